@@ -1,0 +1,10 @@
+//! Pure: facts and limits everything else is built on.
+//! May use: nothing of this crate. Never: performs I/O, reads a clock.
+
+pub mod error_code;
+pub mod ids;
+pub mod time;
+
+pub use error_code::ErrorCode;
+pub use ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerId, TopicId};
+pub use time::{Instant, WallMs};

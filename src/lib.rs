@@ -1,0 +1,4 @@
+//! Corelane, a Kafka-compatible broker for low-latency pipelines. The rooms stand in the
+//! order of their arrows: a room may use those above it in this list, never one below.
+
+pub mod base;
