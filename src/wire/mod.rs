@@ -4,3 +4,6 @@
 
 pub mod batch;
 pub mod cursor;
+pub mod fetch;
+pub mod field;
+pub mod produce;
