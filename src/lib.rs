@@ -5,3 +5,4 @@ pub mod base;
 pub mod wire;
 pub mod io;
 pub mod partition;
+pub mod coordinator;
