@@ -5,6 +5,8 @@
 //! walk allocates nothing. What it knows of the messages is in `table.rs`, which `derive.py`
 //! writes from Kafka's own schemas.
 
+#[cfg(test)]
+mod fuzz;
 mod table;
 
 use std::fmt;
@@ -118,6 +120,8 @@ pub enum Fault {
     Marker(i8),
     /// A tagged field whose size is not the one of its content.
     TagSize,
+    /// A tagged field that this version does not have yet.
+    TagVersion,
     /// No table of this API and version: asking for it is the caller's mistake.
     Unknown,
 }
@@ -133,6 +137,7 @@ impl fmt::Display for Malformed {
             Fault::Utf8 => write!(f, "{field} is not UTF-8"),
             Fault::Marker(marker) => write!(f, "{field} is marked with {marker}"),
             Fault::TagSize => write!(f, "the tagged field {field} is not of the size it claims"),
+            Fault::TagVersion => write!(f, "the tagged field {field} is not of this version"),
             Fault::Unknown => write!(f, "the layout of {field} is not known in this version"),
         }
     }
@@ -275,11 +280,11 @@ impl Walk<'_> {
             let tag = self.bytes.uvarint().map_err(lost)?;
             let size = self.bytes.uvarint().map_err(lost)?;
             let content = self.bytes.take(size as usize).map_err(lost)?;
-            let known = fields
-                .iter()
-                .find(|field| field.tag == Some(tag) && field.is_in(self.version));
-            match known {
+            match fields.iter().find(|field| field.tag == Some(tag)) {
                 None => self.cost += UNKNOWN_TAG_COST,
+                Some(field) if !field.is_in(self.version) => {
+                    return Err(Deep::Here(Fault::TagVersion).of(field));
+                }
                 Some(field) => {
                     let mut inner = Walk {
                         bytes: Cursor::new(content),
