@@ -5,6 +5,7 @@
 mod api_keys;
 pub mod batch;
 pub mod codec;
+pub mod compress;
 pub mod cursor;
 pub mod fetch;
 pub mod field;
