@@ -2,5 +2,9 @@
 //! order of their arrows: a room may use those above it in this list, never one below.
 
 pub mod base;
+pub mod wire;
 pub mod io;
 pub mod log;
+pub mod metadata;
+pub mod partition;
+pub mod coordinator;
