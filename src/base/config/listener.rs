@@ -52,8 +52,7 @@ fn endpoint(item: &str) -> Result<Endpoint, String> {
     let form = || format!("'{item}' is not of the form NAME://host:port");
     let (listener, address) = item.split_once("://").ok_or_else(form)?;
     let (host, port) = host_and_port(address).ok_or_else(form)?;
-    let odd = |c: char| c.is_whitespace() || c == '/' || c == '@';
-    if listener.is_empty() || host.contains(odd) {
+    if listener.is_empty() {
         return Err(form());
     }
     Ok(Endpoint {

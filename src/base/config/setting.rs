@@ -291,7 +291,7 @@ fn check_items(
         return about("values must not be duplicated.".into());
     }
     for item in items {
-        if of.is_empty() && item.is_empty() {
+        if item.is_empty() {
             return about("values must not be empty.".into());
         }
         if !of.is_empty() && !of.contains(&item.as_str()) {
@@ -309,10 +309,9 @@ fn check_throttled(name: &str, value: &Value) -> Result<(), InvalidValue> {
         item.split_once(':')
             .is_some_and(|(p, b)| digits(p) && digits(b))
     };
-    // One empty item at the very end passes in Kafka too: it matches the joined text.
-    let joined = value.items().join(",");
-    let body = joined.strip_suffix(',').unwrap_or(&joined);
-    if joined.trim().is_empty() || joined == "*" || body.split(',').all(|item| pair(item.trim())) {
+    let items = value.items();
+    // Empty items pass in Kafka too.
+    if items == ["*"] || items.iter().all(|item| item.is_empty() || pair(item)) {
         return Ok(());
     }
     let reason = format!(
@@ -324,18 +323,25 @@ fn check_throttled(name: &str, value: &Value) -> Result<(), InvalidValue> {
 
 /// Kafka's `QuorumConfig.ControllerQuorumVotersValidator`.
 fn check_voters(name: &str, items: &[String]) -> Result<(), InvalidValue> {
-    let well_formed = |item: &String| {
-        item.split_once('@').is_some_and(|(id, endpoint)| {
-            id.parse::<i32>().is_ok() && host_and_port(endpoint).is_some()
-        })
-    };
-    if items.iter().all(well_formed) {
-        return Ok(());
+    const FORM: &str = "Each entry should be in the form `{id}@{host}:{port}`.";
+    for item in items {
+        let Some((id, endpoint)) = item.split_once('@') else {
+            return Err(InvalidValue(format!(
+                "Invalid configuration value for {name}. {FORM}"
+            )));
+        };
+        if id.parse::<i32>().is_err() {
+            return Err(InvalidValue(format!(
+                "Failed to parse voter ID as an integer from {id}"
+            )));
+        }
+        if host_and_port(endpoint).is_none() {
+            return Err(InvalidValue(format!(
+                "Failed to parse host name from entry {item} for the configuration {name}. {FORM}"
+            )));
+        }
     }
-    Err(InvalidValue(format!(
-        "Invalid configuration value for {name}. \
-         Each entry should be in the form `{{id}}@{{host}}:{{port}}`."
-    )))
+    Ok(())
 }
 
 /// Kafka's `QuorumConfig.ControllerQuorumBootstrapServersValidator`.
@@ -356,6 +362,10 @@ pub(super) fn host_and_port(text: &str) -> Option<(&str, u16)> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
+    let odd = |c: char| !c.is_ascii_alphanumeric() && !"-._%:".contains(c);
+    if host.contains(odd) {
+        return None;
+    }
     Some((host, port.parse().ok()?))
 }
 
@@ -402,4 +412,95 @@ fn consists_of(mut text: &str, units: &str) -> bool {
         text = &text[end + 1..];
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{GROUP_SETTINGS, TOPIC_SETTINGS, broker_settings};
+    use super::*;
+
+    fn row(table: &str, name: &str) -> &'static Setting {
+        let found = match table {
+            "broker" => broker_settings().find(|row| row.name == name),
+            "topic" => TOPIC_SETTINGS.iter().find(|row| row.name == name),
+            _ => GROUP_SETTINGS.iter().find(|row| row.name == name),
+        };
+        found.unwrap_or_else(|| panic!("no row {table} {name}"))
+    }
+
+    #[test]
+    fn every_verdict_is_the_one_that_kafka_gives() {
+        let golden = include_str!("../../../tests/golden/config/verdicts.txt");
+        let mut wrong = Vec::new();
+        let mut asked = 0;
+        for line in golden.lines() {
+            let mut fields = line.split('\t');
+            let mut next = || fields.next().expect("five fields");
+            let (table, name, text, verdict, expected) = (next(), next(), next(), next(), next());
+            let row = row(table, name);
+            let ours = match row.parse(text) {
+                Ok(_) if row.sensitive() => "ok\t".to_owned(),
+                Ok(value) => format!("ok\t{value}"),
+                Err(invalid) => format!("bad\t{invalid}"),
+            };
+            if ours != format!("{verdict}\t{expected}") {
+                wrong.push(format!(
+                    "{name} {text:?}: {ours}, Kafka: {verdict}\t{expected}"
+                ));
+            }
+            asked += 1;
+        }
+        assert!(asked > 1000, "only {asked} questions");
+        assert!(
+            wrong.is_empty(),
+            "{} differ:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
+    }
+
+    #[test]
+    fn every_default_fits_its_own_row() {
+        let rows = broker_settings()
+            .chain(TOPIC_SETTINGS)
+            .chain(GROUP_SETTINGS);
+        for row in rows {
+            let Some(text) = row.default else { continue };
+            // Kafka gives these two a default that its own check would refuse or has no need of.
+            let value = row
+                .parse(text)
+                .unwrap_or_else(|e| panic!("{}: {e}", row.name));
+            assert_eq!(value.to_string(), text, "{}", row.name);
+            assert!(
+                !row.doc.is_empty() && row.doc.ends_with('.'),
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_synonyms_exist() {
+        for rows in [TOPIC_SETTINGS, GROUP_SETTINGS] {
+            for row in rows {
+                assert_eq!(
+                    rows.iter().filter(|r| r.name == row.name).count(),
+                    1,
+                    "{}",
+                    row.name
+                );
+                for synonym in row.synonyms {
+                    assert!(broker_settings().any(|r| r.name == *synonym), "{synonym}");
+                }
+            }
+        }
+        for row in broker_settings() {
+            assert_eq!(
+                broker_settings().filter(|r| r.name == row.name).count(),
+                1,
+                "{}",
+                row.name
+            );
+        }
+    }
 }
