@@ -2,3 +2,4 @@
 //! May use: everything left of `partition`. Never: knows of connections or other cores.
 
 pub mod producers;
+pub mod validate;
