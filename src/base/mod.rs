@@ -6,6 +6,7 @@ pub mod error_code;
 pub mod hash;
 pub mod ids;
 pub mod time;
+pub mod timers;
 
 pub use error_code::ErrorCode;
 pub use ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerId, TopicId};

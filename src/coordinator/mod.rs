@@ -2,4 +2,5 @@
 //! May use: `base`, `wire`, `io` and `partition` (both in the driver only). Never: knows a
 //! client connection, or that there is more than one core.
 
+pub mod group;
 pub mod record;

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod compress;
 pub mod cursor;
 pub mod fetch;
+pub mod field;
 mod fields;
 pub mod frame;
 pub mod header;
