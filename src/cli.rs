@@ -80,7 +80,8 @@ pub struct Serve {
 impl Cli {
     /// The command given, or `serve` with its defaults.
     pub fn command_or_default(self) -> Command {
-        self.command.unwrap_or_else(|| Command::Serve(Serve::default()))
+        self.command
+            .unwrap_or_else(|| Command::Serve(Serve::default()))
     }
 }
 
@@ -90,7 +91,10 @@ impl Serve {
     /// The settings that the file and the flags come to; `text` is the file's content.
     pub fn load(&self, text: Option<&str>, host: &HostFacts) -> Result<BrokerConfig, ConfigError> {
         let name = self.config.as_ref().map(|path| path.display().to_string());
-        let file = name.as_deref().zip(text).map(|(name, text)| ConfigFile { name, text });
+        let file = name
+            .as_deref()
+            .zip(text)
+            .map(|(name, text)| ConfigFile { name, text });
         config::load(file, &self.flags(), host)
     }
 
@@ -120,6 +124,9 @@ mod tests {
         assert!(serve.port.is_none());
         let arguments = ["corelane", "serve", "--port", "19092", "--shards", "2"];
         let Command::Serve(serve) = Cli::parse_from(arguments).command_or_default();
-        assert_eq!((serve.flags().port, serve.flags().shards), (Some(19092), Some(2)));
+        assert_eq!(
+            (serve.flags().port, serve.flags().shards),
+            (Some(19092), Some(2))
+        );
     }
 }

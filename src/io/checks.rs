@@ -60,7 +60,10 @@ pub fn kernel() -> Result<(), HostError> {
     }
     // SAFETY: the descriptor was just made and belongs to nobody else.
     unsafe { libc::close(ring as i32) };
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: `limit` is a valid rlimit to be filled in.
     unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
     if limit.rlim_cur < MEMLOCK_MIN_BYTES {
@@ -83,7 +86,11 @@ pub fn read_text(path: &Path) -> Result<String, HostError> {
 #[allow(unsafe_code)]
 pub fn lock(dir: &Path) -> Result<FolderLock, HostError> {
     let path = dir.join(".lock");
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path);
     let file = opened.map_err(|error| folder_error(dir, error))?;
     // SAFETY: flock on a descriptor that we own has no memory effects.
     if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
@@ -145,7 +152,11 @@ pub fn write_cache(dir: &Path) -> Option<WriteCache> {
 pub fn host_facts() -> HostFacts {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let cpus = super::cores::cpus();
-    HostFacts { name: name.trim().to_owned(), cpus: cpus.len().max(1), cores: physical(&cpus) }
+    HostFacts {
+        name: name.trim().to_owned(),
+        cpus: cpus.len().max(1),
+        cores: physical(&cpus),
+    }
 }
 
 /// Cores among `cpus`, counting the threads of one core once.
@@ -196,7 +207,11 @@ impl fmt::Display for HostError {
                 dir.display()
             ),
             HostError::Folder(dir, error) => {
-                write!(f, "the data folder {} cannot be used: {error}", dir.display())
+                write!(
+                    f,
+                    "the data folder {} cannot be used: {error}",
+                    dir.display()
+                )
             }
             HostError::File(path, error) => write!(f, "cannot read {}: {error}", path.display()),
         }
@@ -221,7 +236,11 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_named() {
         let error = lock(Path::new("/nonexistent/data")).unwrap_err();
-        assert!(error.to_string().starts_with("the data folder /nonexistent/data cannot be used"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("the data folder /nonexistent/data cannot be used")
+        );
     }
 
     #[test]

@@ -76,7 +76,10 @@ impl Connection {
 
     /// Whether batches of it wait for their ack.
     pub fn has_produce(&self) -> bool {
-        self.slots.borrow().iter().any(|slot| matches!(slot, Slot::Produce(_)))
+        self.slots
+            .borrow()
+            .iter()
+            .any(|slot| matches!(slot, Slot::Produce(_)))
     }
 
     /// Whether nothing is pending on it.

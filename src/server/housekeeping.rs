@@ -19,8 +19,14 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
     let class = cores::background("housekeeping", SHARES);
     let retention = server.shard.config().retention_check_ms.max(1) as u64;
     Jobs(vec![
-        cores::spawn_into(class, idle_connections(server.clone(), Duration::from_secs(5))),
-        cores::spawn_into(class, logs(server.clone(), Duration::from_millis(retention))),
+        cores::spawn_into(
+            class,
+            idle_connections(server.clone(), Duration::from_secs(5)),
+        ),
+        cores::spawn_into(
+            class,
+            logs(server.clone(), Duration::from_millis(retention)),
+        ),
     ])
 }
 

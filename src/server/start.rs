@@ -76,7 +76,11 @@ pub fn bind(config: &BrokerConfig) -> Result<Listeners, StartError> {
         let endpoint = config.listener.of_shard(shard);
         nodes.push(bind_one(&endpoint.host, endpoint.port)?);
     }
-    let admin = config.admin.as_ref().map(|(host, port)| bind_one(host, *port)).transpose()?;
+    let admin = config
+        .admin
+        .as_ref()
+        .map(|(host, port)| bind_one(host, *port))
+        .transpose()?;
     Ok(Listeners { nodes, admin })
 }
 
@@ -90,7 +94,9 @@ fn bind_one(host: &str, port: u16) -> Result<Bound, StartError> {
 
 fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     let mut addresses = (host, port).to_socket_addrs()?;
-    addresses.next().ok_or_else(|| io::Error::other("the host name has no address"))
+    addresses
+        .next()
+        .ok_or_else(|| io::Error::other("the host name has no address"))
 }
 
 /// The CPU of a shard: the last ones first, since the kernel's own work gathers on the first.
@@ -132,7 +138,10 @@ impl Ready {
         let node = |bound: &Bound| format!("{host}:{}", bound.address().port());
         Ready {
             listeners: listeners.nodes.iter().map(node).collect(),
-            admin: listeners.admin.as_ref().map(|bound| bound.address().to_string()),
+            admin: listeners
+                .admin
+                .as_ref()
+                .map(|bound| bound.address().to_string()),
         }
     }
 }

@@ -58,7 +58,9 @@ impl ServerState {
     pub fn enter(&self, connection: &Rc<Connection>) -> u64 {
         let number = self.next_connection.get();
         self.next_connection.set(number + 1);
-        self.connections.borrow_mut().insert(number, Rc::downgrade(connection));
+        self.connections
+            .borrow_mut()
+            .insert(number, Rc::downgrade(connection));
         number
     }
 
@@ -76,7 +78,8 @@ impl ServerState {
         }
         if network.connections_per_ip_max < connections.len() {
             let same = |one: &Weak<Connection>| {
-                one.upgrade().is_some_and(|one| one.peer.address.ip() == from)
+                one.upgrade()
+                    .is_some_and(|one| one.peer.address.ip() == from)
             };
             let count = connections.values().filter(|one| same(one)).count();
             if count >= network.connections_per_ip_max {
@@ -111,7 +114,11 @@ impl ServerState {
 
     /// All connections.
     pub fn connections(&self) -> Vec<Rc<Connection>> {
-        self.connections.borrow().values().filter_map(Weak::upgrade).collect()
+        self.connections
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// A pending request to fill, with the room of one answered before.

@@ -57,7 +57,12 @@ pub struct Shard {
 impl Shard {
     /// Opens the shard's partitions and puts them into service.
     pub async fn open(options: ShardOptions, image: Arc<Image>, now: WallMs) -> Rc<Shard> {
-        let ShardOptions { index, config, dir, control } = options;
+        let ShardOptions {
+            index,
+            config,
+            dir,
+            control,
+        } = options;
         let logs = Logs::new(&Disk::direct(), logs_options(&config));
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
@@ -138,5 +143,8 @@ impl Shard {
 }
 
 fn logs_options(config: &BrokerConfig) -> LogsOptions {
-    LogsOptions { cache_bytes: config.shard.tail_cache_bytes, ..LogsOptions::default() }
+    LogsOptions {
+        cache_bytes: config.shard.tail_cache_bytes,
+        ..LogsOptions::default()
+    }
 }

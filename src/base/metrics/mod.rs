@@ -37,7 +37,9 @@ pub struct Histogram(RefCell<Hdr<u64>>);
 impl Default for Histogram {
     fn default() -> Histogram {
         // The bounds are constants that the crate accepts: a test makes one.
-        Histogram(RefCell::new(Hdr::new_with_bounds(1, LATENCY_MAX_US, 3).expect("valid bounds")))
+        Histogram(RefCell::new(
+            Hdr::new_with_bounds(1, LATENCY_MAX_US, 3).expect("valid bounds"),
+        ))
     }
 }
 
@@ -45,7 +47,9 @@ impl Histogram {
     /// Counts one value.
     #[inline]
     pub fn record_us(&self, value: u64) {
-        self.0.borrow_mut().saturating_record(value.clamp(1, LATENCY_MAX_US));
+        self.0
+            .borrow_mut()
+            .saturating_record(value.clamp(1, LATENCY_MAX_US));
     }
 
     /// A copy to be sent elsewhere.
@@ -101,7 +105,12 @@ impl Snapshot {
         labels: Vec<(&'static str, String)>,
         value: SampleValue,
     ) {
-        self.0.push(Sample { name, help, labels, value });
+        self.0.push(Sample {
+            name,
+            help,
+            labels,
+            value,
+        });
     }
 
     /// Gives every sample one more label.

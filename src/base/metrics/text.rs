@@ -25,7 +25,11 @@ pub fn to_prometheus(snapshots: &[Snapshot]) -> String {
             SampleValue::LatencyUs(_) => "summary",
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", samples[0].help);
+        let _ = writeln!(
+            text,
+            "# HELP {name} {}\n# TYPE {name} {kind}",
+            samples[0].help
+        );
         for sample in samples {
             write_sample(&mut text, sample);
         }
@@ -37,8 +41,14 @@ fn write_sample(text: &mut String, sample: &Sample) {
     let name = sample.name;
     let labels = |more: Option<(&'static str, String)>| {
         let all = sample.labels.iter().cloned().chain(more);
-        let all: Vec<String> = all.map(|(key, value)| format!("{key}=\"{}\"", escape(&value))).collect();
-        if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }
+        let all: Vec<String> = all
+            .map(|(key, value)| format!("{key}=\"{}\"", escape(&value)))
+            .collect();
+        if all.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", all.join(","))
+        }
     };
     let _ = match &sample.value {
         SampleValue::Counter(value) => writeln!(text, "{name}{} {value}", labels(None)),
@@ -57,7 +67,10 @@ fn write_sample(text: &mut String, sample: &Sample) {
 }
 
 fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -76,7 +89,12 @@ mod tests {
             let mut snapshot = Snapshot::default();
             snapshot.counter("requests_total", "Requests.", counter.get());
             let value = SampleValue::LatencyUs(Box::new(latency.copy()));
-            snapshot.push("latency_us", "Latency.", vec![("api", "a\"b".into())], value);
+            snapshot.push(
+                "latency_us",
+                "Latency.",
+                vec![("api", "a\"b".into())],
+                value,
+            );
             snapshot.with_label("shard", shard)
         };
         let text = to_prometheus(&[core("0"), core("1")]);

@@ -111,8 +111,10 @@ pub async fn begin(
         version,
         wall_ms: server.wall_ms(),
     };
-    produce::walk(header.body, version, |item| appender.take(&mut pending, item))
-        .map_err(malformed)?;
+    produce::walk(header.body, version, |item| {
+        appender.take(&mut pending, item)
+    })
+    .map_err(malformed)?;
     while let Some(busy) = pending.busy() {
         busy.log().wait_for_room().await;
         let mut outs = pending.partitions.iter_mut();
@@ -174,11 +176,17 @@ impl Appender<'_> {
         match item {
             Item::Topic { name, id } => {
                 let name = self.name_of(name, id);
-                pending.topics.push(TopicOut { name, id, partitions: 0 });
+                pending.topics.push(TopicOut {
+                    name,
+                    id,
+                    partitions: 0,
+                });
             }
             Item::Partition { index, records } => {
                 // The walk gives a topic before its partitions.
-                let Some(topic) = pending.topics.last_mut() else { return };
+                let Some(topic) = pending.topics.last_mut() else {
+                    return;
+                };
                 topic.partitions += 1;
                 let result = self.append(topic, index, records.unwrap_or_default());
                 pending.partitions.push(PartitionOut { index, result });
@@ -193,7 +201,9 @@ impl Appender<'_> {
             TopicId::ZERO => partitions.topic(name),
             id => partitions.topic_by_id(id),
         };
-        let here = topic.as_ref().and_then(|topic| topic.local().next().cloned());
+        let here = topic
+            .as_ref()
+            .and_then(|topic| topic.local().next().cloned());
         here.map_or_else(|| Name::Unknown(name.to_owned()), Name::Known)
     }
 
@@ -214,15 +224,26 @@ impl Appender<'_> {
     }
 
     fn append_to(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
-        let origin = if self.internal_allowed { Origin::Admin } else { Origin::Client };
+        let origin = if self.internal_allowed {
+            Origin::Admin
+        } else {
+            Origin::Client
+        };
         let appended = match validate::check_version(records, self.version) {
             Ok(()) => partition.append(records, origin, self.wall_ms),
             Err(invalid) => Err(AppendError::Invalid(invalid)),
         };
         match appended {
-            Ok(Appended { base_offset, upto, log_append_time }) => {
-                Outcome::Accepted(Accepted { partition, base_offset, upto, log_append_time })
-            }
+            Ok(Appended {
+                base_offset,
+                upto,
+                log_append_time,
+            }) => Outcome::Accepted(Accepted {
+                partition,
+                base_offset,
+                upto,
+                log_append_time,
+            }),
             Err(AppendError::Busy) => Outcome::Busy(partition),
             Err(error) => Outcome::Failed(Failed::append(&error, &partition)),
         }
@@ -271,7 +292,9 @@ impl Pending {
             }
             encoder.end_topic();
         }
-        let endpoints = server.shard.endpoints_of(leaders.iter().map(|leader| leader.leader_id));
+        let endpoints = server
+            .shard
+            .endpoints_of(leaders.iter().map(|leader| leader.leader_id));
         encoder.end(0, &endpoints);
         frame::close(out, open, 0);
     }
@@ -314,9 +337,10 @@ impl PartitionOut {
                 ..refused
             },
             // `begin` waits until nothing is busy.
-            Outcome::Busy(_) => {
-                PartitionAnswer { error: ErrorCode::REQUEST_TIMED_OUT, ..refused }
-            }
+            Outcome::Busy(_) => PartitionAnswer {
+                error: ErrorCode::REQUEST_TIMED_OUT,
+                ..refused
+            },
         }
     }
 }
@@ -336,8 +360,15 @@ impl Failed {
 
     fn lookup(error: LookupError) -> Failed {
         let mut failed = Failed::code(errors::lookup(error));
-        if let LookupError::NotLeader { leader, leader_epoch } = error {
-            failed.0.leader = Some(CurrentLeader { leader_id: leader.0, leader_epoch });
+        if let LookupError::NotLeader {
+            leader,
+            leader_epoch,
+        } = error
+        {
+            failed.0.leader = Some(CurrentLeader {
+                leader_id: leader.0,
+                leader_epoch,
+            });
         }
         failed
     }
