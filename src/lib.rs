@@ -2,13 +2,8 @@
 //! order of their arrows: a room may use those above it in this list, never one below.
 
 pub mod base;
-<<<<<<< HEAD
 pub mod wire;
-pub mod io;
-pub mod partition;
-pub mod coordinator;
-=======
 pub mod io;
 pub mod metadata;
-pub mod wire;
->>>>>>> meta
+pub mod partition;
+pub mod coordinator;
