@@ -7,6 +7,8 @@
 mod classic;
 mod offsets;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
