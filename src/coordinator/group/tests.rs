@@ -580,3 +580,70 @@ fn stories_go_as_they_are_told() {
         }
     }
 }
+
+#[test]
+fn a_log_that_kafka_wrote_is_taken_over() {
+    use crate::wire::batch::{Records, batches};
+    let partitions: [&[u8]; 2] = [
+        include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-0.log"),
+        include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-1.log"),
+    ];
+    let mut story = Story::new();
+    for log in partitions {
+        for batch in batches(log) {
+            let batch = batch.unwrap();
+            for record in Records::of(&batch) {
+                let record = record.unwrap();
+                let origin = Origin {
+                    position: record.offset(&batch),
+                    transaction: None,
+                };
+                let decoded = Record::decode(record.key, record.value).unwrap();
+                story.machine.replay(&decoded, origin);
+            }
+        }
+    }
+    story.step(|machine, now, out| machine.loaded(now, out));
+    story.command("list");
+    for group in ["dynamic", "fixed", "retained", "simple", "modern", "gone"] {
+        story.say(group);
+        story.command(&format!("fetch {group}"));
+    }
+    let told = "
+    dynamic type=consumer Empty
+    fixed type=consumer Stable
+    modern type= Empty
+    retained type= Empty
+    simple type= Empty
+    dynamic
+    orders/0 10:
+    orders/1 10:
+    fixed
+    orders/0 10:
+    orders/1 10:
+    retained
+    orders/1 7:kept
+    simple
+    audit/0 1:
+    orders/0 3:über
+    modern
+    orders/0 3:
+    orders/1 0:
+    gone
+";
+    assert_eq!(story.out, told[1..]);
+    let fixed = story.machine.describe("fixed").unwrap();
+    let [member] = &fixed.members[..] else {
+        panic!("one member: {fixed:?}");
+    };
+    assert_eq!(fixed.protocol.as_deref(), Some("range"));
+    assert_eq!(member.instance_id.as_deref(), Some("instance-1"));
+    assert_eq!(
+        (&*member.client_id, &*member.client_host),
+        ("kp", "/127.0.0.1")
+    );
+    // The member's subscription was understood: it consumes `orders` and nothing else.
+    story.out.clear();
+    story.command("delete-offsets fixed orders/0 audit/0");
+    assert_eq!(story.out, "    0: SubscribedToTopic\n    0: ok\n");
+}
