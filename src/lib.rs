@@ -2,6 +2,8 @@
 //! order of their arrows: a room may use those above it in this list, never one below.
 
 pub mod base;
-pub mod coordinator;
-pub mod io;
 pub mod wire;
+pub mod io;
+pub mod metadata;
+pub mod partition;
+pub mod coordinator;

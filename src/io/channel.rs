@@ -29,7 +29,16 @@ pub struct Call<Q, A> {
     answer: oneshot::Sender<A>,
 }
 
+/// Where the answer of a call arrives.
+pub struct Answer<A>(oneshot::Receiver<A>);
+
 impl<Q, A> Call<Q, A> {
+    /// A call of `request`, and where its answer arrives.
+    pub fn new(request: Q) -> (Call<Q, A>, Answer<A>) {
+        let (answer, wait) = oneshot::channel();
+        (Call { request, answer }, Answer(wait))
+    }
+
     /// Answers the call; a caller that went away meanwhile is no error.
     pub fn answer(self, answer: A) {
         let _ = self.answer.send(answer);
@@ -57,12 +66,12 @@ impl<T> Sender<T> {
     }
 }
 
-impl<Q, A> Sender<Call<Q, A>> {
-    /// Sends a request and waits for its answer.
-    pub async fn call(&self, request: Q) -> Result<A, Disconnected> {
-        let (answer, wait) = oneshot::channel();
-        self.send(Call { request, answer })?;
-        wait.await.map_err(|_| Disconnected)
+// === impl Answer ===
+
+impl<A> Answer<A> {
+    /// Waits for the answer.
+    pub async fn wait(self) -> Result<A, Disconnected> {
+        self.0.await.map_err(|_| Disconnected)
     }
 }
 

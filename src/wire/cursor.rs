@@ -114,6 +114,12 @@ pub trait Sink {
     /// Appends `bytes`.
     fn put(&mut self, bytes: &[u8]);
 
+    /// Count of bytes there.
+    fn position(&self) -> usize;
+
+    /// Overwrites the bytes at `at`, which are there already.
+    fn patch(&mut self, at: usize, bytes: &[u8]);
+
     /// Appends an unsigned variable-length integer of one to five bytes.
     fn put_uvarint(&mut self, value: u32) {
         put_base128(self, u64::from(value));
@@ -142,11 +148,27 @@ impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
+
+    fn position(&self) -> usize {
+        self.len()
+    }
+
+    fn patch(&mut self, at: usize, bytes: &[u8]) {
+        self[at..at + bytes.len()].copy_from_slice(bytes);
+    }
 }
 
 impl Sink for bytes::BytesMut {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    fn position(&self) -> usize {
+        self.len()
+    }
+
+    fn patch(&mut self, at: usize, bytes: &[u8]) {
+        self[at..at + bytes.len()].copy_from_slice(bytes);
     }
 }
 

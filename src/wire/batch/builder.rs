@@ -3,9 +3,9 @@
 use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
 use crate::wire::cursor::{Sink, varint_len, varlong_len};
 
-use super::header::{
-    Attributes, Codec, Fields, HEADER_BYTES, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
-};
+use super::attributes::{Attributes, Codec, TimestampType};
+use super::header::{HEADER_BYTES, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP};
+use super::stamp::Fields;
 
 /// A record to be written.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::base::{Offset, WallMs};
 use crate::wire::cursor::{Cursor, Short};
 
-use super::header::{BatchView, TimestampType};
+use super::attributes::TimestampType;
+use super::header::BatchView;
 
 /// Why bytes are no record of format v2 (`DefaultRecord` of Kafka makes the same checks).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,129 @@
+//! Pure: the sixteen attribute bits of a batch.
+
+/// How the records of a batch are compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // The names are the codecs'.
+pub enum Codec {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+impl Codec {
+    /// Kafka's name of this codec.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::None => "none",
+            Codec::Gzip => "gzip",
+            Codec::Snappy => "snappy",
+            Codec::Lz4 => "lz4",
+            Codec::Zstd => "zstd",
+        }
+    }
+
+    /// The number that stands for this codec in a batch's attributes.
+    pub fn id(self) -> u8 {
+        self as u8
+    }
+
+    /// The codec with this number; the three bits of the attributes leave 5 to 7 unused.
+    pub fn from_id(id: u8) -> Option<Codec> {
+        [
+            Codec::None,
+            Codec::Gzip,
+            Codec::Snappy,
+            Codec::Lz4,
+            Codec::Zstd,
+        ]
+        .get(usize::from(id))
+        .copied()
+    }
+}
+
+/// Who set the timestamps of a batch (`message.timestamp.type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimestampType {
+    /// The producer.
+    CreateTime,
+    /// The broker, at append: the batch's max timestamp stands for all its records.
+    LogAppendTime,
+}
+
+/// The sixteen attribute bits of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Attributes(pub i16);
+
+impl Attributes {
+    const CODEC: i16 = 0b111;
+    const LOG_APPEND_TIME: i16 = 1 << 3;
+    const TRANSACTIONAL: i16 = 1 << 4;
+    const CONTROL: i16 = 1 << 5;
+    const DELETE_HORIZON: i16 = 1 << 6;
+
+    /// The codec, or the unused number that stands in its place.
+    #[inline]
+    pub fn codec(self) -> Result<Codec, u8> {
+        let id = (self.0 & Attributes::CODEC) as u8;
+        Codec::from_id(id).ok_or(id)
+    }
+
+    /// Who set the timestamps.
+    #[inline]
+    pub fn timestamp_type(self) -> TimestampType {
+        match self.0 & Attributes::LOG_APPEND_TIME {
+            0 => TimestampType::CreateTime,
+            _ => TimestampType::LogAppendTime,
+        }
+    }
+
+    /// Whether the batch belongs to a transaction.
+    #[inline]
+    pub fn is_transactional(self) -> bool {
+        self.0 & Attributes::TRANSACTIONAL != 0
+    }
+
+    /// Whether the batch holds a control record instead of data.
+    #[inline]
+    pub fn is_control(self) -> bool {
+        self.0 & Attributes::CONTROL != 0
+    }
+
+    /// Whether the base timestamp is the compaction's delete horizon (KIP-534).
+    #[inline]
+    pub fn has_delete_horizon(self) -> bool {
+        self.0 & Attributes::DELETE_HORIZON != 0
+    }
+
+    /// These bits with the codec replaced.
+    #[must_use]
+    pub fn with_codec(self, codec: Codec) -> Attributes {
+        Attributes(self.0 & !Attributes::CODEC | i16::from(codec.id()))
+    }
+
+    /// These bits with the timestamp type replaced.
+    #[must_use]
+    pub fn with_timestamp_type(self, kind: TimestampType) -> Attributes {
+        self.with(
+            Attributes::LOG_APPEND_TIME,
+            kind == TimestampType::LogAppendTime,
+        )
+    }
+
+    /// These bits with the transactional one set or cleared.
+    #[must_use]
+    pub fn with_transactional(self, on: bool) -> Attributes {
+        self.with(Attributes::TRANSACTIONAL, on)
+    }
+
+    /// These bits with the control one set or cleared.
+    #[must_use]
+    pub fn with_control(self, on: bool) -> Attributes {
+        self.with(Attributes::CONTROL, on)
+    }
+
+    fn with(self, bit: i16, on: bool) -> Attributes {
+        Attributes(if on { self.0 | bit } else { self.0 & !bit })
+    }
+}

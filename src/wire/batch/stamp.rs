@@ -1,0 +1,222 @@
+//! Pure: writing into batches: the fields that the broker owns, and whole headers.
+
+use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
+
+use super::attributes::{Attributes, TimestampType};
+use super::header::{
+    ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, BatchError, BatchView, COUNT_AT, CRC_AT,
+    LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT, LENGTH_PREFIX_BYTES, MAGIC, MAGIC_AT,
+    MAX_TIMESTAMP_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, crc_of,
+};
+
+/// Writes the two fields that the leader owns, both outside the checksum, into the batch at
+/// the front of `batch`.
+///
+/// # Panics
+/// When `batch` is shorter than a header: only batches that [`BatchView`] accepted come here.
+#[inline]
+pub fn stamp(batch: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
+    put_at(batch, 0, base_offset.to_be_bytes());
+    put_at(batch, LEADER_EPOCH_AT, leader_epoch.to_be_bytes());
+}
+
+/// Stamps all batches in `bytes` so that their offsets follow one another from `base_offset`
+/// on. The offset after the last one is returned.
+pub fn stamp_all(
+    mut bytes: &mut [u8],
+    base_offset: Offset,
+    leader_epoch: LeaderEpoch,
+) -> Result<Offset, BatchError> {
+    let mut next_offset = base_offset;
+    while !bytes.is_empty() {
+        let batch = BatchView::parse(bytes)?;
+        let size = batch.size_bytes();
+        let count = i64::from(batch.last_offset_delta()) + 1;
+        stamp(bytes, next_offset, leader_epoch);
+        next_offset += count;
+        bytes = &mut bytes[size..];
+    }
+    Ok(next_offset)
+}
+
+/// Makes the batch at the front of `bytes` one whose records all have the broker's clock as
+/// timestamp (`message.timestamp.type=LogAppendTime`). The checksum is made anew.
+pub fn set_log_append_time(bytes: &mut [u8], now: WallMs) -> Result<(), BatchError> {
+    set_timestamp(bytes, TimestampType::LogAppendTime, now)
+}
+
+/// Writes timestamp type and max timestamp into the batch at the front of `bytes` and makes
+/// its checksum anew; nothing is touched when both are as wanted already.
+pub fn set_timestamp(
+    bytes: &mut [u8],
+    kind: TimestampType,
+    max_timestamp: WallMs,
+) -> Result<(), BatchError> {
+    let batch = BatchView::parse(bytes)?;
+    let attributes = batch.attributes();
+    if attributes.timestamp_type() == kind && batch.max_timestamp() == max_timestamp {
+        return Ok(());
+    }
+    let size = batch.size_bytes();
+    let wanted = attributes.with_timestamp_type(kind);
+    put_at(bytes, ATTRIBUTES_AT, wanted.0.to_be_bytes());
+    put_at(bytes, MAX_TIMESTAMP_AT, max_timestamp.to_be_bytes());
+    seal(&mut bytes[..size]);
+    Ok(())
+}
+
+/// Everything that a header says, for writing one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    pub base_offset: Offset,
+    pub leader_epoch: LeaderEpoch,
+    pub attributes: Attributes,
+    pub last_offset_delta: i32,
+    pub base_timestamp: WallMs,
+    pub max_timestamp: WallMs,
+    pub producer_id: ProducerId,
+    pub producer_epoch: i16,
+    pub base_sequence: i32,
+    pub count: i32,
+}
+
+impl Fields {
+    /// Writes the header into the first 61 bytes of `batch`, which is the whole batch with its
+    /// records in place, and seals it.
+    pub fn write(&self, batch: &mut [u8]) {
+        let length = (batch.len() - LENGTH_PREFIX_BYTES) as i32;
+        put_at(batch, 0, self.base_offset.to_be_bytes());
+        put_at(batch, LENGTH_AT, length.to_be_bytes());
+        put_at(batch, LEADER_EPOCH_AT, self.leader_epoch.to_be_bytes());
+        put_at(batch, MAGIC_AT, MAGIC.to_be_bytes());
+        put_at(batch, ATTRIBUTES_AT, self.attributes.0.to_be_bytes());
+        put_at(
+            batch,
+            LAST_OFFSET_DELTA_AT,
+            self.last_offset_delta.to_be_bytes(),
+        );
+        put_at(batch, BASE_TIMESTAMP_AT, self.base_timestamp.to_be_bytes());
+        put_at(batch, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
+        put_at(batch, PRODUCER_ID_AT, self.producer_id.to_be_bytes());
+        put_at(batch, PRODUCER_EPOCH_AT, self.producer_epoch.to_be_bytes());
+        put_at(batch, BASE_SEQUENCE_AT, self.base_sequence.to_be_bytes());
+        put_at(batch, COUNT_AT, self.count.to_be_bytes());
+        seal(batch);
+    }
+}
+
+fn seal(batch: &mut [u8]) {
+    let crc = crc_of(batch);
+    put_at(batch, CRC_AT, crc.to_be_bytes());
+}
+
+#[inline]
+fn put_at<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+    bytes[at..at + N].copy_from_slice(&value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BatchBuilder, NewRecord, batches};
+    use super::*;
+
+    fn batch(values: &[&str]) -> Vec<u8> {
+        let mut builder = BatchBuilder::new();
+        for (i, value) in values.iter().enumerate() {
+            builder.push(NewRecord::new(
+                1000 + i as i64,
+                None,
+                Some(value.as_bytes()),
+            ));
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn stamping_leaves_the_checksum_alone() {
+        let mut bytes = batch(&["a", "b", "c"]);
+        let crc = BatchView::parse(&bytes).unwrap().crc();
+        stamp(&mut bytes, 41, 7);
+        let view = BatchView::parse(&bytes).unwrap();
+        assert_eq!(view.crc(), crc);
+        assert_eq!(view.verify_crc(), Ok(()));
+        assert_eq!((view.base_offset(), view.last_offset()), (41, 43));
+        assert_eq!(view.leader_epoch(), 7);
+        assert_eq!(view.next_offset(), 44);
+    }
+
+    #[test]
+    fn log_append_time_makes_a_new_checksum() {
+        let mut bytes = batch(&["a", "b"]);
+        set_log_append_time(&mut bytes, 99).unwrap();
+        let view = BatchView::parse(&bytes).unwrap();
+        assert_eq!(view.verify_crc(), Ok(()));
+        assert_eq!(view.max_timestamp(), 99);
+        assert_eq!(
+            view.attributes().timestamp_type(),
+            TimestampType::LogAppendTime
+        );
+        assert_eq!(view.base_timestamp(), 1000);
+    }
+
+    #[test]
+    fn any_flipped_bit_under_the_checksum_is_found() {
+        let mut bytes = batch(&["hello"]);
+        for at in ATTRIBUTES_AT..bytes.len() {
+            bytes[at] ^= 4;
+            let found = BatchView::parse(&bytes).unwrap().verify_crc();
+            assert!(matches!(found, Err(BatchError::Crc { .. })), "byte {at}");
+            bytes[at] ^= 4;
+        }
+    }
+
+    #[test]
+    fn contiguous_batches_are_walked_and_stamped() {
+        let mut bytes = batch(&["a", "b"]);
+        bytes.extend(batch(&["c"]));
+        assert_eq!(stamp_all(&mut bytes, 10, 3), Ok(13));
+        let offsets: Vec<_> = batches(&bytes)
+            .map(|batch| batch.unwrap().base_offset())
+            .collect();
+        assert_eq!(offsets, [10, 12]);
+    }
+
+    #[test]
+    fn a_cut_batch_says_what_it_needs_and_ends_the_walk() {
+        let mut bytes = batch(&["a"]);
+        let whole = bytes.len();
+        bytes.extend_from_slice(&batch(&["b"])[..whole - 1]);
+        let mut walk = batches(&bytes);
+        assert!(walk.next().unwrap().is_ok());
+        let (needed, have) = (whole, whole - 1);
+        let error = BatchError::Truncated { needed, have };
+        assert_eq!(walk.next().unwrap().unwrap_err(), error);
+        assert!(walk.next().is_none());
+    }
+
+    #[test]
+    fn old_formats_and_silly_lengths_are_told_apart() {
+        let mut bytes = batch(&["a"]);
+        for length in [-1, 0, 48, i32::MIN] {
+            put_at(&mut bytes, LENGTH_AT, i32::to_be_bytes(length));
+            let error = BatchView::parse(&bytes).unwrap_err();
+            assert_eq!(error, BatchError::Length(length));
+        }
+        bytes[MAGIC_AT] = 1;
+        assert_eq!(BatchView::parse(&bytes).unwrap_err(), BatchError::Magic(1));
+        let short = BatchView::parse(&[0; 5]).unwrap_err();
+        assert!(matches!(short, BatchError::Truncated { have: 5, .. }));
+    }
+
+    #[test]
+    fn sequences_wrap_to_zero() {
+        let mut builder = BatchBuilder::new().producer(9, 1, i32::MAX - 1);
+        for _ in 0..4 {
+            builder.push(NewRecord::new(0, None, None));
+        }
+        let bytes = builder.build();
+        let view = BatchView::parse(&bytes).unwrap();
+        assert_eq!(view.base_sequence(), i32::MAX - 1);
+        assert_eq!(view.last_sequence(), 1);
+    }
+}

@@ -1,0 +1,100 @@
+//! Pure: request and response bodies through the `kafka-protocol` crate, whose message types
+//! the rest of the broker takes from here.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+pub use kafka_protocol::messages;
+pub use kafka_protocol::protocol::{
+    Decodable, Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange,
+};
+
+use super::shape::{self, Malformed};
+use super::{frame, header};
+
+/// Why a request body could not be decoded.
+#[derive(Debug)]
+pub enum DecodeError {
+    /// The codec has no such version of this message.
+    Version(i16),
+    /// The bytes are no such message.
+    Malformed(Malformed),
+    /// The bytes passed the shape check and the codec refused them all the same.
+    Refused(String),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Version(version) => write!(f, "version {version} is not encoded here"),
+            DecodeError::Malformed(malformed) => malformed.fmt(f),
+            DecodeError::Refused(reason) => write!(f, "the request was not understood: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl From<Malformed> for DecodeError {
+    fn from(malformed: Malformed) -> DecodeError {
+        DecodeError::Malformed(malformed)
+    }
+}
+
+/// Why a message could not be encoded: it holds a field that this version lacks.
+#[derive(Debug)]
+pub struct EncodeError(pub String);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+/// Decodes a request body of any API that [`shape::check`] knows. The body is checked first;
+/// strings and byte fields of the result share its memory. Bytes behind the message are left
+/// alone, as Kafka does.
+pub fn decode_request<R: Request>(body: Bytes, version: i16) -> Result<R, DecodeError> {
+    shape::check(R::KEY, version, &body)?;
+    decode(body, version)
+}
+
+/// Decodes a message from bytes that are trusted to be well formed, such as a response of this
+/// program's own making or a request that passed [`shape::check`]. Counts in it are believed.
+pub fn decode<M: Decodable + Message>(mut bytes: Bytes, version: i16) -> Result<M, DecodeError> {
+    if !(M::VERSIONS.min..=M::VERSIONS.max).contains(&version) {
+        return Err(DecodeError::Version(version));
+    }
+    M::decode(&mut bytes, version).map_err(|reason| DecodeError::Refused(reason.to_string()))
+}
+
+/// Appends a message to `out`. On an error `out` is as long as before.
+pub fn encode<M: Encodable>(
+    message: &M,
+    version: i16,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let before = out.len();
+    message.encode(out, version).map_err(|reason| {
+        out.truncate(before);
+        EncodeError(reason.to_string())
+    })
+}
+
+/// Appends a whole response frame to `out`: length, header and body.
+pub fn encode_response<M: Encodable>(
+    api_key: i16,
+    version: i16,
+    correlation_id: i32,
+    body: &M,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let before = out.len();
+    let open = frame::open(out);
+    header::put_response_header(out, api_key, version, correlation_id);
+    encode(body, version, out).inspect_err(|_| out.truncate(before))?;
+    frame::close(out, open, 0);
+    Ok(())
+}
