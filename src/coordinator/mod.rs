@@ -2,5 +2,8 @@
 //! May use: `base`, `wire`, `io` and `partition` (both in the driver only). Never: knows a
 //! client connection, or that there is more than one core.
 
+mod batches;
 pub mod group;
 pub mod record;
+
+pub use batches::LoadError;
