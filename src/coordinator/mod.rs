@@ -3,7 +3,10 @@
 //! client connection, or that there is more than one core.
 
 mod batches;
+mod driver;
 pub mod group;
+mod home;
 pub mod record;
 
 pub use batches::LoadError;
+pub use driver::GroupCoordinator;

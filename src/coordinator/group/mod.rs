@@ -73,6 +73,11 @@ impl GroupMachine {
         }
     }
 
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
     fn ensure_group(&mut self, id: &Rc<str>) -> &mut Group {
         let new = || Group::new(id.clone(), None);
         self.groups.entry(id.clone()).or_insert_with(new)
