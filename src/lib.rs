@@ -4,6 +4,7 @@
 pub mod base;
 pub mod wire;
 pub mod io;
+pub mod log;
 pub mod metadata;
 pub mod partition;
 pub mod coordinator;

@@ -5,6 +5,7 @@ mod attributes;
 mod builder;
 mod control;
 mod header;
+mod outline;
 mod records;
 mod stamp;
 
@@ -15,5 +16,6 @@ pub use header::{
     BatchError, BatchView, Batches, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, NO_PRODUCER,
     NO_SEQUENCE, NO_TIMESTAMP, batches,
 };
+pub use outline::{Outline, OutlineError, Outlines};
 pub use records::{Header, Headers, Record, RecordError, Records};
-pub use stamp::{set_log_append_time, set_timestamp, stamp, stamp_all};
+pub use stamp::{reseal, set_log_append_time, set_timestamp, stamp, stamp_all};
