@@ -40,7 +40,11 @@ pub(super) fn to_batches(records: &[Encoded], now: WallMs) -> Vec<Vec<u8>> {
         if batch.count() > 0 && batch.size_bytes() + record.size_bytes() > BATCH_BYTES {
             finished.push(std::mem::take(&mut batch).build());
         }
-        batch.push(NewRecord::new(now, Some(&record.key), record.value.as_deref()));
+        batch.push(NewRecord::new(
+            now,
+            Some(&record.key),
+            record.value.as_deref(),
+        ));
     }
     if batch.count() > 0 {
         finished.push(batch.build());
@@ -76,8 +80,13 @@ fn replay_batch(
     let records = if codec == Codec::None {
         Records::of(batch)
     } else {
-        decompress(codec, batch.records_bytes(), UNCOMPRESSED_BYTES_MAX, &mut room)
-            .map_err(|error| LoadError::Compressed(base, error))?;
+        decompress(
+            codec,
+            batch.records_bytes(),
+            UNCOMPRESSED_BYTES_MAX,
+            &mut room,
+        )
+        .map_err(|error| LoadError::Compressed(base, error))?;
         Records::new(batch.record_count(), &room)
     };
     let attributes = batch.attributes();
@@ -193,7 +202,11 @@ mod tests {
         let records = commit(1, 5);
         let mut batch = BatchBuilder::new().producer(9, 0, 0).transactional();
         for record in &records {
-            batch.push(NewRecord::new(1, Some(&record.key), record.value.as_deref()));
+            batch.push(NewRecord::new(
+                1,
+                Some(&record.key),
+                record.value.as_deref(),
+            ));
         }
         let mut machine = machine();
         assert_eq!(replay(&mut machine, &batch.build(), 0).unwrap(), 1);
@@ -218,7 +231,11 @@ mod tests {
     fn compressed_batches_are_read() {
         let mut batch = BatchBuilder::new();
         for record in &commit(3, 5) {
-            batch.push(NewRecord::new(1, Some(&record.key), record.value.as_deref()));
+            batch.push(NewRecord::new(
+                1,
+                Some(&record.key),
+                record.value.as_deref(),
+            ));
         }
         let bytes = batch.build_compressed(Codec::Zstd, |records| {
             let mut out = Vec::new();

@@ -258,15 +258,17 @@ impl Home {
         }
         let now = now();
         // Nobody waits for this, and a partition that has failed is not the place for it.
-        let _ = self.serve(|serving| {
-            serving.ask(now, |machine, out| machine.topics_deleted(deleted, out))
-        });
+        let _ = self
+            .serve(|serving| serving.ask(now, |machine, out| machine.topics_deleted(deleted, out)));
     }
 
     /// Hands the log what it has room for. What goes wrong is found by the writing task.
     fn write(&self, serving: &mut Serving) {
         while let Some(batch) = serving.unwritten() {
-            match self.partition.append(batch, Origin::Coordinator, clock::wall_ms()) {
+            match self
+                .partition
+                .append(batch, Origin::Coordinator, clock::wall_ms())
+            {
                 Ok(appended) => serving.wrote(appended.upto),
                 Err(_) => return,
             }
@@ -297,8 +299,11 @@ impl Home {
             let ended = self.keep_writing().await;
             deadlines.cancel().await;
             let Err(error) = ended else { return };
+            if self.resigned.get() {
+                return;
+            }
             tracing::error!(%topic, partition, ?error, "groups cannot be written: unloading");
-            if self.resigned.get() || self.partition.failure().is_some() {
+            if self.partition.failure().is_some() || self.partition.is_closed() {
                 *self.state.borrow_mut() = State::Failed;
                 return;
             }
@@ -328,9 +333,13 @@ impl Home {
         while offset < self.partition.high_watermark() && !self.resigned.get() {
             slices.clear();
             bytes.clear();
-            let read = self.partition.read(offset, LOAD_CHUNK_BYTES, true, &mut slices);
+            let read = self
+                .partition
+                .read(offset, LOAD_CHUNK_BYTES, true, &mut slices);
             read.await.map_err(Unloadable::Read)?;
-            slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
+            slices
+                .iter()
+                .for_each(|slice| bytes.extend_from_slice(slice));
             let next = batches::replay(&mut machine, &bytes, offset);
             let next = next.map_err(Unloadable::Contents)?;
             if next <= offset {
@@ -355,7 +364,10 @@ impl Home {
                 State::Serving(serving) => {
                     self.write(serving);
                     serving.commit(self.partition.high_watermark());
-                    (serving.unwritten().map(<[u8]>::to_vec), serving.uncommitted())
+                    (
+                        serving.unwritten().map(<[u8]>::to_vec),
+                        serving.uncommitted(),
+                    )
                 }
                 _ => return Ok(()),
             };
@@ -371,7 +383,10 @@ impl Home {
     /// The log refused `batch` with nothing before it under way: waits for room, or finds out
     /// that there will be none.
     async fn write_blocked(&self, batch: &[u8]) -> Result<(), AppendError> {
-        match self.partition.append(batch, Origin::Coordinator, clock::wall_ms()) {
+        match self
+            .partition
+            .append(batch, Origin::Coordinator, clock::wall_ms())
+        {
             Ok(appended) => {
                 if let State::Serving(serving) = &mut *self.state.borrow_mut() {
                     serving.wrote(appended.upto);
@@ -420,5 +435,274 @@ impl std::fmt::Display for Unloadable {
             Unloadable::Contents(error) => error.fmt(f),
             Unloadable::Short => f.write_str("the log gives no batch where there must be one"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::ids::Uuid;
+    use crate::base::config::BrokerConfig;
+    use crate::coordinator::group::*;
+    use crate::io::cores::CoreOptions;
+    use crate::io::disk::Disk;
+    use crate::log::{Logs, LogsOptions, Opening};
+    use crate::partition::{Name, PartitionOptions};
+
+    fn on_a_core<F: Future<Output = ()> + 'static>(main: impl FnOnce() -> F + Send + 'static) {
+        let options = CoreOptions {
+            name: "groups".to_owned(),
+            cpu: None,
+            spin: Duration::ZERO,
+            io_memory_bytes: 1 << 20,
+        };
+        cores::start(options, main).unwrap().join().unwrap();
+    }
+
+    async fn open(dir: &Path, index: PartitionIndex) -> Rc<Partition> {
+        let logs = Logs::new(&Disk::direct(), LogsOptions::default());
+        let options = PartitionOptions {
+            name: Name {
+                topic: "__consumer_offsets".into(),
+                topic_id: TopicId(Uuid::from_u128(7)),
+                index,
+            },
+            dir: &dir.join(format!("__consumer_offsets-{index}")),
+            opening: Opening::default(),
+            leader_epoch: 0,
+            config: BrokerConfig::default().topic_defaults.clone(),
+            producer_expiration_ms: 86_400_000,
+        };
+        Partition::open(&logs, options, clock::wall_ms())
+            .await
+            .unwrap()
+    }
+
+    fn coordinator(partitions: Vec<Rc<Partition>>) -> GroupCoordinator {
+        let config = GroupConfig {
+            initial_rebalance_delay_ms: 0,
+            ..GroupConfig::default()
+        };
+        let coordinator = GroupCoordinator::new(config, 2);
+        coordinator.lead(partitions);
+        coordinator
+    }
+
+    /// A group that lives in partition `index` of two.
+    fn group_in(index: PartitionIndex) -> String {
+        let mut names = (0..).map(|number| format!("g{number}"));
+        names
+            .find(|name| partition_of_id(name, 2) == index)
+            .unwrap()
+    }
+
+    fn join(group: &str, member_id: &Rc<str>) -> Join {
+        Join {
+            group: group.into(),
+            member_id: member_id.clone(),
+            instance_id: None,
+            client_id: "c".into(),
+            client_host: "/127.0.0.1".into(),
+            session_timeout_ms: 10_000,
+            rebalance_timeout_ms: 10_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![Protocol {
+                name: "range".into(),
+                metadata: bytes::Bytes::new(),
+            }],
+            reason: None,
+            member_id_required: true,
+            may_skip_assignment: true,
+            unique: Uuid::from_u128(1),
+        }
+    }
+
+    async fn commit(
+        coordinator: &GroupCoordinator,
+        group: &str,
+        offset: i64,
+    ) -> Result<(), GroupError> {
+        let commit = Commit {
+            group: group.into(),
+            generation: -1,
+            member_id: "".into(),
+            instance_id: None,
+            retention_ms: None,
+            knows_group_not_found: true,
+            topics: vec![CommitTopic {
+                name: "t".into(),
+                id: TopicId::ZERO,
+                partitions: vec![CommitPartition {
+                    partition: 0,
+                    offset,
+                    leader_epoch: -1,
+                    metadata: "".into(),
+                }],
+            }],
+        };
+        let act = |machine: &mut GroupMachine, now, out: &mut Outcome| {
+            machine.commit(&commit, now, out).map(|_| ())
+        };
+        coordinator.ask(group, act).await?
+    }
+
+    async fn committed(
+        coordinator: &GroupCoordinator,
+        group: &str,
+    ) -> Result<Option<i64>, GroupError> {
+        let all = coordinator
+            .ask(group, |machine, _, _| machine.fetch_all(group, false))
+            .await?;
+        let mut all = all.into_iter().flat_map(|(_, partitions)| partitions);
+        Ok(all
+            .next()
+            .and_then(|fetched| Some(fetched.offset.ok()??.offset)))
+    }
+
+    /// Asks again while the partition is loaded, as a client does.
+    async fn loaded(coordinator: &GroupCoordinator, group: &str) -> Option<i64> {
+        for _ in 0..1_000 {
+            match committed(coordinator, group).await {
+                Err(GroupError::Loading) => cores::sleep(Duration::from_millis(1)).await,
+                other => return other.unwrap(),
+            }
+        }
+        panic!("the partition is loaded for ever");
+    }
+
+    #[test]
+    fn a_group_forms_commits_and_is_there_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        on_a_core(move || async move {
+            let partition = open(&path, 0).await;
+            let groups = coordinator(vec![partition.clone()]);
+            let group = group_in(0);
+            assert_eq!(committed(&groups, &group).await, Err(GroupError::Loading));
+            assert_eq!(loaded(&groups, &group).await, None);
+
+            let Err(refused) = groups.join(join(&group, &"".into())).await else {
+                panic!("the member id comes first");
+            };
+            assert_eq!(refused.error, GroupError::MemberIdRequired);
+            let joined = groups.join(join(&group, &refused.member_id)).await.unwrap();
+            assert_eq!((joined.generation, joined.members.len()), (1, 1));
+            let sync = Sync {
+                group: group.as_str().into(),
+                generation: 1,
+                member_id: joined.member_id.clone(),
+                instance_id: None,
+                protocol_type: None,
+                protocol: None,
+                assignments: vec![(joined.member_id.clone(), b"all".as_slice().into())],
+            };
+            assert_eq!(
+                groups.sync(sync).await.unwrap().assignment,
+                b"all".as_slice()
+            );
+            assert_eq!(
+                commit(&groups, &group, 5).await,
+                Err(GroupError::UnknownMember)
+            );
+            // Everything told is durable: below the high watermark.
+            assert_eq!(partition.high_watermark(), partition.log().end_offset());
+
+            groups.stop();
+            let again = coordinator(vec![partition.clone()]);
+            assert_eq!(loaded(&again, &group).await, None);
+            let beat = Heartbeat {
+                group: group.as_str().into(),
+                generation: 1,
+                member_id: joined.member_id,
+                instance_id: None,
+            };
+            let alive = again
+                .ask(&group, |machine, now, _| machine.heartbeat(&beat, now))
+                .await;
+            assert_eq!(alive, Ok(Ok(())));
+        });
+    }
+
+    #[test]
+    fn offsets_survive_the_process_and_each_partition_has_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        on_a_core(move || async move {
+            let groups = coordinator(vec![open(&path, 0).await, open(&path, 1).await]);
+            for index in [0, 1] {
+                let group = group_in(index);
+                loaded(&groups, &group).await;
+                for offset in 0..10 {
+                    assert_eq!(commit(&groups, &group, offset).await, Ok(()));
+                }
+            }
+            groups.stop();
+        });
+        let path = dir.path().to_owned();
+        on_a_core(move || async move {
+            let groups = coordinator(vec![open(&path, 1).await]);
+            assert_eq!(loaded(&groups, &group_in(1)).await, Some(9));
+            assert_eq!(
+                committed(&groups, &group_in(0)).await,
+                Err(GroupError::NotCoordinator)
+            );
+            let listed = groups.ask_all(|machine| machine.list(&[]).len()).await;
+            assert_eq!(listed, Ok(vec![1]));
+            groups.topics_deleted(&[("t".into(), TopicId::ZERO)]);
+            assert_eq!(committed(&groups, &group_in(1)).await, Ok(None));
+        });
+    }
+
+    #[test]
+    fn a_partition_that_goes_away_tells_everybody_who_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        on_a_core(move || async move {
+            let partition = open(&path, 0).await;
+            let groups = Rc::new(coordinator(vec![partition.clone()]));
+            let group = group_in(0);
+            loaded(&groups, &group).await;
+            let mut parked = join(&group, &"".into());
+            parked.member_id_required = false;
+            let first = groups.join(parked.clone()).await.unwrap();
+            assert_eq!(first.generation, 1);
+            // The second waits for the first to join again.
+            parked.unique = Uuid::from_u128(2);
+            let waiting = cores::spawn({
+                let groups = groups.clone();
+                async move { groups.join(parked).await }
+            });
+            cores::sleep(Duration::from_millis(5)).await;
+            partition.close();
+            groups.stop();
+            let refused = waiting.join().await.unwrap_err();
+            assert_eq!(refused.error, GroupError::NotCoordinator);
+        });
+    }
+
+    #[test]
+    fn a_deadline_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        on_a_core(move || async move {
+            let config = GroupConfig {
+                initial_rebalance_delay_ms: 30,
+                ..GroupConfig::default()
+            };
+            let groups = GroupCoordinator::new(config, 1);
+            groups.lead(vec![open(&path, 0).await]);
+            loaded(&groups, "g").await;
+            let started = clock::now();
+            let mut join = join("g", &"".into());
+            join.member_id_required = false;
+            let joined = groups.join(join).await.unwrap();
+            assert_eq!(joined.generation, 1);
+            let waited = clock::now().since(started);
+            assert!(waited >= Duration::from_millis(30), "{waited:?}");
+            assert!(waited < Duration::from_secs(5), "{waited:?}");
+        });
     }
 }

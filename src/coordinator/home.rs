@@ -11,9 +11,7 @@ use futures_channel::oneshot;
 use crate::base::{Instant, Offset, TopicId};
 
 use super::batches::to_batches;
-use super::group::{
-    GroupMachine, Join, JoinReply, Now, Outcome, Sync, SyncReply, Token,
-};
+use super::group::{GroupMachine, Join, JoinReply, Now, Outcome, Sync, SyncReply, Token};
 
 /// A machine at work. Dropping it drops every parked request, which its asker takes for
 /// "not the coordinator any more".
@@ -201,5 +199,134 @@ impl Serving {
                 let _ = other.send(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::group::{
+        Commit, CommitPartition, CommitTopic, GroupConfig, GroupError, Protocol,
+    };
+
+    fn now(ms: u64) -> Now {
+        Now {
+            instant: Instant(ms * 1_000_000),
+            wall_ms: ms as i64,
+        }
+    }
+
+    fn serving() -> Serving {
+        let mut serving = Serving::new(GroupMachine::new(GroupConfig {
+            initial_rebalance_delay_ms: 0,
+            ..GroupConfig::default()
+        }));
+        serving.loaded(now(0), &[]);
+        serving
+    }
+
+    fn commit(serving: &mut Serving, offset: Offset) -> Option<Turn> {
+        let commit = Commit {
+            group: "g".into(),
+            generation: -1,
+            member_id: "".into(),
+            instance_id: None,
+            retention_ms: None,
+            knows_group_not_found: true,
+            topics: vec![CommitTopic {
+                name: "t".into(),
+                id: TopicId::ZERO,
+                partitions: vec![CommitPartition {
+                    partition: 0,
+                    offset,
+                    leader_epoch: -1,
+                    metadata: "".into(),
+                }],
+            }],
+        };
+        let (result, turn) =
+            serving.ask(now(1), |machine, out| machine.commit(&commit, now(1), out));
+        assert!(result.is_ok());
+        turn
+    }
+
+    fn join() -> Join {
+        Join {
+            group: "h".into(),
+            member_id: "".into(),
+            instance_id: None,
+            client_id: "c".into(),
+            client_host: "/127.0.0.1".into(),
+            session_timeout_ms: 10_000,
+            rebalance_timeout_ms: 10_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![Protocol {
+                name: "range".into(),
+                metadata: bytes::Bytes::new(),
+            }],
+            reason: None,
+            member_id_required: true,
+            may_skip_assignment: true,
+            unique: crate::base::ids::Uuid::nil(),
+        }
+    }
+
+    fn came(turn: &mut Turn) -> bool {
+        turn.try_recv().unwrap().is_some()
+    }
+
+    #[test]
+    fn an_answer_waits_for_its_batch_and_for_those_before_it() {
+        let mut serving = serving();
+        let mut first = commit(&mut serving, 1).unwrap();
+        let mut second = commit(&mut serving, 2).unwrap();
+        // A reader is told nothing that may yet be lost.
+        let (seen, reader) = serving.ask(now(1), |machine, _| machine.fetch_all("g", false).len());
+        let mut reader = reader.unwrap();
+        assert_eq!(seen, 1);
+        assert!(serving.unwritten().is_some());
+        serving.wrote(10);
+        assert_eq!(serving.uncommitted(), Some(10));
+        serving.commit(9);
+        assert!(!came(&mut first));
+        serving.commit(10);
+        assert!(came(&mut first) && !came(&mut second) && !came(&mut reader));
+        serving.wrote(11);
+        assert!(serving.unwritten().is_none());
+        serving.commit(11);
+        assert!(came(&mut second) && came(&mut reader));
+        assert_eq!(serving.uncommitted(), None);
+        assert!(serving.ask(now(1), |_, _| ()).1.is_none());
+    }
+
+    #[test]
+    fn a_join_is_answered_behind_the_record_it_made() {
+        let mut serving = serving();
+        let mut answer = serving.join(&join(), now(1));
+        assert_eq!(answer.try_recv().unwrap(), None);
+        serving.wrote(1);
+        serving.commit(1);
+        let Some(Err(refused)) = answer.try_recv().unwrap() else {
+            panic!("the member id comes first");
+        };
+        assert_eq!(refused.error, GroupError::MemberIdRequired);
+        let again = Join {
+            member_id: refused.member_id,
+            ..join()
+        };
+        // Nothing is written by a rebalance: the answer comes at once.
+        let mut answer = serving.join(&again, now(2));
+        assert_eq!(answer.try_recv().unwrap(), None);
+        serving.expire(now(2));
+        assert!(answer.try_recv().unwrap().unwrap().is_ok());
+    }
+
+    #[test]
+    fn who_waits_for_a_machine_that_is_dropped_finds_out() {
+        let mut serving = serving();
+        let mut turn = commit(&mut serving, 1).unwrap();
+        let mut answer = serving.join(&join(), now(1));
+        drop(serving);
+        assert!(turn.try_recv().is_err() && answer.try_recv().is_err());
     }
 }
