@@ -2,3 +2,4 @@
 //! May use: `base`, `wire`, `io`, `log`. Never: knows which core it runs on, or of a connection.
 
 pub mod record;
+pub mod image;

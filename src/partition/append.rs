@@ -80,13 +80,24 @@ impl Partition {
         let valid = validate::validate(batches, &rules, origin.into(), now, &mut rewritten);
         let valid = valid.map_err(AppendError::Invalid)?;
         let mut producers = self.producers.borrow_mut();
-        if let Verdict::Duplicate { base_offset, last_offset, .. } =
-            producers.check(&valid.batch).map_err(AppendError::Producer)?
+        if let Verdict::Duplicate {
+            base_offset,
+            last_offset,
+            ..
+        } = producers
+            .check(&valid.batch)
+            .map_err(AppendError::Producer)?
         {
-            return Ok(Appended { base_offset, upto: last_offset + 1, log_append_time: -1 });
+            return Ok(Appended {
+                base_offset,
+                upto: last_offset + 1,
+                log_append_time: -1,
+            });
         }
         let epoch = self.leader_epoch.get();
-        let appended = self.log.append(valid.batch.bytes(), epoch, valid.log_append_time, now);
+        let appended = self
+            .log
+            .append(valid.batch.bytes(), epoch, valid.log_append_time, now);
         let appended = appended.map_err(|error| self.append_error(error))?;
         producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
         Ok(Appended {
@@ -101,9 +112,10 @@ impl Partition {
             log::AppendError::Busy => AppendError::Busy,
             log::AppendError::LargerThanSegment(_) => AppendError::TooLarge,
             log::AppendError::Malformed => AppendError::Invalid(Invalid::Malformed),
-            log::AppendError::Closed => {
-                self.log.failure().map_or(AppendError::Closed, AppendError::Storage)
-            }
+            log::AppendError::Closed => self
+                .log
+                .failure()
+                .map_or(AppendError::Closed, AppendError::Storage),
         }
     }
 }

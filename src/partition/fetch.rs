@@ -69,7 +69,10 @@ impl Partition {
     ) -> Result<usize, ReadError> {
         self.check_offset(offset)?;
         let from = out.len();
-        let read = self.log().read(offset, max_bytes, self.high_watermark(), out).await;
+        let read = self
+            .log()
+            .read(offset, max_bytes, self.high_watermark(), out)
+            .await;
         let bytes = read.map_err(ReadError::Log)?;
         Ok(within(bytes, max_bytes, at_least_one, from, out))
     }

@@ -17,6 +17,7 @@ use std::task::{Poll, Waker};
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId, WallMs};
 use crate::log::{Log, LogFailure};
+pub use open::PartitionOptions;
 use open::{log_config, rules};
 use producers::Producers;
 use validate::Rules;
@@ -159,6 +160,8 @@ impl Partition {
         if let Some(failure) = self.log.failure() {
             return Some(Err(append::AppendError::Storage(failure)));
         }
-        self.closed.get().then_some(Err(append::AppendError::Closed))
+        self.closed
+            .get()
+            .then_some(Err(append::AppendError::Closed))
     }
 }

@@ -59,14 +59,7 @@ pub fn start(start: NodeStart) -> Result<Core<()>, StartError> {
 async fn run(start: NodeStart) {
     let NodeStart { index, config, image, dir, listener, mut inbox, control, started, .. } = start;
     let options = ShardOptions { index, config, dir, control };
-    let shard = match Shard::open(options, image, clock::wall_ms()).await {
-        Ok(shard) => shard,
-        Err(error) => {
-            // The main thread waits for this and for nothing else.
-            let _ = started.send(Err(StartError::Log(error)));
-            return;
-        }
-    };
+    let shard = Shard::open(options, image, clock::wall_ms()).await;
     let server = ServerState::new(shard.clone(), clock::now().0 as u32);
     let accepting = cores::spawn(accept(server.clone(), listener.listen()));
     let jobs = housekeeping::start(&server);

@@ -9,7 +9,6 @@ use crate::base::config::BrokerConfig;
 use crate::io::checks::{self, HostError};
 use crate::io::listener::{self, Bound};
 use crate::io::signal;
-use crate::log::OpenError;
 use crate::metadata::controller::LoadError;
 use crate::shard::mesh::{ToControl, ToShard};
 
@@ -51,8 +50,6 @@ pub enum StartError {
     },
     /// The metadata log could not be loaded, or says that this folder is another broker's.
     Metadata(LoadError),
-    /// A partition's log could not be opened.
-    Log(OpenError),
     /// An executor could not be started, or died.
     Executor(io::Error),
     /// An executor ended without a word; its panic is in the log.
@@ -117,6 +114,17 @@ pub fn stop(shards: &[ToShard], control: &ToControl) {
 
 // === impl Ready ===
 
+impl fmt::Display for Ready {
+    /// The listeners in shard order, then the admin pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.listeners.join(","))?;
+        match &self.admin {
+            Some(admin) => write!(f, " admin http://{admin}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Ready {
     /// What the bound listeners offer.
     pub fn new(config: &BrokerConfig, listeners: &Listeners) -> Ready {
@@ -149,7 +157,6 @@ impl fmt::Display for StartError {
                 write!(f, "cannot make the folder {}: {error}", path.display())
             }
             StartError::Metadata(error) => error.fmt(f),
-            StartError::Log(error) => error.fmt(f),
             StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),
             StartError::Gone => f.write_str("an executor ended unexpectedly"),
         }

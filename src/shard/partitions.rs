@@ -11,7 +11,8 @@ use super::Shard;
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
 use crate::metadata::image::{self, Image};
-use crate::partition::{Name, Partition};
+use crate::log::Opening;
+use crate::partition::{Name, Partition, PartitionOptions};
 
 /// Logs opened at the same time when a shard starts.
 const OPEN_AT_ONCE: usize = 64;
@@ -191,11 +192,16 @@ async fn open(
     now: WallMs,
 ) -> Place {
     let (topic, index) = (name.topic.clone(), name.index);
-    let opening = shard.logs.opening(&name);
-    let expiration_ms = shard.config().producer_id_expiration_ms;
     let dir = shard.dir.join(format!("{topic}-{index}"));
-    let open = Partition::open(&shard.logs, &dir, name, opening, leader_epoch, config, expiration_ms, now);
-    match open.await {
+    let options = PartitionOptions {
+        opening: Opening { topic_id: Some(name.topic_id), ..Opening::default() },
+        name,
+        dir: &dir,
+        leader_epoch,
+        config,
+        producer_expiration_ms: shard.config().producer_id_expiration_ms,
+    };
+    match Partition::open(&shard.logs, options, now).await {
         Ok(partition) => Place::Here(partition),
         Err(error) => {
             tracing::error!(%topic, partition = index, %error, "cannot open the log");
@@ -226,6 +232,19 @@ fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
             config.topic_defaults.clone()
         }
     }
+}
+
+/// Takes every partition out of service and closes its log cleanly.
+pub async fn close(shard: &Shard, _now: WallMs) {
+    let partitions = shard.partitions.local();
+    partitions.iter().for_each(|partition| partition.close());
+    let closing = partitions.iter().map(|partition| async move {
+        if let Err(error) = partition.log().close().await {
+            let (topic, index) = (&partition.name().topic, partition.name().index);
+            tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
+        }
+    });
+    stream::iter(closing).buffer_unordered(OPEN_AT_ONCE).collect::<Vec<()>>().await;
 }
 
 /// Rolls, deletes and forgets what time has come for, log by log.

@@ -46,11 +46,11 @@ pub struct Decompressor<'a> {
 
 enum Source<'a> {
     Plain(&'a [u8]),
-    Gzip(flate2::bufread::MultiGzDecoder<&'a [u8]>),
+    /// `None` once the last member has ended, as of the others.
+    Gzip(Option<flate2::bufread::GzDecoder<&'a [u8]>>),
     Snappy(Snappy<'a>),
-    /// `None` once the frame has ended.
     Lz4(Option<lz4::Decoder<&'a [u8]>>),
-    Zstd(zstd::stream::read::Decoder<'static, &'a [u8]>),
+    Zstd(Option<zstd::stream::read::Decoder<'static, &'a [u8]>>),
 }
 
 impl<'a> Decompressor<'a> {
@@ -63,12 +63,15 @@ impl<'a> Decompressor<'a> {
         let corrupt = |_| DecompressError::Corrupt(codec);
         let source = match codec {
             Codec::None => Source::Plain(compressed),
-            Codec::Gzip => Source::Gzip(flate2::bufread::MultiGzDecoder::new(compressed)),
+            Codec::Gzip => Source::Gzip(Some(flate2::bufread::GzDecoder::new(compressed))),
+            Codec::Snappy if compressed.is_empty() => return Err(DecompressError::Corrupt(codec)),
             Codec::Snappy => Source::Snappy(Snappy::new(compressed)),
+            Codec::Lz4 if is_lz4_linked(compressed) => return Err(DecompressError::Corrupt(codec)),
             Codec::Lz4 => Source::Lz4(Some(lz4::Decoder::new(compressed).map_err(corrupt)?)),
+            Codec::Zstd if compressed.is_empty() => Source::Zstd(None),
             Codec::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(compressed);
-                Source::Zstd(decoder.map_err(corrupt)?)
+                Source::Zstd(Some(decoder.map_err(corrupt)?))
             }
         };
         Ok(Decompressor {
@@ -84,10 +87,10 @@ impl<'a> Decompressor<'a> {
     pub fn read(&mut self, part: &mut [u8]) -> Result<usize, DecompressError> {
         let count = match &mut self.source {
             Source::Plain(bytes) => bytes.read(part),
-            Source::Gzip(decoder) => decoder.read(part),
+            Source::Gzip(decoder) => read_gzip(decoder, part),
             Source::Snappy(snappy) => snappy.read(part, self.left),
             Source::Lz4(decoder) => read_lz4(decoder, part),
-            Source::Zstd(decoder) => decoder.read(part),
+            Source::Zstd(decoder) => decoder.as_mut().map_or(Ok(0), |open| open.read(part)),
         };
         let count = count.map_err(|error| self.fault(&error))?;
         self.left = self.left.checked_sub(count).ok_or(self.too_large())?;
@@ -106,6 +109,35 @@ impl<'a> Decompressor<'a> {
             max_bytes: self.max_bytes,
         }
     }
+}
+
+/// Fewer bytes are no gzip member: ten of header, eight behind the data.
+const GZIP_MEMBER_BYTES_MIN: usize = 18;
+
+/// Reads one member after the other. Bytes behind the last one that do not begin like another
+/// are passed over, as Java's decoder does it.
+fn read_gzip(
+    decoder: &mut Option<flate2::bufread::GzDecoder<&[u8]>>,
+    part: &mut [u8],
+) -> io::Result<usize> {
+    while let Some(open) = decoder {
+        let count = open.read(part)?;
+        if count > 0 {
+            return Ok(count);
+        }
+        let rest = *open.get_ref();
+        let more = rest.len() > GZIP_MEMBER_BYTES_MIN && rest.starts_with(&[0x1f, 0x8b]);
+        *decoder = more.then(|| flate2::bufread::GzDecoder::new(rest));
+    }
+    Ok(0)
+}
+
+/// Whether blocks lean on the ones before them, which Kafka's Java clients cannot read.
+fn is_lz4_linked(compressed: &[u8]) -> bool {
+    const FLAGS_AT: usize = 4;
+    const INDEPENDENT: u8 = 1 << 5;
+    let flags = compressed.get(FLAGS_AT);
+    flags.is_some_and(|flags| flags & INDEPENDENT == 0)
 }
 
 /// The decoder answers 0 both at the end of the frame and where its input ends within it.
@@ -167,10 +199,11 @@ impl<'a> Snappy<'a> {
             while self.input.rest().starts_with(&SNAPPY_MAGIC) {
                 self.input.take(16).map_err(|_| corrupt())?;
             }
-            if self.input.remaining() == 0 {
+            // Bytes that are too few for a length are passed over, as in Java.
+            let Ok(length) = self.input.u32() else {
+                self.input = Cursor::EMPTY;
                 return Ok(());
-            }
-            let length = self.input.u32().map_err(|_| corrupt())?;
+            };
             self.input.take(length as usize)
         } else {
             self.input.take(self.input.remaining())
@@ -326,6 +359,36 @@ mod tests {
     }
 
     #[test]
+    fn lz4_blocks_stand_alone() {
+        let bytes = text(200_000);
+        for (mode, read) in [
+            (lz4::BlockMode::Independent, Ok(())),
+            (
+                lz4::BlockMode::Linked,
+                Err(DecompressError::Corrupt(Codec::Lz4)),
+            ),
+        ] {
+            let mut builder = lz4::EncoderBuilder::new();
+            let mut encoder = builder.block_mode(mode).build(Vec::new()).unwrap();
+            encoder.write_all(&bytes).unwrap();
+            let packed = encoder.finish().0;
+            let mut out = Vec::new();
+            assert_eq!(decompress(Codec::Lz4, &packed, 200_000, &mut out), read);
+        }
+    }
+
+    #[test]
+    fn gzip_members_follow_one_another() {
+        let mut twice = Vec::new();
+        compress(Codec::Gzip, b"one", &mut twice).unwrap();
+        compress(Codec::Gzip, b"two", &mut twice).unwrap();
+        twice.extend_from_slice(b"something else, twenty bytes at least");
+        let mut out = Vec::new();
+        decompress(Codec::Gzip, &twice, 100, &mut out).unwrap();
+        assert_eq!(out, b"onetwo");
+    }
+
+    #[test]
     fn truncated_and_damaged_bytes_are_refused_without_panic() {
         let bytes = text(3000);
         for codec in &CODECS[1..] {
@@ -334,8 +397,11 @@ mod tests {
             for end in 0..packed.len() {
                 let mut out = Vec::new();
                 let outcome = decompress(*codec, &packed[..end], 3000, &mut out);
-                // Framed snappy may end between blocks.
-                let between = *codec == Codec::Snappy && [0, 16].contains(&end);
+                // Framed snappy may end between blocks, zstd before its first frame.
+                let between = match codec {
+                    Codec::Snappy => (16..20).contains(&end),
+                    _ => *codec == Codec::Zstd && end == 0,
+                };
                 assert!(outcome.is_err() || out != bytes, "{codec:?} {end}");
                 assert!(outcome.is_err() || between, "{codec:?} {end}");
             }

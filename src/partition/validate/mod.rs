@@ -330,3 +330,6 @@ impl<'r> Walk<'r> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod verdicts;

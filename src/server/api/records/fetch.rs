@@ -162,7 +162,7 @@ impl Scratch {
 
     /// Reads until there is enough, something is wrong, or time is up.
     async fn collect(&mut self, cx: &Context, head: &Head) {
-        let limit = cx.shard.config.fetch.response_bytes_max.min(head.max_bytes.max(0) as usize);
+        let limit = cx.shard.config().fetch.response_bytes_max.min(head.max_bytes.max(0) as usize);
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
         let mut time_up = wait.is_zero();
         let mut timer = None;
