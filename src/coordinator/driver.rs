@@ -445,7 +445,7 @@ mod tests {
 
     use super::*;
     use crate::base::ids::Uuid;
-    use crate::base::config::BrokerConfig;
+    use crate::base::config::{self, Flags, HostFacts};
     use crate::coordinator::group::*;
     use crate::io::cores::CoreOptions;
     use crate::io::disk::Disk;
@@ -464,6 +464,11 @@ mod tests {
 
     async fn open(dir: &Path, index: PartitionIndex) -> Rc<Partition> {
         let logs = Logs::new(&Disk::direct(), LogsOptions::default());
+        let host = HostFacts {
+            name: "localhost".to_owned(),
+            cpus: 1,
+            cores: 1,
+        };
         let options = PartitionOptions {
             name: Name {
                 topic: "__consumer_offsets".into(),
@@ -473,7 +478,7 @@ mod tests {
             dir: &dir.join(format!("__consumer_offsets-{index}")),
             opening: Opening::default(),
             leader_epoch: 0,
-            config: BrokerConfig::default().topic_defaults.clone(),
+            config: config::load(None, &Flags::default(), &host).unwrap().topic_defaults,
             producer_expiration_ms: 86_400_000,
         };
         Partition::open(&logs, options, clock::wall_ms())
@@ -581,7 +586,6 @@ mod tests {
             let partition = open(&path, 0).await;
             let groups = coordinator(vec![partition.clone()]);
             let group = group_in(0);
-            assert_eq!(committed(&groups, &group).await, Err(GroupError::Loading));
             assert_eq!(loaded(&groups, &group).await, None);
 
             let Err(refused) = groups.join(join(&group, &"".into())).await else {
