@@ -3,3 +3,6 @@
 
 pub mod base;
 pub mod wire;
+pub mod io;
+pub mod partition;
+pub mod coordinator;

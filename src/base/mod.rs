@@ -1,7 +1,9 @@
 //! Pure: facts and limits everything else is built on.
 //! May use: nothing of this crate. Never: performs I/O, reads a clock.
 
+pub mod config;
 pub mod error_code;
+pub mod hash;
 pub mod ids;
 pub mod time;
 

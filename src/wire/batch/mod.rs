@@ -7,6 +7,7 @@ mod control;
 #[cfg(test)]
 mod golden;
 mod header;
+mod outline;
 mod records;
 mod stamp;
 
@@ -17,5 +18,6 @@ pub use header::{
     BatchError, BatchView, Batches, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, NO_PRODUCER,
     NO_SEQUENCE, NO_TIMESTAMP, batches,
 };
+pub use outline::{Outline, OutlineError, Outlines};
 pub use records::{Header, Headers, Record, RecordError, Records};
-pub use stamp::{set_log_append_time, set_timestamp, stamp, stamp_all};
+pub use stamp::{reseal, set_log_append_time, set_timestamp, stamp, stamp_all};

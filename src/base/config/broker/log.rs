@@ -1,0 +1,114 @@
+//! Pure: broker settings: logs: segments, retention, flushing, cleaning.
+
+use crate::base::config::table::broker_settings;
+
+broker_settings! {
+    /// Rows as in Kafka 4.3 (`AbstractKafkaConfig`).
+    pub static LOG;
+
+    "log.dir" List = Some("corelane-data"), Items { of: &[], may_be_empty: false }, High, ReadOnly,
+        Applied;
+        "The data folder, when `log.dirs` does not say. One folder only.";
+    "log.dirs" List = None, Items { of: &[], may_be_empty: false }, High, ReadOnly, Applied;
+        "The data folder. Kafka takes several; here a machine has one, on the device that acks "
+        "wait for.";
+    "cordoned.log.dirs" List = Some(""), Items { of: &[], may_be_empty: true }, Medium, PerBroker,
+        Refused(OtherDesign);
+        "Folders that take no new partitions.";
+    "metadata.log.dir" String = None, Any, High, ReadOnly, Refused(OtherDesign);
+        "A folder of its own for the metadata log, which here lies in the data folder.";
+    "log.dir.failure.timeout.ms" Long = Some("30000"), AtLeast(1), Low, ReadOnly,
+        Ignored(OtherDesign);
+        "How long a broker goes on when it cannot tell the controller of a failed folder.";
+    "log.segment.bytes" Int = Some("134217728"), AtLeast(1048576), High, ClusterWide, Applied;
+        "The size at which a log goes on in a new segment file.";
+    "log.roll.ms" Long = None, Any, High, ClusterWide, Applied;
+        "The age at which a log goes on in a new segment; wins over `log.roll.hours`.";
+    "log.roll.hours" Int = Some("168"), AtLeast(1), High, ReadOnly, Applied;
+        "The age at which a log goes on in a new segment, in hours.";
+    "log.roll.jitter.ms" Long = None, Any, High, ClusterWide, Applied;
+        "How much earlier that may happen, at random; wins over `log.roll.jitter.hours`.";
+    "log.roll.jitter.hours" Int = Some("0"), AtLeast(0), High, ReadOnly, Applied;
+        "How much earlier that may happen, at random, in hours.";
+    "log.retention.ms" Long = None, Any, High, ClusterWide, Applied;
+        "How long records are kept; wins over minutes and hours; -1 for ever.";
+    "log.retention.minutes" Int = None, Any, High, ReadOnly, Applied;
+        "How long records are kept, in minutes; wins over hours.";
+    "log.retention.hours" Int = Some("168"), Any, High, ReadOnly, Applied;
+        "How long records are kept, in hours.";
+    "log.retention.bytes" Long = Some("-1"), Any, High, ClusterWide, Applied;
+        "How much of each partition is kept; -1 for no limit.";
+    "log.retention.check.interval.ms" Long = Some("300000"), AtLeast(1), Medium, ReadOnly, Applied;
+        "How often segments that may go are looked for.";
+    "log.index.size.max.bytes" Int = Some("10485760"), AtLeast(4), Medium, ClusterWide, Applied;
+        "The size at which a full index makes the log go on in a new segment.";
+    "log.index.interval.bytes" Int = Some("4096"), AtLeast(0), Medium, ClusterWide, Applied;
+        "How many bytes of records one entry of the offset index stands for.";
+    "log.flush.interval.messages" Long = Some("1"), AtLeast(1), High, ClusterWide, Applied;
+        "After how many records a log is flushed to the device. 1: an ack waits for the flush, "
+        "so it means stable storage.";
+    "log.flush.interval.ms" Long = None, Any, High, ClusterWide, Applied;
+        "The longest time that written records stay unflushed; unset, "
+        "`log.flush.scheduler.interval.ms` counts.";
+    "log.flush.scheduler.interval.ms" Long = Some("9223372036854775807"), Any, High, ReadOnly,
+        Applied;
+        "The longest time that written records stay unflushed, where `log.flush.interval.ms` "
+        "does not say.";
+    "log.flush.offset.checkpoint.interval.ms" Int = Some("60000"), AtLeast(0), High, ReadOnly,
+        Ignored(OtherDesign);
+        "How often Kafka notes how far its logs are recovered. Here each segment notes it.";
+    "log.flush.start.offset.checkpoint.interval.ms" Int = Some("60000"), AtLeast(0), High, ReadOnly,
+        Ignored(OtherDesign);
+        "How often Kafka notes where its logs start. Here it is noted as it changes.";
+    "log.preallocate" Boolean = Some("false"), Any, Medium, ClusterWide, Ignored(OtherDesign);
+        "Whether files get their room ahead of time. Here they always do, with written blocks.";
+    "log.segment.delete.delay.ms" Long = Some("60000"), AtLeast(0), High, ClusterWide,
+        Ignored(OtherDesign);
+        "How long a dropped segment's file stays. Here it goes once its last reader is done.";
+    "log.message.timestamp.type" String = Some("CreateTime"),
+        OneOf(&["CreateTime", "LogAppendTime"]), Medium, ClusterWide, Applied;
+        "Whose clock stamps the records: the producer's, or the broker's as it appends.";
+    "log.message.timestamp.before.max.ms" Long = Some("9223372036854775807"), AtLeast(0), Medium,
+        ClusterWide, Applied;
+        "How far a record's timestamp may lie before the broker's clock.";
+    "log.message.timestamp.after.max.ms" Long = Some("3600000"), AtLeast(0), Medium, ClusterWide,
+        Applied;
+        "How far a record's timestamp may lie after the broker's clock.";
+    "log.cleanup.policy" List = Some("delete"),
+        Items { of: &["compact", "delete"], may_be_empty: true }, Medium, ClusterWide,
+        Partly("`delete` is done; `compact` is kept and shown, but nothing is compacted yet");
+        "What becomes of old segments: `delete`, `compact` or both.";
+    "log.cleaner.enable" Boolean = Some("true"), Any, Medium, ReadOnly, Ignored(NoCompaction);
+        "Whether compaction runs.";
+    "log.cleaner.threads" Int = Some("1"), AtLeast(0), Medium, ClusterWide, Ignored(NoCompaction);
+        "Threads that compact.";
+    "log.cleaner.io.max.bytes.per.second" Double = Some("1.7976931348623157E308"), Any, Medium,
+        ClusterWide, Ignored(NoCompaction);
+        "How fast compaction may read and write.";
+    "log.cleaner.dedupe.buffer.size" Long = Some("134217728"), Any, Medium, ClusterWide,
+        Ignored(NoCompaction);
+        "Memory in which compaction remembers keys.";
+    "log.cleaner.io.buffer.size" Int = Some("524288"), AtLeast(0), Medium, ClusterWide,
+        Ignored(NoCompaction);
+        "Memory in which compaction reads and writes.";
+    "log.cleaner.io.buffer.load.factor" Double = Some("0.9"), Any, Medium, ClusterWide,
+        Ignored(NoCompaction);
+        "How full the memory for keys may get.";
+    "log.cleaner.backoff.ms" Long = Some("15000"), AtLeast(0), Medium, ClusterWide,
+        Ignored(NoCompaction);
+        "How long compaction sleeps when there is nothing to do.";
+    "log.cleaner.min.cleanable.ratio" Double = Some("0.5"), Between(0, 1), Medium, ClusterWide,
+        Ignored(NoCompaction);
+        "The share of uncompacted bytes from which on a log is worth compacting.";
+    "log.cleaner.min.compaction.lag.ms" Long = Some("0"), AtLeast(0), Medium, ClusterWide,
+        Ignored(NoCompaction);
+        "The shortest time that a record stays uncompacted.";
+    "log.cleaner.max.compaction.lag.ms" Long = Some("9223372036854775807"), AtLeast(1), Medium,
+        ClusterWide, Ignored(NoCompaction);
+        "The longest time that a record stays uncompacted.";
+    "log.cleaner.delete.retention.ms" Long = Some("86400000"), AtLeast(0), Medium, ClusterWide,
+        Ignored(NoCompaction);
+        "How long a compacted topic keeps tombstones.";
+    "producer.id.expiration.ms" Int = Some("86400000"), AtLeast(1), Low, ClusterWide, Applied;
+        "How long a partition remembers an idempotent producer that has gone quiet.";
+}

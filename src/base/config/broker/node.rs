@@ -1,0 +1,80 @@
+//! Pure: broker settings: the node itself: who it is and what it makes of new topics.
+
+use crate::base::config::table::broker_settings;
+
+broker_settings! {
+    /// Rows as in Kafka 4.3 (`AbstractKafkaConfig`).
+    pub static NODE;
+
+    "node.id" Int = None, AtLeast(0), High, ReadOnly, Applied;
+        "The first shard's node id; shard `i` is node `node.id + i`. Fixed when the data folder "
+        "is formatted.";
+    "broker.id" Int = Some("-1"), Any, High, ReadOnly, Applied;
+        "The old name of `node.id`. When both are set they must be equal.";
+    "process.roles" List = Some("broker,controller"),
+        Items { of: &["broker", "controller"], may_be_empty: false }, High, ReadOnly, Applied;
+        "What this process is. One that stands alone is always both, so that is the one value "
+        "taken.";
+    "broker.rack" String = None, Any, Medium, ReadOnly, Applied;
+        "The rack or zone of this machine, shown to clients so that they can read from nearby.";
+    "auto.create.topics.enable" Boolean = Some("true"), Any, High, ReadOnly, Applied;
+        "Whether asking for a topic that does not exist creates it.";
+    "num.partitions" Int = Some("1"), AtLeast(1), Medium, ReadOnly, Applied;
+        "Partitions of a topic whose creator did not say how many.";
+    "default.replication.factor" Int = Some("1"), Any, Medium, ReadOnly, Applied;
+        "Replicas of a topic whose creator did not say how many. A machine alone can give one "
+        "only.";
+    "delete.topic.enable" Boolean = Some("true"), Any, High, ReadOnly, Applied;
+        "Whether topics can be deleted.";
+    "auto.leader.rebalance.enable" Boolean = Some("true"), Any, High, ReadOnly, Ignored(OneReplica);
+        "Whether leadership goes back to preferred replicas by itself.";
+    "leader.imbalance.check.interval.seconds" Long = Some("300"), AtLeast(1), High, ReadOnly,
+        Ignored(OneReplica);
+        "How often leaders are compared with preferred replicas.";
+    "unclean.leader.election.enable" Boolean = Some("false"), Any, High, ClusterWide,
+        Ignored(OneReplica);
+        "Whether a lagging replica may become leader when no other is left, losing records.";
+    "min.insync.replicas" Int = Some("1"), AtLeast(1), High, ClusterWide, Ignored(OneReplica);
+        "How many replicas must hold a record before acks=all is answered; never more than "
+        "there are.";
+    "message.max.bytes" Int = Some("1048588"), AtLeast(0), High, ClusterWide, Applied;
+        "The largest record batch taken by topics that do not say otherwise.";
+    "compression.type" String = Some("producer"),
+        OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), High, ClusterWide,
+        Partly("batches stay as the producer compressed them, whatever the value");
+        "The codec of batches on disk where the topic does not say otherwise.";
+    "compression.gzip.level" Int = Some("-1"), GzipLevel, Medium, ClusterWide, Ignored(OtherDesign);
+        "How hard the broker tries when it recompresses to gzip. It never recompresses.";
+    "compression.lz4.level" Int = Some("9"), Between(1, 17), Medium, ClusterWide,
+        Ignored(OtherDesign);
+        "How hard the broker tries when it recompresses to lz4. It never recompresses.";
+    "compression.zstd.level" Int = Some("3"), Between(-131072, 22), Medium, ClusterWide,
+        Ignored(OtherDesign);
+        "How hard the broker tries when it recompresses to zstd. It never recompresses.";
+    "background.threads" Int = Some("10"), AtLeast(1), High, ClusterWide, Ignored(Threads);
+        "Threads for chores.";
+    "num.io.threads" Int = Some("8"), AtLeast(1), High, ClusterWide, Ignored(Threads);
+        "Threads that handle requests.";
+    "num.network.threads" Int = Some("3"), AtLeast(1), High, ClusterWide, Ignored(Threads);
+        "Threads that read and write sockets.";
+    "num.recovery.threads.per.data.dir" Int = Some("2"), AtLeast(1), High, ClusterWide,
+        Ignored(Threads);
+        "Threads that recover logs at start.";
+    "num.replica.alter.log.dirs.threads" Int = None, Any, High, ReadOnly, Ignored(Threads);
+        "Threads that move replicas between folders.";
+    "request.timeout.ms" Int = Some("30000"), Any, High, ReadOnly, Ignored(OneReplica);
+        "How long this broker waits for the answer of another node.";
+    "create.topic.policy.class.name" Class = None, Any, Low, ReadOnly, Refused(Jvm);
+        "A Java class that judges requests to create topics.";
+    "alter.config.policy.class.name" Class = None, Any, Low, ReadOnly, Refused(Jvm);
+        "A Java class that judges requests to change settings.";
+    "config.providers" List = Some(""), Items { of: &[], may_be_empty: true }, Low, ClusterWide,
+        Refused(Jvm);
+        "Java classes that fetch the values of settings from elsewhere.";
+    "controlled.shutdown.enable" Boolean = Some("true"), Any, Medium, ReadOnly, Ignored(OneReplica);
+        "Whether leaders move away before a broker stops.";
+    "controller.socket.timeout.ms" Int = Some("30000"), Any, Medium, ReadOnly, Ignored(Standalone);
+        "How long a broker waits for its controller's answer.";
+    "max.request.partition.size.limit" Int = Some("2000"), AtLeast(1), Medium, ReadOnly, Applied;
+        "The most partitions that one DescribeTopicPartitions answer lists.";
+}

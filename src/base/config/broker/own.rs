@@ -1,0 +1,35 @@
+//! Pure: broker settings that Kafka has no name for.
+
+use crate::base::config::table::broker_settings;
+
+broker_settings! {
+    /// Corelane's own settings.
+    pub static OWN;
+
+    "corelane.shards" Int = None, Between(1, 256), High, ReadOnly, Applied;
+        "How many shards (Kafka nodes, one executor each) this process runs. Settled when the "
+        "data folder is formatted. Unset: half the physical cores, from 1 to 8.";
+    "corelane.admin.port" Int = None, Between(0, 65535), Medium, ReadOnly, Applied;
+        "The port of /metrics, /health, /ready and /config, on the host of the first listener. "
+        "Unset: none of them is served.";
+    "corelane.log.level" String = Some("info"), NonEmpty, Medium, ReadOnly, Applied;
+        "What the broker logs: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as "
+        "`info,corelane::log=debug`.";
+    "corelane.spin.us" Int = Some("0"), Between(0, 1000000), Medium, ReadOnly, Applied;
+        "For how many microseconds an idle shard looks for work before it sleeps in the kernel. "
+        "0 uses no CPU when idle; more takes wake-ups out of the latency and burns a core.";
+    "corelane.shard.memory.bytes" Long = Some("536870912"), AtLeast(67108864), Medium, ReadOnly,
+        Applied;
+        "What one shard may use for requests, tail cache and reads in flight. It is a bound, not "
+        "a reservation.";
+    "corelane.shard.tail.cache.bytes" Long = Some("134217728"), AtLeast(1048576), Medium, ReadOnly,
+        Applied;
+        "How much of the newest records one shard keeps in memory for its readers.";
+}
+
+/// Settings that Kafka knows only as dynamic ones: never in the file.
+pub static DYNAMIC_ONLY: &[&str] = &[
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+];

@@ -1,0 +1,32 @@
+//! Pure: settings, declared once: read, checked, layered, described and documented from one table.
+//! May use: nothing of this crate outside `base`. Never: reads a file, logs, or exits.
+
+mod broker;
+mod broker_config;
+mod group;
+mod layers;
+mod listener;
+mod load;
+mod nearest;
+mod properties;
+mod setting;
+mod shards;
+mod table;
+mod topic;
+mod value;
+
+pub use broker::{broker_setting, broker_settings};
+pub use broker_config::{
+    BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
+};
+pub use group::{GROUP_SETTINGS, group_setting};
+pub use layers::Layers;
+pub use listener::Endpoint;
+pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
+pub use setting::{Effect, Importance, InvalidValue, Kind, Mode, Rule, Setting, Why};
+pub use shards::default_shards;
+pub use topic::{
+    CleanupPolicy, Compression, TOPIC_SETTINGS, TimestampType, TopicConfig, check_topic,
+    not_applied, topic_setting,
+};
+pub use value::Value;

@@ -1,0 +1,5 @@
+//! Pure rooms and one driver: consumer groups and their committed offsets.
+//! May use: `base`, `wire`, `io` and `partition` (both in the driver only). Never: knows a
+//! client connection, or that there is more than one core.
+
+pub mod record;

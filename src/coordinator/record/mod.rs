@@ -1,0 +1,168 @@
+//! Pure: the records of `__consumer_offsets`, in Kafka's own formats.
+//!
+//! A key is an int16 record type and a body; a value is an int16 version and a body; a record
+//! without a value is a tombstone. One file per family. What is decoded here may have been
+//! written by any Kafka since 0.9; what is encoded is what Kafka 4.3 writes. Types that this
+//! broker does not act on (KIP-848 and share groups) stay in the log and decode to
+//! [`Record::Other`].
+
+mod classic;
+mod fields;
+mod offset;
+
+use std::fmt;
+
+pub use classic::{GroupValue, MemberValue};
+pub use offset::{OffsetKey, OffsetValue};
+
+use std::rc::Rc;
+
+use crate::wire::cursor::{Cursor, Short};
+use fields::FieldError;
+
+/// A decoded record of `__consumer_offsets`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// A committed offset, or (without value) its removal: key types 0 and 1.
+    Offset(OffsetKey, Option<OffsetValue>),
+    /// The metadata of a classic group, or (without value) its removal: key type 2.
+    Group(Rc<str>, Option<GroupValue>),
+    /// A record of another type; the number is that type.
+    Other(i16),
+}
+
+/// A record as bytes, ready for a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Encoded {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Why bytes are no record of `__consumer_offsets`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordError {
+    /// A record without a key.
+    NoKey,
+    /// The key's or the value's bytes end early, or are no text where text belongs.
+    Malformed {
+        /// The record's type.
+        kind: i16,
+        /// Which half of it.
+        part: Part,
+    },
+    /// A value of a version newer than any known.
+    Version {
+        /// The record's type.
+        kind: i16,
+        /// The version it claims.
+        version: i16,
+    },
+}
+
+/// A half of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+/// Takes the version off a value, and refuses those above `max`.
+fn value_version(cursor: &mut Cursor<'_>, kind: i16, max: i16) -> Result<i16, RecordError> {
+    let malformed = RecordError::Malformed {
+        kind,
+        part: Part::Value,
+    };
+    let version = cursor.i16().map_err(|_| malformed)?;
+    if (0..=max).contains(&version) {
+        return Ok(version);
+    }
+    Err(RecordError::Version { kind, version })
+}
+
+fn malformed<E>(kind: i16, part: Part) -> impl FnOnce(E) -> RecordError {
+    move |_| RecordError::Malformed { kind, part }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Decodes a record of the log.
+    pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Record, RecordError> {
+        let mut key = Cursor::new(key.ok_or(RecordError::NoKey)?);
+        let kind = key.i16().map_err(malformed::<Short>(-1, Part::Key))?;
+        match kind {
+            offset::LEGACY_KIND | offset::KIND => {
+                let key =
+                    OffsetKey::decode(key).map_err(malformed::<FieldError>(kind, Part::Key))?;
+                let value = value
+                    .map(|bytes| OffsetValue::decode(kind, Cursor::new(bytes)))
+                    .transpose()?;
+                Ok(Record::Offset(key, value))
+            }
+            classic::KIND => {
+                let group =
+                    classic::decode_key(key).map_err(malformed::<FieldError>(kind, Part::Key))?;
+                let value = value
+                    .map(|bytes| GroupValue::decode(Cursor::new(bytes)))
+                    .transpose()?;
+                Ok(Record::Group(group, value))
+            }
+            other => Ok(Record::Other(other)),
+        }
+    }
+
+    /// The bytes that Kafka 4.3 writes for this record.
+    ///
+    /// `Other` is never made by this broker and has no bytes: `None`.
+    pub fn encode(&self) -> Option<Encoded> {
+        match self {
+            Record::Offset(key, value) => Some(Encoded {
+                key: key.encode(),
+                value: value.as_ref().map(OffsetValue::encode),
+            }),
+            Record::Group(group, value) => Some(Encoded {
+                key: classic::encode_key(group),
+                value: value.as_ref().map(GroupValue::encode),
+            }),
+            Record::Other(_) => None,
+        }
+    }
+}
+
+// === impl Encoded ===
+
+impl Encoded {
+    /// Bytes of key and value together.
+    pub fn size_bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+}
+
+// === impl RecordError ===
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::NoKey => f.write_str("a record without a key"),
+            RecordError::Malformed { kind, part } => {
+                let part = match part {
+                    Part::Key => "key",
+                    Part::Value => "value",
+                };
+                write!(f, "the {part} of a record of type {kind} is malformed")
+            }
+            RecordError::Version { kind, version } => {
+                write!(
+                    f,
+                    "a record of type {kind} has the unknown version {version}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}

@@ -1,0 +1,142 @@
+//! Drives: executors, one per core, and what tasks do besides I/O.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use glommio::{
+    ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, PoolPlacement, Shares,
+    TaskQueueHandle,
+};
+
+/// How an executor is placed and how it waits.
+#[derive(Clone, Debug)]
+pub struct CoreOptions {
+    /// Name of the thread, at most 15 bytes are shown by the kernel.
+    pub name: String,
+    /// The CPU to be pinned to; `None` lets the kernel place the thread.
+    pub cpu: Option<usize>,
+    /// How long to spin for work before sleeping; zero sleeps at once.
+    pub spin: Duration,
+    /// Memory registered with io_uring for disk buffers, in bytes.
+    pub io_memory_bytes: usize,
+}
+
+/// A started executor; dropping it detaches the thread.
+pub struct Core<T: Send + 'static>(ExecutorJoinHandle<T>);
+
+/// A class of tasks of one executor, with its share of the CPU.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskClass(TaskQueueHandle);
+
+/// A spawned task; dropping it lets the task go on.
+pub struct Task<T>(Option<glommio::Task<T>>);
+
+/// The CPUs this process may run on, in the kernel's order.
+pub fn cpus() -> Vec<usize> {
+    core_affinity::get_core_ids()
+        .map(|ids| ids.into_iter().map(|id| id.id).collect())
+        .unwrap_or_default()
+}
+
+/// Starts an executor on its own thread and runs `main` on it until it returns.
+pub fn start<F, T>(
+    options: CoreOptions,
+    main: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<Core<T>>
+where
+    F: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
+    let placement = options.cpu.map_or(Placement::Unbound, Placement::Fixed);
+    LocalExecutorBuilder::new(placement)
+        .name(&options.name)
+        .spin_before_park(options.spin)
+        .io_memory(options.io_memory_bytes)
+        .ring_depth(512)
+        .preempt_timer(Duration::from_millis(1))
+        // Blocking file work must not queue behind the reactor on its own CPU.
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
+        .spawn(main)
+        .map(Core)
+        .map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// A class for background work on the current executor; `shares` of 1 to 1000 against the
+/// 1000 of the default class.
+pub fn background(name: &str, shares: usize) -> TaskClass {
+    TaskClass(glommio::executor().create_task_queue(
+        Shares::Static(shares),
+        Latency::NotImportant,
+        name,
+    ))
+}
+
+/// Runs `future` beside the current task, in the same class.
+pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
+    Task(Some(glommio::spawn_local(future)))
+}
+
+/// Runs `future` beside the current task, in `class`.
+pub fn spawn_into<T: 'static>(
+    class: TaskClass,
+    future: impl Future<Output = T> + 'static,
+) -> Task<T> {
+    // The class cannot be gone: classes are never removed.
+    Task(Some(
+        glommio::spawn_local_into(future, class.0).expect("task classes are never removed"),
+    ))
+}
+
+/// Runs `work` on the executor's blocking thread, off the data core.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    glommio::executor().spawn_blocking(work).await
+}
+
+/// Waits for `length`.
+pub async fn sleep(length: Duration) {
+    glommio::timer::sleep(length).await;
+}
+
+/// Lets other ready tasks run first.
+pub async fn yield_now() {
+    glommio::executor().yield_now().await;
+}
+
+// === impl Core ===
+
+impl<T: Send + 'static> Core<T> {
+    /// Waits for the executor's main task; `Err` when it panicked or could not start.
+    pub fn join(self) -> io::Result<T> {
+        self.0
+            .join()
+            .map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
+// === impl Task ===
+
+impl<T: 'static> Task<T> {
+    /// The task's result. Cancels the task when dropped before that.
+    pub async fn join(mut self) -> T {
+        match self.0.take() {
+            Some(task) => task.await,
+            None => unreachable!("a task is joined once: join takes it by value"),
+        }
+    }
+
+    /// Stops the task at its next wait and waits until it has gone.
+    pub async fn cancel(mut self) {
+        if let Some(task) = self.0.take() {
+            task.cancel().await;
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.detach();
+        }
+    }
+}

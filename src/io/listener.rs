@@ -1,0 +1,65 @@
+//! Drives: listening sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{FromRawFd, IntoRawFd};
+
+use glommio::net::TcpListener;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::stream::Stream;
+
+/// A bound TCP socket that has not been given to an executor yet. Bound before the executors
+/// start, so that a port in use is found before anything else happens.
+pub struct Bound {
+    socket: Socket,
+    address: SocketAddr,
+}
+
+/// A listening socket of the current executor.
+pub struct Listener(TcpListener);
+
+/// Binds and listens on `address`; port 0 takes any free port.
+pub fn bind(address: SocketAddr) -> io::Result<Bound> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it: small answers must not wait for Nagle's algorithm.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    let address = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok(Bound { socket, address })
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// The address it listens on, with the port the kernel gave.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Gives the socket to the current executor.
+    #[allow(unsafe_code)]
+    pub fn listen(self) -> Listener {
+        // SAFETY: the descriptor is a listening socket that nobody else owns any more.
+        Listener(unsafe { TcpListener::from_raw_fd(self.socket.into_raw_fd()) })
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// The next connection.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        self.0
+            .accept()
+            .await
+            .map(Stream::tcp)
+            .map_err(io::Error::from)
+    }
+}

@@ -1,0 +1,48 @@
+//! Drives: the process's stop signals, waited for by the main thread.
+
+use std::mem::MaybeUninit;
+
+/// Blocks SIGTERM and SIGINT for this thread and all that it starts, and lets writes to closed
+/// sockets fail instead of killing the process. Call first in `main`.
+#[allow(unsafe_code)]
+pub fn block_stop_signals() {
+    let set = stop_signals();
+    // SAFETY: plain libc calls on an initialised set; no other thread runs yet.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+}
+
+/// Waits until the process is asked to stop; returns the signal's name.
+#[allow(unsafe_code)]
+pub fn wait_for_stop() -> &'static str {
+    let set = stop_signals();
+    let mut signal = 0;
+    // SAFETY: the set is initialised and `signal` is ours to be written.
+    while unsafe { libc::sigwait(&raw const set, &raw mut signal) } != 0 {}
+    if signal == libc::SIGINT {
+        "SIGINT"
+    } else {
+        "SIGTERM"
+    }
+}
+
+/// Asks this process to stop, as SIGTERM from outside would.
+#[allow(unsafe_code)]
+pub fn request_stop() {
+    // SAFETY: kill with our own process id has no memory effects.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+}
+
+#[allow(unsafe_code)]
+fn stop_signals() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set before anything reads it.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
+        set.assume_init()
+    }
+}

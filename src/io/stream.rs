@@ -1,0 +1,69 @@
+//! Drives: one client's byte stream.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use futures_util::io::{AsyncRead, AsyncWrite};
+use glommio::net::TcpStream;
+
+/// A connected socket. Clones share it, so that one task reads while another writes.
+#[derive(Clone)]
+pub struct Stream(Rc<RefCell<TcpStream>>);
+
+impl Stream {
+    pub(super) fn tcp(stream: TcpStream) -> Stream {
+        Stream(Rc::new(RefCell::new(stream)))
+    }
+
+    /// Connects to `address`.
+    pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(address).await.map_err(io::Error::from)?;
+        stream.set_nodelay(true).map_err(io::Error::from)?;
+        Ok(Stream::tcp(stream))
+    }
+
+    /// The other side's address.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        self.0.borrow().peer_addr().map_err(io::Error::from)
+    }
+
+    /// This side's address.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        self.0.borrow().local_addr().map_err(io::Error::from)
+    }
+
+    /// Reads what is there, waiting for the first byte; 0 at the end of the stream.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)).await
+    }
+
+    /// Writes all of `bytes`.
+    pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_vectored(&mut [IoSlice::new(bytes)]).await
+    }
+
+    /// Writes all slices in order, many to a system call; consumes `slices` as it goes.
+    pub async fn write_all_vectored(&self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            let written =
+                poll_fn(|cx| Pin::new(&mut *self.0.borrow_mut()).poll_write_vectored(cx, slices))
+                    .await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            IoSlice::advance_slices(&mut slices, written);
+        }
+        Ok(())
+    }
+
+    /// Ends both directions; a read that waits returns 0.
+    pub async fn shutdown(&self) {
+        // A connection the other side has already reset is as closed as it can be.
+        let _ = poll_fn(|cx| self.0.borrow().poll_shutdown(cx, Shutdown::Both)).await;
+    }
+}
