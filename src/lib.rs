@@ -5,5 +5,3 @@ pub mod base;
 pub mod wire;
 pub mod io;
 pub mod metadata;
-pub mod partition;
-pub mod coordinator;

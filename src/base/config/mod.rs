@@ -3,6 +3,7 @@
 
 mod broker;
 mod broker_config;
+mod client_metrics;
 mod group;
 mod layers;
 mod listener;
@@ -19,6 +20,7 @@ pub use broker::{broker_setting, broker_settings};
 pub use broker_config::{
     BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
 };
+pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
 pub use group::{GROUP_SETTINGS, group_setting};
 pub use layers::Layers;
 pub use listener::Endpoint;
