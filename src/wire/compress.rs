@@ -46,11 +46,11 @@ pub struct Decompressor<'a> {
 
 enum Source<'a> {
     Plain(&'a [u8]),
-    /// `None` once the last member has ended, as of the others.
-    Gzip(Option<flate2::bufread::GzDecoder<&'a [u8]>>),
+    Gzip(flate2::bufread::GzDecoder<&'a [u8]>),
     Snappy(Snappy<'a>),
+    /// `None` once the frame has ended.
     Lz4(Option<lz4::Decoder<&'a [u8]>>),
-    Zstd(Option<zstd::stream::read::Decoder<'static, &'a [u8]>>),
+    Zstd(zstd::stream::read::Decoder<'static, &'a [u8]>),
 }
 
 impl<'a> Decompressor<'a> {
@@ -63,15 +63,19 @@ impl<'a> Decompressor<'a> {
         let corrupt = |_| DecompressError::Corrupt(codec);
         let source = match codec {
             Codec::None => Source::Plain(compressed),
-            Codec::Gzip => Source::Gzip(Some(flate2::bufread::GzDecoder::new(compressed))),
-            Codec::Snappy if compressed.is_empty() => return Err(DecompressError::Corrupt(codec)),
+            Codec::Gzip => Source::Gzip(flate2::bufread::GzDecoder::new(compressed)),
+            Codec::Snappy | Codec::Lz4 if compressed.is_empty() => {
+                return Err(DecompressError::Corrupt(codec));
+            }
             Codec::Snappy => Source::Snappy(Snappy::new(compressed)),
-            Codec::Lz4 if is_lz4_linked(compressed) => return Err(DecompressError::Corrupt(codec)),
-            Codec::Lz4 => Source::Lz4(Some(lz4::Decoder::new(compressed).map_err(corrupt)?)),
-            Codec::Zstd if compressed.is_empty() => Source::Zstd(None),
+            Codec::Lz4 => {
+                let frame = lz4_frame(compressed).ok_or(DecompressError::Corrupt(codec))?;
+                Source::Lz4(Some(lz4::Decoder::new(frame).map_err(corrupt)?))
+            }
+            Codec::Zstd if compressed.is_empty() => Source::Plain(&[]),
             Codec::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(compressed);
-                Source::Zstd(Some(decoder.map_err(corrupt)?))
+                Source::Zstd(decoder.map_err(corrupt)?)
             }
         };
         Ok(Decompressor {
@@ -90,7 +94,7 @@ impl<'a> Decompressor<'a> {
             Source::Gzip(decoder) => read_gzip(decoder, part),
             Source::Snappy(snappy) => snappy.read(part, self.left),
             Source::Lz4(decoder) => read_lz4(decoder, part),
-            Source::Zstd(decoder) => decoder.as_mut().map_or(Ok(0), |open| open.read(part)),
+            Source::Zstd(decoder) => decoder.read(part),
         };
         let count = count.map_err(|error| self.fault(&error))?;
         self.left = self.left.checked_sub(count).ok_or(self.too_large())?;
@@ -114,30 +118,28 @@ impl<'a> Decompressor<'a> {
 /// Fewer bytes are no gzip member: ten of header, eight behind the data.
 const GZIP_MEMBER_BYTES_MIN: usize = 18;
 
-/// Reads one member after the other. Bytes behind the last one that do not begin like another
-/// are passed over, as Java's decoder does it.
+/// Members that were glued together are read as one; what else stands behind a member is passed
+/// over, as Java does.
 fn read_gzip(
-    decoder: &mut Option<flate2::bufread::GzDecoder<&[u8]>>,
+    decoder: &mut flate2::bufread::GzDecoder<&[u8]>,
     part: &mut [u8],
 ) -> io::Result<usize> {
-    while let Some(open) = decoder {
-        let count = open.read(part)?;
-        if count > 0 {
+    loop {
+        let count = decoder.read(part)?;
+        let rest: &[u8] = decoder.get_ref();
+        let more = rest.len() > GZIP_MEMBER_BYTES_MIN && rest.starts_with(&[0x1f, 0x8b, 8]);
+        if count > 0 || !more {
             return Ok(count);
         }
-        let rest = *open.get_ref();
-        let more = rest.len() > GZIP_MEMBER_BYTES_MIN && rest.starts_with(&[0x1f, 0x8b]);
-        *decoder = more.then(|| flate2::bufread::GzDecoder::new(rest));
+        *decoder = flate2::bufread::GzDecoder::new(rest);
     }
-    Ok(0)
 }
 
-/// Whether blocks lean on the ones before them, which Kafka's Java clients cannot read.
-fn is_lz4_linked(compressed: &[u8]) -> bool {
-    const FLAGS_AT: usize = 4;
-    const INDEPENDENT: u8 = 1 << 5;
-    let flags = compressed.get(FLAGS_AT);
-    flags.is_some_and(|flags| flags & INDEPENDENT == 0)
+/// The bytes, if they begin like the one kind of lz4 frame that Java's clients can read: magic
+/// number, version 1, blocks that do not depend on each other, no dictionary.
+fn lz4_frame(bytes: &[u8]) -> Option<&[u8]> {
+    let flags = *bytes.strip_prefix(&[0x04, 0x22, 0x4d, 0x18])?.first()?;
+    (flags & 0b1110_0011 == 0b0110_0000).then_some(bytes)
 }
 
 /// The decoder answers 0 both at the end of the frame and where its input ends within it.
@@ -199,11 +201,11 @@ impl<'a> Snappy<'a> {
             while self.input.rest().starts_with(&SNAPPY_MAGIC) {
                 self.input.take(16).map_err(|_| corrupt())?;
             }
-            // Bytes that are too few for a length are passed over, as in Java.
-            let Ok(length) = self.input.u32() else {
+            if self.input.remaining() < 4 {
                 self.input = Cursor::EMPTY;
                 return Ok(());
-            };
+            }
+            let length = self.input.u32().map_err(|_| corrupt())?;
             self.input.take(length as usize)
         } else {
             self.input.take(self.input.remaining())
@@ -359,33 +361,46 @@ mod tests {
     }
 
     #[test]
-    fn lz4_blocks_stand_alone() {
-        let bytes = text(200_000);
-        for (mode, read) in [
-            (lz4::BlockMode::Independent, Ok(())),
-            (
-                lz4::BlockMode::Linked,
-                Err(DecompressError::Corrupt(Codec::Lz4)),
-            ),
-        ] {
-            let mut builder = lz4::EncoderBuilder::new();
-            let mut encoder = builder.block_mode(mode).build(Vec::new()).unwrap();
-            encoder.write_all(&bytes).unwrap();
-            let packed = encoder.finish().0;
+    fn what_stands_behind_a_stream_is_taken_as_java_takes_it() {
+        let unpack = |codec, packed: &[u8]| {
             let mut out = Vec::new();
-            assert_eq!(decompress(Codec::Lz4, &packed, 200_000, &mut out), read);
+            decompress(codec, packed, 100, &mut out).map(|()| out)
+        };
+        for codec in &CODECS[1..] {
+            let mut packed = Vec::new();
+            compress(*codec, b"one", &mut packed).unwrap();
+            let mut twice = packed.clone();
+            twice.extend_from_slice(&packed);
+            packed.extend_from_slice(b"zz");
+            let corrupt = Err(DecompressError::Corrupt(*codec));
+            let one = Ok(b"one".to_vec());
+            let behind = if *codec == Codec::Zstd {
+                &corrupt
+            } else {
+                &one
+            };
+            assert_eq!(&unpack(*codec, &packed), behind, "{codec:?}");
+            let glued = if *codec == Codec::Lz4 {
+                &b"one"[..]
+            } else {
+                b"oneone"
+            };
+            assert_eq!(unpack(*codec, &twice).unwrap(), glued, "{codec:?}");
+            let empty = if *codec == Codec::Zstd {
+                Ok(vec![])
+            } else {
+                corrupt
+            };
+            assert_eq!(unpack(*codec, &[]), empty, "{codec:?}");
         }
-    }
-
-    #[test]
-    fn gzip_members_follow_one_another() {
-        let mut twice = Vec::new();
-        compress(Codec::Gzip, b"one", &mut twice).unwrap();
-        compress(Codec::Gzip, b"two", &mut twice).unwrap();
-        twice.extend_from_slice(b"something else, twenty bytes at least");
-        let mut out = Vec::new();
-        decompress(Codec::Gzip, &twice, 100, &mut out).unwrap();
-        assert_eq!(out, b"onetwo");
+        let mut builder = lz4::EncoderBuilder::new();
+        builder.block_mode(lz4::BlockMode::Linked);
+        builder.block_size(lz4::BlockSize::Max64KB);
+        let mut encoder = builder.build(Vec::new()).unwrap();
+        encoder.write_all(&text(200_000)).unwrap();
+        let (linked, _) = encoder.finish();
+        let corrupt = DecompressError::Corrupt(Codec::Lz4);
+        assert_eq!(unpack(Codec::Lz4, &linked), Err(corrupt));
     }
 
     #[test]
@@ -397,13 +412,13 @@ mod tests {
             for end in 0..packed.len() {
                 let mut out = Vec::new();
                 let outcome = decompress(*codec, &packed[..end], 3000, &mut out);
-                // Framed snappy may end between blocks, zstd before its first frame.
+                // Framed snappy may end between blocks, zstd may be nothing at all.
                 let between = match codec {
                     Codec::Snappy => (16..20).contains(&end),
-                    _ => *codec == Codec::Zstd && end == 0,
+                    Codec::Zstd => end == 0,
+                    _ => false,
                 };
-                assert!(outcome.is_err() || out != bytes, "{codec:?} {end}");
-                assert!(outcome.is_err() || between, "{codec:?} {end}");
+                assert_eq!(outcome.is_ok(), between, "{codec:?} {end}");
             }
             for at in 0..packed.len() {
                 let mut broken = packed.clone();

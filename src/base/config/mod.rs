@@ -6,6 +6,7 @@ mod broker_config;
 mod describe;
 mod docs;
 mod dynamic;
+mod client_metrics;
 mod group;
 mod layers;
 mod listener;
@@ -26,6 +27,7 @@ pub use broker_config::{
 pub use describe::{Described, Source, Synonym};
 pub use docs::markdown;
 pub use dynamic::{check_broker, check_group};
+pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
 pub use group::{GROUP_SETTINGS, group_setting};
 pub use layers::{Layers, Texts};
 pub use listener::Endpoint;

@@ -7,6 +7,8 @@
 mod classic;
 mod offsets;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -69,6 +71,11 @@ impl GroupMachine {
         for id in self.groups.keys().cloned().collect::<Vec<_>>() {
             self.step(&id, now, out, |group, step| group.loaded(step));
         }
+    }
+
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     fn ensure_group(&mut self, id: &Rc<str>) -> &mut Group {

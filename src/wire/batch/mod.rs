@@ -4,6 +4,8 @@
 mod attributes;
 mod builder;
 mod control;
+#[cfg(test)]
+mod golden;
 mod header;
 mod outline;
 mod records;
