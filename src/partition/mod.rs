@@ -5,6 +5,7 @@ pub mod append;
 pub mod fetch;
 pub mod producers;
 pub mod validate;
+mod open;
 mod waiters;
 
 use std::cell::{Cell, Ref, RefCell};
@@ -14,9 +15,12 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::base::config::TopicConfig;
-use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId, WallMs};
 use crate::log::{Log, LogFailure};
+pub use open::PartitionOptions;
+use open::{log_config, rules};
 use producers::Producers;
+use validate::Rules;
 use waiters::Waiters;
 
 /// Which partition this is.
@@ -36,34 +40,14 @@ pub struct Partition {
     log: Log,
     leader_epoch: Cell<LeaderEpoch>,
     config: RefCell<Rc<TopicConfig>>,
+    rules: RefCell<Rules>,
     producers: RefCell<Producers>,
     waiters: Rc<RefCell<Waiters>>,
     closed: Cell<bool>,
+    internal: bool,
 }
 
 impl Partition {
-    /// Puts a recovered log and its producers into service.
-    pub fn new(
-        name: Name,
-        log: Log,
-        leader_epoch: LeaderEpoch,
-        config: TopicConfig,
-        producers: Producers,
-    ) -> Rc<Partition> {
-        let waiters = Rc::new(RefCell::new(Waiters::default()));
-        let woken = waiters.clone();
-        log.on_acked(Rc::new(move |upto| woken.borrow_mut().advance(upto)));
-        Rc::new(Partition {
-            name,
-            log,
-            leader_epoch: Cell::new(leader_epoch),
-            config: RefCell::new(Rc::new(config)),
-            producers: RefCell::new(producers),
-            waiters,
-            closed: Cell::new(false),
-        })
-    }
-
     /// Which partition this is.
     pub fn name(&self) -> &Name {
         &self.name
@@ -91,7 +75,8 @@ impl Partition {
 
     /// The topic's settings have changed.
     pub fn set_config(&self, config: TopicConfig) {
-        self.log.set_config(crate::log::LogConfig::from(&config));
+        self.log.set_config(log_config(&config));
+        *self.rules.borrow_mut() = rules(&config);
         *self.config.borrow_mut() = Rc::new(config);
     }
 
@@ -126,6 +111,25 @@ impl Partition {
         self.waiters.borrow_mut().wake_all();
     }
 
+    /// Whether clients may not write to it.
+    pub fn is_internal(&self) -> bool {
+        self.internal
+    }
+
+    /// Lets every parked reader look again.
+    pub fn wake_readers(&self) {
+        self.waiters.borrow_mut().advance(self.high_watermark());
+    }
+
+    /// Rolls, deletes and forgets what time has come for.
+    pub async fn maintain(&self, now: WallMs) {
+        self.producers.borrow_mut().expire(now);
+        if let Err(error) = self.log.maintain(now).await {
+            let (topic, index) = (&self.name.topic, self.name.index);
+            tracing::error!(%topic, partition = index, %error, "cannot tidy the log");
+        }
+    }
+
     /// Wakes `waker` when there may be more to read.
     pub fn park_reader(&self, waker: &Waker) {
         self.waiters.borrow_mut().park_reader(waker);
@@ -156,6 +160,8 @@ impl Partition {
         if let Some(failure) = self.log.failure() {
             return Some(Err(append::AppendError::Storage(failure)));
         }
-        self.closed.get().then_some(Err(append::AppendError::Closed))
+        self.closed
+            .get()
+            .then_some(Err(append::AppendError::Closed))
     }
 }

@@ -36,8 +36,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
 
     // The control executor first: it knows what the cluster is.
     let (control, control_inbox) = mesh::control();
-    let (to_shards, inboxes): (Vec<_>, Vec<_>) =
-        (0..config.shards).map(|_| mesh::shard()).unzip();
+    let (to_shards, inboxes): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mesh::shard()).unzip();
     let (started, starts) = mpsc::channel();
     let controller = control::start(&config, to_shards.clone(), control_inbox, started)?;
     let image = starts.recv().map_err(|_| StartError::Gone)??;
@@ -46,8 +45,10 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     let (started, starts) = mpsc::channel();
     let mut shards = Vec::new();
     let cpus = cores::cpus();
-    for (index, (inbox, (listener, dir))) in
-        inboxes.into_iter().zip(listeners.nodes.into_iter().zip(dirs)).enumerate()
+    for (index, (inbox, (listener, dir))) in inboxes
+        .into_iter()
+        .zip(listeners.nodes.into_iter().zip(dirs))
+        .enumerate()
     {
         shards.push(node::start(node::NodeStart {
             index,

@@ -5,10 +5,10 @@
 mod api_keys;
 pub mod batch;
 pub mod codec;
+pub mod compress;
 pub mod cursor;
 pub mod fetch;
 pub mod field;
-mod fields;
 pub mod frame;
 pub mod header;
 pub mod produce;

@@ -4,6 +4,9 @@
 mod broker;
 mod broker_config;
 mod client_metrics;
+mod describe;
+mod docs;
+mod dynamic;
 mod group;
 mod layers;
 mod listener;
@@ -11,6 +14,7 @@ mod load;
 mod nearest;
 mod properties;
 mod setting;
+mod settle;
 mod shards;
 mod table;
 mod topic;
@@ -21,8 +25,11 @@ pub use broker_config::{
     BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
 };
 pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
+pub use describe::{Described, Source, Synonym};
+pub use docs::markdown;
+pub use dynamic::{check_broker, check_group};
 pub use group::{GROUP_SETTINGS, group_setting};
-pub use layers::Layers;
+pub use layers::{Layers, Texts};
 pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
 pub use setting::{Effect, Importance, InvalidValue, Kind, Mode, Rule, Setting, Why};

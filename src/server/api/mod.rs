@@ -16,11 +16,7 @@ use crate::wire::codec::{self, DecodeError, EncodeError, Request};
 pub mod cluster;
 pub mod context;
 pub mod errors;
-pub mod groups;
-pub mod offsets;
 pub mod records;
-pub mod topics;
-pub mod transactions;
 
 pub use context::Context;
 
@@ -94,13 +90,15 @@ pub struct Row {
 pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
-    row::<records::list_offsets::ListOffsets>(),
     row::<cluster::api_versions::ApiVersions>(),
 ];
 
 /// The row of `key`, if the API is served.
 pub fn find(key: i16) -> Option<&'static Row> {
-    TABLE.binary_search_by_key(&key, |row| row.key).ok().map(|at| &TABLE[at])
+    TABLE
+        .binary_search_by_key(&key, |row| row.key)
+        .ok()
+        .map(|at| &TABLE[at])
 }
 
 /// The row of an API that is called.
@@ -159,7 +157,10 @@ mod tests {
     fn every_row_stands_in_the_readme() {
         let readme = include_str!("../../../README.md");
         for row in TABLE {
-            let line = format!("| {} | {} | {}–{} |", row.key, row.name, row.versions.0, row.versions.1);
+            let line = format!(
+                "| {} | {} | {}–{} |",
+                row.key, row.name, row.versions.0, row.versions.1
+            );
             assert!(readme.contains(&line), "README lacks the row: {line}");
         }
     }

@@ -1,0 +1,120 @@
+//! What the benchmarks share: small or large runs, percentiles, floors measured beside them.
+
+#![allow(dead_code)] // Each benchmark uses a part of it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Whether this is a real run (`cargo bench` passes `--bench`) or the short one of `cargo test`.
+pub fn is_large() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// `large` under `cargo bench`, else `small`.
+pub fn size<T>(small: T, large: T) -> T {
+    if is_large() { large } else { small }
+}
+
+/// Durations of one kind, for percentiles.
+#[derive(Default, Clone)]
+pub struct Samples(Vec<Duration>);
+
+impl Samples {
+    /// Times `work` `count` times.
+    pub fn take(count: usize, mut work: impl FnMut()) -> Samples {
+        let mut samples = Samples::default();
+        for _ in 0..count {
+            let begun = Instant::now();
+            work();
+            samples.0.push(begun.elapsed());
+        }
+        samples
+    }
+
+    /// Adds the samples of another block.
+    pub fn merge(&mut self, other: Samples) {
+        self.0.extend(other.0);
+    }
+
+    /// The `part` quantile in microseconds; 0.5 is the median.
+    pub fn us(&self, part: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let at = ((sorted.len() as f64 - 1.0) * part).round() as usize;
+        sorted
+            .get(at)
+            .map_or(0.0, |sample| sample.as_secs_f64() * 1e6)
+    }
+
+    /// One line: name, p50, p99, max in microseconds, and the count.
+    pub fn line(&self, name: &str) -> String {
+        let (p50, p99, max) = (self.us(0.5), self.us(0.99), self.us(1.0));
+        let count = self.0.len();
+        format!("{name:<34} p50 {p50:>8.1}  p99 {p99:>8.1}  max {max:>9.1} µs  ({count} samples)")
+    }
+}
+
+/// A server on a thread of its own that sends `answer` bytes for every `request` bytes.
+pub fn echo_server(request: usize, answer: usize) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut received, sent) = (vec![0; request], vec![0; answer]);
+        while stream.read_exact(&mut received).is_ok() && stream.write_all(&sent).is_ok() {}
+    });
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// A file of pre-written blocks for direct overwrites.
+pub struct DirectFile {
+    file: File,
+    buffer: Vec<u8>,
+    at: usize,
+    blocks: u64,
+    next: u64,
+}
+
+impl DirectFile {
+    /// Makes and writes a file of `blocks` blocks of 4 KiB.
+    pub fn new(path: &Path, blocks: u64) -> DirectFile {
+        const O_DIRECT: i32 = 0x4000;
+        std::fs::write(path, vec![0u8; (blocks * 4096) as usize]).unwrap();
+        File::open(path).unwrap().sync_all().unwrap();
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(O_DIRECT)
+            .open(path)
+            .unwrap();
+        let buffer = vec![7u8; 8192];
+        // Direct I/O wants its memory aligned: the first aligned address inside the buffer.
+        let at = buffer.as_ptr().align_offset(4096);
+        DirectFile {
+            file,
+            buffer,
+            at,
+            blocks,
+            next: 0,
+        }
+    }
+
+    /// Overwrites the next block.
+    pub fn write(&mut self) {
+        let block = &self.buffer[self.at..self.at + 4096];
+        self.file.write_all_at(block, self.next * 4096).unwrap();
+        self.next = (self.next + 1) % self.blocks;
+    }
+
+    /// Flushes the device.
+    pub fn flush(&self) {
+        self.file.sync_data().unwrap();
+    }
+}

@@ -1,0 +1,74 @@
+//! Pure: what our errors are called on the wire: the only place where domain errors become
+//! Kafka's codes. No arm is a wildcard: a new error does not compile until it has its code.
+
+use crate::base::ErrorCode;
+use crate::partition::append::AppendError;
+use crate::partition::fetch::ReadError;
+use crate::partition::producers::ProducerError;
+use crate::partition::validate::Invalid;
+use crate::shard::partitions::LookupError;
+
+/// A partition that cannot be used here.
+pub fn lookup(error: LookupError) -> ErrorCode {
+    match error {
+        LookupError::UnknownTopicOrPartition => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        LookupError::UnknownTopicId => ErrorCode::UNKNOWN_TOPIC_ID,
+        LookupError::NotLeader { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        LookupError::Storage => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
+
+/// An append that failed.
+pub fn append(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::InternalTopic => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        AppendError::Invalid(error) => invalid(error),
+        AppendError::Producer(error) => producer(error),
+        AppendError::TooLarge => ErrorCode::RECORD_LIST_TOO_LARGE,
+        AppendError::Busy => ErrorCode::REQUEST_TIMED_OUT,
+        AppendError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+        AppendError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    }
+}
+
+/// Records that are not what they should be.
+fn invalid(error: &Invalid) -> ErrorCode {
+    match error {
+        Invalid::NoBatch
+        | Invalid::SecondBatch
+        | Invalid::OldFormat(_)
+        | Invalid::BaseOffset(_)
+        | Invalid::Count { .. }
+        | Invalid::Control
+        | Invalid::Sequence(_)
+        | Invalid::Record(_) => ErrorCode::INVALID_RECORD,
+        Invalid::ZstdTooOld => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        Invalid::Malformed | Invalid::Crc { .. } => ErrorCode::CORRUPT_MESSAGE,
+        Invalid::TooLarge { .. } | Invalid::Bomb { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+        Invalid::Rejected(rejected) if rejected.has_timestamp() => ErrorCode::INVALID_TIMESTAMP,
+        Invalid::Rejected(_) => ErrorCode::INVALID_RECORD,
+        Invalid::Codec(_) | Invalid::Undecodable(_) | Invalid::Unordered => {
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        }
+    }
+}
+
+/// A batch that a producer may not append.
+fn producer(error: &ProducerError) -> ErrorCode {
+    match error {
+        ProducerError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ProducerError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        ProducerError::InvalidTxnState { .. } => ErrorCode::INVALID_TXN_STATE,
+    }
+}
+
+/// A read that failed.
+pub fn read(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::OffsetOutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
+        ReadError::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
+        ReadError::UnknownLeaderEpoch => ErrorCode::UNKNOWN_LEADER_EPOCH,
+        ReadError::Storage(_) | ReadError::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+        ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    }
+}

@@ -1,0 +1,433 @@
+//! Pure: what the records of a batch are compressed with: gzip, snappy, lz4, zstd.
+//!
+//! Decompression streams: it holds one window or block of the codec, whatever the size of what
+//! comes out, and stops at a bound that the caller sets, since a megabyte on the wire may stand
+//! for gigabytes. The codecs allocate their state for each batch; nothing here is called for
+//! batches that are not compressed.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use super::batch::Codec;
+use super::cursor::Cursor;
+
+/// Why compressed bytes could not be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DecompressError {
+    /// They are not what the codec writes, or end too early.
+    Corrupt(Codec),
+    /// More would come out than the caller allows.
+    TooLarge {
+        /// What the caller allows, in bytes.
+        max_bytes: usize,
+    },
+}
+
+impl fmt::Display for DecompressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecompressError::Corrupt(codec) => write!(f, "not valid {} data", codec.name()),
+            DecompressError::TooLarge { max_bytes } => {
+                write!(f, "more than {max_bytes} bytes when uncompressed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecompressError {}
+
+/// Uncompressed bytes, a part at a time.
+pub struct Decompressor<'a> {
+    codec: Codec,
+    source: Source<'a>,
+    max_bytes: usize,
+    left: usize,
+}
+
+enum Source<'a> {
+    Plain(&'a [u8]),
+    Gzip(flate2::bufread::GzDecoder<&'a [u8]>),
+    Snappy(Snappy<'a>),
+    /// `None` once the frame has ended.
+    Lz4(Option<lz4::Decoder<&'a [u8]>>),
+    Zstd(zstd::stream::read::Decoder<'static, &'a [u8]>),
+}
+
+impl<'a> Decompressor<'a> {
+    /// Begins to read `compressed`, of which no more than `max_bytes` may come.
+    pub fn new(
+        codec: Codec,
+        compressed: &'a [u8],
+        max_bytes: usize,
+    ) -> Result<Decompressor<'a>, DecompressError> {
+        let corrupt = |_| DecompressError::Corrupt(codec);
+        let source = match codec {
+            Codec::None => Source::Plain(compressed),
+            Codec::Gzip => Source::Gzip(flate2::bufread::GzDecoder::new(compressed)),
+            Codec::Snappy | Codec::Lz4 if compressed.is_empty() => {
+                return Err(DecompressError::Corrupt(codec));
+            }
+            Codec::Snappy => Source::Snappy(Snappy::new(compressed)),
+            Codec::Lz4 => {
+                let frame = lz4_frame(compressed).ok_or(DecompressError::Corrupt(codec))?;
+                Source::Lz4(Some(lz4::Decoder::new(frame).map_err(corrupt)?))
+            }
+            Codec::Zstd if compressed.is_empty() => Source::Plain(&[]),
+            Codec::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(compressed);
+                Source::Zstd(decoder.map_err(corrupt)?)
+            }
+        };
+        Ok(Decompressor {
+            codec,
+            source,
+            max_bytes,
+            left: max_bytes,
+        })
+    }
+
+    /// Fills the front of `part`, which is not empty. The count of bytes there is returned; 0 is
+    /// the end.
+    pub fn read(&mut self, part: &mut [u8]) -> Result<usize, DecompressError> {
+        let count = match &mut self.source {
+            Source::Plain(bytes) => bytes.read(part),
+            Source::Gzip(decoder) => read_gzip(decoder, part),
+            Source::Snappy(snappy) => snappy.read(part, self.left),
+            Source::Lz4(decoder) => read_lz4(decoder, part),
+            Source::Zstd(decoder) => decoder.read(part),
+        };
+        let count = count.map_err(|error| self.fault(&error))?;
+        self.left = self.left.checked_sub(count).ok_or(self.too_large())?;
+        Ok(count)
+    }
+
+    fn fault(&self, error: &io::Error) -> DecompressError {
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => self.too_large(),
+            _ => DecompressError::Corrupt(self.codec),
+        }
+    }
+
+    fn too_large(&self) -> DecompressError {
+        DecompressError::TooLarge {
+            max_bytes: self.max_bytes,
+        }
+    }
+}
+
+/// Fewer bytes are no gzip member: ten of header, eight behind the data.
+const GZIP_MEMBER_BYTES_MIN: usize = 18;
+
+/// Members that were glued together are read as one; what else stands behind a member is passed
+/// over, as Java does.
+fn read_gzip(
+    decoder: &mut flate2::bufread::GzDecoder<&[u8]>,
+    part: &mut [u8],
+) -> io::Result<usize> {
+    loop {
+        let count = decoder.read(part)?;
+        let rest: &[u8] = decoder.get_ref();
+        let more = rest.len() > GZIP_MEMBER_BYTES_MIN && rest.starts_with(&[0x1f, 0x8b, 8]);
+        if count > 0 || !more {
+            return Ok(count);
+        }
+        *decoder = flate2::bufread::GzDecoder::new(rest);
+    }
+}
+
+/// The bytes, if they begin like the one kind of lz4 frame that Java's clients can read: magic
+/// number, version 1, blocks that do not depend on each other, no dictionary.
+fn lz4_frame(bytes: &[u8]) -> Option<&[u8]> {
+    let flags = *bytes.strip_prefix(&[0x04, 0x22, 0x4d, 0x18])?.first()?;
+    (flags & 0b1110_0011 == 0b0110_0000).then_some(bytes)
+}
+
+/// The decoder answers 0 both at the end of the frame and where its input ends within it.
+fn read_lz4(decoder: &mut Option<lz4::Decoder<&[u8]>>, part: &mut [u8]) -> io::Result<usize> {
+    let Some(open) = decoder else {
+        return Ok(0);
+    };
+    let count = open.read(part)?;
+    if count == 0
+        && let Some(ended) = decoder.take()
+    {
+        ended.finish().1?;
+    }
+    Ok(count)
+}
+
+/// What the snappy library for Java frames its blocks with: these eight bytes, two versions,
+/// then blocks with a four-byte length each.
+const SNAPPY_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
+const SNAPPY_VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
+const SNAPPY_BLOCK_BYTES: usize = 32 * 1024;
+
+/// Blocks in that framing or, as librdkafka writes it, one block without any.
+struct Snappy<'a> {
+    framed: bool,
+    input: Cursor<'a>,
+    block: Vec<u8>,
+    taken: usize,
+}
+
+impl<'a> Snappy<'a> {
+    fn new(input: &'a [u8]) -> Snappy<'a> {
+        Snappy {
+            framed: input.starts_with(&SNAPPY_MAGIC),
+            input: Cursor::new(input),
+            block: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    fn read(&mut self, part: &mut [u8], left: usize) -> io::Result<usize> {
+        while self.taken == self.block.len() {
+            if self.input.remaining() == 0 {
+                return Ok(0);
+            }
+            self.next_block(left)?;
+        }
+        let rest = &self.block[self.taken..];
+        let count = rest.len().min(part.len());
+        part[..count].copy_from_slice(&rest[..count]);
+        self.taken += count;
+        Ok(count)
+    }
+
+    fn next_block(&mut self, left: usize) -> io::Result<()> {
+        let corrupt = || io::Error::from(io::ErrorKind::InvalidData);
+        let compressed = if self.framed {
+            // Streams that were glued together have a header each.
+            while self.input.rest().starts_with(&SNAPPY_MAGIC) {
+                self.input.take(16).map_err(|_| corrupt())?;
+            }
+            if self.input.remaining() < 4 {
+                self.input = Cursor::EMPTY;
+                return Ok(());
+            }
+            let length = self.input.u32().map_err(|_| corrupt())?;
+            self.input.take(length as usize)
+        } else {
+            self.input.take(self.input.remaining())
+        };
+        let compressed = compressed.map_err(|_| corrupt())?;
+        let length = snap::raw::decompress_len(compressed).map_err(|_| corrupt())?;
+        if length > left {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        // No snappy block grows by more than this: three bytes copy at most sixty-four.
+        if length / 22 > compressed.len() {
+            return Err(corrupt());
+        }
+        self.taken = 0;
+        self.block.resize(length, 0);
+        let mut decoder = snap::raw::Decoder::new();
+        let written = decoder.decompress(compressed, &mut self.block);
+        written.map(|_| ()).map_err(|_| corrupt())
+    }
+}
+
+/// Appends the uncompressed bytes to `out`, no more than `max_bytes` of them.
+pub fn decompress(
+    codec: Codec,
+    compressed: &[u8],
+    max_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), DecompressError> {
+    let mut source = Decompressor::new(codec, compressed, max_bytes)?;
+    loop {
+        let filled = out.len();
+        out.resize(filled + STEP_BYTES, 0);
+        let count = source.read(&mut out[filled..]);
+        out.truncate(filled + count.unwrap_or(0));
+        if count? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+const STEP_BYTES: usize = 16 * 1024;
+
+/// Appends `bytes`, compressed as Kafka's clients do it with their codecs' usual levels.
+pub fn compress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    match codec {
+        Codec::None => out.extend_from_slice(bytes),
+        Codec::Gzip => {
+            let level = flate2::Compression::default();
+            let mut encoder = flate2::write::GzEncoder::new(out, level);
+            encoder.write_all(bytes)?;
+            encoder.finish()?;
+        }
+        Codec::Snappy => compress_snappy(bytes, out)?,
+        Codec::Lz4 => {
+            let mut builder = lz4::EncoderBuilder::new();
+            builder.block_mode(lz4::BlockMode::Independent);
+            let mut encoder = builder.build(out)?;
+            encoder.write_all(bytes)?;
+            encoder.finish().1?;
+        }
+        Codec::Zstd => {
+            let level = zstd::DEFAULT_COMPRESSION_LEVEL;
+            let mut encoder = zstd::stream::write::Encoder::new(out, level)?;
+            encoder.write_all(bytes)?;
+            encoder.finish()?;
+        }
+    }
+    Ok(())
+}
+
+fn compress_snappy(bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    out.extend_from_slice(&SNAPPY_MAGIC);
+    out.extend_from_slice(&SNAPPY_VERSIONS);
+    let mut encoder = snap::raw::Encoder::new();
+    for block in bytes.chunks(SNAPPY_BLOCK_BYTES) {
+        let compressed = encoder.compress_vec(block).map_err(io::Error::other)?;
+        out.extend_from_slice(&(compressed.len() as u32).to_be_bytes());
+        out.extend_from_slice(&compressed);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODECS: [Codec; 5] = [
+        Codec::None,
+        Codec::Gzip,
+        Codec::Snappy,
+        Codec::Lz4,
+        Codec::Zstd,
+    ];
+
+    fn text(bytes: usize) -> Vec<u8> {
+        let words = ["offset", "leader", "epoch", "shard", "segment", "batch"];
+        let mut state = 7usize;
+        let mut text = Vec::new();
+        while text.len() < bytes {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            text.extend_from_slice(words[(state >> 33) % words.len()].as_bytes());
+        }
+        text.truncate(bytes);
+        text
+    }
+
+    #[test]
+    fn what_is_compressed_comes_back() {
+        for codec in CODECS {
+            for size in [0, 1, 1000, 200_000] {
+                let bytes = text(size);
+                let (mut packed, mut unpacked) = (Vec::new(), vec![9]);
+                compress(codec, &bytes, &mut packed).unwrap();
+                decompress(codec, &packed, size, &mut unpacked).unwrap();
+                assert!(unpacked[1..] == bytes, "{codec:?} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_bound() {
+        let zeros = vec![0; 50 << 20];
+        for codec in CODECS {
+            let mut packed = Vec::new();
+            compress(codec, &zeros, &mut packed).unwrap();
+            let mut out = Vec::new();
+            let max_bytes = 100_000;
+            let outcome = decompress(codec, &packed, max_bytes, &mut out);
+            assert_eq!(outcome, Err(DecompressError::TooLarge { max_bytes }));
+            assert!(out.capacity() < 300_000, "{codec:?} {}", out.capacity());
+        }
+    }
+
+    #[test]
+    fn snappy_comes_framed_or_raw() {
+        let bytes = text(100_000);
+        let raw = snap::raw::Encoder::new().compress_vec(&bytes).unwrap();
+        let mut out = Vec::new();
+        decompress(Codec::Snappy, &raw, 100_000, &mut out).unwrap();
+        assert!(out == bytes);
+        // A raw block that claims four gigabytes.
+        let claim = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0];
+        let outcome = decompress(Codec::Snappy, &claim, usize::MAX, &mut out);
+        assert_eq!(outcome, Err(DecompressError::Corrupt(Codec::Snappy)));
+        let mut twice = Vec::new();
+        compress(Codec::Snappy, b"one", &mut twice).unwrap();
+        compress(Codec::Snappy, b"two", &mut twice).unwrap();
+        out.clear();
+        decompress(Codec::Snappy, &twice, 100, &mut out).unwrap();
+        assert_eq!(out, b"onetwo");
+    }
+
+    #[test]
+    fn what_stands_behind_a_stream_is_taken_as_java_takes_it() {
+        let unpack = |codec, packed: &[u8]| {
+            let mut out = Vec::new();
+            decompress(codec, packed, 100, &mut out).map(|()| out)
+        };
+        for codec in &CODECS[1..] {
+            let mut packed = Vec::new();
+            compress(*codec, b"one", &mut packed).unwrap();
+            let mut twice = packed.clone();
+            twice.extend_from_slice(&packed);
+            packed.extend_from_slice(b"zz");
+            let corrupt = Err(DecompressError::Corrupt(*codec));
+            let one = Ok(b"one".to_vec());
+            let behind = if *codec == Codec::Zstd {
+                &corrupt
+            } else {
+                &one
+            };
+            assert_eq!(&unpack(*codec, &packed), behind, "{codec:?}");
+            let glued = if *codec == Codec::Lz4 {
+                &b"one"[..]
+            } else {
+                b"oneone"
+            };
+            assert_eq!(unpack(*codec, &twice).unwrap(), glued, "{codec:?}");
+            let empty = if *codec == Codec::Zstd {
+                Ok(vec![])
+            } else {
+                corrupt
+            };
+            assert_eq!(unpack(*codec, &[]), empty, "{codec:?}");
+        }
+        let mut builder = lz4::EncoderBuilder::new();
+        builder.block_mode(lz4::BlockMode::Linked);
+        builder.block_size(lz4::BlockSize::Max64KB);
+        let mut encoder = builder.build(Vec::new()).unwrap();
+        encoder.write_all(&text(200_000)).unwrap();
+        let (linked, _) = encoder.finish();
+        let corrupt = DecompressError::Corrupt(Codec::Lz4);
+        assert_eq!(unpack(Codec::Lz4, &linked), Err(corrupt));
+    }
+
+    #[test]
+    fn truncated_and_damaged_bytes_are_refused_without_panic() {
+        let bytes = text(3000);
+        for codec in &CODECS[1..] {
+            let mut packed = Vec::new();
+            compress(*codec, &bytes, &mut packed).unwrap();
+            for end in 0..packed.len() {
+                let mut out = Vec::new();
+                let outcome = decompress(*codec, &packed[..end], 3000, &mut out);
+                // Framed snappy may end between blocks, zstd may be nothing at all.
+                let between = match codec {
+                    Codec::Snappy => (16..20).contains(&end),
+                    Codec::Zstd => end == 0,
+                    _ => false,
+                };
+                assert_eq!(outcome.is_ok(), between, "{codec:?} {end}");
+            }
+            for at in 0..packed.len() {
+                let mut broken = packed.clone();
+                broken[at] ^= 0x10;
+                let mut out = Vec::new();
+                // Whatever comes of it, it is bounded and no panic.
+                let _ = decompress(*codec, &broken, 10_000, &mut out);
+                assert!(out.len() <= 10_000 + STEP_BYTES);
+            }
+        }
+    }
+}
