@@ -124,7 +124,7 @@ impl Partition {
     /// Rolls, deletes and forgets what time has come for.
     pub async fn maintain(&self, now: WallMs) {
         self.producers.borrow_mut().expire(now);
-        if let Err(error) = self.log.maintain(now).await {
+        if let Err(error) = self.log.retain(now).await {
             let (topic, index) = (&self.name.topic, self.name.index);
             tracing::error!(%topic, partition = index, %error, "cannot tidy the log");
         }

@@ -94,7 +94,7 @@ async fn run(start: NodeStart) {
                 accepting.cancel().await;
                 drain(&server).await;
                 jobs.stop().await;
-                shard.close(clock::wall_ms()).await;
+                shard.close().await;
                 call.answer(());
                 return;
             }

@@ -2,6 +2,7 @@
 //! May use: everything to its left. Never: shares anything with another core but messages.
 
 pub mod budget;
+mod coordinators;
 pub mod mesh;
 pub mod partitions;
 pub mod probe;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::base::config::BrokerConfig;
 use crate::base::metrics::Snapshot;
 use crate::base::{NodeId, WallMs};
+use crate::coordinator::GroupCoordinator;
 use crate::io::disk::Disk;
 use crate::log::{Logs, LogsOptions};
 use crate::metadata::image::{Image, ResourceKind};
@@ -41,6 +43,8 @@ pub struct Shard {
     pub node: NodeId,
     /// The partitions it leads, and where the others are.
     pub partitions: Partitions,
+    /// The groups whose partitions of `__consumer_offsets` it leads.
+    pub groups: GroupCoordinator,
     /// The way to the controller.
     pub control: ToControl,
     /// Memory that requests may take.
@@ -67,6 +71,7 @@ impl Shard {
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
+            groups: coordinators::groups(&config),
             control,
             budget: Budget::new(config.shard.memory_bytes),
             probe: Probe::default(),
@@ -137,8 +142,8 @@ impl Shard {
     }
 
     /// Takes every partition out of service and closes its log cleanly.
-    pub async fn close(&self, now: WallMs) {
-        partitions::close(self, now).await;
+    pub async fn close(&self) {
+        partitions::close(self).await;
     }
 }
 

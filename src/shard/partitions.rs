@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::Shard;
+use super::{Shard, coordinators};
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
 use crate::log::Opening;
@@ -156,6 +156,7 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
                 .for_each(|partition| partition.set_config(config.clone()));
         }
     }
+    coordinators::apply(shard, &before, &image);
     shard.set_image(image);
 }
 
@@ -241,7 +242,8 @@ async fn remove(shard: &Shard, id: TopicId) {
     };
     for partition in topic.local() {
         partition.close();
-        if let Err(error) = partition.log().remove().await {
+        let trash = shard.dir.join(format!("{}-{}.{}-delete", topic.name, partition.name().index, id.0.simple()));
+        if let Err(error) = partition.log().remove(&trash).await {
             let (topic, index) = (&topic.name, partition.name().index);
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }
@@ -261,7 +263,8 @@ fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
 }
 
 /// Takes every partition out of service and closes its log cleanly.
-pub async fn close(shard: &Shard, _now: WallMs) {
+pub async fn close(shard: &Shard) {
+    shard.groups.stop();
     let partitions = shard.partitions.local();
     partitions.iter().for_each(|partition| partition.close());
     let closing = partitions.iter().map(|partition| async move {
