@@ -2,6 +2,7 @@
 //! Kafka's codes. No arm is a wildcard: a new error does not compile until it has its code.
 
 use crate::base::ErrorCode;
+use crate::metadata::controller::decide::{AlterConfigsError, NameError};
 use crate::partition::append::AppendError;
 use crate::partition::fetch::ReadError;
 use crate::partition::producers::ProducerError;
@@ -71,4 +72,27 @@ pub fn read(error: &ReadError) -> ErrorCode {
         ReadError::Storage(_) | ReadError::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     }
+}
+
+/// A name that no topic can have.
+pub fn topic_name(error: &NameError) -> ErrorCode {
+    match error {
+        NameError::Empty
+        | NameError::Dots(_)
+        | NameError::TooLong(_)
+        | NameError::Characters(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
+    }
+}
+
+/// Settings that were not changed: the code, and the text unless Kafka has none.
+pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
+    let code = match error {
+        AlterConfigsError::Request(_) => ErrorCode::INVALID_REQUEST,
+        AlterConfigsError::Config(_) => ErrorCode::INVALID_CONFIG,
+        AlterConfigsError::Name(error) => topic_name(error),
+        AlterConfigsError::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        AlterConfigsError::UnknownOperation => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
+        AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
+    };
+    (code, Some(error.to_string()))
 }

@@ -91,6 +91,11 @@ pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
     row::<cluster::api_versions::ApiVersions>(),
+    row::<cluster::describe_configs::DescribeConfigs>(),
+    row::<cluster::alter_configs::AlterConfigs>(),
+    row::<cluster::describe_log_dirs::DescribeLogDirs>(),
+    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(),
+    row::<cluster::list_config_resources::ListConfigResources>(),
 ];
 
 /// The row of `key`, if the API is served.
