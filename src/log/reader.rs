@@ -15,10 +15,7 @@ use crate::io::file::File;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cached {
     /// This many bytes of whole batches; none when nothing lies between the two offsets.
-    Hit {
-        /// Bytes added to the output.
-        bytes: usize,
-    },
+    Hit(usize),
     /// It must be read from disk.
     Miss,
     /// The offset lies outside the log.
@@ -62,12 +59,12 @@ impl Inner {
         }
         let upto = upto.min(self.end_offset.get());
         if offset >= upto {
-            return Cached::Hit { bytes: 0 };
+            return Cached::Hit(0);
         }
         match self.state.borrow().tail.read(offset, max_bytes, upto, out) {
             Ok(bytes) => {
                 self.logs.probe().cached_reads_count.add(1);
-                Cached::Hit { bytes }
+                Cached::Hit(bytes)
             }
             Err(_) => Cached::Miss,
         }
@@ -82,7 +79,7 @@ impl Inner {
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
         match self.read_cached(offset, max_bytes, upto, out) {
-            Cached::Hit { bytes } => return Ok(bytes),
+            Cached::Hit(bytes) => return Ok(bytes),
             Cached::OutOfRange => return Err(ReadError::OutOfRange),
             Cached::Miss => {}
         }

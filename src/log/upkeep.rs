@@ -74,6 +74,11 @@ impl Upkeep {
         self.folder_made.set(true);
     }
 
+    /// Whether the log's folder exists.
+    pub fn has_folder(&self) -> bool {
+        self.folder_made.get()
+    }
+
     /// Takes a snapshot of producer state up to `offset`, to be written soon.
     pub fn keep_snapshot(&self, offset: Offset, content: Vec<u8>) {
         self.snapshots.borrow_mut().push_back((offset, content));
@@ -293,7 +298,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
+    pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
         let path = self.dir.join(file_name(segment.base_offset, ".log"));
         let disk = self.logs.disk();
         disk.rename(&segment.path(), &path).await?;
@@ -366,6 +371,17 @@ impl Inner {
         Ok(())
     }
 
+    /// Writes the snapshots that are still to be written.
+    pub async fn write_snapshots(&self) -> io::Result<()> {
+        loop {
+            let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
+            let Some((offset, content)) = snapshot else {
+                return Ok(());
+            };
+            self.run(Job::WriteSnapshot(offset, content)).await?;
+        }
+    }
+
     /// Removes the file that was prepared for a segment that will not come.
     pub async fn drop_next(&self) -> io::Result<()> {
         let next = self.upkeep.next.borrow_mut().take();
@@ -377,7 +393,7 @@ impl Inner {
 
     /// Waits until no background job is under way.
     pub async fn upkeep_idle(&self) {
-        while self.upkeep.busy.get() {
+        while self.upkeep.busy.get() && !self.has_failed() {
             self.progress.wait().await;
         }
     }

@@ -1,6 +1,5 @@
 //! Drives: the leader's write path: validate, check producers, append. Never waits.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::Partition;

@@ -53,7 +53,7 @@ impl Partition {
         }
         let from = out.len();
         match self.log().read_cached(offset, max_bytes, upto, out) {
-            Cached::Hit { bytes } => Ok(Some(within(bytes, max_bytes, at_least_one, from, out))),
+            Cached::Hit(bytes) => Ok(Some(within(bytes, max_bytes, at_least_one, from, out))),
             Cached::Miss => Ok(None),
             Cached::OutOfRange => Err(ReadError::OffsetOutOfRange),
         }

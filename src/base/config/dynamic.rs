@@ -2,7 +2,7 @@
 
 use super::broker::{DYNAMIC_ONLY, broker_setting};
 use super::broker_config::BrokerConfig;
-use super::group::{GROUP_SETTINGS, group_setting};
+use super::group::group_setting;
 use super::layers::Texts;
 use super::setting::{Effect, InvalidValue, Mode};
 use crate::base::hash::java_string;
@@ -26,7 +26,7 @@ pub fn check_broker(per_node: bool, changes: &Texts) -> Result<(), InvalidValue>
                 listener prefix";
     refuse(text, by_listener.collect())?;
     for (name, text) in changes {
-        let Some(row) = broker_setting(name) else {
+        let Some(row) = broker_setting(without_listener(name).unwrap_or(name)) else {
             check_dynamic_only(name, text)?;
             continue;
         };
@@ -41,14 +41,35 @@ pub fn check_broker(per_node: bool, changes: &Texts) -> Result<(), InvalidValue>
         }
     }
     if !per_node {
-        let own = known()
-            .filter(|row| row.mode == Mode::PerBroker)
-            .map(|row| row.name);
+        let own = changes
+            .keys()
+            .map(String::as_str)
+            .filter(|name| of_one_node(name));
         let text = "Cannot update these configs at default cluster level, broker id must be \
                     specified";
         refuse(text, own.collect())?;
     }
     check_relations(changes)
+}
+
+/// The setting's own name in one like `listener.name.internal.max.connections`.
+fn without_listener(name: &str) -> Option<&str> {
+    let (_, own) = name.strip_prefix("listener.name.")?.split_once('.')?;
+    Some(own)
+}
+
+/// Whether a setting cannot be the same for all nodes: those that Kafka says so of, and those of
+/// one listener but a few limits.
+fn of_one_node(name: &str) -> bool {
+    const LIMITS: [&str; 3] = [
+        "max.connections",
+        "max.connection.creation.rate",
+        "num.network.threads",
+    ];
+    match without_listener(name) {
+        Some(own) => !LIMITS.contains(&own),
+        None => broker_setting(name).is_some_and(|row| row.mode == Mode::PerBroker),
+    }
 }
 
 /// Settings of a TLS listener, which Kafka changes only under `listener.name.<name>.`.
@@ -65,7 +86,7 @@ const BY_LISTENER: [&str; 10] = [
     "ssl.truststore.type",
 ];
 
-fn refuse(reason: &str, mut names: Vec<&'static str>) -> Result<(), InvalidValue> {
+fn refuse(reason: &str, mut names: Vec<&str>) -> Result<(), InvalidValue> {
     if names.is_empty() {
         return Ok(());
     }
@@ -120,29 +141,48 @@ pub fn check_group(broker: &BrokerConfig, overrides: &Texts) -> Result<(), Inval
             row.parse(text)?;
         }
     }
-    let mut rows: Vec<_> = GROUP_SETTINGS.iter().collect();
-    rows.sort_by_key(|row| {
-        (
-            kind_of_group(row.name),
-            !row.name.contains("heartbeat"),
-            row.name,
-        )
-    });
-    for row in rows {
-        let Some(value) = overrides
-            .get(row.name)
-            .and_then(|text| row.parse(text).ok())
-        else {
-            continue;
+    let value = |name: &str| {
+        let row = group_setting(name)?;
+        let own = overrides.get(name).and_then(|text| row.parse(text).ok());
+        let inherited = || {
+            broker
+                .layers()
+                .value(broker_setting(row.synonyms.first()?)?)
         };
-        check_bounds(broker, row.name, value.number())?;
+        own.or_else(inherited).map(|value| value.number())
+    };
+    // What a group does not say itself was within the bounds already.
+    for name in BOUNDED.iter().filter(|name| overrides.contains_key(**name)) {
+        check_bounds(broker, name, value(name).unwrap_or_default())?;
+    }
+    for kind in ["consumer", "share", "streams"] {
+        let session = format!("{kind}.session.timeout.ms");
+        let heartbeat = format!("{kind}.heartbeat.interval.ms");
+        if value(&session) <= value(&heartbeat) {
+            return Err(InvalidValue(format!(
+                "{session} must be greater than {heartbeat}"
+            )));
+        }
     }
     Ok(())
 }
 
-fn kind_of_group(name: &str) -> &str {
-    name.split('.').next().unwrap_or(name)
-}
+/// Settings of groups that have bounds among the broker's, in the order of Kafka's checks.
+const BOUNDED: [&str; 13] = [
+    "consumer.heartbeat.interval.ms",
+    "consumer.session.timeout.ms",
+    "consumer.assignment.interval.ms",
+    "share.heartbeat.interval.ms",
+    "share.session.timeout.ms",
+    "share.record.lock.duration.ms",
+    "share.delivery.count.limit",
+    "share.partition.max.record.locks",
+    "share.assignment.interval.ms",
+    "streams.heartbeat.interval.ms",
+    "streams.session.timeout.ms",
+    "streams.num.standby.replicas",
+    "streams.assignment.interval.ms",
+];
 
 /// `consumer.session.timeout.ms` is bounded by `group.consumer.min.session.timeout.ms` and
 /// `group.consumer.max.session.timeout.ms`; so are its likes.
@@ -188,7 +228,8 @@ mod tests {
     #[test]
     fn changes_of_broker_settings_are_judged_as_kafka_judges_them() {
         let read_only = "Cannot update these configs dynamically: ";
-        let cases: &[(bool, &[(&str, &str)], &str)] = &[
+        type Case<'a> = (bool, &'a [(&'a str, &'a str)], &'a str);
+        let cases: &[Case<'_>] = &[
             (true, &[("log.retention.ms", "1000")], "ok"),
             (true, &[("foo", "1"), ("listener.name.foo.bar", "x")], "ok"),
             (
@@ -261,6 +302,18 @@ mod tests {
                  specified: [sasl.jaas.config]",
             ),
             (true, &[("sasl.jaas.config", "x")], "ok"),
+            (
+                true,
+                &[("listener.name.foo.ssl.keystore.type", "PEM")],
+                "ok",
+            ),
+            (false, &[("listener.name.foo.max.connections", "5")], "ok"),
+            (
+                false,
+                &[("listener.name.foo.ssl.keystore.type", "PEM")],
+                "Cannot update these configs at default cluster level, broker id must be \
+                 specified: [listener.name.foo.ssl.keystore.type]",
+            ),
             (
                 true,
                 &[("leader.replication.throttled.rate", "x")],
@@ -358,6 +411,15 @@ mod tests {
             let result = check_group(&broker, &texts(&[(name, value)]));
             assert_eq!(verdict(result), expected, "{name}={value}");
         }
+        let heartbeat = broker.with_dynamic(
+            &texts(&[("group.consumer.max.heartbeat.interval.ms", "60000")]),
+            &Texts::new(),
+        );
+        let late = texts(&[("consumer.heartbeat.interval.ms", "50000")]);
+        assert_eq!(
+            verdict(check_group(&heartbeat, &late)),
+            "consumer.session.timeout.ms must be greater than consumer.heartbeat.interval.ms"
+        );
         let several = texts(&[
             ("consumer.session.timeout.ms", "1"),
             ("consumer.heartbeat.interval.ms", "1"),
