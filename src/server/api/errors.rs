@@ -3,6 +3,7 @@
 
 use crate::base::ErrorCode;
 use crate::metadata::controller::decide::{AlterConfigsError, NameError};
+use crate::coordinator::group::GroupError;
 use crate::partition::append::AppendError;
 use crate::partition::fetch::ReadError;
 use crate::partition::producers::ProducerError;
@@ -95,4 +96,26 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
         AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
     };
     (code, Some(error.to_string()))
+}
+/// A request that a group refuses.
+pub fn group(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::NotCoordinator => ErrorCode::NOT_COORDINATOR,
+        GroupError::Loading => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        GroupError::InvalidGroupId => ErrorCode::INVALID_GROUP_ID,
+        GroupError::InvalidSessionTimeout => ErrorCode::INVALID_SESSION_TIMEOUT,
+        GroupError::UnknownMember => ErrorCode::UNKNOWN_MEMBER_ID,
+        GroupError::IllegalGeneration => ErrorCode::ILLEGAL_GENERATION,
+        GroupError::InconsistentProtocol => ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
+        GroupError::RebalanceInProgress => ErrorCode::REBALANCE_IN_PROGRESS,
+        GroupError::MemberIdRequired => ErrorCode::MEMBER_ID_REQUIRED,
+        GroupError::FencedInstanceId => ErrorCode::FENCED_INSTANCE_ID,
+        GroupError::GroupFull => ErrorCode::GROUP_MAX_SIZE_REACHED,
+        GroupError::GroupNotFound => ErrorCode::GROUP_ID_NOT_FOUND,
+        GroupError::NonEmpty => ErrorCode::NON_EMPTY_GROUP,
+        GroupError::SubscribedToTopic => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
+        GroupError::MetadataTooLarge => ErrorCode::OFFSET_METADATA_TOO_LARGE,
+        GroupError::UnstableOffset => ErrorCode::UNSTABLE_OFFSET_COMMIT,
+        GroupError::RecordTooLarge | GroupError::Unexpected => ErrorCode::UNKNOWN_SERVER_ERROR,
+    }
 }
