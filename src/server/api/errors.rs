@@ -2,8 +2,8 @@
 //! Kafka's codes. No arm is a wildcard: a new error does not compile until it has its code.
 
 use crate::base::ErrorCode;
-use crate::metadata::controller::decide::{AlterConfigsError, NameError};
 use crate::coordinator::group::GroupError;
+use crate::metadata::controller::decide::{AlterConfigsError, NameError};
 use crate::partition::append::AppendError;
 use crate::partition::fetch::ReadError;
 use crate::partition::producers::ProducerError;
