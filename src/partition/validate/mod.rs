@@ -330,3 +330,8 @@ impl<'r> Walk<'r> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod verdicts;
+#[cfg(test)]
+mod clients;
