@@ -2,23 +2,34 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::admin::{self, Admin};
 use super::start::StartError;
 use crate::base::config::BrokerConfig;
 use crate::io::channel::Receiver;
 use crate::io::clock;
-use crate::io::cores::{self, Core, CoreOptions};
+use crate::io::cores::{self, Core, CoreOptions, Task};
 use crate::io::disk::Disk;
+use crate::io::listener::Bound;
 use crate::metadata::controller::LocalController;
-use crate::metadata::image::Image;
+use crate::metadata::image::{Image, ResourceKind};
 use crate::shard::mesh::{ControlMessage, ToShard};
 
 /// Memory registered for the metadata log's writes, in bytes.
 const IO_MEMORY_BYTES: usize = 1 << 20;
+
+/// What the admin pages start with.
+pub struct AdminStart {
+    /// Their listening socket.
+    pub listener: Bound,
+    /// Whether all shards serve.
+    pub ready: Arc<AtomicBool>,
+}
 
 type Started = mpsc::Sender<Result<Arc<Image>, StartError>>;
 
@@ -27,6 +38,7 @@ pub fn start(
     config: &Arc<BrokerConfig>,
     shards: Vec<ToShard>,
     inbox: Receiver<ControlMessage>,
+    admin: Option<AdminStart>,
     started: Started,
 ) -> Result<Core<()>, StartError> {
     let config = config.clone();
@@ -36,13 +48,15 @@ pub fn start(
         spin: Duration::ZERO,
         io_memory_bytes: IO_MEMORY_BYTES,
     };
-    cores::start(options, move || run(config, shards, inbox, started)).map_err(StartError::Executor)
+    cores::start(options, move || run(config, shards, inbox, admin, started))
+        .map_err(StartError::Executor)
 }
 
 async fn run(
     config: Arc<BrokerConfig>,
     shards: Vec<ToShard>,
     mut inbox: Receiver<ControlMessage>,
+    admin: Option<AdminStart>,
     started: Started,
 ) {
     let disk = Disk::direct();
@@ -55,6 +69,7 @@ async fn run(
             return;
         }
     };
+    let pages = admin.map(|start| start_admin(start, &config, &controller, &shards));
     let _ = started.send(Ok(controller.image()));
     while let Some(message) = inbox.next().await {
         match message {
@@ -70,6 +85,9 @@ async fn run(
                 answer(reply);
             }
             ControlMessage::Stop(call) => {
+                if let Some(pages) = pages {
+                    pages.cancel().await;
+                }
                 if let Err(error) = controller.close().await {
                     tracing::error!(%error, "cannot close the metadata log cleanly");
                 }
@@ -78,4 +96,27 @@ async fn run(
             }
         }
     }
+}
+
+fn start_admin(
+    start: AdminStart,
+    config: &Arc<BrokerConfig>,
+    controller: &Rc<LocalController>,
+    shards: &[ToShard],
+) -> Task<()> {
+    let (config, controller) = (config.clone(), controller.clone());
+    let settings = move || {
+        let image = controller.image();
+        let first = config.node_id(0).to_string();
+        config.with_dynamic(
+            image.configs.all_brokers(),
+            image.configs.of(ResourceKind::Broker, &first),
+        )
+    };
+    let admin = Admin {
+        settings: Box::new(settings),
+        shards: shards.to_vec(),
+        ready: start.ready,
+    };
+    admin::start(admin, start.listener.listen())
 }

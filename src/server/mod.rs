@@ -18,6 +18,7 @@ pub use start::{Ready, StartError};
 pub use state::ServerState;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use crate::base::config::BrokerConfig;
@@ -39,7 +40,12 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     let (control, control_inbox) = mesh::control();
     let (to_shards, inboxes): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mesh::shard()).unzip();
     let (started, starts) = mpsc::channel();
-    let controller = control::start(&config, to_shards.clone(), control_inbox, started)?;
+    let serving = Arc::new(AtomicBool::new(false));
+    let admin = listeners.admin.map(|listener| control::AdminStart {
+        listener,
+        ready: serving.clone(),
+    });
+    let controller = control::start(&config, to_shards.clone(), control_inbox, admin, started)?;
     let image = starts.recv().map_err(|_| StartError::Gone)??;
 
     // Then the shards, each with what it owns.
@@ -67,9 +73,11 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     for _ in &shards {
         starts.recv().map_err(|_| StartError::Gone)??;
     }
+    serving.store(true, Ordering::Release);
     on_ready(ready);
 
     let signal = signal::wait_for_stop();
+    serving.store(false, Ordering::Release);
     tracing::info!(signal, "stopping");
     start::stop(&to_shards, &control);
     for core in shards {
