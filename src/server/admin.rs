@@ -282,7 +282,7 @@ mod tests {
             ..Flags::default()
         };
         let config = load(None, &flags, &host).expect("good flags");
-        let jaas = [("sasl.jaas.config".to_owned(), "hush-hush".to_owned())];
+        let jaas = [("sasl.jaas.config".to_owned(), "hunter2".to_owned())];
         let config = config.with_dynamic(&Default::default(), &jaas.into());
         let text = settings(&config.describe_broker(0));
         assert!(
@@ -291,7 +291,7 @@ mod tests {
         assert!(text.contains("# default\nnum.partitions=1\n"));
         assert!(text.contains("# log.retention.ms is not set\n"));
         assert!(text.contains("# sasl.jaas.config is hidden (changed for this node)\n"));
-        assert!(!text.contains("hush-hush"));
+        assert!(!text.contains("hunter2"));
         let name = "f";
         let again = load(
             Some(ConfigFile { name, text: &text }),
