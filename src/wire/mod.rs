@@ -8,7 +8,7 @@ pub mod codec;
 pub mod compress;
 pub mod cursor;
 pub mod fetch;
-mod fields;
+pub mod field;
 pub mod frame;
 pub mod header;
 pub mod produce;

@@ -6,8 +6,7 @@ use kafka_protocol::messages::*;
 
 use super::super::codec::{self, DecodeError, Request};
 use super::super::cursor::Sink;
-use super::super::fetch::FetchRequest as FetchInPlace;
-use super::super::produce::ProduceRequest as ProduceInPlace;
+use super::super::{fetch, produce};
 use super::*;
 
 /// SplitMix64: small, and the same everywhere.
@@ -217,8 +216,8 @@ fn the_table_and_the_codec_read_the_same_messages() {
 fn in_place_too(api_key: i16, version: i16, bytes: &[u8]) -> Result<usize, Malformed> {
     let checked = check(api_key, version, bytes);
     let parsed = match api_key {
-        0 => ProduceInPlace::parse(version, bytes).map(|_| ()),
-        1 => FetchInPlace::parse(version, bytes).map(|_| ()),
+        0 => produce::walk(bytes, version, |_| ()).map(|_| ()),
+        1 => fetch::walk(bytes, version, |_| ()).map(|_| ()),
         _ => return checked,
     };
     let (checked_ok, parsed_ok) = (checked.is_ok(), parsed.is_ok());

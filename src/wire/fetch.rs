@@ -1,0 +1,444 @@
+//! Pure: Fetch, versions 4 to 18: requests read into reused lists, answers written so that the
+//! records can be spliced in from wherever they are.
+
+use super::cursor::{Cursor, Short, Sink};
+use super::field::{self, CurrentLeader, Form, NodeEndpoint};
+use crate::base::ids::Uuid;
+use crate::base::{ErrorCode, LeaderEpoch, Offset, TopicId};
+
+/// First version whose fields are flexible.
+const FLEXIBLE_FROM: i16 = 12;
+/// First version that names topics by id (KIP-516).
+pub const TOPIC_ID_FROM: i16 = 13;
+/// First version with sessions (KIP-227).
+const SESSIONS_FROM: i16 = 7;
+
+/// What stands before the topics of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The follower that asks; -1 for a consumer.
+    pub replica_id: i32,
+    /// How long to wait for `min_bytes`, in milliseconds.
+    pub max_wait_ms: i32,
+    /// Bytes of records that make the wait worth ending.
+    pub min_bytes: i32,
+    /// Most bytes of records to answer with; the first batch comes whatever its size.
+    pub max_bytes: i32,
+    /// 0 reads everything acked, 1 only what no open transaction may still undo.
+    pub isolation_level: i8,
+    /// The fetch session, 0 for none.
+    pub session_id: i32,
+    /// The request's number in its session; 0 opens one, -1 ends it.
+    pub session_epoch: i32,
+}
+
+/// A part of a request, in the request's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A topic begins; its partitions follow.
+    Topic {
+        /// Its name; empty from version 13 on.
+        name: &'a str,
+        /// Its id; zero before version 13.
+        id: TopicId,
+    },
+    /// A partition of the topic is wanted.
+    Partition {
+        /// Its index.
+        index: i32,
+        /// The term the client believes in; -1 for any.
+        leader_epoch: LeaderEpoch,
+        /// The first offset wanted.
+        offset: Offset,
+        /// The term of the last batch the client has; -1 for none.
+        last_fetched_epoch: LeaderEpoch,
+        /// At most so many bytes of this partition.
+        max_bytes: i32,
+    },
+    /// A partition of the topic leaves the session.
+    Forgotten {
+        /// Its index.
+        index: i32,
+    },
+}
+
+/// Walks a request's body, handing each part to `visit`. The walk stops at the first byte that
+/// cannot be right, after the parts before it.
+pub fn walk<'a>(
+    body: &'a [u8],
+    version: i16,
+    mut visit: impl FnMut(Item<'a>),
+) -> Result<Head, Short> {
+    let form = Form {
+        flexible: version >= FLEXIBLE_FROM,
+    };
+    let mut cursor = Cursor::new(body);
+    let mut head = read_head(&mut cursor, version)?;
+    for _ in 0..form.array(&mut cursor)? {
+        visit(topic(&mut cursor, form, version)?);
+        for _ in 0..form.array(&mut cursor)? {
+            visit(partition(&mut cursor, version)?);
+            form.tags(&mut cursor, |tag, field| partition_tag(version, tag, field))?;
+        }
+        form.skip_tags(&mut cursor)?;
+    }
+    if version >= SESSIONS_FROM {
+        for _ in 0..form.array(&mut cursor)? {
+            visit(topic(&mut cursor, form, version)?);
+            for _ in 0..form.array(&mut cursor)? {
+                visit(Item::Forgotten {
+                    index: cursor.i32()?,
+                });
+            }
+            form.skip_tags(&mut cursor)?;
+        }
+    }
+    if version >= 11 {
+        form.string(&mut cursor)?; // The client's rack: there are no followers to send it to.
+    }
+    form.tags(&mut cursor, |tag, mut field| {
+        match tag {
+            0 => drop(form.nullable_string(&mut field)?), // The cluster's id.
+            1 if version >= 15 => {
+                head.replica_id = field.i32()?;
+                field.i64()?; // The follower's epoch.
+                form.skip_tags(&mut field)?;
+            }
+            1 => return Err(Short),
+            _ => return Ok(()),
+        }
+        field::ended(&field)
+    })?;
+    Ok(head)
+}
+
+/// The tagged fields of a partition are a follower's: its log directory, its high watermark.
+fn partition_tag(version: i16, tag: u32, mut field: Cursor<'_>) -> Result<(), Short> {
+    match tag {
+        0 if version >= 17 => drop(field.uuid()?),
+        1 if version >= 18 => drop(field.i64()?),
+        0 | 1 => return Err(Short),
+        _ => return Ok(()),
+    }
+    field::ended(&field)
+}
+
+fn read_head(cursor: &mut Cursor<'_>, version: i16) -> Result<Head, Short> {
+    let replica_id = if version < 15 { cursor.i32()? } else { -1 };
+    let mut head = Head {
+        replica_id,
+        max_wait_ms: cursor.i32()?,
+        min_bytes: cursor.i32()?,
+        max_bytes: cursor.i32()?,
+        isolation_level: cursor.i8()?,
+        session_id: 0,
+        session_epoch: -1,
+    };
+    if version >= SESSIONS_FROM {
+        head.session_id = cursor.i32()?;
+        head.session_epoch = cursor.i32()?;
+    }
+    Ok(head)
+}
+
+fn topic<'a>(cursor: &mut Cursor<'a>, form: Form, version: i16) -> Result<Item<'a>, Short> {
+    if version >= TOPIC_ID_FROM {
+        let id = TopicId(Uuid::from_bytes(cursor.uuid()?));
+        return Ok(Item::Topic { name: "", id });
+    }
+    Ok(Item::Topic {
+        name: form.string(cursor)?,
+        id: TopicId::ZERO,
+    })
+}
+
+fn partition<'a>(cursor: &mut Cursor<'a>, version: i16) -> Result<Item<'a>, Short> {
+    let index = cursor.i32()?;
+    let leader_epoch = if version >= 9 { cursor.i32()? } else { -1 };
+    let offset = cursor.i64()?;
+    let last_fetched_epoch = if version >= 12 { cursor.i32()? } else { -1 };
+    if version >= 5 {
+        cursor.i64()?; // A follower's own start offset; consumers send -1.
+    }
+    let max_bytes = cursor.i32()?;
+    Ok(Item::Partition {
+        index,
+        leader_epoch,
+        offset,
+        last_fetched_epoch,
+        max_bytes,
+    })
+}
+
+/// What an answer says of aborted transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aborted {
+    /// Nothing: the reader did not ask for committed records only.
+    Unasked,
+    /// There are none in what was read.
+    None,
+}
+
+/// The answer for one partition; its records are spliced in behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionAnswer {
+    /// Its index.
+    pub index: i32,
+    /// What went wrong, or none.
+    pub error: ErrorCode,
+    /// Everything below is acked; -1 on errors.
+    pub high_watermark: Offset,
+    /// Everything below is free of open transactions; -1 on errors.
+    pub last_stable_offset: Offset,
+    /// The first readable offset; -1 on errors.
+    pub log_start_offset: Offset,
+    /// The client's last term and offset part from ours here: term and end offset (KIP-595).
+    pub diverging: Option<(LeaderEpoch, Offset)>,
+    /// Who leads, when that is not this node or the client's term is off.
+    pub leader: Option<CurrentLeader>,
+    /// Aborted transactions among the records.
+    pub aborted: Aborted,
+    /// Bytes of records that the caller sends behind.
+    pub records_bytes: usize,
+}
+
+/// Writes an answer's body field by field.
+pub struct Encoder<'o> {
+    out: &'o mut Vec<u8>,
+    version: i16,
+    form: Form,
+}
+
+impl<'o> Encoder<'o> {
+    /// An answer with `topics` topics, appended to `out`.
+    pub fn new(
+        out: &'o mut Vec<u8>,
+        version: i16,
+        throttle_ms: i32,
+        error: ErrorCode,
+        session_id: i32,
+        topics: usize,
+    ) -> Encoder<'o> {
+        let form = Form {
+            flexible: version >= FLEXIBLE_FROM,
+        };
+        out.put(&throttle_ms.to_be_bytes());
+        if version >= SESSIONS_FROM {
+            out.put(&error.0.to_be_bytes());
+            out.put(&session_id.to_be_bytes());
+        }
+        form.put_length(out, topics);
+        Encoder { out, version, form }
+    }
+
+    /// A topic with `partitions` partitions begins; end it with [`Self::end_topic`].
+    pub fn topic(&mut self, name: &str, id: TopicId, partitions: usize) {
+        if self.version >= TOPIC_ID_FROM {
+            self.out.put(id.0.as_bytes());
+        } else {
+            self.form.put_string(self.out, name);
+        }
+        self.form.put_length(self.out, partitions);
+    }
+
+    /// One partition of the topic, up to its records. Returns where in the output the records
+    /// must be spliced in; then comes [`Self::end_partition`].
+    pub fn partition(&mut self, answer: &PartitionAnswer) -> usize {
+        self.out.put(&answer.index.to_be_bytes());
+        self.out.put(&answer.error.0.to_be_bytes());
+        self.out.put(&answer.high_watermark.to_be_bytes());
+        self.out.put(&answer.last_stable_offset.to_be_bytes());
+        if self.version >= 5 {
+            self.out.put(&answer.log_start_offset.to_be_bytes());
+        }
+        match answer.aborted {
+            Aborted::Unasked => self.form.put_null_array(self.out),
+            Aborted::None => self.form.put_length(self.out, 0),
+        }
+        if self.version >= 11 {
+            self.out.put(&(-1i32).to_be_bytes()); // No preferred read replica.
+        }
+        self.form.put_length(self.out, answer.records_bytes);
+        self.out.len()
+    }
+
+    /// The partition's records stand; its tagged fields end it.
+    pub fn end_partition(&mut self, answer: &PartitionAnswer) {
+        if !self.form.flexible {
+            return;
+        }
+        let count = u32::from(answer.diverging.is_some()) + u32::from(answer.leader.is_some());
+        self.out.put_uvarint(count);
+        if let Some((epoch, end_offset)) = answer.diverging {
+            self.out.put_uvarint(0);
+            self.out.put_uvarint(13);
+            self.out.put(&epoch.to_be_bytes());
+            self.out.put(&end_offset.to_be_bytes());
+            self.out.push(0);
+        }
+        if let Some(leader) = answer.leader {
+            field::put_leader_tag(self.out, 1, leader);
+        }
+    }
+
+    /// The topic is complete.
+    pub fn end_topic(&mut self) {
+        self.form.put_no_tags(self.out);
+    }
+
+    /// The answer is complete.
+    pub fn end(self, endpoints: &[NodeEndpoint]) {
+        if self.version >= 16 {
+            field::put_endpoints_tag(self.out, endpoints);
+        } else {
+            self.form.put_no_tags(self.out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+    use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+    use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+    use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+
+    use super::*;
+
+    fn name() -> TopicName {
+        TopicName(StrBytes::from_static_str("orders"))
+    }
+
+    fn request(version: i16) -> BytesMut {
+        let mut partition = FetchPartition::default()
+            .with_partition(3)
+            .with_fetch_offset(77)
+            .with_partition_max_bytes(5);
+        if version >= 9 {
+            partition = partition.with_current_leader_epoch(6);
+        }
+        if version >= 12 {
+            partition = partition.with_last_fetched_epoch(4);
+        }
+        let mut topic = FetchTopic::default().with_partitions(vec![partition]);
+        let mut forgotten = ForgottenTopic::default().with_partitions(vec![8]);
+        if version >= TOPIC_ID_FROM {
+            topic = topic.with_topic_id(Uuid::from_u128(9));
+            forgotten = forgotten.with_topic_id(Uuid::from_u128(9));
+        } else {
+            topic = topic.with_topic(name());
+            forgotten = forgotten.with_topic(name());
+        }
+        let mut request = FetchRequest::default()
+            .with_max_wait_ms(500)
+            .with_min_bytes(1)
+            .with_max_bytes(1_000)
+            .with_isolation_level(1)
+            .with_topics(vec![topic]);
+        if version >= SESSIONS_FROM {
+            request = request
+                .with_session_id(11)
+                .with_session_epoch(12)
+                .with_forgotten_topics_data(vec![forgotten]);
+        }
+        let mut bytes = BytesMut::new();
+        request.encode(&mut bytes, version).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_version_is_read_as_the_codec_wrote_it() {
+        for version in 4..=18 {
+            let bytes = request(version);
+            let mut items = Vec::new();
+            let head = walk(&bytes, version, |item| items.push(item)).unwrap();
+            assert_eq!(
+                (head.replica_id, head.max_wait_ms, head.isolation_level),
+                (-1, 500, 1)
+            );
+            let sessions = version >= SESSIONS_FROM;
+            let session = if sessions { (11, 12) } else { (0, -1) };
+            assert_eq!((head.session_id, head.session_epoch), session);
+            let topic = if version >= TOPIC_ID_FROM {
+                Item::Topic {
+                    name: "",
+                    id: TopicId(Uuid::from_u128(9)),
+                }
+            } else {
+                Item::Topic {
+                    name: "orders",
+                    id: TopicId::ZERO,
+                }
+            };
+            let partition = Item::Partition {
+                index: 3,
+                leader_epoch: if version >= 9 { 6 } else { -1 },
+                offset: 77,
+                last_fetched_epoch: if version >= 12 { 4 } else { -1 },
+                max_bytes: 5,
+            };
+            let mut expected = vec![topic, partition];
+            if sessions {
+                expected.extend([topic, Item::Forgotten { index: 8 }]);
+            }
+            assert_eq!(items, expected);
+            for cut in 0..bytes.len() {
+                assert_eq!(
+                    walk(&bytes[..cut], version, |_| ()),
+                    Err(Short),
+                    "cut at {cut}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_version_of_the_answer_is_read_by_the_codec() {
+        for version in 4..=18 {
+            let answer = PartitionAnswer {
+                index: 3,
+                error: ErrorCode::NONE,
+                high_watermark: 90,
+                last_stable_offset: 89,
+                log_start_offset: 1,
+                diverging: Some((2, 50)),
+                leader: Some(CurrentLeader {
+                    leader_id: 2,
+                    leader_epoch: 5,
+                }),
+                aborted: Aborted::None,
+                records_bytes: 6,
+            };
+            let mut out = Vec::new();
+            let mut encoder = Encoder::new(&mut out, version, 0, ErrorCode::NONE, 44, 1);
+            encoder.topic("orders", TopicId(Uuid::from_u128(9)), 1);
+            let splice = encoder.partition(&answer);
+            encoder.end_partition(&answer);
+            encoder.end_topic();
+            let endpoint = NodeEndpoint {
+                node_id: 2,
+                host: "h".into(),
+                port: 9093,
+                rack: None,
+            };
+            encoder.end(&[endpoint]);
+            out.splice(splice..splice, *b"record");
+            let mut bytes = Bytes::from(out);
+            let read = FetchResponse::decode(&mut bytes, version).unwrap();
+            assert!(bytes.is_empty(), "version {version} leaves bytes");
+            let partition = &read.responses[0].partitions[0];
+            assert_eq!(partition.records.as_deref(), Some(&b"record"[..]));
+            assert_eq!(
+                (partition.high_watermark, partition.last_stable_offset),
+                (90, 89)
+            );
+            if version >= 12 {
+                assert_eq!(partition.diverging_epoch.end_offset, 50);
+                assert_eq!(partition.current_leader.leader_epoch, 5);
+            }
+            if version >= 16 {
+                assert_eq!(read.node_endpoints[0].port, 9093);
+            }
+        }
+    }
+}
