@@ -4,5 +4,10 @@
 pub mod base;
 pub mod wire;
 pub mod io;
+pub mod log;
+pub mod metadata;
 pub mod partition;
 pub mod coordinator;
+pub mod shard;
+pub mod server;
+pub mod cli;

@@ -5,7 +5,10 @@ pub mod config;
 pub mod error_code;
 pub mod hash;
 pub mod ids;
+pub mod limits;
+pub mod metrics;
 pub mod time;
+pub mod timers;
 
 pub use error_code::ErrorCode;
 pub use ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerId, TopicId};

@@ -1,9 +1,16 @@
 //! Drives: the kernel and nothing else; the only room that names the runtime.
 //! May use: `base`. Never: knows of Kafka, logs or partitions.
 
+pub mod buffer;
 pub mod channel;
+pub mod checks;
 pub mod clock;
 pub mod cores;
+pub mod disk;
+pub mod event;
+pub mod file;
 pub mod listener;
 pub mod signal;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod stream;

@@ -1,6 +1,9 @@
 //! Drives: the process's stop signals, waited for by the main thread.
 
+use std::future::Future;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 /// Blocks SIGTERM and SIGINT for this thread and all that it starts, and lets writes to closed
 /// sockets fail instead of killing the process. Call first in `main`.
@@ -44,5 +47,26 @@ fn stop_signals() -> libc::sigset_t {
         libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
         libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
         set.assume_init()
+    }
+}
+
+/// Waits for `future` on a thread that runs no executor.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        std::thread::park();
+    }
+}
+
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

@@ -6,7 +6,8 @@ use flate2::bufread::GzDecoder;
 
 /// How a member begins.
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
-/// Fewer bytes are no member: ten of header, eight behind the data.
+
+/// So few bytes are no member: ten of header, eight behind the data.
 const MEMBER_BYTES_MIN: usize = 18;
 
 /// Members that were glued together. What else stands behind a member is passed over, as Java

@@ -1,0 +1,26 @@
+//! Pure: every bound that is not a setting, with its unit and reason.
+
+/// Bytes a connection may hold without counting against its core's budget: its resting receive
+/// buffer and small requests.
+pub const CONNECTION_FREE_BYTES: usize = 64 * 1024;
+/// Requests of one connection that may be pending before its socket is not read: Kafka clients
+/// keep 5 produce requests in flight by default, librdkafka more.
+pub const CONNECTION_PENDING_MAX: usize = 128;
+/// How long a request may stay half sent before its connection is closed, in milliseconds.
+pub const PARTIAL_REQUEST_MAX_MS: i64 = 30_000;
+/// How long a fetch session must have been silent before another may take its place, in
+/// milliseconds (`FetchSessionCache` of Kafka).
+pub const SESSION_EVICT_MS: i64 = 120_000;
+/// Answered requests whose room is kept for the next, per shard.
+pub const SPARE_REQUESTS_MAX: usize = 256;
+/// How long a clean stop waits for requests under way, in milliseconds.
+pub const STOP_GRACE_MS: i64 = 2_000;
+/// Admin connections at a time: a scraper or two, a person, and room for probes.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// The largest head of an admin request, in bytes; also the least that the HTTP crate takes.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 8192;
+/// How long an admin connection lives, however it is used, in milliseconds. Scrapers come back.
+pub const ADMIN_CONNECTION_MAX_MS: u64 = 300_000;
+/// How long the admin pages wait for a shard, in milliseconds: one that is silent for so long is
+/// stuck, and a scraper gives up after ten seconds.
+pub const ADMIN_SHARD_WAIT_MS: u64 = 2_000;

@@ -1,0 +1,383 @@
+//! Pure: one group of the classic protocol (KIP-62, 345, 394): members, generation, state.
+//!
+//! What lives on disk changes in [`Group::replay`] alone: the settled generation with its
+//! leader and assignments. Everything else (a rebalance under way, parked requests, members who
+//! have not been through a rebalance) is soft, as it is in Kafka's `ClassicGroup`.
+
+mod join;
+mod liveness;
+mod member;
+mod rebalance;
+mod sync;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+use crate::base::WallMs;
+use crate::base::timers::Deadlines;
+use crate::coordinator::group::request::{
+    Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
+};
+use crate::coordinator::record::{GroupValue, Record};
+
+pub(in crate::coordinator::group) use member::Member;
+pub(in crate::coordinator::group) use rebalance::JoinPhase;
+
+/// The protocol type of consumers, the only one whose metadata the broker looks into.
+const CONSUMER: &str = "consumer";
+
+/// Where a group stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::coordinator::group) enum State {
+    /// No members; perhaps offsets.
+    Empty,
+    /// Members are asked to join (again).
+    PreparingRebalance,
+    /// All have joined; the leader's assignment is awaited.
+    CompletingRebalance,
+    /// Everybody has an assignment.
+    Stable,
+}
+
+/// What a group's step may use beside the group.
+pub(in crate::coordinator::group) struct Step<'a> {
+    pub config: &'a GroupConfig,
+    pub timers: &'a mut Deadlines<Timer>,
+    pub out: &'a mut Outcome,
+    pub now: Now,
+}
+
+/// What a deadline is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(in crate::coordinator::group) enum Timer {
+    /// The join phase of a group ends.
+    Join(Rc<str>),
+    /// Members of a group that have not asked for their assignment are removed.
+    Sync(Rc<str>),
+    /// A group's member is removed unless heard of.
+    Session(Rc<str>, Rc<str>),
+    /// Expired offsets are looked for.
+    Retention,
+}
+
+/// A classic group.
+#[derive(Debug)]
+pub(in crate::coordinator::group) struct Group {
+    pub id: Rc<str>,
+    pub state: State,
+    /// When it entered its state; `None` out of an old record.
+    pub state_timestamp: Option<WallMs>,
+    pub generation: i32,
+    pub protocol_type: Option<Rc<str>>,
+    protocol: Option<Rc<str>>,
+    leader: Option<Rc<str>>,
+    /// In the order in which they came.
+    pub members: IndexMap<Rc<str>, Member>,
+    /// Member ids by instance id.
+    static_members: BTreeMap<Rc<str>, Rc<str>>,
+    /// Ids given out that have not come back yet (KIP-394).
+    pending_joins: BTreeSet<Rc<str>>,
+    /// Members that have not asked for their assignment in this generation.
+    pending_syncs: BTreeSet<Rc<str>>,
+    /// How many members have a parked join.
+    joining_count: usize,
+    /// What a consumer group consumes; `None` when that cannot be known.
+    subscribed_topics: Option<BTreeSet<Rc<str>>>,
+    join_phase: JoinPhase,
+}
+
+// === impl State ===
+
+impl State {
+    /// Kafka's name of the state.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Empty => "Empty",
+            State::PreparingRebalance => "PreparingRebalance",
+            State::CompletingRebalance => "CompletingRebalance",
+            State::Stable => "Stable",
+        }
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    /// A group without members.
+    pub fn new(id: Rc<str>, state_timestamp: Option<WallMs>) -> Group {
+        Group {
+            id,
+            state: State::Empty,
+            state_timestamp,
+            generation: 0,
+            protocol_type: None,
+            protocol: None,
+            leader: None,
+            members: IndexMap::new(),
+            static_members: BTreeMap::new(),
+            pending_joins: BTreeSet::new(),
+            pending_syncs: BTreeSet::new(),
+            joining_count: 0,
+            subscribed_topics: None,
+            join_phase: JoinPhase::default(),
+        }
+    }
+
+    /// Takes over what its record says.
+    pub fn replay(&mut self, value: &GroupValue) {
+        self.protocol_type = Some(value.protocol_type.clone()).filter(|kind| !kind.is_empty());
+        self.generation = value.generation;
+        self.protocol = value.protocol.clone();
+        self.leader = value.leader.clone();
+        self.state_timestamp = value.state_timestamp;
+        let protocol = value.protocol.clone().unwrap_or_default();
+        let named: BTreeSet<_> = value
+            .members
+            .iter()
+            .map(|member| &member.member_id)
+            .collect();
+        self.members.retain(|id, _| named.contains(id));
+        for member in &value.members {
+            match self.members.get_mut(&member.member_id) {
+                Some(known) => known.replay(member, &protocol),
+                None => {
+                    let new = Member::loaded(member, &protocol);
+                    self.members.insert(new.id.clone(), new);
+                }
+            }
+        }
+        let fixed = self.members.values().filter_map(|member| {
+            let instance_id = member.instance_id.clone()?;
+            Some((instance_id, member.id.clone()))
+        });
+        self.static_members = fixed.collect();
+        self.joining_count = self
+            .members
+            .values()
+            .filter(|m| m.joining.is_some())
+            .count();
+        self.state = match self.members.is_empty() {
+            true => State::Empty,
+            false => State::Stable,
+        };
+        self.subscribed_topics = self.read_subscriptions();
+    }
+
+    /// The group's record with `assignment` for each member.
+    fn value(&self, mut assignment: impl FnMut(&Member) -> Bytes) -> GroupValue {
+        let protocol = self.protocol.as_deref();
+        let members = self.members.values();
+        GroupValue {
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            state_timestamp: self.state_timestamp,
+            members: members.map(|m| m.value(protocol, assignment(m))).collect(),
+        }
+    }
+
+    /// Writes `value` and takes it over, unless no log would take it.
+    fn write(&mut self, step: &mut Step<'_>, value: GroupValue) -> Result<(), GroupError> {
+        let record = Record::Group(self.id.clone(), Some(value));
+        let encoded = record.encode().ok_or(GroupError::Unexpected)?;
+        if encoded.size_bytes() > step.config.record_bytes_max {
+            let bytes = encoded.size_bytes();
+            tracing::warn!(group = &*self.id, bytes, "the group's record is too large");
+            return Err(GroupError::RecordTooLarge);
+        }
+        step.out.records.push(encoded);
+        if let Record::Group(_, Some(value)) = &record {
+            self.replay(value);
+        }
+        Ok(())
+    }
+
+    /// Writes the record of a group nobody has joined yet.
+    pub fn write_created(&mut self, step: &mut Step<'_>) {
+        let value = self.value(|_| Bytes::new());
+        // Too large only where no record at all fits: the group then lives in memory alone.
+        let _ = self.write(step, value);
+    }
+
+    /// Everything is replayed: gives its members a session from now on.
+    pub fn loaded(&mut self, step: &mut Step<'_>) {
+        for member in self.members.values() {
+            self.renew_session(step, member);
+        }
+        let members = self.members.len();
+        if members > step.config.members_max {
+            self.prepare_rebalance(
+                step,
+                "the loaded group has more than group.max.size members",
+            );
+        }
+    }
+
+    /// All deadlines that it may have.
+    pub fn all_timers(&self) -> Vec<Timer> {
+        let ids = self.members.keys().chain(&self.pending_joins);
+        let sessions = ids.map(|id| Timer::Session(self.id.clone(), id.clone()));
+        let phases = [Timer::Join(self.id.clone()), Timer::Sync(self.id.clone())];
+        sessions.chain(phases).collect()
+    }
+
+    /// Whether it has neither members nor a rebalance under way.
+    pub fn is_empty(&self) -> bool {
+        self.state == State::Empty
+    }
+
+    fn enter(&mut self, step: &Step<'_>, state: State) {
+        self.state = state;
+        self.state_timestamp = Some(step.now.wall_ms);
+    }
+
+    fn is_leader(&self, member_id: &str) -> bool {
+        self.leader.as_deref() == Some(member_id)
+    }
+
+    /// Whether this member may speak for itself, and for `instance_id` if it names one.
+    pub fn check_member(
+        &self,
+        member_id: &str,
+        instance_id: Option<&Rc<str>>,
+    ) -> Result<(), GroupError> {
+        if let Some(instance_id) = instance_id {
+            match self.static_members.get(instance_id) {
+                None => return Err(GroupError::UnknownMember),
+                Some(current) if &**current != member_id => {
+                    return Err(GroupError::FencedInstanceId);
+                }
+                Some(_) => {}
+            }
+        }
+        match self.members.contains_key(member_id) {
+            true => Ok(()),
+            false => Err(GroupError::UnknownMember),
+        }
+    }
+
+    /// Whether a member with these protocols fits in beside the others.
+    fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
+        if self.is_empty() {
+            return !protocol_type.is_empty() && !protocols.is_empty();
+        }
+        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
+        self.protocol_type.as_deref() == Some(protocol_type)
+            && protocols.iter().any(|protocol| all_speak(&protocol.name))
+    }
+
+    /// The protocol that most members prefer among those that all of them speak. Where votes
+    /// are equal, the one that an older member prefers.
+    fn select_protocol(&self) -> Option<Rc<str>> {
+        let mut votes: IndexMap<&Rc<str>, usize> = IndexMap::new();
+        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
+        let mut candidates: BTreeMap<&Rc<str>, bool> = BTreeMap::new();
+        for member in self.members.values() {
+            let vote = member.protocols.iter().map(|protocol| &protocol.name);
+            let mut vote =
+                vote.filter(|name| *candidates.entry(name).or_insert_with(|| all_speak(name)));
+            if let Some(name) = vote.next() {
+                *votes.entry(name).or_default() += 1;
+            }
+        }
+        let most = votes.values().copied().max()?;
+        let winner = votes.into_iter().find(|(_, count)| *count == most);
+        winner.map(|(name, _)| name.clone())
+    }
+
+    /// The longest rebalance timeout of its members, in milliseconds.
+    fn rebalance_timeout_ms(&self) -> i64 {
+        let timeouts = self
+            .members
+            .values()
+            .map(|member| member.rebalance_timeout_ms);
+        i64::from(timeouts.max().unwrap_or(0).max(0))
+    }
+
+    /// The topics that its members consume, as far as they let themselves be known.
+    fn read_subscriptions(&self) -> Option<BTreeSet<Rc<str>>> {
+        if !self.is_consumers() {
+            return None;
+        }
+        if self.members.is_empty() {
+            return Some(BTreeSet::new());
+        }
+        let protocol = self.protocol.as_deref()?;
+        let mut topics = BTreeSet::new();
+        for member in self.members.values() {
+            match member.topics(protocol) {
+                Ok(names) => topics.extend(names.into_iter().map(Rc::from)),
+                Err(_) => {
+                    let (group, member) = (&*self.id, &*member.id);
+                    tracing::warn!(group, member, "a member's subscription cannot be read");
+                    return None;
+                }
+            }
+        }
+        Some(topics)
+    }
+
+    fn is_consumers(&self) -> bool {
+        self.protocol_type.as_deref() == Some(CONSUMER)
+    }
+
+    /// Whether it consumes `topic`; a consumer group that cannot be read consumes every topic.
+    pub fn is_subscribed_to(&self, topic: &str) -> bool {
+        match &self.subscribed_topics {
+            Some(topics) => topics.contains(topic),
+            None => self.is_consumers(),
+        }
+    }
+
+    /// Whether some of its offsets may be deleted while it is as it is.
+    pub fn check_offset_delete(&self) -> Result<(), GroupError> {
+        match self.is_empty() || self.is_consumers() {
+            true => Ok(()),
+            false => Err(GroupError::NonEmpty),
+        }
+    }
+
+    /// From when on the retention of an offset committed at `commit_timestamp` counts; `None`
+    /// while offsets do not expire (`ClassicGroup.offsetExpirationCondition`).
+    pub fn retention_start(&self, commit_timestamp: WallMs) -> Option<WallMs> {
+        if self.protocol_type.is_none() {
+            return Some(commit_timestamp);
+        }
+        match self.state {
+            State::Empty => Some(self.state_timestamp.unwrap_or(commit_timestamp)),
+            State::Stable if self.is_consumers() && self.subscribed_topics.is_some() => {
+                Some(commit_timestamp)
+            }
+            _ => None,
+        }
+    }
+
+    /// The group as DescribeGroups shows it.
+    pub fn describe(&self) -> Described {
+        let protocol = self
+            .protocol
+            .as_ref()
+            .filter(|_| self.state == State::Stable);
+        let members = self.members.values().map(|member| DescribedMember {
+            member_id: member.id.clone(),
+            instance_id: member.instance_id.clone(),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+            metadata: protocol
+                .and_then(|name| member.metadata(name))
+                .cloned()
+                .unwrap_or_default(),
+            assignment: member.assignment.clone(),
+        });
+        Described {
+            state: self.state.name(),
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            protocol: protocol.cloned(),
+            members: members.collect(),
+        }
+    }
+}

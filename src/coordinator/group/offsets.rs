@@ -1,0 +1,322 @@
+//! Pure: committed offsets: commit, fetch, delete, expire.
+//!
+//! Offsets committed inside a transaction wait beside the others until its marker comes. This
+//! broker takes no transactional commits yet; they occur in logs that a Kafka broker wrote.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::base::{Offset, PartitionIndex, ProducerId, TopicId, WallMs};
+use crate::coordinator::record::{Encoded, OffsetKey, OffsetValue, Record};
+
+use super::classic::Group;
+use super::request::{
+    Commit, CommitPartition, CommitTopic, Committed, Fetched, GroupConfig, GroupError, Now,
+    TopicPartitions,
+};
+
+/// Offsets of one group, by topic and partition.
+type GroupOffsets = BTreeMap<Rc<str>, BTreeMap<PartitionIndex, Kept>>;
+
+/// All offsets of one partition of `__consumer_offsets`.
+#[derive(Default, Debug)]
+pub(super) struct Offsets {
+    by_group: BTreeMap<Rc<str>, GroupOffsets>,
+    /// Offsets of open transactions, by producer.
+    pending: BTreeMap<ProducerId, BTreeMap<OffsetKey, Kept>>,
+}
+
+/// An offset, and the position in the log of the record that holds it.
+#[derive(Clone, Debug)]
+struct Kept {
+    position: Offset,
+    value: OffsetValue,
+}
+
+/// Where a record stands in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The record's offset; `Offset::MAX` for one that is on its way there.
+    pub position: Offset,
+    /// The producer whose open transaction it belongs to.
+    pub transaction: Option<ProducerId>,
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// A record that this broker has just made.
+    pub const NEW: Origin = Origin {
+        position: Offset::MAX,
+        transaction: None,
+    };
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn read(&self) -> Committed {
+        Committed {
+            offset: self.value.offset,
+            leader_epoch: self.value.leader_epoch,
+            metadata: self.value.metadata.clone(),
+        }
+    }
+
+    /// Whether it was committed for the topic that has this id, as far as both are known.
+    fn is_of(&self, topic: TopicId) -> bool {
+        let kept = self.value.topic_id;
+        kept == TopicId::ZERO || topic == TopicId::ZERO || kept == topic
+    }
+
+    fn is_expired(&self, group: &Group, config: &GroupConfig, now: WallMs) -> bool {
+        let Some(start) = group.retention_start(self.value.commit_timestamp) else {
+            return false;
+        };
+        match self.value.expire_timestamp {
+            Some(expiry) => now >= expiry,
+            None => now - start >= config.offsets_retention_ms,
+        }
+    }
+}
+
+// === impl Offsets: the log ===
+
+impl Offsets {
+    /// Takes over a record.
+    pub fn replay(&mut self, key: &OffsetKey, value: Option<&OffsetValue>, origin: Origin) {
+        let Some(value) = value else {
+            self.remove(key);
+            for pending in self.pending.values_mut() {
+                pending.remove(key);
+            }
+            return;
+        };
+        let kept = Kept {
+            position: origin.position,
+            value: value.clone(),
+        };
+        match origin.transaction {
+            None => self.put(key, kept),
+            Some(producer) => {
+                let pending = self.pending.entry(producer).or_default();
+                pending.insert(key.clone(), kept);
+            }
+        }
+    }
+
+    /// Takes over the end of a producer's transaction: its offsets count now, or never.
+    pub fn replay_marker(&mut self, producer: ProducerId, committed: bool) {
+        let pending = self.pending.remove(&producer).unwrap_or_default();
+        if !committed {
+            return;
+        }
+        for (key, kept) in pending {
+            // An offset that was committed later, outside the transaction, stays.
+            let newer = self.get(&key.group, &key.topic, key.partition);
+            if newer.is_none_or(|newer| newer.position < kept.position) {
+                self.put(&key, kept);
+            }
+        }
+    }
+
+    fn put(&mut self, key: &OffsetKey, kept: Kept) {
+        let topics = self.by_group.entry(key.group.clone()).or_default();
+        let partitions = topics.entry(key.topic.clone()).or_default();
+        partitions.insert(key.partition, kept);
+    }
+
+    fn remove(&mut self, key: &OffsetKey) {
+        let Some(topics) = self.by_group.get_mut(&key.group) else {
+            return;
+        };
+        if let Some(partitions) = topics.get_mut(&key.topic) {
+            partitions.remove(&key.partition);
+            if partitions.is_empty() {
+                topics.remove(&key.topic);
+            }
+        }
+        if topics.is_empty() {
+            self.by_group.remove(&key.group);
+        }
+    }
+}
+
+// === impl Offsets: looking ===
+
+impl Offsets {
+    fn get(&self, group: &str, topic: &str, partition: PartitionIndex) -> Option<&Kept> {
+        self.by_group.get(group)?.get(topic)?.get(&partition)
+    }
+
+    fn has_pending(&self, group: &str, topic: &str, partition: PartitionIndex) -> bool {
+        let is_it = |key: &&OffsetKey| {
+            *key.group == *group && *key.topic == *topic && key.partition == partition
+        };
+        self.pending_keys().any(|key| is_it(&key))
+    }
+
+    fn pending_keys(&self) -> impl Iterator<Item = &OffsetKey> {
+        self.pending.values().flat_map(BTreeMap::keys)
+    }
+
+    /// Whether the group has offsets, those of open transactions included.
+    pub fn any_of(&self, group: &str) -> bool {
+        self.by_group.contains_key(group) || self.pending_keys().any(|key| *key.group == *group)
+    }
+
+    fn read(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: PartitionIndex,
+        kept: Option<&Kept>,
+        stable: bool,
+    ) -> Fetched {
+        let offset = match stable && self.has_pending(group, topic, partition) {
+            true => Err(GroupError::UnstableOffset),
+            false => Ok(kept.map(Kept::read)),
+        };
+        Fetched { partition, offset }
+    }
+
+    /// The committed offsets of these partitions. With `stable`, one that an open transaction
+    /// may change is an error (KIP-447).
+    pub fn fetch(&self, group: &str, wanted: &TopicPartitions, stable: bool) -> Vec<Fetched> {
+        let topic = &*wanted.name;
+        let fetch = |&partition| {
+            let kept = self.get(group, topic, partition);
+            let kept = kept.filter(|kept| kept.is_of(wanted.id));
+            self.read(group, topic, partition, kept, stable)
+        };
+        wanted.partitions.iter().map(fetch).collect()
+    }
+
+    /// All committed offsets of a group.
+    pub fn fetch_all(&self, group: &str, stable: bool) -> Vec<(Rc<str>, Vec<Fetched>)> {
+        let topics = self.by_group.get(group).into_iter().flatten();
+        topics
+            .map(|(topic, partitions)| {
+                let fetch =
+                    |(&partition, kept)| self.read(group, topic, partition, Some(kept), stable);
+                (topic.clone(), partitions.iter().map(fetch).collect())
+            })
+            .collect()
+    }
+}
+
+// === impl Offsets: deciding ===
+
+impl Offsets {
+    /// The records that remove all of a group's offsets.
+    pub fn removals_of_group(&self, group: &str) -> Vec<Record> {
+        let topics = self.by_group.get(group).into_iter().flatten();
+        let kept = topics.flat_map(|(topic, partitions)| {
+            partitions
+                .keys()
+                .map(|&partition| key(group, topic, partition))
+        });
+        let mut keys: Vec<_> = kept.collect();
+        keys.extend(
+            self.pending_keys()
+                .filter(|key| *key.group == *group)
+                .cloned(),
+        );
+        keys.sort();
+        keys.dedup();
+        keys.into_iter()
+            .map(|key| Record::Offset(key, None))
+            .collect()
+    }
+
+    /// The record that removes one offset, if there is one to remove.
+    pub fn removal(&self, group: &str, topic: &str, partition: PartitionIndex) -> Option<Record> {
+        let known = self.get(group, topic, partition).is_some()
+            || self.has_pending(group, topic, partition);
+        known.then(|| Record::Offset(key(group, topic, partition), None))
+    }
+
+    /// The records that remove the offsets of deleted topics (name and id).
+    pub fn removals_of_topics(&self, deleted: &[(Rc<str>, TopicId)]) -> Vec<Record> {
+        let mut records = Vec::new();
+        for (group, topics) in &self.by_group {
+            for (topic, id) in deleted {
+                for (&partition, kept) in topics.get(topic).into_iter().flatten() {
+                    if kept.is_of(*id) {
+                        records.push(Record::Offset(key(group, topic, partition), None));
+                    }
+                }
+            }
+        }
+        records
+    }
+
+    /// The records that remove the group's expired offsets, and whether none is left then.
+    pub fn expirations(
+        &self,
+        group: &Group,
+        config: &GroupConfig,
+        now: Now,
+    ) -> (Vec<Record>, bool) {
+        let mut records = Vec::new();
+        let mut left = 0usize;
+        for (topic, partitions) in self.by_group.get(&group.id).into_iter().flatten() {
+            let consumed = group.is_subscribed_to(topic);
+            for (&partition, kept) in partitions {
+                if !consumed
+                    && kept.is_expired(group, config, now.wall_ms)
+                    && !self.has_pending(&group.id, topic, partition)
+                {
+                    records.push(Record::Offset(key(&group.id, topic, partition), None));
+                } else {
+                    left += 1;
+                }
+            }
+        }
+        let pending = self.pending_keys().any(|key| key.group == group.id);
+        (records, left == 0 && !pending)
+    }
+}
+
+fn key(group: &str, topic: &str, partition: PartitionIndex) -> OffsetKey {
+    OffsetKey {
+        group: group.into(),
+        topic: topic.into(),
+        partition,
+    }
+}
+
+/// The record of one committed partition, or why it is refused.
+pub(super) fn commit_record(
+    config: &GroupConfig,
+    now: Now,
+    commit: &Commit,
+    topic: &CommitTopic,
+    partition: &CommitPartition,
+) -> Result<(Record, Encoded), GroupError> {
+    let metadata = &partition.metadata;
+    let limit = config.offset_metadata_max;
+    if metadata.len() > limit && metadata.encode_utf16().count() > limit {
+        return Err(GroupError::MetadataTooLarge);
+    }
+    let record = Record::Offset(
+        OffsetKey {
+            group: commit.group.clone(),
+            topic: topic.name.clone(),
+            partition: partition.partition,
+        },
+        Some(OffsetValue {
+            offset: partition.offset,
+            leader_epoch: partition.leader_epoch,
+            metadata: metadata.clone(),
+            commit_timestamp: now.wall_ms,
+            expire_timestamp: commit.retention_ms.map(|ms| now.wall_ms.saturating_add(ms)),
+            topic_id: topic.id,
+        }),
+    );
+    let encoded = record.encode().ok_or(GroupError::Unexpected)?;
+    if encoded.size_bytes() > config.record_bytes_max {
+        return Err(GroupError::RecordTooLarge);
+    }
+    Ok((record, encoded))
+}

@@ -1,0 +1,429 @@
+//! Pure: what a group can be asked, and what it answers, free of wire versions.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::base::config::BrokerConfig;
+use crate::base::ids::Uuid;
+use crate::base::{Instant, LeaderEpoch, Offset, PartitionIndex, TopicId, WallMs};
+use crate::coordinator::record::Encoded;
+
+/// The moment of a request, on both clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Now {
+    /// For deadlines.
+    pub instant: Instant,
+    /// For what is written into records.
+    pub wall_ms: WallMs,
+}
+
+/// The limits that groups live under; the names are those of Kafka's broker settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupConfig {
+    /// `group.min.session.timeout.ms`.
+    pub session_timeout_min_ms: i32,
+    /// `group.max.session.timeout.ms`.
+    pub session_timeout_max_ms: i32,
+    /// `group.initial.rebalance.delay.ms`: how long an empty group waits for more members.
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.max.size`.
+    pub members_max: usize,
+    /// `offset.metadata.max.bytes`; Kafka counts UTF-16 units against it, and so do we.
+    pub offset_metadata_max: usize,
+    /// `offsets.retention.minutes` in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub retention_check_ms: i64,
+    /// Largest record, key and value, that the log of `__consumer_offsets` takes, in bytes.
+    pub record_bytes_max: usize,
+}
+
+/// Names a parked join or sync; whoever asks chooses it and answers for its uniqueness.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Token(pub u64);
+
+/// Why a group refuses. Each stands for the Kafka error of the same meaning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GroupError {
+    /// The group's partition is not led here.
+    NotCoordinator,
+    /// The group's partition is being loaded.
+    Loading,
+    /// An empty group id.
+    InvalidGroupId,
+    /// A session timeout outside the broker's bounds.
+    InvalidSessionTimeout,
+    /// The member is not (or no longer) one of the group's.
+    UnknownMember,
+    /// The generation is not the group's.
+    IllegalGeneration,
+    /// The member shares no protocol with the group, or has another protocol type.
+    InconsistentProtocol,
+    /// The group is rebalancing: join again.
+    RebalanceInProgress,
+    /// The member must come again with the id it is given here (KIP-394).
+    MemberIdRequired,
+    /// Another client has taken this `group.instance.id` over (KIP-345).
+    FencedInstanceId,
+    /// The group has `group.max.size` members.
+    GroupFull,
+    /// There is no such group.
+    GroupNotFound,
+    /// The group still has members.
+    NonEmpty,
+    /// The group still consumes the topic.
+    SubscribedToTopic,
+    /// A commit's metadata is longer than `offset.metadata.max.bytes`.
+    MetadataTooLarge,
+    /// The offset is part of an open transaction.
+    UnstableOffset,
+    /// The group's record would not fit the log.
+    RecordTooLarge,
+    /// A request that no right client sends.
+    Unexpected,
+}
+
+/// What a step of the machine wants done: first these records made durable, in order, then
+/// these parked requests answered.
+#[derive(Default, Debug)]
+pub struct Outcome {
+    /// Records to append. They are applied to the machine already.
+    pub records: Vec<Encoded>,
+    /// Answers to joins.
+    pub joins: Vec<(Token, JoinReply)>,
+    /// Answers to syncs.
+    pub syncs: Vec<(Token, SyncReply)>,
+}
+
+/// A protocol (assignor) that a member speaks, and its metadata for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Protocol {
+    /// The assignor's name.
+    pub name: Rc<str>,
+    /// What the leader gets to see, opaque but for consumers' topics.
+    pub metadata: Bytes,
+}
+
+/// A request to become, or stay, a member.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The group.
+    pub group: Rc<str>,
+    /// The member id, empty when it has none yet.
+    pub member_id: Rc<str>,
+    /// `group.instance.id` of a static member.
+    pub instance_id: Option<Rc<str>>,
+    /// The client's name for itself.
+    pub client_id: Rc<str>,
+    /// The client's address as Kafka prints it, such as `/127.0.0.1`.
+    pub client_host: Rc<str>,
+    /// After how many milliseconds of silence the member is removed.
+    pub session_timeout_ms: i32,
+    /// How many milliseconds a rebalance waits for the member.
+    pub rebalance_timeout_ms: i32,
+    /// The class of protocols.
+    pub protocol_type: Rc<str>,
+    /// The protocols, by preference.
+    pub protocols: Vec<Protocol>,
+    /// Why the client joins, for the log (KIP-800).
+    pub reason: Option<Rc<str>>,
+    /// Whether a new dynamic member is sent back with an id first (JoinGroup v4, KIP-394).
+    pub member_id_required: bool,
+    /// Whether a static leader that comes back may be told to skip the assignment (v9, KIP-814).
+    pub may_skip_assignment: bool,
+    /// Makes the id of a new member unique.
+    pub unique: Uuid,
+}
+
+/// Answer to a [`Join`].
+pub type JoinReply = Result<Joined, JoinRefused>;
+
+/// A settled membership.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Joined {
+    /// The generation.
+    pub generation: i32,
+    /// The class of protocols.
+    pub protocol_type: Option<Rc<str>>,
+    /// The protocol chosen.
+    pub protocol: Option<Rc<str>>,
+    /// Member id of the leader.
+    pub leader: Option<Rc<str>>,
+    /// The member's own id.
+    pub member_id: Rc<str>,
+    /// Whether the leader may leave the assignment as it is.
+    pub skip_assignment: bool,
+    /// All members, for the leader only.
+    pub members: Vec<JoinedMember>,
+}
+
+/// What the leader learns of a member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinedMember {
+    /// The member's id.
+    pub member_id: Rc<str>,
+    /// Its instance id, if it is static.
+    pub instance_id: Option<Rc<str>>,
+    /// Its metadata for the chosen protocol.
+    pub metadata: Bytes,
+}
+
+/// A join that came to nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinRefused {
+    /// Why.
+    pub error: GroupError,
+    /// The member id to answer with.
+    pub member_id: Rc<str>,
+}
+
+/// A request for one's assignment; the leader's brings everybody's.
+#[derive(Clone, Debug)]
+pub struct Sync {
+    /// The group.
+    pub group: Rc<str>,
+    /// The generation the member joined.
+    pub generation: i32,
+    /// The member's id.
+    pub member_id: Rc<str>,
+    /// `group.instance.id` of a static member.
+    pub instance_id: Option<Rc<str>>,
+    /// The class of protocols, to compare (v5).
+    pub protocol_type: Option<Rc<str>>,
+    /// The protocol, to compare (v5).
+    pub protocol: Option<Rc<str>>,
+    /// Assignments by member id, from the leader.
+    pub assignments: Vec<(Rc<str>, Bytes)>,
+}
+
+/// Answer to a [`Sync`].
+pub type SyncReply = Result<Synced, GroupError>;
+
+/// A member's assignment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Synced {
+    /// The class of protocols.
+    pub protocol_type: Option<Rc<str>>,
+    /// The protocol chosen.
+    pub protocol: Option<Rc<str>>,
+    /// The assignment, as the leader wrote it.
+    pub assignment: Bytes,
+}
+
+/// A sign of life.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    /// The group.
+    pub group: Rc<str>,
+    /// The generation the member belongs to.
+    pub generation: i32,
+    /// The member's id.
+    pub member_id: Rc<str>,
+    /// `group.instance.id` of a static member.
+    pub instance_id: Option<Rc<str>>,
+}
+
+/// Members that leave.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    /// The group.
+    pub group: Rc<str>,
+    /// Who leaves.
+    pub members: Vec<Leaving>,
+}
+
+/// One member that leaves.
+#[derive(Clone, Debug)]
+pub struct Leaving {
+    /// Its id; empty to name a static member by its instance id alone.
+    pub member_id: Rc<str>,
+    /// Its instance id.
+    pub instance_id: Option<Rc<str>>,
+    /// Why it leaves, for the log (KIP-800).
+    pub reason: Option<Rc<str>>,
+}
+
+/// A commit of offsets.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The group.
+    pub group: Rc<str>,
+    /// The generation, or negative for a client outside the group protocol.
+    pub generation: i32,
+    /// The member's id, or empty.
+    pub member_id: Rc<str>,
+    /// `group.instance.id` of a static member.
+    pub instance_id: Option<Rc<str>>,
+    /// How long the offsets are kept, in milliseconds, instead of the broker's retention (v2-4).
+    pub retention_ms: Option<i64>,
+    /// Whether an unknown group with a generation gets GROUP_ID_NOT_FOUND (v9).
+    pub knows_group_not_found: bool,
+    /// What is committed.
+    pub topics: Vec<CommitTopic>,
+}
+
+/// The offsets committed of one topic.
+#[derive(Clone, Debug)]
+pub struct CommitTopic {
+    /// The topic.
+    pub name: Rc<str>,
+    /// Its id, to be kept beside the offset; zero when unknown.
+    pub id: TopicId,
+    /// Its partitions.
+    pub partitions: Vec<CommitPartition>,
+}
+
+/// The offset committed of one partition.
+#[derive(Clone, Debug)]
+pub struct CommitPartition {
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// The next offset to consume.
+    pub offset: Offset,
+    /// Leader epoch of the last consumed record, -1 when unknown.
+    pub leader_epoch: LeaderEpoch,
+    /// What the client wants to keep beside it.
+    pub metadata: Rc<str>,
+}
+
+/// The outcome per partition of a commit or an offset deletion, in the order of the request.
+pub type PartitionResults = Vec<Vec<(PartitionIndex, Result<(), GroupError>)>>;
+
+/// A topic and some of its partitions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicPartitions {
+    /// The topic.
+    pub name: Rc<str>,
+    /// The id the offset must have been committed for; zero matches any.
+    pub id: TopicId,
+    /// Its partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// A partition's committed offset as a reader gets it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fetched {
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// The offset; `None` when none is committed.
+    pub offset: Result<Option<Committed>, GroupError>,
+}
+
+/// A committed offset without its times.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The next offset to consume.
+    pub offset: Offset,
+    /// Leader epoch of the last consumed record, -1 when unknown.
+    pub leader_epoch: LeaderEpoch,
+    /// What the client kept beside it.
+    pub metadata: Rc<str>,
+}
+
+/// A group as DescribeGroups shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Described {
+    /// The state's name.
+    pub state: &'static str,
+    /// The class of protocols, empty when none ever joined.
+    pub protocol_type: Rc<str>,
+    /// The protocol chosen; only shown of a stable group.
+    pub protocol: Option<Rc<str>>,
+    /// The members.
+    pub members: Vec<DescribedMember>,
+}
+
+/// A member as DescribeGroups shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DescribedMember {
+    /// Its id.
+    pub member_id: Rc<str>,
+    /// Its instance id, if it is static.
+    pub instance_id: Option<Rc<str>>,
+    /// The client's name for itself.
+    pub client_id: Rc<str>,
+    /// The client's address.
+    pub client_host: Rc<str>,
+    /// Its metadata for the chosen protocol; only shown of a stable group.
+    pub metadata: Bytes,
+    /// Its assignment.
+    pub assignment: Bytes,
+}
+
+/// A group as ListGroups shows it. Its type is always `classic`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The group.
+    pub group: Rc<str>,
+    /// The class of protocols, empty when none ever joined.
+    pub protocol_type: Rc<str>,
+    /// The state's name.
+    pub state: &'static str,
+}
+
+// === impl GroupConfig ===
+
+impl Default for GroupConfig {
+    /// Kafka 4.3's defaults.
+    fn default() -> GroupConfig {
+        GroupConfig {
+            session_timeout_min_ms: 6_000,
+            session_timeout_max_ms: 1_800_000,
+            initial_rebalance_delay_ms: 3_000,
+            members_max: i32::MAX as usize,
+            offset_metadata_max: 4096,
+            offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
+            retention_check_ms: 600_000,
+            record_bytes_max: 1_048_588 - BATCH_OVERHEAD_BYTES,
+        }
+    }
+}
+
+/// More bytes than the headers of a batch and of its one record take.
+pub const BATCH_OVERHEAD_BYTES: usize = 61 + 31;
+
+impl GroupConfig {
+    /// The limits that a broker's settings give.
+    pub fn of(broker: &BrokerConfig) -> GroupConfig {
+        GroupConfig {
+            session_timeout_min_ms: broker.groups.session_timeout_min_ms,
+            session_timeout_max_ms: broker.groups.session_timeout_max_ms,
+            initial_rebalance_delay_ms: broker.groups.initial_rebalance_delay_ms,
+            members_max: broker.groups.members_max,
+            offset_metadata_max: broker.offsets.metadata_bytes_max,
+            offsets_retention_ms: broker.offsets.retention_ms,
+            retention_check_ms: broker.offsets.retention_check_ms,
+            ..GroupConfig::default()
+        }
+    }
+
+    /// The same limits for a log that takes batches of so many bytes.
+    #[must_use]
+    pub fn with_batch_bytes_max(mut self, batch_bytes_max: usize) -> GroupConfig {
+        self.record_bytes_max = batch_bytes_max.saturating_sub(BATCH_OVERHEAD_BYTES);
+        self
+    }
+
+    /// What JoinGroup checks before it looks for the group's partition.
+    pub fn check_join(&self, join: &Join) -> Result<(), GroupError> {
+        let allowed = self.session_timeout_min_ms..=self.session_timeout_max_ms;
+        if join.group.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        if !allowed.contains(&join.session_timeout_ms) {
+            return Err(GroupError::InvalidSessionTimeout);
+        }
+        Ok(())
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    pub(super) fn refuse_join(&mut self, token: Token, member_id: &Rc<str>, error: GroupError) {
+        let member_id = member_id.clone();
+        self.joins
+            .push((token, Err(JoinRefused { error, member_id })));
+    }
+}

@@ -1,0 +1,253 @@
+//! Drives: folders and files by name; small files as a whole; who runs background work.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::buffer::Pool;
+use super::cores;
+use super::file::File;
+#[cfg(any(test, feature = "sim"))]
+use super::sim;
+
+/// A disk as one executor sees it; cheap to clone.
+#[derive(Clone)]
+pub struct Disk {
+    kind: Kind,
+    pool: Pool,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Direct,
+    #[cfg(any(test, feature = "sim"))]
+    Sim(sim::SimDisk),
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Name without its folder; names that are not UTF-8 are left out of listings.
+    pub name: String,
+    /// Length in bytes; of no meaning for a folder.
+    pub bytes: u64,
+    /// Whether this is a folder.
+    pub is_dir: bool,
+}
+
+// === impl Disk ===
+
+impl Disk {
+    /// The machine's file systems, through direct I/O; for use on the current executor.
+    pub fn direct() -> Disk {
+        Disk {
+            kind: Kind::Direct,
+            pool: Pool::default(),
+        }
+    }
+
+    /// A simulated disk.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn simulated(disk: sim::SimDisk) -> Disk {
+        Disk {
+            kind: Kind::Sim(disk),
+            pool: Pool::default(),
+        }
+    }
+
+    /// The buffers of this executor.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Runs `future` beside the current task until it ends.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        match &self.kind {
+            Kind::Direct => drop(cores::spawn(future)),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.spawn(future),
+        }
+    }
+
+    /// What the folder `dir` holds, in no particular order.
+    pub async fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        match &self.kind {
+            Kind::Direct => {
+                let dir = dir.to_owned();
+                cores::blocking(move || list(&dir)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.list(dir).await,
+        }
+    }
+
+    /// The whole content of a small file.
+    pub async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match &self.kind {
+            Kind::Direct => {
+                let path = path.to_owned();
+                cores::blocking(move || std::fs::read(path)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.read(path).await,
+        }
+    }
+
+    /// Creates or overwrites a small file; its content is durable when this returns, its name
+    /// once its folder is synced.
+    pub async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        match &self.kind {
+            Kind::Direct => {
+                let path = path.to_owned();
+                cores::blocking(move || write(&path, &content)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.write(path, content).await,
+        }
+    }
+
+    /// Puts `content` in the place of a small file, durably: after a crash there is either the
+    /// old or the new content under `path`.
+    pub async fn replace(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
+        self.write(&temporary, content).await?;
+        self.rename(&temporary, path).await?;
+        self.sync_dir(path.parent().unwrap_or(Path::new("."))).await
+    }
+
+    /// Creates a folder and those above it that are missing, durably.
+    pub async fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::Direct => {
+                let dir = dir.to_owned();
+                cores::blocking(move || create_dir(&dir)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.create_dir(dir).await,
+        }
+    }
+
+    /// Gives a file or folder another name; durable once its folder is synced.
+    pub async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::Direct => {
+                let (from, to) = (from.to_owned(), to.to_owned());
+                cores::blocking(move || std::fs::rename(from, to)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.rename(from, to).await,
+        }
+    }
+
+    /// Removes a file; one that is not there is no error.
+    pub async fn remove(&self, path: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::Direct => {
+                let path = path.to_owned();
+                cores::blocking(move || absent_is_fine(std::fs::remove_file(path))).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.remove(path).await,
+        }
+    }
+
+    /// Removes a folder and all it holds; one that is not there is no error.
+    pub async fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::Direct => {
+                let dir = dir.to_owned();
+                cores::blocking(move || absent_is_fine(std::fs::remove_dir_all(dir))).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.remove_dir(dir).await,
+        }
+    }
+
+    /// Makes the names in the folder `dir` durable.
+    pub async fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::Direct => {
+                let dir = dir.to_owned();
+                cores::blocking(move || sync_dir(&dir)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.sync_dir(dir).await,
+        }
+    }
+
+    /// Opens a data file for direct reads and overwrites.
+    pub async fn open(&self, path: &Path) -> io::Result<File> {
+        match &self.kind {
+            Kind::Direct => File::open_direct(path, false).await,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.open(path, false).await.map(File::simulated),
+        }
+    }
+
+    /// Creates an empty data file; fails where one of this name exists. The name is durable
+    /// once its folder is synced.
+    pub async fn create(&self, path: &Path) -> io::Result<File> {
+        match &self.kind {
+            Kind::Direct => File::open_direct(path, true).await,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.open(path, true).await.map(File::simulated),
+        }
+    }
+}
+
+fn list(dir: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            // Removed since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        entries.push(Entry {
+            name,
+            bytes: metadata.len(),
+            is_dir: metadata.is_dir(),
+        });
+    }
+    Ok(entries)
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    io::Write::write_all(&mut file, content)?;
+    file.sync_all()
+}
+
+fn create_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_dir(parent)?;
+    match std::fs::create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_dir(parent)
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    std::fs::File::open(dir)?.sync_all()
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

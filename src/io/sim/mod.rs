@@ -1,0 +1,13 @@
+//! Drives: the twin of the disk and of the executor, for tests: everything from one seed.
+//! May use: `io::buffer`. Never: touches the machine.
+//!
+//! The disk keeps what was flushed apart from what was only written; [`World::crash`] keeps the
+//! former, and of the latter whatever the seed says, sector by sector.
+
+mod disk;
+mod executor;
+mod random;
+
+pub use disk::{Fault, SimDisk, SimFile};
+pub use executor::World;
+pub use random::Random;

@@ -1,0 +1,374 @@
+//! Drives: batches into the tail at once, from there to the device in order, and the acks.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+use super::header::{HEADER_BYTES, whole_batch};
+use super::inner::{FailedOperation, Inner, Mark, State};
+use super::segment::Segment;
+use super::trailer::{TRAILER_BYTES, Trailer, extent};
+use crate::base::{LeaderEpoch, Offset, WallMs};
+use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer, block_down, block_up};
+use crate::io::file::File;
+
+/// Appends are written together up to this many bytes; also the granularity of progress.
+const MARK_BYTES: u64 = 256 << 10;
+
+/// What an append was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of the first record.
+    pub base_offset: Offset,
+    /// Offset of the last record.
+    pub last_offset: Offset,
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendError {
+    /// The log is closed, or has failed: see [`super::Log::failure`].
+    Closed,
+    /// The bytes are no sequence of whole batches of format v2.
+    Malformed,
+    /// The batches together are larger than a segment may be, in bytes.
+    LargerThanSegment(u64),
+    /// The device has not kept up: too many bytes wait to be written. Nothing is lost by
+    /// waiting ([`super::Log::wait_for_room`]) and trying again.
+    Busy,
+}
+
+/// What the first look at the batches of an append gives.
+struct Survey {
+    records: i64,
+    max_timestamp: WallMs,
+}
+
+impl Inner {
+    /// See [`super::Log::append`].
+    pub fn append(
+        self: &Rc<Self>,
+        batches: &[u8],
+        epoch: LeaderEpoch,
+        log_append_time: Option<WallMs>,
+        now: WallMs,
+    ) -> Result<Appended, AppendError> {
+        if self.stopped.get() || self.has_failed() {
+            return Err(AppendError::Closed);
+        }
+        let mut survey = survey(batches)?;
+        survey.max_timestamp = log_append_time.unwrap_or(survey.max_timestamp);
+        let config = Rc::clone(&self.config.borrow());
+        let bytes = batches.len() as u64;
+        if bytes > config.segment_bytes {
+            return Err(AppendError::LargerThanSegment(config.segment_bytes));
+        }
+        let options = self.logs.options();
+        let queued = self.state.borrow().queued_bytes;
+        // One append may go over the bound: else a large one would never find room.
+        if queued > 0 && queued + bytes > options.queued_bytes_max as u64 {
+            return Err(AppendError::Busy);
+        }
+        let base_offset = self.end_offset.get();
+        let last_offset = base_offset + survey.records - 1;
+        let segment = self.segment_for(bytes, last_offset, survey.max_timestamp, now);
+
+        let mut state = self.state.borrow_mut();
+        if self.flushed_offset.get() == base_offset {
+            self.unflushed_since.set(now);
+        }
+        if state.epochs.assign(epoch, base_offset) {
+            state.epochs_changed = true;
+            self.upkeep.wake();
+        }
+        let mark_from = segment.size.get();
+        let mut offset = base_offset;
+        let mut rest = batches;
+        let mut chunks_taken = 0;
+        while let Some((mut header, size)) = whole_batch(rest) {
+            let (batch, behind) = rest.split_at(size);
+            rest = behind;
+            let records = &batch[HEADER_BYTES..];
+            header.stamp(offset, epoch);
+            if let Some(time) = log_append_time {
+                header.set_log_append_time(time, records);
+            }
+            chunks_taken += state.tail.append(
+                self.logs.disk().pool(),
+                segment.base_offset,
+                segment.size.get(),
+                offset,
+                [header.bytes(), records],
+            );
+            segment.note(&header, size, config.index_interval_bytes);
+            offset = header.last_offset() + 1;
+        }
+        self.end_offset.set(offset);
+        state.queue(&segment, mark_from, offset);
+        drop(state);
+        let probe = self.logs.probe();
+        probe.appends_count.add(1);
+        probe.append_bytes.add(bytes);
+        if chunks_taken > 0 {
+            self.logs.chunks_taken(self, chunks_taken);
+        }
+        self.upkeep_if_low(&segment, now);
+        self.wake_writer();
+        Ok(Appended {
+            base_offset,
+            last_offset,
+        })
+    }
+
+    /// The segment for the next `bytes`: the active one, or a new one when that is full.
+    fn segment_for(
+        &self,
+        bytes: u64,
+        last_offset: Offset,
+        timestamp: WallMs,
+        now: WallMs,
+    ) -> Rc<Segment> {
+        let config = self.config.borrow().clone();
+        match self.active() {
+            Some(active) if !active.is_full_for(bytes, last_offset, timestamp, now, &config) => {
+                active
+            }
+            _ => self.roll(now),
+        }
+    }
+
+    /// Begins a new segment at the end of the log. In memory only: the file is there already,
+    /// prepared ahead, or the upkeep makes it.
+    pub fn roll(&self, now: WallMs) -> Rc<Segment> {
+        let base_offset = self.end_offset.get();
+        let segment = Rc::new(Segment::new(&self.dir, base_offset, now));
+        let first = self.state.borrow().segments.is_empty();
+        if !first {
+            self.logs.probe().rolls_count.add(1);
+            let callback = self.on_roll.borrow().clone();
+            if let Some(callback) = callback {
+                self.upkeep
+                    .keep_snapshot(base_offset, callback(base_offset));
+            }
+        }
+        let mut state = self.state.borrow_mut();
+        if let Some(old) = state.segments.last() {
+            old.note_time();
+            self.upkeep.adopt_next(old, &segment);
+        }
+        state.segments.push(Rc::clone(&segment));
+        drop(state);
+        self.upkeep.wake();
+        segment
+    }
+
+    fn wake_writer(self: &Rc<Self>) {
+        if !self.writer_runs.replace(true) {
+            let inner = Rc::clone(self);
+            self.logs
+                .disk()
+                .spawn(async move { inner.write_on().await });
+        }
+        self.work.call();
+    }
+
+    /// Writes what is queued, in order, until the log is stopped or fails.
+    async fn write_on(self: Rc<Self>) {
+        loop {
+            self.work.wait().await;
+            loop {
+                let Some(mark) = self.state.borrow_mut().take_mark() else {
+                    break;
+                };
+                if self.has_failed() {
+                    return;
+                }
+                if !self.write_mark(&mark).await {
+                    return;
+                }
+                self.after_write(&mark);
+            }
+            if self.stopped.get() || self.has_failed() {
+                return;
+            }
+        }
+    }
+
+    /// Writes one mark; `false` when the log has failed on the way.
+    async fn write_mark(self: &Rc<Self>, mark: &Mark) -> bool {
+        let segment = &mark.segment;
+        let Some(file) = self.prepared_file(segment, extent(mark.to)).await else {
+            return false;
+        };
+        let written = match self.load_head(segment, &file).await {
+            Ok(()) => self.write_bytes(segment, &file, mark.to).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &written {
+            self.fail(FailedOperation::Write, error);
+        }
+        written.is_ok()
+    }
+
+    /// Reads what a block that is to be rewritten held before this log was opened.
+    async fn load_head(&self, segment: &Segment, file: &File) -> io::Result<()> {
+        let head = self.state.borrow().tail.missing_head(segment.base_offset);
+        if let Some((position, count)) = head {
+            let block = file.read(position, BLOCK_BYTES).await?;
+            let head = block.get(..count).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let mut state = self.state.borrow_mut();
+            state.tail.fill_head(segment.base_offset, head);
+        }
+        Ok(())
+    }
+
+    /// Writes from the block where the last write ended up to `to`.
+    async fn write_bytes(&self, segment: &Segment, file: &File, to: u64) -> io::Result<()> {
+        let trailer = Trailer {
+            flushed_offset: self.flushed_offset.get(),
+            end: to,
+        };
+        let end = extent(to);
+        let mut position = block_down(segment.written.get());
+        while position < end {
+            let len = (end - position).min(WRITE_BYTES_MAX as u64) as usize;
+            let mut buffer = self.write_buffer(segment, position, len);
+            let bytes = buffer.bytes_mut();
+            let wanted = len.min(to.saturating_sub(position) as usize);
+            let copied = self.state.borrow().tail.copy_out(
+                segment.base_offset,
+                position,
+                &mut bytes[..wanted],
+            );
+            assert_eq!(copied, wanted, "the tail keeps what is not written");
+            bytes[wanted..].fill(0);
+            if position + len as u64 == end {
+                bytes[len - TRAILER_BYTES..len].copy_from_slice(&trailer.to_bytes());
+            }
+            let probe = self.logs.probe();
+            probe.writes_count.add(1);
+            probe.write_bytes.add(bytes.len() as u64);
+            file.write(position, buffer).await?;
+            position += len as u64;
+            segment.written.set(position.min(to));
+        }
+        Ok(())
+    }
+
+    /// A buffer for `len` bytes at `position`; a somewhat longer one where that stays within
+    /// what is prepared, since those come from the pool.
+    fn write_buffer(&self, segment: &Segment, position: u64, len: usize) -> WriteBuffer {
+        let pool = self.logs.disk().pool();
+        let buffer = pool.write_buffer(len, false);
+        if position + buffer.len() as u64 <= segment.prepared.get() {
+            return buffer;
+        }
+        pool.write_buffer(len, true)
+    }
+
+    fn after_write(self: &Rc<Self>, mark: &Mark) {
+        let mut state = self.state.borrow_mut();
+        state.queued_bytes -= mark.to - mark.from;
+        drop(state);
+        self.written_offset.set(mark.end_offset);
+        let flush_messages = self.config.borrow().flush_messages;
+        if flush_messages > 1 {
+            self.ack(mark.end_offset);
+        }
+        if mark.end_offset - self.flushed_offset.get() >= flush_messages {
+            self.flush();
+        }
+        self.progress.ring();
+    }
+
+    /// Has everything written so far flushed.
+    pub fn flush(self: &Rc<Self>) {
+        if let Some(active) = self.active()
+            && let Some(file) = active.opened()
+        {
+            self.logs.flush(self, file, self.written_offset.get());
+        }
+    }
+
+    /// Called by the flusher: what had been written up to `offset` survives a power cut.
+    pub fn after_flush(&self, offset: Offset) {
+        self.flushed_offset
+            .set(self.flushed_offset.get().max(offset));
+        self.ack(offset);
+        self.progress.ring();
+    }
+}
+
+impl State {
+    fn queue(&mut self, segment: &Rc<Segment>, from: u64, end_offset: Offset) {
+        let to = segment.size.get();
+        self.queued_bytes += to - from;
+        if let Some(last) = self.marks.back_mut()
+            && Rc::ptr_eq(&last.segment, segment)
+            && to - last.from <= MARK_BYTES
+        {
+            last.to = to;
+            last.end_offset = end_offset;
+            return;
+        }
+        self.marks.push_back(Mark {
+            segment: Rc::clone(segment),
+            from,
+            to,
+            end_offset,
+        });
+    }
+
+    /// The next stretch to write: as many marks of one segment as one write takes.
+    fn take_mark(&mut self) -> Option<Mark> {
+        self.writing = None;
+        let mut taken = self.marks.pop_front()?;
+        self.writing = Some(Rc::clone(&taken.segment));
+        while let Some(next) = self.marks.front()
+            && Rc::ptr_eq(&next.segment, &taken.segment)
+            && block_up(next.to) - block_down(taken.from) <= WRITE_BYTES_MAX as u64
+        {
+            taken.to = next.to;
+            taken.end_offset = next.end_offset;
+            self.marks.pop_front();
+        }
+        Some(taken)
+    }
+}
+
+fn survey(batches: &[u8]) -> Result<Survey, AppendError> {
+    let mut survey = Survey {
+        records: 0,
+        max_timestamp: -1,
+    };
+    let mut rest = batches;
+    while !rest.is_empty() {
+        let (header, size) = whole_batch(rest).ok_or(AppendError::Malformed)?;
+        let delta = header.last_offset_delta();
+        if delta < 0 {
+            return Err(AppendError::Malformed);
+        }
+        survey.records += i64::from(delta) + 1;
+        survey.max_timestamp = survey.max_timestamp.max(header.max_timestamp());
+        rest = &rest[size..];
+    }
+    if survey.records == 0 {
+        return Err(AppendError::Malformed);
+    }
+    Ok(survey)
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppendError::Closed => f.write_str("the log takes no more appends"),
+            AppendError::Malformed => f.write_str("the bytes are no whole record batches"),
+            AppendError::LargerThanSegment(limit) => {
+                write!(f, "the batches do not fit into a segment of {limit} bytes")
+            }
+            AppendError::Busy => f.write_str("the device does not keep up with the appends"),
+        }
+    }
+}
+
+impl std::error::Error for AppendError {}

@@ -1,0 +1,42 @@
+//! Pure: what a log must know of its topic's settings.
+
+/// Settings of one log; names and meanings are Kafka's topic settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment is closed before it grows beyond this.
+    pub segment_bytes: u64,
+    /// `segment.ms`: a segment is closed once its first record is this old.
+    pub segment_ms: i64,
+    /// `retention.ms`: closed segments older than this go; negative keeps them.
+    pub retention_ms: i64,
+    /// `retention.bytes`: the oldest segments go while the log is larger; negative keeps them.
+    pub retention_bytes: i64,
+    /// Whether `cleanup.policy` holds `delete`, so that the two limits above apply.
+    pub delete_old: bool,
+    /// `flush.messages`: 1 acknowledges after a flush of the device, more after the write.
+    pub flush_messages: i64,
+    /// `flush.ms`: a write that nobody waits for is flushed at the latest after this time.
+    pub flush_ms: i64,
+    /// `index.interval.bytes`: distance of index entries.
+    pub index_interval_bytes: u64,
+    /// `segment.index.bytes`: a segment is closed when its offset index would grow beyond this.
+    pub segment_index_bytes: u64,
+}
+
+impl Default for LogConfig {
+    /// Kafka's defaults, except that every append is flushed.
+    fn default() -> LogConfig {
+        const DAY_MS: i64 = 24 * 3600 * 1000;
+        LogConfig {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * DAY_MS,
+            retention_ms: 7 * DAY_MS,
+            retention_bytes: -1,
+            delete_old: true,
+            flush_messages: 1,
+            flush_ms: i64::MAX,
+            index_interval_bytes: 4096,
+            segment_index_bytes: 10 << 20,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Drives: what the logs of one shard share: device flushes, memory bounds, counts.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use super::inner::{FailedOperation, Inner};
+use super::probe::Probe;
+use crate::base::Offset;
+use crate::io::disk::Disk;
+use crate::io::event::{Bell, Event};
+use crate::io::file::File;
+
+/// Bounds of what the logs of one shard may use.
+#[derive(Clone, Debug)]
+pub struct LogsOptions {
+    /// Memory for the newest bytes of all logs, which tail reads are served from, in bytes.
+    pub cache_bytes: usize,
+    /// Bytes that one log may hold that are appended and not yet written.
+    pub queued_bytes_max: usize,
+    /// Memory for reads from disk under way at one time, in bytes.
+    pub read_bytes_max: usize,
+    /// Bytes that one read from disk asks for.
+    pub read_ahead_bytes: usize,
+    /// The first and the largest step in which space is prepared, in bytes.
+    pub prepare_bytes: (u64, u64),
+}
+
+/// The logs of one shard on one device; cheap to clone. One flush of the device serves all of
+/// them, so logs on different devices must not share it.
+#[derive(Clone)]
+pub struct Logs(Rc<Shared>);
+
+struct Shared {
+    disk: Disk,
+    options: LogsOptions,
+    probe: Probe,
+    waiting: RefCell<Vec<Waiter>>,
+    due: Event,
+    flusher_runs: Cell<bool>,
+    /// Logs in the order in which they took chunks, one entry for each.
+    chunk_order: RefCell<VecDeque<Weak<Inner>>>,
+    read_bytes_out: Cell<usize>,
+    reads_done: Bell,
+}
+
+/// Leave to have a read of some bytes under way; ends when dropped.
+pub struct ReadPermit {
+    shared: Rc<Shared>,
+    bytes: usize,
+}
+
+/// A log whose writes up to `offset` are complete and want a flush.
+struct Waiter {
+    log: Rc<Inner>,
+    file: File,
+    offset: Offset,
+}
+
+impl Default for LogsOptions {
+    fn default() -> LogsOptions {
+        LogsOptions {
+            cache_bytes: 64 << 20,
+            queued_bytes_max: 32 << 20,
+            read_bytes_max: 16 << 20,
+            read_ahead_bytes: 256 << 10,
+            prepare_bytes: (64 << 10, 64 << 20),
+        }
+    }
+}
+
+// === impl Logs ===
+
+impl Logs {
+    /// What logs on `disk` share.
+    pub fn new(disk: &Disk, options: LogsOptions) -> Logs {
+        Logs(Rc::new(Shared {
+            disk: disk.clone(),
+            options,
+            probe: Probe::default(),
+            waiting: RefCell::default(),
+            due: Event::default(),
+            flusher_runs: Cell::new(false),
+            chunk_order: RefCell::default(),
+            read_bytes_out: Cell::new(0),
+            reads_done: Bell::default(),
+        }))
+    }
+
+    /// The disk they lie on.
+    pub fn disk(&self) -> &Disk {
+        &self.0.disk
+    }
+
+    /// The bounds.
+    pub fn options(&self) -> &LogsOptions {
+        &self.0.options
+    }
+
+    /// What they counted.
+    pub fn probe(&self) -> &Probe {
+        &self.0.probe
+    }
+
+    /// Has the device flushed and then calls [`Inner::after_flush`] with `offset`. A flush
+    /// under way does not cover this; the next one does, together with all that came meanwhile.
+    pub(super) fn flush(&self, log: &Rc<Inner>, file: File, offset: Offset) {
+        self.0.waiting.borrow_mut().push(Waiter {
+            log: Rc::clone(log),
+            file,
+            offset,
+        });
+        if !self.0.flusher_runs.replace(true) {
+            // Weak, so that the task does not keep alive what it serves.
+            let shared = Rc::downgrade(&self.0);
+            self.0.disk.spawn(flush_on(shared));
+        }
+        self.0.due.call();
+    }
+
+    /// Waits until a read of `bytes` fits into the bound; one read always does.
+    pub(super) async fn read_permit(&self, bytes: usize) -> ReadPermit {
+        let out = &self.0.read_bytes_out;
+        while out.get() > 0 && out.get() + bytes > self.0.options.read_bytes_max {
+            self.0.reads_done.wait().await;
+        }
+        out.set(out.get() + bytes);
+        ReadPermit {
+            shared: Rc::clone(&self.0),
+            bytes,
+        }
+    }
+
+    /// Notes that `log` took `count` chunks, and has the oldest given up where they are too
+    /// many by now.
+    pub(super) fn chunks_taken(&self, log: &Rc<Inner>, count: usize) {
+        let mut order = self.0.chunk_order.borrow_mut();
+        for _ in 0..count {
+            order.push_back(Rc::downgrade(log));
+        }
+        // Bounded: a log that can give up nothing now is asked again later.
+        let mut attempts = count + 8;
+        while attempts > 0 && self.0.disk.pool().chunk_bytes_out() > self.0.options.cache_bytes {
+            attempts -= 1;
+            let Some(oldest) = order.pop_front() else {
+                return;
+            };
+            if let Some(log) = oldest.upgrade()
+                && !log.evict()
+                && log.state.borrow().tail.bytes() > 0
+            {
+                order.push_back(oldest);
+            }
+        }
+    }
+}
+
+impl Drop for ReadPermit {
+    fn drop(&mut self) {
+        let out = &self.shared.read_bytes_out;
+        out.set(out.get() - self.bytes);
+        self.shared.reads_done.ring();
+    }
+}
+
+/// Flushes for as long as anybody shares this: all who wait when a flush begins are served by it.
+async fn flush_on(shared: Weak<Shared>) {
+    let mut covered: Vec<Waiter> = Vec::new();
+    while let Some(shared) = shared.upgrade() {
+        if shared.waiting.borrow().is_empty() {
+            shared.due.wait().await;
+        }
+        std::mem::swap(&mut covered, &mut *shared.waiting.borrow_mut());
+        let Some(first) = covered.first() else {
+            continue;
+        };
+        let file = first.file.clone();
+        let result = file.flush().await;
+        shared.probe.flushes_count.add(1);
+        shared.probe.flushed_logs_count.add(covered.len() as u64);
+        match result {
+            Ok(()) => {
+                for waiter in covered.drain(..) {
+                    waiter.log.after_flush(waiter.offset);
+                }
+            }
+            Err(error) => {
+                // What the device dropped is not known: whoever waits for it has failed.
+                let waiting = std::mem::take(&mut *shared.waiting.borrow_mut());
+                for waiter in covered.drain(..).chain(waiting) {
+                    waiter.log.fail(FailedOperation::Flush, &error);
+                }
+            }
+        }
+    }
+}

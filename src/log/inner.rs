@@ -1,0 +1,298 @@
+//! Drives: the state that the parts of a log share, its progress and its failure.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::config::LogConfig;
+use super::epochs::Epochs;
+use super::flusher::Logs;
+use super::index::{OffsetIndex, TimeIndex};
+use super::scan::Scanner;
+use super::segment::{Segment, file_name};
+use super::tail::Tail;
+use super::upkeep::Upkeep;
+use super::walk::walk;
+use crate::base::{Offset, TopicId, WallMs};
+use crate::io::event::{Bell, Event};
+
+/// What failed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedOperation {
+    /// A write of appended batches.
+    Write,
+    /// A flush of the device.
+    Flush,
+    /// Space ahead of the writes could not be prepared: most often the disk is full.
+    Prepare,
+    /// The log was found damaged when it was opened.
+    Damage,
+}
+
+/// Why a log takes no more appends. What had been acked before still holds.
+#[derive(Clone, Debug)]
+pub struct LogFailure {
+    /// What failed.
+    pub operation: FailedOperation,
+    /// The error's kind, as far as the kernel said.
+    pub kind: io::ErrorKind,
+    /// One sentence, with the file where one is known.
+    pub reason: String,
+}
+
+/// A log's parts; the methods are spread over the files of this room.
+pub struct Inner {
+    pub logs: Logs,
+    pub dir: PathBuf,
+    pub topic_id: Option<TopicId>,
+    pub config: RefCell<Rc<LogConfig>>,
+    pub state: RefCell<State>,
+    pub start_offset: Cell<Offset>,
+    pub end_offset: Cell<Offset>,
+    pub written_offset: Cell<Offset>,
+    pub flushed_offset: Cell<Offset>,
+    pub acked_offset: Cell<Offset>,
+    /// When the oldest append that is not flushed was made; meaningful while there is one.
+    pub unflushed_since: Cell<WallMs>,
+    pub failure: RefCell<Option<LogFailure>>,
+    /// No more appends, and tasks end when they run out of work.
+    pub stopped: Cell<bool>,
+    pub on_acked: RefCell<Option<Rc<dyn Fn(Offset)>>>,
+    pub on_roll: RefCell<Option<Rc<dyn Fn(Offset) -> Vec<u8>>>>,
+    /// There is something to write.
+    pub work: Event,
+    pub writer_runs: Cell<bool>,
+    pub upkeep: Upkeep,
+    /// Rung when written, flushed or prepared positions moved, and at failure.
+    pub progress: Bell,
+}
+
+/// What an append changes.
+#[derive(Default)]
+pub struct State {
+    /// In offset order; the last one is active. Empty until the first append of a new log.
+    pub segments: Vec<Rc<Segment>>,
+    pub tail: Tail,
+    /// What is to be written, in order.
+    pub marks: VecDeque<Mark>,
+    /// The segment that the write under way belongs to.
+    pub writing: Option<Rc<Segment>>,
+    /// Bytes behind those marks and in the write under way.
+    pub queued_bytes: u64,
+    pub epochs: Epochs,
+    /// Whether `epochs` differs from its checkpoint.
+    pub epochs_changed: bool,
+}
+
+/// A stretch of one segment that is to be written; ends with whole batches.
+pub struct Mark {
+    pub segment: Rc<Segment>,
+    pub from: u64,
+    pub to: u64,
+    /// The offset behind its last record.
+    pub end_offset: Offset,
+}
+
+impl Inner {
+    /// A log that holds nothing.
+    pub fn new(logs: &Logs, dir: &Path, config: LogConfig, topic_id: Option<TopicId>) -> Inner {
+        Inner {
+            logs: logs.clone(),
+            dir: dir.to_owned(),
+            topic_id,
+            config: RefCell::new(Rc::new(config)),
+            state: RefCell::default(),
+            start_offset: Cell::new(0),
+            end_offset: Cell::new(0),
+            written_offset: Cell::new(0),
+            flushed_offset: Cell::new(0),
+            acked_offset: Cell::new(0),
+            unflushed_since: Cell::new(0),
+            failure: RefCell::new(None),
+            stopped: Cell::new(false),
+            on_acked: RefCell::default(),
+            on_roll: RefCell::default(),
+            work: Event::default(),
+            writer_runs: Cell::new(false),
+            upkeep: Upkeep::default(),
+            progress: Bell::default(),
+        }
+    }
+
+    /// Closes the log for good: no append and no ack after this.
+    pub fn fail(&self, operation: FailedOperation, error: &io::Error) {
+        if self.failure.borrow().is_some() {
+            return;
+        }
+        self.logs.probe().failed_logs_count.add(1);
+        *self.failure.borrow_mut() = Some(LogFailure {
+            operation,
+            kind: error.kind(),
+            reason: format!("{}: {operation} failed: {error}", self.dir.display()),
+        });
+        self.progress.ring();
+        self.work.call();
+        self.tell_owner();
+    }
+
+    /// Whether the log has failed.
+    pub fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    /// Lets the background tasks end.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+        self.on_acked.borrow_mut().take();
+        self.on_roll.borrow_mut().take();
+        self.work.call();
+        self.upkeep.wake();
+        self.progress.ring();
+    }
+
+    /// Moves the acked offset, never back, and says so to the owner.
+    pub fn ack(&self, offset: Offset) {
+        if offset > self.acked_offset.get() && !self.has_failed() {
+            self.acked_offset.set(offset);
+            self.tell_owner();
+        }
+    }
+
+    fn tell_owner(&self) {
+        // Cloned, because the callback may append or replace the callback.
+        let callback = self.on_acked.borrow().clone();
+        if let Some(callback) = callback {
+            callback(self.acked_offset.get());
+        }
+    }
+
+    /// The active segment.
+    pub fn active(&self) -> Option<Rc<Segment>> {
+        self.state.borrow().segments.last().cloned()
+    }
+
+    /// Bytes of the batches in all segments.
+    pub fn size_bytes(&self) -> u64 {
+        let state = self.state.borrow();
+        state
+            .segments
+            .iter()
+            .map(|segment| segment.size.get())
+            .sum()
+    }
+
+    /// Gives up the oldest memory of the tail; `false` when none can go now.
+    pub fn evict(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        // Everything before the write under way, or else before the first that waits, is on disk.
+        let waiting = state.marks.front().map(|mark| &mark.segment);
+        let at = state.writing.as_ref().or(waiting);
+        let Some(segment) = at.or(state.segments.last()) else {
+            return false;
+        };
+        let (base, written) = (segment.base_offset, segment.written.get());
+        state.tail.evict(self.logs.disk().pool(), base, written)
+    }
+
+    /// Reads the lookups of a segment of `len` bytes from their files; `false` when one is
+    /// missing or cannot be right.
+    pub async fn read_lookups(&self, segment: &Segment, len: u64) -> io::Result<bool> {
+        let base = segment.base_offset;
+        let disk = self.logs.disk();
+        let name = |suffix| self.dir.join(file_name(base, suffix));
+        let offsets = match disk.read(&name(".index")).await {
+            Ok(bytes) => OffsetIndex::from_bytes(&bytes, len),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let times = match disk.read(&name(".timeindex")).await {
+            Ok(bytes) => TimeIndex::from_bytes(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let (Some(offsets), Some(times)) = (offsets, times) else {
+            return Ok(false);
+        };
+        if let Some(last) = times.last(base) {
+            segment.max_timestamp.set(last);
+        }
+        *segment.offsets.borrow_mut() = offsets;
+        *segment.times.borrow_mut() = times;
+        segment.indexed.set(true);
+        Ok(true)
+    }
+
+    /// Sees to it that the lookups of `segment` are in memory: from their files, or rebuilt
+    /// from the data where those are missing or wrong.
+    pub async fn load_lookups(&self, segment: &Rc<Segment>) -> io::Result<()> {
+        if segment.indexed.get() {
+            return Ok(());
+        }
+        if !self.read_lookups(segment, segment.size.get()).await? {
+            self.rebuild_lookups(segment).await?;
+        }
+        Ok(())
+    }
+
+    async fn rebuild_lookups(&self, segment: &Rc<Segment>) -> io::Result<()> {
+        let file = segment.file(self.logs.disk()).await?;
+        let fresh = Segment::new(&self.dir, segment.base_offset, segment.created_ms.get());
+        let interval = self.config.borrow().index_interval_bytes;
+        let mut scanner = Scanner {
+            position: 0,
+            expected: segment.base_offset,
+            epoch: -1,
+            gaps: true,
+        };
+        walk(
+            &file,
+            segment.size.get(),
+            &mut scanner,
+            &mut |header, batch| {
+                fresh.note(header, batch.len(), interval);
+            },
+        )
+        .await?;
+        fresh.note_time();
+        segment.first_timestamp.set(fresh.first_timestamp.get());
+        segment.max_timestamp.set(fresh.max_timestamp.get());
+        segment.offsets.replace(fresh.offsets.take());
+        segment.times.replace(fresh.times.take());
+        segment.indexed.set(true);
+        // On disk it is put right with the next clean close.
+        segment.settled.set(false);
+        Ok(())
+    }
+
+    /// Waits until less is queued than an append may find.
+    pub async fn wait_for_room(&self) {
+        let half = self.logs.options().queued_bytes_max as u64 / 2;
+        while !self.has_failed() && !self.stopped.get() {
+            if self.state.borrow().queued_bytes <= half {
+                return;
+            }
+            self.progress.wait().await;
+        }
+    }
+}
+
+impl fmt::Display for FailedOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FailedOperation::Write => "a write",
+            FailedOperation::Flush => "a flush",
+            FailedOperation::Prepare => "preparing space",
+            FailedOperation::Damage => "the check of its content",
+        })
+    }
+}
+
+impl fmt::Display for LogFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}

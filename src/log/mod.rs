@@ -1,0 +1,209 @@
+//! Drives: one partition's records on disk, in Kafka's own files, under direct I/O.
+//! May use: `base`, `wire`, `io`. Never: knows of topics' settings beyond [`LogConfig`], of
+//! replicas, of clients.
+
+mod appender;
+mod close;
+mod config;
+mod epochs;
+mod flusher;
+mod header;
+mod index;
+mod inner;
+mod listing;
+mod probe;
+mod reader;
+mod recovery;
+mod scan;
+mod segment;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod trailer;
+mod upkeep;
+mod walk;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+pub use appender::{AppendError, Appended};
+pub use config::LogConfig;
+pub use flusher::{Logs, LogsOptions};
+pub use inner::{FailedOperation, LogFailure};
+pub use probe::Probe;
+pub use reader::{Cached, ReadError};
+pub use recovery::{Cut, Damage, OpenError, Opening, Recovered, Replay};
+pub use scan::Stop;
+
+use crate::base::{LeaderEpoch, Offset, WallMs};
+use crate::io::buffer::Slice;
+use inner::Inner;
+
+/// A log. One owner on one core; dropping it stops its background work without closing it
+/// cleanly, as a crash would.
+pub struct Log(Rc<Inner>);
+
+// === impl Log ===
+
+impl Log {
+    /// Opens the log in the folder `dir`, which need not exist: nothing is created before the
+    /// first append. After an unclean stop everything behind the recovery point is checked and
+    /// a torn end cut off. `replay` is shown what a rebuild of producer state needs.
+    pub async fn open(
+        logs: &Logs,
+        dir: &Path,
+        config: LogConfig,
+        opening: Opening,
+        now: WallMs,
+        replay: &mut dyn FnMut(Replay<'_>),
+    ) -> Result<(Log, Recovered), OpenError> {
+        let (inner, recovered) = recovery::open(logs, dir, config, opening, now, replay).await?;
+        Ok((Log(inner), recovered))
+    }
+
+    /// Appends whole, validated batches of format v2 that stand back to back in `batches`.
+    /// They are copied and stamped with offsets and `epoch`, and with `log_append_time` where
+    /// given; never waits. What is appended becomes durable in order, see
+    /// [`Log::acked_offset`]. Nothing is appended when this fails.
+    pub fn append(
+        &self,
+        batches: &[u8],
+        epoch: LeaderEpoch,
+        log_append_time: Option<WallMs>,
+        now: WallMs,
+    ) -> Result<Appended, AppendError> {
+        self.0.append(batches, epoch, log_append_time, now)
+    }
+
+    /// The offset that the next appended record gets.
+    pub fn end_offset(&self) -> Offset {
+        self.0.end_offset.get()
+    }
+
+    /// The first offset that may be read.
+    pub fn start_offset(&self) -> Offset {
+        self.0.start_offset.get()
+    }
+
+    /// Every record before this offset is as durable as the configuration asks: flushed for
+    /// `flush_messages` of 1, else written.
+    pub fn acked_offset(&self) -> Offset {
+        self.0.acked_offset.get()
+    }
+
+    /// Waits until everything before `offset` is acked; fails where the log does first.
+    pub async fn wait_acked(&self, offset: Offset) -> Result<(), LogFailure> {
+        while self.acked_offset() < offset {
+            if let Some(failure) = self.failure() {
+                return Err(failure);
+            }
+            self.0.progress.wait().await;
+        }
+        Ok(())
+    }
+
+    /// Calls `callback` with the new acked offset whenever it has moved, and once when the log
+    /// has failed (see [`Log::failure`]); in the task turn in which that became known.
+    pub fn on_acked(&self, callback: Rc<dyn Fn(Offset)>) {
+        *self.0.on_acked.borrow_mut() = Some(callback);
+    }
+
+    /// Calls `callback` with a segment's base offset when the segment is begun; what it returns
+    /// is stored as the producer state up to there (`<offset>.snapshot`).
+    pub fn on_roll(&self, callback: Rc<dyn Fn(Offset) -> Vec<u8>>) {
+        *self.0.on_roll.borrow_mut() = Some(callback);
+    }
+
+    /// Why the log takes no more appends, for good.
+    pub fn failure(&self) -> Option<LogFailure> {
+        self.0.failure.borrow().clone()
+    }
+
+    /// Waits until an append may succeed again after [`AppendError::Busy`].
+    pub async fn wait_for_room(&self) {
+        self.0.wait_for_room().await;
+    }
+
+    /// Shares batches from memory: from the one that holds `offset` on, only those wholly
+    /// before `upto`, no more than `max_bytes` but at least one.
+    pub fn read_cached(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        out: &mut Vec<Slice>,
+    ) -> Cached {
+        self.0.read_cached(offset, max_bytes, upto, out)
+    }
+
+    /// Reads batches as [`Log::read_cached`] does, from memory or else from disk; returns
+    /// their bytes. Never goes over the end of a segment in one call when reading from disk.
+    pub async fn read(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        out: &mut Vec<Slice>,
+    ) -> Result<usize, ReadError> {
+        self.0.read(offset, max_bytes, upto, out).await
+    }
+
+    /// Bytes of the batches in all segments.
+    pub fn size_bytes(&self) -> u64 {
+        self.0.size_bytes()
+    }
+
+    /// The newest leader epoch that wrote.
+    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
+        self.0.state.borrow().epochs.latest()
+    }
+
+    /// The largest epoch not above `epoch` and the offset at which it ended; (-1, -1) where
+    /// that is unknown (KIP-101).
+    pub fn epoch_end(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        let state = self.0.state.borrow();
+        state.epochs.end_of(epoch, self.end_offset())
+    }
+
+    /// The epoch that wrote `offset`.
+    pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.0.state.borrow().epochs.epoch_at(offset)
+    }
+
+    /// Closes the log cleanly: everything appended is flushed, the segments have their true
+    /// length and their lookups on disk, so that the next start scans nothing. No appends from
+    /// here on. Fails where the log had failed or the device does now.
+    pub async fn close(&self) -> io::Result<()> {
+        self.0.close().await
+    }
+
+    /// Removes the log and all it has on disk. The folder first takes the name `trash`, of the
+    /// same file system, so that an interrupted removal is not taken for a log.
+    pub async fn remove(&self, trash: &Path) -> io::Result<()> {
+        self.0.remove(trash).await
+    }
+
+    /// Replaces the settings; they hold from the next append on.
+    pub fn set_config(&self, config: LogConfig) {
+        *self.0.config.borrow_mut() = Rc::new(config);
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("dir", &self.0.dir)
+            .field("start_offset", &self.start_offset())
+            .field("acked_offset", &self.acked_offset())
+            .field("end_offset", &self.end_offset())
+            .finish_non_exhaustive()
+    }
+}

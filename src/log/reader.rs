@@ -1,0 +1,298 @@
+//! Drives: reads by offset: from the tail at once, or from disk by way of the lookups.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+use super::header::Header;
+use super::inner::Inner;
+use super::segment::{self, Segment};
+use crate::base::Offset;
+use crate::io::buffer::{BLOCK_BYTES, Slice, block_down};
+use crate::io::file::File;
+
+/// What a read from memory gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// This many bytes of whole batches; none when nothing lies between the two offsets.
+    Hit(usize),
+    /// It must be read from disk.
+    Miss,
+    /// The offset lies outside the log.
+    OutOfRange,
+}
+
+/// Why nothing was read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The offset lies before the log's start or behind its end.
+    OutOfRange,
+    /// The bytes on disk are no batches: they were damaged after they had been written.
+    Damaged {
+        /// The data file.
+        file: String,
+        /// Where in it, in bytes.
+        position: u64,
+    },
+    /// The device failed.
+    Io(io::Error),
+}
+
+/// A stretch of a data file in memory.
+struct Window {
+    position: u64,
+    pieces: Vec<Slice>,
+    bytes: usize,
+}
+
+impl Inner {
+    /// See [`super::Log::read_cached`].
+    pub fn read_cached(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        out: &mut Vec<Slice>,
+    ) -> Cached {
+        if offset < self.start_offset.get() || offset > self.end_offset.get() {
+            return Cached::OutOfRange;
+        }
+        let upto = upto.min(self.end_offset.get());
+        if offset >= upto {
+            return Cached::Hit(0);
+        }
+        match self.state.borrow().tail.read(offset, max_bytes, upto, out) {
+            Ok(bytes) => {
+                self.logs.probe().cached_reads_count.add(1);
+                Cached::Hit(bytes)
+            }
+            Err(_) => Cached::Miss,
+        }
+    }
+
+    /// See [`super::Log::read`].
+    pub async fn read(
+        self: &Rc<Self>,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        out: &mut Vec<Slice>,
+    ) -> Result<usize, ReadError> {
+        match self.read_cached(offset, max_bytes, upto, out) {
+            Cached::Hit(bytes) => return Ok(bytes),
+            Cached::OutOfRange => return Err(ReadError::OutOfRange),
+            Cached::Miss => {}
+        }
+        // What is not written yet is in the tail, so nothing behind it is asked of the disk.
+        let upto = upto.min(self.written_offset.get());
+        let mut offset = offset;
+        loop {
+            let found = {
+                let state = self.state.borrow();
+                segment::find(&state.segments, offset).cloned()
+            };
+            let Some(segment) = found else {
+                return Ok(0);
+            };
+            let bytes = self
+                .read_segment(&segment, offset, max_bytes, upto, out)
+                .await?;
+            if bytes > 0 {
+                return Ok(bytes);
+            }
+            // Compaction may have left nothing at or behind the offset in this segment.
+            let state = self.state.borrow();
+            let after = state
+                .segments
+                .partition_point(|other| other.base_offset <= segment.base_offset);
+            match state.segments.get(after) {
+                Some(next) if next.base_offset < upto => offset = next.base_offset,
+                _ => return Ok(0),
+            }
+        }
+    }
+
+    async fn read_segment(
+        &self,
+        segment: &Rc<Segment>,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        out: &mut Vec<Slice>,
+    ) -> Result<usize, ReadError> {
+        self.load_lookups(segment).await.map_err(ReadError::Io)?;
+        let size = segment.written.get();
+        let from = segment
+            .offsets
+            .borrow()
+            .position_of(segment.base_offset, offset);
+        if from >= size {
+            return Ok(0);
+        }
+        let file = segment
+            .file(self.logs.disk())
+            .await
+            .map_err(ReadError::Io)?;
+        let mut window = Window::at(from);
+        let damaged = |position| ReadError::Damaged {
+            file: segment.path().display().to_string(),
+            position,
+        };
+        // Find the batch that holds the offset, then take batches until a limit.
+        let mut at = from;
+        let mut begin = None;
+        let mut taken = 0;
+        while at < size {
+            let Some(header) = self.header_at(&file, &mut window, at, size).await? else {
+                return Err(damaged(at));
+            };
+            let batch = header.size_bytes().map(|batch| batch as u64);
+            let Some(batch) = batch.filter(|batch| header.magic() == 2 && at + batch <= size)
+            else {
+                return Err(damaged(at));
+            };
+            if header.last_offset() >= upto {
+                break;
+            }
+            if begin.is_none() && header.last_offset() >= offset {
+                begin = Some(at);
+                window.forget_before(at);
+            }
+            if begin.is_some() {
+                if taken > 0 && taken + batch as usize > max_bytes {
+                    break;
+                }
+                taken += batch as usize;
+            }
+            at += batch;
+        }
+        let Some(begin) = begin else {
+            return Ok(0);
+        };
+        self.extend(&file, &mut window, begin + taken as u64, size)
+            .await?;
+        window.share(begin, taken, out);
+        Ok(taken)
+    }
+
+    /// The header at `position`, read with what lies around it when it is not in memory.
+    async fn header_at(
+        &self,
+        file: &File,
+        window: &mut Window,
+        position: u64,
+        size: u64,
+    ) -> Result<Option<Header>, ReadError> {
+        let end = position + super::header::HEADER_BYTES as u64;
+        if end > size {
+            return Ok(None);
+        }
+        self.extend(file, window, end, size).await?;
+        Ok(window.header(position))
+    }
+
+    /// Reads on until the window reaches `to`.
+    async fn extend(
+        &self,
+        file: &File,
+        window: &mut Window,
+        to: u64,
+        size: u64,
+    ) -> Result<(), ReadError> {
+        while window.end() < to {
+            let at = window.end();
+            let ahead = self.logs.options().read_ahead_bytes as u64;
+            let missing = (to - at).max(ahead).min(ahead.max(1 << 20));
+            let len = missing.min(size - at).next_multiple_of(BLOCK_BYTES as u64) as usize;
+            let permit = self.logs.read_permit(len).await;
+            let piece = file.read(at, len).await.map_err(ReadError::Io)?;
+            drop(permit);
+            let probe = self.logs.probe();
+            probe.disk_reads_count.add(1);
+            probe.disk_read_bytes.add(piece.len() as u64);
+            if piece.is_empty() || piece.len() < len && at + (piece.len() as u64) < to {
+                return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into()));
+            }
+            window.push(piece);
+        }
+        Ok(())
+    }
+}
+
+// === impl Window ===
+
+impl Window {
+    fn at(position: u64) -> Window {
+        Window {
+            position: block_down(position),
+            pieces: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn end(&self) -> u64 {
+        self.position + self.bytes as u64
+    }
+
+    fn push(&mut self, piece: Slice) {
+        self.bytes += piece.len();
+        self.pieces.push(piece);
+    }
+
+    /// Gives up pieces that end before `position`.
+    fn forget_before(&mut self, position: u64) {
+        while let Some(first) = self.pieces.first()
+            && self.position + first.len() as u64 <= position
+        {
+            self.position += first.len() as u64;
+            self.bytes -= first.len();
+            self.pieces.remove(0);
+        }
+    }
+
+    fn header(&self, position: u64) -> Option<Header> {
+        let mut bytes = [0; super::header::HEADER_BYTES];
+        let mut copied = 0;
+        self.each(position, bytes.len(), |piece, from, to| {
+            bytes[copied..copied + to - from].copy_from_slice(&piece[from..to]);
+            copied += to - from;
+        });
+        (copied == bytes.len())
+            .then(|| Header::copy(&bytes))
+            .flatten()
+    }
+
+    fn share(&self, position: u64, len: usize, out: &mut Vec<Slice>) {
+        self.each(position, len, |piece, from, to| {
+            out.push(piece.part(from, to))
+        });
+    }
+
+    /// Calls `take` with the parts of pieces that cover `len` bytes from `position` on.
+    fn each(&self, position: u64, len: usize, mut take: impl FnMut(&Slice, usize, usize)) {
+        let mut begin = self.position;
+        let end = position + len as u64;
+        for piece in &self.pieces {
+            let piece_end = begin + piece.len() as u64;
+            let (from, to) = (position.max(begin), end.min(piece_end));
+            if from < to {
+                take(piece, (from - begin) as usize, (to - begin) as usize);
+            }
+            begin = piece_end;
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::OutOfRange => f.write_str("the offset lies outside the log"),
+            ReadError::Damaged { file, position } => {
+                write!(f, "{file} holds no batch at byte {position}: it is damaged")
+            }
+            ReadError::Io(error) => write!(f, "a read failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}

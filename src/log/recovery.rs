@@ -1,0 +1,576 @@
+//! Drives: opening a log: what is there, what of it is valid, cutting a torn end.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::config::LogConfig;
+use super::epochs::Epochs;
+use super::flusher::Logs;
+use super::inner::{FailedOperation, Inner};
+use super::listing::Listing;
+use super::scan::{Scanner, Step, Stop};
+use super::segment::{Segment, file_name};
+use super::trailer::{Trailer, extent};
+use super::upkeep::NEXT_SUFFIX;
+use super::walk::{newest_trailer, read_on, walk};
+use crate::base::{Offset, TopicId, WallMs};
+use crate::io::buffer::{BLOCK_BYTES, block_down};
+use crate::io::disk::Disk;
+use crate::io::file::File;
+
+/// What is known about a log before it is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    /// Whether the log's folder was closed cleanly: then nothing is scanned.
+    pub clean: bool,
+    /// Everything before this offset was flushed and sealed (`recovery-point-offset-checkpoint`).
+    pub recovery_point: Offset,
+    /// The first offset that may be read (`log-start-offset-checkpoint`).
+    pub start_offset: Offset,
+    /// Whether [`Replay`] is wanted, so that producer state can be rebuilt.
+    pub replay: bool,
+    /// The topic's id, written into `partition.metadata` with the first append.
+    pub topic_id: Option<TopicId>,
+}
+
+/// What opening a log found and did.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// Count of segments.
+    pub segments_count: usize,
+    /// Bytes that were read and checked.
+    pub scanned_bytes: u64,
+    /// What was cut off the end, if anything but blank space was.
+    pub cut: Option<Cut>,
+    /// Damage before the end: nothing was cut, and the log takes no appends.
+    pub damage: Option<Damage>,
+}
+
+/// A torn end that was cut off: no ack had been given for it.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The data file.
+    pub file: String,
+    /// Where the valid batches end, in bytes.
+    pub position: u64,
+    /// What stood there.
+    pub reason: Stop,
+}
+
+/// Valid batches follow what is not one: the log was damaged after it had been written.
+#[derive(Clone, Debug)]
+pub struct Damage {
+    /// The data file.
+    pub file: String,
+    /// Where in it, in bytes.
+    pub position: u64,
+    /// The first offset that cannot be read.
+    pub offset: Offset,
+    /// What stands there.
+    pub reason: Stop,
+}
+
+/// What a rebuild of producer state is shown, in order: perhaps a snapshot, then batches.
+pub enum Replay<'a> {
+    /// The content of `<offset>.snapshot`: the state before the record at that offset.
+    Snapshot(Offset, &'a [u8]),
+    /// A whole valid batch behind that.
+    Batch(&'a [u8]),
+}
+
+/// Why a log could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The device or the file system failed.
+    Io(io::Error),
+    /// The segments do not follow each other.
+    Gap {
+        /// The offset at which one ends.
+        end: Offset,
+        /// The offset with which the next begins.
+        next: Offset,
+    },
+}
+
+/// A log while it is being opened.
+struct Opener<'a> {
+    inner: Rc<Inner>,
+    disk: Disk,
+    listing: Listing,
+    opening: Opening,
+    recovered: Recovered,
+    replay: &'a mut dyn FnMut(Replay<'_>),
+    /// Batches from this offset on are shown to `replay`.
+    replay_from: Offset,
+    now: WallMs,
+}
+
+/// Opens the log in `dir`; see [`super::Log::open`].
+pub async fn open(
+    logs: &Logs,
+    dir: &Path,
+    config: LogConfig,
+    opening: Opening,
+    now: WallMs,
+    replay: &mut dyn FnMut(Replay<'_>),
+) -> Result<(Rc<Inner>, Recovered), OpenError> {
+    let inner = Rc::new(Inner::new(logs, dir, config, opening.topic_id));
+    let disk = logs.disk().clone();
+    let entries = match disk.list(dir).await {
+        Ok(entries) => entries,
+        // Nothing was ever appended.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok((inner, Recovered::default()));
+        }
+        Err(error) => return Err(OpenError::Io(error)),
+    };
+    inner.upkeep.folder_exists();
+    let mut opener = Opener {
+        inner,
+        disk,
+        listing: Listing::of(&entries),
+        opening,
+        recovered: Recovered::default(),
+        replay,
+        replay_from: Offset::MAX,
+        now,
+    };
+    opener.run().await?;
+    Ok((opener.inner, opener.recovered))
+}
+
+impl Opener<'_> {
+    async fn run(&mut self) -> Result<(), OpenError> {
+        for name in std::mem::take(&mut self.listing.leftovers) {
+            self.disk.remove(&self.inner.dir.join(name)).await?;
+        }
+        self.load_epochs().await?;
+        self.load_snapshot().await?;
+        let bases: Vec<Offset> = self.listing.segments.keys().copied().collect();
+        let start = bases.first().copied().unwrap_or(self.opening.start_offset);
+        let mut end = start;
+        let mut next = bases.first().copied();
+        let mut epoch = -1;
+        while let Some(base) = next {
+            if base != end {
+                return Err(OpenError::Gap { end, next: base });
+            }
+            let follower = bases.iter().copied().find(|other| *other > base);
+            let sealed = follower
+                .filter(|follower| self.opening.clean || *follower <= self.opening.recovery_point);
+            if let Some(follower) = sealed {
+                self.take_sealed(base, follower).await?;
+                end = follower;
+                next = Some(follower);
+                continue;
+            }
+            let mut scanner = Scanner {
+                position: 0,
+                expected: base,
+                epoch,
+                gaps: false,
+            };
+            if self.opening.clean && self.take_clean_active(base, &mut scanner).await? {
+                end = scanner.expected;
+                break;
+            }
+            next = self.take_scanned(base, &mut scanner).await?;
+            end = scanner.expected;
+            epoch = scanner.epoch;
+        }
+        self.finish(start, end).await
+    }
+
+    fn finish_offsets(&self, start: Offset, end: Offset) {
+        let inner = &self.inner;
+        inner
+            .start_offset
+            .set(start.max(self.opening.start_offset).min(end));
+        for offset in [
+            &inner.end_offset,
+            &inner.written_offset,
+            &inner.flushed_offset,
+            &inner.acked_offset,
+        ] {
+            offset.set(end);
+        }
+    }
+
+    async fn finish(&mut self, start: Offset, end: Offset) -> Result<(), OpenError> {
+        self.finish_offsets(start, end);
+        {
+            let mut state = self.inner.state.borrow_mut();
+            let before = state.epochs.clone();
+            state.epochs.cut_back(end.max(start + 1));
+            state.epochs_changed |= state.epochs != before;
+            self.recovered.segments_count = state.segments.len();
+        }
+        if let Some(damage) = &self.recovered.damage {
+            let error = io::Error::new(io::ErrorKind::InvalidData, damage.to_string());
+            self.inner.fail(FailedOperation::Damage, &error);
+            return Ok(());
+        }
+        for offset in std::mem::take(&mut self.listing.snapshots) {
+            if offset > end {
+                let name = file_name(offset, ".snapshot");
+                self.disk.remove(&self.inner.dir.join(name)).await?;
+            }
+        }
+        for base in std::mem::take(&mut self.listing.nexts).into_keys() {
+            let name = file_name(base, NEXT_SUFFIX);
+            self.disk.remove(&self.inner.dir.join(name)).await?;
+        }
+        Ok(())
+    }
+
+    async fn load_epochs(&mut self) -> Result<(), OpenError> {
+        if self.listing.has_epochs {
+            let path = self.inner.dir.join("leader-epoch-checkpoint");
+            let text = self.disk.read(&path).await?;
+            let epochs = std::str::from_utf8(&text).ok().and_then(Epochs::from_text);
+            self.inner.state.borrow_mut().epochs = epochs.unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Shows the newest snapshot that can be true.
+    async fn load_snapshot(&mut self) -> Result<(), OpenError> {
+        if !self.opening.replay {
+            return Ok(());
+        }
+        self.replay_from = 0;
+        // One that lies behind what is known to be flushed may describe records that are gone.
+        let limit = if self.opening.clean {
+            Offset::MAX
+        } else {
+            let bases = self.listing.segments.keys();
+            bases
+                .copied()
+                .max()
+                .unwrap_or(0)
+                .max(self.opening.recovery_point)
+        };
+        let newest = self
+            .listing
+            .snapshots
+            .iter()
+            .rev()
+            .find(|offset| **offset <= limit);
+        if let Some(offset) = newest.copied() {
+            let path = self.inner.dir.join(file_name(offset, ".snapshot"));
+            let content = self.disk.read(&path).await?;
+            (self.replay)(Replay::Snapshot(offset, &content));
+            self.replay_from = offset;
+        }
+        Ok(())
+    }
+
+    fn new_segment(&self, base: Offset, len: u64) -> Rc<Segment> {
+        let segment = Rc::new(Segment::new(&self.inner.dir, base, self.now));
+        segment.on_disk.set(true);
+        segment.prepared.set(len);
+        self.inner
+            .state
+            .borrow_mut()
+            .segments
+            .push(Rc::clone(&segment));
+        segment
+    }
+
+    /// A segment whose end is known from the one that follows.
+    async fn take_sealed(&mut self, base: Offset, end: Offset) -> Result<(), OpenError> {
+        let len = self.listing.segments[&base];
+        let segment = self.new_segment(base, len);
+        segment.size.set(len);
+        segment.written.set(len);
+        segment.indexed.set(false);
+        segment.settled.set(true);
+        if self.replay_from < end {
+            let file = segment.file(&self.disk).await?;
+            let mut scanner = Scanner {
+                position: 0,
+                expected: base,
+                epoch: -1,
+                gaps: true,
+            };
+            self.scan(&segment, &file, len, &mut scanner, false).await?;
+            segment.close_file();
+        }
+        Ok(())
+    }
+
+    /// The last segment of a log that was closed cleanly: only what its offset index does not
+    /// reach is looked at. `false` when it is not as a clean close leaves it.
+    async fn take_clean_active(
+        &mut self,
+        base: Offset,
+        scanner: &mut Scanner,
+    ) -> Result<bool, OpenError> {
+        let len = self.listing.segments[&base];
+        let segment = Rc::new(Segment::new(&self.inner.dir, base, self.now));
+        segment.on_disk.set(true);
+        segment.prepared.set(len);
+        if len == 0 {
+            self.inner.state.borrow_mut().segments.push(segment);
+            return Ok(true);
+        }
+        let loaded = self.inner.read_lookups(&segment, len).await?;
+        if !loaded {
+            return Ok(false);
+        }
+        let file = segment.file(&self.disk).await?;
+        let from = segment.offsets.borrow().position_of(base, Offset::MAX);
+        let Some(first) = self.base_offset_at(&file, from).await? else {
+            return Ok(false);
+        };
+        scanner.position = from;
+        scanner.expected = first;
+        if self.replay_from < first {
+            scanner.position = 0;
+            scanner.expected = base;
+        }
+        scanner.gaps = true;
+        self.scan(&segment, &file, len, scanner, false).await?;
+        let whole = scanner.position == len;
+        *scanner = Scanner {
+            position: 0,
+            expected: if whole { scanner.expected } else { base },
+            epoch: scanner.epoch,
+            gaps: false,
+        };
+        segment.close_file();
+        if whole {
+            segment.size.set(len);
+            segment.written.set(len);
+            self.inner.state.borrow_mut().segments.push(segment);
+        }
+        Ok(whole)
+    }
+
+    async fn base_offset_at(&self, file: &File, position: u64) -> io::Result<Option<Offset>> {
+        let from = block_down(position);
+        let block = file.read(from, 2 * BLOCK_BYTES).await?;
+        let at = (position - from) as usize;
+        Ok(
+            super::header::Header::copy(block.get(at..).unwrap_or_default())
+                .map(|header| header.base_offset()),
+        )
+    }
+
+    /// A segment whose end is not known: all of it is checked. Returns the base offset of the
+    /// segment that follows, if one does.
+    async fn take_scanned(
+        &mut self,
+        base: Offset,
+        scanner: &mut Scanner,
+    ) -> Result<Option<Offset>, OpenError> {
+        let len = self.listing.segments[&base];
+        let segment = self.new_segment(base, len);
+        let file = segment.file(&self.disk).await?;
+        let stop = self.scan(&segment, &file, len, scanner, true).await?;
+        segment.written.set(scanner.position);
+        let end = scanner.expected;
+        if scanner.position > 0 {
+            if self.listing.segments.contains_key(&end) && end > base {
+                return Ok(Some(end));
+            }
+            if let Some(next_len) = self.listing.nexts.get(&base).copied()
+                && self.adopt_next(base, scanner).await?
+            {
+                self.listing.nexts.remove(&base);
+                self.listing.segments.insert(end, next_len);
+                return Ok(Some(end));
+            }
+        }
+        if self.end_is_proven(&segment, &file, len, stop, end).await? {
+            self.cut(&segment, &file, len, stop).await?;
+        } else {
+            self.recovered.damage = Some(Damage {
+                file: segment.path().display().to_string(),
+                position: scanner.position,
+                offset: end,
+                reason: stop,
+            });
+        }
+        Ok(None)
+    }
+
+    /// Gives the file prepared behind `base` its name when it begins where the log ends.
+    async fn adopt_next(&mut self, base: Offset, scanner: &Scanner) -> Result<bool, OpenError> {
+        let path = self.inner.dir.join(file_name(base, NEXT_SUFFIX));
+        let file = self.disk.open(&path).await?;
+        let mut probe = scanner.clone();
+        probe.position = 0;
+        let len = file.len().await?;
+        let mut bytes = Vec::new();
+        loop {
+            match probe.step(&bytes, len) {
+                Step::Batch(..) => break,
+                Step::Stop(_) => return Ok(false),
+                Step::More(needed) => read_on(&file, 0, &mut bytes, needed).await?,
+            }
+        }
+        let name = file_name(scanner.expected, ".log");
+        self.disk.rename(&path, &self.inner.dir.join(name)).await?;
+        self.disk.sync_dir(&self.inner.dir).await?;
+        Ok(true)
+    }
+
+    /// Walks over the batches of a file from the scanner's position on; with `note` they are
+    /// counted into the segment and its lookups.
+    async fn scan(
+        &mut self,
+        segment: &Segment,
+        file: &File,
+        len: u64,
+        scanner: &mut Scanner,
+        note: bool,
+    ) -> io::Result<Stop> {
+        let interval = self.inner.config.borrow().index_interval_bytes;
+        let (inner, replay) = (&self.inner, &mut self.replay);
+        let (replay_from, scanned) = (self.replay_from, &mut self.recovered.scanned_bytes);
+        walk(file, len, scanner, &mut |header, batch| {
+            if header.last_offset() >= replay_from {
+                replay(Replay::Batch(batch));
+            }
+            if note {
+                segment.note(header, batch.len(), interval);
+                let mut state = inner.state.borrow_mut();
+                let news = state
+                    .epochs
+                    .assign(header.leader_epoch(), header.base_offset());
+                state.epochs_changed |= news;
+            }
+            *scanned += batch.len() as u64;
+        })
+        .await
+    }
+
+    /// Whether nothing that was flushed lies at or behind `end`, so that what stands there may
+    /// be cut off: see [`Trailer`].
+    async fn end_is_proven(
+        &self,
+        segment: &Segment,
+        file: &File,
+        len: u64,
+        stop: Stop,
+        end: Offset,
+    ) -> Result<bool, OpenError> {
+        if end < self.opening.recovery_point {
+            return Ok(false);
+        }
+        let size = segment.size.get();
+        let later = self.listing.segments.range(segment.base_offset + 1..);
+        let later: Vec<(String, u64)> = later
+            .map(|(base, len)| (file_name(*base, ".log"), *len))
+            .chain(
+                self.listing
+                    .nexts
+                    .range(segment.base_offset..)
+                    .map(|(base, len)| (file_name(*base, NEXT_SUFFIX), *len)),
+            )
+            .collect();
+        if stop == Stop::Blank && later.is_empty() {
+            let last = extent(size) - BLOCK_BYTES as u64;
+            let block = file.read(last, BLOCK_BYTES).await?;
+            if Trailer::in_block(&block).is_some_and(|trailer| trailer.end == size) {
+                return Ok(true);
+            }
+        }
+        let mut newest = newest_trailer(file, block_down(size), len).await?;
+        for (name, len) in later {
+            let file = self.disk.open(&self.inner.dir.join(name)).await?;
+            newest = newest.max(newest_trailer(&file, 0, len).await?);
+        }
+        Ok(newest.is_none_or(|flushed| flushed <= end))
+    }
+
+    /// Cuts what follows the last valid batch.
+    async fn cut(
+        &mut self,
+        segment: &Segment,
+        file: &File,
+        len: u64,
+        stop: Stop,
+    ) -> Result<(), OpenError> {
+        let size = segment.size.get();
+        let later: Vec<Offset> = self
+            .listing
+            .segments
+            .range(segment.base_offset + 1..)
+            .map(|(base, _)| *base)
+            .collect();
+        if !matches!(stop, Stop::Blank | Stop::End) || !later.is_empty() {
+            self.recovered.cut = Some(Cut {
+                file: segment.path().display().to_string(),
+                position: size,
+                reason: stop,
+            });
+        }
+        // The youngest first, so that a crash in between leaves no gap.
+        for base in later.into_iter().rev() {
+            for suffix in [".log", ".index", ".timeindex"] {
+                let path = self.inner.dir.join(file_name(base, suffix));
+                self.disk.remove(&path).await?;
+            }
+            self.disk.sync_dir(&self.inner.dir).await?;
+        }
+        if len > size {
+            file.truncate(size).await?;
+        }
+        segment.prepared.set(size);
+        Ok(())
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> OpenError {
+        OpenError::Io(error)
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Io(error) => write!(f, "the log could not be opened: {error}"),
+            OpenError::Gap { end, next } => write!(
+                f,
+                "a segment ends at offset {end} and the next begins at {next}: records are missing"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage {
+            file,
+            position,
+            offset,
+            reason,
+        } = self;
+        write!(
+            f,
+            "{file} is damaged at byte {position} (offset {offset}): {reason}, \
+             though records behind it had been flushed"
+        )
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cut {
+            file,
+            position,
+            reason,
+        } = self;
+        write!(
+            f,
+            "{file} was cut at byte {position}, where there was {reason}"
+        )
+    }
+}

@@ -1,0 +1,114 @@
+//! Pure: walks over a segment's bytes and says what of them are batches.
+
+use std::fmt;
+
+use super::header::{HEADER_BYTES, Header};
+use crate::base::{LeaderEpoch, Offset};
+
+/// Trusts nothing of the bytes it is fed but what magic, length, checksum, the expected offset
+/// and rising epochs confirm.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    /// Position of the next batch.
+    pub position: u64,
+    /// The offset that it must begin with.
+    pub expected: Offset,
+    /// The epoch that it must not fall below.
+    pub epoch: LeaderEpoch,
+    /// Whether offsets may be missing between batches, as compaction leaves them.
+    pub gaps: bool,
+}
+
+/// What stands at the scanner's position.
+#[derive(Debug)]
+pub enum Step {
+    /// A valid batch of this many bytes; the scanner is behind it now.
+    Batch(Header, usize),
+    /// This many bytes from the position on are needed to say.
+    More(usize),
+    /// No valid batch.
+    Stop(Stop),
+}
+
+/// Why a scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The bytes end here.
+    End,
+    /// Nothing was ever written here, or a length of zero.
+    Blank,
+    /// The length field cannot be one, or points behind the end of the bytes.
+    Length,
+    /// The format version is not 2.
+    Magic,
+    /// The checksum does not fit the bytes.
+    Crc,
+    /// Not the offset that continues the log.
+    Offset,
+    /// An epoch below an earlier one.
+    Epoch,
+}
+
+impl Scanner {
+    /// Looks at the next batch. `window` begins at the position; `left` is how many bytes
+    /// there are from the position to the end of the file.
+    pub fn step(&mut self, window: &[u8], left: u64) -> Step {
+        if left < HEADER_BYTES as u64 {
+            let blank = window.iter().all(|byte| *byte == 0);
+            return match (left, window.len() as u64 >= left) {
+                (0, _) => Step::Stop(Stop::End),
+                (_, false) => Step::More(left as usize),
+                (_, true) if blank => Step::Stop(Stop::Blank),
+                (_, true) => Step::Stop(Stop::Length),
+            };
+        }
+        let Some(header) = Header::copy(window) else {
+            return Step::More(HEADER_BYTES);
+        };
+        if header.is_blank() {
+            return Step::Stop(Stop::Blank);
+        }
+        let Some(size) = header.size_bytes().filter(|size| *size as u64 <= left) else {
+            return Step::Stop(Stop::Length);
+        };
+        if let Some(stop) = self.refuse(&header) {
+            return Step::Stop(stop);
+        }
+        let Some(records) = window.get(HEADER_BYTES..size) else {
+            return Step::More(size);
+        };
+        if crc32c::crc32c_append(header.crc_seed(), records) != header.crc() {
+            return Step::Stop(Stop::Crc);
+        }
+        self.position += size as u64;
+        self.expected = header.last_offset() + 1;
+        self.epoch = header.leader_epoch();
+        Step::Batch(header, size)
+    }
+
+    fn refuse(&self, header: &Header) -> Option<Stop> {
+        if header.magic() != 2 {
+            return Some(Stop::Magic);
+        }
+        let base = header.base_offset();
+        let fits = base == self.expected || self.gaps && base > self.expected;
+        if !fits || header.last_offset_delta() < 0 || header.last_offset() < base {
+            return Some(Stop::Offset);
+        }
+        (header.leader_epoch() < self.epoch).then_some(Stop::Epoch)
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stop::End => "the end of the file",
+            Stop::Blank => "nothing written",
+            Stop::Length => "a length that cannot be",
+            Stop::Magic => "a format version that is not 2",
+            Stop::Crc => "a checksum that does not fit",
+            Stop::Offset => "an offset that does not continue the log",
+            Stop::Epoch => "a leader epoch below an earlier one",
+        })
+    }
+}

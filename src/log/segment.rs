@@ -1,0 +1,227 @@
+//! Drives: one data file of a log: where it begins, how far it reaches, its lookups.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::config::LogConfig;
+use super::header::Header;
+use super::index::{OffsetIndex, TimeIndex};
+use crate::base::{Offset, WallMs};
+use crate::io::disk::Disk;
+use crate::io::file::File;
+
+/// Timestamp of a segment none of whose records has one.
+pub const NO_TIMESTAMP: WallMs = -1;
+
+/// A segment; the newest of a log is the active one, the others are sealed.
+pub struct Segment {
+    /// Offset of the first record that may be in it.
+    pub base_offset: Offset,
+    /// Bytes of batches appended to it, written or not.
+    pub size: Cell<u64>,
+    /// Bytes from the front that are allocated, written with something and durable.
+    pub prepared: Cell<u64>,
+    /// Bytes from the front that have reached the device.
+    pub written: Cell<u64>,
+    /// Largest timestamp and the last offset of the first batch that has it.
+    pub max_timestamp: Cell<(WallMs, Offset)>,
+    /// Largest timestamp of the first batch, which `segment.ms` counts from.
+    pub first_timestamp: Cell<WallMs>,
+    /// When the segment was begun, for records without timestamps.
+    pub created_ms: Cell<WallMs>,
+    /// Lookups; empty and to be loaded from files while `indexed` is false.
+    pub offsets: RefCell<OffsetIndex>,
+    /// See `offsets`.
+    pub times: RefCell<TimeIndex>,
+    /// Whether the two lookups are in memory.
+    pub indexed: Cell<bool>,
+    /// Whether the data file is there without being open.
+    pub on_disk: Cell<bool>,
+    /// Whether the files of a sealed segment have their final form on disk.
+    pub settled: Cell<bool>,
+    file: RefCell<Option<File>>,
+    /// Name of the data file as of now; it changes once for a segment prepared ahead.
+    path: RefCell<PathBuf>,
+    bytes_since_entry: Cell<u64>,
+}
+
+/// Name of a segment's file: its base offset in twenty digits and `suffix`.
+pub fn file_name(base_offset: Offset, suffix: &str) -> String {
+    format!("{base_offset:020}{suffix}")
+}
+
+/// The base offset in a name made by [`file_name`].
+pub fn base_offset_in(name: &str, suffix: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(suffix)?;
+    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| digits.parse().ok())
+        .flatten()
+}
+
+impl Segment {
+    /// A segment that begins at `base_offset` and holds nothing yet; on disk there need not be
+    /// anything of it.
+    pub fn new(dir: &Path, base_offset: Offset, now: WallMs) -> Segment {
+        Segment {
+            base_offset,
+            size: Cell::new(0),
+            prepared: Cell::new(0),
+            written: Cell::new(0),
+            max_timestamp: Cell::new((NO_TIMESTAMP, base_offset)),
+            first_timestamp: Cell::new(NO_TIMESTAMP),
+            created_ms: Cell::new(now),
+            offsets: RefCell::default(),
+            times: RefCell::default(),
+            indexed: Cell::new(true),
+            on_disk: Cell::new(false),
+            settled: Cell::new(false),
+            file: RefCell::new(None),
+            path: RefCell::new(dir.join(file_name(base_offset, ".log"))),
+            bytes_since_entry: Cell::new(0),
+        }
+    }
+
+    /// The data file's name as of now.
+    pub fn path(&self) -> PathBuf {
+        self.path.borrow().clone()
+    }
+
+    /// Notes that the data file has another name.
+    pub fn set_path(&self, path: PathBuf) {
+        *self.path.borrow_mut() = path;
+    }
+
+    /// Whether the data file still has the name it was prepared under.
+    pub fn has_next_name(&self) -> bool {
+        let path = self.path.borrow();
+        path.as_os_str().as_encoded_bytes().ends_with(b".next")
+    }
+
+    /// Makes room in the lookups for `count` entries in all.
+    pub fn reserve_entries(&self, count: usize) {
+        let mut offsets = self.offsets.borrow_mut();
+        let missing = count.saturating_sub(offsets.len());
+        offsets.reserve(missing);
+        self.times.borrow_mut().reserve(missing);
+    }
+
+    /// The open data file, if it is open.
+    pub fn opened(&self) -> Option<File> {
+        self.file.borrow().clone()
+    }
+
+    /// Hands over the open data file.
+    pub fn set_file(&self, file: File) {
+        *self.file.borrow_mut() = Some(file);
+    }
+
+    /// Closes the data file here; reads under way keep their own handle.
+    pub fn close_file(&self) {
+        self.file.borrow_mut().take();
+    }
+
+    /// The data file, opened if it is not.
+    pub async fn file(&self, disk: &Disk) -> io::Result<File> {
+        if let Some(file) = self.opened() {
+            return Ok(file);
+        }
+        let path = self.path();
+        let file = disk.open(&path).await?;
+        // Another task may have been here meanwhile: the first file stays.
+        Ok(self.file.borrow_mut().get_or_insert(file).clone())
+    }
+
+    /// Counts a batch that is appended at the end of this segment: lookups, timestamps, size.
+    pub fn note(&self, header: &Header, size_bytes: usize, interval_bytes: u64) {
+        let position = self.size.get();
+        let last_offset = header.last_offset();
+        let timestamp = header.max_timestamp();
+        if position == 0 {
+            self.first_timestamp.set(timestamp);
+        }
+        if timestamp > self.max_timestamp.get().0 {
+            self.max_timestamp.set((timestamp, last_offset));
+        }
+        if self.bytes_since_entry.get() > interval_bytes {
+            self.bytes_since_entry.set(0);
+            self.offsets
+                .borrow_mut()
+                .push(self.base_offset, last_offset, position);
+            self.note_time();
+        }
+        self.bytes_since_entry
+            .set(self.bytes_since_entry.get() + size_bytes as u64);
+        self.size.set(position + size_bytes as u64);
+    }
+
+    /// Adds the largest timestamp so far to the time index.
+    pub fn note_time(&self) {
+        let (timestamp, offset) = self.max_timestamp.get();
+        self.times
+            .borrow_mut()
+            .push(self.base_offset, timestamp, offset);
+    }
+
+    /// Whether `bytes` more, up to `last_offset` and as young as `timestamp`, belong into the
+    /// next segment.
+    pub fn is_full_for(
+        &self,
+        bytes: u64,
+        last_offset: Offset,
+        timestamp: WallMs,
+        now: WallMs,
+        config: &LogConfig,
+    ) -> bool {
+        let size = self.size.get();
+        if size == 0 {
+            return false;
+        }
+        size + bytes > config.segment_bytes
+            || self.is_due(timestamp, now, config)
+            || last_offset - self.base_offset > i64::from(i32::MAX)
+            || size + bytes > i64::from(i32::MAX) as u64
+            || self.offsets.borrow().len() as u64 * 8 + 8 > config.segment_index_bytes
+    }
+
+    /// Whether `segment.ms` has passed since its first record, by the records' own clock where
+    /// they have one.
+    pub fn is_due(&self, timestamp: WallMs, now: WallMs, config: &LogConfig) -> bool {
+        let first = self.first_timestamp.get();
+        let waited = if first >= 0 && timestamp >= 0 {
+            timestamp - first
+        } else {
+            now - self.created_ms.get()
+        };
+        waited > config.segment_ms
+    }
+
+    /// The youngest timestamp in it, or when it was begun where its records have none.
+    pub fn age_timestamp(&self) -> WallMs {
+        match self.max_timestamp.get().0 {
+            NO_TIMESTAMP => self.created_ms.get(),
+            timestamp => timestamp,
+        }
+    }
+}
+
+/// The segment that holds `offset`, or the first behind it; segments lie in offset order.
+pub fn find(segments: &[Rc<Segment>], offset: Offset) -> Option<&Rc<Segment>> {
+    let after = segments.partition_point(|segment| segment.base_offset <= offset);
+    segments.get(after.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kafkas() {
+        assert_eq!(file_name(42, ".log"), "00000000000000000042.log");
+        assert_eq!(base_offset_in("00000000000000000042.log", ".log"), Some(42));
+        assert_eq!(base_offset_in("42.log", ".log"), None);
+        assert_eq!(base_offset_in("00000000000000000042.log", ".index"), None);
+        assert_eq!(base_offset_in("0000000000000000004x.log", ".log"), None);
+    }
+}

@@ -1,0 +1,313 @@
+//! Pure: the newest bytes of a log in memory: what is still to be written, and a cache.
+
+use std::collections::VecDeque;
+
+use crate::base::Offset;
+use crate::io::buffer::{BLOCK_BYTES, CHUNK_BYTES, Chunk, Pool, Slice, block_down};
+
+/// Bytes of a header up to and with the last offset delta: what walking over batches needs.
+const WALK_BYTES: usize = 27;
+
+/// Chunks in the order of the log; the last one is being filled.
+#[derive(Default)]
+pub struct Tail {
+    chunks: VecDeque<TailChunk>,
+}
+
+struct TailChunk {
+    chunk: Chunk,
+    /// Base offset of the segment it belongs to.
+    segment: Offset,
+    /// Position in the segment of the chunk's first byte, a whole block.
+    position: u64,
+    /// Base offset and place in the chunk of the first batch that begins here.
+    first_batch: Option<(Offset, usize)>,
+}
+
+/// Where a batch begins: chunk and byte in it.
+#[derive(Clone, Copy)]
+struct Place {
+    chunk: usize,
+    at: usize,
+}
+
+/// What a walk over batches sees of one.
+struct Seen {
+    base_offset: Offset,
+    last_offset: Offset,
+    size: usize,
+}
+
+/// Why a read could not be answered from the tail: the offset is older than what is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Miss;
+
+impl Tail {
+    /// Appends a batch in two parts, header and records. `position` is where it begins in
+    /// `segment`. Returns how many chunks were taken for it.
+    pub fn append(
+        &mut self,
+        pool: &Pool,
+        segment: Offset,
+        position: u64,
+        base_offset: Offset,
+        parts: [&[u8]; 2],
+    ) -> usize {
+        let mut taken = 0;
+        let mut position = position;
+        let mut begun = false;
+        let mut left = parts[0].len() + parts[1].len();
+        for mut part in parts {
+            while !part.is_empty() {
+                if !self.has_room(segment) {
+                    self.push_chunk(pool, segment, position, left);
+                    taken += 1;
+                }
+                let Some(last) = self.chunks.back_mut() else {
+                    unreachable!("a chunk was pushed above");
+                };
+                if !begun {
+                    begun = true;
+                    if last.first_batch.is_none() {
+                        last.first_batch = Some((base_offset, last.chunk.filled()));
+                    }
+                }
+                let count = last.chunk.append(part);
+                part = &part[count..];
+                position += count as u64;
+                left -= count;
+            }
+        }
+        taken
+    }
+
+    fn has_room(&self, segment: Offset) -> bool {
+        self.chunks
+            .back()
+            .is_some_and(|last| last.segment == segment && last.chunk.room() > 0)
+    }
+
+    /// Each chunk is twice as large as the one before it, so that a log that writes little
+    /// keeps little.
+    fn push_chunk(&mut self, pool: &Pool, segment: Offset, position: u64, bytes: usize) {
+        let start = (position % BLOCK_BYTES as u64) as usize;
+        let doubled = self
+            .chunks
+            .back()
+            .map_or(CHUNK_BYTES[1], |last| last.chunk.capacity() * 2);
+        self.chunks.push_back(TailChunk {
+            chunk: pool.chunk(doubled.max(start + bytes), start),
+            segment,
+            position: block_down(position),
+            first_batch: None,
+        });
+    }
+
+    /// Copies the bytes of `segment` from `from` on into `out`, as many as there are; returns
+    /// how many that were.
+    pub fn copy_out(&self, segment: Offset, from: u64, out: &mut [u8]) -> usize {
+        let mut copied = 0;
+        for kept in self.chunks.iter().filter(|kept| kept.segment == segment) {
+            let at = from + copied as u64;
+            let end = kept.position + kept.chunk.filled() as u64;
+            if at < kept.position || at >= end {
+                continue;
+            }
+            let begin = (at - kept.position) as usize;
+            let count = (kept.chunk.filled() - begin).min(out.len() - copied);
+            out[copied..copied + count].copy_from_slice(kept.chunk.bytes(begin, begin + count));
+            copied += count;
+        }
+        copied
+    }
+
+    /// Position of the block of `segment` whose first bytes are on disk and not here, with
+    /// their count.
+    pub fn missing_head(&self, segment: Offset) -> Option<(u64, usize)> {
+        self.chunks
+            .iter()
+            .find(|kept| kept.segment == segment && kept.chunk.start() > 0)
+            .map(|kept| (kept.position, kept.chunk.start()))
+    }
+
+    /// Hands in the bytes that [`Tail::missing_head`] asked for.
+    pub fn fill_head(&mut self, segment: Offset, head: &[u8]) {
+        let found = self
+            .chunks
+            .iter_mut()
+            .find(|kept| kept.segment == segment && kept.chunk.start() > 0);
+        if let Some(kept) = found {
+            kept.chunk.fill_head(head);
+        }
+    }
+
+    /// Shares whole batches from the one that holds `offset` on: as many as lie wholly before
+    /// `upto` and fit into `max_bytes`, but at least one. Returns their bytes.
+    pub fn read(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        out: &mut Vec<Slice>,
+    ) -> Result<usize, Miss> {
+        let Some(mut place) = self.place_before(offset) else {
+            return Err(Miss);
+        };
+        let first = loop {
+            let Some(seen) = self.see(place) else {
+                return Ok(0);
+            };
+            if seen.last_offset >= offset {
+                break seen;
+            }
+            place = self.step(place, seen.size);
+        };
+        if first.last_offset >= upto {
+            return Ok(0);
+        }
+        let begin = place;
+        let mut bytes = first.size;
+        place = self.step(place, first.size);
+        while let Some((next, size)) = self.advance(place, max_bytes.saturating_sub(bytes), upto) {
+            bytes += size;
+            place = next;
+        }
+        self.share(begin, place, out);
+        Ok(bytes)
+    }
+
+    /// The next batch boundary behind `place`, when what lies between is before `upto` and no
+    /// more than `room` bytes; whole chunks are passed over at once.
+    fn advance(&self, place: Place, room: usize, upto: Offset) -> Option<(Place, usize)> {
+        let here = self.chunks.get(place.chunk)?;
+        if let Some((base_offset, at)) = self
+            .chunks
+            .get(place.chunk + 1)
+            .and_then(|next| next.first_batch)
+        {
+            let size = here.chunk.filled() - place.at + at;
+            if base_offset <= upto && size <= room && size > 0 {
+                let chunk = place.chunk + 1;
+                return Some((Place { chunk, at }, size));
+            }
+        }
+        let seen = self.see(place)?;
+        (seen.last_offset < upto && seen.size <= room)
+            .then(|| (self.step(place, seen.size), seen.size))
+    }
+
+    fn place_before(&self, offset: Offset) -> Option<Place> {
+        self.chunks
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(chunk, kept)| {
+                kept.first_batch
+                    .filter(|(base_offset, _)| *base_offset <= offset)
+                    .map(|(_, at)| Place { chunk, at })
+            })
+    }
+
+    fn see(&self, place: Place) -> Option<Seen> {
+        let mut bytes = [0; WALK_BYTES];
+        self.peek(place, &mut bytes)?;
+        let base_offset = i64::from_be_bytes(bytes[..8].try_into().ok()?);
+        let length = i32::from_be_bytes(bytes[8..12].try_into().ok()?);
+        let delta = i32::from_be_bytes(bytes[23..27].try_into().ok()?);
+        Some(Seen {
+            base_offset,
+            last_offset: base_offset + i64::from(delta),
+            size: length as usize + 12,
+        })
+    }
+
+    /// Copies bytes from `place` on, over the ends of chunks; `None` when fewer are there.
+    fn peek(&self, mut place: Place, out: &mut [u8]) -> Option<()> {
+        let mut copied = 0;
+        while copied < out.len() {
+            let chunk = &self.chunks.get(place.chunk)?.chunk;
+            let count = (chunk.filled() - place.at).min(out.len() - copied);
+            out[copied..copied + count].copy_from_slice(chunk.bytes(place.at, place.at + count));
+            copied += count;
+            place = Place {
+                chunk: place.chunk + 1,
+                at: 0,
+            };
+        }
+        Some(())
+    }
+
+    fn step(&self, place: Place, size: usize) -> Place {
+        let mut chunk = place.chunk;
+        let mut at = place.at + size;
+        while let Some(kept) = self.chunks.get(chunk)
+            && at >= kept.chunk.filled()
+        {
+            at -= kept.chunk.filled();
+            chunk += 1;
+        }
+        Place { chunk, at }
+    }
+
+    fn share(&self, begin: Place, end: Place, out: &mut Vec<Slice>) {
+        for (index, kept) in self.chunks.iter().enumerate().skip(begin.chunk) {
+            let from = if index == begin.chunk { begin.at } else { 0 };
+            let to = match index.cmp(&end.chunk) {
+                std::cmp::Ordering::Less => kept.chunk.filled(),
+                std::cmp::Ordering::Equal => end.at,
+                std::cmp::Ordering::Greater => break,
+            };
+            if from < to {
+                out.push(kept.chunk.slice(from, to));
+            }
+        }
+    }
+
+    /// Gives up the oldest memory when all of it is on disk as far as `written` of `segment`:
+    /// a whole chunk, or of the last one all but the block that is still being filled.
+    /// Returns whether memory was given up.
+    pub fn evict(&mut self, pool: &Pool, segment: Offset, written: u64) -> bool {
+        let Some(oldest) = self.chunks.front() else {
+            return false;
+        };
+        let end = oldest.position + oldest.chunk.filled() as u64;
+        let on_disk = oldest.segment < segment || oldest.segment == segment && end <= written;
+        if !on_disk {
+            return false;
+        }
+        if self.chunks.len() > 1 {
+            // The block that the next write begins with must stay.
+            if oldest.segment == segment && block_down(written) < end {
+                return false;
+            }
+            self.chunks.pop_front();
+            return true;
+        }
+        if oldest.chunk.capacity() == BLOCK_BYTES || oldest.chunk.start() > 0 {
+            return false;
+        }
+        let kept = block_down(end);
+        let mut chunk = pool.chunk(BLOCK_BYTES, 0);
+        let from = (kept - oldest.position) as usize;
+        chunk.append(oldest.chunk.bytes(from, oldest.chunk.filled()));
+        let segment = oldest.segment;
+        self.chunks.clear();
+        self.chunks.push_back(TailChunk {
+            chunk,
+            segment,
+            position: kept,
+            first_batch: None,
+        });
+        true
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.chunks.clear();
+    }
+
+    /// Memory held, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.chunks.iter().map(|kept| kept.chunk.capacity()).sum()
+    }
+}

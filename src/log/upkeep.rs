@@ -1,0 +1,400 @@
+//! Drives: what happens behind the appends: space ahead, names, files of sealed segments.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::inner::{FailedOperation, Inner};
+use super::segment::{Segment, file_name};
+use super::trailer::extent;
+use crate::base::{Offset, WallMs};
+use crate::io::buffer::block_up;
+use crate::io::event::Event;
+use crate::io::file::File;
+
+/// Name of the file that is prepared for the segment after the one at a base offset.
+pub const NEXT_SUFFIX: &str = ".log.next";
+
+/// Steps longer than this are prepared and made durable piece by piece, in bytes.
+const PREPARE_PIECE_BYTES: u64 = 8 << 20;
+/// A step used up within this time makes the next one twice as long.
+const FAST_STEP_MS: i64 = 5_000;
+/// A step that lasted longer than this makes the next one half as long.
+const SLOW_STEP_MS: i64 = 60_000;
+
+/// State of one log's background work.
+#[derive(Default)]
+pub struct Upkeep {
+    event: Event,
+    runs: Cell<bool>,
+    /// Whether a job is under way.
+    busy: Cell<bool>,
+    /// Prepared file for the segment after the active one.
+    next: RefCell<Option<Next>>,
+    /// Bytes that are kept prepared ahead of the appends.
+    step_bytes: Cell<u64>,
+    /// When a step was last asked for.
+    step_ms: Cell<WallMs>,
+    /// Snapshots of producer state to be written.
+    snapshots: RefCell<VecDeque<(Offset, Vec<u8>)>>,
+    /// Whether the log's folder is known to be there.
+    folder_made: Cell<bool>,
+}
+
+/// A file without a name of its own yet.
+struct Next {
+    after: Offset,
+    file: File,
+    path: PathBuf,
+    prepared: u64,
+}
+
+/// One piece of background work.
+enum Job {
+    Prepare(Rc<Segment>, u64),
+    Rename(Rc<Segment>),
+    CreateNext(Rc<Segment>),
+    WriteEpochs,
+    WriteSnapshot(Offset, Vec<u8>),
+    Settle(Rc<Segment>),
+}
+
+// === impl Upkeep ===
+
+impl Upkeep {
+    /// Has the work looked at again.
+    pub fn wake(&self) {
+        self.event.call();
+    }
+
+    /// Notes that the log's folder exists.
+    pub fn folder_exists(&self) {
+        self.folder_made.set(true);
+    }
+
+    /// Whether the log's folder exists.
+    pub fn has_folder(&self) -> bool {
+        self.folder_made.get()
+    }
+
+    /// Takes a snapshot of producer state up to `offset`, to be written soon.
+    pub fn keep_snapshot(&self, offset: Offset, content: Vec<u8>) {
+        self.snapshots.borrow_mut().push_back((offset, content));
+    }
+
+    /// Gives the file that was prepared behind `old` to `segment`.
+    pub fn adopt_next(&self, old: &Segment, segment: &Segment) {
+        let next = self.next.borrow_mut().take();
+        if let Some(next) = next
+            && next.after == old.base_offset
+        {
+            next.give_to(segment);
+        }
+    }
+}
+
+impl Next {
+    fn give_to(self, segment: &Segment) {
+        segment.set_file(self.file);
+        segment.set_path(self.path);
+        segment.prepared.set(self.prepared);
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// The data file of `segment` once it is prepared up to `to`; `None` when the log has
+    /// failed or stopped before that.
+    pub async fn prepared_file(self: &Rc<Self>, segment: &Segment, to: u64) -> Option<File> {
+        if segment.prepared.get() < to {
+            self.logs.probe().unprepared_waits_count.add(1);
+            self.start_upkeep();
+        }
+        while segment.prepared.get() < to {
+            if self.has_failed() {
+                return None;
+            }
+            self.upkeep.wake();
+            self.progress.wait().await;
+        }
+        segment.opened()
+    }
+
+    /// Has space prepared when little is left, in steps that follow the rate of appends.
+    pub fn upkeep_if_low(self: &Rc<Self>, segment: &Segment, now: WallMs) {
+        let upkeep = &self.upkeep;
+        let (least, most) = self.logs.options().prepare_bytes;
+        let step = upkeep.step_bytes.get().max(least);
+        let size = segment.size.get();
+        let limit = block_up(self.config.borrow().segment_bytes);
+        let left = segment.prepared.get().saturating_sub(size);
+        let next_is_there = upkeep.next.borrow().is_some();
+        if left > step / 2 || segment.prepared.get() >= limit && next_is_there {
+            return;
+        }
+        if !upkeep.busy.get() {
+            let lasted = now - upkeep.step_ms.replace(now);
+            let step = match lasted {
+                ..FAST_STEP_MS => (step * 2).min(most),
+                SLOW_STEP_MS.. => (step / 2).max(least),
+                _ => step,
+            };
+            upkeep.step_bytes.set(step);
+        }
+        self.start_upkeep();
+    }
+
+    /// Starts the background work, or has it looked at again.
+    pub fn start_upkeep(self: &Rc<Self>) {
+        if !self.upkeep.runs.replace(true) {
+            let inner = Rc::clone(self);
+            self.logs.disk().spawn(async move { inner.keep_up().await });
+        }
+        self.upkeep.wake();
+    }
+
+    async fn keep_up(self: Rc<Self>) {
+        loop {
+            self.upkeep.event.wait().await;
+            while !self.has_failed()
+                && let Some(job) = self.next_job()
+            {
+                self.upkeep.busy.set(true);
+                let result = self.run(job).await;
+                self.upkeep.busy.set(false);
+                if let Err(error) = result {
+                    self.fail(FailedOperation::Prepare, &error);
+                }
+                self.progress.ring();
+            }
+            if self.stopped.get() || self.has_failed() {
+                self.upkeep.runs.set(false);
+                return;
+            }
+        }
+    }
+
+    /// What is to be done first: what an append waits for, then what one will soon need, then
+    /// the rest.
+    fn next_job(&self) -> Option<Job> {
+        let state = self.state.borrow();
+        let active = state.segments.last()?;
+        let starved = state.segments.iter().find(|segment| {
+            segment.written.get() < segment.size.get()
+                && segment.prepared.get() < extent(segment.size.get())
+        });
+        if let Some(segment) = starved {
+            let to = self.prepare_target(segment, true);
+            return Some(Job::Prepare(Rc::clone(segment), to));
+        }
+        if self.stopped.get() {
+            return None;
+        }
+        let step = self.upkeep.step_bytes.get();
+        let size = active.size.get();
+        let prepared = active.prepared.get();
+        let target = self.prepare_target(active, false);
+        if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
+            return Some(Job::Prepare(Rc::clone(active), target));
+        }
+        if let Some(segment) = state
+            .segments
+            .iter()
+            .find(|segment| segment.has_next_name())
+        {
+            return Some(Job::Rename(Rc::clone(segment)));
+        }
+        let limit = block_up(self.config.borrow().segment_bytes);
+        let near_end = prepared >= limit && limit.saturating_sub(size) <= step;
+        if near_end && self.upkeep.next.borrow().is_none() {
+            return Some(Job::CreateNext(Rc::clone(active)));
+        }
+        drop(state);
+        self.next_record_job()
+    }
+
+    /// Files that only shorten the next start: they may come late.
+    fn next_record_job(&self) -> Option<Job> {
+        let state = self.state.borrow();
+        if !self.upkeep.folder_made.get() {
+            return None;
+        }
+        if state.epochs_changed {
+            return Some(Job::WriteEpochs);
+        }
+        let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
+        if let Some((offset, content)) = snapshot {
+            return Some(Job::WriteSnapshot(offset, content));
+        }
+        let flushed = self.flushed_offset.get();
+        state
+            .segments
+            .windows(2)
+            .find(|pair| !pair[0].settled.get() && pair[1].base_offset <= flushed)
+            .map(|pair| Job::Settle(Rc::clone(&pair[0])))
+    }
+
+    /// Up to where `segment` is to be prepared now: a step ahead of its end where it is still
+    /// appended to, within its limit, one piece at a time.
+    fn prepare_target(&self, segment: &Segment, starved: bool) -> u64 {
+        let limit = block_up(self.config.borrow().segment_bytes);
+        let needed = extent(segment.size.get());
+        let ahead = block_up(segment.size.get() + self.upkeep.step_bytes.get()).min(limit);
+        let piece = block_up(segment.prepared.get()) + PREPARE_PIECE_BYTES;
+        // What is waited for is not made to wait for the luxury of a long step.
+        let piece = if starved { needed.max(piece) } else { piece };
+        needed.max(ahead).min(piece)
+    }
+
+    async fn run(&self, job: Job) -> io::Result<()> {
+        match job {
+            Job::Prepare(segment, to) => self.prepare(&segment, to).await,
+            Job::Rename(segment) => self.rename_to_final(&segment).await,
+            Job::CreateNext(active) => self.create_next(&active).await,
+            Job::WriteEpochs => self.write_epochs().await,
+            Job::WriteSnapshot(offset, content) => {
+                let path = self.dir.join(file_name(offset, ".snapshot"));
+                self.logs.disk().write(&path, content).await
+            }
+            Job::Settle(segment) => self.settle(&segment).await,
+        }
+    }
+
+    async fn prepare(&self, segment: &Segment, to: u64) -> io::Result<()> {
+        let disk = self.logs.disk();
+        let from = segment.prepared.get();
+        if segment.opened().is_some() || segment.on_disk.get() {
+            segment.file(disk).await?.prepare(from, to).await?;
+        } else {
+            self.make_folder().await?;
+            let file = disk.create(&segment.path()).await?;
+            file.prepare(from, to).await?;
+            disk.sync_dir(&self.dir).await?;
+            segment.set_file(file);
+        }
+        let interval = self.config.borrow().index_interval_bytes.max(1);
+        segment.reserve_entries((to / interval) as usize);
+        segment.prepared.set(to);
+        self.logs.probe().prepared_bytes.add(to - from);
+        Ok(())
+    }
+
+    /// Creates the log's folder and what identifies it, once.
+    pub async fn make_folder(&self) -> io::Result<()> {
+        if self.upkeep.folder_made.get() {
+            return Ok(());
+        }
+        let disk = self.logs.disk();
+        disk.create_dir(&self.dir).await?;
+        if let Some(topic_id) = self.topic_id {
+            let path = self.dir.join("partition.metadata");
+            let text = format!("version: 0\ntopic_id: {topic_id}");
+            disk.write(&path, text.into_bytes()).await?;
+        }
+        self.upkeep.folder_made.set(true);
+        Ok(())
+    }
+
+    pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
+        let path = self.dir.join(file_name(segment.base_offset, ".log"));
+        let disk = self.logs.disk();
+        disk.rename(&segment.path(), &path).await?;
+        segment.set_path(path);
+        disk.sync_dir(&self.dir).await
+    }
+
+    async fn create_next(&self, active: &Rc<Segment>) -> io::Result<()> {
+        let disk = self.logs.disk();
+        let path = self.dir.join(file_name(active.base_offset, NEXT_SUFFIX));
+        let file = disk.create(&path).await?;
+        let limit = block_up(self.config.borrow().segment_bytes);
+        let prepared = block_up(self.upkeep.step_bytes.get())
+            .min(limit)
+            .min(PREPARE_PIECE_BYTES);
+        file.prepare(0, prepared).await?;
+        disk.sync_dir(&self.dir).await?;
+        self.logs.probe().prepared_bytes.add(prepared);
+        let next = Next {
+            after: active.base_offset,
+            file,
+            path,
+            prepared,
+        };
+        // The log may have rolled meanwhile.
+        let state = self.state.borrow();
+        let at = state.segments.iter().position(|it| Rc::ptr_eq(it, active));
+        match at.and_then(|at| state.segments.get(at + 1)) {
+            None if at.is_some() => *self.upkeep.next.borrow_mut() = Some(next),
+            Some(follower) if follower.opened().is_none() && !follower.on_disk.get() => {
+                next.give_to(follower);
+            }
+            _ => {
+                drop(state);
+                disk.remove(&next.path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the leader epoch checkpoint.
+    pub async fn write_epochs(&self) -> io::Result<()> {
+        let text = {
+            let mut state = self.state.borrow_mut();
+            state.epochs_changed = false;
+            state.epochs.to_text()
+        };
+        let path = self.dir.join("leader-epoch-checkpoint");
+        self.logs.disk().replace(&path, text.into_bytes()).await
+    }
+
+    /// Gives the files of a sealed segment their final form: true length, lookups on disk.
+    pub async fn settle(&self, segment: &Segment) -> io::Result<()> {
+        let disk = self.logs.disk();
+        segment
+            .file(disk)
+            .await?
+            .truncate(segment.size.get())
+            .await?;
+        segment.prepared.set(segment.size.get());
+        if segment.indexed.get() {
+            let offsets = segment.offsets.borrow().to_bytes();
+            let times = segment.times.borrow().to_bytes();
+            let name = |suffix| self.dir.join(file_name(segment.base_offset, suffix));
+            disk.write(&name(".index"), offsets).await?;
+            disk.write(&name(".timeindex"), times).await?;
+        }
+        disk.sync_dir(&self.dir).await?;
+        segment.settled.set(true);
+        Ok(())
+    }
+
+    /// Writes the snapshots that are still to be written.
+    pub async fn write_snapshots(&self) -> io::Result<()> {
+        loop {
+            let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
+            let Some((offset, content)) = snapshot else {
+                return Ok(());
+            };
+            self.run(Job::WriteSnapshot(offset, content)).await?;
+        }
+    }
+
+    /// Removes the file that was prepared for a segment that will not come.
+    pub async fn drop_next(&self) -> io::Result<()> {
+        let next = self.upkeep.next.borrow_mut().take();
+        match next {
+            Some(next) => self.logs.disk().remove(&next.path).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until no background job is under way.
+    pub async fn upkeep_idle(&self) {
+        while self.upkeep.busy.get() && !self.has_failed() {
+            self.progress.wait().await;
+        }
+    }
+}

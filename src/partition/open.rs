@@ -1,0 +1,134 @@
+//! Drives: from a folder to a partition in service.
+
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::producers::Producers;
+use super::validate::Rules;
+use super::waiters::Waiters;
+use super::{Name, Partition};
+use crate::base::config::TopicConfig;
+use crate::base::{LeaderEpoch, WallMs};
+use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Replay};
+use crate::metadata::image::is_internal;
+use crate::wire::batch::BatchView;
+
+/// All that a partition is opened with.
+pub struct PartitionOptions<'a> {
+    /// Which partition it is.
+    pub name: Name,
+    /// Its folder.
+    pub dir: &'a Path,
+    /// What is known of its log.
+    pub opening: Opening,
+    /// The current leadership term.
+    pub leader_epoch: LeaderEpoch,
+    /// The topic's settings.
+    pub config: TopicConfig,
+    /// `producer.id.expiration.ms`.
+    pub producer_expiration_ms: i64,
+}
+
+impl Partition {
+    /// Opens the log and rebuilds what is known of producers from it.
+    pub async fn open(
+        logs: &Logs,
+        options: PartitionOptions<'_>,
+        now: WallMs,
+    ) -> Result<Rc<Partition>, OpenError> {
+        let PartitionOptions {
+            name,
+            dir,
+            opening,
+            leader_epoch,
+            config,
+            ..
+        } = options;
+        let mut producers = Producers::new(options.producer_expiration_ms);
+        let mut replay = |seen: Replay<'_>| match seen {
+            Replay::Snapshot(_, bytes) => {
+                // A snapshot that cannot be read is as good as none: batches follow from it on.
+                if let Err(error) = producers.load_snapshot(bytes, now) {
+                    tracing::warn!(topic = %name.topic, partition = name.index, %error,
+                        "ignoring a producer snapshot");
+                }
+            }
+            Replay::Batch(bytes) => {
+                if let Ok(batch) = BatchView::parse(bytes) {
+                    producers.replay(&batch);
+                }
+            }
+        };
+        let opened = Log::open(logs, dir, log_config(&config), opening, now, &mut replay).await;
+        let (log, recovered) = opened?;
+        report(&name, &recovered);
+        let partition = Rc::new(Partition {
+            internal: is_internal(&name.topic),
+            name,
+            log,
+            leader_epoch: Cell::new(leader_epoch),
+            rules: RefCell::new(rules(&config)),
+            config: RefCell::new(Rc::new(config)),
+            producers: RefCell::new(producers),
+            waiters: Rc::new(RefCell::new(Waiters::default())),
+            closed: Cell::new(false),
+        });
+        partition.listen_to_log();
+        Ok(partition)
+    }
+
+    /// Wakes who waits, in the turn in which the log moves or fails; hands the log a snapshot
+    /// of the producers where it begins a segment.
+    fn listen_to_log(self: &Rc<Self>) {
+        let me = Rc::downgrade(self);
+        self.log.on_acked(Rc::new(move |upto| {
+            let Some(me) = me.upgrade() else { return };
+            let mut waiters = me.waiters.borrow_mut();
+            if me.log.failure().is_some() {
+                waiters.wake_all();
+            } else {
+                waiters.advance(upto);
+            }
+        }));
+        let me = Rc::downgrade(self);
+        self.log.on_roll(Rc::new(move |_| {
+            me.upgrade()
+                .map(|me| me.producers.borrow().to_snapshot())
+                .unwrap_or_default()
+        }));
+    }
+}
+
+fn report(name: &Name, recovered: &crate::log::Recovered) {
+    let (topic, partition) = (&name.topic, name.index);
+    if let Some(cut) = &recovered.cut {
+        tracing::info!(%topic, partition, file = cut.file, position = cut.position,
+            reason = %cut.reason, "cut a torn end: no ack had been given for it");
+    }
+    if let Some(damage) = &recovered.damage {
+        tracing::error!(%topic, partition, file = damage.file, position = damage.position,
+            offset = damage.offset, reason = %damage.reason,
+            "the log is damaged in its middle: kept as it is, taking no writes");
+    }
+}
+
+/// What the log must know of a topic's settings.
+pub(super) fn log_config(config: &TopicConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: config.segment_bytes,
+        segment_ms: config.segment_ms,
+        retention_ms: config.retention_ms.unwrap_or(-1),
+        retention_bytes: config.retention_bytes.map_or(-1, |bytes| bytes as i64),
+        delete_old: config.cleanup_policy.delete,
+        flush_messages: i64::try_from(config.flush_messages).unwrap_or(i64::MAX),
+        flush_ms: config.flush_ms,
+        index_interval_bytes: config.index_interval_bytes,
+        segment_index_bytes: config.segment_index_bytes,
+    }
+}
+
+/// What validation must know of a topic's settings.
+pub(super) fn rules(config: &TopicConfig) -> Rules {
+    Rules::from(config)
+}

@@ -1,0 +1,185 @@
+//! Drives: the Kafka APIs, one file each, and THE TABLE of them.
+//! May use: everything to its left. Never: decides anything a domain room could decide.
+//!
+//! A new API is its file and one row of [`TABLE`]. What the broker advertises, what it
+//! dispatches, what it counts per API and what README lists are all read from that table.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::wire::codec::{self, DecodeError, EncodeError, Request};
+
+pub mod cluster;
+pub mod context;
+pub mod errors;
+pub mod groups;
+pub mod offsets;
+pub mod records;
+
+pub use context::Context;
+
+/// One Kafka API that is decoded whole, handled, and encoded whole.
+pub trait Api {
+    /// The request, with its key and response type.
+    type Request: Request;
+    /// First and last version served.
+    const VERSIONS: (i16, i16);
+    /// The API's name as Kafka prints it.
+    const NAME: &'static str;
+
+    /// Bytes of memory a request of `frame_bytes` may need while it is handled: reserved
+    /// before it is decoded.
+    fn memory_estimate(frame_bytes: usize) -> usize {
+        frame_bytes.saturating_mul(4)
+    }
+
+    /// Answers one request.
+    fn handle(
+        cx: &Context,
+        request: Self::Request,
+    ) -> impl Future<Output = <Self::Request as Request>::Response>;
+}
+
+/// How a row is run.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Decoded, handled and encoded by the row's own functions.
+    Call(CallFn),
+    /// Begun while it is read, answered when its batches are acked: `records/produce.rs`.
+    Produce,
+    /// Answered with slices of the log: `records/fetch.rs`.
+    Fetch,
+}
+
+/// Decode, handle, encode, with the types hidden.
+pub type CallFn = fn(Rc<Context>, Bytes) -> Pin<Box<dyn Future<Output = Answer>>>;
+
+/// A whole response frame, or why there is none.
+pub type Answer = Result<BytesMut, CallError>;
+
+/// Why a call has no answer; the connection is closed.
+#[derive(Debug)]
+pub enum CallError {
+    /// The request is not what its header says.
+    Request(DecodeError),
+    /// The answer holds what its version cannot say: a mistake of ours.
+    Answer(EncodeError),
+}
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// Kafka's API key.
+    pub key: i16,
+    /// Kafka's name of the API.
+    pub name: &'static str,
+    /// First and last version served.
+    pub versions: (i16, i16),
+    /// First version that ApiVersions names, where that differs from what is served: Produce
+    /// is advertised from 0, since old librdkafka clients give up otherwise.
+    pub advertised_min: i16,
+    /// See [`Api::memory_estimate`].
+    pub memory_estimate: fn(usize) -> usize,
+    /// How it is run.
+    pub run: Run,
+}
+
+/// Every API this broker serves, by key.
+pub const TABLE: &[Row] = &[
+    records::produce::ROW,
+    records::fetch::ROW,
+    row::<offsets::offset_commit::OffsetCommit>(),
+    row::<offsets::offset_fetch::OffsetFetch>(),
+    row::<groups::find_coordinator::FindCoordinator>(),
+    row::<groups::join_group::JoinGroup>(),
+    row::<groups::heartbeat::Heartbeat>(),
+    row::<groups::leave_group::LeaveGroup>(),
+    row::<groups::sync_group::SyncGroup>(),
+    row::<groups::describe_groups::DescribeGroups>(),
+    row::<groups::list_groups::ListGroups>(),
+    row::<cluster::api_versions::ApiVersions>(),
+    row::<cluster::describe_configs::DescribeConfigs>(),
+    row::<cluster::alter_configs::AlterConfigs>(),
+    row::<cluster::describe_log_dirs::DescribeLogDirs>(),
+    row::<groups::delete_groups::DeleteGroups>(),
+    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(),
+    row::<offsets::offset_delete::OffsetDelete>(),
+    row::<cluster::list_config_resources::ListConfigResources>(),
+];
+
+/// The row of `key`, if the API is served.
+pub fn find(key: i16) -> Option<&'static Row> {
+    TABLE
+        .binary_search_by_key(&key, |row| row.key)
+        .ok()
+        .map(|at| &TABLE[at])
+}
+
+/// The row of an API that is called.
+pub const fn row<A: Api + 'static>() -> Row {
+    Row {
+        key: <A::Request as Request>::KEY,
+        name: A::NAME,
+        versions: A::VERSIONS,
+        advertised_min: A::VERSIONS.0,
+        memory_estimate: A::memory_estimate,
+        run: Run::Call(call::<A>),
+    }
+}
+
+fn call<A: Api + 'static>(cx: Rc<Context>, body: Bytes) -> Pin<Box<dyn Future<Output = Answer>>> {
+    Box::pin(async move {
+        let version = cx.version;
+        let request = codec::decode_request::<A::Request>(body, version);
+        let response = A::handle(&cx, request.map_err(CallError::Request)?).await;
+        let mut frame = BytesMut::new();
+        let key = <A::Request as Request>::KEY;
+        codec::encode_response(key, version, cx.correlation_id, &response, &mut frame)
+            .map_err(CallError::Answer)?;
+        Ok(frame)
+    })
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Request(error) => error.fmt(f),
+            CallError::Answer(error) => write!(f, "the answer cannot be encoded: {error}"),
+        }
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    /// Whether `version` is served.
+    pub fn serves(&self, version: i16) -> bool {
+        (self.versions.0..=self.versions.1).contains(&version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_has_no_key_twice() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].key < pair[1].key));
+    }
+
+    #[test]
+    fn every_row_stands_in_the_readme() {
+        let readme = include_str!("../../../README.md");
+        for row in TABLE {
+            let line = format!(
+                "| {} | {} | {}–{} |",
+                row.key, row.name, row.versions.0, row.versions.1
+            );
+            assert!(readme.contains(&line), "README lacks the row: {line}");
+        }
+    }
+}

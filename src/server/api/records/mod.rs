@@ -1,0 +1,4 @@
+//! Drives: what clients do with records.
+
+pub mod fetch;
+pub mod produce;

@@ -1,0 +1,209 @@
+//! Drives: one client connection: reads requests, runs them, answers in order.
+//!
+//! Two tasks: the reader takes requests up, the writer answers them. Produce requests are begun
+//! as they are read, so that pipelined ones share a write and a flush; all others run one after
+//! another, as in Kafka. When too much is pending the socket is not read.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use crate::base::{Instant, limits};
+use crate::io::cores;
+use crate::io::stream::Stream;
+use crate::server::ServerState;
+use crate::server::dispatch::{self, Refused, Slot};
+use crate::server::receive::ReceiveBuffer;
+use crate::shard::budget::Reserved;
+
+/// Who is at the other end.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+}
+
+/// One connection, shared by its two tasks and the registry.
+pub struct Connection {
+    pub(super) server: Rc<ServerState>,
+    pub(super) peer: Rc<Peer>,
+    pub(super) stream: Stream,
+    slots: RefCell<VecDeque<Slot>>,
+    reader: RefCell<Option<Waker>>,
+    writer: RefCell<Option<Waker>>,
+    /// When the last byte came or went.
+    active: Cell<Instant>,
+    /// Whether the last byte left a request unfinished.
+    partial: Cell<bool>,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The client closed it, or the network did.
+    Gone,
+    /// We closed it: what came was not acceptable.
+    Refused(Refused),
+}
+
+impl Connection {
+    /// A connection over `stream`.
+    pub fn new(server: Rc<ServerState>, stream: Stream, address: SocketAddr, now: Instant) -> Self {
+        Connection {
+            server,
+            peer: Rc::new(Peer { address }),
+            stream,
+            slots: RefCell::default(),
+            reader: RefCell::default(),
+            writer: RefCell::default(),
+            active: Cell::new(now),
+            partial: Cell::new(false),
+        }
+    }
+
+    /// When it last did something.
+    pub fn active(&self) -> Instant {
+        self.active.get()
+    }
+
+    /// Whether a request has begun to arrive and is not complete.
+    pub fn is_partial(&self) -> bool {
+        self.partial.get()
+    }
+
+    /// Whether batches of it wait for their ack.
+    pub fn has_produce(&self) -> bool {
+        self.slots
+            .borrow()
+            .iter()
+            .any(|slot| matches!(slot, Slot::Produce(_)))
+    }
+
+    /// Whether nothing is pending on it.
+    pub fn is_idle(&self) -> bool {
+        self.slots.borrow().is_empty()
+    }
+
+    /// Closes it from this side; its tasks find out by themselves.
+    pub async fn close(&self) {
+        self.stream.shutdown().await;
+    }
+
+    /// Serves it until it ends.
+    pub async fn serve(self: Rc<Self>) -> Ended {
+        let writer = cores::spawn(self.clone().write_responses());
+        let ended = match self.read_requests().await {
+            Ok(()) => Ended::Gone,
+            Err(ended) => ended,
+        };
+        writer.cancel().await;
+        self.stream.shutdown().await;
+        self.slots.borrow_mut().clear();
+        ended
+    }
+
+    async fn read_requests(self: &Rc<Self>) -> Result<(), Ended> {
+        let max_bytes = self.server.shard.config().network.request_bytes_max;
+        let mut buffer = ReceiveBuffer::new();
+        let mut room: Option<Reserved> = None;
+        loop {
+            while let Some(frame) = buffer.next_frame(max_bytes).map_err(Refused::Frame)? {
+                self.wait_for_room().await;
+                let slot = dispatch::take_up(self, buffer.bytes(frame)).await?;
+                if let Some(slot) = slot {
+                    self.push(slot);
+                }
+            }
+            // What a connection holds beyond its small buffer counts against the core's budget.
+            let wanted = buffer.wanted_bytes(max_bytes);
+            if wanted <= limits::CONNECTION_FREE_BYTES {
+                room = None;
+            } else if wanted > buffer.capacity_bytes() {
+                let more = wanted - room.as_ref().map_or(0, Reserved::bytes);
+                let more = self.server.shard.budget.reserve(more).await;
+                match &mut room {
+                    Some(room) => room.merge(more),
+                    None => room = Some(more),
+                }
+            }
+            buffer.make_room(max_bytes);
+            let count = self.stream.read(buffer.spare()).await.unwrap_or(0);
+            if count == 0 {
+                return Ok(());
+            }
+            buffer.filled(count);
+            self.active.set(self.server.now());
+            self.partial.set(true);
+        }
+    }
+
+    async fn write_responses(self: Rc<Self>) {
+        let mut out = Vec::with_capacity(512);
+        loop {
+            let slot = self.next_slot().await;
+            let answered = dispatch::answer(&self, slot, &mut out).await;
+            if let Err(refused) = answered {
+                tracing::warn!(peer = %self.peer.address, reason = %refused, "closing connection");
+                break;
+            }
+            self.active.set(self.server.now());
+            if out.capacity() > limits::CONNECTION_FREE_BYTES {
+                out = Vec::with_capacity(512);
+            }
+        }
+        // The reader sees the end of the stream and ends the connection.
+        self.stream.shutdown().await;
+    }
+
+    fn push(&self, slot: Slot) {
+        self.slots.borrow_mut().push_back(slot);
+        if let Some(writer) = self.writer.borrow_mut().take() {
+            writer.wake();
+        }
+    }
+
+    /// The next slot, if it stands ready and `wanted` agrees.
+    pub(super) fn next_if(&self, wanted: impl FnOnce(&Slot) -> bool) -> Option<Slot> {
+        let mut slots = self.slots.borrow_mut();
+        if !wanted(slots.front()?) {
+            return None;
+        }
+        let slot = slots.pop_front();
+        if let Some(reader) = self.reader.borrow_mut().take() {
+            reader.wake();
+        }
+        slot
+    }
+
+    async fn next_slot(&self) -> Slot {
+        poll_fn(|cx| match self.next_if(|_| true) {
+            Some(slot) => Poll::Ready(slot),
+            None => {
+                *self.writer.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    async fn wait_for_room(&self) {
+        self.partial.set(false);
+        poll_fn(|cx| {
+            if self.slots.borrow().len() < limits::CONNECTION_PENDING_MAX {
+                return Poll::Ready(());
+            }
+            *self.reader.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl From<Refused> for Ended {
+    fn from(refused: Refused) -> Ended {
+        Ended::Refused(refused)
+    }
+}

@@ -1,0 +1,191 @@
+//! Drives: from a frame to its row of the API table, and from a result to response bytes.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::server::api::{self, CallError, Context, Row, Run, cluster::api_versions, records};
+use crate::server::connection::Connection;
+use crate::shard::budget::Reserved;
+use crate::wire::cursor::Short;
+use crate::wire::frame::FrameError;
+use crate::wire::header::{API_VERSIONS_KEY, HeaderError, RequestHeader};
+
+/// A request that was taken up and waits for its turn to be answered.
+pub enum Slot {
+    /// Its batches are in the log's hands.
+    Produce(records::produce::Pending),
+    /// It is run when its turn comes.
+    Call(PendingCall),
+    /// Its answer stands.
+    Ready(BytesMut),
+}
+
+/// A request that is run when its turn comes.
+pub struct PendingCall {
+    row: &'static Row,
+    cx: Rc<Context>,
+    body: Bytes,
+    _memory: Reserved,
+}
+
+/// Why a connection is closed by us.
+#[derive(Debug)]
+pub enum Refused {
+    /// The length prefix cannot be right.
+    Frame(FrameError),
+    /// The request header cannot be read.
+    Header(HeaderError),
+    /// No API with this key is served.
+    UnknownApi(i16),
+    /// The API is served, this version is not.
+    UnsupportedVersion(&'static str, i16),
+    /// The body is not what its header says.
+    Malformed(&'static str, i16),
+    /// The body was not understood, or the answer could not be encoded.
+    Call(&'static str, i16, CallError),
+    /// A produce request that wants no answer failed: closing is how the client learns of it.
+    NoAnswerWanted(&'static str),
+    /// The answer could not be sent.
+    Gone(io::Error),
+}
+
+/// Takes up one request. `Ok(None)` when there will be no answer.
+pub async fn take_up(connection: &Rc<Connection>, frame: &[u8]) -> Result<Option<Slot>, Refused> {
+    let header = RequestHeader::parse(frame).map_err(Refused::Header)?;
+    let row = api::find(header.api_key).ok_or(Refused::UnknownApi(header.api_key))?;
+    if !row.serves(header.api_version) {
+        if header.api_key != API_VERSIONS_KEY {
+            return Err(Refused::UnsupportedVersion(row.name, header.api_version));
+        }
+        // KIP-511: a version we do not know is answered in the oldest form, with our table.
+        return Ok(Some(Slot::Ready(api_versions::unsupported_version(
+            header.correlation_id,
+        ))));
+    }
+    if let Run::Produce = row.run {
+        return records::produce::begin(connection, &header).await;
+    }
+    let server = &connection.server;
+    let memory = server
+        .shard
+        .budget
+        .reserve((row.memory_estimate)(frame.len()))
+        .await;
+    let cx = Rc::new(context(connection, &header));
+    let body = Bytes::copy_from_slice(header.body);
+    Ok(Some(Slot::Call(PendingCall {
+        row,
+        cx,
+        body,
+        _memory: memory,
+    })))
+}
+
+/// Runs what the slot still needs and sends the answer. `out` is scratch room.
+pub async fn answer(
+    connection: &Rc<Connection>,
+    slot: Slot,
+    out: &mut Vec<u8>,
+) -> Result<(), Refused> {
+    out.clear();
+    match slot {
+        Slot::Produce(pending) => {
+            records::produce::answer(connection, pending, out).await?;
+            // What was acked by the same flush goes out with the same system call.
+            let ready = |slot: &Slot| matches!(slot, Slot::Produce(next) if next.is_settled());
+            while let Some(Slot::Produce(next)) = connection.next_if(ready) {
+                records::produce::answer(connection, next, out).await?;
+            }
+            connection
+                .stream
+                .write_all(out)
+                .await
+                .map_err(Refused::Gone)
+        }
+        Slot::Call(call) => run(connection, call, out).await,
+        Slot::Ready(frame) => connection
+            .stream
+            .write_all(&frame)
+            .await
+            .map_err(Refused::Gone),
+    }
+}
+
+async fn run(
+    connection: &Rc<Connection>,
+    call: PendingCall,
+    out: &mut Vec<u8>,
+) -> Result<(), Refused> {
+    let PendingCall {
+        row,
+        cx,
+        body,
+        _memory,
+    } = call;
+    let (version, taken_up) = (cx.version, cx.now);
+    match row.run {
+        Run::Fetch => {
+            let answer = records::fetch::answer(&cx, &body, out).await;
+            let answer = answer.map_err(|Short| Refused::Malformed(row.name, version))?;
+            answer
+                .send(out, &connection.stream)
+                .await
+                .map_err(Refused::Gone)?;
+        }
+        Run::Call(function) => {
+            let frame = function(cx, body).await;
+            let frame = frame.map_err(|error| Refused::Call(row.name, version, error))?;
+            connection
+                .stream
+                .write_all(&frame)
+                .await
+                .map_err(Refused::Gone)?;
+        }
+        Run::Produce => unreachable!("take_up begins produce requests itself"),
+    }
+    connection
+        .server
+        .probe
+        .note(row.key, taken_up, connection.server.now());
+    Ok(())
+}
+
+fn context(connection: &Rc<Connection>, header: &RequestHeader<'_>) -> Context {
+    let server = connection.server.clone();
+    Context {
+        shard: server.shard.clone(),
+        peer: connection.peer.clone(),
+        version: header.api_version,
+        correlation_id: header.correlation_id,
+        client_id: header.client_id_text().into(),
+        now: server.now(),
+        wall_ms: server.wall_ms(),
+        server,
+    }
+}
+
+// === impl Refused ===
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Frame(error) => error.fmt(f),
+            Refused::Header(error) => error.fmt(f),
+            Refused::UnknownApi(key) => write!(f, "API key {key} is not one this broker serves"),
+            Refused::UnsupportedVersion(name, version) => {
+                write!(f, "{name} version {version} is not one this broker serves")
+            }
+            Refused::Malformed(name, version) => {
+                write!(f, "the body is no {name} request of version {version}")
+            }
+            Refused::Call(name, version, error) => write!(f, "{name} version {version}: {error}"),
+            Refused::NoAnswerWanted(reason) => {
+                write!(f, "a produce request with acks=0 failed: {reason}")
+            }
+            Refused::Gone(error) => write!(f, "the answer cannot be sent: {error}"),
+        }
+    }
+}

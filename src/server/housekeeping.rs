@@ -1,0 +1,72 @@
+//! Drives: the list of a shard's background jobs: name, period, function.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::ServerState;
+use crate::base::limits;
+use crate::io::cores::{self, Task};
+use crate::shard::partitions;
+
+/// Share of the core that background jobs get beside the 1000 of requests.
+const SHARES: usize = 100;
+
+/// The running jobs.
+pub struct Jobs(Vec<Task<()>>);
+
+/// Starts all jobs of a shard.
+pub fn start(server: &Rc<ServerState>) -> Jobs {
+    let class = cores::background("housekeeping", SHARES);
+    let retention = server.shard.config().retention_check_ms.max(1) as u64;
+    Jobs(vec![
+        cores::spawn_into(
+            class,
+            idle_connections(server.clone(), Duration::from_secs(5)),
+        ),
+        cores::spawn_into(
+            class,
+            logs(server.clone(), Duration::from_millis(retention)),
+        ),
+    ])
+}
+
+/// Closes connections that are silent for `connections.max.idle.ms`, or have left a request
+/// half sent for too long.
+async fn idle_connections(server: Rc<ServerState>, period: Duration) {
+    loop {
+        cores::sleep(period).await;
+        let now = server.now();
+        for connection in server.connections() {
+            let silent = now.since(connection.active()).as_millis() as i64;
+            let idle_max = server.shard.config().network.idle_max_ms;
+            let reason = if connection.is_partial() && silent > limits::PARTIAL_REQUEST_MAX_MS {
+                "a request was left half sent"
+            } else if connection.is_idle() && idle_max.is_some_and(|max| silent > max) {
+                "idle for connections.max.idle.ms"
+            } else {
+                continue;
+            };
+            tracing::info!(peer = %connection.peer.address, reason, "closing connection");
+            connection.close().await;
+        }
+    }
+}
+
+/// Rolls segments that are old enough, deletes what retention lets go, forgets idle producers.
+async fn logs(server: Rc<ServerState>, period: Duration) {
+    loop {
+        cores::sleep(period).await;
+        partitions::maintain(&server.shard, server.wall_ms()).await;
+    }
+}
+
+// === impl Jobs ===
+
+impl Jobs {
+    /// Stops all jobs.
+    pub async fn stop(self) {
+        for job in self.0 {
+            job.cancel().await;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Drives: the whole broker: start and stop, in order.
+//! May use: everything. Never: decides; that is done to the left.
+
+mod admin;
+pub mod api;
+pub mod connection;
+mod control;
+pub mod dispatch;
+pub mod fetch_sessions;
+mod housekeeping;
+mod node;
+pub mod probe;
+mod receive;
+mod start;
+mod state;
+
+pub use start::{Ready, StartError};
+pub use state::ServerState;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use crate::base::config::BrokerConfig;
+use crate::io::{checks, cores, signal};
+use crate::shard::mesh;
+
+/// Runs the broker until it is told to stop. `on_ready` is called once all shards serve.
+pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), StartError> {
+    // What can go wrong is found out before anything is started.
+    checks::kernel().map_err(StartError::Host)?;
+    let config = Arc::new(config);
+    let dirs = start::folders(&config)?;
+    let _lock = checks::lock(&config.data_dir).map_err(StartError::Host)?;
+    checks::direct_io(&config.data_dir).map_err(StartError::Host)?;
+    let listeners = start::bind(&config)?;
+    let ready = Ready::new(&config, &listeners);
+
+    // The control executor first: it knows what the cluster is.
+    let (control, control_inbox) = mesh::control();
+    let (to_shards, inboxes): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mesh::shard()).unzip();
+    let (started, starts) = mpsc::channel();
+    let controller = control::start(&config, to_shards.clone(), control_inbox, started)?;
+    let image = starts.recv().map_err(|_| StartError::Gone)??;
+
+    // Then the shards, each with what it owns.
+    let (started, starts) = mpsc::channel();
+    let mut shards = Vec::new();
+    let cpus = cores::cpus();
+    for (index, (inbox, (listener, dir))) in inboxes
+        .into_iter()
+        .zip(listeners.nodes.into_iter().zip(dirs))
+        .enumerate()
+    {
+        shards.push(node::start(node::NodeStart {
+            index,
+            cpu: start::cpu_of(index, &cpus),
+            config: config.clone(),
+            image: image.clone(),
+            dir,
+            listener,
+            inbox,
+            control: control.clone(),
+            started: started.clone(),
+        })?);
+    }
+    drop(started);
+    for _ in &shards {
+        starts.recv().map_err(|_| StartError::Gone)??;
+    }
+    on_ready(ready);
+
+    let signal = signal::wait_for_stop();
+    tracing::info!(signal, "stopping");
+    start::stop(&to_shards, &control);
+    for core in shards {
+        core.join().map_err(StartError::Executor)?;
+    }
+    controller.join().map_err(StartError::Executor)?;
+    tracing::info!("stopped cleanly");
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Drives: one shard's executor from start to stop: open, accept, follow the image, close.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::connection::{Connection, Ended};
+use super::start::StartError;
+use super::{ServerState, housekeeping};
+use crate::base::config::BrokerConfig;
+use crate::base::limits;
+use crate::io::channel::Receiver;
+use crate::io::clock;
+use crate::io::cores::{self, Core, CoreOptions};
+use crate::io::listener::{Bound, Listener};
+use crate::metadata::image::Image;
+use crate::shard::mesh::{ShardMessage, ToControl};
+use crate::shard::{Shard, ShardOptions, partitions};
+
+/// Memory registered for disk writes, in bytes; what does not fit is written all the same.
+const IO_MEMORY_BYTES: usize = 4 << 20;
+
+/// All that a shard starts with.
+pub struct NodeStart {
+    /// Which shard.
+    pub index: usize,
+    /// The CPU to be pinned to.
+    pub cpu: Option<usize>,
+    /// The broker's settings.
+    pub config: Arc<BrokerConfig>,
+    /// The cluster as it is now.
+    pub image: Arc<Image>,
+    /// The shard's folder.
+    pub dir: PathBuf,
+    /// Its listening socket.
+    pub listener: Bound,
+    /// What it is told.
+    pub inbox: Receiver<ShardMessage>,
+    /// The way to the controller.
+    pub control: ToControl,
+    /// Where it reports that it serves, or why not.
+    pub started: mpsc::Sender<Result<(), StartError>>,
+}
+
+/// Starts a shard's executor.
+pub fn start(start: NodeStart) -> Result<Core<()>, StartError> {
+    let options = CoreOptions {
+        name: format!("shard-{}", start.index),
+        cpu: start.cpu,
+        spin: Duration::from_micros(start.config.shard.spin_us),
+        io_memory_bytes: IO_MEMORY_BYTES,
+    };
+    cores::start(options, move || run(start)).map_err(StartError::Executor)
+}
+
+async fn run(start: NodeStart) {
+    let NodeStart {
+        index,
+        config,
+        image,
+        dir,
+        listener,
+        mut inbox,
+        control,
+        started,
+        ..
+    } = start;
+    let options = ShardOptions {
+        index,
+        config,
+        dir,
+        control,
+    };
+    let shard = Shard::open(options, image, clock::wall_ms()).await;
+    let server = ServerState::new(shard.clone(), clock::now().0 as u32);
+    let accepting = cores::spawn(accept(server.clone(), listener.listen()));
+    let jobs = housekeeping::start(&server);
+    let _ = started.send(Ok(()));
+    while let Some(message) = inbox.next().await {
+        match message {
+            ShardMessage::Publish(call) => {
+                let (image, answer) = call.split();
+                partitions::apply(&shard, image, clock::wall_ms()).await;
+                answer(());
+            }
+            ShardMessage::Metrics(call) => {
+                let snapshot = server.snapshot();
+                call.answer(snapshot);
+            }
+            ShardMessage::Stop(call) => {
+                accepting.cancel().await;
+                drain(&server).await;
+                jobs.stop().await;
+                shard.close().await;
+                call.answer(());
+                return;
+            }
+        }
+    }
+}
+
+async fn accept(server: Rc<ServerState>, listener: Listener) {
+    let accepting = Cell::new(true);
+    while accepting.get() {
+        let stream = match listener.accept().await {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: those who are connected are served on.
+                tracing::warn!(%error, "cannot accept a connection");
+                cores::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(address) = stream.peer() else { continue };
+        server.probe.accepted_connections.add(1);
+        if let Err(limit) = server.admit(address.ip()) {
+            tracing::warn!(peer = %address, limit, "refusing a connection");
+            stream.shutdown().await;
+            continue;
+        }
+        let now = server.now();
+        let connection = Rc::new(Connection::new(server.clone(), stream, address, now));
+        cores::spawn(serve(server.clone(), connection));
+    }
+}
+
+async fn serve(server: Rc<ServerState>, connection: Rc<Connection>) {
+    let number = server.enter(&connection);
+    let peer = connection.peer.clone();
+    if let Ended::Refused(reason) = connection.serve().await {
+        server.probe.refused_connections.add(1);
+        tracing::warn!(peer = %peer.address, %reason, "closing connection");
+    }
+    server.leave(number);
+}
+
+/// Lets what is under way be answered, then closes every connection.
+async fn drain(server: &ServerState) {
+    let deadline = server.now().after_ms(limits::STOP_GRACE_MS);
+    // A parked fetch would keep its connection busy for its whole wait: woken, it answers.
+    server
+        .shard
+        .partitions
+        .local()
+        .iter()
+        .for_each(|partition| partition.wake_readers());
+    while server.now() < deadline && server.connections().iter().any(|one| one.has_produce()) {
+        cores::sleep(Duration::from_millis(1)).await;
+    }
+    for connection in server.connections() {
+        connection.close().await;
+    }
+    while server.now() < deadline && server.connection_count() > 0 {
+        cores::sleep(Duration::from_millis(1)).await;
+    }
+}

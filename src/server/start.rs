@@ -1,0 +1,175 @@
+//! Drives: what start and stop need besides the executors: folders, ports, CPUs, what to say.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use crate::base::config::BrokerConfig;
+use crate::io::checks::{self, HostError};
+use crate::io::listener::{self, Bound};
+use crate::io::signal;
+use crate::metadata::controller::LoadError;
+use crate::shard::mesh::{ToControl, ToShard};
+
+/// The listening sockets, bound before anything else starts.
+pub struct Listeners {
+    /// One per shard, in order.
+    pub nodes: Vec<Bound>,
+    /// The admin pages'.
+    pub admin: Option<Bound>,
+}
+
+/// What a broker that serves says of itself.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Where clients connect, in shard order.
+    pub listeners: Vec<String>,
+    /// Where the admin pages are.
+    pub admin: Option<String>,
+}
+
+/// Why the broker did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The host lacks something.
+    Host(HostError),
+    /// A listener could not be bound.
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A folder could not be made.
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The metadata log could not be loaded, or says that this folder is another broker's.
+    Metadata(LoadError),
+    /// An executor could not be started, or died.
+    Executor(io::Error),
+    /// An executor ended without a word; its panic is in the log.
+    Gone,
+}
+
+/// Makes the data folder and a folder for each shard; returns the latter.
+pub fn folders(config: &BrokerConfig) -> Result<Vec<PathBuf>, StartError> {
+    (0..config.shards)
+        .map(|index| {
+            let path = config.data_dir.join(format!("shard-{index}"));
+            match checks::make_dir(&path) {
+                Ok(()) => Ok(path),
+                Err(error) => Err(StartError::Folder { path, error }),
+            }
+        })
+        .collect()
+}
+
+/// Binds every port.
+pub fn bind(config: &BrokerConfig) -> Result<Listeners, StartError> {
+    let mut nodes = Vec::new();
+    for shard in 0..config.shards {
+        let endpoint = config.listener.of_shard(shard);
+        nodes.push(bind_one(&endpoint.host, endpoint.port)?);
+    }
+    let admin = config
+        .admin
+        .as_ref()
+        .map(|(host, port)| bind_one(host, *port))
+        .transpose()?;
+    Ok(Listeners { nodes, admin })
+}
+
+fn bind_one(host: &str, port: u16) -> Result<Bound, StartError> {
+    let address = format!("{host}:{port}");
+    // An empty host means every interface, as in Kafka.
+    let host = if host.is_empty() { "::" } else { host };
+    let bound = resolve(host, port).and_then(listener::bind);
+    bound.map_err(|error| StartError::Listen { address, error })
+}
+
+fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let mut addresses = (host, port).to_socket_addrs()?;
+    addresses
+        .next()
+        .ok_or_else(|| io::Error::other("the host name has no address"))
+}
+
+/// The CPU of a shard: the last ones first, since the kernel's own work gathers on the first.
+/// More shards than CPUs share them; on a single CPU nothing is gained by pinning.
+pub fn cpu_of(shard: usize, cpus: &[usize]) -> Option<usize> {
+    if cpus.len() < 2 {
+        return None;
+    }
+    Some(cpus[cpus.len() - 1 - shard % cpus.len()])
+}
+
+/// Stops the shards, then the controller, and waits until all is on disk.
+pub fn stop(shards: &[ToShard], control: &ToControl) {
+    let stopping: Vec<_> = shards.iter().map(ToShard::stop).collect();
+    for stopped in stopping {
+        // A shard that is gone already has nothing left to flush.
+        let _ = signal::block_on(stopped);
+    }
+    let _ = signal::block_on(control.stop());
+}
+
+// === impl Ready ===
+
+impl fmt::Display for Ready {
+    /// The listeners in shard order, then the admin pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.listeners.join(","))?;
+        match &self.admin {
+            Some(admin) => write!(f, " admin http://{admin}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Ready {
+    /// What the bound listeners offer.
+    pub fn new(config: &BrokerConfig, listeners: &Listeners) -> Ready {
+        let host = &config.listener.host;
+        let node = |bound: &Bound| format!("{host}:{}", bound.address().port());
+        Ready {
+            listeners: listeners.nodes.iter().map(node).collect(),
+            admin: listeners
+                .admin
+                .as_ref()
+                .map(|bound| bound.address().to_string()),
+        }
+    }
+}
+
+// === impl StartError ===
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Host(error) => error.fmt(f),
+            StartError::Listen { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "{address} is in use: another broker may be running; stop it or choose \
+                     another --port (each shard takes one port, counting up)"
+                )
+            }
+            StartError::Listen { address, error } => {
+                write!(f, "cannot listen on {address}: {error}")
+            }
+            StartError::Folder { path, error } => {
+                write!(f, "cannot make the folder {}: {error}", path.display())
+            }
+            StartError::Metadata(error) => error.fmt(f),
+            StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),
+            StartError::Gone => f.write_str("an executor ended unexpectedly"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,152 @@
+//! Drives: what all connections of one shard share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::{Rc, Weak};
+
+use crate::base::metrics::Snapshot;
+use crate::base::{Instant, WallMs, limits};
+use crate::io::clock;
+use crate::server::api::records::{fetch, produce};
+use crate::server::connection::Connection;
+use crate::server::fetch_sessions::FetchSessions;
+use crate::server::probe::Probe;
+use crate::shard::Shard;
+
+/// What all connections of one shard share.
+pub struct ServerState {
+    /// The shard.
+    pub shard: Rc<Shard>,
+    /// Incremental fetch sessions.
+    pub sessions: RefCell<FetchSessions>,
+    /// Counts and latencies per API.
+    pub probe: Probe,
+    connections: RefCell<HashMap<u64, Weak<Connection>>>,
+    next_connection: Cell<u64>,
+    spare_produce: RefCell<Vec<produce::Pending>>,
+    spare_fetch: RefCell<Vec<fetch::Scratch>>,
+}
+
+impl ServerState {
+    /// The state of a shard that starts to serve; `seed` starts its fetch session ids.
+    pub fn new(shard: Rc<Shard>, seed: u32) -> Rc<ServerState> {
+        let config = shard.config();
+        let slots = (config.fetch.sessions_max / config.shards).max(1);
+        Rc::new(ServerState {
+            sessions: RefCell::new(FetchSessions::new(slots, limits::SESSION_EVICT_MS, seed)),
+            probe: Probe::default(),
+            connections: RefCell::default(),
+            next_connection: Cell::new(0),
+            spare_produce: RefCell::default(),
+            spare_fetch: RefCell::default(),
+            shard,
+        })
+    }
+
+    /// The monotonic clock.
+    pub fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    /// The wall clock.
+    pub fn wall_ms(&self) -> WallMs {
+        clock::wall_ms()
+    }
+
+    /// Enters a connection into the list; the number takes it out again.
+    pub fn enter(&self, connection: &Rc<Connection>) -> u64 {
+        let number = self.next_connection.get();
+        self.next_connection.set(number + 1);
+        self.connections
+            .borrow_mut()
+            .insert(number, Rc::downgrade(connection));
+        number
+    }
+
+    /// Takes a connection out of the list.
+    pub fn leave(&self, number: u64) {
+        self.connections.borrow_mut().remove(&number);
+    }
+
+    /// Whether one more connection from this address is allowed, or which limit it breaks.
+    pub fn admit(&self, from: IpAddr) -> Result<(), &'static str> {
+        let network = &self.shard.config().network;
+        let connections = self.connections.borrow();
+        if connections.len() >= network.connections_max {
+            return Err("max.connections");
+        }
+        if network.connections_per_ip_max < connections.len() {
+            let same = |one: &Weak<Connection>| {
+                one.upgrade()
+                    .is_some_and(|one| one.peer.address.ip() == from)
+            };
+            let count = connections.values().filter(|one| same(one)).count();
+            if count >= network.connections_per_ip_max {
+                return Err("max.connections.per.ip");
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that this shard counts, at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        self.probe.export(&mut snapshot);
+        self.shard.export(&mut snapshot);
+        snapshot.gauge(
+            "corelane_connections",
+            "Connections open.",
+            self.connection_count() as f64,
+        );
+        snapshot.gauge(
+            "corelane_fetch_sessions",
+            "Incremental fetch sessions.",
+            self.sessions.borrow().count() as f64,
+        );
+        snapshot.with_label("node", &self.shard.node.to_string())
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    /// All connections.
+    pub fn connections(&self) -> Vec<Rc<Connection>> {
+        self.connections
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// A pending request to fill, with the room of one answered before.
+    pub fn spare_produce(&self) -> produce::Pending {
+        self.spare_produce.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps an answered request's room.
+    pub fn keep_produce(&self, mut pending: produce::Pending) {
+        pending.clear();
+        keep(&self.spare_produce, pending);
+    }
+
+    /// Lists for a fetch, with the room of one answered before.
+    pub fn spare_fetch(&self) -> fetch::Scratch {
+        self.spare_fetch.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps the lists of an answered fetch.
+    pub fn keep_fetch(&self, mut scratch: fetch::Scratch) {
+        scratch.clear();
+        keep(&self.spare_fetch, scratch);
+    }
+}
+
+fn keep<T>(spare: &RefCell<Vec<T>>, value: T) {
+    let mut spare = spare.borrow_mut();
+    if spare.len() < limits::SPARE_REQUESTS_MAX {
+        spare.push(value);
+    }
+}

@@ -1,0 +1,32 @@
+//! Pure: every message that crosses cores. A new one shows up here, in review; none has room
+//! for a record.
+
+use std::sync::Arc;
+
+use crate::base::metrics::Snapshot;
+use crate::io::channel::Call;
+use crate::metadata::controller;
+use crate::metadata::image::Image;
+
+/// A call with its way back.
+pub type ShardCall<Q, A> = Call<Q, A>;
+/// A call with its way back.
+pub type ControlCall<Q, A> = Call<Q, A>;
+
+/// What a shard may be told.
+pub enum ShardMessage {
+    /// The cluster has changed; answered when the shard serves by the new image.
+    Publish(ShardCall<Arc<Image>, ()>),
+    /// Asks for the shard's numbers.
+    Metrics(ShardCall<(), Snapshot>),
+    /// Stop serving, flush, close.
+    Stop(ShardCall<(), ()>),
+}
+
+/// What the control executor may be asked.
+pub enum ControlMessage {
+    /// A change of the cluster.
+    Decide(ControlCall<controller::Request, controller::Reply>),
+    /// End, once everything asked before is done.
+    Stop(ControlCall<(), ()>),
+}

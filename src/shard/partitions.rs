@@ -1,0 +1,323 @@
+//! Drives: the partitions this shard leads: opened, changed and closed as images arrive.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::{Shard, coordinators};
+use crate::base::config::TopicConfig;
+use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
+use crate::log::Opening;
+use crate::metadata::image::{self, Image};
+use crate::partition::{Name, Partition, PartitionOptions};
+
+/// Logs opened at the same time when a shard starts.
+const OPEN_AT_ONCE: usize = 64;
+
+/// What is known of the partitions of a core, by topic name and by topic id.
+#[derive(Default)]
+pub struct Partitions {
+    by_id: RefCell<HashMap<TopicId, Rc<Topic>>>,
+    by_name: RefCell<HashMap<Arc<str>, Rc<Topic>>>,
+}
+
+/// A topic as this shard sees it.
+pub struct Topic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id.
+    pub id: TopicId,
+    /// By partition index: who leads it, and the partition if that is this shard.
+    pub partitions: Vec<Place>,
+}
+
+/// Where a partition is.
+#[derive(Clone)]
+pub enum Place {
+    /// Here.
+    Here(Rc<Partition>),
+    /// On another node.
+    There {
+        /// The node that leads it; -1 where nobody does.
+        leader: NodeId,
+        /// Its term.
+        leader_epoch: LeaderEpoch,
+    },
+    /// Here, but its log could not be opened: the log line of then says why.
+    Broken,
+}
+
+/// Why a partition cannot be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupError {
+    /// No such topic name, or no such partition of it.
+    UnknownTopicOrPartition,
+    /// No such topic id.
+    UnknownTopicId,
+    /// Another node leads it.
+    NotLeader {
+        /// That node.
+        leader: NodeId,
+        /// Its term.
+        leader_epoch: LeaderEpoch,
+    },
+    /// The partition's log could not be opened.
+    Storage,
+}
+
+impl Partitions {
+    /// The topic called `name`.
+    pub fn topic(&self, name: &str) -> Option<Rc<Topic>> {
+        self.by_name.borrow().get(name).cloned()
+    }
+
+    /// The topic with `id`.
+    pub fn topic_by_id(&self, id: TopicId) -> Option<Rc<Topic>> {
+        self.by_id.borrow().get(&id).cloned()
+    }
+
+    /// The partition `index` of the topic called `name`, if it is led here.
+    pub fn lookup(&self, name: &str, index: PartitionIndex) -> Result<Rc<Partition>, LookupError> {
+        let topics = self.by_name.borrow();
+        let topic = topics
+            .get(name)
+            .ok_or(LookupError::UnknownTopicOrPartition)?;
+        topic.partition(index)
+    }
+
+    /// The partition `index` of the topic with `id`, if it is led here.
+    pub fn lookup_id(
+        &self,
+        id: TopicId,
+        index: PartitionIndex,
+    ) -> Result<Rc<Partition>, LookupError> {
+        let topics = self.by_id.borrow();
+        let topic = topics.get(&id).ok_or(LookupError::UnknownTopicId)?;
+        topic.partition(index)
+    }
+
+    /// Every partition led here.
+    pub fn local(&self) -> Vec<Rc<Partition>> {
+        let topics = self.by_id.borrow();
+        topics
+            .values()
+            .flat_map(|topic| topic.local().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Replaces what is known of a topic.
+    pub fn insert(&self, topic: Topic) {
+        let topic = Rc::new(topic);
+        self.by_name
+            .borrow_mut()
+            .insert(topic.name.clone(), topic.clone());
+        self.by_id.borrow_mut().insert(topic.id, topic);
+    }
+
+    /// Forgets a topic; its former entry is returned.
+    pub fn remove(&self, id: TopicId) -> Option<Rc<Topic>> {
+        let topic = self.by_id.borrow_mut().remove(&id)?;
+        let mut names = self.by_name.borrow_mut();
+        // The name may already belong to a topic created after this one was deleted.
+        if names.get(&topic.name).is_some_and(|named| named.id == id) {
+            names.remove(&topic.name);
+        }
+        Some(topic)
+    }
+
+    /// All topics known.
+    pub fn all(&self) -> Vec<Rc<Topic>> {
+        self.by_id.borrow().values().cloned().collect()
+    }
+}
+
+/// Serves by `image` from now on: opens what this shard has come to lead, closes what it leads
+/// no more, and passes settings on.
+pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
+    let before = shard.image();
+    shard.set_config(&image);
+    for change in image.topics.changes_since(&before.topics) {
+        match (change.before, change.after) {
+            (_, Some(topic)) => place(shard, &image, &topic, now).await,
+            (Some(topic), None) => remove(shard, topic.id).await,
+            (None, None) => {}
+        }
+    }
+    let defaults_changed = !same_broker_settings(shard, &before, &image);
+    let changed = image.configs.topics_changed_since(&before.configs);
+    for topic in shard.partitions.all() {
+        if defaults_changed || changed.contains(&topic.name) {
+            let config = topic_config(shard, &image, &topic.name);
+            topic
+                .local()
+                .for_each(|partition| partition.set_config(config.clone()));
+        }
+    }
+    coordinators::apply(shard, &before, &image);
+    shard.set_image(image);
+}
+
+fn same_broker_settings(shard: &Shard, before: &Image, after: &Image) -> bool {
+    let node = shard.node.to_string();
+    let of = |image: &Image| image.configs.of(image::ResourceKind::Broker, &node).clone();
+    before.configs.all_brokers() == after.configs.all_brokers() && of(before) == of(after)
+}
+
+/// Brings a topic's entry up to date with the image.
+async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: WallMs) {
+    let known = shard.partitions.topic_by_id(topic.id);
+    let known = |index: usize| {
+        known
+            .as_ref()
+            .and_then(|topic| topic.partitions.get(index))
+            .cloned()
+    };
+    let config = topic_config(shard, image, &topic.name);
+    let places = topic.partitions.iter().enumerate().map(|(index, state)| {
+        let (known, config) = (known(index), config.clone());
+        async move {
+            if state.leader != shard.node {
+                let (leader, leader_epoch) = (state.leader, state.leader_epoch);
+                return Place::There {
+                    leader,
+                    leader_epoch,
+                };
+            }
+            if let Some(Place::Here(partition)) = known {
+                partition.set_leader_epoch(state.leader_epoch);
+                return Place::Here(partition);
+            }
+            let name = Name {
+                topic: topic.name.clone(),
+                topic_id: topic.id,
+                index: index as PartitionIndex,
+            };
+            open(shard, name, state.leader_epoch, config, now).await
+        }
+    });
+    let partitions = stream::iter(places).buffered(OPEN_AT_ONCE).collect().await;
+    shard.partitions.insert(Topic {
+        name: topic.name.clone(),
+        id: topic.id,
+        partitions,
+    });
+}
+
+async fn open(
+    shard: &Shard,
+    name: Name,
+    leader_epoch: LeaderEpoch,
+    config: TopicConfig,
+    now: WallMs,
+) -> Place {
+    let (topic, index) = (name.topic.clone(), name.index);
+    let dir = shard.dir.join(format!("{topic}-{index}"));
+    let options = PartitionOptions {
+        opening: Opening {
+            topic_id: Some(name.topic_id),
+            ..Opening::default()
+        },
+        name,
+        dir: &dir,
+        leader_epoch,
+        config,
+        producer_expiration_ms: shard.config().producer_id_expiration_ms,
+    };
+    match Partition::open(&shard.logs, options, now).await {
+        Ok(partition) => Place::Here(partition),
+        Err(error) => {
+            tracing::error!(%topic, partition = index, %error, "cannot open the log");
+            Place::Broken
+        }
+    }
+}
+
+/// Takes a deleted topic out of service and its logs off the disk.
+async fn remove(shard: &Shard, id: TopicId) {
+    let Some(topic) = shard.partitions.remove(id) else {
+        return;
+    };
+    for partition in topic.local() {
+        partition.close();
+        let trash = shard.dir.join(format!(
+            "{}-{}.{}-delete",
+            topic.name,
+            partition.name().index,
+            id.0.simple()
+        ));
+        if let Err(error) = partition.log().remove(&trash).await {
+            let (topic, index) = (&topic.name, partition.name().index);
+            tracing::error!(%topic, partition = index, %error, "cannot delete the log");
+        }
+    }
+}
+
+fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
+    let config = shard.config();
+    match TopicConfig::resolve(&config, image.configs.topic(name)) {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            // The controller lets no bad value in; a setting may have become bad since.
+            tracing::error!(topic = name, %error, "bad topic setting: using the defaults");
+            config.topic_defaults.clone()
+        }
+    }
+}
+
+/// Takes every partition out of service and closes its log cleanly.
+pub async fn close(shard: &Shard) {
+    shard.groups.stop();
+    let partitions = shard.partitions.local();
+    partitions.iter().for_each(|partition| partition.close());
+    let closing = partitions.iter().map(|partition| async move {
+        if let Err(error) = partition.log().close().await {
+            let (topic, index) = (&partition.name().topic, partition.name().index);
+            tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
+        }
+    });
+    stream::iter(closing)
+        .buffer_unordered(OPEN_AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+/// Rolls, deletes and forgets what time has come for, log by log.
+pub async fn maintain(shard: &Shard, now: WallMs) {
+    for partition in shard.partitions.local() {
+        partition.maintain(now).await;
+    }
+}
+
+// === impl Topic ===
+
+impl Topic {
+    /// The partition `index`, if it is led here.
+    pub fn partition(&self, index: PartitionIndex) -> Result<Rc<Partition>, LookupError> {
+        let place = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.partitions.get(index));
+        match place {
+            Some(Place::Here(partition)) => Ok(partition.clone()),
+            Some(Place::There {
+                leader,
+                leader_epoch,
+            }) => Err(LookupError::NotLeader {
+                leader: *leader,
+                leader_epoch: *leader_epoch,
+            }),
+            Some(Place::Broken) => Err(LookupError::Storage),
+            None => Err(LookupError::UnknownTopicOrPartition),
+        }
+    }
+
+    /// The partitions led here.
+    pub fn local(&self) -> impl Iterator<Item = &Rc<Partition>> {
+        self.partitions.iter().filter_map(|place| match place {
+            Place::Here(partition) => Some(partition),
+            _ => None,
+        })
+    }
+}
