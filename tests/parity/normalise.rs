@@ -7,6 +7,8 @@
 //!   hash tables): they are sorted. The chain of a configuration's synonyms is not.
 //! - Record batches are taken apart; an incomplete one at the end of a fetch, which clients drop,
 //!   is left out.
+//! - Optional parts that an answer does not have are not shown, and a topic's partitions that a
+//!   fetch gives in several pieces are put together.
 //! - Error codes get their names, human texts become `<text>`.
 
 use std::collections::HashMap;
@@ -35,11 +37,10 @@ fn scrub(value: &mut Value, now_ms: i64, ordered: bool) {
             }
         }
         Value::Struct(fields) => {
-            let empty = |value: &Value| matches!(value, Value::Struct(tags) if tags.is_empty());
-            fields.retain(|(name, value)| name != "unknown_tagged_fields" || !empty(value));
-            for (name, value) in fields {
+            for (name, value) in &mut *fields {
                 scrub_field(name, value, now_ms, ordered);
             }
+            fields.retain(|(name, value)| !is_absent(name, value));
         }
         _ => {}
     }
@@ -50,6 +51,12 @@ fn scrub_field(name: &str, value: &mut Value, now_ms: i64, ordered: bool) {
         *value = batch::read(bytes);
     }
     scrub(value, now_ms, ordered || matches!(name, "records" | "synonyms"));
+    if let ("responses", Value::List(list)) = (name, &mut *value)
+        && list.iter_mut().all(|entry| entry.field("topic").is_some())
+    {
+        merge_topics(list);
+        sort(list);
+    }
     let number = match value {
         Value::Atom(text) => text.parse::<i64>().ok(),
         _ => None,
@@ -82,6 +89,45 @@ fn scrub_field(name: &str, value: &mut Value, now_ms: i64, ordered: bool) {
         }
         _ => return,
     };
+}
+
+/// Whether this is how the decoder shows that an answer does not have this optional part.
+fn is_absent(name: &str, value: &Value) -> bool {
+    let none = match name {
+        "unknown_tagged_fields" => "{}",
+        "diverging_epoch" => "{epoch: -1, end_offset: -1}",
+        "snapshot_id" => "{end_offset: -1, epoch: -1}",
+        "current_leader" => "{leader_id: -1, leader_epoch: -1}",
+        "preferred_read_replica" => "-1",
+        "node_endpoints" => "[]",
+        "topic_id" => "<nil>",
+        _ => return false,
+    };
+    value.flat(&mut Numbers::default()) == none
+}
+
+/// Puts entries of the same topic together.
+fn merge_topics(list: &mut Vec<Value>) {
+    let topic = |value: &mut Value| {
+        let name = value.field("topic").map(|name| name.flat(&mut Numbers::default()));
+        let id = match value.field("topic_id") {
+            Some(Value::Volatile(_, id)) => Some(id.clone()),
+            _ => None,
+        };
+        (name, id)
+    };
+    let mut merged: Vec<Value> = Vec::new();
+    for mut entry in list.drain(..) {
+        let wanted = topic(&mut entry);
+        match merged.iter_mut().position(|one| topic(one) == wanted) {
+            Some(at) => merged[at].list("partitions").append(entry.list("partitions")),
+            None => merged.push(entry),
+        }
+    }
+    for entry in &mut merged {
+        sort(entry.list("partitions"));
+    }
+    *list = merged;
 }
 
 /// Sorts structures by their text, in which ids that differ have no names yet.

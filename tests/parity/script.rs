@@ -21,6 +21,10 @@ use crate::value::Value;
 /// whatever error fits, or by closing the connection. (Kafka fails here `--against` itself.)
 pub const UNANSWERED: &str = "(Kafka never answers)";
 
+/// At the end of the title of a step in which Kafka is lenient, and Corelane need not be: it may
+/// close the connection instead.
+pub const OR_CLOSED: &str = "(or closed)";
+
 /// One request and what became of it.
 pub struct Step {
     /// The API and what was asked.
@@ -197,7 +201,8 @@ impl Story {
             other => self.end(connection, other),
         };
         let late = late.map_or(String::new(), |late| format!("{late}\n"));
-        self.note(format!("{api}: {what}"), late + &answer);
+        let at = if self.version == Some(v) { String::new() } else { format!(" (v{v})") };
+        self.note(format!("{api}{at}: {what}"), late + &answer);
         match outcome {
             Outcome::Answer(answer) => Some(answer),
             _ => None,

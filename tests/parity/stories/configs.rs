@@ -111,10 +111,7 @@ fn settings(story: &mut Story, what: &str, topic: &Topic) {
     });
     story.ask_and(&format!("after {what}"), 4, request, |answer| {
         let configs = answer.list("results")[0].list("configs");
-        configs.retain_mut(|one| match one.field("config_source") {
-            Some(Value::Atom(source)) => source == "1",
-            _ => false,
-        });
+        configs.retain_mut(super::topics::own);
     });
 }
 
@@ -306,6 +303,6 @@ pub fn list_config_resources(story: &mut Story) {
         &[-1],
     ] {
         let request = make!(ListConfigResourcesRequest { resource_types: kinds.to_vec() });
-        story.ask_and(&format!("v1, of kinds {kinds:?}"), 1, request, mine);
+        story.ask_and(&format!("of kinds {kinds:?}"), 1, request, mine);
     }
 }

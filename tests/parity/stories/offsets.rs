@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
     GroupId, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
 };
 
-use super::scene::{Member, joined, member, topic};
+use super::scene::{Member, join, joined, member, protocol, topic};
 use crate::script::{Story, make, s, t};
 
 /// Topics with partitions and offsets.
@@ -203,9 +203,13 @@ pub fn offset_fetch(story: &mut Story) {
 
 pub fn offset_delete(story: &mut Story) {
     let one = topic(story, "one", 2, &[]);
+    let two = topic(story, "two", 1, &[]);
     let (alone, busy) = (story.name("alone"), story.name("busy"));
     story.get(8, &commit(8, &alone, &[(&one.name, &[(0, 5), (1, 5)])]));
-    member(story, &busy, "");
+    let mut request = join(9, &busy, &s(""));
+    request.group_instance_id = Some(s("fixed"));
+    request.protocols = vec![protocol("range", &[&one.name], "")];
+    story.get(9, &request);
     let mut ask = |what: &str, group: &str, topics: &[(&str, &[i32])]| {
         let partition =
             |index: &i32| make!(OffsetDeleteRequestPartition { partition_index: *index });
@@ -228,7 +232,8 @@ pub fn offset_delete(story: &mut Story) {
     ask("no partitions", &alone, &[(&one.name, &[])]);
     ask("an unknown group", "offset_delete-nowhere", &[(&one.name, &[0])]);
     ask("no group id", "", &[(&one.name, &[0])]);
-    ask("a group with members", &busy, &[(&one.name, &[0])]);
+    ask("of a topic that a member consumes", &busy, &[(&one.name, &[0])]);
+    ask("of a topic that no member consumes", &busy, &[(&two.name, &[0])]);
     ask("the last offset", &alone, &[(&one.name, &[1])]);
     ask("of the group without any", &alone, &[(&one.name, &[1])]);
 }

@@ -9,7 +9,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    BrokerId, ListOffsetsRequest, ConsumerProtocolSubscription, CreateTopicsRequest, FetchRequest, FindCoordinatorRequest, GroupId, JoinGroupRequest,
+    BrokerId, InitProducerIdRequest, ListOffsetsRequest, ConsumerProtocolSubscription, CreateTopicsRequest, FetchRequest, FindCoordinatorRequest, GroupId, JoinGroupRequest,
     JoinGroupResponse, MetadataRequest, MetadataResponse, ProduceRequest, SyncGroupRequest,
     TopicName,
 };
@@ -42,6 +42,8 @@ pub fn make_coordinators(story: &mut Story) {
         }
     }
     member(story, "prepare", "");
+    let producer = make!(InitProducerIdRequest { transactional_id: None });
+    story.wait_until("there are producer ids", |story| story.get(4, &producer).error_code == 0);
 }
 
 /// Creates a topic with settings and waits until it has leaders.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::scene::{look_up, topic, wait_for_leaders};
 use crate::script::{Story, make, s, since, t};
+use crate::value::Value;
 
 /// A topic to be created.
 fn new(name: &str, partitions: i32, replicas: i16) -> CreatableTopic {
@@ -45,6 +46,14 @@ fn assigned(name: &str, partitions: i32, replicas: i16, to: &[(i32, &[i32])]) ->
     let mut topic = new(name, partitions, replicas);
     topic.assignments = to.iter().map(assignment).collect();
     topic
+}
+
+/// Whether a setting is the topic's own.
+pub fn own(setting: &mut Value) -> bool {
+    match setting.field("config_source") {
+        Some(Value::Atom(source)) => source == "1",
+        _ => false,
+    }
 }
 
 /// Settings that are asked for at creation, each with what it is about.
@@ -150,8 +159,15 @@ pub fn create_topics(story: &mut Story) {
             ask(story, &format!("assigned: {what}"), vec![topic], true);
         }
         for (what, settings) in SETTINGS {
-            let topic = with_settings(&name, settings);
-            ask(story, &format!("settings: {what} {settings:?}"), vec![topic], true);
+            let request = make!(CreateTopicsRequest {
+                topics: vec![with_settings(&name, settings)],
+                validate_only: true,
+            });
+            story.ask_and(&format!("settings: {what} {settings:?}"), v, request, |answer| {
+                if let Some(Value::List(configs)) = answer.list("topics")[0].field("configs") {
+                    configs.retain_mut(own);
+                }
+            });
         }
     });
 }
