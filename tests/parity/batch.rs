@@ -44,7 +44,11 @@ pub struct Batch {
 /// A batch of these values, without keys, a millisecond apart.
 pub fn batch(values: &[&str]) -> Batch {
     let record = |(i, value): (usize, &&str)| {
-        (None, Some(Bytes::copy_from_slice(value.as_bytes())), i as i64)
+        (
+            None,
+            Some(Bytes::copy_from_slice(value.as_bytes())),
+            i as i64,
+        )
     };
     Batch {
         base_offset: 0,
@@ -77,12 +81,22 @@ impl Batch {
 
     /// The same from an idempotent producer.
     pub fn by(self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Self {
-        Self { producer_id, producer_epoch, base_sequence, ..self }
+        Self {
+            producer_id,
+            producer_epoch,
+            base_sequence,
+            ..self
+        }
     }
 
     /// The batch as a producer sends it.
     pub fn bytes(&self) -> Bytes {
-        let latest = self.records.iter().map(|(_, _, delta)| *delta).max().unwrap_or(0);
+        let latest = self
+            .records
+            .iter()
+            .map(|(_, _, delta)| *delta)
+            .max()
+            .unwrap_or(0);
         let count = self.records.len() as i32;
         let mut crced = BytesMut::new();
         crced.put_i16(self.attributes);
@@ -132,7 +146,10 @@ impl Batch {
             put_varint(&mut record, *delta);
             put_varint(&mut record, self.first_delta + i as i64);
             for bytes in [key, value] {
-                put_varint(&mut record, bytes.as_ref().map_or(-1, |bytes| bytes.len() as i64));
+                put_varint(
+                    &mut record,
+                    bytes.as_ref().map_or(-1, |bytes| bytes.len() as i64),
+                );
                 record.extend_from_slice(bytes.as_deref().unwrap_or_default());
             }
             put_varint(&mut record, 0);
@@ -222,7 +239,11 @@ fn read_batch(bytes: Bytes) -> Value {
     head.advance(4);
     let leader_epoch = head.get_i32();
     head.advance(1);
-    let crc = if head.get_u32() == crc32c::crc32c(crced) { "good" } else { "BAD" };
+    let crc = if head.get_u32() == crc32c::crc32c(crced) {
+        "good"
+    } else {
+        "BAD"
+    };
     let mut fields = vec![
         ("base_offset", base_offset.to_string()),
         ("leader_epoch", leader_epoch.to_string()),
@@ -239,8 +260,10 @@ fn read_batch(bytes: Bytes) -> Value {
     // Of most batches no producer is known; that need not be said.
     let producer = ["producer_id", "producer_epoch", "base_sequence"];
     fields.retain(|(name, text)| text != "-1" || !producer.contains(name));
-    let mut fields: Vec<_> =
-        fields.into_iter().map(|(name, text)| (name.to_owned(), Value::Atom(text))).collect();
+    let mut fields: Vec<_> = fields
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), Value::Atom(text)))
+        .collect();
     fields.push(("records".to_owned(), read_records(bytes)));
     Value::Struct(fields)
 }
@@ -261,7 +284,10 @@ fn read_records(mut bytes: Bytes) -> Value {
         }
         fields.push(("value".to_owned(), parse(&format!("{:?}", record.value))));
         if !record.headers.is_empty() {
-            fields.push(("headers".to_owned(), Value::Text(format!("{:?}", record.headers))));
+            fields.push((
+                "headers".to_owned(),
+                Value::Text(format!("{:?}", record.headers)),
+            ));
         }
         Value::Struct(fields)
     };

@@ -27,16 +27,23 @@ impl Broker {
     pub fn start() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let address = free_address();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_corelane"))
+        let process = Command::new(env!("CARGO_BIN_EXE_corelane"))
             .arg("serve")
-            .args(["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/broker.properties")])
+            .args([
+                "--config",
+                concat!(
+                    env!("CARGO_MANIFEST_DIR"),
+                    "/tests/parity/broker.properties"
+                ),
+            ])
             .arg("--data-dir")
             .arg(folder.path().join("data"))
             .args(["--port", &address.port().to_string(), "--shards", "1"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("start corelane");
-        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let mut broker = Self { address, process, _folder: folder };
+        let lines = BufReader::new(broker.process.stdout.take().expect("its output")).lines();
         let (tell, ready) = mpsc::channel();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
@@ -45,10 +52,9 @@ impl Broker {
         });
         while let Ok(line) = ready.recv_timeout(PATIENCE) {
             if line.starts_with("corelane ready") {
-                return Self { address, process, _folder: folder };
+                return broker;
             }
         }
-        let _ = process.kill();
         panic!("corelane did not say that it is ready within {PATIENCE:?}");
     }
 }

@@ -11,7 +11,6 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 /// The client id of every request: Kafka puts it in front of the member ids that it makes.
 pub const CLIENT_ID: &str = "parity";
 
-
 /// What became of a request.
 pub enum Outcome<T> {
     /// It was answered.
@@ -42,7 +41,10 @@ impl Client {
         let stream = TcpStream::connect(address)
             .unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
         stream.set_nodelay(true).expect("set_nodelay");
-        Self { stream, correlation_id: 0 }
+        Self {
+            stream,
+            correlation_id: 0,
+        }
     }
 
     /// Sends a request without waiting for its answer. Writing to a connection that the broker
@@ -70,7 +72,9 @@ impl Client {
 
     /// The next answer without its length.
     pub fn receive_frame(&mut self, patience: Duration) -> Outcome<Bytes> {
-        self.stream.set_read_timeout(Some(patience)).expect("set_read_timeout");
+        self.stream
+            .set_read_timeout(Some(patience))
+            .expect("set_read_timeout");
         let mut length = [0; 4];
         let read = self.stream.read_exact(&mut length).and_then(|()| {
             let mut body = vec![0; u32::from_be_bytes(length) as usize];
@@ -88,7 +92,9 @@ impl Client {
 pub fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) -> Bytes {
     let mut body = BytesMut::new();
     let header = header(R::KEY, version, correlation_id);
-    header.encode(&mut body, R::header_version(version)).expect("header");
+    header
+        .encode(&mut body, R::header_version(version))
+        .expect("header");
     let name = std::any::type_name::<R>();
     request
         .encode(&mut body, version)

@@ -32,7 +32,9 @@ pub fn differences(golden: &str, steps: &[Step]) -> Vec<String> {
         let wanted = expected.remove(&title).unwrap_or_default();
         for (version, _) in &wanted {
             if !versions.iter().any(|(one, _)| one == version) {
-                out.push(format!("== {title}\n(was not played at version {version:?})\n"));
+                out.push(format!(
+                    "== {title}\n(was not played at version {version:?})\n"
+                ));
             }
         }
         let pairs: Vec<_> = versions
@@ -45,7 +47,14 @@ pub fn differences(golden: &str, steps: &[Step]) -> Vec<String> {
                 } else {
                     want == got || title.ends_with(OR_CLOSED) && got == "connection closed\n"
                 };
-                (version, if fine { String::new() } else { side_by_side(want, &got) })
+                (
+                    version,
+                    if fine {
+                        String::new()
+                    } else {
+                        side_by_side(want, &got)
+                    },
+                )
             })
             .collect();
         for (label, difference) in grouped(&pairs) {
@@ -54,7 +63,11 @@ pub fn differences(golden: &str, steps: &[Step]) -> Vec<String> {
             }
         }
     }
-    out.extend(expected.keys().map(|title| format!("== {title}\n(was not played)\n")));
+    out.extend(
+        expected
+            .keys()
+            .map(|title| format!("== {title}\n(was not played)\n")),
+    );
     out
 }
 
@@ -63,7 +76,9 @@ fn side_by_side(want: &str, got: &str) -> String {
     let (want, got): (Vec<_>, Vec<_>) = (want.lines().collect(), got.lines().collect());
     let lines = edit_script(&want, &got);
     let near = |i: usize| {
-        lines[i.saturating_sub(3)..lines.len().min(i + 4)].iter().any(|(mark, _)| *mark != ' ')
+        lines[i.saturating_sub(3)..lines.len().min(i + 4)]
+            .iter()
+            .any(|(mark, _)| *mark != ' ')
     };
     let mut out = String::new();
     if want == got {
@@ -110,10 +125,13 @@ fn by_title(steps: &[Step]) -> Answers {
     let mut titles: Vec<&str> = Vec::new();
     let mut out = Answers::new();
     for step in steps {
-        let number = titles.iter().position(|one| *one == step.title).unwrap_or_else(|| {
-            titles.push(&step.title);
-            titles.len() - 1
-        });
+        let number = titles
+            .iter()
+            .position(|one| *one == step.title)
+            .unwrap_or_else(|| {
+                titles.push(&step.title);
+                titles.len() - 1
+            });
         let answers = out.entry((number, step.title.clone())).or_default();
         answers.push((step.version, step.answer.clone()));
     }
@@ -144,7 +162,9 @@ fn read(golden: &str) -> BTreeMap<String, Vec<(Option<i16>, String)>> {
         let (title, body) = step.split_once('\n').unwrap_or((step, ""));
         let answers = out.entry(title.to_owned()).or_default();
         for block in format!("\n{}", body.trim_end()).split("\n-- v") {
-            let Some((label, text)) = block.split_once('\n') else { continue };
+            let Some((label, text)) = block.split_once('\n') else {
+                continue;
+            };
             let text = format!("{}\n", text.trim_end());
             if label.is_empty() {
                 answers.push((None, text));

@@ -18,12 +18,21 @@ struct Difference {
 const DIFFERENCES: &[Difference] = &[
     // Finalised features switch on protocols in clients (KIP-848, KIP-890, KIP-932, …) that
     // Corelane does not speak yet.
-    Difference { name: "features", remove: remove_features },
+    Difference {
+        name: "features",
+        remove: remove_features,
+    },
     // Corelane answers fewer APIs than Kafka, and of four of them not the newest version: its
     // codec has the schemas of Kafka 4.1.
-    Difference { name: "newer version", remove: remove_apis },
+    Difference {
+        name: "newer version",
+        remove: remove_apis,
+    },
     // Corelane flushes before it acknowledges unless it is told otherwise, and says so.
-    Difference { name: "flush.messages", remove: remove_flush },
+    Difference {
+        name: "flush.messages",
+        remove: remove_flush,
+    },
 ];
 
 /// Takes out what is meant to differ.
@@ -35,7 +44,11 @@ pub fn apply(api: &str, value: &mut Value) {
 }
 
 fn remove_features(api: &str, field: &str, value: &mut Value, mark: Value) {
-    let features = ["supported_features", "finalized_features", "finalized_features_epoch"];
+    let features = [
+        "supported_features",
+        "finalized_features",
+        "finalized_features_epoch",
+    ];
     if api == "ApiVersions" && features.contains(&field) {
         *value = mark;
     }
@@ -51,7 +64,9 @@ const APIS: &[i16] = &[
 const NEWER: &[i16] = &[2, 8, 9, 35];
 
 fn remove_apis(_api: &str, field: &str, value: &mut Value, mark: Value) {
-    let ("api_keys", Value::List(list)) = (field, value) else { return };
+    let ("api_keys", Value::List(list)) = (field, value) else {
+        return;
+    };
     list.retain_mut(|api| {
         let key = match api.field("api_key") {
             Some(Value::Atom(key)) => key.parse().unwrap_or(-1),
@@ -65,7 +80,9 @@ fn remove_apis(_api: &str, field: &str, value: &mut Value, mark: Value) {
 }
 
 fn remove_flush(_api: &str, field: &str, value: &mut Value, mark: Value) {
-    let ("configs", Value::List(list)) = (field, value) else { return };
+    let ("configs", Value::List(list)) = (field, value) else {
+        return;
+    };
     for config in list {
         let is_flush = match config.field("name") {
             Some(Value::Text(name)) => name == "flush.messages",

@@ -102,10 +102,15 @@ fn play(name: &'static str, tell: fn(&mut Story), address: SocketAddr, mode: &Mo
     };
     let good = differences.is_empty() && !broken;
     let verdict = if good { "ok" } else { "FAILED" };
-    println!("test parity::{name} ... {verdict} ({} answers, {took:.1} s)", story.steps.len());
+    println!(
+        "test parity::{name} ... {verdict} ({} answers, {took:.1} s)",
+        story.steps.len()
+    );
     if !differences.is_empty() {
         println!("---- {name}: - Kafka's answer, + the answer got ----\n");
-        differences.iter().for_each(|difference| println!("{difference}"));
+        differences
+            .iter()
+            .for_each(|difference| println!("{difference}"));
     }
     if broken {
         println!("---- {name}: the story ended early, see above ----\n");
@@ -119,12 +124,18 @@ fn golden_path(name: &str) -> PathBuf {
 }
 
 fn arguments() -> Arguments {
-    let mut out = Arguments { mode: Mode::Compare, address: None, words: Vec::new() };
+    let mut out = Arguments {
+        mode: Mode::Compare,
+        address: None,
+        words: Vec::new(),
+    };
     let mut rest = std::env::args().skip(1);
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--against" | "--renew" => {
-                let address = rest.next().and_then(|text| text.to_socket_addrs().ok()?.next());
+                let address = rest
+                    .next()
+                    .and_then(|text| text.to_socket_addrs().ok()?.next());
                 out.address = Some(address.expect("HOST:PORT after --against or --renew"));
                 if argument == "--renew" {
                     out.mode = Mode::Renew;

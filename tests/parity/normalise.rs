@@ -31,7 +31,8 @@ pub fn normalise(debug: &str, now_ms: i64) -> Value {
 fn scrub(value: &mut Value, now_ms: i64, ordered: bool) {
     match value {
         Value::List(list) => {
-            list.iter_mut().for_each(|value| scrub(value, now_ms, ordered));
+            list.iter_mut()
+                .for_each(|value| scrub(value, now_ms, ordered));
             if !ordered {
                 sort(list);
             }
@@ -50,7 +51,11 @@ fn scrub_field(name: &str, value: &mut Value, now_ms: i64, ordered: bool) {
     if let ("records", Value::Bytes(bytes)) = (name, &*value) {
         *value = batch::read(bytes);
     }
-    scrub(value, now_ms, ordered || matches!(name, "records" | "synonyms"));
+    scrub(
+        value,
+        now_ms,
+        ordered || matches!(name, "records" | "synonyms"),
+    );
     if let ("responses", Value::List(list)) = (name, &mut *value)
         && list.iter_mut().all(|entry| entry.field("topic").is_some())
     {
@@ -79,9 +84,7 @@ fn scrub_field(name: &str, value: &mut Value, now_ms: i64, ordered: bool) {
         ("host", Value::Text(host), _) if !host.is_empty() => Value::atom("<host>"),
         ("log_dir", Value::Text(_), _) => Value::atom("<folder>"),
         ("port", _, Some(1..)) => Value::atom("<port>"),
-        ("total_bytes" | "usable_bytes" | "partition_size", _, Some(1..)) => {
-            Value::atom("<bytes>")
-        }
+        ("total_bytes" | "usable_bytes" | "partition_size", _, Some(1..)) => Value::atom("<bytes>"),
         ("producer_id", _, Some(id @ 0..)) => Value::Volatile("producer-id", id.to_string()),
         ("session_id", _, Some(id @ 1..)) => Value::Volatile("session", id.to_string()),
         (_, _, Some(time)) if name.contains("time") && (time - now_ms).abs() < NOW_MS => {
@@ -109,7 +112,9 @@ fn is_absent(name: &str, value: &Value) -> bool {
 /// Puts entries of the same topic together.
 fn merge_topics(list: &mut Vec<Value>) {
     let topic = |value: &mut Value| {
-        let name = value.field("topic").map(|name| name.flat(&mut Numbers::default()));
+        let name = value
+            .field("topic")
+            .map(|name| name.flat(&mut Numbers::default()));
         let id = match value.field("topic_id") {
             Some(Value::Volatile(_, id)) => Some(id.clone()),
             _ => None,
@@ -120,7 +125,9 @@ fn merge_topics(list: &mut Vec<Value>) {
     for mut entry in list.drain(..) {
         let wanted = topic(&mut entry);
         match merged.iter_mut().position(|one| topic(one) == wanted) {
-            Some(at) => merged[at].list("partitions").append(entry.list("partitions")),
+            Some(at) => merged[at]
+                .list("partitions")
+                .append(entry.list("partitions")),
             None => merged.push(entry),
         }
     }

@@ -71,7 +71,11 @@ pub fn t(text: impl AsRef<str>) -> TopicName {
 
 /// `value` where a version has the field, else the field's default.
 pub fn since<T: Default>(version: i16, first: i16, value: T) -> T {
-    if version >= first { value } else { T::default() }
+    if version >= first {
+        value
+    } else {
+        T::default()
+    }
 }
 
 // === impl Story ===
@@ -194,14 +198,24 @@ impl Story {
         let patience = self.patience;
         let outcome = self.client(connection).receive::<R>(v, patience);
         let took = start.elapsed();
-        let late = self.waited.map(|limit| if took < limit { "at once" } else { "after a wait" });
+        let late = self.waited.map(|limit| {
+            if took < limit {
+                "at once"
+            } else {
+                "after a wait"
+            }
+        });
         let api = api_name::<R>();
         let answer = match &outcome {
             Outcome::Answer(answer) => self.text(api, &format!("{answer:?}"), change),
             other => self.end(connection, other),
         };
         let late = late.map_or(String::new(), |late| format!("{late}\n"));
-        let at = if self.version == Some(v) { String::new() } else { format!(" (v{v})") };
+        let at = if self.version == Some(v) {
+            String::new()
+        } else {
+            format!(" (v{v})")
+        };
         self.note(format!("{api}{at}: {what}"), late + &answer);
         match outcome {
             Outcome::Answer(answer) => Some(answer),
@@ -246,7 +260,10 @@ impl Story {
     pub fn wait_until(&mut self, what: &str, mut ready: impl FnMut(&mut Self) -> bool) {
         let start = Instant::now();
         while !ready(self) {
-            assert!(start.elapsed() < Duration::from_secs(20), "waited 20 s until {what}");
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "waited 20 s until {what}"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -257,7 +274,9 @@ impl Story {
     }
 
     fn text(&mut self, api: &str, debug: &str, change: impl FnOnce(&mut Value)) -> String {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970");
         let mut value = normalise(debug, now.as_millis() as i64);
         change(&mut value);
         differences::apply(api, &mut value);
@@ -279,9 +298,16 @@ impl Story {
 
     fn note(&mut self, title: String, answer: String) {
         let version = self.version;
-        let twice = self.steps.iter().any(|step| step.title == title && step.version == version);
+        let twice = self
+            .steps
+            .iter()
+            .any(|step| step.title == title && step.version == version);
         assert!(!twice, "the story {} says twice: {title}", self.name);
-        self.steps.push(Step { title, version, answer });
+        self.steps.push(Step {
+            title,
+            version,
+            answer,
+        });
     }
 }
 
@@ -308,5 +334,8 @@ where
 /// `Produce` of `ProduceRequest`.
 fn api_name<R>() -> &'static str {
     let path = std::any::type_name::<R>();
-    path.rsplit("::").next().unwrap_or(path).trim_end_matches("Request")
+    path.rsplit("::")
+        .next()
+        .unwrap_or(path)
+        .trim_end_matches("Request")
 }

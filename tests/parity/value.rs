@@ -44,8 +44,13 @@ impl Value {
 
     /// The field of a structure.
     pub fn field(&mut self, name: &str) -> Option<&mut Value> {
-        let Self::Struct(fields) = self else { return None };
-        fields.iter_mut().find(|(field, _)| field == name).map(|(_, value)| value)
+        let Self::Struct(fields) = self else {
+            return None;
+        };
+        fields
+            .iter_mut()
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value)
     }
 
     /// The elements of an array that is a field of a structure.
@@ -94,7 +99,8 @@ impl Value {
         out.push_str(open);
         match self {
             Self::List(list) => {
-                list.iter().for_each(|value| value.write_lines(indent + 2, "", namer, out));
+                list.iter()
+                    .for_each(|value| value.write_lines(indent + 2, "", namer, out));
             }
             Self::Struct(fields) => write_fields(indent + 2, fields, namer, out),
             _ => {}
@@ -108,9 +114,7 @@ impl Value {
         match self {
             Self::Atom(text) => namer.atom(text),
             Self::Text(text) => format!("{:?}", shorten(&namer.text(text))),
-            Self::Bytes(bytes) => {
-                shorten(&namer.text(&format!("b\"{}\"", bytes.escape_ascii())))
-            }
+            Self::Bytes(bytes) => shorten(&namer.text(&format!("b\"{}\"", bytes.escape_ascii()))),
             Self::Volatile(kind, raw) => namer.name(kind, raw),
             Self::List(list) => {
                 let all: Vec<_> = list.iter().map(|value| value.flat(namer)).collect();
@@ -199,7 +203,9 @@ fn parse_named(chars: &mut Peekable<Chars>) -> Value {
         Some('"') if word == "b" => Value::Bytes(parse_quoted(chars)),
         Some('(') => {
             chars.next();
-            parse_until(chars, ')', parse_value).pop().expect("a value in parentheses")
+            parse_until(chars, ')', parse_value)
+                .pop()
+                .expect("a value in parentheses")
         }
         Some(' ') if ahead.nth(1) == Some('{') => {
             chars.next();
@@ -262,8 +268,7 @@ fn parse_quoted(chars: &mut Peekable<Chars>) -> Vec<u8> {
                 out.push(u8::from_str_radix(&digits, 16).expect("two hex digits"));
             }
             'u' => {
-                let digits: String =
-                    chars.by_ref().skip(1).take_while(|c| *c != '}').collect();
+                let digits: String = chars.by_ref().skip(1).take_while(|c| *c != '}').collect();
                 let code = u32::from_str_radix(&digits, 16).expect("hex digits");
                 let c = char::from_u32(code).expect("a character");
                 out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());

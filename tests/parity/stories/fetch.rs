@@ -40,23 +40,62 @@ pub fn fetch(story: &mut Story) {
     }
     story.versions(4..=18, |story, v| {
         for offset in [0, 1, 2, 5, 6, 7, -1, -2, i64::MAX] {
-            story.ask(&format!("from {offset}"), v, scene::fetch(v, &one, &[(0, offset)]));
+            story.ask(
+                &format!("from {offset}"),
+                v,
+                scene::fetch(v, &one, &[(0, offset)]),
+            );
         }
         story.ask("an empty partition", v, scene::fetch(v, &one, &[(1, 0)]));
-        story.ask("an empty partition from 1", v, scene::fetch(v, &one, &[(1, 1)]));
-        story.ask("compressed batches", v, scene::fetch(v, &squeezed, &[(0, 0)]));
-        story.ask("two partitions", v, scene::fetch(v, &one, &[(1, 0), (0, 3)]));
-        story.ask("an unknown partition", v, scene::fetch(v, &one, &[(9, 0), (-1, 0), (0, 5)]));
-        story.ask("a partition twice", v, scene::fetch(v, &one, &[(0, 2), (0, 5)]));
+        story.ask(
+            "an empty partition from 1",
+            v,
+            scene::fetch(v, &one, &[(1, 1)]),
+        );
+        story.ask(
+            "compressed batches",
+            v,
+            scene::fetch(v, &squeezed, &[(0, 0)]),
+        );
+        story.ask(
+            "two partitions",
+            v,
+            scene::fetch(v, &one, &[(1, 0), (0, 3)]),
+        );
+        story.ask(
+            "an unknown partition",
+            v,
+            scene::fetch(v, &one, &[(9, 0), (-1, 0), (0, 5)]),
+        );
+        story.ask(
+            "a partition twice",
+            v,
+            scene::fetch(v, &one, &[(0, 2), (0, 5)]),
+        );
         let mut request = scene::fetch(v, &one, &[(0, 5)]);
-        request.topics.push(scene::fetch_topic(v, &other, &[(0, 2)]));
+        request
+            .topics
+            .push(scene::fetch_topic(v, &other, &[(0, 2)]));
         story.ask("two topics", v, request);
-        let nowhere = Topic { name: t("fetch-nowhere"), id: Uuid::from_u128(7) };
+        let nowhere = Topic {
+            name: t("fetch-nowhere"),
+            id: Uuid::from_u128(7),
+        };
         story.ask("an unknown topic", v, scene::fetch(v, &nowhere, &[(0, 0)]));
-        let nobody = Topic { name: TopicName::default(), id: Uuid::nil() };
+        let nobody = Topic {
+            name: TopicName::default(),
+            id: Uuid::nil(),
+        };
         story.ask("no topic", v, scene::fetch(v, &nobody, &[(0, 0)]));
         story.ask("no partitions", v, scene::fetch(v, &one, &[]));
-        story.ask("nothing", v, make!(FetchRequest { max_wait_ms: 0, max_bytes: 1000 }));
+        story.ask(
+            "nothing",
+            v,
+            make!(FetchRequest {
+                max_wait_ms: 0,
+                max_bytes: 1000
+            }),
+        );
         for level in [1, 2, -1] {
             let mut request = scene::fetch(v, &one, &[(0, 5)]);
             request.isolation_level = level;
@@ -97,7 +136,10 @@ pub fn fetch(story: &mut Story) {
 
 pub fn limits(story: &mut Story) {
     let one = topic(story, "one", 2, &[]);
-    let values: Vec<_> = ["a", "b", "c"].iter().map(|letter| letter.repeat(100)).collect();
+    let values: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .map(|letter| letter.repeat(100))
+        .collect();
     for value in &values {
         append(story, &one, 0, batch(&[value]).bytes());
         append(story, &one, 1, batch(&[value]).bytes());
@@ -152,7 +194,12 @@ pub fn waits(story: &mut Story) {
             story.ask_timed(what, v, request, limit);
         };
         ask("something there, for a byte", &[(0, 5)], 300, 1);
-        ask("something there, for more than that", &[(0, 5)], 300, 100_000);
+        ask(
+            "something there, for more than that",
+            &[(0, 5)],
+            300,
+            100_000,
+        );
         ask("nothing there, for a byte", &[(1, 0)], 300, 1);
         ask("nothing there, for no bytes", &[(1, 0)], 300, 0);
         ask("nothing there, no wait", &[(1, 0)], 0, 1);
@@ -187,7 +234,11 @@ pub fn sessions(story: &mut Story) {
         let forget = |request: FetchRequest, topic: &Topic, partitions: &[i32]| {
             let mut request = request;
             request.forgotten_topics_data = vec![make!(ForgottenTopic {
-                topic: if v < 13 { topic.name.clone() } else { TopicName::default() },
+                topic: if v < 13 {
+                    topic.name.clone()
+                } else {
+                    TopicName::default()
+                },
                 topic_id: since(v, 13, topic.id),
                 partitions: partitions.to_vec(),
             })];
@@ -200,17 +251,48 @@ pub fn sessions(story: &mut Story) {
         story.ask("the next, nothing new", v, in_session(id, 1, &[]));
         append(story, &one, 1, batch(&["g"]).bytes());
         story.ask("something new in partition 1", v, in_session(id, 2, &[]));
-        story.ask("the same again, as not confirmed", v, in_session(id, 3, &[]));
+        story.ask(
+            "the same again, as not confirmed",
+            v,
+            in_session(id, 3, &[]),
+        );
         story.ask("confirmed", v, in_session(id, 4, &[(&one, &[(1, 1)])]));
-        story.ask("another topic added", v, in_session(id, 5, &[(&other, &[(0, 3)])]));
-        story.ask("it is read on", v, in_session(id, 6, &[(&other, &[(0, 6)])]));
+        story.ask(
+            "another topic added",
+            v,
+            in_session(id, 5, &[(&other, &[(0, 3)])]),
+        );
+        story.ask(
+            "it is read on",
+            v,
+            in_session(id, 6, &[(&other, &[(0, 6)])]),
+        );
         append(story, &other, 0, batch(&["h"]).bytes());
         append(story, &one, 0, batch(&["i"]).bytes());
-        story.ask("forgotten while it has news", v, forget(in_session(id, 7, &[]), &other, &[0]));
-        story.ask("forgotten what is not there", v, forget(in_session(id, 8, &[]), &other, &[5]));
-        let unknown = Topic { name: t("fetch_sessions-nowhere"), id: Uuid::from_u128(7) };
-        story.ask("an unknown partition added", v, in_session(id, 9, &[(&one, &[(9, 0)])]));
-        story.ask("an unknown topic added", v, in_session(id, 10, &[(&unknown, &[(0, 0)])]));
+        story.ask(
+            "forgotten while it has news",
+            v,
+            forget(in_session(id, 7, &[]), &other, &[0]),
+        );
+        story.ask(
+            "forgotten what is not there",
+            v,
+            forget(in_session(id, 8, &[]), &other, &[5]),
+        );
+        let unknown = Topic {
+            name: t("fetch_sessions-nowhere"),
+            id: Uuid::from_u128(7),
+        };
+        story.ask(
+            "an unknown partition added",
+            v,
+            in_session(id, 9, &[(&one, &[(9, 0)])]),
+        );
+        story.ask(
+            "an unknown topic added",
+            v,
+            in_session(id, 10, &[(&unknown, &[(0, 0)])]),
+        );
         story.ask("it is still unknown", v, in_session(id, 11, &[]));
         story.ask("an old epoch", v, in_session(id, 2, &[]));
         story.ask("a skipped epoch", v, in_session(id, 99, &[]));
@@ -218,12 +300,20 @@ pub fn sessions(story: &mut Story) {
         story.ask("an unknown session", v, in_session(id ^ 1, 1, &[]));
         story.ask("session 0 in the middle", v, in_session(0, 1, &[]));
         story.ask("a negative epoch", v, in_session(id, -2, &[]));
-        story.ask("another new one in its place", v, in_session(id, 0, &[(&one, &[(0, 6)])]));
+        story.ask(
+            "another new one in its place",
+            v,
+            in_session(id, 0, &[(&one, &[(0, 6)])]),
+        );
         story.ask("the old one then", v, in_session(id, 13, &[]));
         let answer = story.ask("a new one without partitions", v, in_session(0, 0, &[]));
         let empty = answer.map_or(0, |answer| answer.session_id);
         story.ask("the next of that", v, in_session(empty, 1, &[]));
-        let answer = story.ask("one more", v, in_session(0, 0, &[(&one, &[(0, 0), (9, 0)])]));
+        let answer = story.ask(
+            "one more",
+            v,
+            in_session(0, 0, &[(&one, &[(0, 0), (9, 0)])]),
+        );
         let id = answer.map_or(0, |answer| answer.session_id);
         story.ask("closed", v, in_session(id, -1, &[(&one, &[(0, 6)])]));
         story.ask("after it was closed", v, in_session(id, 1, &[]));

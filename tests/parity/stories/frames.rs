@@ -31,7 +31,13 @@ pub fn frames(story: &mut Story) {
 }
 
 fn lengths(story: &mut Story) {
-    let metadata = frame(1, 7, &make!(MetadataRequest { topics: Some(vec![]) }));
+    let metadata = frame(
+        1,
+        7,
+        &make!(MetadataRequest {
+            topics: Some(vec![])
+        }),
+    );
     for length in [0, 1, 2, 4, 7, 8, 9] {
         let body = &metadata[4..][..length];
         story.raw(&format!("frame of {length} bytes"), &sized(body), as_bytes);
@@ -41,16 +47,30 @@ fn lengths(story: &mut Story) {
         ("frame of the least length", i32::MIN),
         ("frame of two billion bytes", 2_000_000_000),
         ("frame of the largest length", i32::MAX),
-        ("frame of a byte more than socket.request.max.bytes", 104_857_601),
-        ("frame of socket.request.max.bytes, its body missing", 104_857_600),
+        (
+            "frame of a byte more than socket.request.max.bytes",
+            104_857_601,
+        ),
+        (
+            "frame of socket.request.max.bytes, its body missing",
+            104_857_600,
+        ),
     ] {
         let bytes = [&i32::to_be_bytes(length)[..], &metadata[4..]].concat();
         story.raw(what, &bytes, as_bytes);
     }
     story.raw("half a frame", &metadata[..metadata.len() / 2], as_bytes);
     story.raw("half a length", &metadata[..2], as_bytes);
-    story.raw("a web request", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", as_bytes);
-    story.raw("the beginning of TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", as_bytes);
+    story.raw(
+        "a web request",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        as_bytes,
+    );
+    story.raw(
+        "the beginning of TLS",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        as_bytes,
+    );
     story.raw("garbage in a frame", &sized(&[0xa5; 100]), as_bytes);
     story.raw("zeros in a frame", &sized(&[0; 100]), as_bytes);
 }
@@ -59,12 +79,28 @@ fn bodies(story: &mut Story) {
     let of = |version: i16| header(MetadataRequest::KEY, version, 7);
     let metadata = answer_of::<MetadataRequest>;
     for (what, version, bytes) in [
-        ("a string that is not utf-8 (or closed)", 1, &b"\0\0\0\x01\0\x02\xc3\x28"[..]),
+        (
+            "a string that is not utf-8 (or closed)",
+            1,
+            &b"\0\0\0\x01\0\x02\xc3\x28"[..],
+        ),
         ("an array of -2 (or closed)", 1, b"\xff\xff\xff\xfe"),
         ("an array of the least count (or closed)", 1, b"\x80\0\0\0"),
-        ("v9, an array of four billion (or closed)", 9, b"\xff\xff\xff\xff\x0f\0\0\0\0"),
-        ("v9, the same tag twice (or closed)", 9, b"\x01\0\0\0\x02\x05\x01a\x05\x01a"),
-        ("v9, tags out of order (or closed)", 9, b"\x01\0\0\0\x02\x06\x01a\x05\x01a"),
+        (
+            "v9, an array of four billion (or closed)",
+            9,
+            b"\xff\xff\xff\xff\x0f\0\0\0\0",
+        ),
+        (
+            "v9, the same tag twice (or closed)",
+            9,
+            b"\x01\0\0\0\x02\x05\x01a\x05\x01a",
+        ),
+        (
+            "v9, tags out of order (or closed)",
+            9,
+            b"\x01\0\0\0\x02\x06\x01a\x05\x01a",
+        ),
         ("v9, an unknown tag", 9, b"\x01\0\0\0\x01\x05\x02ab"),
         ("more behind the body", 1, b"\xff\xff\xff\xffmore"),
     ] {
@@ -80,29 +116,82 @@ fn bodies(story: &mut Story) {
         ("an array of two billion", 1, b"\x77\x35\x94\x00"),
         ("an array of the largest count", 1, b"\x7f\xff\xff\xff"),
         ("an array of two with one", 1, b"\0\0\0\x02\0\x01a"),
-        ("a string of -1 that may not be null", 1, b"\0\0\0\x01\xff\xff"),
+        (
+            "a string of -1 that may not be null",
+            1,
+            b"\0\0\0\x01\xff\xff",
+        ),
         ("a string of -2", 1, b"\0\0\0\x01\xff\xfe"),
         ("a string longer than the frame", 1, b"\0\0\0\x01\x7f\xffab"),
-        ("v9, an array of two billion", 9, b"\x81\xa8\xd6\xb9\x07\0\0\0\0"),
-        ("v9, a count of six bytes", 9, b"\xff\xff\xff\xff\xff\x01\0\0\0\0"),
-        ("v9, a string of two billion", 9, b"\x02\x81\xa8\xd6\xb9\x07a"),
-        ("v9, a null string that may not be null", 9, b"\x02\0\0\0\0\0\0"),
+        (
+            "v9, an array of two billion",
+            9,
+            b"\x81\xa8\xd6\xb9\x07\0\0\0\0",
+        ),
+        (
+            "v9, a count of six bytes",
+            9,
+            b"\xff\xff\xff\xff\xff\x01\0\0\0\0",
+        ),
+        (
+            "v9, a string of two billion",
+            9,
+            b"\x02\x81\xa8\xd6\xb9\x07a",
+        ),
+        (
+            "v9, a null string that may not be null",
+            9,
+            b"\x02\0\0\0\0\0\0",
+        ),
         ("v9, two billion tags", 9, b"\x01\0\0\0\x81\xa8\xd6\xb9\x07"),
-        ("v9, a tag longer than the frame", 9, b"\x01\0\0\0\x01\x05\x7fab"),
+        (
+            "v9, a tag longer than the frame",
+            9,
+            b"\x01\0\0\0\x01\x05\x7fab",
+        ),
     ] {
         let header_version = if version >= 9 { 2 } else { 1 };
         let bytes = request(header_version, &of(version), bytes);
         story.raw(&format!("Metadata: {what}"), &bytes, as_bytes);
     }
     let truncated = |whole: Bytes, missing: usize| sized(&whole[4..whole.len() - missing]);
-    let produce = frame(9, 7, &make!(ProduceRequest { acks: 1, timeout_ms: 1000 }));
-    story.raw("Produce: a byte is missing", &truncated(produce, 1), as_bytes);
+    let produce = frame(
+        9,
+        7,
+        &make!(ProduceRequest {
+            acks: 1,
+            timeout_ms: 1000
+        }),
+    );
+    story.raw(
+        "Produce: a byte is missing",
+        &truncated(produce, 1),
+        as_bytes,
+    );
     let fetch = frame(12, 7, &FetchRequest::default());
-    story.raw("Fetch: three bytes are missing", &truncated(fetch, 3), as_bytes);
-    let find = frame(4, 7, &make!(FindCoordinatorRequest { coordinator_keys: vec![s("g")] }));
-    story.raw("FindCoordinator: two bytes are missing", &truncated(find, 2), as_bytes);
+    story.raw(
+        "Fetch: three bytes are missing",
+        &truncated(fetch, 3),
+        as_bytes,
+    );
+    let find = frame(
+        4,
+        7,
+        &make!(FindCoordinatorRequest {
+            coordinator_keys: vec![s("g")]
+        }),
+    );
+    story.raw(
+        "FindCoordinator: two bytes are missing",
+        &truncated(find, 2),
+        as_bytes,
+    );
     let bytes = request(2, &header(ApiVersionsRequest::KEY, 3, 7), b"\x07par");
-    story.raw("ApiVersions: v3, half a body", &bytes, answer_of::<ApiVersionsRequest>(3, 7));
+    story.raw(
+        "ApiVersions: v3, half a body",
+        &bytes,
+        answer_of::<ApiVersionsRequest>(3, 7),
+    );
 }
 
 /// Of an answer that depends on all stories, only that there was one.
@@ -122,20 +211,39 @@ fn headers(story: &mut Story) {
     let metadata = answer_of::<MetadataRequest>;
     let mut nobody = header(MetadataRequest::KEY, 1, 7);
     nobody.client_id = None;
-    story.raw("header: no client id", &request(1, &nobody, empty), |body| {
-        known_answer(metadata(1, 7)(body))
-    });
+    story.raw(
+        "header: no client id",
+        &request(1, &nobody, empty),
+        |body| known_answer(metadata(1, 7)(body)),
+    );
     let mut negative = header(MetadataRequest::KEY, 1, -5);
     negative.client_id = Some(s(""));
-    story.raw("header: correlation id -5, an empty client id", &request(1, &negative, empty), {
-        |body| known_answer(metadata(1, -5)(body))
-    });
+    story.raw(
+        "header: correlation id -5, an empty client id",
+        &request(1, &negative, empty),
+        { |body| known_answer(metadata(1, -5)(body)) },
+    );
     for (what, bytes) in [
-        ("a client id that is not utf-8 (or closed)", &b"\0\x03\0\x01\0\0\0\x07\0\x02\xc3\x28\0\0\0\0"[..]),
-        ("a client id longer than the frame", b"\0\x03\0\x01\0\0\0\x07\x7f\xffab"),
-        ("a client id of length -2 (or closed)", b"\0\x03\0\x01\0\0\0\x07\xff\xfe\0\0\0\0"),
-        ("v9, an unknown tag", b"\0\x03\0\x09\0\0\0\x07\0\x01p\x01\x05\x02ab\x01\0\0\0\0"),
-        ("v9, two billion tags", b"\0\x03\0\x09\0\0\0\x07\0\x01p\x81\xa8\xd6\xb9\x07\x01\0\0\0\0"),
+        (
+            "a client id that is not utf-8 (or closed)",
+            &b"\0\x03\0\x01\0\0\0\x07\0\x02\xc3\x28\0\0\0\0"[..],
+        ),
+        (
+            "a client id longer than the frame",
+            b"\0\x03\0\x01\0\0\0\x07\x7f\xffab",
+        ),
+        (
+            "a client id of length -2 (or closed)",
+            b"\0\x03\0\x01\0\0\0\x07\xff\xfe\0\0\0\0",
+        ),
+        (
+            "v9, an unknown tag",
+            b"\0\x03\0\x09\0\0\0\x07\0\x01p\x01\x05\x02ab\x01\0\0\0\0",
+        ),
+        (
+            "v9, two billion tags",
+            b"\0\x03\0\x09\0\0\0\x07\0\x01p\x81\xa8\xd6\xb9\x07\x01\0\0\0\0",
+        ),
     ] {
         let version = i16::from(bytes[3]);
         story.raw(&format!("header: {what}"), &sized(bytes), |body| {
@@ -147,17 +255,28 @@ fn headers(story: &mut Story) {
 /// Several requests in one piece: answered one after the other.
 fn pipelined(story: &mut Story) {
     let one = frame(0, 1, &ApiVersionsRequest::default());
-    let two = frame(1, 2, &make!(MetadataRequest { topics: Some(vec![]) }));
+    let two = frame(
+        1,
+        2,
+        &make!(MetadataRequest {
+            topics: Some(vec![])
+        }),
+    );
     let client = story.client(0);
     client.send_raw(&[&one[..], &two[..], &one[..2]].concat());
     client.send_raw(&one[2..]);
     let ids: Vec<_> = (0..3)
-        .map(|_| match client.receive_frame(client::Client::SILENCE * 10) {
-            Outcome::Answer(body) => i32::from_be_bytes([body[0], body[1], body[2], body[3]]),
-            _ => -1,
-        })
+        .map(
+            |_| match client.receive_frame(client::Client::SILENCE * 10) {
+                Outcome::Answer(body) => i32::from_be_bytes([body[0], body[1], body[2], body[3]]),
+                _ => -1,
+            },
+        )
         .collect();
-    story.tell("three requests in two pieces: correlation ids of the answers", &format!("{ids:?}"));
+    story.tell(
+        "three requests in two pieces: correlation ids of the answers",
+        &format!("{ids:?}"),
+    );
 }
 
 /// Each API with the versions just outside what Kafka 4.3 answers.

@@ -36,10 +36,18 @@ pub fn describe_groups(story: &mut Story) {
         ask("one that has offsets only", &[&empty], false);
         ask("an unknown one", &["describe_groups-nowhere"], false);
         ask("one without name", &[""], false);
-        ask("several, one twice", &[&empty, &waiting, &empty, "describe_groups-nowhere"], false);
+        ask(
+            "several, one twice",
+            &[&empty, &waiting, &empty, "describe_groups-nowhere"],
+            false,
+        );
         ask("none", &[], false);
         if v >= 3 {
-            ask("with authorized operations", &[&empty, "describe_groups-nowhere"], true);
+            ask(
+                "with authorized operations",
+                &[&empty, "describe_groups-nowhere"],
+                true,
+            );
         }
     });
 }
@@ -73,7 +81,13 @@ pub fn list_groups(story: &mut Story) {
             }
         }
         if v >= 5 {
-            for types in [&["classic"][..], &["Classic"], &["consumer"], &["bogus"], &[""]] {
+            for types in [
+                &["classic"][..],
+                &["Classic"],
+                &["consumer"],
+                &["bogus"],
+                &[""],
+            ] {
                 ask(&format!("of types {types:?}"), &[], types);
             }
             ask("stable and classic", &["Stable"], &["classic"]);
@@ -88,14 +102,23 @@ pub fn delete_groups(story: &mut Story) {
             ["stable", "waiting", "empty"].map(|short| story.name(short));
         let mut ask = |what: &str, groups: &[&str]| {
             let names = groups.iter().map(|name| GroupId(s(name))).collect();
-            story.ask(what, v, make!(DeleteGroupsRequest { groups_names: names }));
+            story.ask(
+                what,
+                v,
+                make!(DeleteGroupsRequest {
+                    groups_names: names
+                }),
+            );
         };
         ask("one with members", &[&stable]);
         ask("one that waits for an assignment", &[&waiting]);
         ask("an unknown one", &["delete_groups-nowhere"]);
         ask("one without name", &[""]);
         ask("none", &[]);
-        ask("a good and an unknown one", &[&empty, "delete_groups-nowhere"]);
+        ask(
+            "a good and an unknown one",
+            &[&empty, "delete_groups-nowhere"],
+        );
         ask("again", &[&empty]);
     });
 }

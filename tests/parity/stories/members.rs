@@ -35,11 +35,21 @@ pub fn join_group(story: &mut Story) {
         }
         story.ask("no group id", v, join(v, "", &s("")));
         story.ask("no group id and a bad timeout", v, {
-            but(join(v, "", &s("")), |request| request.session_timeout_ms = 1)
+            but(join(v, "", &s("")), |request| {
+                request.session_timeout_ms = 1
+            })
         });
         story.ask("an unknown member id", v, join(v, &name, &s("nobody")));
-        story.ask("no protocols", v, but(new(), |request| request.protocols = vec![]));
-        story.ask("no protocol type", v, but(new(), |request| request.protocol_type = s("")));
+        story.ask(
+            "no protocols",
+            v,
+            but(new(), |request| request.protocols = vec![]),
+        );
+        story.ask(
+            "no protocol type",
+            v,
+            but(new(), |request| request.protocol_type = s("")),
+        );
         if v >= 1 {
             // A group of its own: who is refused nowhere here stays in it.
             let other = join(v, &story.name("untimed"), &s(""));
@@ -59,11 +69,27 @@ pub fn join_group(story: &mut Story) {
         };
         let first = member(1);
         story.ask("joined again before the assignment", v, join(v, &name, &id));
-        story.ask("the assignment", v.min(5), sync(v.min(5), &first, &[(&id, "all of it")]));
+        story.ask(
+            "the assignment",
+            v.min(5),
+            sync(v.min(5), &first, &[(&id, "all of it")]),
+        );
         for (what, kind, protocols) in [
-            ("another protocol type", "connect", vec![protocol("range", &[], "")]),
-            ("another protocol", "consumer", vec![protocol("sticky", &[], "")]),
-            ("an empty protocol type", "", vec![protocol("range", &[], "")]),
+            (
+                "another protocol type",
+                "connect",
+                vec![protocol("range", &[], "")],
+            ),
+            (
+                "another protocol",
+                "consumer",
+                vec![protocol("sticky", &[], "")],
+            ),
+            (
+                "an empty protocol type",
+                "",
+                vec![protocol("range", &[], "")],
+            ),
             ("no common protocol", "consumer", vec![]),
         ] {
             story.ask(&format!("{what} by a newcomer"), v, {
@@ -79,7 +105,11 @@ pub fn join_group(story: &mut Story) {
                 });
             }
         }
-        story.ask("an unknown member of a stable group", v, join(v, &name, &s("nobody")));
+        story.ask(
+            "an unknown member of a stable group",
+            v,
+            join(v, &name, &s("nobody")),
+        );
         story.ask("the leader joins again", v, join(v, &name, &id));
         let second = member(2);
         story.ask("the old generation", v.min(4), beat(v.min(4), &first));
@@ -112,24 +142,53 @@ pub fn sync_group(story: &mut Story) {
             generation: joined.generation_id,
         };
         let all: &[(&StrBytes, &str)] = &[(&one.id, "all of it")];
-        let (later, other) = (Member { generation: 2, ..one.clone() }, Member {
-            id: s("nobody"),
-            ..one.clone()
-        });
+        let (later, other) = (
+            Member {
+                generation: 2,
+                ..one.clone()
+            },
+            Member {
+                id: s("nobody"),
+                ..one.clone()
+            },
+        );
         story.ask("a wrong generation", v, sync(v, &later, all));
         story.ask("an unknown member", v, sync(v, &other, all));
-        story.ask("an empty member id", v, sync(v, &Member { id: s(""), ..one.clone() }, all));
-        let nowhere = Member { group: GroupId(s("sync_group-nowhere")), ..one.clone() };
+        story.ask(
+            "an empty member id",
+            v,
+            sync(
+                v,
+                &Member {
+                    id: s(""),
+                    ..one.clone()
+                },
+                all,
+            ),
+        );
+        let nowhere = Member {
+            group: GroupId(s("sync_group-nowhere")),
+            ..one.clone()
+        };
         story.ask("an unknown group", v, sync(v, &nowhere, all));
-        let nameless = Member { group: GroupId(s("")), ..one.clone() };
+        let nameless = Member {
+            group: GroupId(s("")),
+            ..one.clone()
+        };
         story.ask("no group id", v, sync(v, &nameless, all));
         if v >= 5 {
-            let request = but(sync(v, &one, all), |one| one.protocol_type = Some(s("connect")));
+            let request = but(sync(v, &one, all), |one| {
+                one.protocol_type = Some(s("connect"))
+            });
             story.ask("another protocol type", v, request);
-            let request = but(sync(v, &one, all), |one| one.protocol_name = Some(s("sticky")));
+            let request = but(sync(v, &one, all), |one| {
+                one.protocol_name = Some(s("sticky"))
+            });
             story.ask("another protocol", v, request);
             story.ask("no protocol type and name", v, {
-                but(sync(v, &one, all), |one| (one.protocol_type, one.protocol_name) = (None, None))
+                but(sync(v, &one, all), |one| {
+                    (one.protocol_type, one.protocol_name) = (None, None)
+                })
             });
         }
         story.ask("the leader assigns to itself and others", v, {
@@ -140,7 +199,11 @@ pub fn sync_group(story: &mut Story) {
         story.ask("a heartbeat", 3, beat(3, &one));
         let lonely = story.name("lonely");
         let joined = super::scene::joined(story, &lonely, "");
-        let one = Member { group: GroupId(s(&lonely)), id: joined.member_id, ..one };
+        let one = Member {
+            group: GroupId(s(&lonely)),
+            id: joined.member_id,
+            ..one
+        };
         story.ask("the leader assigns nothing", v, sync(v, &one, &[]));
     });
 }
@@ -150,21 +213,88 @@ pub fn heartbeat(story: &mut Story) {
         let name = story.name("group");
         let one = member(story, &name, "");
         story.ask("of a member", v, beat(v, &one));
-        story.ask("of a later generation", v, beat(v, &Member { generation: 2, ..one.clone() }));
-        story.ask("of generation -1", v, beat(v, &Member { generation: -1, ..one.clone() }));
-        story.ask("of nobody", v, beat(v, &Member { id: s("nobody"), ..one.clone() }));
-        story.ask("of an empty member id", v, beat(v, &Member { id: s(""), ..one.clone() }));
+        story.ask(
+            "of a later generation",
+            v,
+            beat(
+                v,
+                &Member {
+                    generation: 2,
+                    ..one.clone()
+                },
+            ),
+        );
+        story.ask(
+            "of generation -1",
+            v,
+            beat(
+                v,
+                &Member {
+                    generation: -1,
+                    ..one.clone()
+                },
+            ),
+        );
+        story.ask(
+            "of nobody",
+            v,
+            beat(
+                v,
+                &Member {
+                    id: s("nobody"),
+                    ..one.clone()
+                },
+            ),
+        );
+        story.ask(
+            "of an empty member id",
+            v,
+            beat(
+                v,
+                &Member {
+                    id: s(""),
+                    ..one.clone()
+                },
+            ),
+        );
         let nowhere = GroupId(s("heartbeat-nowhere"));
-        story.ask("of an unknown group", v, beat(v, &Member { group: nowhere, ..one.clone() }));
+        story.ask(
+            "of an unknown group",
+            v,
+            beat(
+                v,
+                &Member {
+                    group: nowhere,
+                    ..one.clone()
+                },
+            ),
+        );
         let nameless = GroupId(s(""));
-        story.ask("of a group without id", v, beat(v, &Member { group: nameless, ..one.clone() }));
+        story.ask(
+            "of a group without id",
+            v,
+            beat(
+                v,
+                &Member {
+                    group: nameless,
+                    ..one.clone()
+                },
+            ),
+        );
         if v >= 3 {
-            let fixed = Member { instance: Some(s("nobody")), ..one.clone() };
+            let fixed = Member {
+                instance: Some(s("nobody")),
+                ..one.clone()
+            };
             story.ask("of an unknown instance", v, beat(v, &fixed));
         }
         let waiting = joined(story, &story.name("waiting"), "");
         let group = GroupId(s(story.name("waiting")));
-        let waiting = Member { group, id: waiting.member_id, ..one };
+        let waiting = Member {
+            group,
+            id: waiting.member_id,
+            ..one
+        };
         story.ask("before the assignment", v, beat(v, &waiting));
     });
 }
@@ -183,7 +313,10 @@ fn leave(v: i16, group: &str, members: &[(&str, Option<&str>)]) -> LeaveGroupReq
             group_id: GroupId(s(group)),
             members: members.iter().map(identity).collect(),
         }),
-        _ => make!(LeaveGroupRequest { group_id: GroupId(s(group)), member_id: s(members[0].0) }),
+        _ => make!(LeaveGroupRequest {
+            group_id: GroupId(s(group)),
+            member_id: s(members[0].0)
+        }),
     }
 }
 
@@ -193,7 +326,11 @@ pub fn leave_group(story: &mut Story) {
         let one = member(story, &name, "");
         story.ask("nobody", v, leave(v, &name, &[("nobody", None)]));
         story.ask("an empty member id", v, leave(v, &name, &[("", None)]));
-        story.ask("an unknown group", v, leave(v, "leave_group-nowhere", &[("nobody", None)]));
+        story.ask(
+            "an unknown group",
+            v,
+            leave(v, "leave_group-nowhere", &[("nobody", None)]),
+        );
         story.ask("no group id", v, leave(v, "", &[(&one.id, None)]));
         story.ask("still there", 3, beat(3, &one));
         story.ask("a member", v, leave(v, &name, &[(&one.id, None)]));
@@ -205,7 +342,11 @@ pub fn leave_group(story: &mut Story) {
             story.ask("an instance under a wrong id", v, {
                 leave(v, &name, &[("nobody", Some("fixed"))])
             });
-            story.ask("an unknown instance", v, leave(v, &name, &[("", Some("nobody"))]));
+            story.ask(
+                "an unknown instance",
+                v,
+                leave(v, &name, &[("", Some("nobody"))]),
+            );
             story.ask("a member without its instance, twice", v, {
                 leave(v, &name, &[(&fixed.id, None), (&fixed.id, None)])
             });
@@ -216,7 +357,11 @@ pub fn leave_group(story: &mut Story) {
         }
         let pending = join(v.max(4), &name, &s(""));
         let pending = story.get(v.max(4), &pending).member_id;
-        story.ask("one that was given an id only", v, leave(v, &name, &[(&pending, None)]));
+        story.ask(
+            "one that was given an id only",
+            v,
+            leave(v, &name, &[(&pending, None)]),
+        );
     });
 }
 
@@ -224,7 +369,9 @@ pub fn static_members(story: &mut Story) {
     story.versions(5..=9, |story, v| {
         let name = story.name("group");
         let fixed = |id: &StrBytes| {
-            but(join(v, &name, id), |request| request.group_instance_id = Some(s("fixed")))
+            but(join(v, &name, id), |request| {
+                request.group_instance_id = Some(s("fixed"))
+            })
         };
         let first = story.ask("the first", v, fixed(&s("")));
         let first = first.map_or(s(""), |answer| answer.member_id);
@@ -236,7 +383,11 @@ pub fn static_members(story: &mut Story) {
             generation: 1,
         };
         let one = of(&first, "fixed");
-        story.ask("its assignment", sync_v, sync(sync_v, &one, &[(&first, "all of it")]));
+        story.ask(
+            "its assignment",
+            sync_v,
+            sync(sync_v, &one, &[(&first, "all of it")]),
+        );
         story.ask("its heartbeat", 3, beat(3, &one));
         let again = story.ask("restarted", v, fixed(&s("")));
         let again = again.map_or(s(""), |answer| answer.member_id);
@@ -250,13 +401,23 @@ pub fn static_members(story: &mut Story) {
         let other = of(&again, "other");
         story.ask("a heartbeat as another instance", 3, beat(3, &other));
         story.ask("a heartbeat without instance", 3, {
-            beat(3, &Member { instance: None, ..two.clone() })
+            beat(
+                3,
+                &Member {
+                    instance: None,
+                    ..two.clone()
+                },
+            )
         });
         story.ask("restarted with another subscription", v, {
-            but(fixed(&s("")), |request| request.protocols = vec![protocol("range", &[], "other")])
+            but(fixed(&s("")), |request| {
+                request.protocols = vec![protocol("range", &[], "other")]
+            })
         });
         story.ask("restarted with another protocol", v, {
-            but(fixed(&s("")), |request| request.protocols = vec![protocol("sticky", &[], "")])
+            but(fixed(&s("")), |request| {
+                request.protocols = vec![protocol("sticky", &[], "")]
+            })
         });
         for (short, bad) in [("g1", ""), ("g2", "a b"), ("g3", ".."), ("g4", "é")] {
             let request = join(v, &story.name(short), &s(""));
@@ -272,8 +433,10 @@ pub fn rebalance(story: &mut Story) {
         let name = story.name("group");
         let by = |id: &StrBytes, metadata: &'static str| {
             but(join(v, &name, id), |request| {
-                request.protocols =
-                    vec![protocol("range", &[], metadata), protocol("sticky", &[], metadata)];
+                request.protocols = vec![
+                    protocol("range", &[], metadata),
+                    protocol("sticky", &[], metadata),
+                ];
             })
         };
         let sync_v = v.min(5);
@@ -298,7 +461,11 @@ pub fn rebalance(story: &mut Story) {
         story.wait_until("the first is told", |story| {
             story.get(heartbeat_v, &beat(heartbeat_v, &one)).error_code != 0
         });
-        story.ask("a heartbeat meanwhile", heartbeat_v, beat(heartbeat_v, &one));
+        story.ask(
+            "a heartbeat meanwhile",
+            heartbeat_v,
+            beat(heartbeat_v, &one),
+        );
         story.ask("a sync meanwhile", sync_v, sync(sync_v, &one, &[]));
         story.ask("the first joins again", v, by(&one.id, "first"));
         let second = story.finish::<JoinGroupRequest>(1, "the second, then", v, |_| ());
@@ -309,16 +476,32 @@ pub fn rebalance(story: &mut Story) {
         let parts = [(&one.id, "one half"), (&second.id, "the other half")];
         story.ask("the leader syncs", sync_v, sync(sync_v, &one, &parts));
         story.finish::<SyncGroupRequest>(1, "the second's sync, then", sync_v, |_| ());
-        story.ask("the second's heartbeat", heartbeat_v, beat(heartbeat_v, &second));
-        story.ask("a follower joins again unchanged", v, by(&second.id, "second"));
+        story.ask(
+            "the second's heartbeat",
+            heartbeat_v,
+            beat(heartbeat_v, &second),
+        );
+        story.ask(
+            "a follower joins again unchanged",
+            v,
+            by(&second.id, "second"),
+        );
         story.begin(1, v, &by(&second.id, "changed"));
         story.wait_until("the first is told", |story| {
             story.get(heartbeat_v, &beat(heartbeat_v, &one)).error_code != 0
         });
         let leave_v = v.min(5);
-        story.ask("the leader leaves", leave_v, leave(leave_v, &name, &[(&one.id, None)]));
+        story.ask(
+            "the leader leaves",
+            leave_v,
+            leave(leave_v, &name, &[(&one.id, None)]),
+        );
         story.finish::<JoinGroupRequest>(1, "a changed follower, then", v, |_| ());
         let second = of(&second.id, 3);
-        story.ask("it leads now", sync_v, sync(sync_v, &second, &[(&second.id, "all")]));
+        story.ask(
+            "it leads now",
+            sync_v,
+            sync(sync_v, &second, &[(&second.id, "all")]),
+        );
     });
 }

@@ -16,7 +16,11 @@ pub fn metadata(story: &mut Story) {
     let three = topic(story, "three", 3, &[]);
     story.versions(0..=13, |story, v| {
         let by_name = |names: &[&str], create: bool| {
-            let topic = |name: &&str| make!(MetadataRequestTopic { name: Some(t(name)) });
+            let topic = |name: &&str| {
+                make!(MetadataRequestTopic {
+                    name: Some(t(name))
+                })
+            };
             make!(MetadataRequest {
                 topics: Some(names.iter().map(topic).collect()),
                 allow_auto_topic_creation: create || v < 4,
@@ -36,7 +40,11 @@ pub fn metadata(story: &mut Story) {
         story.ask("a topic twice", v, by_name(&[&one.name, &one.name], false));
         let new = story.name("new");
         if v >= 4 {
-            story.ask("an unknown topic, not to be created", v, by_name(&[&new], false));
+            story.ask(
+                "an unknown topic, not to be created",
+                v,
+                by_name(&[&new], false),
+            );
         }
         story.ask("an unknown topic, to be created", v, by_name(&[&new], true));
         wait_for_leaders(story, &t(&new));
@@ -46,16 +54,32 @@ pub fn metadata(story: &mut Story) {
         }
         let (longest, too_long) = ("x".repeat(249), "x".repeat(250));
         if v >= 4 {
-            story.ask("a name of 249 letters, unknown", v, by_name(&[&longest], false));
+            story.ask(
+                "a name of 249 letters, unknown",
+                v,
+                by_name(&[&longest], false),
+            );
         }
         story.ask("a name of 250 letters", v, by_name(&[&too_long], true));
         story.ask("a good, a bad and an unknown one", v, {
-            by_name(&[&one.name, "a b", &story.name(if v < 4 { "new" } else { "un" })], false)
+            by_name(
+                &[
+                    &one.name,
+                    "a b",
+                    &story.name(if v < 4 { "new" } else { "un" }),
+                ],
+                false,
+            )
         });
         let offsets = by_name(&["__consumer_offsets"], false);
-        story.ask_and("the topic of offsets, its first partition", v, offsets, |answer| {
-            answer.list("topics")[0].list("partitions").truncate(1);
-        });
+        story.ask_and(
+            "the topic of offsets, its first partition",
+            v,
+            offsets,
+            |answer| {
+                answer.list("topics")[0].list("partitions").truncate(1);
+            },
+        );
         if (8..=10).contains(&v) {
             let mut request = by_name(&[&one.name], false);
             request.include_cluster_authorized_operations = true;
@@ -69,7 +93,10 @@ pub fn metadata(story: &mut Story) {
         if v >= 10 {
             let mut by_id = |what: &str, topics: &[(Uuid, Option<&str>)]| {
                 let topic = |(id, name): &(Uuid, Option<&str>)| {
-                    make!(MetadataRequestTopic { topic_id: *id, name: name.map(t) })
+                    make!(MetadataRequestTopic {
+                        topic_id: *id,
+                        name: name.map(t)
+                    })
                 };
                 let request = make!(MetadataRequest {
                     topics: Some(topics.iter().map(topic).collect()),
@@ -83,7 +110,10 @@ pub fn metadata(story: &mut Story) {
             by_id("by no id and no name", &[(Uuid::nil(), None)]);
             by_id("by id and its name", &[(one.id, Some(&one.name))]);
             by_id("by an id and another name", &[(one.id, Some(&three.name))]);
-            by_id("one by id, one by name", &[(one.id, None), (Uuid::nil(), Some(&three.name))]);
+            by_id(
+                "one by id, one by name",
+                &[(one.id, None), (Uuid::nil(), Some(&three.name))],
+            );
         }
     });
 }
@@ -93,7 +123,12 @@ pub fn describe_topic_partitions(story: &mut Story) {
     let b = topic(story, "b", 3, &[]);
     let mut ask = |what: &str, names: &[&str], limit: i32, cursor: Option<(&str, i32)>| {
         let topic = |name: &&str| make!(TopicRequest { name: t(name) });
-        let start = |(name, index)| make!(Cursor { topic_name: t(name), partition_index: index });
+        let start = |(name, index)| {
+            make!(Cursor {
+                topic_name: t(name),
+                partition_index: index
+            })
+        };
         let request = make!(DescribeTopicPartitionsRequest {
             topics: names.iter().map(topic).collect(),
             response_partition_limit: limit,
@@ -107,26 +142,69 @@ pub fn describe_topic_partitions(story: &mut Story) {
     for limit in [0, -1, 1, 2, 3, 5, 6, i32::MAX] {
         ask(&format!("limit {limit}"), both, limit, None);
     }
-    ask("from the second partition of the first", both, 2000, Some((&a.name, 1)));
+    ask(
+        "from the second partition of the first",
+        both,
+        2000,
+        Some((&a.name, 1)),
+    );
     ask("from there, limit 2", both, 2, Some((&a.name, 1)));
-    ask("from past the end of the first", both, 2000, Some((&a.name, 2)));
+    ask(
+        "from past the end of the first",
+        both,
+        2000,
+        Some((&a.name, 2)),
+    );
     ask("from the second topic", both, 2000, Some((&b.name, 0)));
     ask("from a negative partition", both, 2000, Some((&a.name, -1)));
-    ask("from a name between", both, 2000, Some(("describe_topic_partitions-aa", 0)));
-    ask("from a name after all", both, 2000, Some(("describe_topic_partitions-z", 0)));
+    ask(
+        "from a name between",
+        both,
+        2000,
+        Some(("describe_topic_partitions-aa", 0)),
+    );
+    ask(
+        "from a name after all",
+        both,
+        2000,
+        Some(("describe_topic_partitions-z", 0)),
+    );
     ask("from an empty name", both, 2000, Some(("", 0)));
-    ask("from a topic that was not asked for", &[&a.name], 2000, Some((&b.name, 1)));
-    ask("an unknown topic", &[&a.name, "describe_topic_partitions-nowhere"], 2000, None);
-    ask("only an unknown topic", &["describe_topic_partitions-nowhere"], 2000, None);
+    ask(
+        "from a topic that was not asked for",
+        &[&a.name],
+        2000,
+        Some((&b.name, 1)),
+    );
+    ask(
+        "an unknown topic",
+        &[&a.name, "describe_topic_partitions-nowhere"],
+        2000,
+        None,
+    );
+    ask(
+        "only an unknown topic",
+        &["describe_topic_partitions-nowhere"],
+        2000,
+        None,
+    );
     ask("illegal names", &["", "a b"], 2000, None);
-    ask("the topic of offsets, limit 1", &["__consumer_offsets"], 1, None);
+    ask(
+        "the topic of offsets, limit 1",
+        &["__consumer_offsets"],
+        1,
+        None,
+    );
 }
 
 pub fn find_coordinator(story: &mut Story) {
     story.versions(0..=6, |story, v| {
         let mut ask = |what: &str, kind: i8, keys: &[&str]| {
             let request = match v {
-                0..=3 => make!(FindCoordinatorRequest { key: s(keys[0]), key_type: kind }),
+                0..=3 => make!(FindCoordinatorRequest {
+                    key: s(keys[0]),
+                    key_type: kind
+                }),
                 _ => make!(FindCoordinatorRequest {
                     key_type: kind,
                     coordinator_keys: keys.iter().map(s).collect(),
@@ -139,7 +217,11 @@ pub fn find_coordinator(story: &mut Story) {
         if v >= 1 {
             ask("of a transaction", 1, &["find_coordinator-transaction"]);
             ask("of the empty transaction", 1, &[""]);
-            ask("of a share group's partition", 2, &["find_coordinator:AAAAAAAAAAAAAAAAAAAAAQ:0"]);
+            ask(
+                "of a share group's partition",
+                2,
+                &["find_coordinator:AAAAAAAAAAAAAAAAAAAAAQ:0"],
+            );
             ask("of a share group, badly named", 2, &["find_coordinator"]);
             ask("of an unknown kind", 3, &["find_coordinator"]);
             ask("of a negative kind", -1, &["find_coordinator"]);

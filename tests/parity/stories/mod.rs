@@ -18,20 +18,29 @@ use std::net::SocketAddr;
 
 use crate::script::Story;
 
+/// Plays a story.
+pub type Telling = fn(&mut Story);
+
 /// Every story: the name of its golden file, and the telling.
-pub const ALL: &[(&str, fn(&mut Story))] = &[
+pub const ALL: &[(&str, Telling)] = &[
     ("api_versions", cluster::api_versions),
     ("describe_cluster", cluster::describe_cluster),
     ("describe_log_dirs", cluster::describe_log_dirs),
     ("metadata", metadata::metadata),
-    ("describe_topic_partitions", metadata::describe_topic_partitions),
+    (
+        "describe_topic_partitions",
+        metadata::describe_topic_partitions,
+    ),
     ("find_coordinator", metadata::find_coordinator),
     ("create_topics", topics::create_topics),
     ("delete_topics", topics::delete_topics),
     ("create_partitions", topics::create_partitions),
     ("describe_configs", configs::describe_configs),
     ("alter_configs", configs::alter_configs),
-    ("incremental_alter_configs", configs::incremental_alter_configs),
+    (
+        "incremental_alter_configs",
+        configs::incremental_alter_configs,
+    ),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
     ("produce_bad_batches", produce::bad_batches),

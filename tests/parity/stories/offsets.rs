@@ -58,11 +58,26 @@ pub fn offset_commit(story: &mut Story) {
         let (alone, empty) = (story.name("alone"), story.name("empty"));
         let some: Offsets = &[(&one.name, &[(0, 5)])];
         story.ask("from outside of groups", v, commit(v, &alone, some));
-        let all: Offsets = &[(&one.name, &[(0, 6), (1, -1), (9, 3)]), ("nowhere", &[(0, 1)])];
+        let all: Offsets = &[
+            (&one.name, &[(0, 6), (1, -1), (9, 3)]),
+            ("nowhere", &[(0, 1)]),
+        ];
         story.ask("good and unknown ones", v, commit(v, &alone, all));
-        story.ask("a partition twice", v, commit(v, &alone, &[(&one.name, &[(0, 7), (0, 8)])]));
-        story.ask("offset -2", v, commit(v, &alone, &[(&one.name, &[(0, -2)])]));
-        story.ask("an illegal name", v, commit(v, &alone, &[("a b", &[(0, 1)]), ("", &[(0, 1)])]));
+        story.ask(
+            "a partition twice",
+            v,
+            commit(v, &alone, &[(&one.name, &[(0, 7), (0, 8)])]),
+        );
+        story.ask(
+            "offset -2",
+            v,
+            commit(v, &alone, &[(&one.name, &[(0, -2)])]),
+        );
+        story.ask(
+            "an illegal name",
+            v,
+            commit(v, &alone, &[("a b", &[(0, 1)]), ("", &[(0, 1)])]),
+        );
         story.ask("no partitions", v, commit(v, &empty, &[(&one.name, &[])]));
         story.ask("no topics", v, commit(v, &empty, &[]));
         story.ask("no group id", v, commit(v, "", some));
@@ -81,21 +96,63 @@ pub fn offset_commit(story: &mut Story) {
         }
         let nobody = |group: &str, id: &str, generation| {
             let group = GroupId(s(group));
-            Member { group, id: s(id), instance: None, generation }
+            Member {
+                group,
+                id: s(id),
+                instance: None,
+                generation,
+            }
         };
         let [none, stable] = ["none", "stable"].map(|short| story.name(short));
-        story.ask("nobody of an unknown group", v, by(v, &nobody(&none, "nobody", 1), some));
-        story.ask("an unknown group's generation 0", v, by(v, &nobody(&none, "", 0), some));
-        story.ask("an id without a generation", v, by(v, &nobody(&none, "nobody", -1), some));
+        story.ask(
+            "nobody of an unknown group",
+            v,
+            by(v, &nobody(&none, "nobody", 1), some),
+        );
+        story.ask(
+            "an unknown group's generation 0",
+            v,
+            by(v, &nobody(&none, "", 0), some),
+        );
+        story.ask(
+            "an id without a generation",
+            v,
+            by(v, &nobody(&none, "nobody", -1), some),
+        );
         let fixed = member(story, &stable, "fixed");
         story.ask("a member", v, by(v, &fixed, some));
-        story.ask("from outside of a stable group", v, commit(v, &stable, some));
-        story.ask("nobody of it", v, by(v, &nobody(&stable, "nobody", 1), some));
-        story.ask("a wrong generation", v, by(v, &Member { generation: 9, ..fixed.clone() }, some));
+        story.ask(
+            "from outside of a stable group",
+            v,
+            commit(v, &stable, some),
+        );
+        story.ask(
+            "nobody of it",
+            v,
+            by(v, &nobody(&stable, "nobody", 1), some),
+        );
+        story.ask(
+            "a wrong generation",
+            v,
+            by(
+                v,
+                &Member {
+                    generation: 9,
+                    ..fixed.clone()
+                },
+                some,
+            ),
+        );
         if v >= 7 {
-            let other = Member { instance: Some(s("other")), ..fixed.clone() };
+            let other = Member {
+                instance: Some(s("other")),
+                ..fixed.clone()
+            };
             story.ask("a member as another instance", v, by(v, &other, some));
-            let fenced = Member { id: s("nobody"), ..fixed };
+            let fenced = Member {
+                id: s("nobody"),
+                ..fixed
+            };
             story.ask("an instance under a wrong id", v, by(v, &fenced, some));
         }
         let name = story.name("waiting");
@@ -160,17 +217,33 @@ pub fn offset_fetch(story: &mut Story) {
         };
         let all: Asked = Some(&[(&one.name, &[0, 1, 2, 9]), (&two.name, &[0])]);
         story.ask("some", v, request(&group, all));
-        story.ask("a partition twice", v, request(&group, Some(&[(&one.name, &[0, 0])])));
+        story.ask(
+            "a partition twice",
+            v,
+            request(&group, Some(&[(&one.name, &[0, 0])])),
+        );
         let unknown: Asked = Some(&[("offset_fetch-nowhere", &[0]), ("a b", &[0])]);
         story.ask("unknown topics", v, request(&group, unknown));
-        story.ask("no partitions", v, request(&group, Some(&[(&one.name, &[])])));
+        story.ask(
+            "no partitions",
+            v,
+            request(&group, Some(&[(&one.name, &[])])),
+        );
         story.ask("no topics", v, request(&group, Some(&[])));
         story.ask("an unknown group", v, request("offset_fetch-nowhere", all));
         story.ask("no group id", v, request("", all));
-        story.ask("a group with members", v, request(&busy, Some(&[(&two.name, &[0])])));
+        story.ask(
+            "a group with members",
+            v,
+            request(&busy, Some(&[(&two.name, &[0])])),
+        );
         if v >= 2 {
             story.ask("everything", v, request(&group, None));
-            story.ask("everything of an unknown group", v, request("offset_fetch-nowhere", None));
+            story.ask(
+                "everything of an unknown group",
+                v,
+                request("offset_fetch-nowhere", None),
+            );
         }
         if v >= 7 {
             let mut request = request(&group, all);
@@ -180,9 +253,17 @@ pub fn offset_fetch(story: &mut Story) {
         if v >= 8 {
             let some: Asked = Some(&[(&two.name, &[0])]);
             story.ask("several groups", v, {
-                several(&[(&other, some), ("offset_fetch-nowhere", some), (&group, None)])
+                several(&[
+                    (&other, some),
+                    ("offset_fetch-nowhere", some),
+                    (&group, None),
+                ])
             });
-            story.ask("a group twice", v, several(&[(&other, some), (&other, None)]));
+            story.ask(
+                "a group twice",
+                v,
+                several(&[(&other, some), (&other, None)]),
+            );
             story.ask("no groups", v, several(&[]));
         }
         if v >= 9 {
@@ -211,8 +292,11 @@ pub fn offset_delete(story: &mut Story) {
     request.protocols = vec![protocol("range", &[&one.name], "")];
     story.get(9, &request);
     let mut ask = |what: &str, group: &str, topics: &[(&str, &[i32])]| {
-        let partition =
-            |index: &i32| make!(OffsetDeleteRequestPartition { partition_index: *index });
+        let partition = |index: &i32| {
+            make!(OffsetDeleteRequestPartition {
+                partition_index: *index
+            })
+        };
         let topic = |(name, partitions): &(&str, &[i32])| {
             make!(OffsetDeleteRequestTopic {
                 name: t(name),
@@ -225,15 +309,35 @@ pub fn offset_delete(story: &mut Story) {
         });
         story.ask(what, 0, request);
     };
-    ask("a good, an unknown partition", &alone, &[(&one.name, &[0, 9])]);
+    ask(
+        "a good, an unknown partition",
+        &alone,
+        &[(&one.name, &[0, 9])],
+    );
     ask("again", &alone, &[(&one.name, &[0])]);
-    ask("an unknown topic", &alone, &[("offset_delete-nowhere", &[0])]);
+    ask(
+        "an unknown topic",
+        &alone,
+        &[("offset_delete-nowhere", &[0])],
+    );
     ask("no topics", &alone, &[]);
     ask("no partitions", &alone, &[(&one.name, &[])]);
-    ask("an unknown group", "offset_delete-nowhere", &[(&one.name, &[0])]);
+    ask(
+        "an unknown group",
+        "offset_delete-nowhere",
+        &[(&one.name, &[0])],
+    );
     ask("no group id", "", &[(&one.name, &[0])]);
-    ask("of a topic that a member consumes", &busy, &[(&one.name, &[0])]);
-    ask("of a topic that no member consumes", &busy, &[(&two.name, &[0])]);
+    ask(
+        "of a topic that a member consumes",
+        &busy,
+        &[(&one.name, &[0])],
+    );
+    ask(
+        "of a topic that no member consumes",
+        &busy,
+        &[(&two.name, &[0])],
+    );
     ask("the last offset", &alone, &[(&one.name, &[1])]);
     ask("of the group without any", &alone, &[(&one.name, &[1])]);
 }

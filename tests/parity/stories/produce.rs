@@ -12,12 +12,20 @@ use crate::script::{Story, make, s, t};
 
 /// Asks to append to partition 0.
 fn ask(story: &mut Story, v: i16, topic: &Topic, what: &str, records: impl Into<Option<Bytes>>) {
-    story.ask(what, v, scene::produce(v, topic, -1, vec![(0, records.into())]));
+    story.ask(
+        what,
+        v,
+        scene::produce(v, topic, -1, vec![(0, records.into())]),
+    );
 }
 
 /// Notes what partition 0 of a topic holds at the end.
 fn stored(story: &mut Story, topic: &Topic) {
-    story.ask(&format!("what {} holds in the end", part(topic)), 4, scene::fetch(4, topic, &[(0, 0)]));
+    story.ask(
+        &format!("what {} holds in the end", part(topic)),
+        4,
+        scene::fetch(4, topic, &[(0, 0)]),
+    );
 }
 
 /// The last word of a topic's name.
@@ -42,20 +50,34 @@ pub fn produce(story: &mut Story) {
         let both = vec![(1, records()), (0, records())];
         story.ask("two partitions", v, scene::produce(v, &one, -1, both));
         let some = vec![(0, records()), (7, records()), (-1, records())];
-        story.ask("a good and two unknown partitions", v, scene::produce(v, &one, 1, some));
+        story.ask(
+            "a good and two unknown partitions",
+            v,
+            scene::produce(v, &one, 1, some),
+        );
         let twice = vec![(0, records()), (0, records())];
         story.ask("a partition twice", v, scene::produce(v, &one, 1, twice));
         let mut request = scene::produce(v, &one, 1, vec![(0, records())]);
         request.topic_data.push(request.topic_data[0].clone());
         story.ask("a topic twice", v, request);
-        story.ask("a topic without partitions", v, scene::produce(v, &one, 1, vec![]));
+        story.ask(
+            "a topic without partitions",
+            v,
+            scene::produce(v, &one, 1, vec![]),
+        );
         story.ask("nothing", v, make!(ProduceRequest { acks: 1 }));
         let mut request = scene::produce(v, &one, 1, vec![(0, records())]);
         request.timeout_ms = -1;
         story.ask("a negative timeout", v, request);
-        let nowhere = Topic { name: t("produce-nowhere"), id: Uuid::from_u128(7) };
+        let nowhere = Topic {
+            name: t("produce-nowhere"),
+            id: Uuid::from_u128(7),
+        };
         ask(story, v, &nowhere, "an unknown topic", records());
-        let nobody = Topic { name: TopicName::default(), id: Uuid::nil() };
+        let nobody = Topic {
+            name: TopicName::default(),
+            id: Uuid::nil(),
+        };
         ask(story, v, &nobody, "no topic", records());
         let request = scene::produce(v, &one, 1, vec![(0, None)]);
         story.ask_unanswered("no records", v, request);
@@ -83,59 +105,128 @@ fn odd_batches() -> Vec<(&'static str, Bytes)> {
         ("a length of one more", of(|b| b.length_error = 1)),
         ("a length of nothing", of(|b| b.length_error = -57)),
         ("a negative length", of(|b| b.length_error = -1000)),
-        ("a length of two billion", of(|b| b.length_error = 2_000_000_000)),
+        (
+            "a length of two billion",
+            of(|b| b.length_error = 2_000_000_000),
+        ),
         ("5 bytes", cut(one().bytes(), 5)),
         ("12 bytes", cut(one().bytes(), 12)),
         ("60 bytes", cut(one().bytes(), 60)),
-        ("a byte is missing", cut(one().bytes(), one().bytes().len() - 1)),
+        (
+            "a byte is missing",
+            cut(one().bytes(), one().bytes().len() - 1),
+        ),
         ("a byte too many", tail(&[0])),
         ("a half batch behind", tail(&one().bytes()[..30])),
         ("garbage", Bytes::from_static(&[0xa5; 100])),
         ("zeros", Bytes::from_static(&[0; 100])),
         ("two batches", joined(&[one(), one()])),
         ("no records, said so", batch(&[]).bytes()),
-        ("no records, one said", batch(&[]).with(|b| b.count = Some(1)).bytes()),
+        (
+            "no records, one said",
+            batch(&[]).with(|b| b.count = Some(1)).bytes(),
+        ),
         ("one record, none said", of(|b| b.count = Some(0))),
         ("one record, two said", of(|b| b.count = Some(2))),
         ("one record, -1 said", of(|b| b.count = Some(-1))),
-        ("one record, two billion said", of(|b| b.count = Some(2_000_000_000))),
-        ("last offset delta 3 of 0", of(|b| b.last_offset_delta = Some(3))),
-        ("last offset delta -1 of 0", of(|b| b.last_offset_delta = Some(-1))),
-        ("count and last delta 3 of 0", of(|b| (b.count, b.last_offset_delta) = (Some(4), Some(3)))),
+        (
+            "one record, two billion said",
+            of(|b| b.count = Some(2_000_000_000)),
+        ),
+        (
+            "last offset delta 3 of 0",
+            of(|b| b.last_offset_delta = Some(3)),
+        ),
+        (
+            "last offset delta -1 of 0",
+            of(|b| b.last_offset_delta = Some(-1)),
+        ),
+        (
+            "count and last delta 3 of 0",
+            of(|b| (b.count, b.last_offset_delta) = (Some(4), Some(3))),
+        ),
         ("the first delta 1", of(|b| b.first_delta = 1)),
-        ("first delta 1, last delta 1", of(|b| (b.first_delta, b.last_offset_delta) = (1, Some(1)))),
+        (
+            "first delta 1, last delta 1",
+            of(|b| (b.first_delta, b.last_offset_delta) = (1, Some(1))),
+        ),
         ("base offset 5", of(|b| b.base_offset = 5)),
         ("base offset -5", of(|b| b.base_offset = -5)),
         ("leader epoch 7", of(|b| b.leader_epoch = 7)),
         ("append time said", of(|b| b.attributes = 0x08)),
-        ("transactional, without a transaction's id", of(|b| b.attributes = 0x10)),
+        (
+            "transactional, without a transaction's id",
+            of(|b| b.attributes = 0x10),
+        ),
         ("a control batch", of(|b| b.attributes = 0x20)),
         ("a delete horizon", of(|b| b.attributes = 0x40)),
         ("an unknown attribute", of(|b| b.attributes = 0x80)),
         ("codec 5", of(|b| b.attributes = 5)),
         ("codec 7", of(|b| b.attributes = 7)),
-        ("gzip said, plain meant", of(|b| (b.attributes, b.body) = (1, Some(batch(&["a"]).plain())))),
-        ("zstd said, plain meant", of(|b| (b.attributes, b.body) = (4, Some(batch(&["a"]).plain())))),
-        ("lz4 said, plain meant", of(|b| (b.attributes, b.body) = (3, Some(batch(&["a"]).plain())))),
-        ("snappy said, plain meant", of(|b| (b.attributes, b.body) = (2, Some(batch(&["a"]).plain())))),
-        ("latest timestamp too early", of(|b| b.max_timestamp = Some(TIME - 1))),
-        ("latest timestamp too late", of(|b| b.max_timestamp = Some(TIME + 5))),
-        ("no timestamps", of(|b| (b.base_timestamp, b.max_timestamp) = (-1, Some(-1)))),
-        ("timestamp -2", of(|b| (b.base_timestamp, b.max_timestamp) = (-2, Some(-2)))),
+        (
+            "gzip said, plain meant",
+            of(|b| (b.attributes, b.body) = (1, Some(batch(&["a"]).plain()))),
+        ),
+        (
+            "zstd said, plain meant",
+            of(|b| (b.attributes, b.body) = (4, Some(batch(&["a"]).plain()))),
+        ),
+        (
+            "lz4 said, plain meant",
+            of(|b| (b.attributes, b.body) = (3, Some(batch(&["a"]).plain()))),
+        ),
+        (
+            "snappy said, plain meant",
+            of(|b| (b.attributes, b.body) = (2, Some(batch(&["a"]).plain()))),
+        ),
+        (
+            "latest timestamp too early",
+            of(|b| b.max_timestamp = Some(TIME - 1)),
+        ),
+        (
+            "latest timestamp too late",
+            of(|b| b.max_timestamp = Some(TIME + 5)),
+        ),
+        (
+            "no timestamps",
+            of(|b| (b.base_timestamp, b.max_timestamp) = (-1, Some(-1))),
+        ),
+        (
+            "timestamp -2",
+            of(|b| (b.base_timestamp, b.max_timestamp) = (-2, Some(-2))),
+        ),
         ("timestamp 0", of(|b| b.base_timestamp = 0)),
         ("a record earlier than the first", {
             batch(&["a", "b"]).with(|b| b.records[1].2 = -1000).bytes()
         }),
-        ("garbage for a record", of(|b| b.body = Some(Bytes::from_static(&[0x51; 9])))),
-        ("a record of negative length", of(|b| b.body = Some(Bytes::from_static(b"\x01\0\0\0\0\0")))),
-        ("a record of great length", of(|b| b.body = Some(Bytes::from_static(b"\xfe\xff\xff\x0f\0")))),
+        (
+            "garbage for a record",
+            of(|b| b.body = Some(Bytes::from_static(&[0x51; 9]))),
+        ),
+        (
+            "a record of negative length",
+            of(|b| b.body = Some(Bytes::from_static(b"\x01\0\0\0\0\0"))),
+        ),
+        (
+            "a record of great length",
+            of(|b| b.body = Some(Bytes::from_static(b"\xfe\xff\xff\x0f\0"))),
+        ),
         ("more behind the last record", {
             of(|b| b.body = Some([&batch(&["a"]).plain()[..], b"more"].concat().into()))
         }),
-        ("a null value", of(|b| b.records = vec![(Some("k".into()), None, 0)])),
-        ("an empty key and value", of(|b| b.records = vec![(Some("".into()), Some("".into()), 0)])),
+        (
+            "a null value",
+            of(|b| b.records = vec![(Some("k".into()), None, 0)]),
+        ),
+        (
+            "an empty key and value",
+            of(|b| b.records = vec![(Some("".into()), Some("".into()), 0)]),
+        ),
         ("an id without an epoch", one().by(4_000_000, -1, 0).bytes()),
-        ("an id without a sequence", one().by(4_000_000, 0, -1).bytes()),
+        (
+            "an id without a sequence",
+            one().by(4_000_000, 0, -1).bytes(),
+        ),
         ("an epoch without an id", one().by(-1, 3, -1).bytes()),
         ("a sequence without an id", one().by(-1, -1, 3).bytes()),
         ("an id of -2", one().by(-2, 0, 0).bytes()),
@@ -153,7 +244,11 @@ pub fn bad_batches(story: &mut Story) {
             (0, Some(batch(&["good"]).bytes())),
             (1, Some(batch(&["bad"]).with(|b| b.crc_error = 1).bytes())),
         ];
-        story.ask("a good and a bad partition", v, scene::produce(v, &two, -1, mixed));
+        story.ask(
+            "a good and a bad partition",
+            v,
+            scene::produce(v, &two, -1, mixed),
+        );
         stored(story, &one);
     });
 }
@@ -168,9 +263,21 @@ pub fn old_formats(story: &mut Story) {
             ask(story, v, &one, &format!("format {version}, gzip"), gzip);
             let mut bad = BytesMut::from(&plain[..]);
             bad[12] ^= 1;
-            ask(story, v, &one, &format!("format {version}, a wrong crc"), bad.freeze());
+            ask(
+                story,
+                v,
+                &one,
+                &format!("format {version}, a wrong crc"),
+                bad.freeze(),
+            );
             let mixed = [&plain[..], &batch(&["c"]).bytes()[..]].concat();
-            ask(story, v, &one, &format!("format {version}, format 2 behind"), Bytes::from(mixed));
+            ask(
+                story,
+                v,
+                &one,
+                &format!("format {version}, format 2 behind"),
+                Bytes::from(mixed),
+            );
         }
         stored(story, &one);
     });
@@ -189,11 +296,29 @@ pub fn compressed(story: &mut Story) {
                 ask(story, v, topic, &what, records.bytes());
             }
             let wrong = records.clone().with(|b| b.count = Some(2));
-            ask(story, v, &kept, &format!("{name}, one record more than said"), wrong.bytes());
+            ask(
+                story,
+                v,
+                &kept,
+                &format!("{name}, one record more than said"),
+                wrong.bytes(),
+            );
             let wrong = records.clone().with(|b| b.count = Some(4));
-            ask(story, v, &kept, &format!("{name}, one record less than said"), wrong.bytes());
+            ask(
+                story,
+                v,
+                &kept,
+                &format!("{name}, one record less than said"),
+                wrong.bytes(),
+            );
             let wrong = records.clone().with(|b| b.first_delta = 1);
-            ask(story, v, &kept, &format!("{name}, the first delta 1"), wrong.bytes());
+            ask(
+                story,
+                v,
+                &kept,
+                &format!("{name}, the first delta 1"),
+                wrong.bytes(),
+            );
         }
         ask(story, v, &gzip, "plain to gzip", batch(&["d"]).bytes());
         for topic in [&kept, &gzip, &plain] {
@@ -233,20 +358,72 @@ pub fn topic_settings(story: &mut Story) {
             Bytes::from([&sized(400)[..], &sized(600)[..]].concat())
         });
         let usual = topic(story, "usual", 1, &[]);
-        ask(story, v, &usual, "the largest batch by default", sized(1_048_588));
-        ask(story, v, &usual, "a byte larger than by default", sized(1_048_589));
-        ask(story, v, &usual, "a record of two hours ahead", at(now() + hours(2)));
-        ask(story, v, &usual, "a record of half an hour ahead", at(now() + hours(1) / 2));
-        let timely = topic(story, "timely", 1, &[("message.timestamp.before.max.ms", "3600000")]);
-        ask(story, v, &timely, "a record of two hours ago", at(now() - hours(2)));
-        ask(story, v, &timely, "a record of half an hour ago", at(now() - hours(1) / 2));
+        ask(
+            story,
+            v,
+            &usual,
+            "the largest batch by default",
+            sized(1_048_588),
+        );
+        ask(
+            story,
+            v,
+            &usual,
+            "a byte larger than by default",
+            sized(1_048_589),
+        );
+        ask(
+            story,
+            v,
+            &usual,
+            "a record of two hours ahead",
+            at(now() + hours(2)),
+        );
+        ask(
+            story,
+            v,
+            &usual,
+            "a record of half an hour ahead",
+            at(now() + hours(1) / 2),
+        );
+        let timely = topic(
+            story,
+            "timely",
+            1,
+            &[("message.timestamp.before.max.ms", "3600000")],
+        );
+        ask(
+            story,
+            v,
+            &timely,
+            "a record of two hours ago",
+            at(now() - hours(2)),
+        );
+        ask(
+            story,
+            v,
+            &timely,
+            "a record of half an hour ago",
+            at(now() - hours(1) / 2),
+        );
         let untimed = batch(&["a"]).with(|b| (b.base_timestamp, b.max_timestamp) = (-1, Some(-1)));
         ask(story, v, &timely, "a record without time", untimed.bytes());
-        let append_time = topic(story, "appendtime", 1, &[
-            ("message.timestamp.type", "LogAppendTime"),
-            ("message.timestamp.before.max.ms", "3600000"),
-        ]);
-        ask(story, v, &append_time, "plain, to be stamped", batch(&["a", "b"]).bytes());
+        let append_time = topic(
+            story,
+            "appendtime",
+            1,
+            &[
+                ("message.timestamp.type", "LogAppendTime"),
+                ("message.timestamp.before.max.ms", "3600000"),
+            ],
+        );
+        ask(
+            story,
+            v,
+            &append_time,
+            "plain, to be stamped",
+            batch(&["a", "b"]).bytes(),
+        );
         let gzip = batch(&["c", "d"]).with(|b| b.attributes = 1);
         ask(story, v, &append_time, "gzip, to be stamped", gzip.bytes());
         stored(story, &append_time);

@@ -9,7 +9,10 @@ use crate::script::{Story, make, s};
 pub fn init_producer_id(story: &mut Story) {
     story.versions(0..=5, |story, v| {
         let request = |timeout: i32| {
-            make!(InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: timeout })
+            make!(InitProducerIdRequest {
+                transactional_id: None,
+                transaction_timeout_ms: timeout
+            })
         };
         for timeout in [i32::MAX, 60_000, 0, -1] {
             story.ask(&format!("timeout {timeout}"), v, request(timeout));
@@ -45,13 +48,25 @@ fn ask(
     values: &[&str],
 ) {
     let records = batch(values).by(id, epoch, sequence).bytes();
-    story.ask(what, v, scene::produce(v, topic, -1, vec![(0, Some(records))]));
+    story.ask(
+        what,
+        v,
+        scene::produce(v, topic, -1, vec![(0, Some(records))]),
+    );
 }
 
 pub fn idempotent_produce(story: &mut Story) {
     story.versions(3..=13, |story, v| {
         let one = topic(story, "one", 1, &[]);
-        let id = story.get(4, &make!(InitProducerIdRequest { transactional_id: None })).producer_id.0;
+        let id = story
+            .get(
+                4,
+                &make!(InitProducerIdRequest {
+                    transactional_id: None
+                }),
+            )
+            .producer_id
+            .0;
         let mut play = |what: &str, producer: (i64, i16, i32), values: &[&str]| {
             ask(story, v, &one, what, producer, values);
         };
@@ -73,22 +88,44 @@ pub fn idempotent_produce(story: &mut Story) {
         play("a newer epoch by far", (id, 7, 0), &["h"]);
         // Nobody gave this id out.
         play("an unknown id from the start", (4_000_000, 0, 0), &["i"]);
-        play("an unknown id, not from the start", (4_000_001, 2, 5), &["j"]);
+        play(
+            "an unknown id, not from the start",
+            (4_000_001, 2, 5),
+            &["j"],
+        );
         play("the same, next", (4_000_001, 2, 6), &["k"]);
-        play("an unknown id before the wrap", (4_000_002, 0, i32::MAX - 1), &["l", "m"]);
+        play(
+            "an unknown id before the wrap",
+            (4_000_002, 0, i32::MAX - 1),
+            &["l", "m"],
+        );
         play("after the wrap", (4_000_002, 0, 0), &["n"]);
-        play("an unknown id over the wrap", (4_000_003, 0, i32::MAX), &["o", "p", "q"]);
+        play(
+            "an unknown id over the wrap",
+            (4_000_003, 0, i32::MAX),
+            &["o", "p", "q"],
+        );
         play("after being over the wrap", (4_000_003, 0, 2), &["r"]);
         let of = |values: &[&str], sequence| batch(values).by(4_000_010, 0, sequence);
         for (what, batches) in [
             ("two batches in sequence", [of(&["s"], 0), of(&["t"], 1)]),
             ("two batches with a gap", [of(&["s"], 2), of(&["t"], 9)]),
-            ("a batch with an id and one without", [of(&["s"], 2), batch(&["t"])]),
-            ("a batch without an id and one with", [batch(&["t"]), of(&["s"], 2)]),
+            (
+                "a batch with an id and one without",
+                [of(&["s"], 2), batch(&["t"])],
+            ),
+            (
+                "a batch without an id and one with",
+                [batch(&["t"]), of(&["s"], 2)],
+            ),
         ] {
             let request = scene::produce(v, &one, -1, vec![(0, Some(joined(&batches)))]);
             story.ask(what, v, request);
         }
-        story.ask("what is there in the end", 4, scene::fetch(4, &one, &[(0, 0)]));
+        story.ask(
+            "what is there in the end",
+            4,
+            scene::fetch(4, &one, &[(0, 0)]),
+        );
     });
 }

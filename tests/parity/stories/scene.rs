@@ -9,8 +9,9 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    BrokerId, InitProducerIdRequest, ListOffsetsRequest, ConsumerProtocolSubscription, CreateTopicsRequest, FetchRequest, FindCoordinatorRequest, GroupId, JoinGroupRequest,
-    JoinGroupResponse, MetadataRequest, MetadataResponse, ProduceRequest, SyncGroupRequest,
+    BrokerId, ConsumerProtocolSubscription, CreateTopicsRequest, FetchRequest,
+    FindCoordinatorRequest, GroupId, InitProducerIdRequest, JoinGroupRequest, JoinGroupResponse,
+    ListOffsetsRequest, MetadataRequest, MetadataResponse, ProduceRequest, SyncGroupRequest,
     TopicName,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
@@ -42,15 +43,22 @@ pub fn make_coordinators(story: &mut Story) {
         }
     }
     member(story, "prepare", "");
-    let producer = make!(InitProducerIdRequest { transactional_id: None });
-    story.wait_until("there are producer ids", |story| story.get(4, &producer).error_code == 0);
+    let producer = make!(InitProducerIdRequest {
+        transactional_id: None
+    });
+    story.wait_until("there are producer ids", |story| {
+        story.get(4, &producer).error_code == 0
+    });
 }
 
 /// Creates a topic with settings and waits until it has leaders.
 pub fn topic(story: &mut Story, short: &str, partitions: i32, settings: &[(&str, &str)]) -> Topic {
     let name = t(story.name(short));
     let setting = |(name, value): &(&str, &str)| {
-        make!(CreatableTopicConfig { name: s(name), value: Some(s(value)) })
+        make!(CreatableTopicConfig {
+            name: s(name),
+            value: Some(s(value))
+        })
     };
     let topic = make!(CreatableTopic {
         name: name.clone(),
@@ -58,11 +66,23 @@ pub fn topic(story: &mut Story, short: &str, partitions: i32, settings: &[(&str,
         replication_factor: 1,
         configs: settings.iter().map(setting).collect(),
     });
-    let made = story.get(7, &make!(CreateTopicsRequest { topics: vec![topic] }));
+    let made = story.get(
+        7,
+        &make!(CreateTopicsRequest {
+            topics: vec![topic]
+        }),
+    );
     let code = made.topics[0].error_code;
-    assert_eq!(code, 0, "topic {name:?} could not be created: {:?}", made.topics[0].error_message);
+    assert_eq!(
+        code, 0,
+        "topic {name:?} could not be created: {:?}",
+        made.topics[0].error_message
+    );
     wait_for_leaders(story, &name);
-    Topic { name, id: made.topics[0].topic_id }
+    Topic {
+        name,
+        id: made.topics[0].topic_id,
+    }
 }
 
 /// Waits until every partition of a topic has a leader, and the leader knows.
@@ -72,7 +92,10 @@ pub fn wait_for_leaders(story: &mut Story, name: &TopicName) {
         topic.error_code == 0 && topic.partitions.iter().all(|one| one.error_code == 0) && {
             let indexes = topic.partitions.iter().map(|one| (one.partition_index, -1));
             let answer = story.get(7, &list(name, &indexes.collect::<Vec<_>>()));
-            answer.topics[0].partitions.iter().all(|one| one.error_code == 0)
+            answer.topics[0]
+                .partitions
+                .iter()
+                .all(|one| one.error_code == 0)
         }
     });
 }
@@ -80,18 +103,26 @@ pub fn wait_for_leaders(story: &mut Story, name: &TopicName) {
 /// A ListOffsets request for partitions with timestamps.
 pub fn list(name: &str, partitions: &[(i32, i64)]) -> ListOffsetsRequest {
     let partition = |(index, timestamp): &(i32, i64)| {
-        make!(ListOffsetsPartition { partition_index: *index, timestamp: *timestamp })
+        make!(ListOffsetsPartition {
+            partition_index: *index,
+            timestamp: *timestamp
+        })
     };
     let topic = make!(ListOffsetsTopic {
         name: t(name),
         partitions: partitions.iter().map(partition).collect(),
     });
-    make!(ListOffsetsRequest { replica_id: BrokerId(-1), topics: vec![topic] })
+    make!(ListOffsetsRequest {
+        replica_id: BrokerId(-1),
+        topics: vec![topic]
+    })
 }
 
 /// The metadata of one topic, which is not created by asking.
 pub fn look_up(story: &mut Story, name: &TopicName) -> MetadataResponse {
-    let topic = make!(MetadataRequestTopic { name: Some(name.clone()) });
+    let topic = make!(MetadataRequestTopic {
+        name: Some(name.clone())
+    });
     let request = make!(MetadataRequest {
         topics: Some(vec![topic]),
         allow_auto_topic_creation: false,
@@ -102,14 +133,32 @@ pub fn look_up(story: &mut Story, name: &TopicName) -> MetadataResponse {
 // === records ===
 
 /// A produce request for some partitions of one topic.
-pub fn produce(v: i16, topic: &Topic, acks: i16, data: Vec<(i32, Option<Bytes>)>) -> ProduceRequest {
-    let partition = |(index, records)| make!(PartitionProduceData { index: index, records: records });
+pub fn produce(
+    v: i16,
+    topic: &Topic,
+    acks: i16,
+    data: Vec<(i32, Option<Bytes>)>,
+) -> ProduceRequest {
+    let partition = |(index, records)| {
+        make!(PartitionProduceData {
+            index: index,
+            records: records
+        })
+    };
     let data = make!(TopicProduceData {
-        name: if v < 13 { topic.name.clone() } else { TopicName::default() },
+        name: if v < 13 {
+            topic.name.clone()
+        } else {
+            TopicName::default()
+        },
         topic_id: since(v, 13, topic.id),
         partition_data: data.into_iter().map(partition).collect(),
     });
-    make!(ProduceRequest { acks: acks, timeout_ms: 10_000, topic_data: vec![data] })
+    make!(ProduceRequest {
+        acks: acks,
+        timeout_ms: 10_000,
+        topic_data: vec![data]
+    })
 }
 
 /// Puts records into a partition; they must be accepted.
@@ -138,7 +187,11 @@ pub fn fetch_topic(v: i16, topic: &Topic, from: &[(i32, i64)]) -> FetchTopic {
         })
     };
     make!(FetchTopic {
-        topic: if v < 13 { topic.name.clone() } else { TopicName::default() },
+        topic: if v < 13 {
+            topic.name.clone()
+        } else {
+            TopicName::default()
+        },
         topic_id: since(v, 13, topic.id),
         partitions: from.iter().map(partition).collect(),
     })
@@ -167,7 +220,10 @@ pub fn protocol(name: &str, topics: &[&TopicName], note: &str) -> JoinGroupReque
     let mut metadata = BytesMut::new();
     metadata.put_i16(1);
     subscription.encode(&mut metadata, 1).expect("subscription");
-    make!(JoinGroupRequestProtocol { name: s(name), metadata: metadata.freeze() })
+    make!(JoinGroupRequestProtocol {
+        name: s(name),
+        metadata: metadata.freeze()
+    })
 }
 
 /// A request to join with the usual arguments: protocol type `consumer`, protocol `range`.
@@ -191,7 +247,7 @@ pub fn joined(story: &mut Story, group: &str, instance: &str) -> JoinGroupRespon
         match answer.error_code {
             0 => return answer,
             // While the coordinator loads, or a member id is required.
-            14 | 15 | 16 => story.pause(10),
+            14..=16 => story.pause(10),
             79 => request.member_id = answer.member_id,
             code => panic!("joining {group} failed with {code}"),
         }
