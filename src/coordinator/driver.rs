@@ -444,8 +444,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::ids::Uuid;
     use crate::base::config::{self, Flags, HostFacts};
+    use crate::base::ids::Uuid;
     use crate::coordinator::group::*;
     use crate::io::cores::CoreOptions;
     use crate::io::disk::Disk;
@@ -478,7 +478,9 @@ mod tests {
             dir: &dir.join(format!("__consumer_offsets-{index}")),
             opening: Opening::default(),
             leader_epoch: 0,
-            config: config::load(None, &Flags::default(), &host).unwrap().topic_defaults,
+            config: config::load(None, &Flags::default(), &host)
+                .unwrap()
+                .topic_defaults,
             producer_expiration_ms: 86_400_000,
         };
         Partition::open(&logs, options, clock::wall_ms())

@@ -42,7 +42,11 @@ impl Broker {
             .stdout(Stdio::piped())
             .spawn()
             .expect("start corelane");
-        let mut broker = Self { address, process, _folder: folder };
+        let mut broker = Self {
+            address,
+            process,
+            _folder: folder,
+        };
         let lines = BufReader::new(broker.process.stdout.take().expect("its output")).lines();
         let (tell, ready) = mpsc::channel();
         std::thread::spawn(move || {
