@@ -32,13 +32,17 @@ pub fn groups(config: &BrokerConfig) -> GroupCoordinator {
 /// offsets of topics that are gone.
 pub fn apply(shard: &Shard, before: &Image, after: &Image) {
     if let Some(topic) = shard.partitions.topic(OFFSETS_TOPIC) {
-        shard.groups.set_partition_count(topic.partitions.len() as i32);
+        shard
+            .groups
+            .set_partition_count(topic.partitions.len() as i32);
         shard.groups.lead(topic.local().cloned().collect());
     }
     let changes = after.topics.changes_since(&before.topics);
     let gone = changes.into_iter().filter(|change| change.after.is_none());
-    let gone: Vec<(Rc<str>, TopicId)> =
-        gone.filter_map(|change| change.before).map(|topic| ((&*topic.name).into(), topic.id)).collect();
+    let gone: Vec<(Rc<str>, TopicId)> = gone
+        .filter_map(|change| change.before)
+        .map(|topic| ((&*topic.name).into(), topic.id))
+        .collect();
     if !gone.is_empty() {
         shard.groups.topics_deleted(&gone);
     }

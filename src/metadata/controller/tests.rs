@@ -19,7 +19,11 @@ fn config(shards: usize, port: u16) -> Arc<BrokerConfig> {
         port: Some(port),
         ..Flags::default()
     };
-    let host = HostFacts { name: "host".into(), cpus: 2, cores: 2 };
+    let host = HostFacts {
+        name: "host".into(),
+        cpus: 2,
+        cores: 2,
+    };
     load(None, &flags, &host).unwrap().into()
 }
 
@@ -61,20 +65,44 @@ fn a_new_folder_is_formatted_and_found_again() {
     assert_eq!(first.cluster_id.len(), 22);
     let nodes: Vec<i32> = first.brokers.alive().map(|broker| broker.id.0).collect();
     assert_eq!(nodes, [1, 2]);
-    let endpoint = first.brokers.get(NodeId(2)).unwrap().endpoint("PLAINTEXT").unwrap().clone();
+    let endpoint = first
+        .brokers
+        .get(NodeId(2))
+        .unwrap()
+        .endpoint("PLAINTEXT")
+        .unwrap()
+        .clone();
     assert_eq!((endpoint.host.as_str(), endpoint.port), ("127.0.0.1", 9093));
-    let text = world.disk().content(Path::new("/data/shard-1/meta.properties")).unwrap();
+    let text = world
+        .disk()
+        .content(Path::new("/data/shard-1/meta.properties"))
+        .unwrap();
     let identity = Identity::parse(std::str::from_utf8(&text).unwrap()).unwrap();
-    assert_eq!((identity.node, &*identity.cluster_id), (NodeId(2), &*first.cluster_id));
-    assert_eq!(first.brokers.get(NodeId(2)).unwrap().log_dirs, [identity.directory]);
+    assert_eq!(
+        (identity.node, &*identity.cluster_id),
+        (NodeId(2), &*first.cluster_id)
+    );
+    assert_eq!(
+        first.brokers.get(NodeId(2)).unwrap().log_dirs,
+        [identity.directory]
+    );
     // Who starts as before adds nothing to the log.
     let second = start(&world, 2).unwrap();
-    assert_eq!((second.end_offset, &second.cluster_id), (first.end_offset, &first.cluster_id));
+    assert_eq!(
+        (second.end_offset, &second.cluster_id),
+        (first.end_offset, &first.cluster_id)
+    );
     // On another port the nodes register anew.
     let moved = run(&world, &config(2, 9192), |controller| async move {
         controller.close().await.unwrap();
     });
-    let endpoint = moved.unwrap().brokers.get(NodeId(2)).unwrap().endpoint("PLAINTEXT").cloned();
+    let endpoint = moved
+        .unwrap()
+        .brokers
+        .get(NodeId(2))
+        .unwrap()
+        .endpoint("PLAINTEXT")
+        .cloned();
     assert_eq!(endpoint.unwrap().port, 9193);
     assert_eq!(start(&world, 2).unwrap().end_offset, first.end_offset + 4);
 }
@@ -103,7 +131,9 @@ fn what_was_answered_is_there_after_a_power_cut() {
                 let id = create(&controller, &name).await;
                 seen.borrow_mut().push((name, id));
             }
-            let ids = controller.handle(Request::AllocateProducerIds(NodeId(1)), 7).await;
+            let ids = controller
+                .handle(Request::AllocateProducerIds(NodeId(1)), 7)
+                .await;
             assert!(matches!(ids, Reply::ProducerIds(Some(ids)) if ids == (0..1000)));
         })
         .unwrap();
@@ -124,7 +154,9 @@ fn a_first_start_that_was_interrupted_anywhere_is_ended_by_the_next() {
         let disk = Disk::simulated(world.disk().clone());
         let config = config(2, 9092);
         let started = world.run_for(steps, async move {
-            LocalController::load(&disk, &config, 7).await.map(|controller| controller.image())
+            LocalController::load(&disk, &config, 7)
+                .await
+                .map(|controller| controller.image())
         });
         let image = start(&world.crash(steps as u64), 2).unwrap();
         assert_eq!(image.brokers.alive().count(), 2);
@@ -171,7 +203,11 @@ fn a_folder_that_is_not_its_own_is_refused() {
 fn partitions_without_metadata_are_not_formatted_over() {
     let world = World::new(1);
     let disk = Disk::simulated(world.disk().clone());
-    world.run(async move { disk.create_dir(Path::new("/data/shard-0/topic-3")).await.unwrap() });
+    world.run(async move {
+        disk.create_dir(Path::new("/data/shard-0/topic-3"))
+            .await
+            .unwrap()
+    });
     let error = start(&world, 1).unwrap_err();
     assert!(matches!(error, LoadError::MetadataLost(_)), "{error:?}");
 }
@@ -188,7 +224,9 @@ fn a_log_that_cannot_be_written_answers_so_and_changes_nothing() {
         assert!(matches!(reply, Reply::Failed), "{reply:?}");
         assert!(controller.image().topics.named("after").is_none());
         // Not even what needs nothing but the log's health is promised any more.
-        let reply = controller.handle(Request::AllocateProducerIds(NodeId(1)), 7).await;
+        let reply = controller
+            .handle(Request::AllocateProducerIds(NodeId(1)), 7)
+            .await;
         assert!(matches!(reply, Reply::Failed), "{reply:?}");
     })
     .unwrap();
@@ -200,7 +238,10 @@ fn a_large_decision_and_a_long_history_are_read_back() {
     run(&world, &config(1, 9092), |controller| async move {
         let request = CreateTopics::new(vec![NewTopic::new("large", 9_000)]);
         let reply = controller.handle(Request::CreateTopics(request), 7).await;
-        assert!(matches!(&reply, Reply::CreateTopics(r) if r[0].result.is_ok()), "{reply:?}");
+        assert!(
+            matches!(&reply, Reply::CreateTopics(r) if r[0].result.is_ok()),
+            "{reply:?}"
+        );
         let reply = controller.handle(Request::RenewLeaders(NodeId(1)), 7).await;
         assert!(matches!(reply, Reply::RenewedLeaders(9_000)), "{reply:?}");
     })
@@ -208,5 +249,10 @@ fn a_large_decision_and_a_long_history_are_read_back() {
     let image = start(&world.kill(2), 1).unwrap();
     let topic = image.topics.named("large").unwrap();
     assert_eq!(topic.partitions.len(), 9_000);
-    assert!(topic.partitions.iter().all(|partition| partition.leader_epoch == 1));
+    assert!(
+        topic
+            .partitions
+            .iter()
+            .all(|partition| partition.leader_epoch == 1)
+    );
 }

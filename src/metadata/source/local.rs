@@ -56,7 +56,10 @@ pub async fn open(
         }
     };
     // All of it is read, so nothing is gained by knowing how it was closed.
-    let opening = Opening { replay: true, ..Opening::default() };
+    let opening = Opening {
+        replay: true,
+        ..Opening::default()
+    };
     let (log, recovered) = Log::open(logs, dir, config(), opening, now, &mut |replay| {
         if let Replay::Batch(bytes) = replay {
             take(bytes);

@@ -333,3 +333,5 @@ mod tests;
 
 #[cfg(test)]
 mod verdicts;
+#[cfg(test)]
+mod clients;
