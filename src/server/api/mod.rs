@@ -16,6 +16,8 @@ use crate::wire::codec::{self, DecodeError, EncodeError, Request};
 pub mod cluster;
 pub mod context;
 pub mod errors;
+pub mod groups;
+pub mod offsets;
 pub mod records;
 
 pub use context::Context;
@@ -90,7 +92,23 @@ pub struct Row {
 pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
+    row::<offsets::offset_commit::OffsetCommit>(),
+    row::<offsets::offset_fetch::OffsetFetch>(),
+    row::<groups::find_coordinator::FindCoordinator>(),
+    row::<groups::join_group::JoinGroup>(),
+    row::<groups::heartbeat::Heartbeat>(),
+    row::<groups::leave_group::LeaveGroup>(),
+    row::<groups::sync_group::SyncGroup>(),
+    row::<groups::describe_groups::DescribeGroups>(),
+    row::<groups::list_groups::ListGroups>(),
     row::<cluster::api_versions::ApiVersions>(),
+    row::<cluster::describe_configs::DescribeConfigs>(),
+    row::<cluster::alter_configs::AlterConfigs>(),
+    row::<cluster::describe_log_dirs::DescribeLogDirs>(),
+    row::<groups::delete_groups::DeleteGroups>(),
+    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(),
+    row::<offsets::offset_delete::OffsetDelete>(),
+    row::<cluster::list_config_resources::ListConfigResources>(),
 ];
 
 /// The row of `key`, if the API is served.
