@@ -3,7 +3,6 @@
 
 use crate::base::ErrorCode;
 use crate::coordinator::group::GroupError;
-use crate::metadata::controller::decide::{AlterConfigsError, NameError};
 use crate::metadata::controller::decide::{
     AlterConfigsError, AssignmentError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
     NameError, PlacementError,
