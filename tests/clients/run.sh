@@ -59,7 +59,8 @@ start_broker() {
   export NODES=2
   # As in the file that Kafka ships: a new group's first member need not wait 3 s for others.
   echo 'group.initial.rebalance.delay.ms=0' >"$logs/server.properties"
-  "$CORELANE" serve --config "$logs/server.properties" --data-dir "$DATA_DIR" --port "$port" \
+  : >"$logs/broker.out"
+  RUST_BACKTRACE=1 "$CORELANE" serve --config "$logs/server.properties" --data-dir "$DATA_DIR" --port "$port" \
     --shards "$NODES" --admin-port "$admin_port" >"$logs/broker.out" 2>>"$logs/broker.err" &
   broker=$!
   local waited
@@ -109,7 +110,9 @@ end_client() {
 
 tidy_up() {
   end_client
-  [ -z "$broker" ] || kill "$broker" 2>/dev/null || :
+  if [ -n "$broker" ] && kill "$broker" 2>/dev/null; then
+    timeout 30 tail --pid="$broker" -f /dev/null || kill -9 "$broker"
+  fi
   rm -rf "$DATA_DIR" "$SCRATCH"
 }
 trap tidy_up EXIT
@@ -154,6 +157,11 @@ cat >"$table" <<'END'
 | --- | --- | --- | --- | --- |
 END
 for name in "$@"; do
+  if [ -n "$broker" ] && ! kill -0 "$broker" 2>/dev/null; then
+    echo "FAILED the broker ended by itself"
+    failed=1
+    broker=
+  fi
   [ -n "$broker" ] || start_broker
   start=$SECONDS
   result=passed
