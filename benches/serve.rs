@@ -44,13 +44,18 @@ impl Broker {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         assert!(line.starts_with("corelane ready"), "{line}");
         (Broker { child, port }, begun.elapsed())
     }
 
     fn stop(mut self) {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
         assert!(self.child.wait().unwrap().success());
     }
 
@@ -58,15 +63,28 @@ impl Broker {
     fn resident_mib(&self) -> f64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            / 1024.0
     }
 
     /// CPU time used so far, in seconds.
     fn cpu_seconds(&self) -> f64 {
         let path = format!("/proc/{}/stat", self.child.id());
         let stat = std::fs::read_to_string(path).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         // utime and stime, in ticks of 10 ms.
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
     }
@@ -105,7 +123,9 @@ fn frame<R: Request>(request: &R, version: i16) -> Vec<u8> {
         .with_request_api_version(version)
         .with_client_id(Some(StrBytes::from_static_str("bench")));
     let mut bytes = BytesMut::new();
-    header.encode(&mut bytes, R::header_version(version)).unwrap();
+    header
+        .encode(&mut bytes, R::header_version(version))
+        .unwrap();
     request.encode(&mut bytes, version).unwrap();
     let mut framed = (bytes.len() as i32).to_be_bytes().to_vec();
     framed.extend_from_slice(&bytes);
@@ -113,7 +133,11 @@ fn frame<R: Request>(request: &R, version: i16) -> Vec<u8> {
 }
 
 fn body<R: Decodable + HeaderVersion + codec::Message>(mut answer: Bytes, version: i16) -> R {
-    let header = if R::header_version(version) == 1 { 5 } else { 4 };
+    let header = if R::header_version(version) == 1 {
+        5
+    } else {
+        4
+    };
     let mut rest = answer.split_off(header);
     R::decode(&mut rest, version).unwrap()
 }
@@ -123,7 +147,9 @@ fn create_topic(client: &mut Client, name: &str) {
         .with_name(TopicName(StrBytes::from_string(name.to_owned())))
         .with_num_partitions(1)
         .with_replication_factor(1);
-    let request = CreateTopicsRequest::default().with_timeout_ms(5_000).with_topics(vec![topic]);
+    let request = CreateTopicsRequest::default()
+        .with_timeout_ms(5_000)
+        .with_topics(vec![topic]);
     let answer: CreateTopicsResponse = body(client.exchange(&frame(&request, 5)), 5);
     assert_eq!(answer.topics[0].error_code, 0);
 }
@@ -132,8 +158,9 @@ fn produce_frame(topic: &str, value_bytes: usize) -> Vec<u8> {
     let value = vec![b'x'; value_bytes];
     let mut batch = BatchBuilder::new();
     batch.push(NewRecord::new(1_700_000_000_000, None, Some(&value)));
-    let partition =
-        PartitionProduceData::default().with_index(0).with_records(Some(batch.build().into()));
+    let partition = PartitionProduceData::default()
+        .with_index(0)
+        .with_records(Some(batch.build().into()));
     let topic = TopicProduceData::default()
         .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
         .with_partition_data(vec![partition]);
@@ -156,15 +183,25 @@ fn main() {
     }
     starts.sort();
     let median = starts[starts.len() / 2];
-    println!("start on an empty folder to ready    {:.0} ms (goal 150)", ms(median));
+    println!(
+        "start on an empty folder to ready    {:.0} ms (goal 150)",
+        ms(median)
+    );
 
     let (broker, ready) = Broker::start(&dir.path().join("data"), port);
     broker_idle(&broker);
     latency(&broker, dir.path());
-    println!("resident after that                  {:.1} MiB", broker.resident_mib());
+    println!(
+        "resident after that                  {:.1} MiB",
+        broker.resident_mib()
+    );
     broker.stop();
     let (broker, again) = Broker::start(&dir.path().join("data"), port);
-    println!("first start / restart with records   {:.0} / {:.0} ms", ms(ready), ms(again));
+    println!(
+        "first start / restart with records   {:.0} / {:.0} ms",
+        ms(ready),
+        ms(again)
+    );
     broker.stop();
 }
 
@@ -177,7 +214,10 @@ fn broker_idle(broker: &Broker) {
     let before = broker.cpu_seconds();
     thread::sleep(Duration::from_secs(seconds));
     let used = (broker.cpu_seconds() - before) / seconds as f64 * 100.0;
-    println!("resident when idle                   {:.1} MiB (goal 64)", broker.resident_mib());
+    println!(
+        "resident when idle                   {:.1} MiB (goal 64)",
+        broker.resident_mib()
+    );
     println!("CPU when idle                        {used:.2} % of a core (goal < 1)");
 }
 
@@ -198,18 +238,27 @@ fn latency(broker: &Broker, dir: &Path) {
     for _ in 0..size(2, 12) {
         let mut answer = vec![0; answer_bytes];
         let add = |to: &mut Samples, samples| to.merge(samples);
-        add(&mut echoes, Samples::take(per_block, || {
-            echo.0.write_all(&request).unwrap();
-            echo.0.read_exact(&mut answer).unwrap();
-        }));
+        add(
+            &mut echoes,
+            Samples::take(per_block, || {
+                echo.0.write_all(&request).unwrap();
+                echo.0.read_exact(&mut answer).unwrap();
+            }),
+        );
         add(&mut writes, Samples::take(per_block, || file.write()));
-        add(&mut flushed, Samples::take(per_block, || {
-            file.write();
-            file.flush();
-        }));
-        add(&mut acks, Samples::take(per_block, || {
-            client.exchange(&request);
-        }));
+        add(
+            &mut flushed,
+            Samples::take(per_block, || {
+                file.write();
+                file.flush();
+            }),
+        );
+        add(
+            &mut acks,
+            Samples::take(per_block, || {
+                client.exchange(&request);
+            }),
+        );
     }
     println!("{}", echoes.line("floor: loopback round trip"));
     println!("{}", writes.line("floor: direct overwrite"));

@@ -15,7 +15,10 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     start_logging(&config.log_level);
-    config.notes.iter().for_each(|note| tracing::warn!("{note}"));
+    config
+        .notes
+        .iter()
+        .for_each(|note| tracing::warn!("{note}"));
     let serving = server::serve(config, |ready| {
         println!("corelane ready {ready}");
     });
@@ -27,7 +30,10 @@ fn main() -> ExitCode {
 
 fn start_logging(level: &str) {
     let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(level);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// One clear sentence and a non-zero exit code.

@@ -34,8 +34,14 @@ const PURE: &[&str] = &[
 
 /// What only `src/io/` and `src/main.rs` may call, and what to call instead.
 const BANNED: &[(&str, &str)] = &[
-    ("Instant::now", "io::clock::now, or take `now` as an argument"),
-    ("SystemTime::now", "io::clock::wall_ms, or take `now` as an argument"),
+    (
+        "Instant::now",
+        "io::clock::now, or take `now` as an argument",
+    ),
+    (
+        "SystemTime::now",
+        "io::clock::wall_ms, or take `now` as an argument",
+    ),
     ("std::fs", "io::disk"),
     ("std::thread", "io::cores"),
     ("thread::sleep", "io::cores::sleep"),
@@ -73,9 +79,15 @@ fn sources() -> Vec<Source> {
     paths
         .into_iter()
         .filter_map(|path| {
-            let name = path.strip_prefix(&src).unwrap().to_string_lossy().replace('\\', "/");
+            let name = path
+                .strip_prefix(&src)
+                .unwrap()
+                .to_string_lossy()
+                .replace('\\', "/");
             // Test-only files follow the rules of tests.
-            let test_file = ["tests.rs", "fuzz.rs"].iter().any(|ending| name.ends_with(ending));
+            let test_file = ["tests.rs", "fuzz.rs"]
+                .iter()
+                .any(|ending| name.ends_with(ending));
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("\n#[cfg(test)]").next().unwrap().to_owned();
             (!test_file).then_some(Source { path: name, code })
@@ -102,11 +114,15 @@ fn report(rule: &str, broken: &[String]) {
 fn rooms_use_only_what_stands_before_them() {
     let mut broken = Vec::new();
     for source in sources() {
-        let Some(own) = room_of(&source.path) else { continue };
+        let Some(own) = room_of(&source.path) else {
+            continue;
+        };
         for (number, line) in code_lines(&source.code) {
             for piece in line.split("crate::").skip(1) {
-                let named: String =
-                    piece.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let named: String = piece
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
                 let used = ROOMS.iter().position(|room| *room == named);
                 if used.is_some_and(|used| used > own) {
                     broken.push(format!("src/{}:{number} uses {named}", source.path));
@@ -139,7 +155,11 @@ fn every_file_says_whether_it_waits_and_pure_ones_do_not() {
         let exempt = source.path == "shard/mesh/message.rs" || source.path.ends_with("mod.rs");
         for (number, line) in code_lines(&source.code) {
             if pure && !exempt && waits(line) {
-                broken.push(format!("src/{}:{number} waits: {}", source.path, line.trim()));
+                broken.push(format!(
+                    "src/{}:{number} waits: {}",
+                    source.path,
+                    line.trim()
+                ));
             }
         }
     }
@@ -172,7 +192,13 @@ fn only_io_names_the_runtime_and_the_kernel() {
 
 #[test]
 fn nothing_is_left_half_done() {
-    let marks = ["todo!", "unimplemented!", concat!("FIX", "ME"), concat!("XX", "X"), "#[ignore"];
+    let marks = [
+        "todo!",
+        "unimplemented!",
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        "#[ignore",
+    ];
     let mut paths = Vec::new();
     for dir in ["src", "tests", "benches", "loadgen"] {
         files(&root().join(dir), ".rs", &mut paths);
@@ -182,7 +208,12 @@ fn nothing_is_left_half_done() {
         let text = fs::read_to_string(path).unwrap();
         for (number, line) in text.lines().enumerate() {
             if marks.iter().any(|mark| line.contains(mark)) {
-                broken.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+                broken.push(format!(
+                    "{}:{}: {}",
+                    path.display(),
+                    number + 1,
+                    line.trim()
+                ));
             }
         }
     }
@@ -194,9 +225,13 @@ fn every_room_introduces_itself() {
     let mut broken = Vec::new();
     for room in ROOMS {
         let path = root().join("src").join(room).join("mod.rs");
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         if !text.contains("//! May use: ") || !text.contains("Never: ") {
-            broken.push(format!("src/{room}/mod.rs: say what it may use and what it never does"));
+            broken.push(format!(
+                "src/{room}/mod.rs: say what it may use and what it never does"
+            ));
         }
     }
     report("each room's mod.rs says what it is", &broken);
@@ -205,8 +240,17 @@ fn every_room_introduces_itself() {
 #[test]
 fn the_map_is_short_and_names_every_room() {
     let map = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
-    assert!(map.lines().count() < 300, "docs/ARCHITECTURE.md has grown past 300 lines");
-    for room in ROOMS.iter().filter(|room| root().join("src").join(room).is_dir()) {
-        assert!(map.contains(&format!("`{room}`")), "docs/ARCHITECTURE.md misses `{room}`");
+    assert!(
+        map.lines().count() < 300,
+        "docs/ARCHITECTURE.md has grown past 300 lines"
+    );
+    for room in ROOMS
+        .iter()
+        .filter(|room| root().join("src").join(room).is_dir())
+    {
+        assert!(
+            map.contains(&format!("`{room}`")),
+            "docs/ARCHITECTURE.md misses `{room}`"
+        );
     }
 }

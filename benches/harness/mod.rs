@@ -46,7 +46,9 @@ impl Samples {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let at = ((sorted.len() as f64 - 1.0) * part).round() as usize;
-        sorted.get(at).map_or(0.0, |sample| sample.as_secs_f64() * 1e6)
+        sorted
+            .get(at)
+            .map_or(0.0, |sample| sample.as_secs_f64() * 1e6)
     }
 
     /// One line: name, p50, p99, max in microseconds, and the count.
@@ -87,11 +89,21 @@ impl DirectFile {
         const O_DIRECT: i32 = 0x4000;
         std::fs::write(path, vec![0u8; (blocks * 4096) as usize]).unwrap();
         File::open(path).unwrap().sync_all().unwrap();
-        let file = OpenOptions::new().write(true).custom_flags(O_DIRECT).open(path).unwrap();
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(O_DIRECT)
+            .open(path)
+            .unwrap();
         let buffer = vec![7u8; 8192];
         // Direct I/O wants its memory aligned: the first aligned address inside the buffer.
         let at = buffer.as_ptr().align_offset(4096);
-        DirectFile { file, buffer, at, blocks, next: 0 }
+        DirectFile {
+            file,
+            buffer,
+            at,
+            blocks,
+            next: 0,
+        }
     }
 
     /// Overwrites the next block.

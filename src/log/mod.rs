@@ -3,6 +3,7 @@
 //! replicas, of clients.
 
 mod appender;
+mod close;
 mod config;
 mod epochs;
 mod flusher;
@@ -16,11 +17,14 @@ mod recovery;
 mod scan;
 mod segment;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod trailer;
 mod upkeep;
 mod walk;
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -89,6 +93,17 @@ impl Log {
         self.0.acked_offset.get()
     }
 
+    /// Waits until everything before `offset` is acked; fails where the log does first.
+    pub async fn wait_acked(&self, offset: Offset) -> Result<(), LogFailure> {
+        while self.acked_offset() < offset {
+            if let Some(failure) = self.failure() {
+                return Err(failure);
+            }
+            self.0.progress.wait().await;
+        }
+        Ok(())
+    }
+
     /// Calls `callback` with the new acked offset whenever it has moved, and once when the log
     /// has failed (see [`Log::failure`]); in the task turn in which that became known.
     pub fn on_acked(&self, callback: Rc<dyn Fn(Offset)>) {
@@ -155,6 +170,19 @@ impl Log {
     /// The epoch that wrote `offset`.
     pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
         self.0.state.borrow().epochs.epoch_at(offset)
+    }
+
+    /// Closes the log cleanly: everything appended is flushed, the segments have their true
+    /// length and their lookups on disk, so that the next start scans nothing. No appends from
+    /// here on. Fails where the log had failed or the device does now.
+    pub async fn close(&self) -> io::Result<()> {
+        self.0.close().await
+    }
+
+    /// Removes the log and all it has on disk. The folder first takes the name `trash`, of the
+    /// same file system, so that an interrupted removal is not taken for a log.
+    pub async fn remove(&self, trash: &Path) -> io::Result<()> {
+        self.0.remove(trash).await
     }
 
     /// Replaces the settings; they hold from the next append on.

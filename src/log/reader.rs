@@ -15,10 +15,7 @@ use crate::io::file::File;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cached {
     /// This many bytes of whole batches; none when nothing lies between the two offsets.
-    Hit {
-        /// Bytes added to the output.
-        bytes: usize,
-    },
+    Hit(usize),
     /// It must be read from disk.
     Miss,
     /// The offset lies outside the log.
@@ -41,6 +38,9 @@ pub enum ReadError {
     Io(io::Error),
 }
 
+/// Counts a read from disk for as long as it lasts.
+struct UnderWay(Rc<Inner>);
+
 /// A stretch of a data file in memory.
 struct Window {
     position: u64,
@@ -62,12 +62,12 @@ impl Inner {
         }
         let upto = upto.min(self.end_offset.get());
         if offset >= upto {
-            return Cached::Hit { bytes: 0 };
+            return Cached::Hit(0);
         }
         match self.state.borrow().tail.read(offset, max_bytes, upto, out) {
             Ok(bytes) => {
                 self.logs.probe().cached_reads_count.add(1);
-                Cached::Hit { bytes }
+                Cached::Hit(bytes)
             }
             Err(_) => Cached::Miss,
         }
@@ -82,10 +82,14 @@ impl Inner {
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
         match self.read_cached(offset, max_bytes, upto, out) {
-            Cached::Hit { bytes } => return Ok(bytes),
+            Cached::Hit(bytes) => return Ok(bytes),
             Cached::OutOfRange => return Err(ReadError::OutOfRange),
             Cached::Miss => {}
         }
+        if self.is_removed() {
+            return Err(ReadError::OutOfRange);
+        }
+        let _under_way = UnderWay::new(self);
         // What is not written yet is in the tail, so nothing behind it is asked of the disk.
         let upto = upto.min(self.written_offset.get());
         let mut offset = offset;
@@ -219,6 +223,22 @@ impl Inner {
             window.push(piece);
         }
         Ok(())
+    }
+}
+
+impl UnderWay {
+    fn new(log: &Rc<Inner>) -> UnderWay {
+        log.reads.set(log.reads.get() + 1);
+        UnderWay(Rc::clone(log))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.reads.set(self.0.reads.get() - 1);
+        if self.0.is_removed() {
+            self.0.progress.ring();
+        }
     }
 }
 

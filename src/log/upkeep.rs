@@ -74,6 +74,16 @@ impl Upkeep {
         self.folder_made.set(true);
     }
 
+    /// Whether the log's folder exists.
+    pub fn has_folder(&self) -> bool {
+        self.folder_made.get()
+    }
+
+    /// Whether a job is under way.
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
     /// Takes a snapshot of producer state up to `offset`, to be written soon.
     pub fn keep_snapshot(&self, offset: Offset, content: Vec<u8>) {
         self.snapshots.borrow_mut().push_back((offset, content));
@@ -160,7 +170,9 @@ impl Inner {
                 self.upkeep.busy.set(true);
                 let result = self.run(job).await;
                 self.upkeep.busy.set(false);
-                if let Err(error) = result {
+                if let Err(error) = result
+                    && !self.has_failed()
+                {
                     self.fail(FailedOperation::Prepare, &error);
                 }
                 self.progress.ring();
@@ -293,7 +305,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
+    pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
         let path = self.dir.join(file_name(segment.base_offset, ".log"));
         let disk = self.logs.disk();
         disk.rename(&segment.path(), &path).await?;
@@ -364,6 +376,17 @@ impl Inner {
         disk.sync_dir(&self.dir).await?;
         segment.settled.set(true);
         Ok(())
+    }
+
+    /// Writes the snapshots that are still to be written.
+    pub async fn write_snapshots(&self) -> io::Result<()> {
+        loop {
+            let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
+            let Some((offset, content)) = snapshot else {
+                return Ok(());
+            };
+            self.run(Job::WriteSnapshot(offset, content)).await?;
+        }
     }
 
     /// Removes the file that was prepared for a segment that will not come.

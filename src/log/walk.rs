@@ -48,6 +48,10 @@ pub async fn read_on(
     needed: usize,
 ) -> io::Result<()> {
     while bytes.len() < needed {
+        if !bytes.len().is_multiple_of(BLOCK_BYTES) {
+            // The file ended there: it is shorter than it was said to be.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let len = SCAN_BYTES.max((needed - bytes.len()).min(8 * SCAN_BYTES));
         let len = len.next_multiple_of(BLOCK_BYTES);
         let piece = file.read(begin + bytes.len() as u64, len).await?;
@@ -55,9 +59,6 @@ pub async fn read_on(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         bytes.extend_from_slice(&piece);
-        if piece.len() < len && bytes.len() < needed {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
     }
     Ok(())
 }

@@ -230,7 +230,11 @@ impl SimDisk {
         match operation {
             Operation::Look => {}
             Operation::Write(mut write) => {
-                put(&mut inner.now.borrow_mut().files[write.file], &write, |_| true);
+                put(
+                    &mut inner.now.borrow_mut().files[write.file],
+                    &write,
+                    |_| true,
+                );
                 write.ticket = inner.next_ticket.get();
                 inner.unflushed.borrow_mut().push(write);
             }
@@ -344,10 +348,17 @@ impl SimDisk {
         if now.names.get(dir) != Some(&Node::Dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let inside = now.names.iter().filter(|(path, _)| path.parent() == Some(dir));
+        let inside = now
+            .names
+            .iter()
+            .filter(|(path, _)| path.parent() == Some(dir));
         Ok(inside
             .map(|(path, node)| Entry {
-                name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                name: path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
                 bytes: match node {
                     Node::Dir => 0,
                     Node::File(id) => now.files[*id].len() as u64,
@@ -380,7 +391,10 @@ impl SimDisk {
         self.perform(Operation::Look).await;
         for folder in dir.ancestors() {
             for image in [&self.0.now, &self.0.durable] {
-                image.borrow_mut().names.insert(folder.to_owned(), Node::Dir);
+                image
+                    .borrow_mut()
+                    .names
+                    .insert(folder.to_owned(), Node::Dir);
             }
         }
         Ok(())
@@ -485,7 +499,9 @@ impl SimFile {
 
     pub(in crate::io) async fn truncate(&self, len: u64) -> io::Result<()> {
         self.disk.counted("truncate");
-        self.disk.perform(Operation::Truncate(self.id, len as usize)).await;
+        self.disk
+            .perform(Operation::Truncate(self.id, len as usize))
+            .await;
         Ok(())
     }
 
@@ -511,7 +527,11 @@ impl NameChange {
                     else {
                         continue;
                     };
-                    let target = if rest.as_os_str().is_empty() { to.clone() } else { to.join(rest) };
+                    let target = if rest.as_os_str().is_empty() {
+                        to.clone()
+                    } else {
+                        to.join(rest)
+                    };
                     names.insert(target, node);
                 }
             }

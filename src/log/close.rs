@@ -1,0 +1,83 @@
+//! Drives: the clean end of a log, and its removal.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::inner::{FailedOperation, Inner};
+use super::segment::file_name;
+
+impl Inner {
+    /// Waits until all that was appended is written and flushed; `false` when the log failed.
+    pub async fn drain(self: &Rc<Self>) -> bool {
+        loop {
+            if self.has_failed() {
+                return false;
+            }
+            let end = self.end_offset.get();
+            if self.written_offset.get() >= end {
+                if self.flushed_offset.get() >= end {
+                    return true;
+                }
+                self.flush();
+            }
+            self.progress.wait().await;
+        }
+    }
+
+    /// See [`super::Log::close`].
+    pub async fn close(self: &Rc<Self>) -> io::Result<()> {
+        self.stopped.set(true);
+        let snapshot = self.on_roll.borrow().clone();
+        if !self.drain().await {
+            return Err(io::Error::other("the log had failed before"));
+        }
+        self.stop();
+        self.upkeep_idle().await;
+        let segments = self.state.borrow().segments.clone();
+        if segments.is_empty() || !self.upkeep.has_folder() {
+            return Ok(());
+        }
+        for segment in &segments {
+            if segment.has_next_name() {
+                self.rename_to_final(segment).await?;
+            }
+            if !segment.settled.get() {
+                segment.note_time();
+                self.settle(segment).await?;
+            }
+            segment.close_file();
+        }
+        self.write_snapshots().await?;
+        if let Some(snapshot) = snapshot {
+            let end = self.end_offset.get();
+            let path = self.dir.join(file_name(end, ".snapshot"));
+            self.logs.disk().write(&path, snapshot(end)).await?;
+        }
+        self.drop_next().await?;
+        self.write_epochs().await?;
+        self.logs.disk().sync_dir(&self.dir).await
+    }
+
+    /// See [`super::Log::remove`].
+    pub async fn remove(self: &Rc<Self>, trash: &Path) -> io::Result<()> {
+        // No task may open a file by name while the name changes.
+        self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
+        self.stop();
+        while self.writer_busy.get() || self.upkeep.is_busy() || self.reads.get() > 0 {
+            self.progress.wait().await;
+        }
+        let disk = self.logs.disk();
+        self.state.borrow_mut().tail.clear();
+        if !self.upkeep.has_folder() {
+            return Ok(());
+        }
+        disk.rename(&self.dir, trash).await?;
+        disk.sync_dir(self.dir.parent().unwrap_or(Path::new(".")))
+            .await?;
+        for segment in &self.state.borrow().segments {
+            segment.close_file();
+        }
+        disk.remove_dir(trash).await
+    }
+}

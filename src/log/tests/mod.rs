@@ -1,0 +1,4 @@
+//! Drives: the log on both disks, the machine's and the simulated one.
+
+mod basics;
+mod support;
