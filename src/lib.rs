@@ -8,3 +8,6 @@ pub mod log;
 pub mod metadata;
 pub mod partition;
 pub mod coordinator;
+pub mod shard;
+pub mod server;
+pub mod cli;

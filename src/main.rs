@@ -1,5 +1,6 @@
 //! Arguments, logging, exit codes; the broker itself is the library.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,11 @@ use corelane::server;
 fn main() -> ExitCode {
     signal::block_stop_signals();
     let Command::Serve(flags) = Cli::parse().command_or_default();
-    let config = match flags.load(checks::host_facts()) {
+    let text = match flags.config.as_deref().map(checks::read_text).transpose() {
+        Ok(text) => text,
+        Err(error) => return fail(&error),
+    };
+    let config = match flags.load(text.as_deref(), &checks::host_facts()) {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };

@@ -5,6 +5,8 @@ pub mod config;
 pub mod error_code;
 pub mod hash;
 pub mod ids;
+pub mod limits;
+pub mod metrics;
 pub mod time;
 pub mod timers;
 

@@ -3,6 +3,7 @@
 
 pub mod buffer;
 pub mod channel;
+pub mod checks;
 pub mod clock;
 pub mod cores;
 pub mod disk;

@@ -1,14 +1,12 @@
 //! Drives: the leader's write path: validate, check producers, append. Never waits.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::Partition;
 use super::producers::{ProducerError, Verdict};
-use super::validate::{self, Invalid, Rules};
+use super::validate::{self, Invalid};
 use crate::base::{Offset, WallMs};
 use crate::log::{self, LogFailure};
-use crate::wire::batch;
 
 /// Who appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +49,15 @@ pub enum AppendError {
     Closed,
 }
 
+impl From<Origin> for validate::Origin {
+    fn from(origin: Origin) -> validate::Origin {
+        match origin {
+            Origin::Client | Origin::Admin => validate::Origin::Client,
+            Origin::Coordinator => validate::Origin::Coordinator,
+        }
+    }
+}
+
 impl Partition {
     /// Appends the batches of one produce request for this partition. Nothing is appended when
     /// this fails.
@@ -66,17 +73,30 @@ impl Partition {
         if origin == Origin::Client && self.is_internal() {
             return Err(AppendError::InternalTopic);
         }
+        // Stays empty, and takes no memory, unless the topic's settings change the batch.
+        let mut rewritten = Vec::new();
         let rules = self.rules.borrow();
-        let valid = validate::validate(batches, &rules, origin.into(), now);
+        let valid = validate::validate(batches, &rules, origin.into(), now, &mut rewritten);
         let valid = valid.map_err(AppendError::Invalid)?;
         let mut producers = self.producers.borrow_mut();
-        if let Verdict::Duplicate { base_offset, last_offset, .. } =
-            producers.check(&valid.batch).map_err(AppendError::Producer)?
+        if let Verdict::Duplicate {
+            base_offset,
+            last_offset,
+            ..
+        } = producers
+            .check(&valid.batch)
+            .map_err(AppendError::Producer)?
         {
-            return Ok(Appended { base_offset, upto: last_offset + 1, log_append_time: -1 });
+            return Ok(Appended {
+                base_offset,
+                upto: last_offset + 1,
+                log_append_time: -1,
+            });
         }
         let epoch = self.leader_epoch.get();
-        let appended = self.log.append(batches, epoch, valid.log_append_time, now);
+        let appended = self
+            .log
+            .append(valid.batch.bytes(), epoch, valid.log_append_time, now);
         let appended = appended.map_err(|error| self.append_error(error))?;
         producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
         Ok(Appended {
@@ -91,9 +111,24 @@ impl Partition {
             log::AppendError::Busy => AppendError::Busy,
             log::AppendError::LargerThanSegment(_) => AppendError::TooLarge,
             log::AppendError::Malformed => AppendError::Invalid(Invalid::Malformed),
-            log::AppendError::Closed => {
-                self.log.failure().map_or(AppendError::Closed, AppendError::Storage)
-            }
+            log::AppendError::Closed => self
+                .log
+                .failure()
+                .map_or(AppendError::Closed, AppendError::Storage),
+        }
+    }
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppendError::InternalTopic => f.write_str("clients do not write to internal topics"),
+            AppendError::Invalid(invalid) => invalid.fmt(f),
+            AppendError::Producer(error) => error.fmt(f),
+            AppendError::TooLarge => f.write_str("the batch is larger than a segment may be"),
+            AppendError::Busy => f.write_str("the log has no room before its device catches up"),
+            AppendError::Storage(failure) => failure.fmt(f),
+            AppendError::Closed => f.write_str("the partition is closed"),
         }
     }
 }

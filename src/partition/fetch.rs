@@ -55,6 +55,7 @@ impl Partition {
         match self.log().read_cached(offset, max_bytes, upto, out) {
             Cached::Hit(bytes) => Ok(Some(within(bytes, max_bytes, at_least_one, from, out))),
             Cached::Miss => Ok(None),
+            Cached::OutOfRange => Err(ReadError::OffsetOutOfRange),
         }
     }
 
@@ -68,7 +69,10 @@ impl Partition {
     ) -> Result<usize, ReadError> {
         self.check_offset(offset)?;
         let from = out.len();
-        let read = self.log().read(offset, max_bytes, self.high_watermark(), out).await;
+        let read = self
+            .log()
+            .read(offset, max_bytes, self.high_watermark(), out)
+            .await;
         let bytes = read.map_err(ReadError::Log)?;
         Ok(within(bytes, max_bytes, at_least_one, from, out))
     }

@@ -17,6 +17,7 @@ use std::task::{Poll, Waker};
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId, WallMs};
 use crate::log::{Log, LogFailure};
+pub use open::PartitionOptions;
 use open::{log_config, rules};
 use producers::Producers;
 use validate::Rules;
@@ -123,10 +124,6 @@ impl Partition {
     /// Rolls, deletes and forgets what time has come for.
     pub async fn maintain(&self, now: WallMs) {
         self.producers.borrow_mut().expire(now);
-        if let Err(error) = self.log.maintain(now).await {
-            let (topic, index) = (&self.name.topic, self.name.index);
-            tracing::error!(%topic, partition = index, %error, "cannot tidy the log");
-        }
     }
 
     /// Wakes `waker` when there may be more to read.
@@ -159,6 +156,8 @@ impl Partition {
         if let Some(failure) = self.log.failure() {
             return Some(Err(append::AppendError::Storage(failure)));
         }
-        self.closed.get().then_some(Err(append::AppendError::Closed))
+        self.closed
+            .get()
+            .then_some(Err(append::AppendError::Closed))
     }
 }

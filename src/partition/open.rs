@@ -37,7 +37,14 @@ impl Partition {
         options: PartitionOptions<'_>,
         now: WallMs,
     ) -> Result<Rc<Partition>, OpenError> {
-        let PartitionOptions { name, dir, opening, leader_epoch, config, .. } = options;
+        let PartitionOptions {
+            name,
+            dir,
+            opening,
+            leader_epoch,
+            config,
+            ..
+        } = options;
         let mut producers = Producers::new(options.producer_expiration_ms);
         let mut replay = |seen: Replay<'_>| match seen {
             Replay::Snapshot(_, bytes) => {
@@ -86,7 +93,9 @@ impl Partition {
         }));
         let me = Rc::downgrade(self);
         self.log.on_roll(Rc::new(move |_| {
-            me.upgrade().map(|me| me.producers.borrow().to_snapshot()).unwrap_or_default()
+            me.upgrade()
+                .map(|me| me.producers.borrow().to_snapshot())
+                .unwrap_or_default()
         }));
     }
 }

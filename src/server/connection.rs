@@ -74,6 +74,14 @@ impl Connection {
         self.partial.get()
     }
 
+    /// Whether batches of it wait for their ack.
+    pub fn has_produce(&self) -> bool {
+        self.slots
+            .borrow()
+            .iter()
+            .any(|slot| matches!(slot, Slot::Produce(_)))
+    }
+
     /// Whether nothing is pending on it.
     pub fn is_idle(&self) -> bool {
         self.slots.borrow().is_empty()
@@ -98,7 +106,7 @@ impl Connection {
     }
 
     async fn read_requests(self: &Rc<Self>) -> Result<(), Ended> {
-        let max_bytes = self.server.shard.config.network.request_bytes_max;
+        let max_bytes = self.server.shard.config().network.request_bytes_max;
         let mut buffer = ReceiveBuffer::new();
         let mut room: Option<Reserved> = None;
         loop {

@@ -61,16 +61,27 @@ pub async fn take_up(connection: &Rc<Connection>, frame: &[u8]) -> Result<Option
             return Err(Refused::UnsupportedVersion(row.name, header.api_version));
         }
         // KIP-511: a version we do not know is answered in the oldest form, with our table.
-        return Ok(Some(Slot::Ready(api_versions::unsupported_version(header.correlation_id))));
+        return Ok(Some(Slot::Ready(api_versions::unsupported_version(
+            header.correlation_id,
+        ))));
     }
     if let Run::Produce = row.run {
         return records::produce::begin(connection, &header).await;
     }
     let server = &connection.server;
-    let memory = server.shard.budget.reserve((row.memory_estimate)(frame.len())).await;
+    let memory = server
+        .shard
+        .budget
+        .reserve((row.memory_estimate)(frame.len()))
+        .await;
     let cx = Rc::new(context(connection, &header));
     let body = Bytes::copy_from_slice(header.body);
-    Ok(Some(Slot::Call(PendingCall { row, cx, body, _memory: memory })))
+    Ok(Some(Slot::Call(PendingCall {
+        row,
+        cx,
+        body,
+        _memory: memory,
+    })))
 }
 
 /// Runs what the slot still needs and sends the answer. `out` is scratch room.
@@ -88,10 +99,18 @@ pub async fn answer(
             while let Some(Slot::Produce(next)) = connection.next_if(ready) {
                 records::produce::answer(connection, next, out).await?;
             }
-            connection.stream.write_all(out).await.map_err(Refused::Gone)
+            connection
+                .stream
+                .write_all(out)
+                .await
+                .map_err(Refused::Gone)
         }
         Slot::Call(call) => run(connection, call, out).await,
-        Slot::Ready(frame) => connection.stream.write_all(&frame).await.map_err(Refused::Gone),
+        Slot::Ready(frame) => connection
+            .stream
+            .write_all(&frame)
+            .await
+            .map_err(Refused::Gone),
     }
 }
 
@@ -100,22 +119,37 @@ async fn run(
     call: PendingCall,
     out: &mut Vec<u8>,
 ) -> Result<(), Refused> {
-    let PendingCall { row, cx, body, _memory } = call;
+    let PendingCall {
+        row,
+        cx,
+        body,
+        _memory,
+    } = call;
     let (version, taken_up) = (cx.version, cx.now);
     match row.run {
         Run::Fetch => {
             let answer = records::fetch::answer(&cx, &body, out).await;
             let answer = answer.map_err(|Short| Refused::Malformed(row.name, version))?;
-            answer.send(out, &connection.stream).await.map_err(Refused::Gone)?;
+            answer
+                .send(out, &connection.stream)
+                .await
+                .map_err(Refused::Gone)?;
         }
         Run::Call(function) => {
             let frame = function(cx, body).await;
             let frame = frame.map_err(|error| Refused::Call(row.name, version, error))?;
-            connection.stream.write_all(&frame).await.map_err(Refused::Gone)?;
+            connection
+                .stream
+                .write_all(&frame)
+                .await
+                .map_err(Refused::Gone)?;
         }
         Run::Produce => unreachable!("take_up begins produce requests itself"),
     }
-    connection.server.probe.note(row.key, taken_up, connection.server.now());
+    connection
+        .server
+        .probe
+        .note(row.key, taken_up, connection.server.now());
     Ok(())
 }
 

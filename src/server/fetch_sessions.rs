@@ -95,7 +95,12 @@ impl FetchSessions {
     /// the longest unused may be evicted after `evict_after_ms`. `seed` starts the session ids.
     pub fn new(slots_max: usize, evict_after_ms: i64, seed: u32) -> FetchSessions {
         let next_id = (seed & 0x3fff_ffff) as i32 | 1;
-        FetchSessions { slots_max, evict_after_ms, sessions: HashMap::new(), next_id }
+        FetchSessions {
+            slots_max,
+            evict_after_ms,
+            sessions: HashMap::new(),
+            next_id,
+        }
     }
 
     /// How many sessions there are.
@@ -117,7 +122,11 @@ impl FetchSessions {
     ) -> Opened {
         if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
             self.sessions.remove(&id);
-            return if epoch == FINAL_EPOCH { Opened::Sessionless } else { Opened::Full };
+            return if epoch == FINAL_EPOCH {
+                Opened::Sessionless
+            } else {
+                Opened::Full
+            };
         }
         let Some(session) = self.sessions.get_mut(&id) else {
             return Opened::Refused(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
@@ -155,7 +164,12 @@ impl FetchSessions {
             return NO_SESSION;
         }
         let id = self.free_id();
-        let session = Session { epoch: next_epoch(FIRST_EPOCH), by_topic_id, used: now, partitions };
+        let session = Session {
+            epoch: next_epoch(FIRST_EPOCH),
+            by_topic_id,
+            used: now,
+            partitions,
+        };
         self.sessions.insert(id, session);
         id
     }
@@ -163,7 +177,9 @@ impl FetchSessions {
     /// The partitions of a session, in serving order.
     pub fn partitions(&self, id: i32) -> impl Iterator<Item = (&Key, &Wanted)> {
         let session = self.sessions.get(&id);
-        session.into_iter().flat_map(|s| s.partitions.iter().map(|(key, (want, _))| (key, want)))
+        session
+            .into_iter()
+            .flat_map(|s| s.partitions.iter().map(|(key, (want, _))| (key, want)))
     }
 
     /// Notes what is about to be told of a partition, and says whether it is news to the
@@ -177,7 +193,10 @@ impl FetchSessions {
             return true;
         };
         let told = &mut session.partitions[index].1;
-        let now = Told { high_watermark: news.high_watermark, start_offset: news.start_offset };
+        let now = Told {
+            high_watermark: news.high_watermark,
+            start_offset: news.start_offset,
+        };
         let is_news = news.has_records || news.error.is_error() || *told != Some(now);
         // After an error the next good answer is news whatever it says.
         *told = (!news.error.is_error()).then_some(now);
@@ -224,15 +243,29 @@ mod tests {
     const T0: Instant = Instant(0);
 
     fn key(topic: &str, index: i32) -> Key {
-        Key { topic: topic.into(), topic_id: TopicId::ZERO, index }
+        Key {
+            topic: topic.into(),
+            topic_id: TopicId::ZERO,
+            index,
+        }
     }
 
     fn want(offset: Offset) -> Wanted {
-        Wanted { offset, max_bytes: 1_024, leader_epoch: -1, last_fetched_epoch: -1 }
+        Wanted {
+            offset,
+            max_bytes: 1_024,
+            leader_epoch: -1,
+            last_fetched_epoch: -1,
+        }
     }
 
     fn news(has_records: bool, high_watermark: Offset) -> News {
-        News { has_records, error: ErrorCode::NONE, high_watermark, start_offset: 0 }
+        News {
+            has_records,
+            error: ErrorCode::NONE,
+            high_watermark,
+            start_offset: 0,
+        }
     }
 
     fn open(
@@ -242,7 +275,14 @@ mod tests {
         add: &[(Key, Wanted)],
         drop: &[Key],
     ) -> Opened {
-        sessions.open(id, epoch, false, add.iter().cloned(), drop.iter().cloned(), T0)
+        sessions.open(
+            id,
+            epoch,
+            false,
+            add.iter().cloned(),
+            drop.iter().cloned(),
+            T0,
+        )
     }
 
     #[test]
@@ -251,16 +291,37 @@ mod tests {
         assert_eq!(open(&mut sessions, 0, 0, &[], &[]), Opened::Full);
         let wanted = [(key("a", 0), want(0)), (key("b", 0), want(5))];
         let id = sessions.create(false, wanted.iter().cloned(), T0);
-        assert!(sessions.tell(id, &key("a", 0), news(false, 3)), "first word on a");
-        assert_eq!(open(&mut sessions, id, 1, &[], &[]), Opened::Incremental(id));
-        assert!(!sessions.tell(id, &key("a", 0), news(false, 3)), "nothing new");
-        assert!(sessions.tell(id, &key("a", 0), news(false, 4)), "the watermark moved");
+        assert!(
+            sessions.tell(id, &key("a", 0), news(false, 3)),
+            "first word on a"
+        );
+        assert_eq!(
+            open(&mut sessions, id, 1, &[], &[]),
+            Opened::Incremental(id)
+        );
+        assert!(
+            !sessions.tell(id, &key("a", 0), news(false, 3)),
+            "nothing new"
+        );
+        assert!(
+            sessions.tell(id, &key("a", 0), news(false, 4)),
+            "the watermark moved"
+        );
         assert!(sessions.tell(id, &key("a", 0), news(true, 4)), "records");
-        let order: Vec<_> = sessions.partitions(id).map(|(key, _)| key.topic.to_string()).collect();
+        let order: Vec<_> = sessions
+            .partitions(id)
+            .map(|(key, _)| key.topic.to_string())
+            .collect();
         assert_eq!(order, ["b", "a"], "a has had its turn");
-        assert_eq!(open(&mut sessions, id, 2, &[], &[key("b", 0)]), Opened::Incremental(id));
+        assert_eq!(
+            open(&mut sessions, id, 2, &[], &[key("b", 0)]),
+            Opened::Incremental(id)
+        );
         assert_eq!(sessions.partitions(id).count(), 1);
-        assert_eq!(open(&mut sessions, id, 3, &[], &[key("a", 0)]), Opened::Sessionless);
+        assert_eq!(
+            open(&mut sessions, id, 3, &[], &[key("a", 0)]),
+            Opened::Sessionless
+        );
         assert_eq!(sessions.count(), 0);
     }
 
@@ -275,7 +336,10 @@ mod tests {
         assert_eq!(open(&mut sessions, id, 2, &[], &[]), stale);
         let mixed = sessions.open(id, 1, true, std::iter::empty(), std::iter::empty(), T0);
         assert_eq!(mixed, refused(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR));
-        assert_eq!(open(&mut sessions, id, FINAL_EPOCH, &[], &[]), Opened::Sessionless);
+        assert_eq!(
+            open(&mut sessions, id, FINAL_EPOCH, &[], &[]),
+            Opened::Sessionless
+        );
         assert_eq!(open(&mut sessions, id, 1, &[], &[]), unknown);
     }
 
@@ -284,7 +348,10 @@ mod tests {
         let mut sessions = FetchSessions::new(10, 1_000, 7);
         let id = sessions.create(false, [(key("a", 0), want(0))].into_iter(), T0);
         assert!(sessions.tell(id, &key("a", 0), news(false, 3)));
-        let failed = News { error: ErrorCode::KAFKA_STORAGE_ERROR, ..news(false, -1) };
+        let failed = News {
+            error: ErrorCode::KAFKA_STORAGE_ERROR,
+            ..news(false, -1)
+        };
         assert!(sessions.tell(id, &key("a", 0), failed));
         assert!(sessions.tell(id, &key("a", 0), news(false, 3)));
     }
@@ -295,7 +362,10 @@ mod tests {
         let one = || [(key("a", 0), want(0))].into_iter();
         let first = sessions.create(false, one(), T0);
         assert_ne!(first, NO_SESSION);
-        assert_eq!(sessions.create(false, one(), T0.after_ms(1_000)), NO_SESSION);
+        assert_eq!(
+            sessions.create(false, one(), T0.after_ms(1_000)),
+            NO_SESSION
+        );
         let second = sessions.create(false, one(), T0.after_ms(1_001));
         assert_ne!(second, NO_SESSION);
         assert_eq!(sessions.count(), 1);

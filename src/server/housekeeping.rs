@@ -17,10 +17,16 @@ pub struct Jobs(Vec<Task<()>>);
 /// Starts all jobs of a shard.
 pub fn start(server: &Rc<ServerState>) -> Jobs {
     let class = cores::background("housekeeping", SHARES);
-    let retention = server.shard.config.retention_check_ms.max(1) as u64;
+    let retention = server.shard.config().retention_check_ms.max(1) as u64;
     Jobs(vec![
-        cores::spawn_into(class, idle_connections(server.clone(), Duration::from_secs(5))),
-        cores::spawn_into(class, logs(server.clone(), Duration::from_millis(retention))),
+        cores::spawn_into(
+            class,
+            idle_connections(server.clone(), Duration::from_secs(5)),
+        ),
+        cores::spawn_into(
+            class,
+            logs(server.clone(), Duration::from_millis(retention)),
+        ),
     ])
 }
 
@@ -32,7 +38,7 @@ async fn idle_connections(server: Rc<ServerState>, period: Duration) {
         let now = server.now();
         for connection in server.connections() {
             let silent = now.since(connection.active()).as_millis() as i64;
-            let idle_max = server.shard.config.network.idle_max_ms;
+            let idle_max = server.shard.config().network.idle_max_ms;
             let reason = if connection.is_partial() && silent > limits::PARTIAL_REQUEST_MAX_MS {
                 "a request was left half sent"
             } else if connection.is_idle() && idle_max.is_some_and(|max| silent > max) {

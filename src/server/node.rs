@@ -13,9 +13,9 @@ use super::{ServerState, housekeeping};
 use crate::base::config::BrokerConfig;
 use crate::base::limits;
 use crate::io::channel::Receiver;
+use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::listener::{Bound, Listener};
-use crate::io::clock;
 use crate::metadata::image::Image;
 use crate::shard::mesh::{ShardMessage, ToControl};
 use crate::shard::{Shard, ShardOptions, partitions};
@@ -57,16 +57,24 @@ pub fn start(start: NodeStart) -> Result<Core<()>, StartError> {
 }
 
 async fn run(start: NodeStart) {
-    let NodeStart { index, config, image, dir, listener, mut inbox, control, started, .. } = start;
-    let options = ShardOptions { index, config, dir, control };
-    let shard = match Shard::open(options, image, clock::wall_ms()).await {
-        Ok(shard) => shard,
-        Err(error) => {
-            // The main thread waits for this and for nothing else.
-            let _ = started.send(Err(StartError::Log(error)));
-            return;
-        }
+    let NodeStart {
+        index,
+        config,
+        image,
+        dir,
+        listener,
+        mut inbox,
+        control,
+        started,
+        ..
+    } = start;
+    let options = ShardOptions {
+        index,
+        config,
+        dir,
+        control,
     };
+    let shard = Shard::open(options, image, clock::wall_ms()).await;
     let server = ServerState::new(shard.clone(), clock::now().0 as u32);
     let accepting = cores::spawn(accept(server.clone(), listener.listen()));
     let jobs = housekeeping::start(&server);
@@ -86,7 +94,7 @@ async fn run(start: NodeStart) {
                 accepting.cancel().await;
                 drain(&server).await;
                 jobs.stop().await;
-                shard.close(clock::wall_ms()).await;
+                shard.close().await;
                 call.answer(());
                 return;
             }
@@ -133,7 +141,12 @@ async fn serve(server: Rc<ServerState>, connection: Rc<Connection>) {
 async fn drain(server: &ServerState) {
     let deadline = server.now().after_ms(limits::STOP_GRACE_MS);
     // A parked fetch would keep its connection busy for its whole wait: woken, it answers.
-    server.shard.partitions.local().iter().for_each(|partition| partition.wake_readers());
+    server
+        .shard
+        .partitions
+        .local()
+        .iter()
+        .for_each(|partition| partition.wake_readers());
     while server.now() < deadline && server.connections().iter().any(|one| one.has_produce()) {
         cores::sleep(Duration::from_millis(1)).await;
     }

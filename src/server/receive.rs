@@ -18,7 +18,11 @@ pub struct ReceiveBuffer {
 impl ReceiveBuffer {
     /// An empty buffer.
     pub fn new() -> ReceiveBuffer {
-        ReceiveBuffer { bytes: vec![0; SMALL_BYTES], start: 0, end: 0 }
+        ReceiveBuffer {
+            bytes: vec![0; SMALL_BYTES],
+            start: 0,
+            end: 0,
+        }
     }
 
     /// The next whole request, without its length prefix, as a range for [`Self::bytes`]; `None`
@@ -58,7 +62,9 @@ impl ReceiveBuffer {
         if partial < self.bytes.len() {
             return self.bytes.len();
         }
-        (self.bytes.len() * 2).min(max_bytes + frame::PREFIX_BYTES).max(SMALL_BYTES)
+        (self.bytes.len() * 2)
+            .min(max_bytes + frame::PREFIX_BYTES)
+            .max(SMALL_BYTES)
     }
 
     /// Moves what is left to the front, and grows when the buffer is full of one partial request.
@@ -107,16 +113,20 @@ mod tests {
     #[test]
     fn requests_come_out_whole_however_they_arrive() {
         let mut stream = Vec::new();
-        let bodies: Vec<Vec<u8>> =
-            [10, 0, 70_000, 3].iter().map(|n| vec![7u8; *n as usize]).collect();
+        let bodies: Vec<Vec<u8>> = [10, 0, 70_000, 3]
+            .iter()
+            .map(|n| vec![7u8; *n as usize])
+            .collect();
         for body in &bodies {
             stream.extend_from_slice(&(body.len() as i32).to_be_bytes());
             stream.extend_from_slice(body);
         }
         for piece in [1, 3, 1_000, stream.len()] {
             let mut buffer = ReceiveBuffer::new();
-            let frames: Vec<Vec<u8>> =
-                stream.chunks(piece).flat_map(|part| feed(&mut buffer, part, 100_000)).collect();
+            let frames: Vec<Vec<u8>> = stream
+                .chunks(piece)
+                .flat_map(|part| feed(&mut buffer, part, 100_000))
+                .collect();
             assert_eq!(frames, bodies);
             buffer.make_room(100_000);
             assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);

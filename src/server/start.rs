@@ -9,7 +9,6 @@ use crate::base::config::BrokerConfig;
 use crate::io::checks::{self, HostError};
 use crate::io::listener::{self, Bound};
 use crate::io::signal;
-use crate::log::OpenError;
 use crate::metadata::controller::LoadError;
 use crate::shard::mesh::{ToControl, ToShard};
 
@@ -51,8 +50,6 @@ pub enum StartError {
     },
     /// The metadata log could not be loaded, or says that this folder is another broker's.
     Metadata(LoadError),
-    /// A partition's log could not be opened.
-    Log(OpenError),
     /// An executor could not be started, or died.
     Executor(io::Error),
     /// An executor ended without a word; its panic is in the log.
@@ -79,7 +76,11 @@ pub fn bind(config: &BrokerConfig) -> Result<Listeners, StartError> {
         let endpoint = config.listener.of_shard(shard);
         nodes.push(bind_one(&endpoint.host, endpoint.port)?);
     }
-    let admin = config.admin.as_ref().map(|(host, port)| bind_one(host, *port)).transpose()?;
+    let admin = config
+        .admin
+        .as_ref()
+        .map(|(host, port)| bind_one(host, *port))
+        .transpose()?;
     Ok(Listeners { nodes, admin })
 }
 
@@ -93,7 +94,9 @@ fn bind_one(host: &str, port: u16) -> Result<Bound, StartError> {
 
 fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     let mut addresses = (host, port).to_socket_addrs()?;
-    addresses.next().ok_or_else(|| io::Error::other("the host name has no address"))
+    addresses
+        .next()
+        .ok_or_else(|| io::Error::other("the host name has no address"))
 }
 
 /// The CPU of a shard: the last ones first, since the kernel's own work gathers on the first.
@@ -117,6 +120,17 @@ pub fn stop(shards: &[ToShard], control: &ToControl) {
 
 // === impl Ready ===
 
+impl fmt::Display for Ready {
+    /// The listeners in shard order, then the admin pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.listeners.join(","))?;
+        match &self.admin {
+            Some(admin) => write!(f, " admin http://{admin}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Ready {
     /// What the bound listeners offer.
     pub fn new(config: &BrokerConfig, listeners: &Listeners) -> Ready {
@@ -124,7 +138,10 @@ impl Ready {
         let node = |bound: &Bound| format!("{host}:{}", bound.address().port());
         Ready {
             listeners: listeners.nodes.iter().map(node).collect(),
-            admin: listeners.admin.as_ref().map(|bound| bound.address().to_string()),
+            admin: listeners
+                .admin
+                .as_ref()
+                .map(|bound| bound.address().to_string()),
         }
     }
 }
@@ -149,7 +166,6 @@ impl fmt::Display for StartError {
                 write!(f, "cannot make the folder {}: {error}", path.display())
             }
             StartError::Metadata(error) => error.fmt(f),
-            StartError::Log(error) => error.fmt(f),
             StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),
             StartError::Gone => f.write_str("an executor ended unexpectedly"),
         }

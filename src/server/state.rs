@@ -2,11 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 
+use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
 use crate::io::clock;
 use crate::server::api::records::{fetch, produce};
+use crate::server::api::transactions::ProducerIds;
 use crate::server::connection::Connection;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::probe::Probe;
@@ -20,6 +23,8 @@ pub struct ServerState {
     pub sessions: RefCell<FetchSessions>,
     /// Counts and latencies per API.
     pub probe: Probe,
+    /// Ids for idempotent producers.
+    pub producer_ids: ProducerIds,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
     next_connection: Cell<u64>,
     spare_produce: RefCell<Vec<produce::Pending>>,
@@ -29,10 +34,12 @@ pub struct ServerState {
 impl ServerState {
     /// The state of a shard that starts to serve; `seed` starts its fetch session ids.
     pub fn new(shard: Rc<Shard>, seed: u32) -> Rc<ServerState> {
-        let slots = (shard.config.fetch.sessions_max / shard.config.shards).max(1);
+        let config = shard.config();
+        let slots = (config.fetch.sessions_max / config.shards).max(1);
         Rc::new(ServerState {
             sessions: RefCell::new(FetchSessions::new(slots, limits::SESSION_EVICT_MS, seed)),
             probe: Probe::default(),
+            producer_ids: ProducerIds::default(),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             spare_produce: RefCell::default(),
@@ -55,13 +62,53 @@ impl ServerState {
     pub fn enter(&self, connection: &Rc<Connection>) -> u64 {
         let number = self.next_connection.get();
         self.next_connection.set(number + 1);
-        self.connections.borrow_mut().insert(number, Rc::downgrade(connection));
+        self.connections
+            .borrow_mut()
+            .insert(number, Rc::downgrade(connection));
         number
     }
 
     /// Takes a connection out of the list.
     pub fn leave(&self, number: u64) {
         self.connections.borrow_mut().remove(&number);
+    }
+
+    /// Whether one more connection from this address is allowed, or which limit it breaks.
+    pub fn admit(&self, from: IpAddr) -> Result<(), &'static str> {
+        let network = &self.shard.config().network;
+        let connections = self.connections.borrow();
+        if connections.len() >= network.connections_max {
+            return Err("max.connections");
+        }
+        if network.connections_per_ip_max < connections.len() {
+            let same = |one: &Weak<Connection>| {
+                one.upgrade()
+                    .is_some_and(|one| one.peer.address.ip() == from)
+            };
+            let count = connections.values().filter(|one| same(one)).count();
+            if count >= network.connections_per_ip_max {
+                return Err("max.connections.per.ip");
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that this shard counts, at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        self.probe.export(&mut snapshot);
+        self.shard.export(&mut snapshot);
+        snapshot.gauge(
+            "corelane_connections",
+            "Connections open.",
+            self.connection_count() as f64,
+        );
+        snapshot.gauge(
+            "corelane_fetch_sessions",
+            "Incremental fetch sessions.",
+            self.sessions.borrow().count() as f64,
+        );
+        snapshot.with_label("node", &self.shard.node.to_string())
     }
 
     /// How many connections there are.
@@ -71,7 +118,11 @@ impl ServerState {
 
     /// All connections.
     pub fn connections(&self) -> Vec<Rc<Connection>> {
-        self.connections.borrow().values().filter_map(Weak::upgrade).collect()
+        self.connections
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// A pending request to fill, with the room of one answered before.

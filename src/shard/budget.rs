@@ -41,7 +41,10 @@ impl Budget {
         let bytes = bytes.min(self.total_bytes);
         let free = self.free_bytes.get().checked_sub(bytes)?;
         self.free_bytes.set(free);
-        Some(Reserved { budget: self.clone(), bytes })
+        Some(Reserved {
+            budget: self.clone(),
+            bytes,
+        })
     }
 
     /// Takes `bytes`, waiting until they are free.
@@ -71,9 +74,15 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.budget.free_bytes.set(self.budget.free_bytes.get() + self.bytes);
+        self.budget
+            .free_bytes
+            .set(self.budget.free_bytes.get() + self.bytes);
         // All are woken: the first may need more than came free, and a later one less.
-        self.budget.waiting.borrow_mut().drain(..).for_each(Waker::wake);
+        self.budget
+            .waiting
+            .borrow_mut()
+            .drain(..)
+            .for_each(Waker::wake);
     }
 }
 

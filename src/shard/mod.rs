@@ -2,34 +2,49 @@
 //! May use: everything to its left. Never: shares anything with another core but messages.
 
 pub mod budget;
+pub mod coordinators;
 pub mod mesh;
 pub mod partitions;
 pub mod probe;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::base::NodeId;
 use crate::base::config::BrokerConfig;
+use crate::base::metrics::Snapshot;
+use crate::base::{NodeId, WallMs};
+use crate::coordinator::GroupCoordinator;
 use crate::io::disk::Disk;
-use crate::log::Flusher;
-use crate::metadata::image::Image;
+use crate::log::{Logs, LogsOptions};
+use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
 use budget::Budget;
 use mesh::ToControl;
 use partitions::Partitions;
 use probe::Probe;
 
+/// What a shard starts with.
+pub struct ShardOptions {
+    /// Which shard of the process, from 0.
+    pub index: usize,
+    /// The broker's settings.
+    pub config: Arc<BrokerConfig>,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The way to the controller.
+    pub control: ToControl,
+}
+
 /// One core and what it owns. Verbs live in the files beside this one.
 pub struct Shard {
     /// The Kafka node this shard is.
     pub node: NodeId,
-    /// The broker's settings, the same on every shard.
-    pub config: Arc<BrokerConfig>,
     /// The partitions it leads, and where the others are.
     pub partitions: Partitions,
+    /// The groups whose partitions of `__consumer_offsets` it leads.
+    pub groups: GroupCoordinator,
     /// The way to the controller.
     pub control: ToControl,
     /// Memory that requests may take.
@@ -38,15 +53,59 @@ pub struct Shard {
     pub probe: Probe,
     /// Its folder.
     pub dir: PathBuf,
-    pub(crate) disk: Disk,
-    pub(crate) flusher: Flusher,
+    /// Whether the topic of groups is being created.
+    creates_offsets_topic: Cell<bool>,
+    logs: Logs,
+    config: RefCell<Rc<BrokerConfig>>,
     image: RefCell<Arc<Image>>,
 }
 
 impl Shard {
+    /// Opens the shard's partitions and puts them into service.
+    pub async fn open(options: ShardOptions, image: Arc<Image>, now: WallMs) -> Rc<Shard> {
+        let ShardOptions {
+            index,
+            config,
+            dir,
+            control,
+        } = options;
+        let logs = Logs::new(&Disk::direct(), logs_options(&config));
+        let shard = Rc::new(Shard {
+            node: NodeId(config.node_id(index)),
+            partitions: Partitions::default(),
+            groups: coordinators::groups(&config),
+            control,
+            budget: Budget::new(config.shard.memory_bytes),
+            probe: Probe::default(),
+            dir,
+            creates_offsets_topic: Cell::new(false),
+            logs,
+            config: RefCell::new(Rc::new((*config).clone())),
+            image: RefCell::new(Arc::new(Image::default())),
+        });
+        partitions::apply(&shard, image, now).await;
+        shard
+    }
+
     /// The cluster as this shard serves it now.
     pub fn image(&self) -> Arc<Image> {
         self.image.borrow().clone()
+    }
+
+    /// The broker's settings as they are on this node now.
+    pub fn config(&self) -> Rc<BrokerConfig> {
+        self.config.borrow().clone()
+    }
+
+    fn set_config(&self, image: &Image) {
+        let node = self.node.to_string();
+        let own = image.configs.of(ResourceKind::Broker, &node);
+        let config = self.config().with_dynamic(image.configs.all_brokers(), own);
+        *self.config.borrow_mut() = Rc::new(config);
+    }
+
+    fn set_image(&self, image: Arc<Image>) {
+        *self.image.borrow_mut() = image;
     }
 
     /// Endpoints of the nodes that an answer names, each once (KIP-951).
@@ -57,15 +116,45 @@ impl Shard {
                 continue;
             }
             let image = self.image.borrow();
-            if let Some(endpoint) = image.endpoint(NodeId(node_id)) {
+            let broker = image.brokers.get(NodeId(node_id));
+            let endpoint = broker.and_then(|broker| broker.endpoints.first());
+            if let (Some(broker), Some(endpoint)) = (broker, endpoint) {
                 endpoints.push(NodeEndpoint {
                     node_id,
                     host: endpoint.host.clone(),
                     port: i32::from(endpoint.port),
-                    rack: endpoint.rack.clone(),
+                    rack: broker.rack.clone(),
                 });
             }
         }
         endpoints
+    }
+
+    /// Adds all counts of this core to a snapshot.
+    pub fn export(&self, to: &mut Snapshot) {
+        to.counter(
+            "corelane_mesh_record_bytes_total",
+            "Bytes of records that crossed to another core.",
+            self.probe.mesh_record_bytes.get(),
+        );
+        to.gauge(
+            "corelane_request_memory_bytes",
+            "Memory that requests hold.",
+            self.budget.used_bytes() as f64,
+        );
+        self.groups.export(to);
+    }
+
+    /// Takes every partition out of service and closes its log cleanly.
+    pub async fn close(&self) {
+        self.groups.stop();
+        partitions::close(self).await;
+    }
+}
+
+fn logs_options(config: &BrokerConfig) -> LogsOptions {
+    LogsOptions {
+        cache_bytes: config.shard.tail_cache_bytes,
+        ..LogsOptions::default()
     }
 }

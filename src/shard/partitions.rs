@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::Shard;
+use super::{Shard, coordinators};
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
+use crate::log::Opening;
 use crate::metadata::image::{self, Image};
-use crate::partition::{Name, Partition};
+use crate::partition::{Name, Partition, PartitionOptions};
 
 /// Logs opened at the same time when a shard starts.
 const OPEN_AT_ONCE: usize = 64;
@@ -81,7 +82,9 @@ impl Partitions {
     /// The partition `index` of the topic called `name`, if it is led here.
     pub fn lookup(&self, name: &str, index: PartitionIndex) -> Result<Rc<Partition>, LookupError> {
         let topics = self.by_name.borrow();
-        let topic = topics.get(name).ok_or(LookupError::UnknownTopicOrPartition)?;
+        let topic = topics
+            .get(name)
+            .ok_or(LookupError::UnknownTopicOrPartition)?;
         topic.partition(index)
     }
 
@@ -99,13 +102,18 @@ impl Partitions {
     /// Every partition led here.
     pub fn local(&self) -> Vec<Rc<Partition>> {
         let topics = self.by_id.borrow();
-        topics.values().flat_map(|topic| topic.local().cloned().collect::<Vec<_>>()).collect()
+        topics
+            .values()
+            .flat_map(|topic| topic.local().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// Replaces what is known of a topic.
     pub fn insert(&self, topic: Topic) {
         let topic = Rc::new(topic);
-        self.by_name.borrow_mut().insert(topic.name.clone(), topic.clone());
+        self.by_name
+            .borrow_mut()
+            .insert(topic.name.clone(), topic.clone());
         self.by_id.borrow_mut().insert(topic.id, topic);
     }
 
@@ -143,9 +151,12 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
     for topic in shard.partitions.all() {
         if defaults_changed || changed.contains(&topic.name) {
             let config = topic_config(shard, &image, &topic.name);
-            topic.local().for_each(|partition| partition.set_config(config.clone()));
+            topic
+                .local()
+                .for_each(|partition| partition.set_config(config.clone()));
         }
     }
+    coordinators::apply(shard, &before, &image);
     shard.set_image(image);
 }
 
@@ -158,14 +169,22 @@ fn same_broker_settings(shard: &Shard, before: &Image, after: &Image) -> bool {
 /// Brings a topic's entry up to date with the image.
 async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: WallMs) {
     let known = shard.partitions.topic_by_id(topic.id);
-    let known = |index: usize| known.as_ref().and_then(|topic| topic.partitions.get(index)).cloned();
+    let known = |index: usize| {
+        known
+            .as_ref()
+            .and_then(|topic| topic.partitions.get(index))
+            .cloned()
+    };
     let config = topic_config(shard, image, &topic.name);
     let places = topic.partitions.iter().enumerate().map(|(index, state)| {
         let (known, config) = (known(index), config.clone());
         async move {
             if state.leader != shard.node {
                 let (leader, leader_epoch) = (state.leader, state.leader_epoch);
-                return Place::There { leader, leader_epoch };
+                return Place::There {
+                    leader,
+                    leader_epoch,
+                };
             }
             if let Some(Place::Here(partition)) = known {
                 partition.set_leader_epoch(state.leader_epoch);
@@ -180,7 +199,11 @@ async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: Wal
         }
     });
     let partitions = stream::iter(places).buffered(OPEN_AT_ONCE).collect().await;
-    shard.partitions.insert(Topic { name: topic.name.clone(), id: topic.id, partitions });
+    shard.partitions.insert(Topic {
+        name: topic.name.clone(),
+        id: topic.id,
+        partitions,
+    });
 }
 
 async fn open(
@@ -191,11 +214,19 @@ async fn open(
     now: WallMs,
 ) -> Place {
     let (topic, index) = (name.topic.clone(), name.index);
-    let opening = shard.logs.opening(&name);
-    let expiration_ms = shard.config().producer_id_expiration_ms;
     let dir = shard.dir.join(format!("{topic}-{index}"));
-    let open = Partition::open(&shard.logs, &dir, name, opening, leader_epoch, config, expiration_ms, now);
-    match open.await {
+    let options = PartitionOptions {
+        opening: Opening {
+            topic_id: Some(name.topic_id),
+            ..Opening::default()
+        },
+        name,
+        dir: &dir,
+        leader_epoch,
+        config,
+        producer_expiration_ms: shard.config().producer_id_expiration_ms,
+    };
+    match Partition::open(&shard.logs, options, now).await {
         Ok(partition) => Place::Here(partition),
         Err(error) => {
             tracing::error!(%topic, partition = index, %error, "cannot open the log");
@@ -206,10 +237,18 @@ async fn open(
 
 /// Takes a deleted topic out of service and its logs off the disk.
 async fn remove(shard: &Shard, id: TopicId) {
-    let Some(topic) = shard.partitions.remove(id) else { return };
+    let Some(topic) = shard.partitions.remove(id) else {
+        return;
+    };
     for partition in topic.local() {
         partition.close();
-        if let Err(error) = partition.log().remove().await {
+        let trash = shard.dir.join(format!(
+            "{}-{}.{}-delete",
+            topic.name,
+            partition.name().index,
+            id.0.simple()
+        ));
+        if let Err(error) = partition.log().remove(&trash).await {
             let (topic, index) = (&topic.name, partition.name().index);
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }
@@ -228,6 +267,23 @@ fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
     }
 }
 
+/// Takes every partition out of service and closes its log cleanly.
+pub async fn close(shard: &Shard) {
+    shard.groups.stop();
+    let partitions = shard.partitions.local();
+    partitions.iter().for_each(|partition| partition.close());
+    let closing = partitions.iter().map(|partition| async move {
+        if let Err(error) = partition.log().close().await {
+            let (topic, index) = (&partition.name().topic, partition.name().index);
+            tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
+        }
+    });
+    stream::iter(closing)
+        .buffer_unordered(OPEN_AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+}
+
 /// Rolls, deletes and forgets what time has come for, log by log.
 pub async fn maintain(shard: &Shard, now: WallMs) {
     for partition in shard.partitions.local() {
@@ -240,12 +296,18 @@ pub async fn maintain(shard: &Shard, now: WallMs) {
 impl Topic {
     /// The partition `index`, if it is led here.
     pub fn partition(&self, index: PartitionIndex) -> Result<Rc<Partition>, LookupError> {
-        let place = usize::try_from(index).ok().and_then(|index| self.partitions.get(index));
+        let place = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.partitions.get(index));
         match place {
             Some(Place::Here(partition)) => Ok(partition.clone()),
-            Some(Place::There { leader, leader_epoch }) => {
-                Err(LookupError::NotLeader { leader: *leader, leader_epoch: *leader_epoch })
-            }
+            Some(Place::There {
+                leader,
+                leader_epoch,
+            }) => Err(LookupError::NotLeader {
+                leader: *leader,
+                leader_epoch: *leader_epoch,
+            }),
             Some(Place::Broken) => Err(LookupError::Storage),
             None => Err(LookupError::UnknownTopicOrPartition),
         }

@@ -78,7 +78,7 @@ pub fn walk<'a>(
         visit(topic(&mut cursor, form, version)?);
         for _ in 0..form.array(&mut cursor)? {
             visit(partition(&mut cursor, version)?);
-            form.skip_tags(&mut cursor)?;
+            form.tags(&mut cursor, |tag, field| partition_tag(version, tag, field))?;
         }
         form.skip_tags(&mut cursor)?;
     }
@@ -97,12 +97,30 @@ pub fn walk<'a>(
         form.string(&mut cursor)?; // The client's rack: there are no followers to send it to.
     }
     form.tags(&mut cursor, |tag, mut field| {
-        if tag == 1 && version >= 15 {
-            head.replica_id = field.i32()?;
+        match tag {
+            0 => drop(form.nullable_string(&mut field)?), // The cluster's id.
+            1 if version >= 15 => {
+                head.replica_id = field.i32()?;
+                field.i64()?; // The follower's epoch.
+                form.skip_tags(&mut field)?;
+            }
+            1 => return Err(Short),
+            _ => return Ok(()),
         }
-        Ok(())
+        field::ended(&field)
     })?;
     Ok(head)
+}
+
+/// The tagged fields of a partition are a follower's: its log directory, its high watermark.
+fn partition_tag(version: i16, tag: u32, mut field: Cursor<'_>) -> Result<(), Short> {
+    match tag {
+        0 if version >= 17 => drop(field.uuid()?),
+        1 if version >= 18 => drop(field.i64()?),
+        0 | 1 => return Err(Short),
+        _ => return Ok(()),
+    }
+    field::ended(&field)
 }
 
 fn read_head(cursor: &mut Cursor<'_>, version: i16) -> Result<Head, Short> {

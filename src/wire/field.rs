@@ -12,6 +12,8 @@ pub struct Form {
 
 /// The length that stands for null.
 const NULL: usize = usize::MAX;
+/// Longest string that Kafka reads, in bytes.
+const STRING_BYTES_MAX: usize = 0x7fff;
 
 impl Form {
     /// Takes a string's or byte field's length; [`NULL`] for null. Plain byte fields have four
@@ -35,6 +37,7 @@ impl Form {
     pub fn nullable_string<'a>(self, cursor: &mut Cursor<'a>) -> Result<Option<&'a str>, Short> {
         match self.length(cursor, false)? {
             NULL => Ok(None),
+            length if length > STRING_BYTES_MAX => Err(Short),
             length => str::from_utf8(cursor.take(length)?)
                 .map(Some)
                 .map_err(|_| Short),
@@ -126,6 +129,14 @@ impl Form {
         if self.flexible {
             out.push(0);
         }
+    }
+}
+
+/// Whether a tagged field that is known was as long as it claimed.
+pub fn ended(field: &Cursor<'_>) -> Result<(), Short> {
+    match field.remaining() {
+        0 => Ok(()),
+        _ => Err(Short),
     }
 }
 

@@ -9,7 +9,6 @@ pub mod compress;
 pub mod cursor;
 pub mod fetch;
 pub mod field;
-mod fields;
 pub mod frame;
 pub mod header;
 pub mod produce;

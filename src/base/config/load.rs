@@ -7,11 +7,9 @@ use std::path::PathBuf;
 use super::broker::{DYNAMIC_ONLY, advice, broker_setting, broker_settings};
 use super::broker_config::{BrokerConfig, Fixed};
 use super::layers::{Layers, Texts};
-use super::listener::{self, Endpoint};
 use super::nearest::nearest;
 use super::properties;
 use super::setting::{Effect, Setting, Why};
-use super::shards::default_shards;
 use super::value::Value;
 
 /// A file of settings: its name, for messages, and its text.
@@ -96,11 +94,13 @@ pub fn load(
     Ok(BrokerConfig::build(fixed, layers))
 }
 
+/// Settings on their way from texts to a `BrokerConfig`.
 #[derive(Default)]
-struct Loading {
-    texts: Texts,
+pub(super) struct Loading {
+    /// What was set, by name.
+    pub(super) texts: Texts,
     /// Where each name was set, for messages.
-    places: BTreeMap<String, String>,
+    pub(super) places: BTreeMap<String, String>,
     notes: Vec<String>,
     problems: Vec<String>,
 }
@@ -226,260 +226,14 @@ impl Loading {
         }
     }
 
-    /// What concerns several settings, or the machine.
-    fn settle(&mut self, flags: &Flags, host: &HostFacts) -> Fixed {
-        self.check_identity();
-        self.check_replicas();
-        self.check_relations();
-        let shards = match self.value("corelane.shards") {
-            Some(Value::Int(shards)) => shards.max(1) as usize,
-            _ => default_shards(host.cpus, host.cores),
-        };
-        let listener = self.settle_listener(flags);
-        let advertised = self.settle_advertised(flags, host, &listener);
-        self.check_ports(&listener, shards);
-        Fixed {
-            data_dir: self.settle_data_dir(),
-            listener,
-            advertised,
-            shards,
-            notes: Vec::new(),
-        }
-    }
-
-    fn check_identity(&mut self) {
-        let roles = self.value("process.roles").map(|roles| roles.items().len());
-        if roles.is_some_and(|roles| roles != 2) {
-            self.problem(
-                "process.roles",
-                "this build runs alone, as broker and controller in one: \
-                 process.roles must be broker,controller",
-            );
-        }
-        let (node, broker) = (self.number("node.id"), self.number("broker.id"));
-        let both = self.texts.contains_key("node.id") && self.texts.contains_key("broker.id");
-        if both && node != broker {
-            let text = "You must set `node.id` to the same value as `broker.id`.";
-            self.problem("broker.id", text);
-        }
-        let voters = self.value("controller.quorum.voters");
-        if voters.is_some_and(|voters| voters.items().len() > 1) {
-            self.problem(
-                "controller.quorum.voters",
-                "controller.quorum.voters names a quorum of several: this build runs alone, \
-                 with its metadata embedded",
-            );
-        }
-    }
-
-    fn check_replicas(&mut self) {
-        for name in [
-            "default.replication.factor",
-            "offsets.topic.replication.factor",
-        ] {
-            let number = self.number(name);
-            if number > 1 {
-                let text = format!("{name} cannot be {number}: {}", Why::OneReplica.text());
-                self.problem(name, &text);
-            }
-        }
-    }
-
-    /// The relations that Kafka checks too (`KafkaConfig.validateValues`), in its words.
-    fn check_relations(&mut self) {
-        let unlimited = "log.retention.ms must be unlimited (-1) or, greater than or equal to 1";
-        let names = [
-            "log.retention.ms",
-            "log.retention.minutes",
-            "log.retention.hours",
-        ];
-        let set = names
-            .into_iter()
-            .find(|name| self.texts.contains_key(*name));
-        if let Some(name) = set.filter(|name| self.number(name) == 0) {
-            self.problem(name, unlimited);
-        }
-        if self.texts.contains_key("log.roll.ms") && self.number("log.roll.ms") < 1 {
-            self.problem(
-                "log.roll.ms",
-                "log.roll.ms must be greater than or equal to 1",
-            );
-        }
-        if self.number("log.roll.jitter.ms") < 0 {
-            let text = "log.roll.jitter.ms must be greater than or equal to 0";
-            self.problem("log.roll.jitter.ms", text);
-        }
-        let queued = self.number("queued.max.request.bytes");
-        if queued > 0 && queued < self.number("socket.request.max.bytes") {
-            let text =
-                "queued.max.request.bytes must be larger or equal to socket.request.max.bytes";
-            self.problem("queued.max.request.bytes", text);
-        }
-    }
-
-    fn settle_data_dir(&mut self) -> PathBuf {
-        let name = if self.texts.contains_key("log.dirs") {
-            "log.dirs"
-        } else {
-            "log.dir"
-        };
-        let dirs = self
-            .value(name)
-            .map(|value| value.items().to_vec())
-            .unwrap_or_default();
-        if name == "log.dirs"
-            && self
-                .places
-                .get(name)
-                .is_some_and(|place| place == "--data-dir")
-        {
-            // A flag names one folder, commas and all.
-            return PathBuf::from(self.texts[name].clone());
-        }
-        if dirs.len() != 1 {
-            let text = format!(
-                "{name} names {} folders: this build keeps all data in one, \
-                 on the device that acks wait for",
-                dirs.len()
-            );
-            self.problem(name, &text);
-        }
-        PathBuf::from(dirs.into_iter().next().unwrap_or_default())
-    }
-
-    fn settle_listener(&mut self, flags: &Flags) -> Endpoint {
-        let mut endpoint = self.client_listener().unwrap_or_else(|text| {
-            self.problem("listeners", &text);
-            fallback()
-        });
-        if let Some(host) = &flags.host {
-            endpoint.host.clone_from(host);
-        }
-        if let Some(port) = flags.port {
-            endpoint.port = port;
-        }
-        if flags.host.is_some() || flags.port.is_some() {
-            self.texts.insert("listeners".into(), endpoint.to_string());
-        }
-        endpoint
-    }
-
-    /// The one listener that clients use: the others are the controller's, or one too many.
-    fn client_listener(&self) -> Result<Endpoint, String> {
-        let items = self.items("listeners");
-        let all = listener::parse(&items).map_err(|reason| format!("listeners: {reason}"))?;
-        let controllers = self.items("controller.listener.names");
-        let is_controller = |endpoint: &Endpoint| {
-            controllers
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(&endpoint.listener))
-        };
-        let protocols = self.value("listener.security.protocol.map");
-        let protocols = listener::protocol_map(protocols.as_ref().map_or("", |v| v.text()))
-            .map_err(|reason| format!("listener.security.protocol.map: {reason}"))?;
-        let mut clients = all.into_iter().filter(|endpoint| !is_controller(endpoint));
-        let Some(endpoint) = clients.next() else {
-            return Err("listeners names no listener for clients".into());
-        };
-        let name = &endpoint.listener;
-        match protocols.get(name).map(String::as_str) {
-            Some("PLAINTEXT") => {}
-            Some(other) => {
-                let why = Why::NoSecurity.text();
-                return Err(format!("listeners: {name} is a {other} listener: {why}"));
-            }
-            None => return Err(format!("No security protocol defined for listener {name}")),
-        }
-        match clients.next() {
-            None => Ok(endpoint),
-            Some(second) => Err(format!(
-                "listeners: this build serves one listener for clients, not {name} and {} both",
-                second.listener
-            )),
-        }
-    }
-
-    fn settle_advertised(
-        &mut self,
-        flags: &Flags,
-        facts: &HostFacts,
-        bound: &Endpoint,
-    ) -> Endpoint {
-        let every = |host: &str| matches!(host, "" | "0.0.0.0" | "::");
-        let mut endpoint = bound.clone();
-        match listener::parse(&self.items("advertised.listeners")) {
-            Err(reason) => {
-                self.problem(
-                    "advertised.listeners",
-                    &format!("advertised.listeners: {reason}"),
-                );
-            }
-            Ok(given) => {
-                let same = given
-                    .into_iter()
-                    .find(|given| given.listener == bound.listener);
-                if same.is_none() && self.texts.contains_key("advertised.listeners") {
-                    let text = format!("advertised.listeners does not name {}", bound.listener);
-                    self.problem("advertised.listeners", &text);
-                }
-                if let Some(given) = same {
-                    if matches!(given.host.as_str(), "0.0.0.0" | "::") {
-                        let text = format!(
-                            "advertised.listeners cannot use the nonroutable meta-address {}. \
-                             Use a routable IP address.",
-                            given.host
-                        );
-                        self.problem("advertised.listeners", &text);
-                    }
-                    endpoint = given;
-                }
-            }
-        }
-        if let Some(host) = &flags.advertised_host {
-            endpoint.host.clone_from(host);
-        }
-        if every(&endpoint.host) {
-            endpoint.host.clone_from(&facts.name);
-        }
-        if flags.advertised_host.is_some() {
-            self.texts
-                .insert("advertised.listeners".into(), endpoint.to_string());
-        }
-        endpoint
-    }
-
-    fn check_ports(&mut self, listener: &Endpoint, shards: usize) {
-        let first = usize::from(listener.port);
-        if first == 0 {
-            return;
-        }
-        let last = first + shards - 1;
-        if last > usize::from(u16::MAX) {
-            let text = format!(
-                "listeners: {shards} shards from port {first} on would need port {last}: \
-                 ports end at 65535"
-            );
-            self.problem("listeners", &text);
-        }
-        if let Some(Value::Int(admin)) = self.value("corelane.admin.port")
-            && (first..=last).contains(&(admin as usize))
-        {
-            let text = format!(
-                "the admin port {admin} is the Kafka port of a shard: \
-                 {shards} shards take {first} to {last}"
-            );
-            self.problem("corelane.admin.port", &text);
-        }
-    }
-
-    fn problem(&mut self, name: &str, text: &str) {
+    pub(super) fn problem(&mut self, name: &str, text: &str) {
         match self.places.get(name) {
             Some(place) => self.problems.push(format!("{place}: {text}")),
             None => self.problems.push(text.to_owned()),
         }
     }
 
-    fn value(&self, name: &str) -> Option<Value> {
+    pub(super) fn value(&self, name: &str) -> Option<Value> {
         let row = broker_setting(name)?;
         match self.texts.get(name) {
             Some(text) => row.parse(text).ok(),
@@ -487,16 +241,16 @@ impl Loading {
         }
     }
 
-    fn items(&self, name: &str) -> Vec<String> {
+    pub(super) fn items(&self, name: &str) -> Vec<String> {
         self.value(name)
             .map(|value| value.items().to_vec())
             .unwrap_or_default()
     }
 
-    fn number(&self, name: &str) -> i64 {
-        match self.value(name) {
-            Some(Value::Int(number)) => number,
-            _ => -1,
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        match self.value(name)? {
+            Value::Int(number) => Some(number),
+            _ => None,
         }
     }
 }
@@ -508,15 +262,6 @@ const PREFIXES: &[(&str, Why)] = &[
     ("rlmm.config.", Why::NoTiering),
 ];
 
-/// What stands in for a listener that could not be read, until the problem is reported.
-fn fallback() -> Endpoint {
-    Endpoint {
-        listener: "PLAINTEXT".into(),
-        host: String::new(),
-        port: 9092,
-    }
-}
-
 fn empty(value: &Value) -> bool {
     match value {
         Value::Text(text) => text.is_empty(),
@@ -527,4 +272,353 @@ fn empty(value: &Value) -> bool {
 
 fn shown<'a>(row: &Setting, text: &'a str) -> &'a str {
     if row.sensitive() { "[hidden]" } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> HostFacts {
+        HostFacts {
+            name: "machine".into(),
+            cpus: 8,
+            cores: 4,
+        }
+    }
+
+    fn file(text: &str) -> Result<BrokerConfig, ConfigError> {
+        let file = ConfigFile {
+            name: "server.properties",
+            text,
+        };
+        load(Some(file), &Flags::default(), &host())
+    }
+
+    #[test]
+    fn without_file_and_flags_there_are_defaults() {
+        let config = load(None, &Flags::default(), &host()).expect("defaults");
+        assert_eq!(config.listener.to_string(), "PLAINTEXT://127.0.0.1:9092");
+        assert_eq!(config.advertised, config.listener);
+        assert_eq!(config.data_dir, PathBuf::from("corelane-data"));
+        assert_eq!(
+            (config.shards, config.first_node_id, config.admin.clone()),
+            (2, 1, None)
+        );
+        assert_eq!(config.topic_defaults.flush_messages, 1);
+        assert_eq!(config.topic_defaults.retention_ms, Some(604_800_000));
+        assert_eq!(config.network.request_bytes_max, 104_857_600);
+        assert!(config.notes.is_empty());
+    }
+
+    #[test]
+    fn the_file_that_comes_with_kafka_loads() {
+        let config = file(
+            "# a comment\nprocess.roles=broker,controller\nnode.id=3\n\
+             controller.quorum.bootstrap.servers=localhost:9093\n\
+             listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n\
+             inter.broker.listener.name=PLAINTEXT\n\
+             advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL\n\
+             num.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\n\
+             log.dirs=/tmp/kraft-combined-logs\nnum.partitions=4\n\
+             num.recovery.threads.per.data.dir=1\noffsets.topic.replication.factor=1\n\
+             transaction.state.log.min.isr=1\nlog.retention.hours=48\n\
+             log.segment.bytes=1073741824\n",
+        )
+        .expect("a good file");
+        assert_eq!(config.listener.to_string(), "PLAINTEXT://:9092");
+        assert_eq!(config.advertised.to_string(), "PLAINTEXT://localhost:9092");
+        assert_eq!(config.data_dir, PathBuf::from("/tmp/kraft-combined-logs"));
+        assert_eq!((config.num_partitions, config.node_id(1)), (4, 4));
+        assert_eq!(config.topic_defaults.retention_ms, Some(48 * 3_600_000));
+        assert_eq!(config.topic_defaults.segment_bytes, 1 << 30);
+        assert_eq!(
+            config.notes,
+            [
+                "accepted without effect: num.network.threads, num.io.threads, \
+                 num.recovery.threads.per.data.dir: a shard is one pinned executor, \
+                 there are no thread pools to size",
+                "accepted without effect: controller.quorum.bootstrap.servers, \
+                 inter.broker.listener.name, controller.listener.names: \
+                 metadata is embedded, there is no controller quorum to reach",
+                "accepted without effect: transaction.state.log.min.isr: \
+                 this build has no transactions yet",
+            ]
+        );
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let text = "listeners=PLAINTEXT://a:1\nlog.dirs=/a\ncorelane.shards=2\n";
+        let flags = Flags {
+            data_dir: Some("/b,c".into()),
+            host: Some("0.0.0.0".into()),
+            port: Some(7000),
+            shards: Some(3),
+            advertised_host: Some("kafka.example.com".into()),
+            admin_port: Some(9644),
+            log_level: Some("debug".into()),
+        };
+        let name = "f";
+        let config = load(Some(ConfigFile { name, text }), &flags, &host()).expect("good");
+        assert_eq!(config.listener.to_string(), "PLAINTEXT://0.0.0.0:7000");
+        assert_eq!(
+            config.advertised.of_shard(2).to_string(),
+            "PLAINTEXT://kafka.example.com:7002"
+        );
+        assert_eq!((config.data_dir, config.shards), (PathBuf::from("/b,c"), 3));
+        assert_eq!(config.admin, Some(("0.0.0.0".into(), 9644)));
+        assert_eq!(config.log_level, "debug");
+    }
+
+    #[test]
+    fn a_broker_on_every_interface_tells_clients_the_name_of_the_machine() {
+        for text in [
+            "listeners=PLAINTEXT://:9092",
+            "listeners=PLAINTEXT://0.0.0.0:9092",
+        ] {
+            let config = file(text).expect("good");
+            assert_eq!(config.advertised.to_string(), "PLAINTEXT://machine:9092");
+        }
+    }
+
+    #[test]
+    fn the_most_exact_unit_of_a_length_wins() {
+        for (text, retention) in [
+            (
+                "log.retention.hours=1\nlog.retention.minutes=2",
+                Some(120_000),
+            ),
+            (
+                "log.retention.hours=1\nlog.retention.minutes=2\nlog.retention.ms=3",
+                Some(3),
+            ),
+            ("log.retention.hours=-1", None),
+            ("log.retention.minutes=-3", None),
+            ("log.retention.ms=-1", None),
+        ] {
+            assert_eq!(
+                file(text).expect(text).topic_defaults.retention_ms,
+                retention,
+                "{text}"
+            );
+        }
+        let config = file("log.roll.hours=2\nlog.roll.jitter.hours=1").expect("good");
+        assert_eq!(config.topic_defaults.segment_ms, 7_200_000);
+        assert_eq!(config.topic_defaults.segment_jitter_ms, 3_600_000);
+        let config = file("log.flush.scheduler.interval.ms=50").expect("good");
+        assert_eq!(config.topic_defaults.flush_ms, 50);
+    }
+
+    #[test]
+    fn notes_tell_what_is_done_in_part_or_set_twice() {
+        let config = file("log.cleanup.policy=compact\nnum.partitions=1\nnum.partitions=2\n");
+        assert_eq!(
+            config.expect("good").notes,
+            [
+                "log.cleanup.policy: `delete` is done; `compact` is kept and shown, \
+                 but nothing is compacted yet",
+                "num.partitions is set twice, at server.properties:2 and server.properties:3: \
+                 the latter counts",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_place() {
+        let no_security = "this build has no TLS, SASL or delegation tokens yet";
+        let cases: &[(&str, &str)] = &[
+            (
+                "num.partitons=3",
+                "1: unknown setting num.partitons: did you mean num.partitions?",
+            ),
+            (
+                "flux=3",
+                "1: unknown setting flux: docs/CONFIG.md lists all there are",
+            ),
+            (
+                "retention.ms=3",
+                "1: unknown setting retention.ms: it is a setting of topics; \
+                 here it is called log.retention.ms",
+            ),
+            (
+                "\nnonsense",
+                "2: a name without a value: expected name=value",
+            ),
+            (
+                "#\nnum.partitions=abc",
+                "2: Invalid value abc for configuration num.partitions: Not a number of type INT",
+            ),
+            (
+                "num.partitions=0",
+                "1: Invalid value 0 for configuration num.partitions: Value must be at least 1",
+            ),
+            (
+                "zookeeper.connect=localhost:2181",
+                "1: zookeeper.connect is no setting of a broker any more: Kafka 4 no longer has \
+                 it, nor ZooKeeper; metadata is embedded here, remove it",
+            ),
+            (
+                "host.name=h",
+                "1: host.name is no setting of a broker any more: \
+                 Kafka 4 no longer has it; use listeners=PLAINTEXT://host:port",
+            ),
+            (
+                "follower.replication.throttled.rate=1",
+                "1: follower.replication.throttled.rate is set with kafka-configs, not in a file",
+            ),
+            (
+                "authorizer.class.name=com.example.A",
+                "1: authorizer.class.name cannot be set to 'com.example.A': \
+                 this build has no authorizer yet",
+            ),
+            (
+                "delegation.token.secret.key=abc",
+                &format!(
+                    "1: delegation.token.secret.key cannot be set to '[hidden]': {no_security}"
+                ),
+            ),
+            (
+                "remote.log.storage.system.enable=true",
+                "1: remote.log.storage.system.enable cannot be set to 'true': \
+                 this build has no tiered storage",
+            ),
+            (
+                "process.roles=broker",
+                "1: this build runs alone, as broker and controller in one: \
+                 process.roles must be broker,controller",
+            ),
+            (
+                "node.id=1\nbroker.id=2",
+                "2: You must set `node.id` to the same value as `broker.id`.",
+            ),
+            (
+                "controller.quorum.voters=1@a:1,2@b:1",
+                "1: controller.quorum.voters names a quorum of several: this build runs alone, \
+                 with its metadata embedded",
+            ),
+            (
+                "default.replication.factor=3",
+                "1: default.replication.factor cannot be 3: \
+                 partitions have one replica, nothing replicates yet",
+            ),
+            (
+                "log.retention.hours=0",
+                "1: log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+            ),
+            (
+                "log.roll.ms=0",
+                "1: log.roll.ms must be greater than or equal to 1",
+            ),
+            (
+                "log.roll.jitter.ms=-1",
+                "1: log.roll.jitter.ms must be greater than or equal to 0",
+            ),
+            (
+                "queued.max.request.bytes=100",
+                "1: queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
+            ),
+            (
+                "log.dirs=/a,/b",
+                "1: log.dirs names 2 folders: this build keeps all data in one, \
+                 on the device that acks wait for",
+            ),
+            (
+                "listeners=nonsense",
+                "1: listeners: 'nonsense' is not of the form NAME://host:port",
+            ),
+            (
+                "listeners=CONTROLLER://:9093",
+                "1: listeners names no listener for clients",
+            ),
+            (
+                "listeners=SSL://:9093",
+                &format!("1: listeners: SSL is a SSL listener: {no_security}"),
+            ),
+            (
+                "listeners=FOO://:9093",
+                "1: No security protocol defined for listener FOO",
+            ),
+            (
+                "listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT\n\
+                 listeners=A://:1,B://:2",
+                "2: listeners: this build serves one listener for clients, not A and B both",
+            ),
+            (
+                "advertised.listeners=PLAINTEXT://0.0.0.0:9092",
+                "1: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. \
+                 Use a routable IP address.",
+            ),
+            (
+                "advertised.listeners=FOO://h:9092",
+                "1: advertised.listeners does not name PLAINTEXT",
+            ),
+            (
+                "advertised.listeners=h:9092",
+                "1: advertised.listeners: 'h:9092' is not of the form NAME://host:port",
+            ),
+            (
+                "corelane.shards=4\nlisteners=PLAINTEXT://h:65534",
+                "2: listeners: 4 shards from port 65534 on would need port 65537: \
+                 ports end at 65535",
+            ),
+            (
+                "corelane.shards=4\ncorelane.admin.port=9095",
+                "2: the admin port 9095 is the Kafka port of a shard: 4 shards take 9092 to 9095",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = file(text).expect_err(text);
+            assert_eq!(
+                error.to_string(),
+                format!("server.properties:{expected}"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_flags_are_named_and_all_mistakes_come_at_once() {
+        let flags = Flags {
+            shards: Some(0),
+            ..Flags::default()
+        };
+        let name = "f";
+        let text = "a=1\nb=2\n";
+        let error = load(Some(ConfigFile { name, text }), &flags, &host()).expect_err("bad");
+        assert_eq!(
+            error.problems,
+            [
+                "f:1: unknown setting a: docs/CONFIG.md lists all there are",
+                "f:2: unknown setting b: docs/CONFIG.md lists all there are",
+                "--shards: Invalid value 0 for configuration corelane.shards: \
+                 Value must be at least 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn settings_of_plugins_and_of_tls_listeners_are_passed_over() {
+        let config = file("listener.name.external.ssl.keystore.type=PEM\n").expect("good");
+        assert_eq!(
+            config.notes,
+            [
+                "accepted without effect: listener.name.external.ssl.keystore.type \
+              (server.properties:1): this build has no TLS, SASL or delegation tokens yet"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_changes_while_running_reaches_topics_and_leaves_the_rest() {
+        let before = file("log.retention.hours=1\nnode.id=5").expect("good");
+        let texts = |name: &str, text: &str| Texts::from([(name.to_owned(), text.to_owned())]);
+        let cluster = texts("log.retention.ms", "7");
+        let after = before.with_dynamic(&cluster, &texts("message.max.bytes", "99"));
+        assert_eq!(after.topic_defaults.retention_ms, Some(7));
+        assert_eq!(after.topic_defaults.max_message_bytes, 99);
+        assert_eq!(after.listener, before.listener);
+        assert_eq!(after.with_dynamic(&Texts::new(), &Texts::new()), before);
+    }
 }

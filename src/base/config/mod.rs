@@ -3,6 +3,10 @@
 
 mod broker;
 mod broker_config;
+mod describe;
+mod docs;
+mod dynamic;
+mod client_metrics;
 mod group;
 mod layers;
 mod listener;
@@ -10,6 +14,7 @@ mod load;
 mod nearest;
 mod properties;
 mod setting;
+mod settle;
 mod shards;
 mod table;
 mod topic;
@@ -19,8 +24,12 @@ pub use broker::{broker_setting, broker_settings};
 pub use broker_config::{
     BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
 };
+pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
+pub use describe::{Described, Source, Synonym};
+pub use docs::markdown;
+pub use dynamic::{check_broker, check_group};
 pub use group::{GROUP_SETTINGS, group_setting};
-pub use layers::Layers;
+pub use layers::{Layers, Texts};
 pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
 pub use setting::{Effect, Importance, InvalidValue, Kind, Mode, Rule, Setting, Why};

@@ -6,7 +6,7 @@ const SHARDS_UNASKED_MAX: usize = 8;
 /// Half of the physical cores that this process may use, at least 1 and at most 8.
 ///
 /// `cores` counts physical cores, `cpus` the hardware threads (or the share of them that a
-/// container leaves); the smaller counts. Why so: docs/decisions/0003-default-shards.md.
+/// container leaves); the smaller counts. Why so: docs/decisions/0001-default-shards.md.
 pub fn default_shards(cpus: usize, cores: usize) -> usize {
     (cpus.min(cores) / 2).clamp(1, SHARDS_UNASKED_MAX)
 }

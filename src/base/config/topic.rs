@@ -8,103 +8,103 @@ use super::table::dynamic_settings;
 use super::value::Value;
 
 dynamic_settings! {
-    /// Every topic setting of Kafka 4.3 (`LogConfig`), by name.
+    /// Every topic setting of Kafka 4.3 (`LogConfig`), in the order in which Kafka
+    /// describes them.
     pub static TOPIC_SETTINGS;
 
+    "compression.type" String = "producer",
+        OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
+        Applied, ["compression.type"];
+        "The codec of the batches on disk; `producer` keeps what the producer chose.";
+    "remote.log.delete.on.disable" Boolean = "false", Any, Ignored(NoTiering), [];
+        "Whether remote segments go when tiering is switched off for the topic.";
+    "leader.replication.throttled.replicas" List = "", ThrottledReplicas, Ignored(OneReplica), [];
+        "Replicas whose catching up is slowed down on the leader's side.";
+    "remote.storage.enable" Boolean = "false", Any, Ignored(NoTiering), [];
+        "Whether segments are copied to remote storage. Refused when set to `true`.";
+    "min.insync.replicas" Int = "1", AtLeast(1), Ignored(OneReplica), ["min.insync.replicas"];
+        "How many replicas must hold a record before acks=all is answered. Kafka never asks for "
+        "more than there are replicas, and there is one.";
+    "segment.jitter.ms" Long = "0", AtLeast(0), Applied,
+        ["log.roll.jitter.ms", "log.roll.jitter.hours"];
+        "How much earlier than `segment.ms` a segment may end, at random, to spread the work.";
+    "remote.log.copy.disable" Boolean = "false", Any, Ignored(NoTiering), [];
+        "Whether a tiered topic has stopped copying segments to remote storage.";
+    "local.retention.ms" Long = "-2", AtLeast(-2), Ignored(NoTiering),
+        ["log.local.retention.ms"];
+        "How long a tiered segment stays on the local disk; -2 follows `retention.ms`.";
     "cleanup.policy" List = "delete",
         Items { of: &["compact", "delete"], may_be_empty: true },
         Partly("`delete` is done; `compact` is kept and shown, but nothing is compacted yet"),
         ["log.cleanup.policy"];
         "What becomes of old segments: `delete` drops them by age and size, `compact` keeps the "
         "newest record of each key, both may be given; empty keeps everything.";
-    "compression.gzip.level" Int = "-1", GzipLevel, Ignored(OtherDesign),
-        ["compression.gzip.level"];
-        "How hard the broker tries when it recompresses to gzip. It never recompresses.";
-    "compression.lz4.level" Int = "9", Between(1, 17), Ignored(OtherDesign),
-        ["compression.lz4.level"];
-        "How hard the broker tries when it recompresses to lz4. It never recompresses.";
-    "compression.type" String = "producer",
-        OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
-        Partly("`producer` is what is done whatever the value: batches are never recompressed"),
-        ["compression.type"];
-        "The codec of the batches on disk; `producer` keeps what the producer chose.";
-    "compression.zstd.level" Int = "3", Between(-131072, 22), Ignored(OtherDesign),
-        ["compression.zstd.level"];
-        "How hard the broker tries when it recompresses to zstd. It never recompresses.";
-    "delete.retention.ms" Long = "86400000", AtLeast(0), Ignored(NoCompaction),
-        ["log.cleaner.delete.retention.ms"];
-        "How long a compacted topic keeps tombstones, so that readers can see the deletion.";
-    "file.delete.delay.ms" Long = "60000", AtLeast(0), Ignored(OtherDesign),
-        ["log.segment.delete.delay.ms"];
-        "How long a dropped segment's file stays. Here a file goes once its last reader is done.";
-    "flush.messages" Long = "1", AtLeast(1), Applied, ["log.flush.interval.messages"];
-        "After how many records the log is flushed to the device. 1 means that an ack is sent "
-        "only once the records are on stable storage. A larger number means that an ack is sent "
-        "once the write has completed: it survives a crash of the process, not a power cut.";
     "flush.ms" Long = "9223372036854775807", AtLeast(0), Applied,
         ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
         "The longest time that records which are written but not flushed stay so.";
     "follower.replication.throttled.replicas" List = "", ThrottledReplicas, Ignored(OneReplica), [];
         "Replicas whose catching up is slowed down on the follower's side.";
-    "index.interval.bytes" Int = "4096", AtLeast(0), Applied, ["log.index.interval.bytes"];
-        "How many bytes of records one entry of the offset index stands for.";
-    "leader.replication.throttled.replicas" List = "", ThrottledReplicas, Ignored(OneReplica), [];
-        "Replicas whose catching up is slowed down on the leader's side.";
-    "local.retention.bytes" Long = "-2", AtLeast(-2), Ignored(NoTiering),
-        ["log.local.retention.bytes"];
-        "How much of a tiered partition stays on the local disk; -2 follows `retention.bytes`.";
-    "local.retention.ms" Long = "-2", AtLeast(-2), Ignored(NoTiering),
-        ["log.local.retention.ms"];
-        "How long a tiered segment stays on the local disk; -2 follows `retention.ms`.";
+    "compression.lz4.level" Int = "9", Between(1, 17), Ignored(OtherDesign),
+        ["compression.lz4.level"];
+        "How hard the broker tries when it recompresses to lz4. The codec's usual level is taken.";
+    "segment.bytes" Int = "134217728", AtLeast(1048576), Applied, ["log.segment.bytes"];
+        "The size at which a log goes on in a new segment file. Smaller than in Kafka: what is "
+        "written ahead for a busy partition, and what retention can drop at once, is one segment.";
+    "retention.ms" Long = "604800000", AtLeast(-1), Applied,
+        ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
+        "How long records are kept, in whole segments; -1 for ever.";
+    "compression.gzip.level" Int = "-1", GzipLevel, Ignored(OtherDesign),
+        ["compression.gzip.level"];
+        "How hard the broker tries when it recompresses to gzip. The codec's usual level is taken.";
+    "flush.messages" Long = "1", AtLeast(1), Applied, ["log.flush.interval.messages"];
+        "After how many records the log is flushed to the device. 1 means that an ack is sent "
+        "only once the records are on stable storage. A larger number means that an ack is sent "
+        "once the write has completed: it survives a crash of the process, not a power cut.";
+    "compression.zstd.level" Int = "3", Between(-131072, 22), Ignored(OtherDesign),
+        ["compression.zstd.level"];
+        "How hard the broker tries when it recompresses to zstd. The codec's usual level is taken.";
     "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Ignored(NoCompaction),
         ["log.cleaner.max.compaction.lag.ms"];
         "The longest time that a record may stay uncompacted.";
+    "file.delete.delay.ms" Long = "60000", AtLeast(0), Ignored(OtherDesign),
+        ["log.segment.delete.delay.ms"];
+        "How long a dropped segment's file stays. Here a file goes once its last reader is done.";
     "max.message.bytes" Int = "1048588", AtLeast(0), Applied, ["message.max.bytes"];
         "The largest record batch taken, as it is on the wire (so after compression).";
+    "min.compaction.lag.ms" Long = "0", AtLeast(0), Ignored(NoCompaction),
+        ["log.cleaner.min.compaction.lag.ms"];
+        "The shortest time that a record stays uncompacted.";
+    "message.timestamp.type" String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]),
+        Applied, ["log.message.timestamp.type"];
+        "Whose clock stamps the records: the producer's, or the broker's as it appends.";
+    "local.retention.bytes" Long = "-2", AtLeast(-2), Ignored(NoTiering),
+        ["log.local.retention.bytes"];
+        "How much of a tiered partition stays on the local disk; -2 follows `retention.bytes`.";
+    "preallocate" Boolean = "false", Any, Ignored(OtherDesign), ["log.preallocate"];
+        "Whether files get their room ahead of time. Here they always do, with written blocks.";
+    "index.interval.bytes" Int = "4096", AtLeast(0), Applied, ["log.index.interval.bytes"];
+        "How many bytes of records one entry of the offset index stands for.";
+    "min.cleanable.dirty.ratio" Double = "0.5", Between(0, 1), Ignored(NoCompaction),
+        ["log.cleaner.min.cleanable.ratio"];
+        "The share of uncompacted bytes from which on a log is worth compacting.";
+    "unclean.leader.election.enable" Boolean = "false", Any, Ignored(OneReplica),
+        ["unclean.leader.election.enable"];
+        "Whether a replica that lags may become leader when no other is left, losing records.";
+    "retention.bytes" Long = "-1", Any, Applied, ["log.retention.bytes"];
+        "How much of each partition is kept, in whole segments; -1 for no limit.";
+    "delete.retention.ms" Long = "86400000", AtLeast(0), Ignored(NoCompaction),
+        ["log.cleaner.delete.retention.ms"];
+        "How long a compacted topic keeps tombstones, so that readers can see the deletion.";
     "message.timestamp.after.max.ms" Long = "3600000", AtLeast(0), Applied,
         ["log.message.timestamp.after.max.ms"];
         "How far a record's timestamp may lie after the broker's clock, with `CreateTime`.";
     "message.timestamp.before.max.ms" Long = "9223372036854775807", AtLeast(0), Applied,
         ["log.message.timestamp.before.max.ms"];
         "How far a record's timestamp may lie before the broker's clock, with `CreateTime`.";
-    "message.timestamp.type" String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]),
-        Applied, ["log.message.timestamp.type"];
-        "Whose clock stamps the records: the producer's, or the broker's as it appends.";
-    "min.cleanable.dirty.ratio" Double = "0.5", Between(0, 1), Ignored(NoCompaction),
-        ["log.cleaner.min.cleanable.ratio"];
-        "The share of uncompacted bytes from which on a log is worth compacting.";
-    "min.compaction.lag.ms" Long = "0", AtLeast(0), Ignored(NoCompaction),
-        ["log.cleaner.min.compaction.lag.ms"];
-        "The shortest time that a record stays uncompacted.";
-    "min.insync.replicas" Int = "1", AtLeast(1), Ignored(OneReplica), ["min.insync.replicas"];
-        "How many replicas must hold a record before acks=all is answered. Kafka never asks for "
-        "more than there are replicas, and there is one.";
-    "preallocate" Boolean = "false", Any, Ignored(OtherDesign), ["log.preallocate"];
-        "Whether files get their room ahead of time. Here they always do, with written blocks.";
-    "remote.log.copy.disable" Boolean = "false", Any, Ignored(NoTiering), [];
-        "Whether a tiered topic has stopped copying segments to remote storage.";
-    "remote.log.delete.on.disable" Boolean = "false", Any, Ignored(NoTiering), [];
-        "Whether remote segments go when tiering is switched off for the topic.";
-    "remote.storage.enable" Boolean = "false", Any, Ignored(NoTiering), [];
-        "Whether segments are copied to remote storage. Refused when set to `true`.";
-    "retention.bytes" Long = "-1", Any, Applied, ["log.retention.bytes"];
-        "How much of each partition is kept, in whole segments; -1 for no limit.";
-    "retention.ms" Long = "604800000", AtLeast(-1), Applied,
-        ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
-        "How long records are kept, in whole segments; -1 for ever.";
-    "segment.bytes" Int = "134217728", AtLeast(1048576), Applied, ["log.segment.bytes"];
-        "The size at which a log goes on in a new segment file. Smaller than in Kafka: what is "
-        "written ahead for a busy partition, and what retention can drop at once, is one segment.";
-    "segment.index.bytes" Int = "10485760", AtLeast(4), Applied, ["log.index.size.max.bytes"];
-        "The size at which a full index makes the log go on in a new segment.";
-    "segment.jitter.ms" Long = "0", AtLeast(0), Applied,
-        ["log.roll.jitter.ms", "log.roll.jitter.hours"];
-        "How much earlier than `segment.ms` a segment may end, at random, to spread the work.";
     "segment.ms" Long = "604800000", AtLeast(1), Applied, ["log.roll.ms", "log.roll.hours"];
         "The age at which a log goes on in a new segment even when the old one is not full.";
-    "unclean.leader.election.enable" Boolean = "false", Any, Ignored(OneReplica),
-        ["unclean.leader.election.enable"];
-        "Whether a replica that lags may become leader when no other is left, losing records.";
+    "segment.index.bytes" Int = "10485760", AtLeast(4), Applied, ["log.index.size.max.bytes"];
+        "The size at which a full index makes the log go on in a new segment.";
 }
 
 /// What a topic's settings come to: overrides over the broker's settings over the defaults.
@@ -136,7 +136,7 @@ pub struct TopicConfig {
     pub message_timestamp_after_max_ms: i64,
     /// What becomes of old segments.
     pub cleanup_policy: CleanupPolicy,
-    /// The codec on disk; only `Producer` is acted on.
+    /// The codec on disk.
     pub compression_type: Compression,
     /// Replicas that must have a record before acks=all is answered.
     pub min_insync_replicas: i32,
@@ -213,7 +213,10 @@ fn check_relations(overrides: &BTreeMap<String, String>) -> Result<(), InvalidVa
         let text = overrides.get(name).map(String::as_str);
         topic_setting(name).and_then(|row| text.map_or(row.default_value(), |t| row.parse(t).ok()))
     };
-    let number = |name: &str| set(name).map_or(0.0, |value| value.number());
+    let number = |name: &str| match set(name) {
+        Some(Value::Int(number)) => number,
+        _ => 0,
+    };
     if set("remote.storage.enable") == Some(Value::Bool(true)) {
         let text = "Tiered Storage functionality is disabled in the broker. \
                     Topic cannot be configured with remote log storage.";
@@ -317,6 +320,146 @@ impl Compression {
             "lz4" => Compression::Lz4,
             "zstd" => Compression::Zstd,
             _ => Compression::Producer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Flags, HostFacts, load};
+    use super::*;
+
+    fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect()
+    }
+
+    fn broker() -> BrokerConfig {
+        let host = HostFacts {
+            name: "h".into(),
+            cpus: 1,
+            cores: 1,
+        };
+        load(None, &Flags::default(), &host).expect("defaults")
+    }
+
+    #[test]
+    fn overrides_win_over_what_the_broker_gives() {
+        let overrides = texts(&[
+            ("retention.ms", "-1"),
+            ("retention.bytes", "100"),
+            ("cleanup.policy", "compact"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("compression.type", "zstd"),
+            ("flush.messages", "1000"),
+        ]);
+        let config = TopicConfig::resolve(&broker(), &overrides).expect("good");
+        assert_eq!(
+            (config.retention_ms, config.retention_bytes),
+            (None, Some(100))
+        );
+        assert_eq!(
+            config.cleanup_policy,
+            CleanupPolicy {
+                delete: false,
+                compact: true
+            }
+        );
+        assert_eq!(config.message_timestamp_type, TimestampType::LogAppendTime);
+        assert_eq!(config.compression_type, Compression::Zstd);
+        assert_eq!(config.flush_messages, 1000);
+        assert_eq!(config.segment_bytes, 134_217_728);
+    }
+
+    #[test]
+    fn no_overrides_come_to_the_brokers_own() {
+        let broker = broker();
+        let config = TopicConfig::resolve(&broker, &BTreeMap::new()).expect("good");
+        assert_eq!(config, broker.topic_defaults);
+        assert!(config.cleanup_policy.delete && !config.cleanup_policy.compact);
+    }
+
+    #[test]
+    fn what_kafka_refuses_is_refused_in_its_words() {
+        for (pairs, expected) in [
+            (
+                &[("foo", "1"), ("retention.ms", "x")][..],
+                "Unknown topic config name: foo",
+            ),
+            (&[("", "")], "Unknown topic config name: "),
+            (
+                &[("retention.ms", "-2")],
+                "Invalid value -2 for configuration retention.ms: Value must be at least -1",
+            ),
+            (
+                &[
+                    ("min.compaction.lag.ms", "10"),
+                    ("max.compaction.lag.ms", "5"),
+                ],
+                "conflict topic config setting min.compaction.lag.ms (10) > \
+                 max.compaction.lag.ms (5)",
+            ),
+            (
+                &[("remote.storage.enable", "true")],
+                "Tiered Storage functionality is disabled in the broker. \
+                 Topic cannot be configured with remote log storage.",
+            ),
+        ] {
+            let error = check_topic(&texts(pairs)).expect_err("refused");
+            assert_eq!(error.0, expected);
+        }
+        for good in [
+            ("local.retention.ms", "999999999999"),
+            ("cleanup.policy", ""),
+        ] {
+            assert_eq!(check_topic(&texts(&[good])), Ok(()), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_acted_on_is_told() {
+        let overrides = texts(&[
+            ("cleanup.policy", "compact"),
+            ("retention.ms", "1"),
+            ("preallocate", "true"),
+            ("min.insync.replicas", "1"),
+        ]);
+        let told = not_applied(&overrides);
+        let names: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["cleanup.policy", "preallocate"]);
+        assert_eq!(told[1].1, "what it tunes is made in another way here");
+    }
+
+    #[test]
+    fn a_topics_default_is_the_one_of_its_broker_settings() {
+        let broker = broker();
+        for row in TOPIC_SETTINGS {
+            assert_eq!(
+                Some(broker.topic_default(row)),
+                row.default_value(),
+                "{}",
+                row.name
+            );
+            let synonym = row
+                .synonyms
+                .last()
+                .and_then(|name| crate::base::config::broker_setting(name));
+            let Some(synonym) = synonym else { continue };
+            let scaled = match (synonym.name, synonym.default_value()) {
+                (name, Some(Value::Int(hours))) if name.ends_with(".hours") => {
+                    Some(Value::Int(hours * 3_600_000))
+                }
+                (_, value) => value,
+            };
+            assert_eq!(
+                scaled,
+                row.default_value(),
+                "{} and {}",
+                row.name,
+                synonym.name
+            );
         }
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::base::config::BrokerConfig;
 use crate::base::ids::Uuid;
 use crate::base::{Instant, LeaderEpoch, Offset, PartitionIndex, TopicId, WallMs};
 use crate::coordinator::record::Encoded;
@@ -49,8 +50,6 @@ pub enum GroupError {
     NotCoordinator,
     /// The group's partition is being loaded.
     Loading,
-    /// The group's partition cannot be served now.
-    NotAvailable,
     /// An empty group id.
     InvalidGroupId,
     /// A session timeout outside the broker's bounds.
@@ -385,6 +384,27 @@ impl Default for GroupConfig {
 pub const BATCH_OVERHEAD_BYTES: usize = 61 + 31;
 
 impl GroupConfig {
+    /// The limits that a broker's settings give.
+    pub fn of(broker: &BrokerConfig) -> GroupConfig {
+        GroupConfig {
+            session_timeout_min_ms: broker.groups.session_timeout_min_ms,
+            session_timeout_max_ms: broker.groups.session_timeout_max_ms,
+            initial_rebalance_delay_ms: broker.groups.initial_rebalance_delay_ms,
+            members_max: broker.groups.members_max,
+            offset_metadata_max: broker.offsets.metadata_bytes_max,
+            offsets_retention_ms: broker.offsets.retention_ms,
+            retention_check_ms: broker.offsets.retention_check_ms,
+            ..GroupConfig::default()
+        }
+    }
+
+    /// The same limits for a log that takes batches of so many bytes.
+    #[must_use]
+    pub fn with_batch_bytes_max(mut self, batch_bytes_max: usize) -> GroupConfig {
+        self.record_bytes_max = batch_bytes_max.saturating_sub(BATCH_OVERHEAD_BYTES);
+        self
+    }
+
     /// What JoinGroup checks before it looks for the group's partition.
     pub fn check_join(&self, join: &Join) -> Result<(), GroupError> {
         let allowed = self.session_timeout_min_ms..=self.session_timeout_max_ms;

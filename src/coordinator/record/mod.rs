@@ -166,3 +166,50 @@ impl fmt::Display for RecordError {
 }
 
 impl std::error::Error for RecordError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::batch::{Records, batches};
+
+    /// Two partitions of `__consumer_offsets` as Apache Kafka 4.3.1 wrote them.
+    const KAFKA: [&[u8]; 2] = [
+        include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-0.log"),
+        include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-1.log"),
+    ];
+
+    #[test]
+    fn what_kafka_wrote_is_read_and_written_byte_by_byte() {
+        let mut kinds = std::collections::BTreeMap::new();
+        for batch in KAFKA.into_iter().flat_map(batches) {
+            let batch = batch.unwrap();
+            for record in Records::of(&batch) {
+                let record = record.unwrap();
+                let decoded = Record::decode(record.key, record.value).unwrap();
+                let kind = match (&decoded, record.value.is_some()) {
+                    (Record::Offset(..), true) => "commit",
+                    (Record::Offset(..), false) => "commit removed",
+                    (Record::Group(..), true) => "group",
+                    (Record::Group(..), false) => "group removed",
+                    (Record::Other(_), _) => "other",
+                };
+                *kinds.entry(kind).or_insert(0) += 1;
+                if let Some(encoded) = decoded.encode() {
+                    assert_eq!(Some(&*encoded.key), record.key);
+                    assert_eq!(encoded.value.as_deref(), record.value);
+                }
+            }
+        }
+        let kinds: Vec<_> = kinds.into_iter().collect();
+        assert_eq!(
+            kinds,
+            [
+                ("commit", 10),
+                ("commit removed", 1),
+                ("group", 7),
+                ("group removed", 1),
+                ("other", 9)
+            ]
+        );
+    }
+}

@@ -1,4 +1,4 @@
-use crate::wire::batch::{BatchBuilder, NewRecord};
+use crate::wire::batch::{BatchBuilder, NewRecord, batches};
 
 use super::*;
 
@@ -285,4 +285,37 @@ fn damaged_snapshots_are_refused_whole() {
         other.load_snapshot(&greedy, 0),
         Err(SnapshotError::Truncated)
     );
+}
+
+const KAFKAS_LOG: &[u8] =
+    include_bytes!("../../../tests/golden/producers/00000000000000000000.log");
+const KAFKAS_SNAPSHOT: &[u8] =
+    include_bytes!("../../../tests/golden/producers/00000000000000000028.snapshot");
+
+/// A snapshot's entries in the order of producer ids, in which Kafka does not write them.
+fn entries(snapshot: &[u8]) -> Vec<&[u8]> {
+    let mut entries: Vec<_> = snapshot[10..].chunks(46).collect();
+    entries.sort_unstable();
+    entries
+}
+
+#[test]
+fn a_log_of_kafka_replayed_gives_its_snapshot() {
+    let mut producers = Producers::default();
+    for batch in batches(KAFKAS_LOG) {
+        producers.replay(&batch.unwrap());
+    }
+    let snapshot = producers.to_snapshot();
+    assert_eq!(entries(&snapshot), entries(KAFKAS_SNAPSHOT));
+    assert_eq!(snapshot[6..10], KAFKAS_SNAPSHOT[6..10]);
+    let open = |(_, producer): &(ProducerId, &Producer)| producer.transaction_start().is_some();
+    assert_eq!(producers.iter().filter(open).count(), 1);
+
+    let mut loaded = Producers::default();
+    loaded.load_snapshot(KAFKAS_SNAPSHOT, 0).unwrap();
+    assert_eq!(loaded.to_snapshot(), snapshot);
+    let mut damaged = KAFKAS_SNAPSHOT.to_vec();
+    damaged[20] ^= 1;
+    let refused = loaded.load_snapshot(&damaged, 0);
+    assert!(matches!(refused, Err(SnapshotError::Crc { .. })));
 }

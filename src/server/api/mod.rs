@@ -94,13 +94,38 @@ pub struct Row {
 pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
-    row::<records::list_offsets::ListOffsets>(),
+    row::<topics::metadata::Metadata>(),
+    row::<offsets::offset_commit::OffsetCommit>(),
+    row::<offsets::offset_fetch::OffsetFetch>(),
+    row::<groups::find_coordinator::FindCoordinator>(),
+    row::<groups::join_group::JoinGroup>(),
+    row::<groups::heartbeat::Heartbeat>(),
+    row::<groups::leave_group::LeaveGroup>(),
+    row::<groups::sync_group::SyncGroup>(),
+    row::<groups::describe_groups::DescribeGroups>(),
+    row::<groups::list_groups::ListGroups>(),
     row::<cluster::api_versions::ApiVersions>(),
+    row::<topics::create_topics::CreateTopics>(),
+    row::<topics::delete_topics::DeleteTopics>(),
+    row::<transactions::init_producer_id::InitProducerId>(),
+    row::<cluster::describe_configs::DescribeConfigs>(),
+    row::<cluster::alter_configs::AlterConfigs>(),
+    row::<cluster::describe_log_dirs::DescribeLogDirs>(),
+    row::<topics::create_partitions::CreatePartitions>(),
+    row::<groups::delete_groups::DeleteGroups>(),
+    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(),
+    row::<offsets::offset_delete::OffsetDelete>(),
+    row::<cluster::describe_cluster::DescribeCluster>(),
+    row::<cluster::list_config_resources::ListConfigResources>(),
+    row::<topics::describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 
 /// The row of `key`, if the API is served.
 pub fn find(key: i16) -> Option<&'static Row> {
-    TABLE.binary_search_by_key(&key, |row| row.key).ok().map(|at| &TABLE[at])
+    TABLE
+        .binary_search_by_key(&key, |row| row.key)
+        .ok()
+        .map(|at| &TABLE[at])
 }
 
 /// The row of an API that is called.
@@ -159,7 +184,10 @@ mod tests {
     fn every_row_stands_in_the_readme() {
         let readme = include_str!("../../../README.md");
         for row in TABLE {
-            let line = format!("| {} | {} | {}–{} |", row.key, row.name, row.versions.0, row.versions.1);
+            let line = format!(
+                "| {} | {} | {}–{} |",
+                row.key, row.name, row.versions.0, row.versions.1
+            );
             assert!(readme.contains(&line), "README lacks the row: {line}");
         }
     }

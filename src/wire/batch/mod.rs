@@ -4,7 +4,10 @@
 mod attributes;
 mod builder;
 mod control;
+#[cfg(test)]
+mod golden;
 mod header;
+mod outline;
 mod records;
 mod stamp;
 
@@ -15,5 +18,6 @@ pub use header::{
     BatchError, BatchView, Batches, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, NO_PRODUCER,
     NO_SEQUENCE, NO_TIMESTAMP, batches,
 };
+pub use outline::{Outline, OutlineError, Outlines};
 pub use records::{Header, Headers, Record, RecordError, Records};
-pub use stamp::{set_log_append_time, set_timestamp, stamp, stamp_all};
+pub use stamp::{reseal, set_log_append_time, set_timestamp, stamp, stamp_all};

@@ -2,7 +2,7 @@
 
 use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
 
-use super::attributes::{Attributes, TimestampType};
+use super::attributes::{Attributes, Codec, TimestampType};
 use super::header::{
     ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, BatchError, BatchView, COUNT_AT, CRC_AT,
     LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT, LENGTH_PREFIX_BYTES, MAGIC, MAGIC_AT,
@@ -63,6 +63,20 @@ pub fn set_timestamp(
     put_at(bytes, MAX_TIMESTAMP_AT, max_timestamp.to_be_bytes());
     seal(&mut bytes[..size]);
     Ok(())
+}
+
+/// Makes the header at the front of `batch` one for the records that stand behind it: length,
+/// codec and checksum.
+///
+/// # Panics
+/// When `batch` is shorter than a header.
+pub fn reseal(batch: &mut [u8], codec: Codec) {
+    let length = (batch.len() - LENGTH_PREFIX_BYTES) as i32;
+    put_at(batch, LENGTH_AT, length.to_be_bytes());
+    let [high, low] = [batch[ATTRIBUTES_AT], batch[ATTRIBUTES_AT + 1]];
+    let attributes = Attributes(i16::from_be_bytes([high, low])).with_codec(codec);
+    put_at(batch, ATTRIBUTES_AT, attributes.0.to_be_bytes());
+    seal(batch);
 }
 
 /// Everything that a header says, for writing one.

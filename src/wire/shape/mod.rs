@@ -7,10 +7,11 @@
 
 #[cfg(test)]
 mod fuzz;
+mod reader;
 mod table;
 
-use super::fields::Reader;
-pub use super::fields::{Fault, Malformed};
+use reader::Reader;
+pub use reader::{Fault, Malformed};
 
 /// A body of one API: its fields in order.
 pub(super) struct Body {

@@ -7,7 +7,7 @@ broker_settings! {
     pub static NETWORK;
 
     "listeners" List = Some("PLAINTEXT://127.0.0.1:9092"), Items { of: &[], may_be_empty: false },
-        High, PerBroker, Applied;
+        High, ReadOnly, Applied;
         "Where the first shard listens; shard `i` listens `i` ports further on. PLAINTEXT only "
         "in this build. Listeners named in `controller.listener.names` are left closed.";
     "advertised.listeners" List = None, Items { of: &[], may_be_empty: false }, High, ReadOnly,
@@ -16,7 +16,7 @@ broker_settings! {
         "per shard like it.";
     "listener.security.protocol.map" String =
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
-        Any, Low, PerBroker, Applied;
+        Any, Low, ReadOnly, Applied;
         "Which protocol each listener name stands for.";
     "inter.broker.listener.name" String = None, Any, Medium, ReadOnly, Ignored(Standalone);
         "The listener that brokers use among themselves.";

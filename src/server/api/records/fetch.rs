@@ -85,7 +85,10 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
     let opened = {
         let (wanted, forgotten) = (scratch.wanted.iter().cloned(), scratch.forgotten.drain(..));
         let (id, epoch) = (head.session_id, head.session_epoch);
-        cx.server.sessions.borrow_mut().open(id, epoch, by_id, wanted, forgotten, cx.now)
+        cx.server
+            .sessions
+            .borrow_mut()
+            .open(id, epoch, by_id, wanted, forgotten, cx.now)
     };
     if let Opened::Refused(error) = opened {
         return Ok(scratch.encode(cx, &head, error, NO_SESSION, out));
@@ -94,14 +97,19 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
         let sessions = cx.server.sessions.borrow();
         scratch.wanted.clear();
         let partitions = sessions.partitions(id);
-        scratch.wanted.extend(partitions.map(|(key, wanted)| (key.clone(), *wanted)));
+        scratch
+            .wanted
+            .extend(partitions.map(|(key, wanted)| (key.clone(), *wanted)));
     }
     scratch.find_partitions(cx);
     scratch.collect(cx, &head).await;
     let mut sessions = cx.server.sessions.borrow_mut();
     let session = match opened {
         Opened::Full => {
-            let wanted = scratch.parts.iter().map(|part| (part.key.clone(), part.wanted));
+            let wanted = scratch
+                .parts
+                .iter()
+                .map(|part| (part.key.clone(), part.wanted));
             let id = sessions.create(by_id, wanted, cx.now);
             scratch.keep_news(&mut sessions, id, false);
             id
@@ -129,16 +137,44 @@ impl Scratch {
     }
 
     fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
-        let mut topic: Key = Key { topic: "".into(), topic_id: TopicId::ZERO, index: 0 };
+        let mut topic: Key = Key {
+            topic: "".into(),
+            topic_id: TopicId::ZERO,
+            index: 0,
+        };
         fetch::walk(body, version, |item| match item {
             Item::Topic { name, id } => {
-                topic = Key { topic: name.into(), topic_id: id, index: 0 };
+                topic = Key {
+                    topic: name.into(),
+                    topic_id: id,
+                    index: 0,
+                };
             }
-            Item::Partition { index, leader_epoch, offset, last_fetched_epoch, max_bytes } => {
-                let wanted = Wanted { offset, max_bytes, leader_epoch, last_fetched_epoch };
-                self.wanted.push((Key { index, ..topic.clone() }, wanted));
+            Item::Partition {
+                index,
+                leader_epoch,
+                offset,
+                last_fetched_epoch,
+                max_bytes,
+            } => {
+                let wanted = Wanted {
+                    offset,
+                    max_bytes,
+                    leader_epoch,
+                    last_fetched_epoch,
+                };
+                self.wanted.push((
+                    Key {
+                        index,
+                        ..topic.clone()
+                    },
+                    wanted,
+                ));
             }
-            Item::Forgotten { index } => self.forgotten.push(Key { index, ..topic.clone() }),
+            Item::Forgotten { index } => self.forgotten.push(Key {
+                index,
+                ..topic.clone()
+            }),
         })
     }
 
@@ -156,13 +192,23 @@ impl Scratch {
                 Ok(partition) => (Some(partition), Found::error(ErrorCode::NONE)),
                 Err(error) => (None, Found::lookup(error)),
             };
-            self.parts.push(Part { key, wanted, partition, found });
+            self.parts.push(Part {
+                key,
+                wanted,
+                partition,
+                found,
+            });
         }
     }
 
     /// Reads until there is enough, something is wrong, or time is up.
     async fn collect(&mut self, cx: &Context, head: &Head) {
-        let limit = cx.shard.config.fetch.response_bytes_max.min(head.max_bytes.max(0) as usize);
+        let limit = cx
+            .shard
+            .config()
+            .fetch
+            .response_bytes_max
+            .min(head.max_bytes.max(0) as usize);
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
         let mut time_up = wait.is_zero();
         let mut timer = None;
@@ -174,7 +220,10 @@ impl Scratch {
                 return;
             }
             let timer = timer.get_or_insert_with(|| Box::pin(cores::sleep(wait)));
-            time_up = matches!(select(timer, pin!(self.wait_for_more())).await, Either::Left(_));
+            time_up = matches!(
+                select(timer, pin!(self.wait_for_more())).await,
+                Either::Left(_)
+            );
         }
     }
 
@@ -183,7 +232,9 @@ impl Scratch {
         self.slices.clear();
         let mut total = 0;
         for part in &mut self.parts {
-            let Some(partition) = &part.partition else { continue };
+            let Some(partition) = &part.partition else {
+                continue;
+            };
             let left = limit - total.min(limit);
             let found = read(partition, &part.wanted, left, total == 0, &mut self.slices).await;
             total += found.bytes;
@@ -194,7 +245,10 @@ impl Scratch {
 
     /// Waits until one of the partitions moves.
     async fn wait_for_more(&self) {
-        let mut parked = Parked { parts: &self.parts, waker: None };
+        let mut parked = Parked {
+            parts: &self.parts,
+            waker: None,
+        };
         poll_fn(|cx| {
             if parked.waker.is_some() {
                 // Whether it was one of the partitions that woke us shows by reading again.
@@ -248,12 +302,16 @@ impl Scratch {
         encoder.end(&self.endpoints(cx));
         frame::close(out, open, records_bytes);
         cx.server.probe.fetched_bytes.add(records_bytes as u64);
-        Answer { scratch: self, server: cx.server.clone() }
+        Answer {
+            scratch: self,
+            server: cx.server.clone(),
+        }
     }
 
     fn endpoints(&self, cx: &Context) -> Vec<NodeEndpoint> {
         let leaders = self.parts.iter().filter_map(|part| part.found.leader);
-        cx.shard.endpoints_of(leaders.map(|leader| leader.leader_id))
+        cx.shard
+            .endpoints_of(leaders.map(|leader| leader.leader_id))
     }
 }
 
@@ -269,13 +327,20 @@ async fn read(
         return Found::read_error(&error, partition);
     }
     if let Some(diverging) = diverging(partition, wanted) {
-        return Found { diverging: Some(diverging), ..Found::good(partition, 0..0, 0) };
+        return Found {
+            diverging: Some(diverging),
+            ..Found::good(partition, 0..0, 0)
+        };
     }
     let from = slices.len();
     let max_bytes = left.min(wanted.max_bytes.max(0) as usize);
     let read = match partition.read_cached(wanted.offset, max_bytes, nothing_yet, slices) {
         Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => partition.read(wanted.offset, max_bytes, nothing_yet, slices).await,
+        Ok(None) => {
+            partition
+                .read(wanted.offset, max_bytes, nothing_yet, slices)
+                .await
+        }
         Err(error) => Err(error),
     };
     match read {
@@ -309,7 +374,8 @@ impl Parked<'_> {
     }
 
     fn park(&mut self, waker: &Waker) {
-        self.partitions().for_each(|partition| partition.park_reader(waker));
+        self.partitions()
+            .for_each(|partition| partition.park_reader(waker));
         self.waker = Some(waker.clone());
     }
 }
@@ -317,7 +383,8 @@ impl Parked<'_> {
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
         if let Some(waker) = &self.waker {
-            self.partitions().for_each(|partition| partition.leave_reader(waker));
+            self.partitions()
+                .for_each(|partition| partition.leave_reader(waker));
         }
     }
 }
@@ -340,7 +407,11 @@ impl Part {
             log_start_offset: found.start_offset,
             diverging: found.diverging,
             leader: found.leader,
-            aborted: if unasked { Aborted::Unasked } else { Aborted::None },
+            aborted: if unasked {
+                Aborted::Unasked
+            } else {
+                Aborted::None
+            },
             records_bytes: found.bytes,
         }
     }
@@ -363,8 +434,15 @@ impl Found {
 
     fn lookup(error: LookupError) -> Found {
         let mut found = Found::error(errors::lookup(error));
-        if let LookupError::NotLeader { leader: NodeId(leader_id), leader_epoch } = error {
-            found.leader = Some(CurrentLeader { leader_id, leader_epoch });
+        if let LookupError::NotLeader {
+            leader: NodeId(leader_id),
+            leader_epoch,
+        } = error
+        {
+            found.leader = Some(CurrentLeader {
+                leader_id,
+                leader_epoch,
+            });
         }
         found
     }
@@ -421,7 +499,9 @@ impl Answer {
         let mut from = 0;
         for (at, slices) in &self.scratch.splices {
             put(&out[from..*at]);
-            self.scratch.slices[slices.clone()].iter().for_each(|slice| put(slice));
+            self.scratch.slices[slices.clone()]
+                .iter()
+                .for_each(|slice| put(slice));
             from = *at;
         }
         put(&out[from..]);

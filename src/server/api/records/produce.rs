@@ -11,6 +11,7 @@ use super::super::{Row, Run, errors};
 use crate::base::{ErrorCode, Instant, Offset, TopicId, WallMs};
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
+use crate::partition::validate::{self, Invalid};
 use crate::server::ServerState;
 use crate::server::connection::Connection;
 use crate::server::dispatch::{Refused, Slot};
@@ -83,6 +84,7 @@ struct Failed(Box<Failure>);
 
 struct Failure {
     error: ErrorCode,
+    log_start_offset: Offset,
     record_errors: Vec<(i32, Option<String>)>,
     message: Option<Cow<'static, str>>,
     leader: Option<CurrentLeader>,
@@ -106,10 +108,13 @@ pub async fn begin(
         server,
         valid_acks: (-1..=1).contains(&head.acks),
         internal_allowed: header.client_id == Some(ADMIN_CLIENT),
+        version,
         wall_ms: server.wall_ms(),
     };
-    produce::walk(header.body, version, |item| appender.take(&mut pending, item))
-        .map_err(malformed)?;
+    produce::walk(header.body, version, |item| {
+        appender.take(&mut pending, item)
+    })
+    .map_err(malformed)?;
     while let Some(busy) = pending.busy() {
         busy.log().wait_for_room().await;
         let mut outs = pending.partitions.iter_mut();
@@ -146,7 +151,7 @@ pub async fn answer(
         if let Outcome::Accepted(accepted) = &out.result
             && let Err(error) = accepted.partition.wait_committed(accepted.upto).await
         {
-            out.result = Outcome::Failed(Failed::append(&error));
+            out.result = Outcome::Failed(Failed::append(&error, &accepted.partition));
         }
     }
     let server = &connection.server;
@@ -162,6 +167,7 @@ struct Appender<'a> {
     server: &'a ServerState,
     valid_acks: bool,
     internal_allowed: bool,
+    version: i16,
     wall_ms: WallMs,
 }
 
@@ -170,11 +176,17 @@ impl Appender<'_> {
         match item {
             Item::Topic { name, id } => {
                 let name = self.name_of(name, id);
-                pending.topics.push(TopicOut { name, id, partitions: 0 });
+                pending.topics.push(TopicOut {
+                    name,
+                    id,
+                    partitions: 0,
+                });
             }
             Item::Partition { index, records } => {
                 // The walk gives a topic before its partitions.
-                let Some(topic) = pending.topics.last_mut() else { return };
+                let Some(topic) = pending.topics.last_mut() else {
+                    return;
+                };
                 topic.partitions += 1;
                 let result = self.append(topic, index, records.unwrap_or_default());
                 pending.partitions.push(PartitionOut { index, result });
@@ -189,7 +201,9 @@ impl Appender<'_> {
             TopicId::ZERO => partitions.topic(name),
             id => partitions.topic_by_id(id),
         };
-        let here = topic.as_ref().and_then(|topic| topic.local().next().cloned());
+        let here = topic
+            .as_ref()
+            .and_then(|topic| topic.local().next().cloned());
         here.map_or_else(|| Name::Unknown(name.to_owned()), Name::Known)
     }
 
@@ -210,13 +224,28 @@ impl Appender<'_> {
     }
 
     fn append_to(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
-        let origin = if self.internal_allowed { Origin::Admin } else { Origin::Client };
-        match partition.append(records, origin, self.wall_ms) {
-            Ok(Appended { base_offset, upto, log_append_time }) => {
-                Outcome::Accepted(Accepted { partition, base_offset, upto, log_append_time })
-            }
+        let origin = if self.internal_allowed {
+            Origin::Admin
+        } else {
+            Origin::Client
+        };
+        let appended = match validate::check_version(records, self.version) {
+            Ok(()) => partition.append(records, origin, self.wall_ms),
+            Err(invalid) => Err(AppendError::Invalid(invalid)),
+        };
+        match appended {
+            Ok(Appended {
+                base_offset,
+                upto,
+                log_append_time,
+            }) => Outcome::Accepted(Accepted {
+                partition,
+                base_offset,
+                upto,
+                log_append_time,
+            }),
             Err(AppendError::Busy) => Outcome::Busy(partition),
-            Err(error) => Outcome::Failed(Failed::append(&error)),
+            Err(error) => Outcome::Failed(Failed::append(&error, &partition)),
         }
     }
 }
@@ -263,7 +292,9 @@ impl Pending {
             }
             encoder.end_topic();
         }
-        let endpoints = server.shard.endpoints_of(leaders.iter().map(|leader| leader.leader_id));
+        let endpoints = server
+            .shard
+            .endpoints_of(leaders.iter().map(|leader| leader.leader_id));
         encoder.end(0, &endpoints);
         frame::close(out, open, 0);
     }
@@ -299,15 +330,17 @@ impl PartitionOut {
             },
             Outcome::Failed(Failed(failure)) => PartitionAnswer {
                 error: failure.error,
+                log_start_offset: failure.log_start_offset,
                 record_errors: &failure.record_errors,
                 message: failure.message.as_deref(),
                 leader: failure.leader,
                 ..refused
             },
             // `begin` waits until nothing is busy.
-            Outcome::Busy(_) => {
-                PartitionAnswer { error: ErrorCode::REQUEST_TIMED_OUT, ..refused }
-            }
+            Outcome::Busy(_) => PartitionAnswer {
+                error: ErrorCode::REQUEST_TIMED_OUT,
+                ..refused
+            },
         }
     }
 }
@@ -316,22 +349,43 @@ impl PartitionOut {
 
 impl Failed {
     fn code(error: ErrorCode) -> Failed {
-        Failed(Box::new(Failure { error, record_errors: Vec::new(), message: None, leader: None }))
+        Failed(Box::new(Failure {
+            error,
+            log_start_offset: -1,
+            record_errors: Vec::new(),
+            message: None,
+            leader: None,
+        }))
     }
 
     fn lookup(error: LookupError) -> Failed {
         let mut failed = Failed::code(errors::lookup(error));
-        if let LookupError::NotLeader { leader, leader_epoch } = error {
-            failed.0.leader = Some(CurrentLeader { leader_id: leader.0, leader_epoch });
+        if let LookupError::NotLeader {
+            leader,
+            leader_epoch,
+        } = error
+        {
+            failed.0.leader = Some(CurrentLeader {
+                leader_id: leader.0,
+                leader_epoch,
+            });
         }
         failed
     }
 
-    fn append(error: &AppendError) -> Failed {
-        let (record_errors, message) = error.details();
+    fn append(error: &AppendError, partition: &Partition) -> Failed {
         let mut failed = Failed::code(errors::append(error));
-        failed.0.record_errors = record_errors;
-        failed.0.message = message;
+        if let AppendError::Invalid(invalid) = error {
+            if !invalid.hides_log_start() {
+                failed.0.log_start_offset = partition.start_offset();
+            }
+            if let Invalid::Rejected(rejected) = invalid {
+                let problems = rejected.problems.iter();
+                let told = problems.map(|problem| (problem.index, Some(problem.to_string())));
+                failed.0.record_errors = told.collect();
+            }
+        }
+        failed.0.message = Some(Cow::Owned(error.to_string()));
         failed
     }
 }

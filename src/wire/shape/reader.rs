@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use crate::base::{LeaderEpoch, NodeId, TopicId};
-
-use super::cursor::{Cursor, Short, Sink};
+use crate::wire::cursor::{Cursor, Short};
 
 /// Which field of a body is not what it should be, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,16 +97,6 @@ impl<'a> Reader<'a> {
         self
     }
 
-    #[inline]
-    pub fn i32(&mut self) -> Result<i32, Fault> {
-        Ok(self.bytes.i32()?)
-    }
-
-    #[inline]
-    pub fn i64(&mut self) -> Result<i64, Fault> {
-        Ok(self.bytes.i64()?)
-    }
-
     /// A text's length and bytes, or `None` for null.
     #[inline]
     pub fn nullable_text(&mut self) -> Result<Option<&'a str>, Fault> {
@@ -120,11 +108,6 @@ impl<'a> Reader<'a> {
         }
         let text = self.span(length)?;
         std::str::from_utf8(text).map(Some).map_err(|_| Fault::Utf8)
-    }
-
-    #[inline]
-    pub fn text(&mut self) -> Result<&'a str, Fault> {
-        self.nullable_text()?.ok_or(Fault::Null)
     }
 
     /// A byte field's length and bytes, or `None` for null.
@@ -146,11 +129,6 @@ impl<'a> Reader<'a> {
             Some(count) if count as usize > room => Err(Fault::Count(i64::from(count))),
             count => Ok(count),
         }
-    }
-
-    #[inline]
-    pub fn count(&mut self, least_bytes: usize) -> Result<u32, Fault> {
-        self.nullable_count(least_bytes)?.ok_or(Fault::Null)
     }
 
     /// A length or count, or `None` for null: compact and one too large when flexible, else
@@ -201,145 +179,4 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
-}
-
-/// A topic as a request or response names it: by name, or by id since KIP-516.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum TopicRef<'a> {
-    /// Older versions.
-    Name(&'a str),
-    /// Newer versions.
-    Id(TopicId),
-}
-
-impl<'a> Reader<'a> {
-    #[inline]
-    pub fn topic(&mut self, by_id: bool) -> Result<TopicRef<'a>, Fault> {
-        if by_id {
-            let id = self.at("TopicId").bytes.uuid()?;
-            Ok(TopicRef::Id(TopicId(uuid::Uuid::from_bytes(id))))
-        } else {
-            self.at("Topic").text().map(TopicRef::Name)
-        }
-    }
-}
-
-/// Who leads a partition now, for a client that asked the wrong node (KIP-951).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CurrentLeader {
-    /// The leader, or -1 when there is none.
-    pub leader: NodeId,
-    /// Its epoch, or -1 when unknown.
-    pub epoch: LeaderEpoch,
-}
-
-/// Where a node listens (KIP-951).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NodeEndpoint<'a> {
-    /// The node.
-    pub node: NodeId,
-    /// Its advertised host.
-    pub host: &'a str,
-    /// Its advertised port.
-    pub port: i32,
-    /// Its rack, if it has one.
-    pub rack: Option<&'a str>,
-}
-
-/// Writes fields in one of the two encodings.
-#[derive(Debug)]
-pub(super) struct Writer<'o, O> {
-    pub out: &'o mut O,
-    pub flexible: bool,
-}
-
-impl<O: Sink> Writer<'_, O> {
-    pub fn i16(&mut self, value: i16) {
-        self.out.put(&value.to_be_bytes());
-    }
-
-    pub fn i32(&mut self, value: i32) {
-        self.out.put(&value.to_be_bytes());
-    }
-
-    pub fn i64(&mut self, value: i64) {
-        self.out.put(&value.to_be_bytes());
-    }
-
-    pub fn count(&mut self, count: usize) {
-        match self.flexible {
-            true => self.out.put_uvarint(count as u32 + 1),
-            false => self.i32(count as i32),
-        }
-    }
-
-    pub fn nullable_count(&mut self, count: Option<usize>) {
-        match (count, self.flexible) {
-            (Some(count), _) => self.count(count),
-            (None, true) => self.out.put(&[0]),
-            (None, false) => self.i32(-1),
-        }
-    }
-
-    pub fn nullable_text(&mut self, text: Option<&str>) {
-        match (text, self.flexible) {
-            (None, true) => self.out.put(&[0]),
-            (None, false) => self.i16(-1),
-            (Some(text), flexible) => {
-                match flexible {
-                    true => self.out.put_uvarint(text.len() as u32 + 1),
-                    false => self.i16(text.len() as i16),
-                }
-                self.out.put(text.as_bytes());
-            }
-        }
-    }
-
-    pub fn topic(&mut self, topic: TopicRef<'_>) {
-        match topic {
-            TopicRef::Name(name) => self.nullable_text(Some(name)),
-            TopicRef::Id(id) => self.out.put(id.0.as_bytes()),
-        }
-    }
-
-    /// Ends a struct without tagged fields.
-    pub fn no_tags(&mut self) {
-        if self.flexible {
-            self.out.put(&[0]);
-        }
-    }
-
-    /// A tagged field that says who leads.
-    pub fn leader_tag(&mut self, tag: u32, leader: CurrentLeader) {
-        self.out.put_uvarint(tag);
-        self.out.put(&[9]);
-        self.i32(leader.leader.0);
-        self.i32(leader.epoch);
-        self.no_tags();
-    }
-
-    /// The tagged field 0 of a response: where the leaders that it names listen.
-    pub fn node_endpoints(&mut self, nodes: &[NodeEndpoint<'_>]) {
-        self.out.put_uvarint(0);
-        let size: usize = nodes.iter().map(endpoint_bytes).sum();
-        let count = nodes.len() as u32 + 1;
-        self.out.put_uvarint((size + uvarint_len(count)) as u32);
-        self.out.put_uvarint(count);
-        for node in nodes {
-            self.i32(node.node.0);
-            self.nullable_text(Some(node.host));
-            self.i32(node.port);
-            self.nullable_text(node.rack);
-            self.no_tags();
-        }
-    }
-}
-
-fn endpoint_bytes(node: &NodeEndpoint<'_>) -> usize {
-    let text = |text: &str| uvarint_len(text.len() as u32 + 1) + text.len();
-    4 + text(node.host) + 4 + node.rack.map_or(1, text) + 1
-}
-
-fn uvarint_len(value: u32) -> usize {
-    (32 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }

@@ -1,0 +1,277 @@
+//! Pure: what concerns several settings at once, or the machine: the second half of `load`.
+
+use std::path::PathBuf;
+
+use super::broker_config::Fixed;
+use super::listener::{self, Endpoint};
+use super::load::{Flags, HostFacts, Loading};
+use super::setting::Why;
+use super::shards::default_shards;
+use super::value::Value;
+
+impl Loading {
+    /// What concerns several settings, or the machine.
+    pub(super) fn settle(&mut self, flags: &Flags, host: &HostFacts) -> Fixed {
+        self.check_identity();
+        self.check_replicas();
+        self.check_relations();
+        let shards = match self.value("corelane.shards") {
+            Some(Value::Int(shards)) => shards.max(1) as usize,
+            _ => default_shards(host.cpus, host.cores),
+        };
+        let listener = self.settle_listener(flags);
+        let advertised = self.settle_advertised(flags, host, &listener);
+        self.check_ports(&listener, shards);
+        Fixed {
+            data_dir: self.settle_data_dir(),
+            listener,
+            advertised,
+            shards,
+            notes: Vec::new(),
+        }
+    }
+
+    fn check_identity(&mut self) {
+        let roles = self.value("process.roles").map(|roles| roles.items().len());
+        if roles.is_some_and(|roles| roles != 2) {
+            self.problem(
+                "process.roles",
+                "this build runs alone, as broker and controller in one: \
+                 process.roles must be broker,controller",
+            );
+        }
+        let (node, broker) = (self.number("node.id"), self.number("broker.id"));
+        let both = self.texts.contains_key("node.id") && self.texts.contains_key("broker.id");
+        if both && node != broker {
+            let text = "You must set `node.id` to the same value as `broker.id`.";
+            self.problem("broker.id", text);
+        }
+        let voters = self.value("controller.quorum.voters");
+        if voters.is_some_and(|voters| voters.items().len() > 1) {
+            self.problem(
+                "controller.quorum.voters",
+                "controller.quorum.voters names a quorum of several: this build runs alone, \
+                 with its metadata embedded",
+            );
+        }
+    }
+
+    fn check_replicas(&mut self) {
+        for name in [
+            "default.replication.factor",
+            "offsets.topic.replication.factor",
+        ] {
+            if let Some(number) = self.number(name).filter(|&number| number > 1) {
+                let text = format!("{name} cannot be {number}: {}", Why::OneReplica.text());
+                self.problem(name, &text);
+            }
+        }
+    }
+
+    /// The relations that Kafka checks too (`KafkaConfig.validateValues`), in its words.
+    fn check_relations(&mut self) {
+        let retention = [
+            "log.retention.ms",
+            "log.retention.minutes",
+            "log.retention.hours",
+        ];
+        let set = retention
+            .into_iter()
+            .find(|name| self.texts.contains_key(*name));
+        let unlimited = "log.retention.ms must be unlimited (-1) or, greater than or equal to 1";
+        let queued = self
+            .number("queued.max.request.bytes")
+            .filter(|&bytes| bytes > 0);
+        let relations = [
+            (
+                set.unwrap_or(retention[0]),
+                set.and_then(|name| self.number(name)) == Some(0),
+                unlimited,
+            ),
+            (
+                "log.roll.ms",
+                self.number("log.roll.ms").is_some_and(|ms| ms < 1),
+                "log.roll.ms must be greater than or equal to 1",
+            ),
+            (
+                "log.roll.jitter.ms",
+                self.number("log.roll.jitter.ms").is_some_and(|ms| ms < 0),
+                "log.roll.jitter.ms must be greater than or equal to 0",
+            ),
+            (
+                "queued.max.request.bytes",
+                queued.is_some() && queued < self.number("socket.request.max.bytes"),
+                "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
+            ),
+        ];
+        for (name, violated, text) in relations {
+            if violated {
+                self.problem(name, text);
+            }
+        }
+    }
+
+    fn settle_data_dir(&mut self) -> PathBuf {
+        let name = if self.texts.contains_key("log.dirs") {
+            "log.dirs"
+        } else {
+            "log.dir"
+        };
+        let dirs = self
+            .value(name)
+            .map(|value| value.items().to_vec())
+            .unwrap_or_default();
+        if name == "log.dirs"
+            && self
+                .places
+                .get(name)
+                .is_some_and(|place| place == "--data-dir")
+        {
+            // A flag names one folder, commas and all.
+            return PathBuf::from(self.texts[name].clone());
+        }
+        if dirs.len() != 1 {
+            let text = format!(
+                "{name} names {} folders: this build keeps all data in one, \
+                 on the device that acks wait for",
+                dirs.len()
+            );
+            self.problem(name, &text);
+        }
+        PathBuf::from(dirs.into_iter().next().unwrap_or_default())
+    }
+
+    fn settle_listener(&mut self, flags: &Flags) -> Endpoint {
+        let mut endpoint = self.client_listener().unwrap_or_else(|text| {
+            self.problem("listeners", &text);
+            fallback()
+        });
+        if let Some(host) = &flags.host {
+            endpoint.host.clone_from(host);
+        }
+        if let Some(port) = flags.port {
+            endpoint.port = port;
+        }
+        if flags.host.is_some() || flags.port.is_some() {
+            self.texts.insert("listeners".into(), endpoint.to_string());
+        }
+        endpoint
+    }
+
+    /// The one listener that clients use: the others are the controller's, or one too many.
+    fn client_listener(&self) -> Result<Endpoint, String> {
+        let items = self.items("listeners");
+        let all = listener::parse(&items).map_err(|reason| format!("listeners: {reason}"))?;
+        let controllers = self.items("controller.listener.names");
+        let is_controller = |endpoint: &Endpoint| {
+            controllers
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(&endpoint.listener))
+        };
+        let protocols = self.value("listener.security.protocol.map");
+        let protocols = listener::protocol_map(protocols.as_ref().map_or("", |v| v.text()))
+            .map_err(|reason| format!("listener.security.protocol.map: {reason}"))?;
+        let mut clients = all.into_iter().filter(|endpoint| !is_controller(endpoint));
+        let Some(endpoint) = clients.next() else {
+            return Err("listeners names no listener for clients".into());
+        };
+        let name = &endpoint.listener;
+        match protocols.get(name).map(String::as_str) {
+            Some("PLAINTEXT") => {}
+            Some(other) => {
+                let why = Why::NoSecurity.text();
+                return Err(format!("listeners: {name} is a {other} listener: {why}"));
+            }
+            None => return Err(format!("No security protocol defined for listener {name}")),
+        }
+        match clients.next() {
+            None => Ok(endpoint),
+            Some(second) => Err(format!(
+                "listeners: this build serves one listener for clients, not {name} and {} both",
+                second.listener
+            )),
+        }
+    }
+
+    fn settle_advertised(
+        &mut self,
+        flags: &Flags,
+        facts: &HostFacts,
+        bound: &Endpoint,
+    ) -> Endpoint {
+        let every = |host: &str| matches!(host, "" | "0.0.0.0" | "::");
+        let mut endpoint = bound.clone();
+        match listener::parse(&self.items("advertised.listeners")) {
+            Err(reason) => {
+                self.problem(
+                    "advertised.listeners",
+                    &format!("advertised.listeners: {reason}"),
+                );
+            }
+            Ok(given) => {
+                let same = given
+                    .into_iter()
+                    .find(|given| given.listener == bound.listener);
+                if same.is_none() && self.texts.contains_key("advertised.listeners") {
+                    let text = format!("advertised.listeners does not name {}", bound.listener);
+                    self.problem("advertised.listeners", &text);
+                }
+                if let Some(given) = same {
+                    if matches!(given.host.as_str(), "0.0.0.0" | "::") {
+                        let text = format!(
+                            "advertised.listeners cannot use the nonroutable meta-address {}. \
+                             Use a routable IP address.",
+                            given.host
+                        );
+                        self.problem("advertised.listeners", &text);
+                    }
+                    endpoint = given;
+                }
+            }
+        }
+        if let Some(host) = &flags.advertised_host {
+            endpoint.host.clone_from(host);
+        }
+        if every(&endpoint.host) {
+            endpoint.host.clone_from(&facts.name);
+        }
+        if flags.advertised_host.is_some() {
+            self.texts
+                .insert("advertised.listeners".into(), endpoint.to_string());
+        }
+        endpoint
+    }
+
+    fn check_ports(&mut self, listener: &Endpoint, shards: usize) {
+        let first = usize::from(listener.port);
+        if first == 0 {
+            return;
+        }
+        let last = first + shards - 1;
+        if last > usize::from(u16::MAX) {
+            let text = format!(
+                "listeners: {shards} shards from port {first} on would need port {last}: \
+                 ports end at 65535"
+            );
+            self.problem("listeners", &text);
+        }
+        if let Some(Value::Int(admin)) = self.value("corelane.admin.port")
+            && (first..=last).contains(&(admin as usize))
+        {
+            let text = format!(
+                "the admin port {admin} is the Kafka port of a shard: \
+                 {shards} shards take {first} to {last}"
+            );
+            self.problem("corelane.admin.port", &text);
+        }
+    }
+}
+
+/// What stands in for a listener that could not be read, until the problem is reported.
+fn fallback() -> Endpoint {
+    Endpoint {
+        listener: "PLAINTEXT".into(),
+        host: String::new(),
+        port: 9092,
+    }
+}

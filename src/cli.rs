@@ -1,0 +1,132 @@
+//! Pure: the command line and its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::base::config::{self, BrokerConfig, ConfigError, ConfigFile, Flags, HostFacts};
+
+/// A Kafka-compatible broker for low-latency pipelines on Linux.
+///
+/// Each core it uses is a Kafka node of its own: it owns its port, its partitions and its files.
+/// Any Kafka client or tool connects to the first port and finds the others by itself. An ack
+/// means that the records are on stable storage.
+///
+/// Without a command it serves with its defaults: 127.0.0.1, first port 9092, data in
+/// ./corelane-data, nothing else to install or start.
+#[derive(Parser, Debug)]
+#[command(name = "corelane", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the broker until it is told to stop.
+    ///
+    /// A line `corelane ready` with the listeners goes to standard output once all shards serve;
+    /// the log goes to standard error. SIGTERM or SIGINT (Ctrl-C) stop it cleanly: what is under
+    /// way is answered, everything is flushed, and the next start has nothing to scan.
+    Serve(Serve),
+}
+
+/// Flags of `serve`; they win over the configuration file.
+#[derive(Args, Debug, Default)]
+pub struct Serve {
+    /// Read settings from FILE, in Kafka's own server.properties form and names.
+    ///
+    /// An unknown or bad setting is named and refused. docs/CONFIG.md lists all of them.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Keep all data in DIR; made and formatted at the first start [default: ./corelane-data]
+    ///
+    /// The folder needs a file system with direct I/O: ext4 or XFS, not tmpfs.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Listen on this address [default: 127.0.0.1]
+    ///
+    /// 0.0.0.0 listens on all; then say with --advertised-host how clients reach this machine.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+
+    /// The first shard's port; shard i listens on PORT + i [default: 9092]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// How many shards, that is cores and Kafka nodes; fixed when the data folder is formatted
+    /// [default: by the number of cores]
+    #[arg(long, value_name = "N")]
+    pub shards: Option<usize>,
+
+    /// The host name that clients are told to connect to [default: the listening address]
+    #[arg(long, value_name = "HOST")]
+    pub advertised_host: Option<String>,
+
+    /// Serve /metrics, /health, /ready and /config over HTTP on this port [default: off]
+    #[arg(long, value_name = "PORT")]
+    pub admin_port: Option<u16>,
+
+    /// error, warn, info, debug or trace, also per module [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// The command given, or `serve` with its defaults.
+    pub fn command_or_default(self) -> Command {
+        self.command
+            .unwrap_or_else(|| Command::Serve(Serve::default()))
+    }
+}
+
+// === impl Serve ===
+
+impl Serve {
+    /// The settings that the file and the flags come to; `text` is the file's content.
+    pub fn load(&self, text: Option<&str>, host: &HostFacts) -> Result<BrokerConfig, ConfigError> {
+        let name = self.config.as_ref().map(|path| path.display().to_string());
+        let file = name
+            .as_deref()
+            .zip(text)
+            .map(|(name, text)| ConfigFile { name, text });
+        config::load(file, &self.flags(), host)
+    }
+
+    /// The flags that are settings.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            data_dir: self.data_dir.clone(),
+            host: self.host.clone(),
+            port: self.port,
+            shards: self.shards,
+            advertised_host: self.advertised_host.clone(),
+            admin_port: self.admin_port,
+            log_level: self.log_level.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_serves_and_flags_become_settings() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        let Command::Serve(serve) = Cli::parse_from(["corelane"]).command_or_default();
+        assert!(serve.port.is_none());
+        let arguments = ["corelane", "serve", "--port", "19092", "--shards", "2"];
+        let Command::Serve(serve) = Cli::parse_from(arguments).command_or_default();
+        assert_eq!(
+            (serve.flags().port, serve.flags().shards),
+            (Some(19092), Some(2))
+        );
+    }
+}

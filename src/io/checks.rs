@@ -1,0 +1,287 @@
+//! Drives: what the host must offer, found out before anything is started.
+
+use std::ffi::CString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::base::config::HostFacts;
+
+/// Locked memory that the rings of one executor need at the least, in bytes: the runtime
+/// refuses to start below.
+const MEMLOCK_MIN_BYTES: u64 = 512 * 1024;
+
+/// What the host lacks. Each prints as one sentence that says what to do.
+#[derive(Debug)]
+pub enum HostError {
+    /// io_uring is switched off, or not in this kernel.
+    IoUring(io::Error),
+    /// Too little memory may be locked, in bytes.
+    Memlock(u64),
+    /// Another process uses the data folder.
+    Locked(PathBuf),
+    /// The data folder's file system has no direct I/O.
+    NoDirectIo(PathBuf),
+    /// The data folder is full.
+    NoRoom(PathBuf),
+    /// The data folder cannot be used.
+    Folder(PathBuf, io::Error),
+    /// A file cannot be read.
+    File(PathBuf, io::Error),
+}
+
+/// The lock of a data folder; ends with the process or when dropped.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+/// What the device under a folder does about its write cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteCache {
+    /// The block device's name.
+    pub device: String,
+    /// Whether the device may lose what it has not flushed when power fails.
+    pub volatile: bool,
+    /// Whether it can write through its cache.
+    pub fua: bool,
+}
+
+/// Checks that io_uring works here and that enough memory may be locked.
+#[allow(unsafe_code)]
+pub fn kernel() -> Result<(), HostError> {
+    let mut params = [0u8; 120];
+    // SAFETY: io_uring_setup reads and writes one io_uring_params, which has 120 bytes.
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, params.as_mut_ptr()) };
+    if ring < 0 {
+        return Err(HostError::IoUring(io::Error::last_os_error()));
+    }
+    // SAFETY: the descriptor was just made and belongs to nobody else.
+    unsafe { libc::close(ring as i32) };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid rlimit to be filled in.
+    unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
+    if limit.rlim_cur < MEMLOCK_MIN_BYTES {
+        return Err(HostError::Memlock(limit.rlim_cur));
+    }
+    Ok(())
+}
+
+/// Makes a folder and those above it.
+pub fn make_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Reads a text file.
+pub fn read_text(path: &Path) -> Result<String, HostError> {
+    fs::read_to_string(path).map_err(|error| HostError::File(path.to_owned(), error))
+}
+
+/// Takes the lock of the data folder `dir`.
+#[allow(unsafe_code)]
+pub fn lock(dir: &Path) -> Result<FolderLock, HostError> {
+    let path = dir.join(".lock");
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path);
+    let file = opened.map_err(|error| folder_error(dir, error))?;
+    // SAFETY: flock on a descriptor that we own has no memory effects.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+        return Err(HostError::Locked(dir.to_owned()));
+    }
+    Ok(FolderLock { _file: file })
+}
+
+/// Checks that files in `dir` can be written with direct I/O.
+pub fn direct_io(dir: &Path) -> Result<(), HostError> {
+    let path = dir.join(".direct-io-check");
+    let checked = try_direct_io(&path);
+    // A left-over of a few kilobytes hurts nobody and is overwritten by the next check.
+    let _ = fs::remove_file(&path);
+    checked.map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => HostError::NoDirectIo(dir.to_owned()),
+        _ => folder_error(dir, error),
+    })
+}
+
+fn try_direct_io(path: &Path) -> io::Result<()> {
+    const BLOCK: usize = 4096;
+    let memory = vec![0u8; 2 * BLOCK];
+    let start = memory.as_ptr().align_offset(BLOCK);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(path)?;
+    file.write_all_at(&memory[start..start + BLOCK], 0)?;
+    file.sync_data()
+}
+
+fn folder_error(dir: &Path, error: io::Error) -> HostError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => HostError::NoRoom(dir.to_owned()),
+        _ => HostError::Folder(dir.to_owned(), error),
+    }
+}
+
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What this process may still use.
+    pub usable_bytes: u64,
+}
+
+/// The room of the file system that holds `dir`.
+#[allow(unsafe_code)]
+pub fn room(dir: &Path) -> io::Result<Room> {
+    let path = CString::new(dir.as_os_str().as_bytes())?;
+    let mut found = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends in a zero byte, and statvfs fills in one struct of its own type.
+    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: statvfs has succeeded, so it has filled the struct in.
+    let found = unsafe { found.assume_init() };
+    Ok(Room {
+        total_bytes: found.f_blocks * found.f_frsize,
+        usable_bytes: found.f_bavail * found.f_frsize,
+    })
+}
+
+/// `path` from the root on; as it is where the working directory is gone.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What the device under `dir` says of its write cache; `None` where that cannot be told.
+pub fn write_cache(dir: &Path) -> Option<WriteCache> {
+    let device = fs::metadata(dir).ok()?.dev();
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let mut node = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    if !node.join("queue").is_dir() {
+        node.pop(); // A partition: the disk above it has the queue.
+    }
+    let read = |name: &str| fs::read_to_string(node.join("queue").join(name)).ok();
+    Some(WriteCache {
+        device: node.file_name()?.to_string_lossy().into_owned(),
+        volatile: read("write_cache")?.trim() == "write back",
+        fua: read("fua").is_some_and(|text| text.trim() == "1"),
+    })
+}
+
+/// What the settings want to know of this machine.
+pub fn host_facts() -> HostFacts {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let cpus = super::cores::cpus();
+    HostFacts {
+        name: name.trim().to_owned(),
+        cpus: cpus.len().max(1),
+        cores: physical(&cpus),
+    }
+}
+
+/// Cores among `cpus`, counting the threads of one core once.
+fn physical(cpus: &[usize]) -> usize {
+    let siblings = |cpu: &usize| {
+        let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+        fs::read_to_string(path).unwrap_or_else(|_| cpu.to_string())
+    };
+    let mut cores: Vec<String> = cpus.iter().map(siblings).collect();
+    cores.sort();
+    cores.dedup();
+    cores.len().max(1)
+}
+
+// === impl HostError ===
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostError::IoUring(error) => write!(
+                f,
+                "io_uring does not work here ({error}): allow it with sysctl \
+                 kernel.io_uring_disabled=0, and in a container with a seccomp profile that lets \
+                 io_uring_setup, io_uring_enter and io_uring_register through"
+            ),
+            HostError::Memlock(bytes) => write!(
+                f,
+                "only {bytes} bytes of memory may be locked, and io_uring needs more: raise it \
+                 with ulimit -l {} or LimitMEMLOCK=infinity in the systemd unit",
+                8192
+            ),
+            HostError::Locked(dir) => write!(
+                f,
+                "the data folder {} is in use by another process: stop that broker, or choose \
+                 another --data-dir",
+                dir.display()
+            ),
+            HostError::NoDirectIo(dir) => write!(
+                f,
+                "the file system of {} has no direct I/O (tmpfs and some network file systems \
+                 have none): choose a --data-dir on ext4 or XFS",
+                dir.display()
+            ),
+            HostError::NoRoom(dir) => write!(
+                f,
+                "there is no room left in the data folder {}: free some, or choose another \
+                 --data-dir",
+                dir.display()
+            ),
+            HostError::Folder(dir, error) => {
+                write!(
+                    f,
+                    "the data folder {} cannot be used: {error}",
+                    dir.display()
+                )
+            }
+            HostError::File(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for HostError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_locked_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        assert!(matches!(lock(dir.path()), Err(HostError::Locked(_))));
+        drop(held);
+        assert!(lock(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = lock(Path::new("/nonexistent/data")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the data folder /nonexistent/data cannot be used")
+        );
+    }
+
+    #[test]
+    fn this_host_can_run_it() {
+        kernel().unwrap();
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        direct_io(dir.path()).unwrap();
+        assert!(host_facts().cpus >= host_facts().cores);
+    }
+}

@@ -1,0 +1,86 @@
+//! Pure: numbers that look random, the same from the same seed.
+
+use crate::base::TopicId;
+use crate::base::ids::Uuid;
+
+/// A source of numbers (xoshiro256++ of Blackman and Vigna). Good for ids and for choosing
+/// places; nothing secret may come of it.
+#[derive(Clone, Debug)]
+pub struct Chance {
+    state: [u64; 4],
+}
+
+impl Chance {
+    /// The numbers of this seed.
+    pub fn new(seed: [u8; 32]) -> Chance {
+        let mut state = [0; 4];
+        for (word, bytes) in state.iter_mut().zip(seed.chunks_exact(8)) {
+            *word = bytes
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte));
+        }
+        // All zeros would stay zeros.
+        state[0] |= u64::from(state == [0; 4]);
+        Chance { state }
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        let [a, b, c, d] = &mut self.state;
+        let number = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);
+        let shifted = *b << 17;
+        *c ^= *a;
+        *d ^= *b;
+        *b ^= *c;
+        *a ^= *d;
+        *c ^= shifted;
+        *d = d.rotate_left(45);
+        number
+    }
+
+    /// A random UUID (version 4) that Kafka would hand out, too: none of the reserved ones, and
+    /// none whose text begins with a dash, which command lines would take for an option.
+    pub fn uuid(&mut self) -> Uuid {
+        loop {
+            let bytes = u128::from(self.next()) << 64 | u128::from(self.next());
+            let uuid = uuid::Builder::from_random_bytes(bytes.to_be_bytes()).into_uuid();
+            if uuid.as_bytes()[0] >> 2 != DASH {
+                return uuid;
+            }
+        }
+    }
+
+    /// A topic id.
+    pub fn topic_id(&mut self) -> TopicId {
+        TopicId(self.uuid())
+    }
+}
+
+/// The six bits that print as a dash.
+const DASH: u8 = 62;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_ids_and_none_begins_with_a_dash() {
+        let (mut a, mut b) = (Chance::new([3; 32]), Chance::new([3; 32]));
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..1000 {
+            let id = a.topic_id();
+            assert_eq!(id, b.topic_id());
+            assert!(!id.to_string().starts_with('-'));
+            assert_eq!(id.0.get_version_num(), 4);
+            assert!(seen.insert(id));
+        }
+        assert_ne!(
+            Chance::new([4; 32]).topic_id(),
+            Chance::new([3; 32]).topic_id()
+        );
+        assert_ne!(
+            Chance::new([0; 32]).next(),
+            Chance::new([0; 32]).next() >> 1
+        );
+    }
+}

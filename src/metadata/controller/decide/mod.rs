@@ -1,0 +1,71 @@
+//! Pure: what follows from a request: records, and an answer. One file per request.
+//! May use: `base`, `metadata::{image, record}`. Never: waits, or changes an image itself.
+
+mod assign;
+mod chance;
+mod configs;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod format;
+mod names;
+mod nodes;
+mod subscription;
+
+use crate::base::config::BrokerConfig;
+use crate::metadata::image::Image;
+use crate::metadata::record::MetadataRecord;
+
+pub use assign::{AssignmentError, PlacementError};
+pub use chance::Chance;
+pub use configs::{AlterConfigsError, alter_configs};
+pub use create_partitions::{CreatePartitionsError, create_partitions};
+pub use create_topics::{CreateTopicError, create_topics};
+pub use delete_topics::{DeleteTopicError, delete_topics};
+pub use format::{FEATURES, format};
+pub use names::{NameError, check_topic_name};
+pub use nodes::{NodeStart, allocate_producer_ids, register_nodes, renew_leaders};
+
+/// The topic name that belongs to the metadata log.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// The most records of one decision: what one batch of the metadata log holds
+/// (`QuorumController.MAX_RECORDS_PER_USER_OP` of Kafka).
+pub const RECORDS_MAX: usize = 10_000;
+/// The longest value of a setting, in UTF-16 units: Java's largest short.
+const VALUE_MAX: usize = 32_767;
+/// What is said of a longer one.
+const LONG_VALUE: &str = "The configuration value cannot be added because it exceeds the \
+                          maximum value size of 32767 bytes.";
+
+/// What a decision is made with.
+#[derive(Debug)]
+pub struct Deciding<'a> {
+    /// The cluster as it is.
+    pub image: &'a Image,
+    /// The settings of the brokers, with what was changed while running.
+    pub config: &'a BrokerConfig,
+    /// For ids and places.
+    pub chance: &'a mut Chance,
+}
+
+/// What follows from a request. The answer holds once the records do.
+#[derive(Debug)]
+pub struct Decision<T> {
+    /// All of these, or none.
+    pub records: Vec<MetadataRecord>,
+    /// What to tell who asked.
+    pub answer: T,
+}
+
+impl<T> Decision<T> {
+    /// The same decision with another form of answer.
+    pub fn map<U>(self, shape: impl FnOnce(T) -> U) -> Decision<U> {
+        Decision {
+            records: self.records,
+            answer: shape(self.answer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Pure: stories of decisions. The words expected here are those of Kafka 4.3.1.
+
+mod configs;
+mod topics;
+
+use std::sync::Arc;
+
+use super::*;
+use crate::base::NodeId;
+use crate::base::config::{BrokerConfig, ConfigFile, Flags, HostFacts, load};
+use crate::base::ids::Uuid;
+use crate::metadata::image::Delta;
+use crate::metadata::record::Endpoint;
+
+/// A cluster to decide about.
+struct World {
+    image: Arc<Image>,
+    config: BrokerConfig,
+    chance: Chance,
+}
+
+impl World {
+    /// A fresh cluster of so many nodes, with these lines in its file of settings.
+    fn new(nodes: i32, settings: &str) -> World {
+        let file = ConfigFile {
+            name: "test",
+            text: settings,
+        };
+        let host = HostFacts {
+            name: "host".into(),
+            cpus: 2,
+            cores: 2,
+        };
+        let config = load(Some(file), &Flags::default(), &host).unwrap();
+        let image = Image::empty("cluster").into();
+        let mut world = World {
+            image,
+            config,
+            chance: Chance::new([1; 32]),
+        };
+        world.take(format(&world.config));
+        world.start(nodes, 9092);
+        world
+    }
+
+    /// Registers the nodes as a start on this port does; answers how many records it took.
+    fn start(&mut self, nodes: i32, port: u16) -> usize {
+        let start = |id: i32| NodeStart {
+            id: NodeId(id),
+            endpoint: Endpoint {
+                name: "PLAINTEXT".into(),
+                host: "host".into(),
+                port: port + id as u16,
+                security_protocol: 0,
+            },
+            rack: None,
+            log_dir: Uuid::from_u128(id as u128 + 1000),
+        };
+        let starts: Vec<_> = (1..=nodes).map(start).collect();
+        let offset = self.image.end_offset;
+        let records = register_nodes(&self.image, &starts, offset, &mut self.chance);
+        let count = records.len();
+        self.take(records);
+        count
+    }
+
+    fn decide<T>(&mut self, decide: impl FnOnce(&mut Deciding<'_>) -> Decision<T>) -> T {
+        let mut deciding = Deciding {
+            image: &self.image,
+            config: &self.config,
+            chance: &mut self.chance,
+        };
+        let decision = decide(&mut deciding);
+        self.take(decision.records);
+        decision.answer
+    }
+
+    /// Applies records after a trip through their bytes.
+    fn take(&mut self, records: Vec<MetadataRecord>) {
+        let mut delta = Delta::new(&self.image);
+        for record in &records {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            delta
+                .replay(&MetadataRecord::decode(&bytes).unwrap())
+                .unwrap();
+        }
+        let end_offset = self.image.end_offset + records.len() as i64;
+        self.image = delta.apply(end_offset).into();
+    }
+
+    fn leaders(&self, topic: &str) -> Vec<i32> {
+        let topic = self.image.topics.named(topic).unwrap();
+        topic
+            .partitions
+            .iter()
+            .map(|partition| partition.leader.0)
+            .collect()
+    }
+}
+
+#[test]
+fn a_new_cluster_has_its_features_and_its_nodes() {
+    let mut world = World::new(2, "");
+    let image = &world.image;
+    let features: Vec<_> = image
+        .features
+        .iter()
+        .map(|(name, l)| (name.as_str(), *l))
+        .collect();
+    assert_eq!(
+        features,
+        [
+            ("eligible.leader.replicas.version", 1),
+            ("metadata.version", 30)
+        ]
+    );
+    assert_eq!(image.configs.all_brokers()["min.insync.replicas"], "1");
+    let epochs: Vec<_> = image
+        .brokers
+        .alive()
+        .map(|broker| (broker.id.0, broker.epoch))
+        .collect();
+    assert_eq!(epochs, [(1, 3), (2, 4)]);
+    // Who starts as before needs no records, who moves needs one each.
+    assert_eq!(world.start(2, 9092), 0);
+    assert_eq!(world.start(2, 9192), 2);
+    let endpoint = world
+        .image
+        .brokers
+        .get(NodeId(2))
+        .unwrap()
+        .endpoint("PLAINTEXT")
+        .cloned();
+    assert_eq!(endpoint.unwrap().port, 9194);
+    let world = World::new(1, "min.insync.replicas=2");
+    assert_eq!(
+        world.image.configs.all_brokers()["min.insync.replicas"],
+        "2"
+    );
+}
+
+#[test]
+fn producer_ids_are_handed_out_in_blocks_until_there_are_none() {
+    let mut world = World::new(2, "");
+    let mut ask = |node| world.decide(|with| allocate_producer_ids(with, NodeId(node)));
+    assert_eq!(ask(1), Some(0..1000));
+    assert_eq!(ask(2), Some(1000..2000));
+    let mut image = Image::clone(&world.image);
+    image.next_producer_id = i64::MAX - 999;
+    world.image = image.into();
+    assert_eq!(
+        world.decide(|with| allocate_producer_ids(with, NodeId(1))),
+        None
+    );
+    assert_eq!(world.image.next_producer_id, i64::MAX - 999);
+}
+
+#[test]
+fn a_node_that_may_have_lost_records_begins_new_terms() {
+    let mut world = World::new(2, "");
+    world.create("a", 4);
+    world.create("b", 1);
+    let led = world
+        .leaders("a")
+        .iter()
+        .chain(&world.leaders("b"))
+        .filter(|id| **id == 2)
+        .count();
+    assert_eq!(world.decide(|with| renew_leaders(with, NodeId(2))), led);
+    for topic in ["a", "b"] {
+        for partition in &world.image.topics.named(topic).unwrap().partitions {
+            let renewed = i32::from(partition.leader == NodeId(2));
+            assert_eq!(
+                (partition.leader_epoch, partition.partition_epoch),
+                (renewed, renewed)
+            );
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Pure: who may change the cluster: a controller, which turns requests into records.
+//! May use: `base`, `io`, `log`, `metadata::{record, image, source}`. Never: answers before what
+//! it says is on disk.
+
+pub mod decide;
+mod folder;
+mod identity;
+mod local;
+mod request;
+
+pub use folder::{LoadError, metadata_dir, shard_dir};
+pub use identity::{Identity, IdentityError};
+pub use local::LocalController;
+pub use request::{
+    AlterConfigs, ConfigChange, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,
+    DeleteTopicResult, MorePartitions, NewTopic, Reply, Request, ResourceChange, TopicRef,
+};
+
+#[cfg(test)]
+mod tests;

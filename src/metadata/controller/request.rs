@@ -1,0 +1,186 @@
+//! Pure: what the controller can be asked, and what it answers. Plain values: they cross cores.
+
+use std::ops::Range;
+
+use crate::base::{NodeId, PartitionIndex, ProducerId, TopicId};
+
+use super::decide::{AlterConfigsError, CreatePartitionsError, CreateTopicError, DeleteTopicError};
+
+/// A change of the cluster that somebody asks for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Create topics.
+    CreateTopics(CreateTopics),
+    /// Delete topics.
+    DeleteTopics(Vec<TopicRef>),
+    /// Add partitions to topics.
+    CreatePartitions(CreatePartitions),
+    /// Change dynamic settings.
+    AlterConfigs(AlterConfigs),
+    /// Hand out a block of producer ids to this node.
+    AllocateProducerIds(NodeId),
+    /// Begin a new leadership term for every partition that this node leads: its logs may have
+    /// lost records that were not flushed, and readers shall be able to tell (KIP-320).
+    RenewLeaders(NodeId),
+}
+
+/// The answer to a [`Request`] of the same name. What it says is on disk, and in the image that
+/// was published before the answer.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// A result per topic; see [`CreateTopics`].
+    CreateTopics(Vec<CreateTopicResult>),
+    /// A result per topic, in no order that means anything.
+    DeleteTopics(Vec<DeleteTopicResult>),
+    /// A result per topic: its name and how it went.
+    CreatePartitions(Vec<(String, Result<(), CreatePartitionsError>)>),
+    /// A result per resource, in the order of the request.
+    AlterConfigs(Vec<Result<(), AlterConfigsError>>),
+    /// The ids, or none where all 2^63 have been handed out.
+    ProducerIds(Option<Range<ProducerId>>),
+    /// How many partitions began a new term.
+    RenewedLeaders(usize),
+    /// The metadata log cannot be written. Nothing was decided, and nothing will be until the
+    /// broker is started anew; the reason is in the broker's own log.
+    Failed,
+}
+
+/// Topics to be created.
+#[derive(Clone, Debug, Default)]
+pub struct CreateTopics {
+    /// Whether it shall only be said what would happen.
+    pub validate_only: bool,
+    /// The topics. Their results come in this order, but those of names that stand here more
+    /// than once come last, once each.
+    pub topics: Vec<NewTopic>,
+}
+
+/// A topic to be created.
+#[derive(Clone, Debug)]
+pub struct NewTopic {
+    /// Its name, as it was sent.
+    pub name: String,
+    /// Count of partitions; -1 for `num.partitions`.
+    pub partitions: i32,
+    /// Count of replicas of each; -1 for `default.replication.factor`.
+    pub replication_factor: i16,
+    /// Partitions with the nodes they shall be on; empty to have them placed. The two counts
+    /// must be -1 otherwise.
+    pub assignments: Vec<(PartitionIndex, Vec<NodeId>)>,
+    /// Settings; the last value of a name counts.
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+/// What came of one topic to be created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateTopicResult {
+    /// The topic's name.
+    pub name: String,
+    /// How it went.
+    pub result: Result<CreatedTopic, CreateTopicError>,
+}
+
+/// A topic that was created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreatedTopic {
+    /// Its id.
+    pub id: TopicId,
+    /// Count of partitions.
+    pub partitions: i32,
+    /// Count of replicas of each.
+    pub replication_factor: i16,
+}
+
+/// A topic as a request names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicRef {
+    /// Its name, unless it is given by id.
+    pub name: Option<String>,
+    /// Its id; zero unless it is given by id.
+    pub id: TopicId,
+}
+
+/// What came of one topic to be deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeleteTopicResult {
+    /// The topic's name, where it is known.
+    pub name: Option<String>,
+    /// The topic's id, or zero.
+    pub id: TopicId,
+    /// How it went.
+    pub result: Result<(), DeleteTopicError>,
+}
+
+/// Partitions to be added.
+#[derive(Clone, Debug, Default)]
+pub struct CreatePartitions {
+    /// Whether it shall only be said what would happen.
+    pub validate_only: bool,
+    /// The topics. Names that stand here more than once get one result each, before the others.
+    pub topics: Vec<MorePartitions>,
+}
+
+/// A topic to which partitions are to be added.
+#[derive(Clone, Debug)]
+pub struct MorePartitions {
+    /// Its name.
+    pub name: String,
+    /// Count of partitions that it shall have.
+    pub count: i32,
+    /// The nodes of each new partition; `None` to have them placed.
+    pub assignments: Option<Vec<Vec<NodeId>>>,
+}
+
+/// Dynamic settings to be changed.
+#[derive(Clone, Debug)]
+pub struct AlterConfigs {
+    /// The node that was asked: only this one's own settings can be changed through it.
+    pub node: NodeId,
+    /// Whether it shall only be said what would happen.
+    pub validate_only: bool,
+    /// The resources.
+    pub resources: Vec<ResourceChange>,
+}
+
+/// Changes of one resource's settings.
+#[derive(Clone, Debug)]
+pub struct ResourceChange {
+    /// The kind of resource, as it was sent.
+    pub kind: i8,
+    /// The resource's name.
+    pub name: String,
+    /// What changes.
+    pub change: ConfigChange,
+}
+
+/// What changes of a resource's settings.
+#[derive(Clone, Debug)]
+pub enum ConfigChange {
+    /// All of them: these shall be the settings, and no others.
+    Replace(Vec<(String, Option<String>)>),
+    /// Some of them: name, operation (0 set, 1 delete, 2 append, 3 subtract; KIP-339), value.
+    Each(Vec<(String, i8, Option<String>)>),
+}
+
+impl CreateTopics {
+    /// Shall be created.
+    pub fn new(topics: Vec<NewTopic>) -> CreateTopics {
+        CreateTopics {
+            validate_only: false,
+            topics,
+        }
+    }
+}
+
+impl NewTopic {
+    /// A topic of `partitions` partitions with the default count of replicas.
+    pub fn new(name: &str, partitions: i32) -> NewTopic {
+        NewTopic {
+            name: name.to_owned(),
+            partitions,
+            replication_factor: -1,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Pure: what a batch must be like before it is appended, as Kafka's `ProduceRequest`,
+//! `UnifiedLog` and `LogValidator` have it, and what becomes of one that a topic's settings do
+//! not let stand as it came. Where this is stricter than Kafka: `docs/formats/batch.md`.
+
+mod invalid;
+mod rewrite;
+
+use crate::base::WallMs;
+use crate::base::config::{self, TopicConfig};
+use crate::wire::batch::{
+    BatchError, BatchView, Codec, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, Outlines, Records,
+    TimestampType,
+};
+use crate::wire::cursor::Cursor;
+
+pub use invalid::{Invalid, Problem, RecordProblem, Rejected};
+use rewrite::{Rewrite, rewrite};
+
+/// What the uncompressed records of a batch may take whatever the topic's settings: a batch
+/// that grows beyond this, or beyond 32 times `max.message.bytes`, is taken for a bomb.
+const UNCOMPRESSED_BYTES_MAX: usize = 32 << 20;
+const GROWTH_MAX: usize = 32;
+/// Rejected records that are listed one by one; a batch can hold millions.
+const PROBLEMS_LISTED_MAX: usize = 1000;
+/// From this version on a produce request may carry zstd (KIP-110).
+const FIRST_VERSION_WITH_ZSTD: i16 = 7;
+
+/// Who appends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A client, which may send anything.
+    Client,
+    /// A coordinator of this broker: it may write control batches.
+    Coordinator,
+}
+
+/// The settings of a topic that decide about its batches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// The largest batch taken, in bytes (`max.message.bytes`).
+    pub max_message_bytes: usize,
+    /// Whose clock stamps the records (`message.timestamp.type`).
+    pub timestamp_type: TimestampType,
+    /// How far a producer's timestamp may lie behind the clock, in milliseconds.
+    pub timestamp_before_max_ms: i64,
+    /// How far a producer's timestamp may lie ahead of the clock, in milliseconds.
+    pub timestamp_after_max_ms: i64,
+    /// Whether every record needs a key (`cleanup.policy` has `compact`).
+    pub compacted: bool,
+    /// The codec of stored batches; `None`: the producer's (`compression.type`).
+    pub compression: Option<Codec>,
+}
+
+impl From<&TopicConfig> for Rules {
+    fn from(config: &TopicConfig) -> Rules {
+        use config::Compression;
+        Rules {
+            max_message_bytes: config.max_message_bytes,
+            timestamp_type: match config.message_timestamp_type {
+                config::TimestampType::CreateTime => TimestampType::CreateTime,
+                config::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+            },
+            timestamp_before_max_ms: config.message_timestamp_before_max_ms,
+            timestamp_after_max_ms: config.message_timestamp_after_max_ms,
+            compacted: config.cleanup_policy.compact,
+            compression: match config.compression_type {
+                Compression::Producer => None,
+                Compression::Uncompressed => Some(Codec::None),
+                Compression::Gzip => Some(Codec::Gzip),
+                Compression::Snappy => Some(Codec::Snappy),
+                Compression::Lz4 => Some(Codec::Lz4),
+                Compression::Zstd => Some(Codec::Zstd),
+            },
+        }
+    }
+}
+
+impl Rules {
+    fn uncompressed_bytes_max(&self) -> usize {
+        let grown = self.max_message_bytes.saturating_mul(GROWTH_MAX);
+        grown.max(UNCOMPRESSED_BYTES_MAX)
+    }
+}
+
+/// A batch that may be appended.
+#[derive(Clone, Copy, Debug)]
+pub struct Validated<'a> {
+    /// The batch to append: what came, without bytes that followed it, or what became of it.
+    pub batch: BatchView<'a>,
+    /// What the timestamps are to be replaced with at append, if they are.
+    pub log_append_time: Option<WallMs>,
+}
+
+/// Whether a produce request of `version` may carry these records at all; to be asked before
+/// [`validate`] for requests older than 7.
+pub fn check_version(records: &[u8], version: i16) -> Result<(), Invalid> {
+    if version >= FIRST_VERSION_WITH_ZSTD {
+        return Ok(());
+    }
+    match first_batch(records)?.attributes().codec() {
+        Ok(Codec::Zstd) => Err(Invalid::ZstdTooOld),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the records of one partition in a produce request, which must be one batch. If it
+/// cannot be stored as it came, what is to be stored is put into `rewritten`, which stays
+/// empty else; no memory is taken for an uncompressed batch that is stored as it came.
+pub fn validate<'a>(
+    records: &'a [u8],
+    rules: &Rules,
+    origin: Origin,
+    now_ms: WallMs,
+    rewritten: &'a mut Vec<u8>,
+) -> Result<Validated<'a>, Invalid> {
+    let batch = only_batch(records)?;
+    let codec = check_bytes(&batch, rules, origin)?;
+    if origin == Origin::Client {
+        check_header(&batch)?;
+    }
+    let mut walk = Walk::new(&batch, rules, now_ms);
+    if codec == Codec::None {
+        for record in Records::of(&batch) {
+            let record = record.map_err(Invalid::Record)?;
+            let has_key = record.key.is_some();
+            walk.record(record.timestamp_delta, record.offset_delta, has_key);
+        }
+    } else {
+        let (count, max_bytes) = (batch.record_count(), rules.uncompressed_bytes_max());
+        for outline in Outlines::new(codec, count, batch.records_bytes(), max_bytes)? {
+            let outline = outline?;
+            walk.record(
+                outline.timestamp_delta,
+                outline.offset_delta,
+                outline.has_key,
+            );
+        }
+    }
+    let walk = walk.finish()?;
+    let log_append_time = match rules.timestamp_type {
+        TimestampType::LogAppendTime => Some(now_ms),
+        TimestampType::CreateTime => None,
+    };
+    let batch = match walk.rewrite(&batch, codec, rules)? {
+        None => batch,
+        Some(how) => rewrite(&batch, codec, &how, rewritten)?,
+    };
+    Ok(Validated {
+        batch,
+        log_append_time,
+    })
+}
+
+fn only_batch(records: &[u8]) -> Result<BatchView<'_>, Invalid> {
+    let batch = first_batch(records)?;
+    // Bytes behind it that are too few for what they claim are cut off, as in Kafka.
+    match first_batch(&records[batch.size_bytes()..]) {
+        Err(Invalid::NoBatch) => Ok(batch),
+        Err(Invalid::Malformed) => Err(Invalid::Malformed),
+        _ => Err(Invalid::SecondBatch),
+    }
+}
+
+/// Smallest length field that a batch of any format version could have.
+const LENGTH_MIN: i32 = 14;
+
+fn first_batch(bytes: &[u8]) -> Result<BatchView<'_>, Invalid> {
+    let length = bytes.get(LENGTH_PREFIX_BYTES - 4..LENGTH_PREFIX_BYTES);
+    let Some(Ok(length)) = length.map(|field| Cursor::new(field).i32()) else {
+        return Err(Invalid::NoBatch);
+    };
+    if length < LENGTH_MIN {
+        return Err(Invalid::Malformed);
+    }
+    let is_whole = bytes.len() - LENGTH_PREFIX_BYTES >= length as usize;
+    match BatchView::parse(bytes) {
+        Ok(batch) => Ok(batch),
+        Err(BatchError::Magic(0 | 1)) if !is_whole => Err(Invalid::NoBatch),
+        Err(BatchError::Magic(magic @ (0 | 1))) => Err(Invalid::OldFormat(magic)),
+        Err(BatchError::Magic(_) | BatchError::Length(_)) => Err(Invalid::Malformed),
+        Err(BatchError::Truncated { .. }) if is_whole => Err(Invalid::Malformed),
+        Err(BatchError::Truncated { .. }) => Err(Invalid::NoBatch),
+        Err(BatchError::Crc { stored, computed }) => Err(Invalid::Crc { stored, computed }),
+    }
+}
+
+fn check_bytes(batch: &BatchView<'_>, rules: &Rules, origin: Origin) -> Result<Codec, Invalid> {
+    if origin == Origin::Client && batch.base_offset() != 0 {
+        return Err(Invalid::BaseOffset(batch.base_offset()));
+    }
+    check_size(batch.size_bytes(), rules)?;
+    match batch.verify_crc() {
+        Ok(()) => batch.attributes().codec().map_err(Invalid::Codec),
+        Err(BatchError::Crc { stored, computed }) => Err(Invalid::Crc { stored, computed }),
+        Err(_) => Err(Invalid::Malformed),
+    }
+}
+
+fn check_size(size: usize, rules: &Rules) -> Result<(), Invalid> {
+    let max = rules.max_message_bytes;
+    match size > max {
+        true => Err(Invalid::TooLarge { size, max }),
+        false => Ok(()),
+    }
+}
+
+fn check_header(batch: &BatchView<'_>) -> Result<(), Invalid> {
+    let count = batch.record_count();
+    let offsets = i64::from(batch.last_offset_delta()) + 1;
+    if count <= 0 || offsets != i64::from(count) {
+        return Err(Invalid::Count { count, offsets });
+    }
+    if batch.attributes().is_control() {
+        return Err(Invalid::Control);
+    }
+    if batch.has_producer_id() && batch.base_sequence() < 0 {
+        return Err(Invalid::Sequence(batch.base_sequence()));
+    }
+    Ok(())
+}
+
+/// What has been seen of a batch's records.
+struct Walk<'r> {
+    rules: &'r Rules,
+    now_ms: WallMs,
+    base_timestamp: WallMs,
+    /// The one timestamp of all records, where the producer says so.
+    shared_timestamp: Option<WallMs>,
+    index: i32,
+    max_timestamp: WallMs,
+    is_ordered: bool,
+    rejected: Rejected,
+}
+
+impl<'r> Walk<'r> {
+    fn new(batch: &BatchView<'_>, rules: &'r Rules, now_ms: WallMs) -> Walk<'r> {
+        let shared = batch.attributes().timestamp_type() == TimestampType::LogAppendTime;
+        Walk {
+            rules,
+            now_ms,
+            base_timestamp: batch.base_timestamp(),
+            shared_timestamp: shared.then(|| batch.max_timestamp()),
+            index: 0,
+            max_timestamp: NO_TIMESTAMP,
+            is_ordered: true,
+            rejected: Rejected::default(),
+        }
+    }
+
+    #[inline]
+    fn record(&mut self, timestamp_delta: i64, offset_delta: i32, has_key: bool) {
+        let own = self.base_timestamp.wrapping_add(timestamp_delta);
+        let timestamp = self.shared_timestamp.unwrap_or(own);
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        self.is_ordered &= offset_delta == self.index;
+        if let Err(why) = self.check(timestamp, has_key) {
+            self.reject(why);
+        }
+        self.index = self.index.wrapping_add(1);
+    }
+
+    #[inline]
+    fn check(&self, timestamp: WallMs, has_key: bool) -> Result<(), Problem> {
+        let rules = self.rules;
+        if rules.compacted && !has_key {
+            return Err(Problem::NoKey);
+        }
+        if rules.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
+            let age = self.now_ms.wrapping_sub(timestamp);
+            let is_old = age > rules.timestamp_before_max_ms;
+            if is_old || age.wrapping_neg() > rules.timestamp_after_max_ms {
+                return Err(Problem::Timestamp {
+                    found: timestamp,
+                    earliest: self.now_ms.wrapping_sub(rules.timestamp_before_max_ms),
+                    latest: self.now_ms.wrapping_add(rules.timestamp_after_max_ms),
+                });
+            }
+        } else if self.shared_timestamp.is_some() {
+            return Err(Problem::NotItsClock);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn reject(&mut self, why: Problem) {
+        self.rejected.total += 1;
+        let problems = &mut self.rejected.problems;
+        if problems.len() < PROBLEMS_LISTED_MAX {
+            let index = self.index;
+            problems.push(RecordProblem { index, why });
+        }
+    }
+
+    fn finish(self) -> Result<Walk<'r>, Invalid> {
+        match self.rejected.total {
+            0 => Ok(self),
+            _ => Err(Invalid::Rejected(Box::new(self.rejected))),
+        }
+    }
+
+    /// How the batch is to be changed, if it is.
+    fn rewrite(
+        &self,
+        batch: &BatchView<'_>,
+        codec: Codec,
+        rules: &Rules,
+    ) -> Result<Option<Rewrite>, Invalid> {
+        let attributes = batch.attributes();
+        let mut target = rules.compression.unwrap_or(codec);
+        if codec == Codec::None && attributes.is_control() {
+            target = Codec::None;
+        }
+        if !self.is_ordered && codec != Codec::None {
+            return Err(Invalid::Unordered);
+        }
+        let restamp = rules.timestamp_type == TimestampType::CreateTime
+            && (self.shared_timestamp.is_some() || self.max_timestamp != batch.max_timestamp());
+        if self.is_ordered && target == codec && !restamp {
+            return Ok(None);
+        }
+        Ok(Some(Rewrite {
+            renumber: !self.is_ordered,
+            codec: target,
+            create_time: restamp.then_some(self.max_timestamp),
+            size_max: rules.max_message_bytes,
+            uncompressed_max: rules.uncompressed_bytes_max(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod verdicts;
+#[cfg(test)]
+mod clients;

@@ -1,0 +1,118 @@
+//! Drives: ApiVersions, versions 0 to 4 (KIP-35, KIP-511, KIP-584).
+//!
+//! What a client asks first. The answer is read from the API table; features are those of the
+//! cluster's image.
+
+use crate::wire::codec::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
+use crate::wire::codec::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use bytes::BytesMut;
+
+use crate::base::ErrorCode;
+use crate::metadata::controller::decide::FEATURES;
+use crate::metadata::image::Image;
+use crate::server::api::{Api, Context, Row, TABLE};
+use crate::wire::codec::{self, StrBytes};
+use crate::wire::header::API_VERSIONS_KEY;
+
+/// The API.
+pub struct ApiVersions;
+
+impl Api for ApiVersions {
+    type Request = ApiVersionsRequest;
+    const VERSIONS: (i16, i16) = (0, 4);
+    const NAME: &'static str = "ApiVersions";
+
+    async fn handle(cx: &Context, request: ApiVersionsRequest) -> ApiVersionsResponse {
+        let name = &request.client_software_name;
+        let version = &request.client_software_version;
+        // KIP-511 gives these a form since they end up in metrics and logs.
+        if cx.version >= 3 && !(is_software_text(name) && is_software_text(version)) {
+            return ApiVersionsResponse::default()
+                .with_error_code(ErrorCode::INVALID_REQUEST.0)
+                .with_api_keys(Vec::new());
+        }
+        let answer = ApiVersionsResponse::default().with_api_keys(api_keys());
+        if cx.version < 3 {
+            return answer;
+        }
+        with_features(answer, &cx.image(), cx.version)
+    }
+}
+
+/// The whole frame that answers a version of ApiVersions which is not served (KIP-511): in the
+/// oldest form, with the error and the range of ApiVersions itself.
+pub fn unsupported_version(correlation_id: i32) -> BytesMut {
+    let own = TABLE.iter().filter(|row| row.key == API_VERSIONS_KEY);
+    let answer = ApiVersionsResponse::default()
+        .with_error_code(ErrorCode::UNSUPPORTED_VERSION.0)
+        .with_api_keys(own.map(api_key).collect());
+    let mut frame = BytesMut::new();
+    codec::encode_response(API_VERSIONS_KEY, 0, correlation_id, &answer, &mut frame)
+        .expect("version 0 has these two fields");
+    frame
+}
+
+fn api_keys() -> Vec<ApiVersion> {
+    TABLE.iter().map(api_key).collect()
+}
+
+fn api_key(row: &Row) -> ApiVersion {
+    ApiVersion::default()
+        .with_api_key(row.key)
+        .with_min_version(row.advertised_min)
+        .with_max_version(row.versions.1)
+}
+
+fn with_features(answer: ApiVersionsResponse, image: &Image, version: i16) -> ApiVersionsResponse {
+    // Before version 4 clients stumble over a lowest level of 0 (KAFKA-17492).
+    let shown = FEATURES
+        .iter()
+        .filter(|(_, min, ..)| version >= 4 || *min > 0);
+    let supported = shown.map(|(name, min, max, _)| {
+        SupportedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_min_version(*min)
+            .with_max_version(*max)
+    });
+    let finalized = image.features.iter().map(|(name, level)| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_string(name.clone()))
+            .with_min_version_level(*level)
+            .with_max_version_level(*level)
+    });
+    answer
+        .with_supported_features(supported.collect())
+        .with_finalized_features_epoch(image.highest_offset())
+        .with_finalized_features(finalized.collect())
+}
+
+/// Letters, digits, `-` and `.`, beginning and ending with a letter or digit.
+fn is_software_text(text: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) => {
+            first.is_ascii_alphanumeric()
+                && last.is_ascii_alphanumeric()
+                && bytes.iter().all(|byte| inside(*byte))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_have_the_form_that_kip_511_gives_them() {
+        for good in ["apache-kafka-java", "librdkafka", "4.3.1", "a"] {
+            assert!(is_software_text(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", ".", "a b", "a/b", "é"] {
+            assert!(!is_software_text(bad), "{bad}");
+        }
+    }
+}

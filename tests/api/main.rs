@@ -1,0 +1,10 @@
+//! A real broker process on loopback, real frames. One file per behaviour, not per API.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod kill;
+mod records;
+mod shards;
+mod start;

@@ -1,0 +1,102 @@
+//! The words that the stories share: topics, batches, produce, read back.
+
+use bytes::Bytes;
+use corelane::wire::batch::{BatchBuilder, NewRecord, Records, batches};
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{
+    BrokerId, CreateTopicsRequest, FetchRequest, ProduceRequest, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::support::Client;
+
+/// Version of Produce that these stories use: the last one that names topics.
+pub const PRODUCE: i16 = 12;
+/// Version of Fetch that these stories use: the last one that names topics.
+pub const FETCH: i16 = 12;
+
+/// A topic name as messages want it.
+pub fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+/// Creates a topic; its error code.
+pub fn create_topic(client: &mut Client, name: &str, partitions: i32) -> i16 {
+    let topic = CreatableTopic::default()
+        .with_name(topic_name(name))
+        .with_num_partitions(partitions)
+        .with_replication_factor(1);
+    let request = CreateTopicsRequest::default()
+        .with_timeout_ms(10_000)
+        .with_topics(vec![topic]);
+    client.call(7, &request).topics[0].error_code
+}
+
+/// One batch of these values.
+pub fn batch(values: &[&[u8]]) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    for value in values {
+        builder.push(NewRecord::new(1_700_000_000_000, None, Some(value)));
+    }
+    builder.build().into()
+}
+
+/// A request to append one batch to one partition.
+pub fn produce(topic: &str, partition: i32, acks: i16, records: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData::default()
+        .with_index(partition)
+        .with_records(Some(records));
+    let topic = TopicProduceData::default()
+        .with_name(topic_name(topic))
+        .with_partition_data(vec![data]);
+    ProduceRequest::default()
+        .with_acks(acks)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![topic])
+}
+
+/// A request for everything from `offset` on.
+pub fn fetch(topic: &str, partition: i32, offset: i64) -> FetchRequest {
+    let wanted = FetchPartition::default()
+        .with_partition(partition)
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(8 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name(topic))
+        .with_partitions(vec![wanted]);
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(100)
+        .with_min_bytes(1)
+        .with_max_bytes(16 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
+}
+
+/// Reads a partition to its end: offsets and values.
+pub fn read_all(client: &mut Client, topic: &str, partition: i32) -> Vec<(i64, Vec<u8>)> {
+    let mut found = Vec::new();
+    loop {
+        let next = found.last().map_or(0, |(offset, _)| offset + 1);
+        let answer = client.call(FETCH, &fetch(topic, partition, next));
+        let partition = &answer.responses[0].partitions[0];
+        assert_eq!(partition.error_code, 0);
+        let before = found.len();
+        for batch in batches(partition.records.as_deref().unwrap_or_default()) {
+            let batch = batch.unwrap();
+            batch.verify_crc().unwrap();
+            for record in Records::of(&batch) {
+                let record = record.unwrap();
+                let offset = batch.base_offset() + i64::from(record.offset_delta);
+                if offset >= next {
+                    found.push((offset, record.value.unwrap_or_default().to_vec()));
+                }
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}

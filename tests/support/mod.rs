@@ -1,0 +1,293 @@
+//! What the test programs share: a broker process of ours, and a client that speaks frames.
+
+#![allow(dead_code)] // Each program uses a part of it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::RequestHeader;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+
+/// How long anything that should happen may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder on a file system with direct I/O, removed when dropped.
+pub fn data_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// Ports for a broker of up to eight shards that no other test of this run uses.
+pub fn ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = 20_000 + (std::process::id() % 1_500) as u16 * 16;
+    loop {
+        let port = own + NEXT.fetch_add(8, Ordering::Relaxed) % 16_000;
+        let free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if (port..port + 8).all(free) {
+            return port;
+        }
+    }
+}
+
+/// A broker process; killed when dropped.
+pub struct Broker {
+    child: Child,
+    /// The first shard's port.
+    pub port: u16,
+    /// Its data folder.
+    pub dir: PathBuf,
+    log: PathBuf,
+}
+
+/// How to start a broker.
+pub struct Start {
+    /// Its data folder.
+    pub dir: PathBuf,
+    /// The first shard's port.
+    pub port: u16,
+    /// How many shards.
+    pub shards: usize,
+    /// More arguments.
+    pub more: Vec<String>,
+}
+
+impl Start {
+    /// One shard on free ports.
+    pub fn new(dir: &Path) -> Start {
+        Start {
+            dir: dir.to_owned(),
+            port: ports(),
+            shards: 1,
+            more: Vec::new(),
+        }
+    }
+
+    /// With so many shards.
+    pub fn shards(mut self, shards: usize) -> Start {
+        self.shards = shards;
+        self
+    }
+
+    /// With one more argument and its value.
+    pub fn arg(mut self, name: &str, value: &str) -> Start {
+        self.more.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+        command.arg("serve").arg("--data-dir").arg(&self.dir);
+        command.args(["--port", &self.port.to_string()]);
+        command
+            .args(["--shards", &self.shards.to_string()])
+            .args(&self.more);
+        command
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn ready(&self) -> Broker {
+        // Beside the folder: the broker makes that one itself.
+        let log = self.dir.with_extension("log");
+        let sink = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let spawned = self.command().stdout(Stdio::piped()).stderr(sink).spawn();
+        let mut child = spawned.unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (said, line) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = BufReader::new(stdout).read_line(&mut line);
+            let _ = said.send(line);
+        });
+        let line = line.recv_timeout(PATIENCE).unwrap_or_default();
+        let broker = Broker {
+            child,
+            port: self.port,
+            dir: self.dir.clone(),
+            log,
+        };
+        assert!(
+            line.starts_with("corelane ready"),
+            "said {line:?}; log:\n{}",
+            broker.log()
+        );
+        broker
+    }
+
+    /// Starts it, expecting it to give up: its exit status and what it wrote to stderr.
+    pub fn refused(&self) -> (ExitStatus, String) {
+        let output = self.command().stdin(Stdio::null()).output().unwrap();
+        (
+            output.status,
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+}
+
+impl Broker {
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// A client of the first shard.
+    pub fn client(&self) -> Client {
+        Client::connect(self.port)
+    }
+
+    /// A client of shard `shard`.
+    pub fn client_of(&self, shard: u16) -> Client {
+        Client::connect(self.port + shard)
+    }
+
+    /// Kills it as a power cut of the process would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop and waits until it has, cleanly.
+    pub fn stop(mut self) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "{status}; log:\n{}", self.log());
+                return;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "does not stop; log:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection that sends requests and receives answers, one at a time.
+pub struct Client {
+    /// The socket, for frames that are not requests.
+    pub stream: TcpStream,
+    correlation_id: i32,
+}
+
+impl Client {
+    /// Connects to a shard.
+    pub fn connect(port: u16) -> Client {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client {
+            stream,
+            correlation_id: 0,
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.try_call(version, request).unwrap()
+    }
+
+    /// As [`Self::call`]; an error when the connection ends instead.
+    pub fn try_call<R: Request>(
+        &mut self,
+        version: i16,
+        request: &R,
+    ) -> std::io::Result<R::Response> {
+        self.send(version, request)?;
+        let mut answer = self.receive()?;
+        let header = if R::Response::header_version(version) == 1 {
+            5
+        } else {
+            4
+        };
+        assert_eq!(answer[..4], self.correlation_id.to_be_bytes());
+        let mut body = answer.split_off(header);
+        Ok(R::Response::decode(&mut body, version).unwrap())
+    }
+
+    /// Sends a request without waiting.
+    pub fn send<R: Request>(&mut self, version: i16, request: &R) -> std::io::Result<()> {
+        self.correlation_id += 1;
+        let frame = frame(version, self.correlation_id, request);
+        self.stream.write_all(&frame)
+    }
+
+    /// The next answer, with its header.
+    pub fn receive(&mut self) -> std::io::Result<Bytes> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length)?;
+        let mut answer = vec![0; i32::from_be_bytes(length) as usize];
+        self.stream.read_exact(&mut answer)?;
+        Ok(Bytes::from(answer))
+    }
+
+    /// Whether the broker has closed the connection, after what it may still have sent.
+    pub fn is_closed(&mut self) -> bool {
+        let mut rest = [0; 4096];
+        loop {
+            match self.stream.read(&mut rest) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        }
+    }
+}
+
+/// A request's whole frame.
+pub fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) -> Vec<u8> {
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation_id)
+        .with_client_id(Some(StrBytes::from_static_str("test")));
+    let mut bytes = BytesMut::new();
+    header
+        .encode(&mut bytes, R::header_version(version))
+        .unwrap();
+    request.encode(&mut bytes, version).unwrap();
+    let mut frame = (bytes.len() as i32).to_be_bytes().to_vec();
+    frame.extend_from_slice(&bytes);
+    frame
+}
