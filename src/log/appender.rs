@@ -183,7 +183,11 @@ impl Inner {
                 if self.has_failed() {
                     return;
                 }
-                if !self.write_mark(&mark).await {
+                self.writer_busy.set(true);
+                let written = self.write_mark(&mark).await;
+                self.writer_busy.set(false);
+                if !written {
+                    self.progress.ring();
                     return;
                 }
                 self.after_write(&mark);
