@@ -156,10 +156,11 @@ impl Loading {
                 ));
             }
             Effect::Ignored(why) => ignored.entry(why).or_default().push(row.name),
-            Effect::Partly(what) if Some(&value) != row.default_value().as_ref() => {
-                self.notes.push(format!("{name}: {what}"));
+            _ => {
+                let shortfall = row.shortfall(&value);
+                self.notes
+                    .extend(shortfall.map(|what| format!("{name}: {what}")));
             }
-            _ => {}
         }
         self.texts.insert(name.to_owned(), text.trim().to_owned());
         Ok(())

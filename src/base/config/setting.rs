@@ -200,6 +200,26 @@ impl Setting {
         self.kind == Kind::Password
     }
 
+    /// What this broker does instead of acting on `value` in full; `None` where it does act, or
+    /// where the value asks for nothing that is not done.
+    pub fn shortfall(&self, value: &Value) -> Option<&'static str> {
+        if Some(value) == self.default_value().as_ref() {
+            return None;
+        }
+        match self.effect {
+            Effect::Applied => None,
+            // Only one item of this list is not acted on.
+            Effect::Partly(_)
+                if self.name.ends_with("cleanup.policy")
+                    && !value.items().iter().any(|item| item == "compact") =>
+            {
+                None
+            }
+            Effect::Partly(what) => Some(what),
+            Effect::Ignored(why) | Effect::Refused(why) => Some(why.text()),
+        }
+    }
+
     /// Reads `text` as this setting's value, or says in Kafka's words why it cannot be one.
     pub fn parse(&self, text: &str) -> Result<Value, InvalidValue> {
         let value = value::parse(self.name, self.kind, text)?;
