@@ -534,7 +534,7 @@ mod tests {
             ),
             (
                 "listeners=SSL://:9093",
-                &format!("1: listeners: SSL is a SSL listener: {no_security}"),
+                &format!("1: listeners: SSL needs SSL: {no_security}"),
             ),
             (
                 "listeners=FOO://:9093",
