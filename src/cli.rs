@@ -58,7 +58,7 @@ pub struct Serve {
     pub port: Option<u16>,
 
     /// How many shards, that is cores and Kafka nodes; fixed when the data folder is formatted
-    /// [default: by the number of cores]
+    /// [default: half the physical cores, 1 to 8]
     #[arg(long, value_name = "N")]
     pub shards: Option<usize>,
 
@@ -67,6 +67,8 @@ pub struct Serve {
     pub advertised_host: Option<String>,
 
     /// Serve /metrics, /health, /ready and /config over HTTP on this port [default: off]
+    ///
+    /// It is on the address of --host and asks nobody who they are: keep it private.
     #[arg(long, value_name = "PORT")]
     pub admin_port: Option<u16>,
 
