@@ -10,14 +10,15 @@ mod member;
 mod rebalance;
 mod sync;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use crate::base::WallMs;
 use crate::base::timers::Deadlines;
+use crate::base::{WallMs, hash};
 use crate::coordinator::group::request::{
     Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
 };
@@ -272,22 +273,25 @@ impl Group {
             && protocols.iter().any(|protocol| all_speak(&protocol.name))
     }
 
-    /// The protocol that most members prefer among those that all of them speak. Where votes
-    /// are equal, the one that an older member prefers.
+    /// The protocol that most members prefer among those that all of them speak. Between those
+    /// with equally many votes Kafka takes the one that its hash table holds first.
     fn select_protocol(&self) -> Option<Rc<str>> {
-        let mut votes: IndexMap<&Rc<str>, usize> = IndexMap::new();
-        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
+        let mut votes: BTreeMap<&Rc<str>, usize> = BTreeMap::new();
         let mut candidates: BTreeMap<&Rc<str>, bool> = BTreeMap::new();
+        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
         for member in self.members.values() {
-            let vote = member.protocols.iter().map(|protocol| &protocol.name);
-            let mut vote =
-                vote.filter(|name| *candidates.entry(name).or_insert_with(|| all_speak(name)));
-            if let Some(name) = vote.next() {
+            let names = member.protocols.iter().map(|protocol| &protocol.name);
+            let mut names =
+                names.filter(|name| *candidates.entry(name).or_insert_with(|| all_speak(name)));
+            if let Some(name) = names.next() {
                 *votes.entry(name).or_default() += 1;
             }
         }
-        let most = votes.values().copied().max()?;
-        let winner = votes.into_iter().find(|(_, count)| *count == most);
+        let count = votes.len();
+        let rank = |name: &Rc<str>, votes: usize| (Reverse(votes), hash::java_bucket(name, count));
+        let winner = votes
+            .into_iter()
+            .min_by_key(|(name, votes)| rank(name, *votes));
         winner.map(|(name, _)| name.clone())
     }
 
