@@ -242,7 +242,12 @@ async fn remove(shard: &Shard, id: TopicId) {
     };
     for partition in topic.local() {
         partition.close();
-        let trash = shard.dir.join(format!("{}-{}.{}-delete", topic.name, partition.name().index, id.0.simple()));
+        let trash = shard.dir.join(format!(
+            "{}-{}.{}-delete",
+            topic.name,
+            partition.name().index,
+            id.0.simple()
+        ));
         if let Err(error) = partition.log().remove(&trash).await {
             let (topic, index) = (&topic.name, partition.name().index);
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");

@@ -33,9 +33,21 @@ fn frames_that_cannot_be_requests_close_their_connection_only() {
     let huge = i32::MAX.to_be_bytes();
     closed_by(&mut broker, "a negative length", &(-1i32).to_be_bytes());
     closed_by(&mut broker, "an oversized length", &huge);
-    closed_by(&mut broker, "an HTTP request", b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n");
-    closed_by(&mut broker, "an unknown API", &framed(&[0x7f, 0xff, 0, 0, 0, 0, 0, 1, 0, 0]));
-    closed_by(&mut broker, "an unknown version", &framed(&[0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff]));
+    closed_by(
+        &mut broker,
+        "an HTTP request",
+        b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
+    );
+    closed_by(
+        &mut broker,
+        "an unknown API",
+        &framed(&[0x7f, 0xff, 0, 0, 0, 0, 0, 1, 0, 0]),
+    );
+    closed_by(
+        &mut broker,
+        "an unknown version",
+        &framed(&[0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff]),
+    );
     closed_by(&mut broker, "a header cut short", &framed(&[0, 3, 0, 1]));
 
     // Metadata v1 with an array that claims two billion topics.
@@ -44,18 +56,31 @@ fn frames_that_cannot_be_requests_close_their_connection_only() {
     closed_by(&mut broker, "an array of two billion", &framed(&lie));
 
     // Every prefix of a real request, whole as a frame and cut as a body.
-    let whole = frame(12, 1, &MetadataRequest::default().with_topics(Some(Vec::new())));
+    let whole = frame(
+        12,
+        1,
+        &MetadataRequest::default().with_topics(Some(Vec::new())),
+    );
     for cut in 0..whole.len() - 4 {
         let mut client = broker.client();
         let _ = client.stream.write_all(&framed(&whole[4..4 + cut]));
-        assert!(client.is_closed(), "a body cut at {cut} did not close the connection");
+        assert!(
+            client.is_closed(),
+            "a body cut at {cut} did not close the connection"
+        );
     }
     let request = produce("witness", 0, -1, batch(&[b"fine"]));
-    assert_eq!(witness.call(PRODUCE, &request).responses[0].partition_responses[0].error_code, 0);
+    assert_eq!(
+        witness.call(PRODUCE, &request).responses[0].partition_responses[0].error_code,
+        0
+    );
     assert!(broker.is_alive());
     let log = broker.log();
     assert!(!log.contains("panicked"), "{log}");
-    assert!(log.contains("closing connection") && log.contains("peer=127.0.0.1:"), "{log}");
+    assert!(
+        log.contains("closing connection") && log.contains("peer=127.0.0.1:"),
+        "{log}"
+    );
     broker.stop();
 }
 
@@ -65,13 +90,23 @@ fn an_unknown_version_of_api_versions_is_answered() {
     let broker = Start::new(dir.path()).ready();
     let mut client = broker.client();
     // Version 77 with the header of version 2, as KIP-511 clients send it.
-    client.stream.write_all(&framed(&[0, 18, 0, 77, 0, 0, 0, 9, 0xff, 0xff, 0, 1, 1, 0])).unwrap();
+    client
+        .stream
+        .write_all(&framed(&[0, 18, 0, 77, 0, 0, 0, 9, 0xff, 0xff, 0, 1, 1, 0]))
+        .unwrap();
     let answer = client.receive().unwrap();
     assert_eq!(answer[..4], 9i32.to_be_bytes());
-    assert_eq!(answer[4..6], 35i16.to_be_bytes(), "UNSUPPORTED_VERSION in the oldest form");
-    let versions = client.call(3, &ApiVersionsRequest::default()
-        .with_client_software_name("test".to_owned().into())
-        .with_client_software_version("1".to_owned().into()));
+    assert_eq!(
+        answer[4..6],
+        35i16.to_be_bytes(),
+        "UNSUPPORTED_VERSION in the oldest form"
+    );
+    let versions = client.call(
+        3,
+        &ApiVersionsRequest::default()
+            .with_client_software_name("test".to_owned().into())
+            .with_client_software_version("1".to_owned().into()),
+    );
     assert_eq!(versions.error_code, 0);
     broker.stop();
 }
@@ -90,7 +125,11 @@ fn records_that_cannot_be_get_kafkas_error_and_leave_no_trace() {
         answer.responses[0].partition_responses[0].error_code
     };
     assert_eq!(code(torn.into()), 2, "a wrong checksum is CORRUPT_MESSAGE");
-    assert_eq!(code(batch(&[&vec![0; 2 << 20]])), 10, "2 MiB is MESSAGE_TOO_LARGE");
+    assert_eq!(
+        code(batch(&[&vec![0; 2 << 20]])),
+        10,
+        "2 MiB is MESSAGE_TOO_LARGE"
+    );
     assert_eq!(code(Bytes::new()), 87, "no batch is INVALID_RECORD");
     let twice = [&good[..], &good[..]].concat();
     assert_eq!(code(twice.into()), 87, "two batches are INVALID_RECORD");
@@ -107,13 +146,19 @@ fn half_sent_giants_take_no_memory_and_hurt_nobody() {
     // A hundred connections, each announcing 90 MiB and sending 8 KiB of it.
     let mut giants: Vec<Client> = (0..100).map(|_| broker.client()).collect();
     for giant in &mut giants {
-        giant.stream.write_all(&(90i32 << 20).to_be_bytes()).unwrap();
+        giant
+            .stream
+            .write_all(&(90i32 << 20).to_be_bytes())
+            .unwrap();
         giant.stream.write_all(&[0; 8_192]).unwrap();
     }
     let mut client = broker.client();
     assert_eq!(create_topic(&mut client, "others", 1), 0);
     let request = produce("others", 0, -1, batch(&[b"served"]));
-    assert_eq!(client.call(PRODUCE, &request).responses[0].partition_responses[0].error_code, 0);
+    assert_eq!(
+        client.call(PRODUCE, &request).responses[0].partition_responses[0].error_code,
+        0
+    );
     let grown = broker.resident_kib().saturating_sub(before);
     assert!(grown < 32 * 1024, "resident memory grew by {grown} KiB");
     broker.stop();
@@ -124,7 +169,9 @@ fn a_produce_without_ack_that_fails_closes_the_connection() {
     let dir = data_dir();
     let broker = Start::new(dir.path()).ready();
     let mut client = broker.client();
-    client.send(PRODUCE, &produce("nowhere", 0, 0, batch(&[b"lost"]))).unwrap();
+    client
+        .send(PRODUCE, &produce("nowhere", 0, 0, batch(&[b"lost"])))
+        .unwrap();
     assert!(client.is_closed());
     broker.stop();
 }

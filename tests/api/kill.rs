@@ -64,24 +64,39 @@ fn nothing_acked_is_lost_by_fifty_kills_under_load() {
             .collect();
         thread::sleep(Duration::from_millis(20 + round * 13 % 90));
         broker.kill();
-        let acked: Vec<(u64, u64)> =
-            producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        let acked: Vec<(u64, u64)> = producers
+            .into_iter()
+            .map(|producer| producer.join().unwrap())
+            .collect();
         broker = start.ready();
         let mut client = broker.client();
         for (partition, (acked, sent)) in acked.into_iter().enumerate() {
             let found = read_all(&mut client, "kills", partition as i32);
             let count = found.len() as u64;
-            assert!(count >= acked, "round {round}: {count} of {acked} acked are there");
-            assert!(count <= sent, "round {round}: {count} are there, {sent} were sent");
+            assert!(
+                count >= acked,
+                "round {round}: {count} of {acked} acked are there"
+            );
+            assert!(
+                count <= sent,
+                "round {round}: {count} are there, {sent} were sent"
+            );
             for (at, (offset, value)) in found.iter().enumerate() {
-                assert_eq!((at as i64, at as u64), (*offset, number(value)), "round {round}");
+                assert_eq!(
+                    (at as i64, at as u64),
+                    (*offset, number(value)),
+                    "round {round}"
+                );
             }
             // The next records take the numbers of those that were sent and are not there.
             held[partition] = count;
         }
     }
     let total: u64 = held.iter().sum();
-    assert!(total > KILLS * 10, "hardly any load: {total} records in {KILLS} rounds");
+    assert!(
+        total > KILLS * 10,
+        "hardly any load: {total} records in {KILLS} rounds"
+    );
     broker.stop();
 }
 

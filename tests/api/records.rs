@@ -28,7 +28,9 @@ pub fn create_topic(client: &mut Client, name: &str, partitions: i32) -> i16 {
         .with_name(topic_name(name))
         .with_num_partitions(partitions)
         .with_replication_factor(1);
-    let request = CreateTopicsRequest::default().with_timeout_ms(10_000).with_topics(vec![topic]);
+    let request = CreateTopicsRequest::default()
+        .with_timeout_ms(10_000)
+        .with_topics(vec![topic]);
     client.call(7, &request).topics[0].error_code
 }
 
@@ -43,10 +45,16 @@ pub fn batch(values: &[&[u8]]) -> Bytes {
 
 /// A request to append one batch to one partition.
 pub fn produce(topic: &str, partition: i32, acks: i16, records: Bytes) -> ProduceRequest {
-    let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
-    let topic =
-        TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
-    ProduceRequest::default().with_acks(acks).with_timeout_ms(10_000).with_topic_data(vec![topic])
+    let data = PartitionProduceData::default()
+        .with_index(partition)
+        .with_records(Some(records));
+    let topic = TopicProduceData::default()
+        .with_name(topic_name(topic))
+        .with_partition_data(vec![data]);
+    ProduceRequest::default()
+        .with_acks(acks)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![topic])
 }
 
 /// A request for everything from `offset` on.
@@ -55,7 +63,9 @@ pub fn fetch(topic: &str, partition: i32, offset: i64) -> FetchRequest {
         .with_partition(partition)
         .with_fetch_offset(offset)
         .with_partition_max_bytes(8 << 20);
-    let topic = FetchTopic::default().with_topic(topic_name(topic)).with_partitions(vec![wanted]);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name(topic))
+        .with_partitions(vec![wanted]);
     FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(100)

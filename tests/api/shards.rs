@@ -10,7 +10,10 @@ const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 
 fn metadata(client: &mut Client, topic: &str) -> MetadataResponse {
     let topic = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
-    client.call(12, &MetadataRequest::default().with_topics(Some(vec![topic])))
+    client.call(
+        12,
+        &MetadataRequest::default().with_topics(Some(vec![topic])),
+    )
 }
 
 #[test]
@@ -20,17 +23,27 @@ fn two_shards_are_two_nodes_and_each_partition_is_served_by_its_leader_alone() {
     let mut clients = [broker.client_of(0), broker.client_of(1)];
     assert_eq!(create_topic(&mut clients[1], "spread", 4), 0);
     let answer = metadata(&mut clients[0], "spread");
-    let mut nodes: Vec<(i32, i32)> =
-        answer.brokers.iter().map(|broker| (broker.node_id.0, broker.port)).collect();
+    let mut nodes: Vec<(i32, i32)> = answer
+        .brokers
+        .iter()
+        .map(|broker| (broker.node_id.0, broker.port))
+        .collect();
     nodes.sort();
     let port = i32::from(broker.port);
     assert_eq!(nodes, [(1, port), (2, port + 1)]);
     let leaders: Vec<i32> = {
         let mut partitions: Vec<_> = answer.topics[0].partitions.iter().collect();
         partitions.sort_by_key(|partition| partition.partition_index);
-        partitions.iter().map(|partition| partition.leader_id.0).collect()
+        partitions
+            .iter()
+            .map(|partition| partition.leader_id.0)
+            .collect()
     };
-    assert_eq!(leaders.iter().filter(|leader| **leader == 1).count(), 2, "{leaders:?}");
+    assert_eq!(
+        leaders.iter().filter(|leader| **leader == 1).count(),
+        2,
+        "{leaders:?}"
+    );
 
     for (partition, leader) in leaders.iter().enumerate() {
         let partition = partition as i32;
@@ -41,7 +54,10 @@ fn two_shards_are_two_nodes_and_each_partition_is_served_by_its_leader_alone() {
         assert_eq!(refused.error_code, NOT_LEADER_OR_FOLLOWER);
         assert_eq!(refused.current_leader.leader_id.0, *leader);
         let endpoint = &answer.node_endpoints[0];
-        assert_eq!((endpoint.node_id.0, endpoint.port), (*leader, port + leader - 1));
+        assert_eq!(
+            (endpoint.node_id.0, endpoint.port),
+            (*leader, port + leader - 1)
+        );
         let answer = clients[right].call(PRODUCE, &request);
         assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
 

@@ -40,7 +40,10 @@ fn a_folder_in_use() {
 #[test]
 fn a_folder_without_direct_io() {
     let shm = Path::new("/proc/sys/corelane-cannot-be-made-here");
-    refused(&Start::new(shm), &["/proc/sys/corelane-cannot-be-made-here"]);
+    refused(
+        &Start::new(shm),
+        &["/proc/sys/corelane-cannot-be-made-here"],
+    );
 }
 
 #[test]
@@ -76,9 +79,16 @@ fn settings_of_a_file_hold_and_flags_win_over_them() {
     let dir = data_dir();
     let file = dir.path().join("server.properties");
     let start = Start::new(&dir.path().join("data")).arg("--config", file.to_str().unwrap());
-    std::fs::write(&file, "listeners=PLAINTEXT://127.0.0.1:1\nnum.partitions=3\n").unwrap();
+    std::fs::write(
+        &file,
+        "listeners=PLAINTEXT://127.0.0.1:1\nnum.partitions=3\n",
+    )
+    .unwrap();
     let broker = start.ready();
-    assert_eq!(crate::records::create_topic(&mut broker.client(), "three", -1), 0);
+    assert_eq!(
+        crate::records::create_topic(&mut broker.client(), "three", -1),
+        0
+    );
     for partition in 0..3 {
         assert!(crate::records::read_all(&mut broker.client(), "three", partition).is_empty());
     }

@@ -61,7 +61,12 @@ pub struct Start {
 impl Start {
     /// One shard on free ports.
     pub fn new(dir: &Path) -> Start {
-        Start { dir: dir.to_owned(), port: ports(), shards: 1, more: Vec::new() }
+        Start {
+            dir: dir.to_owned(),
+            port: ports(),
+            shards: 1,
+            more: Vec::new(),
+        }
     }
 
     /// With so many shards.
@@ -80,7 +85,9 @@ impl Start {
         let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
         command.arg("serve").arg("--data-dir").arg(&self.dir);
         command.args(["--port", &self.port.to_string()]);
-        command.args(["--shards", &self.shards.to_string()]).args(&self.more);
+        command
+            .args(["--shards", &self.shards.to_string()])
+            .args(&self.more);
         command
     }
 
@@ -88,7 +95,11 @@ impl Start {
     pub fn ready(&self) -> Broker {
         // Beside the folder: the broker makes that one itself.
         let log = self.dir.with_extension("log");
-        let sink = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let sink = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let spawned = self.command().stdout(Stdio::piped()).stderr(sink).spawn();
         let mut child = spawned.unwrap();
         let stdout = child.stdout.take().unwrap();
@@ -99,15 +110,27 @@ impl Start {
             let _ = said.send(line);
         });
         let line = line.recv_timeout(PATIENCE).unwrap_or_default();
-        let broker = Broker { child, port: self.port, dir: self.dir.clone(), log };
-        assert!(line.starts_with("corelane ready"), "said {line:?}; log:\n{}", broker.log());
+        let broker = Broker {
+            child,
+            port: self.port,
+            dir: self.dir.clone(),
+            log,
+        };
+        assert!(
+            line.starts_with("corelane ready"),
+            "said {line:?}; log:\n{}",
+            broker.log()
+        );
         broker
     }
 
     /// Starts it, expecting it to give up: its exit status and what it wrote to stderr.
     pub fn refused(&self) -> (ExitStatus, String) {
         let output = self.command().stdin(Stdio::null()).output().unwrap();
-        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status,
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     }
 }
 
@@ -136,14 +159,24 @@ impl Broker {
     /// Asks it to stop and waits until it has, cleanly.
     pub fn stop(mut self) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 assert!(status.success(), "{status}; log:\n{}", self.log());
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "does not stop; log:\n{}", self.log());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "does not stop; log:\n{}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -156,7 +189,10 @@ impl Broker {
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
@@ -181,7 +217,10 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client { stream, correlation_id: 0 }
+        Client {
+            stream,
+            correlation_id: 0,
+        }
     }
 
     /// Sends a request and waits for its answer.
@@ -197,7 +236,11 @@ impl Client {
     ) -> std::io::Result<R::Response> {
         self.send(version, request)?;
         let mut answer = self.receive()?;
-        let header = if R::Response::header_version(version) == 1 { 5 } else { 4 };
+        let header = if R::Response::header_version(version) == 1 {
+            5
+        } else {
+            4
+        };
         assert_eq!(answer[..4], self.correlation_id.to_be_bytes());
         let mut body = answer.split_off(header);
         Ok(R::Response::decode(&mut body, version).unwrap())
@@ -240,7 +283,9 @@ pub fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) -> Vec<
         .with_correlation_id(correlation_id)
         .with_client_id(Some(StrBytes::from_static_str("test")));
     let mut bytes = BytesMut::new();
-    header.encode(&mut bytes, R::header_version(version)).unwrap();
+    header
+        .encode(&mut bytes, R::header_version(version))
+        .unwrap();
     request.encode(&mut bytes, version).unwrap();
     let mut frame = (bytes.len() as i32).to_be_bytes().to_vec();
     frame.extend_from_slice(&bytes);

@@ -24,10 +24,10 @@ pub use broker::{broker_setting, broker_settings};
 pub use broker_config::{
     BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
 };
+pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
 pub use describe::{Described, Source, Synonym};
 pub use docs::markdown;
 pub use dynamic::{check_broker, check_group};
-pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
 pub use group::{GROUP_SETTINGS, group_setting};
 pub use layers::{Layers, Texts};
 pub use listener::Endpoint;

@@ -58,9 +58,9 @@ impl fmt::Display for LoadError {
                 path.display()
             ),
             LoadError::Source(error) => error.fmt(f),
-            LoadError::Write => f.write_str(
-                "the metadata log cannot be written; the lines before this one say why",
-            ),
+            LoadError::Write => {
+                f.write_str("the metadata log cannot be written; the lines before this one say why")
+            }
         }
     }
 }
@@ -102,7 +102,10 @@ pub fn check_nodes(image: &Image, asked: &[NodeId]) -> Result<(), LoadError> {
     if formatted == asked {
         return Ok(());
     }
-    Err(LoadError::Nodes { formatted, asked: asked.to_vec() })
+    Err(LoadError::Nodes {
+        formatted,
+        asked: asked.to_vec(),
+    })
 }
 
 /// What the nodes' folders say they are; `None` for one that says nothing.
@@ -166,14 +169,22 @@ pub async fn format(
     found: Vec<Option<Identity>>,
     chance: &mut Chance,
 ) -> Result<Vec<Identity>, LoadError> {
-    let known = found.iter().flatten().next().map(|identity| identity.cluster_id.clone());
+    let known = found
+        .iter()
+        .flatten()
+        .next()
+        .map(|identity| identity.cluster_id.clone());
     let cluster_id = known.unwrap_or_else(|| base64_url(chance.uuid().as_bytes()));
     let mut identities = Vec::new();
     for (index, (node, found)) in nodes.iter().zip(found).enumerate() {
         let dir = shard_dir(data_dir, index);
         refuse_partitions(disk, &dir).await?;
         let directory = found.map_or_else(|| chance.uuid(), |identity| identity.directory);
-        let identity = Identity { cluster_id: cluster_id.clone(), node: *node, directory };
+        let identity = Identity {
+            cluster_id: cluster_id.clone(),
+            node: *node,
+            directory,
+        };
         let path = dir.join(FILE);
         let written = async {
             disk.create_dir(&dir).await?;
@@ -196,7 +207,10 @@ async fn refuse_partitions(disk: &Disk, dir: &Path) -> Result<(), LoadError> {
         let index = name.rsplit_once('-').map(|(_, index)| index);
         index.is_some_and(|index| index.parse::<u32>().is_ok())
     };
-    if entries.iter().any(|entry| entry.is_dir && is_partition(&entry.name)) {
+    if entries
+        .iter()
+        .any(|entry| entry.is_dir && is_partition(&entry.name))
+    {
         return Err(LoadError::MetadataLost(dir.to_owned()));
     }
     Ok(())

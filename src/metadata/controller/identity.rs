@@ -43,10 +43,15 @@ impl Identity {
     /// Reads a `meta.properties`; lines that it does not know are passed over.
     pub fn parse(text: &str) -> Result<Identity, IdentityError> {
         let get = |name: &'static str| {
-            let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+            let lines = text
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.starts_with('#'));
             let mut pairs = lines.filter_map(|line| line.split_once('='));
             let found = pairs.find(|(found, _)| found.trim() == name);
-            found.map(|(_, value)| value.trim()).ok_or(IdentityError::Missing(name))
+            found
+                .map(|(_, value)| value.trim())
+                .ok_or(IdentityError::Missing(name))
         };
         let bad = |name, value: &str| IdentityError::Bad(name, value.to_owned());
         let version = get("version")?;
@@ -89,7 +94,11 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
             _ => return None,
         };
         // The last digit has four bits too many.
-        value = if at < 21 { value << 6 | u128::from(digit) } else { value << 2 | u128::from(digit >> 4) };
+        value = if at < 21 {
+            value << 6 | u128::from(digit)
+        } else {
+            value << 2 | u128::from(digit >> 4)
+        };
     }
     Some(Uuid::from_u128(value))
 }
@@ -107,7 +116,10 @@ mod tests {
         let identity = Identity::parse(KAFKAS).unwrap();
         assert_eq!(identity.node, NodeId(1));
         assert_eq!(identity.cluster_id, "Q29yZWxhbmUtdGVzdHMtMQ");
-        assert_eq!(base64_url(identity.directory.as_bytes()), "fc_u2XRuTA6LNEnX6YvsBw");
+        assert_eq!(
+            base64_url(identity.directory.as_bytes()),
+            "fc_u2XRuTA6LNEnX6YvsBw"
+        );
         assert_eq!(Identity::parse(&identity.text()), Ok(identity));
         for value in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210] {
             let uuid = Uuid::from_u128(value);
@@ -120,7 +132,10 @@ mod tests {
         let refused = |text: &str| Identity::parse(text).unwrap_err().to_string();
         assert_eq!(refused(""), "the line version=… is missing");
         assert_eq!(refused("version=0"), "version=0 is not understood");
-        assert_eq!(refused(&KAFKAS.replace("node.id=1", "node.id=x")), "node.id=x is not understood");
+        assert_eq!(
+            refused(&KAFKAS.replace("node.id=1", "node.id=x")),
+            "node.id=x is not understood"
+        );
         let short = KAFKAS.replace("fc_u2XRuTA6LNEnX6YvsBw", "fc_u");
         assert_eq!(refused(&short), "directory.id=fc_u is not understood");
     }

@@ -57,8 +57,9 @@ impl LocalController {
         config: &Arc<BrokerConfig>,
         now: WallMs,
     ) -> Result<LocalController, LoadError> {
-        let ports: Vec<u16> =
-            (0..config.shards).map(|shard| config.advertised.of_shard(shard).port).collect();
+        let ports: Vec<u16> = (0..config.shards)
+            .map(|shard| config.advertised.of_shard(shard).port)
+            .collect();
         LocalController::load_at(disk, config, &ports, now).await
     }
 
@@ -70,8 +71,9 @@ impl LocalController {
         now: WallMs,
     ) -> Result<LocalController, LoadError> {
         let data_dir = &config.data_dir;
-        let nodes: Vec<NodeId> =
-            (0..config.shards).map(|shard| NodeId(config.node_id(shard))).collect();
+        let nodes: Vec<NodeId> = (0..config.shards)
+            .map(|shard| NodeId(config.node_id(shard)))
+            .collect();
         let mut chance = Chance::new(seed());
         let logs = Logs::new(disk, logs_options());
         let empty = Image::default();
@@ -101,7 +103,9 @@ impl LocalController {
         };
         if loaded.open_transaction {
             let reason = Some("the controller that began it is gone".to_owned());
-            controller.append(&[AbortTransaction { reason }.into()], now).await?;
+            controller
+                .append(&[AbortTransaction { reason }.into()], now)
+                .await?;
         }
         let records = controller.first_records(is_new, &identities, ports);
         controller.take(records, now).await?;
@@ -150,17 +154,30 @@ impl LocalController {
             log_dir: identity.directory,
         };
         let nodes: Vec<NodeStart> = identities.iter().zip(ports).map(start).collect();
-        let mut records = if is_new { decide::format(&self.config) } else { Vec::new() };
+        let mut records = if is_new {
+            decide::format(&self.config)
+        } else {
+            Vec::new()
+        };
         let offset = self.log.end_offset() + records.len() as i64;
         let mut chance = self.chance.borrow_mut();
-        records.extend(decide::register_nodes(&self.image(), &nodes, offset, &mut chance));
+        records.extend(decide::register_nodes(
+            &self.image(),
+            &nodes,
+            offset,
+            &mut chance,
+        ));
         records
     }
 
     fn decide(&self, request: Request) -> Decision<Reply> {
         let image = self.image();
         let mut chance = self.chance.borrow_mut();
-        let mut with = Deciding { image: &image, config: &self.config, chance: &mut chance };
+        let mut with = Deciding {
+            image: &image,
+            config: &self.config,
+            chance: &mut chance,
+        };
         match request {
             Request::CreateTopics(request) => {
                 decide::create_topics(&mut with, &request).map(Reply::CreateTopics)
@@ -218,10 +235,13 @@ impl LocalController {
                 }
             }
         }
-        self.log.wait_acked(self.log.end_offset()).await.map_err(|failure| {
-            tracing::error!(%failure, "cannot write the metadata log");
-            CannotWrite
-        })
+        self.log
+            .wait_acked(self.log.end_offset())
+            .await
+            .map_err(|failure| {
+                tracing::error!(%failure, "cannot write the metadata log");
+                CannotWrite
+            })
     }
 }
 
@@ -233,7 +253,9 @@ impl From<CannotWrite> for LoadError {
 
 impl fmt::Debug for LocalController {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalController").field("log", &self.log).finish_non_exhaustive()
+        f.debug_struct("LocalController")
+            .field("log", &self.log)
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,3 +15,6 @@ pub use request::{
     AlterConfigs, ConfigChange, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,
     DeleteTopicResult, MorePartitions, NewTopic, Reply, Request, ResourceChange, TopicRef,
 };
+
+#[cfg(test)]
+mod tests;

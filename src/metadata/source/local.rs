@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::base::WallMs;
+use crate::base::ids::Uuid;
+use crate::base::{TopicId, WallMs};
 use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Recovered, Replay};
 use crate::metadata::image::Image;
 use crate::wire::batch::batches;
@@ -12,6 +13,9 @@ use super::{LoadError, Loaded, Loader};
 
 /// Size of a segment of the metadata log, in bytes; a decision is far smaller.
 const SEGMENT_BYTES: u64 = 128 << 20;
+
+/// The id that Kafka has given the metadata log once and for all.
+const TOPIC_ID: TopicId = TopicId(Uuid::from_u128(1));
 
 /// Why the metadata log could not be opened. Each prints as one sentence.
 #[derive(Debug)]
@@ -56,7 +60,11 @@ pub async fn open(
         }
     };
     // All of it is read, so nothing is gained by knowing how it was closed.
-    let opening = Opening { replay: true, ..Opening::default() };
+    let opening = Opening {
+        replay: true,
+        topic_id: Some(TOPIC_ID),
+        ..Opening::default()
+    };
     let (log, recovered) = Log::open(logs, dir, config(), opening, now, &mut |replay| {
         if let Replay::Batch(bytes) = replay {
             take(bytes);

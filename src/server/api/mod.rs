@@ -19,6 +19,8 @@ pub mod errors;
 pub mod groups;
 pub mod offsets;
 pub mod records;
+pub mod topics;
+pub mod transactions;
 
 pub use context::Context;
 
@@ -92,6 +94,7 @@ pub struct Row {
 pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
+    row::<topics::metadata::Metadata>(),
     row::<offsets::offset_commit::OffsetCommit>(),
     row::<offsets::offset_fetch::OffsetFetch>(),
     row::<groups::find_coordinator::FindCoordinator>(),
@@ -102,8 +105,19 @@ pub const TABLE: &[Row] = &[
     row::<groups::describe_groups::DescribeGroups>(),
     row::<groups::list_groups::ListGroups>(),
     row::<cluster::api_versions::ApiVersions>(),
+    row::<topics::create_topics::CreateTopics>(),
+    row::<topics::delete_topics::DeleteTopics>(),
+    row::<transactions::init_producer_id::InitProducerId>(),
+    row::<cluster::describe_configs::DescribeConfigs>(),
+    row::<cluster::alter_configs::AlterConfigs>(),
+    row::<cluster::describe_log_dirs::DescribeLogDirs>(),
+    row::<topics::create_partitions::CreatePartitions>(),
     row::<groups::delete_groups::DeleteGroups>(),
+    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(),
     row::<offsets::offset_delete::OffsetDelete>(),
+    row::<cluster::describe_cluster::DescribeCluster>(),
+    row::<cluster::list_config_resources::ListConfigResources>(),
+    row::<topics::describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 
 /// The row of `key`, if the API is served.
