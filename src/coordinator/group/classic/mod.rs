@@ -26,6 +26,7 @@ use crate::coordinator::probe::Probe;
 use crate::coordinator::record::{GroupValue, Record};
 
 pub(in crate::coordinator::group) use member::Member;
+use member::Speakers;
 pub(in crate::coordinator::group) use rebalance::JoinPhase;
 
 /// The protocol type of consumers, the only one whose metadata the broker looks into.
@@ -77,8 +78,9 @@ pub(in crate::coordinator::group) struct Group {
     pub protocol_type: Option<Rc<str>>,
     protocol: Option<Rc<str>>,
     leader: Option<Rc<str>>,
-    /// In the order in which they came.
+    /// In no order that means anything; the first takes over when the leader goes.
     pub members: IndexMap<Rc<str>, Member>,
+    speakers: Speakers,
     /// Member ids by instance id.
     static_members: BTreeMap<Rc<str>, Rc<str>>,
     /// Ids given out that have not come back yet (KIP-394).
@@ -120,6 +122,7 @@ impl Group {
             protocol: None,
             leader: None,
             members: IndexMap::new(),
+            speakers: Speakers::default(),
             static_members: BTreeMap::new(),
             pending_joins: BTreeSet::new(),
             pending_syncs: BTreeSet::new(),
@@ -151,6 +154,10 @@ impl Group {
                     self.members.insert(new.id.clone(), new);
                 }
             }
+        }
+        self.speakers = Speakers::default();
+        for member in self.members.values() {
+            self.speakers.add(&member.protocols);
         }
         let fixed = self.members.values().filter_map(|member| {
             let instance_id = member.instance_id.clone()?;
@@ -268,21 +275,19 @@ impl Group {
         if self.is_empty() {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
-        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
-        self.protocol_type.as_deref() == Some(protocol_type)
-            && protocols.iter().any(|protocol| all_speak(&protocol.name))
+        let all = self.members.len();
+        let all_speak = |protocol: &Protocol| self.speakers.of(&protocol.name) == all;
+        self.protocol_type.as_deref() == Some(protocol_type) && protocols.iter().any(all_speak)
     }
 
     /// The protocol that most members prefer among those that all of them speak. Between those
     /// with equally many votes Kafka takes the one that its hash table holds first.
     fn select_protocol(&self) -> Option<Rc<str>> {
         let mut votes: BTreeMap<&Rc<str>, usize> = BTreeMap::new();
-        let mut candidates: BTreeMap<&Rc<str>, bool> = BTreeMap::new();
-        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
+        let all = self.members.len();
         for member in self.members.values() {
             let names = member.protocols.iter().map(|protocol| &protocol.name);
-            let mut names =
-                names.filter(|name| *candidates.entry(name).or_insert_with(|| all_speak(name)));
+            let mut names = names.filter(|name| self.speakers.of(name) == all);
             if let Some(name) = names.next() {
                 *votes.entry(name).or_default() += 1;
             }
