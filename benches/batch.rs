@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use corelane::partition::producers::{Producers, Verdict};
 use corelane::partition::validate::{Origin, Rules, validate};
 use corelane::wire::batch::{
     BatchBuilder, BatchView, Codec, NewRecord, Records, TimestampType, set_log_append_time, stamp,
@@ -189,8 +190,36 @@ fn validation() {
     });
 }
 
+fn idempotence() {
+    let known = size(10, 10_000);
+    let batches: Vec<Vec<u8>> = (0..known)
+        .map(|id| {
+            let mut builder = BatchBuilder::new().producer(id, 0, 0);
+            builder.push(NewRecord::new(NOW, None, None));
+            builder.build()
+        })
+        .collect();
+    let mut producers = Producers::default();
+    let mut next = 0;
+    time(&format!("record a batch, {known} producers"), 0, || {
+        next = (next + 7919) % batches.len();
+        let batch = BatchView::parse(&batches[next]).unwrap();
+        producers.record(&batch, 7, None);
+    });
+    for bytes in &batches {
+        producers.record(&BatchView::parse(bytes).unwrap(), 7, None);
+    }
+    time(&format!("find a duplicate, {known} producers"), 0, || {
+        next = (next + 7919) % batches.len();
+        let batch = BatchView::parse(&batches[next]).unwrap();
+        let verdict = producers.check(&batch);
+        assert!(matches!(verdict, Ok(Verdict::Duplicate { .. })));
+    });
+}
+
 fn main() {
     requests();
     headers_and_checksums();
     validation();
+    idempotence();
 }

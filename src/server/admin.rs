@@ -87,7 +87,8 @@ async fn serve(admin: &Rc<Admin>, stream: &Stream) {
         .max_buf_size(limits::ADMIN_REQUEST_BYTES_MAX)
         .serve_connection(Socket(stream.clone()), service);
     let life = cores::sleep(Duration::from_millis(limits::ADMIN_CONNECTION_MAX_MS));
-    if let Either::Left((Err(error), _)) = select(std::pin::pin!(serving), std::pin::pin!(life)).await
+    if let Either::Left((Err(error), _)) =
+        select(std::pin::pin!(serving), std::pin::pin!(life)).await
     {
         tracing::debug!(%error, "an admin connection ended early");
     }
@@ -98,17 +99,30 @@ async fn serve(admin: &Rc<Admin>, stream: &Stream) {
 impl Admin {
     async fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            let mut answer = page(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n".into());
-            answer.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+            let mut answer = page(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET is answered\n".into(),
+            );
+            answer
+                .headers_mut()
+                .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
         match path {
             "/metrics" => page(StatusCode::OK, to_prometheus(&self.snapshots().await)),
             "/health" => self.health().await,
-            "/ready" if self.ready.load(Ordering::Acquire) => page(StatusCode::OK, "ready\n".into()),
+            "/ready" if self.ready.load(Ordering::Acquire) => {
+                page(StatusCode::OK, "ready\n".into())
+            }
             "/ready" => page(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
-            "/config" => page(StatusCode::OK, settings(&(self.settings)().describe_broker(0))),
-            _ => page(StatusCode::NOT_FOUND, "there are /metrics /health /ready /config\n".into()),
+            "/config" => page(
+                StatusCode::OK,
+                settings(&(self.settings)().describe_broker(0)),
+            ),
+            _ => page(
+                StatusCode::NOT_FOUND,
+                "there are /metrics /health /ready /config\n".into(),
+            ),
         }
     }
 
@@ -116,17 +130,35 @@ impl Admin {
     async fn snapshots(&self) -> Vec<Snapshot> {
         let mut own = Snapshot::default();
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        own.push("corelane_info", "Which build this is.", version, SampleValue::Gauge(1.0));
-        own.gauge("corelane_shards", "Shards of this process.", self.shards.len() as f64);
+        own.push(
+            "corelane_info",
+            "Which build this is.",
+            version,
+            SampleValue::Gauge(1.0),
+        );
+        own.gauge(
+            "corelane_shards",
+            "Shards of this process.",
+            self.shards.len() as f64,
+        );
         let answers = self.ask_all().await;
         let silent = answers.iter().filter(|answer| answer.is_none()).count();
-        own.gauge("corelane_shards_silent", "Shards that do not answer.", silent as f64);
-        std::iter::once(own).chain(answers.into_iter().flatten()).collect()
+        own.gauge(
+            "corelane_shards_silent",
+            "Shards that do not answer.",
+            silent as f64,
+        );
+        std::iter::once(own)
+            .chain(answers.into_iter().flatten())
+            .collect()
     }
 
     async fn health(&self) -> Response<Full<Bytes>> {
         let answers = self.ask_all().await;
-        let silent = answers.iter().enumerate().filter(|(_, answer)| answer.is_none());
+        let silent = answers
+            .iter()
+            .enumerate()
+            .filter(|(_, answer)| answer.is_none());
         let silent: Vec<String> = silent.map(|(shard, _)| shard.to_string()).collect();
         if silent.is_empty() {
             return page(StatusCode::OK, "healthy\n".into());
@@ -141,7 +173,10 @@ impl Admin {
             let shard = shard.clone();
             async move {
                 let wait = Duration::from_millis(limits::ADMIN_SHARD_WAIT_MS);
-                let (answer, late) = (std::pin::pin!(shard.metrics()), std::pin::pin!(cores::sleep(wait)));
+                let (answer, late) = (
+                    std::pin::pin!(shard.metrics()),
+                    std::pin::pin!(cores::sleep(wait)),
+                );
                 match select(answer, late).await {
                     Either::Left((answer, _)) => answer.ok(),
                     Either::Right(_) => None,
@@ -176,7 +211,9 @@ fn settings(all: &[Described]) -> String {
         // Writing to a string cannot fail.
         let _ = match &one.value {
             Some(value) => writeln!(text, "# {source}\n{}={}", one.name, escaped(value)),
-            None if one.source != Source::Default => writeln!(text, "# {} is hidden ({source})", one.name),
+            None if one.source != Source::Default => {
+                writeln!(text, "# {} is hidden ({source})", one.name)
+            }
             None => writeln!(text, "# {} is not set", one.name),
         };
     }
@@ -184,7 +221,10 @@ fn settings(all: &[Described]) -> String {
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+    value
+        .replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
 }
 
 /// A stream as hyper wants it.
@@ -242,16 +282,22 @@ mod tests {
             ..Flags::default()
         };
         let config = load(None, &flags, &host).expect("good flags");
-        let jaas = [("sasl.jaas.config".to_owned(), "secret".to_owned())];
+        let jaas = [("sasl.jaas.config".to_owned(), "hunter2".to_owned())];
         let config = config.with_dynamic(&Default::default(), &jaas.into());
         let text = settings(&config.describe_broker(0));
-        assert!(text.contains("# file, flag or formatting\nlisteners=PLAINTEXT://127.0.0.1:19092\n"));
+        assert!(
+            text.contains("# file, flag or formatting\nlisteners=PLAINTEXT://127.0.0.1:19092\n")
+        );
         assert!(text.contains("# default\nnum.partitions=1\n"));
         assert!(text.contains("# log.retention.ms is not set\n"));
         assert!(text.contains("# sasl.jaas.config is hidden (changed for this node)\n"));
-        assert!(!text.contains("secret"));
+        assert!(!text.contains("hunter2"));
         let name = "f";
-        let again = load(Some(ConfigFile { name, text: &text }), &Flags::default(), &host);
+        let again = load(
+            Some(ConfigFile { name, text: &text }),
+            &Flags::default(),
+            &host,
+        );
         let again = again.expect("what is shown can be loaded");
         assert_eq!(again.listener, config.listener);
         assert_eq!(again.topic_defaults, config.topic_defaults);

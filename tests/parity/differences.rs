@@ -1,0 +1,97 @@
+//! Pure: where Corelane is meant to differ from Apache Kafka 4.3.1, each with its reason.
+//!
+//! What is named here is taken out of the answers of both before they are compared; a golden file
+//! shows it as `<differs: NAME>`. (That human texts are compared only as to whether there is one
+//! is no difference but part of the normalisation: their words are Corelane's own.)
+
+use crate::value::Value;
+
+/// A difference that is meant to be.
+struct Difference {
+    /// What it is called.
+    name: &'static str,
+    /// Takes it out of a field of an API's answer, putting the given mark in its place.
+    remove: fn(api: &str, field: &str, value: &mut Value, mark: Value),
+}
+
+/// The whole list.
+const DIFFERENCES: &[Difference] = &[
+    // Finalised features switch on protocols in clients (KIP-848, KIP-890, KIP-932, …) that
+    // Corelane does not speak yet.
+    Difference {
+        name: "features",
+        remove: remove_features,
+    },
+    // Corelane answers fewer APIs than Kafka, and of four of them not the newest version: its
+    // codec has the schemas of Kafka 4.1.
+    Difference {
+        name: "newer version",
+        remove: remove_apis,
+    },
+    // Corelane flushes before it acknowledges unless it is told otherwise, and says so.
+    Difference {
+        name: "flush.messages",
+        remove: remove_flush,
+    },
+];
+
+/// Takes out what is meant to differ.
+pub fn apply(api: &str, value: &mut Value) {
+    for Difference { name, remove } in DIFFERENCES {
+        let mark = Value::Atom(format!("<differs: {name}>"));
+        value.each_field(&mut |field, value| remove(api, field, value, mark.clone()));
+    }
+}
+
+fn remove_features(api: &str, field: &str, value: &mut Value, mark: Value) {
+    let features = [
+        "supported_features",
+        "finalized_features",
+        "finalized_features_epoch",
+    ];
+    if api == "ApiVersions" && features.contains(&field) {
+        *value = mark;
+    }
+}
+
+/// The APIs that Corelane has: those whose versions are compared.
+const APIS: &[i16] = &[
+    0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 32, 33, 35, 37, 42, 44,
+    47, 60, 74, 75,
+];
+
+/// ListOffsets, OffsetCommit, OffsetFetch, DescribeLogDirs.
+const NEWER: &[i16] = &[2, 8, 9, 35];
+
+fn remove_apis(_api: &str, field: &str, value: &mut Value, mark: Value) {
+    let ("api_keys", Value::List(list)) = (field, value) else {
+        return;
+    };
+    list.retain_mut(|api| {
+        let key = match api.field("api_key") {
+            Some(Value::Atom(key)) => key.parse().unwrap_or(-1),
+            _ => -1,
+        };
+        if let (true, Some(version)) = (NEWER.contains(&key), api.field("max_version")) {
+            *version = mark.clone();
+        }
+        APIS.contains(&key)
+    });
+}
+
+fn remove_flush(_api: &str, field: &str, value: &mut Value, mark: Value) {
+    let ("configs", Value::List(list)) = (field, value) else {
+        return;
+    };
+    for config in list {
+        let is_flush = match config.field("name") {
+            Some(Value::Text(name)) => name == "flush.messages",
+            _ => false,
+        };
+        for part in ["value", "synonyms"] {
+            if let (true, Some(value)) = (is_flush, config.field(part)) {
+                *value = mark.clone();
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The stories, one function each, by family; and what is done once before all of them.
+
+mod cluster;
+mod configs;
+mod fetch;
+mod frames;
+mod groups;
+mod log;
+mod members;
+mod metadata;
+mod offsets;
+mod produce;
+mod producers;
+mod scene;
+mod topics;
+
+use std::net::SocketAddr;
+
+use crate::script::Story;
+
+/// Plays a story.
+pub type Telling = fn(&mut Story);
+
+/// Every story: the name of its golden file, and the telling.
+pub const ALL: &[(&str, Telling)] = &[
+    ("api_versions", cluster::api_versions),
+    ("describe_cluster", cluster::describe_cluster),
+    ("describe_log_dirs", cluster::describe_log_dirs),
+    ("metadata", metadata::metadata),
+    (
+        "describe_topic_partitions",
+        metadata::describe_topic_partitions,
+    ),
+    ("find_coordinator", metadata::find_coordinator),
+    ("create_topics", topics::create_topics),
+    ("delete_topics", topics::delete_topics),
+    ("create_partitions", topics::create_partitions),
+    ("describe_configs", configs::describe_configs),
+    ("alter_configs", configs::alter_configs),
+    (
+        "incremental_alter_configs",
+        configs::incremental_alter_configs,
+    ),
+    ("list_config_resources", configs::list_config_resources),
+    ("produce", produce::produce),
+    ("produce_bad_batches", produce::bad_batches),
+    ("produce_old_formats", produce::old_formats),
+    ("produce_compressed", produce::compressed),
+    ("produce_topic_settings", produce::topic_settings),
+    ("init_producer_id", producers::init_producer_id),
+    ("idempotent_produce", producers::idempotent_produce),
+    ("fetch", fetch::fetch),
+    ("fetch_limits", fetch::limits),
+    ("fetch_waits", fetch::waits),
+    ("fetch_sessions", fetch::sessions),
+    ("list_offsets", log::list_offsets),
+    ("delete_records", log::delete_records),
+    ("offset_for_leader_epoch", log::offset_for_leader_epoch),
+    ("join_group", members::join_group),
+    ("sync_group", members::sync_group),
+    ("heartbeat", members::heartbeat),
+    ("leave_group", members::leave_group),
+    ("static_members", members::static_members),
+    ("rebalance", members::rebalance),
+    ("describe_groups", groups::describe_groups),
+    ("list_groups", groups::list_groups),
+    ("delete_groups", groups::delete_groups),
+    ("offset_commit", offsets::offset_commit),
+    ("offset_fetch", offsets::offset_fetch),
+    ("offset_delete", offsets::offset_delete),
+    ("frames", frames::frames),
+    ("unsupported_versions", frames::unsupported_versions),
+];
+
+/// Has the broker make its internal topics, so that no story meets it while it does.
+pub fn prepare(address: SocketAddr) {
+    scene::make_coordinators(&mut Story::new("prepare", address));
+}
