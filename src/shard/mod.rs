@@ -142,10 +142,12 @@ impl Shard {
             "Memory that requests hold.",
             self.budget.used_bytes() as f64,
         );
+        self.groups.export(to);
     }
 
     /// Takes every partition out of service and closes its log cleanly.
     pub async fn close(&self) {
+        self.groups.stop();
         partitions::close(self).await;
     }
 }
