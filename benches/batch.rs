@@ -1,5 +1,5 @@
-//! What every produced batch costs before it reaches the log: header, checksum, stamps,
-//! validation, producers.
+//! What is done to every produce request before it reaches the log: reading the request and the
+//! batch's header, the checksum, validation, stamping; and the shape check of other requests.
 //!
 //! `cargo bench --bench batch`; under `cargo test` it runs small and checks only that it works.
 
@@ -8,43 +8,46 @@ mod harness;
 use std::hint::black_box;
 use std::time::Instant;
 
+use bytes::{Bytes, BytesMut};
 use corelane::partition::producers::{Producers, Verdict};
 use corelane::partition::validate::{Origin, Rules, validate};
 use corelane::wire::batch::{
-    BatchBuilder, BatchView, Codec, NewRecord, TimestampType, set_log_append_time, stamp,
+    BatchBuilder, BatchView, Codec, NewRecord, Records, TimestampType, set_log_append_time, stamp,
 };
-use corelane::wire::compress::compress;
+use corelane::wire::codec::Encodable;
+use corelane::wire::compress::{compress, decompress};
+use corelane::wire::{produce, shape};
 use harness::size;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{MetadataRequest, ProduceRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
 
 const NOW: i64 = 1_700_000_000_000;
 
-const RULES: Rules = Rules {
-    max_message_bytes: 4 << 20,
-    timestamp_type: TimestampType::CreateTime,
-    timestamp_before_max_ms: i64::MAX,
-    timestamp_after_max_ms: 3_600_000,
-    compacted: false,
-    compression: None,
-};
+/// Times `work` in blocks and prints the time of one call in the fastest and the median block:
+/// the calls are too short to be timed one by one.
+fn time(name: &str, bytes: usize, mut work: impl FnMut()) {
+    let (blocks, calls) = size((3, 2), (51, 2_000_000 / bytes.max(100)));
+    let mut took: Vec<f64> = (0..blocks)
+        .map(|_| {
+            let begun = Instant::now();
+            (0..calls).for_each(|_| work());
+            begun.elapsed().as_secs_f64() * 1e9 / calls as f64
+        })
+        .collect();
+    took.sort_by(f64::total_cmp);
+    let (best, median) = (took[0], took[blocks / 2]);
+    let rate = bytes as f64 / median;
+    println!("{name:<44} {best:>10.1} ns best {median:>10.1} ns median {rate:>7.2} GB/s");
+}
 
-/// A batch of `count` records whose values are `value_bytes` of something like text.
+/// A batch of so many records with values of so many bytes, compressed or not.
 fn batch(count: usize, value_bytes: usize, codec: Codec) -> Vec<u8> {
-    let words = [
-        "offset", "leader", "epoch", "shard", "segment", "batch", "record",
-    ];
-    let mut state = 7usize;
-    let mut builder = BatchBuilder::new().producer(1, 0, 0);
-    let mut value = Vec::new();
+    let words = b"one core owns the partition and writes what it is given ";
+    let value: Vec<u8> = words.iter().copied().cycle().take(value_bytes).collect();
+    let mut builder = BatchBuilder::new();
     for i in 0..count {
-        value.clear();
-        while value.len() < value_bytes {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            value.extend_from_slice(words[(state >> 33) % words.len()].as_bytes());
-            value.push(b'0' + (state >> 50) as u8 % 10);
-        }
-        value.truncate(value_bytes);
         let key = i.to_be_bytes();
         builder.push(NewRecord::new(NOW + i as i64, Some(&key), Some(&value)));
     }
@@ -55,87 +58,168 @@ fn batch(count: usize, value_bytes: usize, codec: Codec) -> Vec<u8> {
     })
 }
 
-/// Runs `work` often enough to be timed, in blocks; prints the fastest and the middle one, and
-/// the rate if it reads `bytes`, not 0.
-fn line(name: &str, bytes: usize, mut work: impl FnMut()) {
-    let (blocks, rounds) = size((2, 3), (21, (64 << 20) / bytes.max(4096)));
-    let mut nanos: Vec<f64> = (0..blocks)
-        .map(|_| {
-            let begun = Instant::now();
-            (0..rounds).for_each(|_| work());
-            begun.elapsed().as_nanos() as f64 / rounds as f64
-        })
-        .collect();
-    nanos.sort_by(f64::total_cmp);
-    let (best, middle) = (nanos[0], nanos[blocks / 2]);
-    let rate = bytes as f64 / middle * 1e9 / f64::from(1 << 20);
-    let rate = if bytes > 0 {
-        format!("  {rate:>7.0} MiB/s")
-    } else {
-        String::new()
+fn produce_request(version: i16, batch: &[u8]) -> BytesMut {
+    let partition = PartitionProduceData::default()
+        .with_index(3)
+        .with_records(Some(Bytes::copy_from_slice(batch)));
+    let mut topic = TopicProduceData::default().with_partition_data(vec![partition]);
+    if version < produce::TOPIC_ID_FROM {
+        topic.name = TopicName(StrBytes::from_static_str("orders"));
+    }
+    let request = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(30_000)
+        .with_topic_data(vec![topic]);
+    let mut body = BytesMut::new();
+    request.encode(&mut body, version).unwrap();
+    body
+}
+
+fn metadata_request(topics: usize) -> BytesMut {
+    let topic = |i| {
+        let name = TopicName(StrBytes::from_string(format!("topic-{i}")));
+        MetadataRequestTopic::default().with_name(Some(name))
     };
-    println!("{name:<44} best {best:>10.1}  middle {middle:>10.1} ns{rate}");
+    let request = MetadataRequest::default().with_topics(Some((0..topics).map(topic).collect()));
+    let mut body = BytesMut::new();
+    request.encode(&mut body, 12).unwrap();
+    body
 }
 
-fn check(bytes: &[u8]) {
-    let mut rewritten = Vec::new();
-    let valid = validate(bytes, &RULES, Origin::Client, NOW, &mut rewritten).unwrap();
-    black_box(valid.batch.record_count());
-}
-
-fn main() {
-    println!("per batch; rates count the batch's bytes as they came");
-    for (count, value_bytes) in [(1, 1024), (16, 1024), (1000, 16), (1000, 1024)] {
-        let mut bytes = batch(count, value_bytes, Codec::None);
-        let len = bytes.len();
-        let what = |work: &str| format!("{work}, {count} x {value_bytes} B");
-        line(&what("header"), 0, || {
-            let batch = BatchView::parse(black_box(&bytes)).unwrap();
-            black_box((batch.last_offset(), batch.producer_id()));
-        });
-        let batch = BatchView::parse(&bytes).unwrap();
-        line(&what("checksum"), len, || batch.verify_crc().unwrap());
-        line(&what("validate"), len, || check(black_box(&bytes)));
-        line(&what("stamp"), 0, || stamp(black_box(&mut bytes), 0, 3));
-        let mut now = NOW;
-        line(&what("stamp with the broker's clock"), len, || {
-            now += 1;
-            set_log_append_time(&mut bytes, now).unwrap();
+fn requests() {
+    let one = batch(1, 1024, Codec::None);
+    for version in [7, 9, 13] {
+        let body = produce_request(version, &one);
+        time(
+            &format!("produce parse, v{version}, one partition"),
+            0,
+            || {
+                let mut bytes = 0;
+                let head = produce::walk(black_box(&body), version, |item| {
+                    if let produce::Item::Partition { records, .. } = item {
+                        bytes += records.unwrap_or_default().len();
+                    }
+                });
+                assert!(black_box(head).is_ok() && bytes == one.len());
+            },
+        );
+    }
+    for topics in [1, 100] {
+        let body = metadata_request(topics);
+        let name = format!("shape check, metadata of {topics} topics");
+        time(&name, body.len(), || {
+            assert!(shape::check(3, 12, black_box(&body)).is_ok());
         });
     }
-    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
-        for (count, value_bytes) in [(1, 1024), (100, 1024), (1000, 1024)] {
+}
+
+fn headers_and_checksums() {
+    for (name, mut bytes) in [
+        ("1 KiB", batch(1, 1024 - 80, Codec::None)),
+        ("64 KiB", batch(64, 1024 - 18, Codec::None)),
+    ] {
+        let size = bytes.len();
+        time(&format!("header parse, {name}"), 0, || {
+            let batch = BatchView::parse(black_box(&bytes)).unwrap();
+            black_box((
+                batch.record_count(),
+                batch.last_offset(),
+                batch.producer_id(),
+            ));
+        });
+        time(&format!("checksum, {name}"), size, || {
+            let batch = BatchView::parse(black_box(&bytes)).unwrap();
+            assert!(batch.verify_crc().is_ok());
+        });
+        time(&format!("records, {name}"), size, || {
+            let batch = BatchView::parse(black_box(&bytes)).unwrap();
+            assert!(Records::of(&batch).all(|record| record.is_ok()));
+        });
+        let mut offset = 0;
+        time(&format!("stamp, {name}"), 0, || {
+            offset += 1;
+            stamp(black_box(&mut bytes), offset, 3);
+        });
+        let mut now = NOW;
+        time(&format!("stamp with log append time, {name}"), size, || {
+            now += 1;
+            set_log_append_time(black_box(&mut bytes), now).unwrap();
+        });
+    }
+}
+
+fn validation() {
+    let rules = Rules {
+        max_message_bytes: 1 << 20,
+        timestamp_type: TimestampType::CreateTime,
+        timestamp_before_max_ms: i64::MAX,
+        timestamp_after_max_ms: 3_600_000,
+        compacted: false,
+        compression: None,
+    };
+    for (count, value_bytes) in [(1, 1024), (64, 1024), (640, 100)] {
+        let plain = count * value_bytes;
+        for codec in [
+            Codec::None,
+            Codec::Gzip,
+            Codec::Snappy,
+            Codec::Lz4,
+            Codec::Zstd,
+        ] {
             let bytes = batch(count, value_bytes, codec);
-            let name = format!("validate {}, {count} x {value_bytes} B", codec.name());
-            line(&name, bytes.len(), || check(black_box(&bytes)));
+            let mut rewritten = Vec::new();
+            let name = format!("validate {count} x {value_bytes} bytes, {}", codec.name());
+            time(&name, plain, || {
+                let valid = validate(
+                    black_box(&bytes),
+                    &rules,
+                    Origin::Client,
+                    NOW,
+                    &mut rewritten,
+                );
+                assert!(valid.is_ok());
+            });
         }
     }
-    producers();
+    let bytes = batch(64, 1024, Codec::Lz4);
+    let packed = BatchView::parse(&bytes).unwrap().records_bytes();
+    let mut out = Vec::new();
+    time("decompress 64 KiB, lz4", 64 << 10, || {
+        out.clear();
+        decompress(Codec::Lz4, black_box(packed), 1 << 20, &mut out).unwrap();
+    });
 }
 
-fn producers() {
+fn idempotence() {
     let known = size(10, 10_000);
+    let batches: Vec<Vec<u8>> = (0..known)
+        .map(|id| {
+            let mut builder = BatchBuilder::new().producer(id, 0, 0);
+            builder.push(NewRecord::new(NOW, None, None));
+            builder.build()
+        })
+        .collect();
     let mut producers = Producers::default();
-    let batch_of = |id, sequence| {
-        let mut builder = BatchBuilder::new().producer(id, 0, sequence);
-        builder.push(NewRecord::new(NOW, None, None));
-        builder.build()
-    };
-    for id in 0..known {
-        let bytes = batch_of(id, 0);
-        producers.record(&BatchView::parse(&bytes).unwrap(), id, None);
-    }
-    let batches: Vec<Vec<u8>> = (0..known).map(|id| batch_of(id, 0)).collect();
     let mut next = 0;
-    line("duplicate found among many producers", 0, || {
-        next = (next + 7919) % batches.len();
-        let batch = BatchView::parse(&batches[next]).unwrap();
-        let verdict = producers.check(&batch).unwrap();
-        assert!(matches!(verdict, Verdict::Duplicate { .. }));
-    });
-    line("record", 0, || {
+    time(&format!("record a batch, {known} producers"), 0, || {
         next = (next + 7919) % batches.len();
         let batch = BatchView::parse(&batches[next]).unwrap();
         producers.record(&batch, 7, None);
     });
+    for bytes in &batches {
+        producers.record(&BatchView::parse(bytes).unwrap(), 7, None);
+    }
+    time(&format!("find a duplicate, {known} producers"), 0, || {
+        next = (next + 7919) % batches.len();
+        let batch = BatchView::parse(&batches[next]).unwrap();
+        let verdict = producers.check(&batch);
+        assert!(matches!(verdict, Ok(Verdict::Duplicate { .. })));
+    });
+}
+
+fn main() {
+    requests();
+    headers_and_checksums();
+    validation();
+    idempotence();
 }

@@ -1,5 +1,6 @@
 //! Arguments, logging, exit codes; the broker itself is the library.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;

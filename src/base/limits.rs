@@ -15,3 +15,12 @@ pub const SESSION_EVICT_MS: i64 = 120_000;
 pub const SPARE_REQUESTS_MAX: usize = 256;
 /// How long a clean stop waits for requests under way, in milliseconds.
 pub const STOP_GRACE_MS: i64 = 2_000;
+/// Admin connections at a time: a scraper or two, a person, and room for probes.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// The largest head of an admin request, in bytes; also the least that the HTTP crate takes.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 8192;
+/// How long an admin connection lives, however it is used, in milliseconds. Scrapers come back.
+pub const ADMIN_CONNECTION_MAX_MS: u64 = 300_000;
+/// How long the admin pages wait for a shard, in milliseconds: one that is silent for so long is
+/// stuck, and a scraper gives up after ten seconds.
+pub const ADMIN_SHARD_WAIT_MS: u64 = 2_000;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 
 use crate::base::hash::partition_of_id;
+use crate::base::metrics::Snapshot;
 use crate::base::{PartitionIndex, TopicId};
 use crate::io::event::Event;
 use crate::io::{clock, cores};
@@ -16,10 +17,11 @@ use crate::partition::append::{AppendError, Origin};
 
 use super::batches::{self, LoadError};
 use super::group::{
-    GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Now, Outcome, Sync,
-    SyncReply,
+    GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Now, Outcome, StateCounts,
+    Sync, SyncReply,
 };
 use super::home::Serving;
+use super::probe::Probe;
 
 /// Bytes of a log that are replayed before others get their turn.
 const LOAD_CHUNK_BYTES: usize = 256 * 1024;
@@ -30,12 +32,14 @@ pub struct GroupCoordinator {
     /// Partitions of `__consumer_offsets`: as configured until the topic is there.
     partition_count: Cell<i32>,
     homes: RefCell<BTreeMap<PartitionIndex, Rc<Home>>>,
+    probe: Rc<Probe>,
 }
 
 /// A partition of `__consumer_offsets` that is led here.
 struct Home {
     partition: Rc<Partition>,
     config: GroupConfig,
+    probe: Rc<Probe>,
     state: RefCell<State>,
     /// There is a batch to write, or the end has come.
     work: Event,
@@ -77,6 +81,7 @@ impl GroupCoordinator {
             config,
             partition_count: Cell::new(partition_count.max(1)),
             homes: RefCell::default(),
+            probe: Rc::default(),
         }
     }
 
@@ -112,8 +117,19 @@ impl GroupCoordinator {
         for partition in partitions {
             let mut homes = self.homes.borrow_mut();
             let entry = homes.entry(partition.name().index);
-            entry.or_insert_with(|| Home::start(partition, &self.config));
+            entry.or_insert_with(|| Home::start(partition, &self.config, &self.probe));
         }
+    }
+
+    /// Adds the counts of its groups to a snapshot.
+    pub fn export(&self, to: &mut Snapshot) {
+        let mut counts = StateCounts::new();
+        for home in self.homes.borrow().values() {
+            if let State::Serving(serving) = &*home.state.borrow() {
+                serving.count_states(&mut counts);
+            }
+        }
+        self.probe.export(&counts, to);
     }
 
     /// Serves nothing any more.
@@ -196,11 +212,12 @@ impl GroupCoordinator {
 // === impl Home ===
 
 impl Home {
-    fn start(partition: Rc<Partition>, defaults: &GroupConfig) -> Rc<Home> {
+    fn start(partition: Rc<Partition>, defaults: &GroupConfig, probe: &Rc<Probe>) -> Rc<Home> {
         let record_bytes_max = partition.config().max_message_bytes;
         let home = Rc::new(Home {
             config: defaults.clone().with_batch_bytes_max(record_bytes_max),
             partition,
+            probe: probe.clone(),
             state: RefCell::new(State::Loading(Vec::new())),
             work: Event::default(),
             sooner: Event::default(),
@@ -325,7 +342,8 @@ impl Home {
 
     /// Replays the log from its start, a chunk at a time.
     async fn load(&self) -> Result<GroupMachine, Unloadable> {
-        let mut machine = GroupMachine::new(self.config.clone());
+        let machine = GroupMachine::new(self.config.clone());
+        let mut machine = machine.counting_into(self.probe.clone());
         let started = clock::now();
         let mut offset = self.partition.start_offset();
         let (mut slices, mut bytes) = (Vec::new(), Vec::new());

@@ -11,7 +11,9 @@ use futures_channel::oneshot;
 use crate::base::{Instant, Offset, TopicId};
 
 use super::batches::to_batches;
-use super::group::{GroupMachine, Join, JoinReply, Now, Outcome, Sync, SyncReply, Token};
+use super::group::{
+    GroupMachine, Join, JoinReply, Now, Outcome, StateCounts, Sync, SyncReply, Token,
+};
 
 /// A machine at work. Dropping it drops every parked request, which its asker takes for
 /// "not the coordinator any more".
@@ -63,6 +65,11 @@ impl Serving {
     /// When the machine wants to be looked after.
     pub fn next_deadline(&mut self) -> Option<Instant> {
         self.machine.next_deadline()
+    }
+
+    /// Adds its groups to those in each state.
+    pub fn count_states(&self, counts: &mut StateCounts) {
+        self.machine.count_states(counts);
     }
 
     fn token(&mut self) -> Token {

@@ -6,7 +6,9 @@ mod batches;
 mod driver;
 pub mod group;
 mod home;
+mod probe;
 pub mod record;
 
 pub use batches::LoadError;
 pub use driver::GroupCoordinator;
+pub use probe::Probe;

@@ -1,9 +1,12 @@
 //! Drives: what the host must offer, found out before anything is started.
 
+use std::ffi::CString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -130,6 +133,37 @@ fn folder_error(dir: &Path, error: io::Error) -> HostError {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => HostError::NoRoom(dir.to_owned()),
         _ => HostError::Folder(dir.to_owned(), error),
     }
+}
+
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What this process may still use.
+    pub usable_bytes: u64,
+}
+
+/// The room of the file system that holds `dir`.
+#[allow(unsafe_code)]
+pub fn room(dir: &Path) -> io::Result<Room> {
+    let path = CString::new(dir.as_os_str().as_bytes())?;
+    let mut found = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends in a zero byte, and statvfs fills in one struct of its own type.
+    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: statvfs has succeeded, so it has filled the struct in.
+    let found = unsafe { found.assume_init() };
+    Ok(Room {
+        total_bytes: found.f_blocks * found.f_frsize,
+        usable_bytes: found.f_bavail * found.f_frsize,
+    })
+}
+
+/// `path` from the root on; as it is where the working directory is gone.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// What the device under `dir` says of its write cache; `None` where that cannot be told.

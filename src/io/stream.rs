@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
@@ -39,6 +40,22 @@ impl Stream {
     /// Reads what is there, waiting for the first byte; 0 at the end of the stream.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)).await
+    }
+
+    /// Reads what is there, for those who poll; 0 at the end of the stream.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)
+    }
+
+    /// Writes some of `bytes`, for those who poll.
+    pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
+    }
+
+    /// Ends both directions, for those who poll.
+    pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = self.0.borrow().poll_shutdown(cx, Shutdown::Both);
+        shut.map_err(io::Error::from)
     }
 
     /// Writes all of `bytes`.

@@ -1,50 +1,63 @@
 //! Drives: the control executor: the controller, the admin pages, what must not touch a data core.
 
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::admin::{self, Admin};
 use super::start::StartError;
 use crate::base::config::BrokerConfig;
 use crate::io::channel::Receiver;
 use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
+use crate::io::listener::Bound;
 use crate::metadata::controller::LocalController;
-use crate::metadata::image::Image;
+use crate::metadata::image::{Image, ResourceKind};
 use crate::shard::mesh::{ControlMessage, ToShard};
 
 /// Memory registered for the metadata log's writes, in bytes.
 const IO_MEMORY_BYTES: usize = 1 << 20;
 
-type Started = mpsc::Sender<Result<Arc<Image>, StartError>>;
+/// All that the control executor starts with.
+pub struct ControlStart {
+    /// The broker's settings.
+    pub config: Arc<BrokerConfig>,
+    /// The ways to the shards, in order.
+    pub shards: Vec<ToShard>,
+    /// What it is asked.
+    pub inbox: Receiver<ControlMessage>,
+    /// The admin pages' socket.
+    pub admin: Option<Bound>,
+    /// Whether all shards serve.
+    pub ready: Arc<AtomicBool>,
+    /// Where it reports the image it has loaded.
+    pub started: mpsc::Sender<Result<Arc<Image>, StartError>>,
+}
 
-/// Starts the control executor; it reports the image it has loaded.
-pub fn start(
-    config: &Arc<BrokerConfig>,
-    shards: Vec<ToShard>,
-    inbox: Receiver<ControlMessage>,
-    started: Started,
-) -> Result<Core<()>, StartError> {
-    let config = config.clone();
+/// Starts the control executor.
+pub fn start(start: ControlStart) -> Result<Core<()>, StartError> {
     let options = CoreOptions {
         name: "control".to_owned(),
         cpu: None,
         spin: Duration::ZERO,
         io_memory_bytes: IO_MEMORY_BYTES,
     };
-    cores::start(options, move || run(config, shards, inbox, started)).map_err(StartError::Executor)
+    cores::start(options, move || run(start)).map_err(StartError::Executor)
 }
 
-async fn run(
-    config: Arc<BrokerConfig>,
-    shards: Vec<ToShard>,
-    mut inbox: Receiver<ControlMessage>,
-    started: Started,
-) {
+async fn run(start: ControlStart) {
+    let ControlStart {
+        config,
+        shards,
+        mut inbox,
+        admin,
+        ready,
+        started,
+    } = start;
     let disk = Disk::direct();
     let loaded = LocalController::load(&disk, &config, clock::wall_ms()).await;
     let controller = match loaded {
@@ -56,6 +69,18 @@ async fn run(
         }
     };
     let _ = started.send(Ok(controller.image()));
+    let _admin = admin.map(|socket| {
+        let settings = Box::new(settings_of(&config, &controller));
+        let shards = shards.clone();
+        admin::start(
+            Admin {
+                settings,
+                shards,
+                ready,
+            },
+            socket.listen(),
+        )
+    });
     while let Some(message) = inbox.next().await {
         match message {
             ControlMessage::Decide(call) => {
@@ -77,5 +102,19 @@ async fn run(
                 return;
             }
         }
+    }
+}
+
+/// The first shard's settings as they are whenever somebody looks.
+fn settings_of(
+    config: &Arc<BrokerConfig>,
+    controller: &Rc<LocalController>,
+) -> impl Fn() -> BrokerConfig + 'static {
+    let (config, controller) = (config.clone(), controller.clone());
+    move || {
+        let image = controller.image();
+        let node = config.node_id(0).to_string();
+        let own = image.configs.of(ResourceKind::Broker, &node);
+        config.with_dynamic(image.configs.all_brokers(), own)
     }
 }

@@ -1,6 +1,7 @@
 //! Drives: the whole broker: start and stop, in order.
 //! May use: everything. Never: decides; that is done to the left.
 
+mod admin;
 pub mod api;
 pub mod connection;
 mod control;
@@ -16,8 +17,8 @@ mod state;
 pub use start::{Ready, StartError};
 pub use state::ServerState;
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use crate::base::config::BrokerConfig;
 use crate::io::{checks, cores, signal};
@@ -38,7 +39,15 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     let (control, control_inbox) = mesh::control();
     let (to_shards, inboxes): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mesh::shard()).unzip();
     let (started, starts) = mpsc::channel();
-    let controller = control::start(&config, to_shards.clone(), control_inbox, started)?;
+    let ready_flag = Arc::new(AtomicBool::new(false));
+    let controller = control::start(control::ControlStart {
+        config: config.clone(),
+        shards: to_shards.clone(),
+        inbox: control_inbox,
+        admin: listeners.admin,
+        ready: ready_flag.clone(),
+        started,
+    })?;
     let image = starts.recv().map_err(|_| StartError::Gone)??;
 
     // Then the shards, each with what it owns.
@@ -66,10 +75,12 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     for _ in &shards {
         starts.recv().map_err(|_| StartError::Gone)??;
     }
+    ready_flag.store(true, Ordering::Release);
     on_ready(ready);
 
     let signal = signal::wait_for_stop();
     tracing::info!(signal, "stopping");
+    ready_flag.store(false, Ordering::Release);
     start::stop(&to_shards, &control);
     for core in shards {
         core.join().map_err(StartError::Executor)?;

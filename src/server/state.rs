@@ -9,6 +9,7 @@ use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
 use crate::io::clock;
 use crate::server::api::records::{fetch, produce};
+use crate::server::api::transactions::ProducerIds;
 use crate::server::connection::Connection;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::probe::Probe;
@@ -22,6 +23,8 @@ pub struct ServerState {
     pub sessions: RefCell<FetchSessions>,
     /// Counts and latencies per API.
     pub probe: Probe,
+    /// Ids for idempotent producers.
+    pub producer_ids: ProducerIds,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
     next_connection: Cell<u64>,
     spare_produce: RefCell<Vec<produce::Pending>>,
@@ -36,6 +39,7 @@ impl ServerState {
         Rc::new(ServerState {
             sessions: RefCell::new(FetchSessions::new(slots, limits::SESSION_EVICT_MS, seed)),
             probe: Probe::default(),
+            producer_ids: ProducerIds::default(),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             spare_produce: RefCell::default(),

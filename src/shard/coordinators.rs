@@ -7,6 +7,9 @@ use crate::base::TopicId;
 use crate::base::config::BrokerConfig;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::group::GroupConfig;
+use crate::io::cores;
+use crate::metadata::controller::decide::CreateTopicError;
+use crate::metadata::controller::{CreateTopics, NewTopic, Reply, Request};
 use crate::metadata::image::Image;
 
 /// The topic that keeps groups and their offsets.
@@ -14,18 +17,57 @@ pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// A coordinator with the broker's settings, without groups yet.
 pub fn groups(config: &BrokerConfig) -> GroupCoordinator {
-    let (groups, offsets) = (&config.groups, &config.offsets);
-    let settings = GroupConfig {
-        session_timeout_min_ms: groups.session_timeout_min_ms,
-        session_timeout_max_ms: groups.session_timeout_max_ms,
-        initial_rebalance_delay_ms: groups.initial_rebalance_delay_ms,
-        members_max: groups.members_max,
-        offset_metadata_max: offsets.metadata_bytes_max,
-        offsets_retention_ms: offsets.retention_ms,
-        retention_check_ms: offsets.retention_check_ms,
-        ..GroupConfig::default()
-    };
-    GroupCoordinator::new(settings, offsets.topic_partitions)
+    GroupCoordinator::new(GroupConfig::of(config), config.offsets.topic_partitions)
+}
+
+/// Asks for the topic of groups to be created, unless that is under way. Whoever needs it comes
+/// again.
+pub fn create_offsets_topic(shard: &Rc<Shard>) {
+    if shard.creates_offsets_topic.replace(true) {
+        return;
+    }
+    let shard = shard.clone();
+    drop(cores::spawn(async move {
+        let topic = offsets_topic(&shard.config());
+        let request = Request::CreateTopics(CreateTopics {
+            validate_only: false,
+            topics: vec![topic],
+        });
+        let failed = match shard.control.decide(request).await {
+            Ok(Reply::CreateTopics(results)) => results.into_iter().find_map(|one| {
+                let error = one.result.err()?;
+                // Another shard was asked at the same time.
+                let known = matches!(error, CreateTopicError::Exists { .. });
+                (!known).then(|| error.to_string())
+            }),
+            Ok(_) => Some("the metadata log cannot be written".to_owned()),
+            Err(_) => Some("the broker stops".to_owned()),
+        };
+        if let Some(reason) = failed {
+            tracing::error!(
+                topic = OFFSETS_TOPIC,
+                reason,
+                "cannot create the topic of groups"
+            );
+        }
+        shard.creates_offsets_topic.set(false);
+    }));
+}
+
+fn offsets_topic(config: &BrokerConfig) -> NewTopic {
+    let set = |name: &str, value: String| (name.to_owned(), Some(value));
+    let offsets = &config.offsets;
+    NewTopic {
+        name: OFFSETS_TOPIC.to_owned(),
+        partitions: offsets.topic_partitions,
+        replication_factor: offsets.topic_replication_factor,
+        assignments: Vec::new(),
+        configs: vec![
+            set("cleanup.policy", "compact".to_owned()),
+            set("compression.type", "producer".to_owned()),
+            set("segment.bytes", offsets.topic_segment_bytes.to_string()),
+        ],
+    }
 }
 
 /// Follows the image: serves the groups of the partitions that are led here, and forgets the

@@ -2,12 +2,12 @@
 //! May use: everything to its left. Never: shares anything with another core but messages.
 
 pub mod budget;
-mod coordinators;
+pub mod coordinators;
 pub mod mesh;
 pub mod partitions;
 pub mod probe;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,6 +53,8 @@ pub struct Shard {
     pub probe: Probe,
     /// Its folder.
     pub dir: PathBuf,
+    /// Whether the topic of groups is being created.
+    creates_offsets_topic: Cell<bool>,
     logs: Logs,
     config: RefCell<Rc<BrokerConfig>>,
     image: RefCell<Arc<Image>>,
@@ -76,6 +78,7 @@ impl Shard {
             budget: Budget::new(config.shard.memory_bytes),
             probe: Probe::default(),
             dir,
+            creates_offsets_topic: Cell::new(false),
             logs,
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
@@ -139,10 +142,12 @@ impl Shard {
             "Memory that requests hold.",
             self.budget.used_bytes() as f64,
         );
+        self.groups.export(to);
     }
 
     /// Takes every partition out of service and closes its log cleanly.
     pub async fn close(&self) {
+        self.groups.stop();
         partitions::close(self).await;
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::broker::{DYNAMIC_ONLY, broker_setting, broker_settings};
 use super::broker_config::BrokerConfig;
+use super::client_metrics::CLIENT_METRICS_SETTINGS;
 use super::group::GROUP_SETTINGS;
 use super::layers::{Layers, Texts};
 use super::setting::{Kind, Mode, Setting};
@@ -23,6 +24,8 @@ pub enum Source {
     StaticBroker = 4,
     /// The table.
     Default = 5,
+    /// Set on the client metrics subscription.
+    ClientMetrics = 7,
     /// Set on the group.
     Group = 8,
 }
@@ -134,6 +137,22 @@ impl BrokerConfig {
             };
             let value = own.clone().or(default);
             described(row, value, over(row, own, Source::Group, below))
+        });
+        rows.collect()
+    }
+
+    /// All settings of a client metrics subscription, in the order in which Kafka lists them.
+    pub fn describe_client_metrics(&self, overrides: &Texts) -> Vec<Described> {
+        let rows = CLIENT_METRICS_SETTINGS.iter().map(|row| {
+            let own = overrides
+                .get(row.name)
+                .and_then(|text| row.parse(text).ok());
+            let value = own.clone().or_else(|| row.default_value());
+            described(
+                row,
+                value,
+                over(row, own, Source::ClientMetrics, Vec::new()),
+            )
         });
         rows.collect()
     }
@@ -432,5 +451,13 @@ mod tests {
         ] {
             assert_eq!(line(&all, name), expected);
         }
+    }
+
+    #[test]
+    fn client_metrics_are_described_as_kafka_describes_them() {
+        let all = broker("").describe_client_metrics(&texts(&[("interval.ms", "1000")]));
+        let lines: Vec<String> = all.iter().map(|one| line(&all, &one.name)).collect();
+        let set = "interval.ms=1000 7 [interval.ms=1000:7]";
+        assert_eq!(lines, [set, "match= 5 []", "metrics= 5 []"]);
     }
 }

@@ -75,6 +75,8 @@ pub enum Rule {
     Voters,
     /// `host:port` entries.
     Endpoints,
+    /// A log level, or several with the modules they are for.
+    LogFilter,
     /// Where a share group starts: `earliest`, `latest` or `by_duration:<ISO 8601>`.
     ShareStart,
 }
@@ -246,6 +248,12 @@ impl Rule {
             Rule::ThrottledReplicas => check_throttled(name, value),
             Rule::Voters => check_voters(name, value.items()),
             Rule::Endpoints => check_endpoints(name, value.items()),
+            Rule::LogFilter if value.text().split(',').all(is_log_directive) => Ok(()),
+            Rule::LogFilter => refuse(
+                "expected error, warn, info, debug, trace or off, \
+                 or parts like corelane::log=debug between commas"
+                    .into(),
+            ),
             Rule::ShareStart => check_share_start(name, value.text()),
         }
     }
@@ -265,6 +273,7 @@ impl Rule {
             Rule::ThrottledReplicas => "`*`, or partition:broker pairs".into(),
             Rule::Voters => "id@host:port entries".into(),
             Rule::Endpoints => "host:port entries".into(),
+            Rule::LogFilter => "error, warn, info, debug, trace, off, or module=level".into(),
             Rule::ShareStart => "earliest, latest or by_duration:PnDTnHnMn.nS".into(),
         }
     }
@@ -369,6 +378,19 @@ pub(super) fn host_and_port(text: &str) -> Option<(&str, u16)> {
     Some((host, port.parse().ok()?))
 }
 
+/// `level`, or `module=level`.
+fn is_log_directive(text: &str) -> bool {
+    let (module, level) = text
+        .trim()
+        .split_once('=')
+        .unwrap_or(("corelane", text.trim()));
+    let path = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let levels = ["error", "warn", "info", "debug", "trace", "off"];
+    !module.is_empty()
+        && module.chars().all(path)
+        && levels.iter().any(|known| level.eq_ignore_ascii_case(known))
+}
+
 /// Kafka's `ShareGroupAutoOffsetResetStrategy.Validator`.
 fn check_share_start(name: &str, text: &str) -> Result<(), InvalidValue> {
     let duration = text.strip_prefix("by_duration:");
@@ -460,13 +482,32 @@ mod tests {
     }
 
     #[test]
+    fn log_levels_are_levels() {
+        let row = row("broker", "corelane.log.level");
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "info,corelane::log=debug",
+            "hyper=error, info",
+        ] {
+            assert!(row.parse(good).is_ok(), "{good}");
+        }
+        for bad in ["loud", "", "corelane::log", "=info", "a b=info", "info,"] {
+            let error = row.parse(bad).expect_err(bad).0;
+            let head =
+                format!("Invalid value {bad} for configuration corelane.log.level: expected");
+            assert!(error.starts_with(&head), "{error}");
+        }
+    }
+
+    #[test]
     fn every_default_fits_its_own_row() {
         let rows = broker_settings()
             .chain(TOPIC_SETTINGS)
             .chain(GROUP_SETTINGS);
         for row in rows {
             let Some(text) = row.default else { continue };
-            // Kafka gives these two a default that its own check would refuse or has no need of.
             let value = row
                 .parse(text)
                 .unwrap_or_else(|e| panic!("{}: {e}", row.name));

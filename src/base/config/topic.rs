@@ -14,8 +14,7 @@ dynamic_settings! {
 
     "compression.type" String = "producer",
         OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
-        Partly("`producer` is what is done whatever the value: batches are never recompressed"),
-        ["compression.type"];
+        Applied, ["compression.type"];
         "The codec of the batches on disk; `producer` keeps what the producer chose.";
     "remote.log.delete.on.disable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether remote segments go when tiering is switched off for the topic.";
@@ -47,7 +46,7 @@ dynamic_settings! {
         "Replicas whose catching up is slowed down on the follower's side.";
     "compression.lz4.level" Int = "9", Between(1, 17), Ignored(OtherDesign),
         ["compression.lz4.level"];
-        "How hard the broker tries when it recompresses to lz4. It never recompresses.";
+        "How hard the broker tries when it recompresses to lz4. The codec's usual level is taken.";
     "segment.bytes" Int = "134217728", AtLeast(1048576), Applied, ["log.segment.bytes"];
         "The size at which a log goes on in a new segment file. Smaller than in Kafka: what is "
         "written ahead for a busy partition, and what retention can drop at once, is one segment.";
@@ -56,14 +55,14 @@ dynamic_settings! {
         "How long records are kept, in whole segments; -1 for ever.";
     "compression.gzip.level" Int = "-1", GzipLevel, Ignored(OtherDesign),
         ["compression.gzip.level"];
-        "How hard the broker tries when it recompresses to gzip. It never recompresses.";
+        "How hard the broker tries when it recompresses to gzip. The codec's usual level is taken.";
     "flush.messages" Long = "1", AtLeast(1), Applied, ["log.flush.interval.messages"];
         "After how many records the log is flushed to the device. 1 means that an ack is sent "
         "only once the records are on stable storage. A larger number means that an ack is sent "
         "once the write has completed: it survives a crash of the process, not a power cut.";
     "compression.zstd.level" Int = "3", Between(-131072, 22), Ignored(OtherDesign),
         ["compression.zstd.level"];
-        "How hard the broker tries when it recompresses to zstd. It never recompresses.";
+        "How hard the broker tries when it recompresses to zstd. The codec's usual level is taken.";
     "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Ignored(NoCompaction),
         ["log.cleaner.max.compaction.lag.ms"];
         "The longest time that a record may stay uncompacted.";
@@ -137,7 +136,7 @@ pub struct TopicConfig {
     pub message_timestamp_after_max_ms: i64,
     /// What becomes of old segments.
     pub cleanup_policy: CleanupPolicy,
-    /// The codec on disk; only `Producer` is acted on.
+    /// The codec on disk.
     pub compression_type: Compression,
     /// Replicas that must have a record before acks=all is answered.
     pub min_insync_replicas: i32,

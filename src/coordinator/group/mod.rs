@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use crate::base::timers::Deadlines;
 use crate::base::{Instant, ProducerId, TopicId};
+use crate::coordinator::probe::Probe;
 use crate::coordinator::record::Record;
 
 use classic::{Group, Step, Timer};
@@ -23,12 +24,16 @@ use offsets::{Offsets, commit_record};
 pub use offsets::Origin;
 pub use request::*;
 
+/// How many groups are in each state, by the state's name.
+pub type StateCounts = BTreeMap<&'static str, usize>;
+
 /// The groups of one partition of `__consumer_offsets`, and their offsets.
 pub struct GroupMachine {
     config: GroupConfig,
     groups: BTreeMap<Rc<str>, Group>,
     offsets: Offsets,
     timers: Deadlines<Timer>,
+    probe: Rc<Probe>,
 }
 
 // === impl GroupMachine: the log ===
@@ -41,7 +46,15 @@ impl GroupMachine {
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             timers: Deadlines::default(),
+            probe: Rc::default(),
         }
+    }
+
+    /// The same machine, counting into `probe`.
+    #[must_use]
+    pub fn counting_into(mut self, probe: Rc<Probe>) -> GroupMachine {
+        self.probe = probe;
+        self
     }
 
     /// Takes over a record, at load and for every record that a step decides.
@@ -115,6 +128,7 @@ impl GroupMachine {
         let mut step = Step {
             config: &self.config,
             timers: &mut self.timers,
+            probe: &self.probe,
             out,
             now,
         };
@@ -247,6 +261,7 @@ impl GroupMachine {
             }
             results.push(of_topic);
         }
+        self.probe.committed_offsets.add(written.len() as u64);
         for (record, encoded) in written {
             self.replay(&record, Origin::NEW);
             out.records.push(encoded);
@@ -314,6 +329,7 @@ impl GroupMachine {
         for id in self.groups.keys().cloned().collect::<Vec<_>>() {
             let group = &self.groups[&id];
             let (records, none_left) = self.offsets.expirations(group, &self.config, now);
+            self.probe.expired_offsets.add(records.len() as u64);
             let gone = none_left && group.is_empty();
             if gone {
                 tracing::info!(
@@ -345,6 +361,13 @@ impl GroupMachine {
             state: group.state.name(),
         };
         self.groups.values().filter(wanted).map(listed).collect()
+    }
+
+    /// Adds its groups to those in each state.
+    pub fn count_states(&self, counts: &mut StateCounts) {
+        for group in self.groups.values() {
+            *counts.entry(group.state.name()).or_default() += 1;
+        }
     }
 
     /// DescribeGroups, for one group.

@@ -50,8 +50,6 @@ pub enum GroupError {
     NotCoordinator,
     /// The group's partition is being loaded.
     Loading,
-    /// The group's partition cannot be served now.
-    NotAvailable,
     /// An empty group id.
     InvalidGroupId,
     /// A session timeout outside the broker's bounds.

@@ -3,9 +3,18 @@
 //! it says is on disk.
 
 pub mod decide;
+mod folder;
+mod identity;
+mod local;
 mod request;
 
+pub use folder::{LoadError, metadata_dir, shard_dir};
+pub use identity::{Identity, IdentityError};
+pub use local::LocalController;
 pub use request::{
     AlterConfigs, ConfigChange, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,
     DeleteTopicResult, MorePartitions, NewTopic, Reply, Request, ResourceChange, TopicRef,
 };
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! May use: `base`, `wire`, `metadata::{record, image}`. Never: shows the middle of a
 //! transaction.
 
+pub mod local;
+
 use std::fmt;
 
 use crate::base::Offset;

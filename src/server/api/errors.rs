@@ -2,6 +2,11 @@
 //! Kafka's codes. No arm is a wildcard: a new error does not compile until it has its code.
 
 use crate::base::ErrorCode;
+use crate::coordinator::group::GroupError;
+use crate::metadata::controller::decide::{
+    AlterConfigsError, AssignmentError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
+    NameError, PlacementError,
+};
 use crate::partition::append::AppendError;
 use crate::partition::fetch::ReadError;
 use crate::partition::producers::ProducerError;
@@ -70,5 +75,130 @@ pub fn read(error: &ReadError) -> ErrorCode {
         ReadError::UnknownLeaderEpoch => ErrorCode::UNKNOWN_LEADER_EPOCH,
         ReadError::Storage(_) | ReadError::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    }
+}
+
+/// A name that no topic can have.
+pub fn topic_name(error: &NameError) -> ErrorCode {
+    match error {
+        NameError::Empty
+        | NameError::Dots(_)
+        | NameError::TooLong(_)
+        | NameError::Characters(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
+    }
+}
+
+/// What a change of the cluster is answered with when the metadata log cannot be written.
+pub const CONTROLLER_FAILED: ErrorCode = ErrorCode::KAFKA_STORAGE_ERROR;
+
+/// A topic that was not created.
+pub fn create_topic(error: &CreateTopicError) -> ErrorCode {
+    match error {
+        CreateTopicError::Duplicate
+        | CreateTopicError::Reserved
+        | CreateTopicError::AssignedWithReplicas
+        | CreateTopicError::AssignedWithCount => ErrorCode::INVALID_REQUEST,
+        CreateTopicError::TooManyPartitions | CreateTopicError::TooLarge => {
+            ErrorCode::POLICY_VIOLATION
+        }
+        CreateTopicError::Name(error) => topic_name(error),
+        CreateTopicError::Collides { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        CreateTopicError::Exists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
+        CreateTopicError::NullConfigs(_)
+        | CreateTopicError::LongConfig
+        | CreateTopicError::Config(_) => ErrorCode::INVALID_CONFIG,
+        CreateTopicError::AssignedTwice(_) | CreateTopicError::AssignedGaps => {
+            ErrorCode::INVALID_REPLICA_ASSIGNMENT
+        }
+        CreateTopicError::Assignment(error) => assignment(error),
+        CreateTopicError::ReplicationFactor => ErrorCode::INVALID_REPLICATION_FACTOR,
+        CreateTopicError::PartitionCount => ErrorCode::INVALID_PARTITIONS,
+        CreateTopicError::Placement { error, .. } => placement(error),
+    }
+}
+
+fn assignment(error: &AssignmentError) -> ErrorCode {
+    match error {
+        AssignmentError::Empty
+        | AssignmentError::UnknownNode(_)
+        | AssignmentError::Twice(_)
+        | AssignmentError::Inconsistent { .. }
+        | AssignmentError::AllFenced(_)
+        | AssignmentError::OneMachine => ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+    }
+}
+
+fn placement(error: &PlacementError) -> ErrorCode {
+    match error {
+        PlacementError::NotPositive(_)
+        | PlacementError::AllFenced
+        | PlacementError::TooFewNodes { .. }
+        | PlacementError::OneMachine { .. } => ErrorCode::INVALID_REPLICATION_FACTOR,
+    }
+}
+
+/// A topic that was not deleted.
+pub fn delete_topic(error: &DeleteTopicError) -> ErrorCode {
+    match error {
+        DeleteTopicError::Nameless
+        | DeleteTopicError::NameAndId
+        | DeleteTopicError::DuplicateName
+        | DeleteTopicError::DuplicateId
+        | DeleteTopicError::NameOfDuplicateId => ErrorCode::INVALID_REQUEST,
+        DeleteTopicError::UnknownName => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        DeleteTopicError::UnknownId => ErrorCode::UNKNOWN_TOPIC_ID,
+    }
+}
+
+/// A topic that did not grow: the code, and the text unless Kafka has none.
+pub fn create_partitions(error: &CreatePartitionsError) -> (ErrorCode, Option<String>) {
+    let code = match error {
+        CreatePartitionsError::Duplicate => ErrorCode::INVALID_REQUEST,
+        CreatePartitionsError::UnknownTopic => {
+            return (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
+        }
+        CreatePartitionsError::SameCount(_) | CreatePartitionsError::Fewer { .. } => {
+            ErrorCode::INVALID_PARTITIONS
+        }
+        CreatePartitionsError::AssignmentCount { .. } => ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+        CreatePartitionsError::Assignment(error) => assignment(error),
+        CreatePartitionsError::Placement(error) => placement(error),
+        CreatePartitionsError::TooLarge => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
+    };
+    (code, Some(error.to_string()))
+}
+
+/// Settings that were not changed: the code, and the text unless Kafka has none.
+pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
+    let code = match error {
+        AlterConfigsError::Request(_) => ErrorCode::INVALID_REQUEST,
+        AlterConfigsError::Config(_) => ErrorCode::INVALID_CONFIG,
+        AlterConfigsError::Name(error) => topic_name(error),
+        AlterConfigsError::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        AlterConfigsError::UnknownOperation => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
+        AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
+    };
+    (code, Some(error.to_string()))
+}
+/// A request that a group refuses.
+pub fn group(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::NotCoordinator => ErrorCode::NOT_COORDINATOR,
+        GroupError::Loading => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        GroupError::InvalidGroupId => ErrorCode::INVALID_GROUP_ID,
+        GroupError::InvalidSessionTimeout => ErrorCode::INVALID_SESSION_TIMEOUT,
+        GroupError::UnknownMember => ErrorCode::UNKNOWN_MEMBER_ID,
+        GroupError::IllegalGeneration => ErrorCode::ILLEGAL_GENERATION,
+        GroupError::InconsistentProtocol => ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
+        GroupError::RebalanceInProgress => ErrorCode::REBALANCE_IN_PROGRESS,
+        GroupError::MemberIdRequired => ErrorCode::MEMBER_ID_REQUIRED,
+        GroupError::FencedInstanceId => ErrorCode::FENCED_INSTANCE_ID,
+        GroupError::GroupFull => ErrorCode::GROUP_MAX_SIZE_REACHED,
+        GroupError::GroupNotFound => ErrorCode::GROUP_ID_NOT_FOUND,
+        GroupError::NonEmpty => ErrorCode::NON_EMPTY_GROUP,
+        GroupError::SubscribedToTopic => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
+        GroupError::MetadataTooLarge => ErrorCode::OFFSET_METADATA_TOO_LARGE,
+        GroupError::UnstableOffset => ErrorCode::UNSTABLE_OFFSET_COMMIT,
+        GroupError::RecordTooLarge | GroupError::Unexpected => ErrorCode::UNKNOWN_SERVER_ERROR,
     }
 }

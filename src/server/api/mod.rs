@@ -16,7 +16,11 @@ use crate::wire::codec::{self, DecodeError, EncodeError, Request};
 pub mod cluster;
 pub mod context;
 pub mod errors;
+pub mod groups;
+pub mod offsets;
 pub mod records;
+pub mod topics;
+pub mod transactions;
 
 pub use context::Context;
 
@@ -90,7 +94,30 @@ pub struct Row {
 pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
+    row::<topics::metadata::Metadata>(),
+    row::<offsets::offset_commit::OffsetCommit>(),
+    row::<offsets::offset_fetch::OffsetFetch>(),
+    row::<groups::find_coordinator::FindCoordinator>(),
+    row::<groups::join_group::JoinGroup>(),
+    row::<groups::heartbeat::Heartbeat>(),
+    row::<groups::leave_group::LeaveGroup>(),
+    row::<groups::sync_group::SyncGroup>(),
+    row::<groups::describe_groups::DescribeGroups>(),
+    row::<groups::list_groups::ListGroups>(),
     row::<cluster::api_versions::ApiVersions>(),
+    row::<topics::create_topics::CreateTopics>(),
+    row::<topics::delete_topics::DeleteTopics>(),
+    row::<transactions::init_producer_id::InitProducerId>(),
+    row::<cluster::describe_configs::DescribeConfigs>(),
+    row::<cluster::alter_configs::AlterConfigs>(),
+    row::<cluster::describe_log_dirs::DescribeLogDirs>(),
+    row::<topics::create_partitions::CreatePartitions>(),
+    row::<groups::delete_groups::DeleteGroups>(),
+    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(),
+    row::<offsets::offset_delete::OffsetDelete>(),
+    row::<cluster::describe_cluster::DescribeCluster>(),
+    row::<cluster::list_config_resources::ListConfigResources>(),
+    row::<topics::describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 
 /// The row of `key`, if the API is served.

@@ -41,16 +41,16 @@ broker_settings! {
         "The largest record batch taken by topics that do not say otherwise.";
     "compression.type" String = Some("producer"),
         OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), High, ClusterWide,
-        Partly("batches stay as the producer compressed them, whatever the value");
+        Applied;
         "The codec of batches on disk where the topic does not say otherwise.";
     "compression.gzip.level" Int = Some("-1"), GzipLevel, Medium, ClusterWide, Ignored(OtherDesign);
-        "How hard the broker tries when it recompresses to gzip. It never recompresses.";
+        "How hard the broker tries when it recompresses to gzip. The codec's usual level is taken.";
     "compression.lz4.level" Int = Some("9"), Between(1, 17), Medium, ClusterWide,
         Ignored(OtherDesign);
-        "How hard the broker tries when it recompresses to lz4. It never recompresses.";
+        "How hard the broker tries when it recompresses to lz4. The codec's usual level is taken.";
     "compression.zstd.level" Int = Some("3"), Between(-131072, 22), Medium, ClusterWide,
         Ignored(OtherDesign);
-        "How hard the broker tries when it recompresses to zstd. It never recompresses.";
+        "How hard the broker tries when it recompresses to zstd. The codec's usual level is taken.";
     "background.threads" Int = Some("10"), AtLeast(1), High, ClusterWide, Ignored(Threads);
         "Threads for chores.";
     "num.io.threads" Int = Some("8"), AtLeast(1), High, ClusterWide, Ignored(Threads);

@@ -12,9 +12,9 @@ broker_settings! {
     "corelane.admin.port" Int = None, Between(0, 65535), Medium, ReadOnly, Applied;
         "The port of /metrics, /health, /ready and /config, on the host of the first listener. "
         "Unset: none of them is served.";
-    "corelane.log.level" String = Some("info"), NonEmpty, Medium, ReadOnly, Applied;
-        "What the broker logs: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as "
-        "`info,corelane::log=debug`.";
+    "corelane.log.level" String = Some("info"), LogFilter, Medium, ReadOnly, Applied;
+        "What the broker logs: `error`, `warn`, `info`, `debug`, `trace` or `off`, also per "
+        "module, as in `info,corelane::log=debug`.";
     "corelane.spin.us" Int = Some("0"), Between(0, 1000000), Medium, ReadOnly, Applied;
         "For how many microseconds an idle shard looks for work before it sleeps in the kernel. "
         "0 uses no CPU when idle; more takes wake-ups out of the latency and burns a core.";

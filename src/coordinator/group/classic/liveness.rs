@@ -85,7 +85,10 @@ impl Group {
         let (group, id) = (&*self.id, &**member_id);
         match self.members.get(member_id) {
             Some(member) if member.is_heard() => return,
-            Some(_) => tracing::info!(group, member = id, "member failed: no heartbeat"),
+            Some(_) => {
+                tracing::info!(group, member = id, "member failed: no heartbeat");
+                step.probe.failed_members.add(1);
+            }
             None if self.pending_joins.contains(member_id) => {
                 tracing::info!(group, member = id, "member never came back with its id");
             }

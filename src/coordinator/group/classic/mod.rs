@@ -21,6 +21,7 @@ use crate::base::timers::Deadlines;
 use crate::coordinator::group::request::{
     Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
 };
+use crate::coordinator::probe::Probe;
 use crate::coordinator::record::{GroupValue, Record};
 
 pub(in crate::coordinator::group) use member::Member;
@@ -46,6 +47,7 @@ pub(in crate::coordinator::group) enum State {
 pub(in crate::coordinator::group) struct Step<'a> {
     pub config: &'a GroupConfig,
     pub timers: &'a mut Deadlines<Timer>,
+    pub probe: &'a Probe,
     pub out: &'a mut Outcome,
     pub now: Now,
 }

@@ -231,6 +231,7 @@ impl Group {
         for member_id in missing {
             let (group, member) = (&*self.id, &*member_id);
             tracing::info!(group, member, "member failed: it did not rejoin in time");
+            step.probe.failed_members.add(1);
             self.remove(step, &member_id, GroupError::UnknownMember);
         }
         if self.members.is_empty() {

@@ -9,15 +9,15 @@ use std::fmt;
 
 use crate::base::NodeId;
 use crate::base::config::{
-    Kind, Setting, broker_setting, check_topic, client_metrics_setting, group_setting,
-    topic_setting,
+    self, Effect, InvalidValue, Kind, Mode, Setting, broker_setting, check_group, check_topic,
+    client_metrics_setting, group_setting, topic_setting,
 };
 use crate::metadata::controller::request::{AlterConfigs, ConfigChange, ResourceChange};
 use crate::metadata::image::{Image, ResourceKind};
 use crate::metadata::record::{Config, MetadataRecord};
 
 use super::names::{NameError, check_topic_name};
-use super::settings::{self, Subscription};
+use super::subscription::{Subscription, check_subscription};
 use super::{Deciding, Decision, RECORDS_MAX, VALUE_MAX};
 
 const MIN_ISR: &str = "min.insync.replicas";
@@ -224,7 +224,22 @@ fn check_broker(
             None => settings.remove(&name),
         };
     }
-    settings::check_broker(&settings, !name.is_empty()).map_err(AlterConfigsError::Request)
+    config::check_broker(!name.is_empty(), &settings).map_err(request)?;
+    match settings.keys().find(|name| is_settled_at_start(name)) {
+        Some(name) => refuse(format!("{name} cannot be changed while this broker runs")),
+        None => Ok(()),
+    }
+}
+
+fn request(InvalidValue(text): InvalidValue) -> AlterConfigsError {
+    AlterConfigsError::Request(text)
+}
+
+/// Whether this is a setting of the sockets: Kafka opens and closes listeners as it runs, while a
+/// shard's are bound before it starts.
+fn is_settled_at_start(name: &str) -> bool {
+    let applied = |row: &Setting| row.mode == Mode::PerBroker && row.effect == Effect::Applied;
+    broker_setting(name).is_some_and(applied)
 }
 
 fn check_broker_ops(ops: &[(String, i8, Option<String>)]) -> Result<(), AlterConfigsError> {
@@ -358,10 +373,11 @@ fn check(
             return refuse("Default group resources are not allowed.");
         }
         ResourceKind::Group => {
-            settings::check_group(with.config, &settings).map_err(AlterConfigsError::Config)?;
+            check_group(with.config, &settings)
+                .map_err(|error| AlterConfigsError::Config(error.0))?;
         }
         ResourceKind::ClientMetrics => {
-            settings::check_subscription(name, &settings).map_err(|error| match error {
+            check_subscription(name, &settings).map_err(|error| match error {
                 Subscription::Request(text) => AlterConfigsError::Request(text),
                 Subscription::Value(text) => AlterConfigsError::Config(text),
             })?;

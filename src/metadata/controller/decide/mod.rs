@@ -10,7 +10,7 @@ mod delete_topics;
 mod format;
 mod names;
 mod nodes;
-mod settings;
+mod subscription;
 
 use crate::base::config::BrokerConfig;
 use crate::metadata::image::Image;

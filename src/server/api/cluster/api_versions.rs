@@ -10,13 +10,11 @@ use crate::wire::codec::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use bytes::BytesMut;
 
 use crate::base::ErrorCode;
+use crate::metadata::controller::decide::FEATURES;
 use crate::metadata::image::Image;
 use crate::server::api::{Api, Context, Row, TABLE};
 use crate::wire::codec::{self, StrBytes};
 use crate::wire::header::API_VERSIONS_KEY;
-
-/// The levels of `metadata.version` that the records of our metadata log are written at.
-const METADATA_VERSIONS: (i16, i16) = (7, 30);
 
 /// The API.
 pub struct ApiVersions;
@@ -39,7 +37,7 @@ impl Api for ApiVersions {
         if cx.version < 3 {
             return answer;
         }
-        with_features(answer, &cx.image())
+        with_features(answer, &cx.image(), cx.version)
     }
 }
 
@@ -67,11 +65,17 @@ fn api_key(row: &Row) -> ApiVersion {
         .with_max_version(row.versions.1)
 }
 
-fn with_features(answer: ApiVersionsResponse, image: &Image) -> ApiVersionsResponse {
-    let metadata_version = SupportedFeatureKey::default()
-        .with_name(StrBytes::from_static_str("metadata.version"))
-        .with_min_version(METADATA_VERSIONS.0)
-        .with_max_version(METADATA_VERSIONS.1);
+fn with_features(answer: ApiVersionsResponse, image: &Image, version: i16) -> ApiVersionsResponse {
+    // Before version 4 clients stumble over a lowest level of 0 (KAFKA-17492).
+    let shown = FEATURES
+        .iter()
+        .filter(|(_, min, ..)| version >= 4 || *min > 0);
+    let supported = shown.map(|(name, min, max, _)| {
+        SupportedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_min_version(*min)
+            .with_max_version(*max)
+    });
     let finalized = image.features.iter().map(|(name, level)| {
         FinalizedFeatureKey::default()
             .with_name(StrBytes::from_string(name.clone()))
@@ -79,7 +83,7 @@ fn with_features(answer: ApiVersionsResponse, image: &Image) -> ApiVersionsRespo
             .with_max_version_level(*level)
     });
     answer
-        .with_supported_features(vec![metadata_version])
+        .with_supported_features(supported.collect())
         .with_finalized_features_epoch(image.highest_offset())
         .with_finalized_features(finalized.collect())
 }

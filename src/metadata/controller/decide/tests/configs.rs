@@ -224,7 +224,7 @@ fn brokers_settings_are_kept_for_one_and_for_all() {
             "1",
             each(&[("log.dirs", 0, Some("/x")), ("node.id", 0, Some("3"))])
         ),
-        refused("Cannot update these configs dynamically: [log.dirs, node.id]")
+        refused("Cannot update these configs dynamically: [node.id, log.dirs]")
     );
     assert_eq!(
         alter("1", each(&[("message.max.bytes", 0, Some("x"))])),

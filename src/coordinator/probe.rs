@@ -1,0 +1,52 @@
+//! Pure: what the groups of a shard count.
+
+use crate::base::metrics::{Counter, SampleValue, Snapshot};
+
+use super::group::StateCounts;
+
+/// What the groups of a shard count.
+#[derive(Default, Debug)]
+pub struct Probe {
+    /// Generations that became stable.
+    pub rebalances: Counter,
+    /// Members removed because nothing was heard of them.
+    pub failed_members: Counter,
+    /// Offsets committed.
+    pub committed_offsets: Counter,
+    /// Offsets removed because they had expired.
+    pub expired_offsets: Counter,
+}
+
+impl Probe {
+    /// Adds all counts, and how many groups there are, to a snapshot.
+    pub fn export(&self, groups: &StateCounts, to: &mut Snapshot) {
+        for (state, count) in groups {
+            to.push(
+                "corelane_groups",
+                "Groups whose coordinator this shard is, by state.",
+                vec![("state", (*state).to_owned())],
+                SampleValue::Gauge(*count as f64),
+            );
+        }
+        to.counter(
+            "corelane_group_rebalances_total",
+            "Generations of groups that became stable.",
+            self.rebalances.get(),
+        );
+        to.counter(
+            "corelane_group_failed_members_total",
+            "Members removed because nothing was heard of them in time.",
+            self.failed_members.get(),
+        );
+        to.counter(
+            "corelane_committed_offsets_total",
+            "Offsets committed.",
+            self.committed_offsets.get(),
+        );
+        to.counter(
+            "corelane_expired_offsets_total",
+            "Offsets removed because they had expired.",
+            self.expired_offsets.get(),
+        );
+    }
+}

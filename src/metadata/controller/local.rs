@@ -1,0 +1,298 @@
+//! Drives: the controller of a standalone broker: decides, appends, waits, then answers.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+
+use std::sync::Arc;
+
+use crate::base::config::BrokerConfig;
+use crate::base::ids::Uuid;
+use crate::base::{LeaderEpoch, NodeId, WallMs};
+use crate::io::disk::Disk;
+use crate::io::event::Bell;
+use crate::log::{AppendError, Log, Logs, LogsOptions};
+use crate::metadata::image::{Delta, Image};
+use crate::metadata::record::{AbortTransaction, Endpoint, MetadataRecord, encode_batch};
+use crate::metadata::source::local as source;
+
+use super::decide::{self, Chance, Deciding, Decision, NodeStart, RECORDS_MAX};
+use super::folder::{self, LoadError};
+use super::identity::Identity;
+use super::request::{Reply, Request};
+
+/// The term stamped into batches of the metadata log: its leader never changes.
+const EPOCH: LeaderEpoch = 1;
+
+/// Owns the metadata log, and the image that it makes. Everything that changes the cluster goes
+/// through here, one request after the other.
+pub struct LocalController {
+    log: Log,
+    config: Arc<BrokerConfig>,
+    image: RefCell<Arc<Image>>,
+    chance: RefCell<Chance>,
+    turn: Turn,
+}
+
+/// One at a time: whoever decides, decides on an image that nobody else is about to change.
+#[derive(Default)]
+struct Turn {
+    taken: Cell<bool>,
+    freed: Bell,
+}
+
+/// The turn, until it is dropped.
+struct Taken<'a>(&'a Turn);
+
+/// The metadata log cannot be written; the reason was logged.
+struct CannotWrite;
+
+// === impl LocalController ===
+
+impl LocalController {
+    /// Loads the metadata under `config.data_dir`, or formats the folder when it is new. Clients
+    /// are told the advertised endpoints of `config`.
+    pub async fn load(
+        disk: &Disk,
+        config: &Arc<BrokerConfig>,
+        now: WallMs,
+    ) -> Result<LocalController, LoadError> {
+        let ports: Vec<u16> = (0..config.shards)
+            .map(|shard| config.advertised.of_shard(shard).port)
+            .collect();
+        LocalController::load_at(disk, config, &ports, now).await
+    }
+
+    /// As [`LocalController::load`], but clients are told these ports, one for each shard.
+    pub async fn load_at(
+        disk: &Disk,
+        config: &Arc<BrokerConfig>,
+        ports: &[u16],
+        now: WallMs,
+    ) -> Result<LocalController, LoadError> {
+        let data_dir = &config.data_dir;
+        let nodes: Vec<NodeId> = (0..config.shards)
+            .map(|shard| NodeId(config.node_id(shard)))
+            .collect();
+        let mut chance = Chance::new(seed());
+        let logs = Logs::new(disk, logs_options());
+        let empty = Image::default();
+        let (log, loaded) = source::open(&logs, &folder::metadata_dir(data_dir), &empty, now)
+            .await
+            .map_err(LoadError::Source)?;
+        let mut image = loaded.image;
+        let is_new = image.brokers.is_empty();
+        if !is_new {
+            folder::check_nodes(&image, &nodes)?;
+        }
+        let found = folder::read_identities(disk, data_dir, nodes.len()).await?;
+        let identities = if is_new {
+            folder::format(disk, data_dir, &nodes, found, &mut chance).await?
+        } else {
+            folder::check_identities(data_dir, &image, &nodes, found)?
+        };
+        if let Some(identity) = identities.first() {
+            image.cluster_id = identity.cluster_id.as_str().into();
+        }
+        let controller = LocalController {
+            log,
+            config: config.clone(),
+            image: RefCell::new(image.into()),
+            chance: RefCell::new(chance),
+            turn: Turn::default(),
+        };
+        if loaded.open_transaction {
+            let reason = Some("the controller that began it is gone".to_owned());
+            controller
+                .append(&[AbortTransaction { reason }.into()], now)
+                .await?;
+        }
+        let records = controller.first_records(is_new, &identities, ports);
+        controller.take(records, now).await?;
+        Ok(controller)
+    }
+
+    /// The cluster as it is decided.
+    pub fn image(&self) -> Arc<Image> {
+        self.image.borrow().clone()
+    }
+
+    /// Decides on a request. When this returns, what was decided is on disk and in
+    /// [`LocalController::image`].
+    pub async fn handle(&self, request: Request, now: WallMs) -> Reply {
+        let _turn = self.turn.take().await;
+        let Decision { records, answer } = self.decide(request);
+        match self.take(records, now).await {
+            Ok(()) => answer,
+            Err(CannotWrite) => Reply::Failed,
+        }
+    }
+
+    /// Closes the metadata log so that nothing needs to be checked at the next start.
+    pub async fn close(&self) -> io::Result<()> {
+        let _turn = self.turn.take().await;
+        self.log.close().await
+    }
+
+    /// What the log lacks at a start.
+    fn first_records(
+        &self,
+        is_new: bool,
+        identities: &[Identity],
+        ports: &[u16],
+    ) -> Vec<MetadataRecord> {
+        let advertised = &self.config.advertised;
+        let start = |(identity, port): (&Identity, &u16)| NodeStart {
+            id: identity.node,
+            endpoint: Endpoint {
+                name: advertised.listener.clone(),
+                host: advertised.host.clone(),
+                port: *port,
+                security_protocol: 0,
+            },
+            rack: self.config.rack.clone(),
+            log_dir: identity.directory,
+        };
+        let nodes: Vec<NodeStart> = identities.iter().zip(ports).map(start).collect();
+        let mut records = if is_new {
+            decide::format(&self.config)
+        } else {
+            Vec::new()
+        };
+        let offset = self.log.end_offset() + records.len() as i64;
+        let mut chance = self.chance.borrow_mut();
+        records.extend(decide::register_nodes(
+            &self.image(),
+            &nodes,
+            offset,
+            &mut chance,
+        ));
+        records
+    }
+
+    fn decide(&self, request: Request) -> Decision<Reply> {
+        let image = self.image();
+        let mut chance = self.chance.borrow_mut();
+        let mut with = Deciding {
+            image: &image,
+            config: &self.config,
+            chance: &mut chance,
+        };
+        match request {
+            Request::CreateTopics(request) => {
+                decide::create_topics(&mut with, &request).map(Reply::CreateTopics)
+            }
+            Request::DeleteTopics(topics) => {
+                decide::delete_topics(&with, &topics).map(Reply::DeleteTopics)
+            }
+            Request::CreatePartitions(request) => {
+                decide::create_partitions(&with, &request).map(Reply::CreatePartitions)
+            }
+            Request::AlterConfigs(request) => {
+                decide::alter_configs(&with, &request).map(Reply::AlterConfigs)
+            }
+            Request::AllocateProducerIds(node) => {
+                decide::allocate_producer_ids(&with, node).map(Reply::ProducerIds)
+            }
+            Request::RenewLeaders(node) => {
+                decide::renew_leaders(&with, node).map(Reply::RenewedLeaders)
+            }
+        }
+    }
+
+    /// Makes records durable, then part of the image.
+    async fn take(&self, records: Vec<MetadataRecord>, now: WallMs) -> Result<(), CannotWrite> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut delta = Delta::new(&self.image());
+        for record in &records {
+            if let Err(error) = delta.replay(record) {
+                // A mistake of ours, which must not get into the log: nobody could load it.
+                tracing::error!(%error, ?record, "a decision does not fit the cluster");
+                return Err(CannotWrite);
+            }
+        }
+        self.append(&records, now).await?;
+        *self.image.borrow_mut() = delta.apply(self.log.end_offset()).into();
+        Ok(())
+    }
+
+    /// Appends records, in one batch unless they are more than fit, and waits until they are on
+    /// disk.
+    async fn append(&self, records: &[MetadataRecord], now: WallMs) -> Result<(), CannotWrite> {
+        for records in records.chunks(RECORDS_MAX) {
+            let batch = encode_batch(records, EPOCH, now);
+            loop {
+                match self.log.append(&batch, EPOCH, None, now) {
+                    Ok(_) => break,
+                    Err(AppendError::Busy) => self.log.wait_for_room().await,
+                    Err(error) => {
+                        let failure = self.log.failure();
+                        tracing::error!(?error, ?failure, "cannot append to the metadata log");
+                        return Err(CannotWrite);
+                    }
+                }
+            }
+        }
+        self.log
+            .wait_acked(self.log.end_offset())
+            .await
+            .map_err(|failure| {
+                tracing::error!(%failure, "cannot write the metadata log");
+                CannotWrite
+            })
+    }
+}
+
+impl From<CannotWrite> for LoadError {
+    fn from(_: CannotWrite) -> LoadError {
+        LoadError::Write
+    }
+}
+
+impl fmt::Debug for LocalController {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalController")
+            .field("log", &self.log)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the metadata log may use: it is small, and nobody reads it but at the start.
+fn logs_options() -> LogsOptions {
+    LogsOptions {
+        cache_bytes: 1 << 20,
+        queued_bytes_max: 16 << 20,
+        read_bytes_max: 1 << 20,
+        read_ahead_bytes: 256 << 10,
+        prepare_bytes: (64 << 10, 4 << 20),
+    }
+}
+
+/// Chance that differs from process to process.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    seed
+}
+
+// === impl Turn ===
+
+impl Turn {
+    async fn take(&self) -> Taken<'_> {
+        while self.taken.get() {
+            self.freed.wait().await;
+        }
+        self.taken.set(true);
+        Taken(self)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.taken.set(false);
+        self.0.freed.ring();
+    }
+}

@@ -1,0 +1,310 @@
+//! Drives: the admin pages, plain HTTP on the control executor (`--admin-port`):
+//!
+//! - `GET /metrics`: the numbers of all shards, as Prometheus scrapes them
+//! - `GET /health`: 200 while every shard answers, else 503 and which do not
+//! - `GET /ready`: 200 from the moment all shards serve until the broker is told to stop
+//! - `GET /config`: every setting of the first shard, in the form of a `server.properties`, with
+//!   where each value comes from
+//!
+//! Nothing here can change anything, and nobody is asked who they are: keep the port private.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, join_all, select};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::rt::{Read, ReadBufCursor, Write as WriteBytes};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+
+use crate::base::config::{BrokerConfig, Described, Source};
+use crate::base::limits;
+use crate::base::metrics::{SampleValue, Snapshot, to_prometheus};
+use crate::io::cores::{self, Task};
+use crate::io::listener::Listener;
+use crate::io::stream::Stream;
+use crate::shard::mesh::ToShard;
+
+/// What the pages tell about.
+pub struct Admin {
+    /// The first shard's settings as they are now.
+    pub settings: Box<dyn Fn() -> BrokerConfig>,
+    /// The shards, in order.
+    pub shards: Vec<ToShard>,
+    /// Whether all shards serve.
+    pub ready: Arc<AtomicBool>,
+}
+
+/// Serves the pages until the task is cancelled.
+pub fn start(admin: Admin, listener: Listener) -> Task<()> {
+    cores::spawn(accept(Rc::new(admin), listener))
+}
+
+async fn accept(admin: Rc<Admin>, listener: Listener) {
+    let open = Rc::new(Cell::new(0));
+    loop {
+        let stream = match listener.accept().await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an admin connection");
+                cores::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if open.get() >= limits::ADMIN_CONNECTIONS_MAX {
+            stream.shutdown().await;
+            continue;
+        }
+        open.set(open.get() + 1);
+        let (admin, open) = (admin.clone(), open.clone());
+        cores::spawn(async move {
+            serve(&admin, &stream).await;
+            stream.shutdown().await;
+            open.set(open.get() - 1);
+        });
+    }
+}
+
+/// Serves one connection, and no longer than it may take: one that dawdles is closed.
+async fn serve(admin: &Rc<Admin>, stream: &Stream) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let admin = admin.clone();
+        async move { Ok::<_, Infallible>(admin.answer(request.method(), request.uri().path()).await) }
+    });
+    let serving = http1::Builder::new()
+        .max_buf_size(limits::ADMIN_REQUEST_BYTES_MAX)
+        .serve_connection(Socket(stream.clone()), service);
+    let life = cores::sleep(Duration::from_millis(limits::ADMIN_CONNECTION_MAX_MS));
+    if let Either::Left((Err(error), _)) =
+        select(std::pin::pin!(serving), std::pin::pin!(life)).await
+    {
+        tracing::debug!(%error, "an admin connection ended early");
+    }
+}
+
+// === impl Admin ===
+
+impl Admin {
+    async fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            let mut answer = page(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET is answered\n".into(),
+            );
+            answer
+                .headers_mut()
+                .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            "/metrics" => page(StatusCode::OK, to_prometheus(&self.snapshots().await)),
+            "/health" => self.health().await,
+            "/ready" if self.ready.load(Ordering::Acquire) => {
+                page(StatusCode::OK, "ready\n".into())
+            }
+            "/ready" => page(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
+            "/config" => page(
+                StatusCode::OK,
+                settings(&(self.settings)().describe_broker(0)),
+            ),
+            _ => page(
+                StatusCode::NOT_FOUND,
+                "there are /metrics /health /ready /config\n".into(),
+            ),
+        }
+    }
+
+    /// The numbers of every shard that answers, and this process's own.
+    async fn snapshots(&self) -> Vec<Snapshot> {
+        let mut own = Snapshot::default();
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        own.push(
+            "corelane_info",
+            "Which build this is.",
+            version,
+            SampleValue::Gauge(1.0),
+        );
+        own.gauge(
+            "corelane_shards",
+            "Shards of this process.",
+            self.shards.len() as f64,
+        );
+        let answers = self.ask_all().await;
+        let silent = answers.iter().filter(|answer| answer.is_none()).count();
+        own.gauge(
+            "corelane_shards_silent",
+            "Shards that do not answer.",
+            silent as f64,
+        );
+        std::iter::once(own)
+            .chain(answers.into_iter().flatten())
+            .collect()
+    }
+
+    async fn health(&self) -> Response<Full<Bytes>> {
+        let answers = self.ask_all().await;
+        let silent = answers
+            .iter()
+            .enumerate()
+            .filter(|(_, answer)| answer.is_none());
+        let silent: Vec<String> = silent.map(|(shard, _)| shard.to_string()).collect();
+        if silent.is_empty() {
+            return page(StatusCode::OK, "healthy\n".into());
+        }
+        let text = format!("shards that do not answer: {}\n", silent.join(", "));
+        page(StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+
+    /// Asks all shards at once for their numbers; `None` for one that does not answer in time.
+    async fn ask_all(&self) -> Vec<Option<Snapshot>> {
+        let ask = |shard: &ToShard| {
+            let shard = shard.clone();
+            async move {
+                let wait = Duration::from_millis(limits::ADMIN_SHARD_WAIT_MS);
+                let (answer, late) = (
+                    std::pin::pin!(shard.metrics()),
+                    std::pin::pin!(cores::sleep(wait)),
+                );
+                match select(answer, late).await {
+                    Either::Left((answer, _)) => answer.ok(),
+                    Either::Right(_) => None,
+                }
+            }
+        };
+        join_all(self.shards.iter().map(ask)).await
+    }
+}
+
+fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    *answer.status_mut() = status;
+    let plain = hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer
+}
+
+/// Settings in the form of a file, by name; secrets and what is not set stand as comments.
+fn settings(all: &[Described]) -> String {
+    let mut all: Vec<&Described> = all.iter().collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut text = String::new();
+    for one in all {
+        let source = match one.source {
+            Source::Default => "default",
+            Source::StaticBroker => "file, flag or formatting",
+            Source::DynamicDefaultBroker => "changed for all nodes",
+            Source::DynamicBroker => "changed for this node",
+            Source::Topic | Source::Group | Source::ClientMetrics => "override",
+        };
+        // Writing to a string cannot fail.
+        let _ = match &one.value {
+            Some(value) => writeln!(text, "# {source}\n{}={}", one.name, escaped(value)),
+            None if one.source != Source::Default => {
+                writeln!(text, "# {} is hidden ({source})", one.name)
+            }
+            None => writeln!(text, "# {} is not set", one.name),
+        };
+    }
+    text
+}
+
+fn escaped(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
+}
+
+/// A stream as hyper wants it.
+struct Socket(Stream);
+
+/// What is read at a time, in bytes; requests for these pages are shorter.
+const READ_BYTES: usize = 2048;
+
+impl Read for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut to: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut bytes = [0; READ_BYTES];
+        let room = to.remaining().min(READ_BYTES);
+        let read = ready!(self.0.poll_read(cx, &mut bytes[..room]))?;
+        to.put_slice(&bytes[..read]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl WriteBytes for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::config::{ConfigFile, Flags, HostFacts, load};
+
+    #[test]
+    fn settings_read_like_a_file_and_load_again() {
+        let host = HostFacts {
+            name: "h".into(),
+            cpus: 2,
+            cores: 2,
+        };
+        let flags = Flags {
+            port: Some(19092),
+            ..Flags::default()
+        };
+        let config = load(None, &flags, &host).expect("good flags");
+        let jaas = [("sasl.jaas.config".to_owned(), "hunter2".to_owned())];
+        let config = config.with_dynamic(&Default::default(), &jaas.into());
+        let text = settings(&config.describe_broker(0));
+        assert!(
+            text.contains("# file, flag or formatting\nlisteners=PLAINTEXT://127.0.0.1:19092\n")
+        );
+        assert!(text.contains("# default\nnum.partitions=1\n"));
+        assert!(text.contains("# log.retention.ms is not set\n"));
+        assert!(text.contains("# sasl.jaas.config is hidden (changed for this node)\n"));
+        assert!(!text.contains("hunter2"));
+        let name = "f";
+        let again = load(
+            Some(ConfigFile { name, text: &text }),
+            &Flags::default(),
+            &host,
+        );
+        let again = again.expect("what is shown can be loaded");
+        assert_eq!(again.listener, config.listener);
+        assert_eq!(again.topic_defaults, config.topic_defaults);
+    }
+
+    #[test]
+    fn lines_in_a_value_stay_one_line() {
+        assert_eq!(escaped("a\\b\nc"), "a\\\\b\\nc");
+    }
+}

@@ -1,0 +1,44 @@
+//! Drives: DeleteGroups, versions 0 to 2 (KIP-229). A group's offsets go with it.
+
+use std::collections::HashSet;
+
+use super::kept;
+use crate::base::ErrorCode;
+use crate::coordinator::group::GroupError;
+use crate::server::api::{Api, Context, errors};
+use crate::wire::codec::messages::delete_groups_response::DeletableGroupResult;
+use crate::wire::codec::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
+
+/// The API.
+pub struct DeleteGroups;
+
+impl Api for DeleteGroups {
+    type Request = DeleteGroupsRequest;
+    const VERSIONS: (i16, i16) = (0, 2);
+    const NAME: &'static str = "DeleteGroups";
+
+    async fn handle(cx: &Context, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
+        let mut asked = HashSet::new();
+        let mut results = Vec::with_capacity(request.groups_names.len());
+        for id in request.groups_names {
+            if !asked.insert(id.clone()) {
+                continue;
+            }
+            let code = match delete(cx, &id).await {
+                Ok(()) => ErrorCode::NONE,
+                Err(error) => errors::group(error),
+            };
+            let result = DeletableGroupResult::default().with_group_id(id);
+            results.push(result.with_error_code(code.0));
+        }
+        DeleteGroupsResponse::default().with_results(results)
+    }
+}
+
+async fn delete(cx: &Context, id: &GroupId) -> Result<(), GroupError> {
+    let name = kept(id);
+    let groups = &cx.shard.groups;
+    groups
+        .ask(&name, |machine, _, out| machine.delete_group(&name, out))
+        .await?
+}

@@ -1,0 +1,57 @@
+//! Drives: SyncGroup, versions 0 to 5 (KIP-345 static members in 3, KIP-559 protocol in 5).
+//! Answered when the leader's assignment is there and durable.
+
+use bytes::Bytes;
+
+use super::{kept, kept_option, sent_option};
+use crate::base::ErrorCode;
+use crate::coordinator::group::{Sync, SyncReply};
+use crate::server::api::{Api, Context, errors};
+use crate::wire::codec::messages::{SyncGroupRequest, SyncGroupResponse};
+
+/// The API.
+pub struct SyncGroup;
+
+impl Api for SyncGroup {
+    type Request = SyncGroupRequest;
+    const VERSIONS: (i16, i16) = (0, 5);
+    const NAME: &'static str = "SyncGroup";
+
+    async fn handle(cx: &Context, request: SyncGroupRequest) -> SyncGroupResponse {
+        let named = request.protocol_type.is_some() && request.protocol_name.is_some();
+        if cx.version >= 5 && !named {
+            return refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        }
+        answer(cx.shard.groups.sync(sync(&request)).await)
+    }
+}
+
+fn sync(request: &SyncGroupRequest) -> Sync {
+    let assignments = request.assignments.iter().map(|given| {
+        let assignment = Bytes::copy_from_slice(&given.assignment);
+        (kept(&given.member_id), assignment)
+    });
+    Sync {
+        group: kept(&request.group_id),
+        generation: request.generation_id,
+        member_id: kept(&request.member_id),
+        instance_id: kept_option(&request.group_instance_id),
+        protocol_type: kept_option(&request.protocol_type),
+        protocol: kept_option(&request.protocol_name),
+        assignments: assignments.collect(),
+    }
+}
+
+fn answer(reply: SyncReply) -> SyncGroupResponse {
+    match reply {
+        Ok(synced) => SyncGroupResponse::default()
+            .with_protocol_type(sent_option(&synced.protocol_type))
+            .with_protocol_name(sent_option(&synced.protocol))
+            .with_assignment(synced.assignment),
+        Err(error) => refused(errors::group(error)),
+    }
+}
+
+fn refused(code: ErrorCode) -> SyncGroupResponse {
+    SyncGroupResponse::default().with_error_code(code.0)
+}

@@ -1,0 +1,162 @@
+//! Drives: DescribeTopicPartitions, version 0 (KIP-966): topics a page at a time.
+
+use std::collections::BTreeSet;
+
+use crate::base::ErrorCode;
+use crate::metadata::controller::decide::check_topic_name;
+use crate::metadata::image::{Brokers, Image, Partition, is_internal};
+use crate::server::api::{Api, Context, errors};
+use crate::wire::codec::messages::describe_topic_partitions_response::{
+    Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+};
+use crate::wire::codec::messages::{
+    BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+};
+
+use super::{NO_OPERATIONS, TOPIC_OPERATIONS, name, view};
+
+/// The API.
+pub struct DescribeTopicPartitions;
+
+impl Api for DescribeTopicPartitions {
+    type Request = DescribeTopicPartitionsRequest;
+    const VERSIONS: (i16, i16) = (0, 0);
+    const NAME: &'static str = "DescribeTopicPartitions";
+
+    async fn handle(
+        cx: &Context,
+        request: DescribeTopicPartitionsRequest,
+    ) -> DescribeTopicPartitionsResponse {
+        let limit = cx.shard.config().described_partitions_max;
+        describe(&cx.image(), &request, limit)
+    }
+}
+
+/// The page that a request asks for, of at most `limit` partitions.
+fn describe(
+    image: &Image,
+    request: &DescribeTopicPartitionsRequest,
+    limit: usize,
+) -> DescribeTopicPartitionsResponse {
+    let all = request.topics.is_empty();
+    let names = match wanted(image, request) {
+        Ok(names) => names,
+        Err(code) => return refused(request, code),
+    };
+    let asked = usize::try_from(request.response_partition_limit).unwrap_or(0);
+    let mut room = asked.min(limit).max(1);
+    let mut answer = DescribeTopicPartitionsResponse::default();
+    for wanted in names {
+        if room == 0 {
+            answer.next_cursor = Some(cursor(wanted, 0));
+            break;
+        }
+        let Some(topic) = image.topics.named(wanted) else {
+            if !all {
+                answer.topics.push(unknown(wanted));
+            }
+            continue;
+        };
+        let start = request
+            .cursor
+            .as_ref()
+            .filter(|cursor| &**cursor.topic_name == wanted);
+        let start = start.map_or(0, |cursor| cursor.partition_index.max(0) as usize);
+        let end = topic.partitions.len().min(start.saturating_add(room));
+        let page = topic.partitions.get(start..end).unwrap_or_default();
+        let indexed = (start as i32..).zip(page);
+        let partitions = indexed.map(|(index, one)| partition(&image.brokers, index, one));
+        answer.topics.push(
+            DescribeTopicPartitionsResponseTopic::default()
+                .with_name(Some(name(wanted)))
+                .with_topic_id(topic.id.0)
+                .with_is_internal(topic.is_internal())
+                .with_partitions(partitions.collect())
+                .with_topic_authorized_operations(TOPIC_OPERATIONS),
+        );
+        if end < topic.partitions.len() {
+            answer.next_cursor = Some(cursor(wanted, end as i32));
+            break;
+        }
+        room -= page.len();
+    }
+    answer
+}
+
+/// Names of the topics to be described, by rising names, from the cursor on.
+fn wanted<'a>(
+    image: &'a Image,
+    request: &'a DescribeTopicPartitionsRequest,
+) -> Result<BTreeSet<&'a str>, ErrorCode> {
+    let from = request
+        .cursor
+        .as_ref()
+        .map_or("", |cursor| &**cursor.topic_name);
+    let names: BTreeSet<&str> = if request.topics.is_empty() {
+        image
+            .topics
+            .iter()
+            .map(|topic| &*topic.name)
+            .filter(|name| *name >= from)
+            .collect()
+    } else {
+        let names = request.topics.iter().map(|topic| &**topic.name);
+        names.filter(|name| *name >= from).collect()
+    };
+    match &request.cursor {
+        // Kafka takes the missing cursor for one at the empty name, and fails over it.
+        None if names.contains("") => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
+        Some(_) if !request.topics.is_empty() && !names.contains(from) => {
+            Err(ErrorCode::INVALID_REQUEST)
+        }
+        Some(cursor) if cursor.partition_index < 0 => Err(ErrorCode::INVALID_REQUEST),
+        _ => Ok(names),
+    }
+}
+
+fn refused(
+    request: &DescribeTopicPartitionsRequest,
+    code: ErrorCode,
+) -> DescribeTopicPartitionsResponse {
+    let topics = request.topics.iter().map(|topic| {
+        DescribeTopicPartitionsResponseTopic::default()
+            .with_error_code(code.0)
+            .with_name(Some(topic.name.clone()))
+            .with_topic_authorized_operations(NO_OPERATIONS)
+    });
+    DescribeTopicPartitionsResponse::default().with_topics(topics.collect())
+}
+
+fn unknown(wanted: &str) -> DescribeTopicPartitionsResponseTopic {
+    let code = match check_topic_name(wanted) {
+        Ok(()) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        Err(error) => errors::topic_name(&error),
+    };
+    DescribeTopicPartitionsResponseTopic::default()
+        .with_error_code(code.0)
+        .with_name(Some(name(wanted)))
+        .with_is_internal(is_internal(wanted))
+        .with_topic_authorized_operations(TOPIC_OPERATIONS)
+}
+
+fn partition(
+    brokers: &Brokers,
+    index: i32,
+    partition: &Partition,
+) -> DescribeTopicPartitionsResponsePartition {
+    DescribeTopicPartitionsResponsePartition::default()
+        .with_partition_index(index)
+        .with_leader_id(view::leader(brokers, partition).unwrap_or(BrokerId(-1)))
+        .with_leader_epoch(partition.leader_epoch)
+        .with_replica_nodes(view::ids(&partition.replicas))
+        .with_isr_nodes(view::ids(&partition.isr))
+        .with_eligible_leader_replicas(Some(view::ids(&partition.elr)))
+        .with_last_known_elr(Some(view::ids(&partition.last_known_elr)))
+        .with_offline_replicas(view::offline(brokers, partition))
+}
+
+fn cursor(topic: &str, partition_index: i32) -> Cursor {
+    Cursor::default()
+        .with_topic_name(name(topic))
+        .with_partition_index(partition_index)
+}

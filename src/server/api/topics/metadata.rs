@@ -1,0 +1,302 @@
+//! Drives: Metadata, versions 0 to 13 (KIP-4, KIP-430, KIP-516 topic ids).
+//!
+//! Where topics and nodes are, which every client asks before anything else. Naming a topic
+//! that does not exist may create it (`auto.create.topics.enable`); as in Kafka, the answer to
+//! the request that does so still says that there is none.
+
+use std::collections::BTreeSet;
+
+use crate::base::{ErrorCode, NodeId, TopicId};
+use crate::metadata::controller::decide::check_topic_name;
+use crate::metadata::controller::{CreateTopics, NewTopic, Reply, Request};
+use crate::metadata::image::{Brokers, Image, Partition, Topic, is_internal};
+use crate::server::api::cluster::describe_cluster::CLUSTER_OPERATIONS;
+use crate::server::api::{Api, Context, errors};
+use crate::shard::coordinators::{self, OFFSETS_TOPIC};
+use crate::wire::codec::StrBytes;
+use crate::wire::codec::messages::metadata_request::MetadataRequestTopic;
+use crate::wire::codec::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use crate::wire::codec::messages::{BrokerId, MetadataRequest, MetadataResponse};
+
+use super::{NO_OPERATIONS, TOPIC_OPERATIONS, name, view};
+
+/// The API.
+pub struct Metadata;
+
+/// Nodes that an answer about named topics lists at the least: a client pays for each node it
+/// hears of, but needs some to go on with when one is away.
+const NODES_MIN: usize = 4;
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    All,
+    Ids(Vec<TopicId>),
+    Names(Vec<String>),
+}
+
+impl Api for Metadata {
+    type Request = MetadataRequest;
+    const VERSIONS: (i16, i16) = (0, 13);
+    const NAME: &'static str = "Metadata";
+
+    async fn handle(cx: &Context, request: MetadataRequest) -> MetadataResponse {
+        let asked = match asked(&request, cx.version) {
+            Ok(asked) => asked,
+            Err(code) => return refused(&request, cx.version, code),
+        };
+        let image = cx.image();
+        let mut topics = match &asked {
+            Asked::All => image
+                .topics
+                .sorted()
+                .iter()
+                .map(|t| known(&image, t, cx.version))
+                .collect(),
+            Asked::Ids(ids) => by_ids(&image, ids, cx.version),
+            Asked::Names(names) => {
+                let create =
+                    request.allow_auto_topic_creation && cx.shard.config().auto_create_topics;
+                by_names(cx, &image, names, create).await
+            }
+        };
+        if cx.version >= 8 && request.include_topic_authorized_operations {
+            for topic in &mut topics {
+                topic.topic_authorized_operations = TOPIC_OPERATIONS;
+            }
+        }
+        let named = !matches!(asked, Asked::All) && !topics.is_empty();
+        let brokers = brokers(
+            &image.brokers,
+            cx.shard.node,
+            named.then_some(&topics[..]),
+            cx.version,
+        );
+        let mut answer = MetadataResponse::default()
+            .with_brokers(brokers)
+            .with_topics(topics);
+        if cx.version >= 1 {
+            // Whichever node is asked hands changes on to the controller.
+            answer.controller_id = BrokerId(cx.shard.node.0);
+        }
+        if cx.version >= 2 {
+            answer.cluster_id = Some(StrBytes::from_string(image.cluster_id.to_string()));
+        }
+        if (8..=10).contains(&cx.version) && request.include_cluster_authorized_operations {
+            answer.cluster_authorized_operations = CLUSTER_OPERATIONS;
+        }
+        answer
+    }
+}
+
+/// What is asked for, each thing once; or why it cannot be answered.
+fn asked(request: &MetadataRequest, version: i16) -> Result<Asked, ErrorCode> {
+    let topics = match &request.topics {
+        None => return Ok(Asked::All),
+        Some(topics) if topics.is_empty() && version == 0 => return Ok(Asked::All),
+        Some(topics) => topics,
+    };
+    let has_id = |topic: &MetadataRequestTopic| !topic.topic_id.is_nil();
+    if version < 12
+        && topics
+            .iter()
+            .any(|topic| topic.name.is_none() || has_id(topic))
+    {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
+    let mut seen = BTreeSet::new();
+    if topics.iter().any(has_id) {
+        let ids = topics
+            .iter()
+            .filter(|topic| has_id(topic))
+            .map(|topic| TopicId(topic.topic_id));
+        return Ok(Asked::Ids(ids.filter(|id| seen.insert(*id)).collect()));
+    }
+    let mut seen = BTreeSet::new();
+    let mut names = Vec::new();
+    for topic in topics {
+        // Kafka fails over a topic with neither; so its clients never send one.
+        let name = topic.name.as_ref().ok_or(ErrorCode::UNKNOWN_SERVER_ERROR)?;
+        if seen.insert(name) {
+            names.push(name.to_string());
+        }
+    }
+    Ok(Asked::Names(names))
+}
+
+/// The answer to a request that cannot be answered.
+fn refused(request: &MetadataRequest, version: i16, code: ErrorCode) -> MetadataResponse {
+    let topics = request.topics.iter().flatten().map(|topic| {
+        let mut refused = MetadataResponseTopic::default()
+            .with_name(Some(topic.name.clone().unwrap_or_default()))
+            .with_error_code(code.0);
+        if version >= 10 {
+            refused.topic_id = topic.topic_id;
+        }
+        refused
+    });
+    let answer = MetadataResponse::default().with_topics(topics.collect());
+    if version >= 13 {
+        return answer.with_error_code(code.0);
+    }
+    answer
+}
+
+fn by_ids(image: &Image, ids: &[TopicId], version: i16) -> Vec<MetadataResponseTopic> {
+    let one = |id: &TopicId| match image.topics.with_id(*id) {
+        Some(topic) => known(image, topic, version),
+        None => MetadataResponseTopic::default()
+            .with_error_code(ErrorCode::UNKNOWN_TOPIC_ID.0)
+            .with_name(None)
+            .with_topic_id(id.0),
+    };
+    ids.iter().map(one).collect()
+}
+
+async fn by_names(
+    cx: &Context,
+    image: &Image,
+    names: &[String],
+    create: bool,
+) -> Vec<MetadataResponseTopic> {
+    let mut topics = Vec::new();
+    let mut missing = Vec::new();
+    for wanted in names {
+        if let Some(topic) = image.topics.named(wanted) {
+            topics.push(known(image, topic, cx.version));
+            continue;
+        }
+        let code = match check_topic_name(wanted) {
+            Ok(()) => {
+                missing.push(wanted);
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            }
+            Err(error) => errors::topic_name(&error),
+        };
+        let unknown = MetadataResponseTopic::default()
+            .with_error_code(code.0)
+            .with_name(Some(name(wanted)));
+        topics.push(internal(unknown, is_internal(wanted), cx.version));
+    }
+    if create && !missing.is_empty() {
+        create_topics(cx, &missing).await;
+    }
+    topics
+}
+
+/// Creates what was asked for with the defaults that topics have.
+async fn create_topics(cx: &Context, names: &[&String]) {
+    if names.iter().any(|name| *name == OFFSETS_TOPIC) {
+        coordinators::create_offsets_topic(&cx.shard);
+    }
+    let own = names.iter().filter(|name| !is_internal(name));
+    let topics: Vec<NewTopic> = own.map(|name| NewTopic::new(name, -1)).collect();
+    if topics.is_empty() {
+        return;
+    }
+    let request = Request::CreateTopics(CreateTopics::new(topics));
+    let Ok(Reply::CreateTopics(results)) = cx.shard.control.decide(request).await else {
+        return;
+    };
+    for result in results {
+        match result.result {
+            Ok(created) => tracing::info!(
+                topic = result.name,
+                partitions = created.partitions,
+                "created on first use"
+            ),
+            Err(error) => tracing::warn!(topic = result.name, %error, "not created on first use"),
+        }
+    }
+}
+
+/// A topic that there is.
+fn known(image: &Image, topic: &Topic, version: i16) -> MetadataResponseTopic {
+    let indexed = (0..).zip(&topic.partitions);
+    let partitions = indexed.map(|(index, one)| partition(&image.brokers, index, one, version));
+    let mut known = MetadataResponseTopic::default()
+        .with_name(Some(name(&topic.name)))
+        .with_partitions(partitions.collect())
+        .with_topic_authorized_operations(NO_OPERATIONS);
+    if version >= 10 {
+        known.topic_id = topic.id.0;
+    }
+    internal(known, topic.is_internal(), version)
+}
+
+fn internal(topic: MetadataResponseTopic, is: bool, version: i16) -> MetadataResponseTopic {
+    topic.with_is_internal(is && version >= 1)
+}
+
+fn partition(
+    brokers: &Brokers,
+    index: i32,
+    partition: &Partition,
+    version: i16,
+) -> MetadataResponsePartition {
+    // Only the oldest clients are spared replicas that do not serve.
+    let nodes = |nodes: &[NodeId]| match version {
+        0 => view::alive(brokers, nodes),
+        _ => view::ids(nodes),
+    };
+    let (replicas, isr) = (nodes(&partition.replicas), nodes(&partition.isr));
+    let leader = view::leader(brokers, partition);
+    let hidden = replicas.len() < partition.replicas.len() || isr.len() < partition.isr.len();
+    let code = match leader {
+        None => ErrorCode::LEADER_NOT_AVAILABLE,
+        Some(_) if hidden => ErrorCode::REPLICA_NOT_AVAILABLE,
+        Some(_) => ErrorCode::NONE,
+    };
+    let mut answer = MetadataResponsePartition::default()
+        .with_error_code(code.0)
+        .with_partition_index(index)
+        .with_leader_id(leader.unwrap_or(BrokerId(-1)))
+        .with_replica_nodes(replicas)
+        .with_isr_nodes(isr);
+    if version >= 5 {
+        answer.offline_replicas = view::offline(brokers, partition);
+    }
+    if version >= 7 {
+        answer.leader_epoch = partition.leader_epoch;
+    }
+    answer
+}
+
+/// The nodes an answer lists: all, or those that the named topics need and some to go on with.
+fn brokers(
+    brokers: &Brokers,
+    asked: NodeId,
+    named: Option<&[MetadataResponseTopic]>,
+    version: i16,
+) -> Vec<MetadataResponseBroker> {
+    let mut needed: BTreeSet<NodeId> = brokers.alive().map(|broker| broker.id).collect();
+    if let Some(topics) = named.filter(|_| needed.len() > NODES_MIN) {
+        let partitions = topics.iter().flat_map(|topic| &topic.partitions);
+        let replicas = partitions.flat_map(|partition| &partition.replica_nodes);
+        let mut listed: BTreeSet<NodeId> = replicas.map(|id| NodeId(id.0)).collect();
+        listed.insert(asked);
+        // The ones to go on with follow the node that was asked, so that they differ.
+        let after = needed.range(asked..).chain(needed.range(..asked));
+        for node in after {
+            if listed.len() >= NODES_MIN {
+                break;
+            }
+            listed.insert(*node);
+        }
+        needed.retain(|node| listed.contains(node));
+    }
+    let broker = |id: &NodeId| {
+        let broker = brokers.get(*id)?;
+        let endpoint = broker.endpoints.first()?;
+        let rack = broker.rack.clone().filter(|_| version >= 1);
+        let node = MetadataResponseBroker::default()
+            .with_node_id(BrokerId(id.0))
+            .with_host(StrBytes::from_string(endpoint.host.clone()))
+            .with_port(i32::from(endpoint.port))
+            .with_rack(rack.map(StrBytes::from_string));
+        Some(node)
+    };
+    needed.iter().filter_map(broker).collect()
+}

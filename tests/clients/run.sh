@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Stock Kafka clients against a broker:
+#
+#   run.sh [--against corelane|kafka] [CLIENT]...
+#
+# Starts a broker, runs the clients named (all of them when none is) and stops it. `corelane` is
+# the program that $CORELANE names, with two shards; `kafka` is Apache Kafka, to see that a test
+# asks for what Kafka does. Folder $OUT keeps the logs and gets `clients.md`, the table that
+# ends the run. $PYTHON is a Python with what requirements.txt lists.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+against=corelane
+all=(tutorial java_tools java_client kcat kafka_python confluent_kafka aiokafka real_text
+  stopped_broker)
+[ "${1:-}" != --against ] || { against=$2; shift 2; }
+[ $# -gt 0 ] || set -- "${all[@]}"
+case $against in corelane | kafka) ;; *) echo "run.sh: no broker $against" >&2; exit 2 ;; esac
+
+kafka_sh=$here/../kafka/kafka.sh
+mkdir -p "$OUT"
+logs=$(cd "$OUT" && pwd)/test-logs/clients
+table=$OUT/clients.md
+rm -rf "$logs"
+mkdir -p "$logs/scratch"
+export SCRATCH=$logs/scratch RUN=1 PYTHON
+DATA_DIR=$(mktemp -d "$logs/data.XXXX")
+export DATA_DIR
+KAFKA_TOOLS=$("$kafka_sh" tools)
+KAFKA_CLASSPATH=$("$kafka_sh" classpath)
+KAFKA_VERSION=$(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' "$here/../kafka/pom.xml")
+export KAFKA_TOOLS KAFKA_CLASSPATH KAFKA_VERSION
+
+# A pair of ports that nobody listens on, elsewhere in every run.
+free_port() {
+  local port
+  for port in $(shuf -i 5000-7000 -n 50); do
+    port=$((port * 4))
+    if ! { : <"/dev/tcp/127.0.0.1/$port" || : <"/dev/tcp/127.0.0.1/$((port + 1))"; } 2>/dev/null
+    then
+      echo "$port"
+      return
+    fi
+  done
+  echo "run.sh: no free port" >&2
+  return 1
+}
+port=$(free_port)
+export BOOTSTRAP=127.0.0.1:$port
+
+broker=
+start_broker() {
+  if [ "$against" = kafka ]; then
+    export NODES=1
+    "$kafka_sh" start "$port" "$DATA_DIR"
+    broker=$(cat "$DATA_DIR/pid")
+    return
+  fi
+  export NODES=2
+  "$CORELANE" serve --data-dir "$DATA_DIR" --port "$port" --shards "$NODES" \
+    >"$logs/broker.out" 2>>"$logs/broker.err" &
+  broker=$!
+  local waited
+  for ((waited = 0; waited < 300; waited++)); do
+    grep -q '^corelane ready' "$logs/broker.out" && return
+    kill -0 "$broker" 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -n 40 "$logs/broker.out" "$logs/broker.err"
+  echo "FAILED the broker did not come up"
+  return 1
+}
+
+# Stops the broker; it has to go by itself, and without an error.
+stop_broker() {
+  local pid=$broker
+  broker=
+  if [ "$against" = kafka ]; then
+    "$kafka_sh" stop "$DATA_DIR"
+    cp "$DATA_DIR/server.log" "$logs/broker.err"
+    return
+  fi
+  kill "$pid" || { echo "FAILED the broker had ended by itself"; return 1; }
+  timeout 60 tail --pid="$pid" -f /dev/null || { echo "FAILED it does not stop"; kill -9 "$pid"; }
+  wait "$pid" || { echo "FAILED the broker stopped with status $?"; return 1; }
+}
+
+# Ends what a client left running.
+end_client() {
+  [ -z "$client" ] || kill -9 -- "-$client" 2>/dev/null || :
+  client=
+}
+
+tidy_up() {
+  end_client
+  [ -z "$broker" ] || kill "$broker" 2>/dev/null || :
+  rm -rf "$DATA_DIR" "$SCRATCH"
+}
+trap tidy_up EXIT
+
+# Runs one client, in a process group of its own; its log is kept, its `ok` lines are shown.
+client=
+client() {
+  local name=$1 log=$logs/$1.log status=0
+  local command=("$here/$name.sh" "${@:2}")
+  [ ! -e "$here/with_$name.py" ] || command=("$PYTHON" "$here/with_$name.py")
+  setsid "${command[@]}" >"$log.part" 2>&1 </dev/null &
+  client=$!
+  tail -n +1 -f --pid="$client" "$log.part" | grep --line-buffered '^ok ' || :
+  wait "$client" || status=$?
+  end_client
+  cat "$log.part" >>"$log"
+  rm "$log.part"
+  return "$status"
+}
+
+failed=0
+row() {
+  local name=$1 seconds=$2 log=$logs/$1.log result=$3 said
+  said=$(sed -n 's/^client //p' "$log" | head -n 1)
+  # A client that did nothing has not passed.
+  grep -q '^ok ' "$log" || result=failed
+  if [ "$result" != passed ]; then
+    failed=1
+    # What came after the last test that passed.
+    awk '/^ok / { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }' "$log" |
+      tail -n 60 | cut -c1-300
+    echo "The broker's log ($logs) ends:"
+    tail -q -n 10 "$logs/broker.err" "$DATA_DIR/server.log" 2>/dev/null | cut -c1-300 || :
+  fi
+  printf '| %s | %s | %s | %s | %s s |\n' "${said%% *}" "${said#* }" \
+    "$(grep -c '^ok ' "$log")" "$result" "$seconds" >>"$table"
+}
+
+cat >"$table" <<'END'
+| client | version | tests | result | time |
+| --- | --- | --- | --- | --- |
+END
+for name in "$@"; do
+  [ -n "$broker" ] || start_broker
+  start=$SECONDS
+  result=passed
+  if [ "$name" = stopped_broker ]; then
+    client "$name" fill && stop_broker && client "$name" dump && start_broker &&
+      client "$name" again || result=failed
+  else
+    client "$name" || result=failed
+  fi
+  row "$name" $((SECONDS - start)) "$result"
+done
+if [ -n "$broker" ]; then stop_broker || failed=1; fi
+if grep -n 'panicked' "$logs"/broker.err 2>/dev/null; then
+  echo "FAILED the broker panicked"
+  failed=1
+fi
+echo
+cat "$table"
+exit "$failed"

@@ -1,0 +1,156 @@
+"""confluent-kafka, which is librdkafka."""
+
+import json
+import time
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stories import BOOTSTRAP, Got, tell
+
+
+class Confluent:
+    name = "confluent-kafka"
+    version = f"{confluent_kafka.__version__} (librdkafka {confluent_kafka.libversion()[0]})"
+    sends_null_headers = True
+
+    def nodes(self):
+        admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+        return [node.id for node in admin.describe_cluster().result(30).nodes]
+
+    def create(self, topic, partitions, **config):
+        admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+        admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
+
+    def produce(self, topic, records, acks="all", codec="none", idempotent=True, max_bytes=1000000):
+        producer = confluent_kafka.Producer(
+            {
+                "bootstrap.servers": BOOTSTRAP,
+                "acks": acks,
+                "compression.type": codec,
+                "enable.idempotence": idempotent,
+                "message.max.bytes": max_bytes,
+            }
+        )
+        offsets = [None] * len(records)
+
+        def delivered(i):
+            def report(error, message):
+                offsets[i] = error or message.offset()
+
+            return report
+
+        for i, r in enumerate(records):
+            producer.produce(
+                topic,
+                value=r.value,
+                key=r.key,
+                headers=list(r.headers),
+                partition=r.partition,
+                timestamp=r.timestamp or 0,
+                on_delivery=delivered(i),
+            )
+        assert producer.flush(30) == 0
+        errors = [offset for offset in offsets if isinstance(offset, KafkaError)]
+        if errors:
+            raise KafkaException(errors[0])
+        return offsets
+
+    def consume(self, topic, count, group=None):
+        consumer = self.consumer(group or topic)
+        consumer.subscribe([topic])
+        got, deadline = [], time.monotonic() + 30
+        while len(got) < count and time.monotonic() < deadline:
+            got += [as_got(m) for m in consumer.consume(count - len(got), 1)]
+        if group:
+            consumer.commit(asynchronous=False)
+        consumer.close()
+        return got
+
+    def ends(self, topic, partition):
+        consumer = self.consumer(topic)
+        ends = consumer.get_watermark_offsets(TopicPartition(topic, partition), 30)
+        consumer.close()
+        return ends
+
+    def offset_for_time(self, topic, partition, ms):
+        consumer = self.consumer(topic)
+        found = consumer.offsets_for_times([TopicPartition(topic, partition, ms)], 30)[0]
+        consumer.close()
+        assert found.error is None, found.error
+        return None if found.offset == confluent_kafka.OFFSET_END else found.offset
+
+    def follow(self, topic, wait_ms):
+        return Follower(self, topic, wait_ms)
+
+    def is_too_large(self, error):
+        return error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+    def member(self, group, topic, instance, say):
+        settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+        if instance:
+            settings["group.instance.id"] = instance
+        consumer = self.consumer(group, **settings)
+
+        def assigned(_, partitions):
+            say("assigned", *(p.partition for p in partitions))
+
+        consumer.subscribe([topic], on_assign=assigned)
+        while True:
+            messages = [as_got(m) for m in consumer.consume(100, 0.1)]
+            for m in messages:
+                say("record", m.partition, m.offset, m.value.decode())
+            if messages:
+                consumer.commit(asynchronous=False)
+
+    def consumer(self, group, **settings):
+        return confluent_kafka.Consumer(
+            {
+                "bootstrap.servers": BOOTSTRAP,
+                "group.id": group,
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                **settings,
+            }
+        )
+
+
+class Follower:
+    def __init__(self, c, topic, wait_ms):
+        self.fetches_ms = []
+        self.consumer = c.consumer(
+            topic,
+            **{
+                "fetch.wait.max.ms": wait_ms,
+                "statistics.interval.ms": 500,
+                "stats_cb": self.note,
+            },
+        )
+        self.consumer.assign([TopicPartition(topic, 0, confluent_kafka.OFFSET_END)])
+
+    def note(self, statistics):
+        # Round trips in microseconds, over all requests; a fetch is the only one that waits.
+        for broker in json.loads(statistics)["brokers"].values():
+            self.fetches_ms.append(broker["rtt"]["max"] / 1000)
+
+    def next(self, seconds):
+        message = self.consumer.poll(seconds)
+        return message and as_got(message)
+
+    def longest_fetch_ms(self):
+        return max(self.fetches_ms)
+
+    def close(self):
+        self.consumer.close()
+
+
+def as_got(m):
+    if m.error():
+        raise KafkaException(m.error())
+    headers = tuple((name, value) for name, value in m.headers() or ())
+    return Got(m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), headers)
+
+
+if __name__ == "__main__":
+    tell(Confluent())
