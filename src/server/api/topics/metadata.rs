@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::{ErrorCode, NodeId, TopicId};
-use crate::metadata::controller::decide::check_topic_name;
+use crate::metadata::controller::decide::{METADATA_TOPIC, check_topic_name};
 use crate::metadata::controller::{CreateTopics, NewTopic, Reply, Request};
 use crate::metadata::image::{Brokers, Image, Partition, Topic, is_internal};
 use crate::server::api::cluster::describe_cluster::CLUSTER_OPERATIONS;
@@ -191,7 +191,9 @@ async fn create_topics(cx: &Context, names: &[&String]) {
     if names.iter().any(|name| *name == OFFSETS_TOPIC) {
         coordinators::create_offsets_topic(&cx.shard);
     }
-    let own = names.iter().filter(|name| !is_internal(name));
+    let own = names
+        .iter()
+        .filter(|name| !is_internal(name) && **name != METADATA_TOPIC);
     let topics: Vec<NewTopic> = own.map(|name| NewTopic::new(name, -1)).collect();
     if topics.is_empty() {
         return;
