@@ -43,6 +43,7 @@ pub struct Story {
     version: Option<i16>,
     numbers: Numbers,
     patience: Duration,
+    aside: bool,
     waited: Option<Duration>,
     /// What happened so far.
     pub steps: Vec<Step>,
@@ -90,6 +91,7 @@ impl Story {
             version: None,
             numbers: Numbers::default(),
             patience: Client::PATIENCE,
+            aside: false,
             waited: None,
             steps: Vec::new(),
         }
@@ -148,6 +150,17 @@ impl Story {
     {
         self.begin(0, v, &request);
         self.finish::<R>(0, what, v, change)
+    }
+
+    /// The same for a request that looks at what the others did, always at version `v`.
+    pub fn aside<R: Request>(&mut self, what: &str, v: i16, request: R) -> Option<R::Response>
+    where
+        R::Response: Debug,
+    {
+        self.aside = true;
+        let answer = self.ask(what, v, request);
+        self.aside = false;
+        answer
     }
 
     /// Sends a request and notes the answer together with whether the broker took its time.
@@ -211,10 +224,9 @@ impl Story {
             other => self.end(connection, other),
         };
         let late = late.map_or(String::new(), |late| format!("{late}\n"));
-        let at = if self.version == Some(v) {
-            String::new()
-        } else {
-            format!(" (v{v})")
+        let at = match self.version == Some(v) && !self.aside {
+            true => String::new(),
+            false => format!(" (v{v})"),
         };
         self.note(format!("{api}{at}: {what}"), late + &answer);
         match outcome {

@@ -196,7 +196,7 @@ pub fn sync_group(story: &mut Story) {
         });
         story.ask("again", v, sync(v, &one, all));
         story.ask("again with nothing", v, sync(v, &one, &[]));
-        story.ask("a heartbeat", 3, beat(3, &one));
+        story.aside("a heartbeat", 3, beat(3, &one));
         let lonely = story.name("lonely");
         let joined = super::scene::joined(story, &lonely, "");
         let one = Member {
@@ -332,10 +332,10 @@ pub fn leave_group(story: &mut Story) {
             leave(v, "leave_group-nowhere", &[("nobody", None)]),
         );
         story.ask("no group id", v, leave(v, "", &[(&one.id, None)]));
-        story.ask("still there", 3, beat(3, &one));
+        story.aside("still there", 3, beat(3, &one));
         story.ask("a member", v, leave(v, &name, &[(&one.id, None)]));
         story.ask("a member that left", v, leave(v, &name, &[(&one.id, None)]));
-        story.ask("no longer there", 3, beat(3, &one));
+        story.aside("no longer there", 3, beat(3, &one));
         if v >= 3 {
             let fixed = member(story, &name, "fixed");
             story.ask("nobody at all", v, leave(v, &name, &[]));
@@ -388,19 +388,19 @@ pub fn static_members(story: &mut Story) {
             sync_v,
             sync(sync_v, &one, &[(&first, "all of it")]),
         );
-        story.ask("its heartbeat", 3, beat(3, &one));
+        story.aside("its heartbeat", 3, beat(3, &one));
         let again = story.ask("restarted", v, fixed(&s("")));
         let again = again.map_or(s(""), |answer| answer.member_id);
         let two = of(&again, "fixed");
         story.ask("its assignment again", sync_v, sync(sync_v, &two, &[]));
-        story.ask("its heartbeat again", 3, beat(3, &two));
-        story.ask("the old one's heartbeat", 3, beat(3, &one));
+        story.aside("its heartbeat again", 3, beat(3, &two));
+        story.aside("the old one's heartbeat", 3, beat(3, &one));
         story.ask("the old one's sync", sync_v, sync(sync_v, &one, &[]));
         story.ask("the old one joins", v, fixed(&first));
         story.ask("an unknown id joins", v, fixed(&s("nobody")));
         let other = of(&again, "other");
-        story.ask("a heartbeat as another instance", 3, beat(3, &other));
-        story.ask("a heartbeat without instance", 3, {
+        story.aside("a heartbeat as another instance", 3, beat(3, &other));
+        story.aside("a heartbeat without instance", 3, {
             beat(
                 3,
                 &Member {

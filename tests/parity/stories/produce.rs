@@ -21,7 +21,7 @@ fn ask(story: &mut Story, v: i16, topic: &Topic, what: &str, records: impl Into<
 
 /// Notes what partition 0 of a topic holds at the end.
 fn stored(story: &mut Story, topic: &Topic) {
-    story.ask(
+    story.aside(
         &format!("what {} holds in the end", part(topic)),
         4,
         scene::fetch(4, topic, &[(0, 0)]),

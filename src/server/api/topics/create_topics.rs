@@ -113,7 +113,9 @@ fn shape_created(
     created: &CreatedTopic,
     version: i16,
 ) -> CreatableTopicResult {
-    let mut answer = CreatableTopicResult::default().with_name(name(topic));
+    let mut answer = CreatableTopicResult::default()
+        .with_name(name(topic))
+        .with_error_message(None);
     if version >= 5 {
         answer.num_partitions = created.partitions;
         answer.replication_factor = created.replication_factor;
