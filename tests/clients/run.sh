@@ -30,7 +30,7 @@ KAFKA_CLASSPATH=$("$kafka_sh" classpath)
 KAFKA_VERSION=$(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' "$here/../kafka/pom.xml")
 export KAFKA_TOOLS KAFKA_CLASSPATH KAFKA_VERSION
 
-# A pair of ports that nobody listens on, elsewhere in every run.
+# Of four ports in a row, elsewhere in every run, the first: where nobody listens.
 free_port() {
   local port
   for port in $(shuf -i 5000-7000 -n 50); do
@@ -45,6 +45,7 @@ free_port() {
   return 1
 }
 port=$(free_port)
+admin_port=$((port + 2))
 export BOOTSTRAP=127.0.0.1:$port
 
 broker=
@@ -56,8 +57,11 @@ start_broker() {
     return
   fi
   export NODES=2
-  "$CORELANE" serve --data-dir "$DATA_DIR" --port "$port" --shards "$NODES" \
-    >"$logs/broker.out" 2>>"$logs/broker.err" &
+  # As in the file that Kafka ships: a new group's first member need not wait 3 s for others.
+  echo 'group.initial.rebalance.delay.ms=0' >"$logs/server.properties"
+  : >"$logs/broker.out"
+  RUST_BACKTRACE=1 "$CORELANE" serve --config "$logs/server.properties" --data-dir "$DATA_DIR" --port "$port" \
+    --shards "$NODES" --admin-port "$admin_port" >"$logs/broker.out" 2>>"$logs/broker.err" &
   broker=$!
   local waited
   for ((waited = 0; waited < 300; waited++)); do
@@ -70,10 +74,23 @@ start_broker() {
   return 1
 }
 
+# No byte of a record may have crossed from one shard's core to another's.
+no_record_crossed() {
+  [ "$against" = corelane ] || return 0
+  "$PYTHON" - "http://127.0.0.1:$admin_port/metrics" <<-'END'
+	import sys, urllib.request
+	lines = urllib.request.urlopen(sys.argv[1], timeout=10).read().decode().splitlines()
+	counts = [line for line in lines if line.startswith("corelane_mesh_record_bytes_total")]
+	if not counts or any(float(line.split()[-1]) for line in counts):
+	    sys.exit(f"FAILED record bytes that crossed cores: {counts}")
+	END
+}
+
 # Stops the broker; it has to go by itself, and without an error.
 stop_broker() {
-  local pid=$broker
+  local pid=$broker crossed=0
   broker=
+  no_record_crossed || crossed=1
   if [ "$against" = kafka ]; then
     "$kafka_sh" stop "$DATA_DIR"
     cp "$DATA_DIR/server.log" "$logs/broker.err"
@@ -82,6 +99,7 @@ stop_broker() {
   kill "$pid" || { echo "FAILED the broker had ended by itself"; return 1; }
   timeout 60 tail --pid="$pid" -f /dev/null || { echo "FAILED it does not stop"; kill -9 "$pid"; }
   wait "$pid" || { echo "FAILED the broker stopped with status $?"; return 1; }
+  return "$crossed"
 }
 
 # Ends what a client left running.
@@ -92,7 +110,9 @@ end_client() {
 
 tidy_up() {
   end_client
-  [ -z "$broker" ] || kill "$broker" 2>/dev/null || :
+  if [ -n "$broker" ] && kill "$broker" 2>/dev/null; then
+    timeout 30 tail --pid="$broker" -f /dev/null || kill -9 "$broker"
+  fi
   rm -rf "$DATA_DIR" "$SCRATCH"
 }
 trap tidy_up EXIT
@@ -103,6 +123,7 @@ client() {
   local name=$1 log=$logs/$1.log status=0
   local command=("$here/$name.sh" "${@:2}")
   [ ! -e "$here/with_$name.py" ] || command=("$PYTHON" "$here/with_$name.py")
+  : >"$log.part"
   setsid "${command[@]}" >"$log.part" 2>&1 </dev/null &
   client=$!
   tail -n +1 -f --pid="$client" "$log.part" | grep --line-buffered '^ok ' || :
@@ -136,6 +157,11 @@ cat >"$table" <<'END'
 | --- | --- | --- | --- | --- |
 END
 for name in "$@"; do
+  if [ -n "$broker" ] && ! kill -0 "$broker" 2>/dev/null; then
+    echo "FAILED the broker ended by itself"
+    failed=1
+    broker=
+  fi
   [ -n "$broker" ] || start_broker
   start=$SECONDS
   result=passed
