@@ -25,6 +25,10 @@ pub const UNANSWERED: &str = "(Kafka never answers)";
 /// close the connection instead.
 pub const OR_CLOSED: &str = "(or closed)";
 
+/// At the end of the title of a step about something that Corelane does not have: it may also say
+/// that it does not support it.
+pub const OR_UNSUPPORTED: &str = "(or unsupported)";
+
 /// One request and what became of it.
 pub struct Step {
     /// The API and what was asked.
@@ -45,6 +49,8 @@ pub struct Story {
     patience: Duration,
     aside: bool,
     waited: Option<Duration>,
+    /// Whether the broker hangs.
+    pub hangs: bool,
     /// What happened so far.
     pub steps: Vec<Step>,
 }
@@ -93,6 +99,7 @@ impl Story {
             patience: Client::PATIENCE,
             aside: false,
             waited: None,
+            hangs: false,
             steps: Vec::new(),
         }
     }
@@ -231,8 +238,16 @@ impl Story {
         self.note(format!("{api}{at}: {what}"), late + &answer);
         match outcome {
             Outcome::Answer(answer) => Some(answer),
+            Outcome::Silent if self.patience == Client::PATIENCE => self.hang(api, v),
             _ => None,
         }
+    }
+
+    /// Ends the story, and the run: a broker that leaves one request unanswered for this long
+    /// would have each of the next take as long.
+    fn hang(&mut self, api: &str, v: i16) -> ! {
+        self.hangs = true;
+        panic!("{api} v{v}: no answer within {:?}", Client::PATIENCE);
     }
 
     /// Sends a request that is only scenery; it must be answered.
@@ -241,7 +256,7 @@ impl Story {
         match self.client(0).receive::<R>(v, Client::PATIENCE) {
             Outcome::Answer(answer) => answer,
             Outcome::Closed => panic!("{} v{v}: connection closed", api_name::<R>()),
-            Outcome::Silent => panic!("{} v{v}: no answer", api_name::<R>()),
+            Outcome::Silent => self.hang(api_name::<R>(), v),
             Outcome::Garbled(why) => panic!("{} v{v}: {why}", api_name::<R>()),
         }
     }
