@@ -58,6 +58,8 @@ pub struct Scratch {
     order: Vec<u32>,
     /// The name of topics that come by id.
     nameless: Rc<str>,
+    /// Whether a follower asks.
+    is_follower: bool,
 }
 
 /// An answer whose records are yet to be spliced in.
@@ -272,9 +274,10 @@ impl Scratch {
     async fn collect(&mut self, cx: &Context, head: &Head) {
         let config_max = cx.shard.config().fetch.response_bytes_max as i64;
         let limit = config_max.min(i64::from(head.max_bytes));
+        self.is_follower = head.replica_id >= 0;
         let reader = Reader {
             node: cx.shard.node,
-            is_follower: head.replica_id >= 0,
+            is_follower: self.is_follower,
             is_read_committed: head.isolation_level == 1,
         };
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
@@ -397,6 +400,9 @@ impl Scratch {
     }
 
     fn endpoints(&self, cx: &Context) -> Vec<NodeEndpoint> {
+        if self.is_follower {
+            return Vec::new();
+        }
         let leaders = self.parts.iter().filter_map(|part| part.found.leader);
         cx.shard
             .endpoints_of(leaders.map(|leader| leader.leader_id))
