@@ -164,7 +164,7 @@ impl Inner {
         segment
     }
 
-    fn wake_writer(self: &Rc<Self>) {
+    pub fn wake_writer(self: &Rc<Self>) {
         if !self.writer_runs.replace(true) {
             let inner = Rc::clone(self);
             self.logs

@@ -14,7 +14,6 @@ const CRC_AT: usize = 17;
 const ATTRIBUTES_AT: usize = 21;
 const LAST_OFFSET_DELTA_AT: usize = 23;
 const MAX_TIMESTAMP_AT: usize = 35;
-const PRODUCER_ID_AT: usize = 43;
 
 const LOG_APPEND_TIME_BIT: u8 = 1 << 3;
 
@@ -76,11 +75,6 @@ impl Header {
     /// Largest timestamp of its records, -1 where they have none.
     pub fn max_timestamp(&self) -> WallMs {
         i64::from_be_bytes(self.at(MAX_TIMESTAMP_AT))
-    }
-
-    /// Whether an idempotent producer's batch.
-    pub fn has_producer(&self) -> bool {
-        i64::from_be_bytes(self.at(PRODUCER_ID_AT)) >= 0
     }
 
     /// The stored checksum.

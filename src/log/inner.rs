@@ -11,6 +11,7 @@ use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::flusher::Logs;
 use super::index::{OffsetIndex, TimeIndex};
+use super::maintain::Rounds;
 use super::scan::Scanner;
 use super::segment::{Segment, file_name};
 use super::tail::Tail;
@@ -70,6 +71,7 @@ pub struct Inner {
     /// Whether a write is under way or waits for prepared space.
     pub writer_busy: Cell<bool>,
     pub upkeep: Upkeep,
+    pub rounds: Rounds,
     /// Reads from disk under way.
     pub reads: Cell<usize>,
     /// Rung when written, flushed or prepared positions moved, and at failure.
@@ -125,6 +127,7 @@ impl Inner {
             writer_runs: Cell::new(false),
             writer_busy: Cell::new(false),
             upkeep: Upkeep::default(),
+            rounds: Rounds::default(),
             reads: Cell::new(0),
             progress: Bell::default(),
         }
@@ -247,6 +250,7 @@ impl Inner {
     /// Sees to it that the lookups of `segment` are in memory: from their files, or rebuilt
     /// from the data where those are missing or wrong.
     pub async fn load_lookups(&self, segment: &Rc<Segment>) -> io::Result<()> {
+        segment.used.set(true);
         if segment.indexed.get() {
             return Ok(());
         }

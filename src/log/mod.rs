@@ -3,22 +3,27 @@
 //! replicas, of clients.
 
 mod appender;
+mod checkpoint;
 mod close;
 mod config;
 mod epochs;
 mod flusher;
+mod folder;
 mod header;
 mod index;
 mod inner;
 mod listing;
+mod maintain;
 mod probe;
 mod reader;
 mod recovery;
+mod retention;
 mod scan;
 mod segment;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod times;
 mod trailer;
 mod upkeep;
 mod walk;
@@ -31,11 +36,14 @@ use std::rc::Rc;
 pub use appender::{AppendError, Appended};
 pub use config::LogConfig;
 pub use flusher::{Logs, LogsOptions};
+pub use folder::Folder;
 pub use inner::{FailedOperation, LogFailure};
+pub use maintain::DeleteError;
 pub use probe::Probe;
 pub use reader::{Cached, ReadError};
 pub use recovery::{Cut, Damage, OpenError, Opening, Recovered, Replay};
 pub use scan::Stop;
+pub use times::Found;
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::Slice;
@@ -183,6 +191,35 @@ impl Log {
     /// same file system, so that an interrupted removal is not taken for a log.
     pub async fn remove(&self, trash: &Path) -> io::Result<()> {
         self.0.remove(trash).await
+    }
+
+    /// Does what time brings: late flushes, deletion by age and size, files and memory that
+    /// nobody uses. To be called every few seconds to minutes.
+    pub async fn maintain(&self, now: WallMs) -> io::Result<()> {
+        self.0.maintain(now).await
+    }
+
+    /// The first record, in offset order, that is no older than `timestamp`; what is appended
+    /// and not yet acked counts.
+    pub async fn offset_for_time(&self, timestamp: WallMs) -> Result<Option<Found>, ReadError> {
+        self.0.offset_for_time(timestamp).await
+    }
+
+    /// The first record that has the largest timestamp of all (ListOffsets' MAX_TIMESTAMP).
+    pub async fn youngest(&self) -> Result<Option<Found>, ReadError> {
+        self.0.youngest().await
+    }
+
+    /// Makes the records before `offset` unreadable and, by and by, deletes them; returns the
+    /// start offset, which may lie behind `offset` already.
+    pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
+        self.0.delete_records_before(offset)
+    }
+
+    /// Everything before this offset needs no check at the next start
+    /// (`recovery-point-offset-checkpoint`).
+    pub fn recovery_point(&self) -> Offset {
+        self.0.recovery_point()
     }
 
     /// Replaces the settings; they hold from the next append on.

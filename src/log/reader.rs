@@ -101,9 +101,11 @@ impl Inner {
             let Some(segment) = found else {
                 return Ok(0);
             };
-            let bytes = self
-                .read_segment(&segment, offset, max_bytes, upto, out)
-                .await?;
+            let read = self.read_segment(&segment, offset, max_bytes, upto, out);
+            let bytes = match read.await {
+                Err(_) if segment.is_retired() => return Err(ReadError::OutOfRange),
+                read => read?,
+            };
             if bytes > 0 {
                 return Ok(bytes);
             }

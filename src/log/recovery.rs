@@ -196,6 +196,7 @@ impl Opener<'_> {
         ] {
             offset.set(end);
         }
+        inner.rounds.whole_up_to(end);
     }
 
     async fn finish(&mut self, start: Offset, end: Offset) -> Result<(), OpenError> {

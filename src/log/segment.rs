@@ -10,6 +10,7 @@ use super::header::Header;
 use super::index::{OffsetIndex, TimeIndex};
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
+use crate::io::event::Bell;
 use crate::io::file::File;
 
 /// Timestamp of a segment none of whose records has one.
@@ -37,11 +38,16 @@ pub struct Segment {
     pub times: RefCell<TimeIndex>,
     /// Whether the two lookups are in memory.
     pub indexed: Cell<bool>,
+    /// Whether it was read from disk since this was last cleared.
+    pub used: Cell<bool>,
     /// Whether the data file is there without being open.
     pub on_disk: Cell<bool>,
     /// Whether the files of a sealed segment have their final form on disk.
     pub settled: Cell<bool>,
     file: RefCell<Option<File>>,
+    opening: Cell<usize>,
+    opened: Bell,
+    removed: Cell<bool>,
     /// Name of the data file as of now; it changes once for a segment prepared ahead.
     path: RefCell<PathBuf>,
     bytes_since_entry: Cell<u64>,
@@ -75,9 +81,13 @@ impl Segment {
             offsets: RefCell::default(),
             times: RefCell::default(),
             indexed: Cell::new(true),
+            used: Cell::new(false),
             on_disk: Cell::new(false),
             settled: Cell::new(false),
             file: RefCell::new(None),
+            opening: Cell::new(0),
+            opened: Bell::default(),
+            removed: Cell::new(false),
             path: RefCell::new(dir.join(file_name(base_offset, ".log"))),
             bytes_since_entry: Cell::new(0),
         }
@@ -127,10 +137,37 @@ impl Segment {
         if let Some(file) = self.opened() {
             return Ok(file);
         }
+        if self.removed.get() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let path = self.path();
-        let file = disk.open(&path).await?;
+        self.opening.set(self.opening.get() + 1);
+        let file = disk.open(&path).await;
+        self.opening.set(self.opening.get() - 1);
+        self.opened.ring();
         // Another task may have been here meanwhile: the first file stays.
-        Ok(self.file.borrow_mut().get_or_insert(file).clone())
+        Ok(self.file.borrow_mut().get_or_insert(file?).clone())
+    }
+
+    /// Lets nobody open the data file by its name any more, and waits for those who do.
+    pub async fn retire(&self) {
+        self.removed.set(true);
+        while self.opening.get() > 0 {
+            self.opened.wait().await;
+        }
+    }
+
+    /// Whether the segment is no longer part of its log.
+    pub fn is_retired(&self) -> bool {
+        self.removed.get()
+    }
+
+    /// Gives up the lookups; they are in their files.
+    pub fn forget_lookups(&self) {
+        if self.indexed.replace(false) {
+            self.offsets.take();
+            self.times.take();
+        }
     }
 
     /// Counts a batch that is appended at the end of this segment: lookups, timestamps, size.

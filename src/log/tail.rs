@@ -33,7 +33,6 @@ struct Place {
 
 /// What a walk over batches sees of one.
 struct Seen {
-    base_offset: Offset,
     last_offset: Offset,
     size: usize,
 }
@@ -215,7 +214,6 @@ impl Tail {
         let length = i32::from_be_bytes(bytes[8..12].try_into().ok()?);
         let delta = i32::from_be_bytes(bytes[23..27].try_into().ok()?);
         Some(Seen {
-            base_offset,
             last_offset: base_offset + i64::from(delta),
             size: length as usize + 12,
         })

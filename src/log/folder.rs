@@ -1,0 +1,163 @@
+//! Drives: a folder of logs as a whole: was it closed cleanly, and its checkpoints.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Log;
+use super::checkpoint::{self, Offsets};
+use super::recovery::Opening;
+use crate::base::PartitionIndex;
+use crate::io::disk::Disk;
+
+/// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+const START_OFFSETS: &str = "log-start-offset-checkpoint";
+const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+/// What the name of a folder ends with whose log is being removed.
+const TRASH_SUFFIX: &str = "-delete";
+
+/// A folder that holds one folder for each log, `<topic>-<partition>`, and their checkpoints.
+pub struct Folder {
+    disk: Disk,
+    dir: PathBuf,
+    clean: bool,
+    recovery_points: RefCell<Offsets>,
+    start_offsets: RefCell<Offsets>,
+    high_watermarks: RefCell<Offsets>,
+}
+
+impl Folder {
+    /// Takes the folder `dir` into use; it is made if it is not there. From here on it counts
+    /// as not closed cleanly. Logs whose removal was interrupted are removed.
+    pub async fn open(disk: &Disk, dir: &Path) -> io::Result<Folder> {
+        disk.create_dir(dir).await?;
+        let entries = disk.list(dir).await?;
+        for entry in &entries {
+            if entry.is_dir && entry.name.ends_with(TRASH_SUFFIX) {
+                disk.remove_dir(&dir.join(&entry.name)).await?;
+            }
+        }
+        let clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
+        if clean {
+            disk.remove(&dir.join(CLEAN_SHUTDOWN)).await?;
+            disk.sync_dir(dir).await?;
+        }
+        Ok(Folder {
+            clean,
+            recovery_points: RefCell::new(read(disk, &dir.join(RECOVERY_POINTS)).await?),
+            start_offsets: RefCell::new(read(disk, &dir.join(START_OFFSETS)).await?),
+            high_watermarks: RefCell::default(),
+            disk: disk.clone(),
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// Whether the folder had been closed cleanly.
+    pub fn was_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Where the log of a partition lies.
+    pub fn path(&self, topic: &str, partition: PartitionIndex) -> PathBuf {
+        self.dir.join(format!("{topic}-{partition}"))
+    }
+
+    /// What the name of a log's folder becomes while it is removed; `unique` tells apart
+    /// removals of topics of the same name.
+    pub fn trash_path(&self, topic: &str, partition: PartitionIndex, unique: &str) -> PathBuf {
+        self.dir
+            .join(format!("{topic}-{partition}.{unique}{TRASH_SUFFIX}"))
+    }
+
+    /// What is known about a partition's log before it is opened.
+    pub fn opening(&self, topic: &str, partition: PartitionIndex) -> Opening {
+        let key = (topic.to_owned(), partition);
+        let of = |offsets: &RefCell<Offsets>| offsets.borrow().get(&key).copied().unwrap_or(0);
+        Opening {
+            clean: self.clean,
+            recovery_point: of(&self.recovery_points),
+            start_offset: of(&self.start_offsets),
+            ..Opening::default()
+        }
+    }
+
+    /// Forgets a partition whose log is about to be removed: a later one of the same name
+    /// begins anew.
+    pub async fn forget(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {
+        let key = (topic.to_owned(), partition);
+        let mut known = false;
+        for offsets in self.all() {
+            known |= offsets.borrow_mut().remove(&key).is_some();
+        }
+        if known { self.write().await } else { Ok(()) }
+    }
+
+    /// Writes the checkpoints of all logs; to be called every minute or so.
+    pub async fn checkpoint<'a>(
+        &self,
+        logs: impl Iterator<Item = (&'a str, PartitionIndex, &'a Log)>,
+    ) -> io::Result<()> {
+        let [mut recovery, mut start, mut high] = [(); 3].map(|()| Offsets::new());
+        for (topic, partition, log) in logs {
+            if log.end_offset() == 0 {
+                continue;
+            }
+            let key = (topic.to_owned(), partition);
+            recovery.insert(key.clone(), log.recovery_point());
+            start.insert(key.clone(), log.start_offset());
+            high.insert(key, log.acked_offset());
+        }
+        let changed = *self.recovery_points.borrow() != recovery
+            || *self.start_offsets.borrow() != start
+            || *self.high_watermarks.borrow() != high;
+        if !changed {
+            return Ok(());
+        }
+        self.recovery_points.replace(recovery);
+        self.start_offsets.replace(start);
+        self.high_watermarks.replace(high);
+        self.write().await
+    }
+
+    /// Says that every log was closed cleanly, after the last checkpoint.
+    pub async fn close_cleanly(&self) -> io::Result<()> {
+        let content = br#"{"version":0,"brokerEpoch":-1}"#.to_vec();
+        let path = self.dir.join(CLEAN_SHUTDOWN);
+        self.disk.write(&path, content).await?;
+        self.disk.sync_dir(&self.dir).await
+    }
+
+    fn all(&self) -> [&RefCell<Offsets>; 3] {
+        [
+            &self.recovery_points,
+            &self.start_offsets,
+            &self.high_watermarks,
+        ]
+    }
+
+    async fn write(&self) -> io::Result<()> {
+        let names = [RECOVERY_POINTS, START_OFFSETS, HIGH_WATERMARKS];
+        for (name, offsets) in names.into_iter().zip(self.all()) {
+            let text = checkpoint::to_text(&offsets.borrow());
+            self.disk
+                .replace(&self.dir.join(name), text.into_bytes())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a checkpoint. One that is missing or no checkpoint knows nothing: logs are then
+/// checked from their beginning.
+async fn read(disk: &Disk, path: &Path) -> io::Result<Offsets> {
+    match disk.read(path).await {
+        Ok(bytes) => {
+            let text = std::str::from_utf8(&bytes).ok();
+            Ok(text.and_then(checkpoint::from_text).unwrap_or_default())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Offsets::new()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,194 @@
+//! Drives: what time brings: late flushes, old segments, memory nobody uses any more.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use super::inner::{Inner, Mark};
+use super::retention::{Candidate, expired_count};
+use super::segment::{Segment, file_name};
+use crate::base::{Offset, WallMs};
+
+/// What one round of maintenance remembers for the next.
+#[derive(Default)]
+pub struct Rounds {
+    /// The log's end at the last round: where it has not moved, the log is idle.
+    seen_end: Cell<Offset>,
+    /// The end that the last write's trailer vouches for.
+    vouched: Cell<Offset>,
+}
+
+/// Why records were not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteError {
+    /// The offset lies behind what is acked, or before 0.
+    OutOfRange,
+}
+
+impl Rounds {
+    /// Notes that the log was found, or left, whole up to `end`.
+    pub fn whole_up_to(&self, end: Offset) {
+        self.seen_end.set(end);
+        self.vouched.set(end);
+    }
+}
+
+impl Inner {
+    /// See [`super::Log::maintain`].
+    pub async fn maintain(self: &Rc<Self>, now: WallMs) -> io::Result<()> {
+        if self.has_failed() || self.stopped.get() {
+            return Ok(());
+        }
+        self.flush_if_late(now);
+        self.vouch_if_idle();
+        self.delete_expired(now).await?;
+        self.forget_unused();
+        // A job that could not be seen from an append may be due.
+        if self.upkeep.has_folder() {
+            self.start_upkeep();
+        }
+        Ok(())
+    }
+
+    fn flush_if_late(self: &Rc<Self>, now: WallMs) {
+        let waiting = self.written_offset.get() > self.flushed_offset.get();
+        let flush_ms = self.config.borrow().flush_ms;
+        if waiting && now - self.unflushed_since.get() >= flush_ms {
+            self.flush();
+        }
+    }
+
+    /// Rewrites the last block of an idle log once, so that its trailer speaks for all of it.
+    fn vouch_if_idle(self: &Rc<Self>) {
+        let end = self.end_offset.get();
+        let idle = self.rounds.seen_end.replace(end) == end && self.flushed_offset.get() == end;
+        let Some(active) = self.active() else {
+            return;
+        };
+        if !idle || self.rounds.vouched.get() == end || active.size.get() == 0 {
+            return;
+        }
+        self.rounds.vouched.set(end);
+        let size = active.size.get();
+        self.state.borrow_mut().marks.push_back(Mark {
+            segment: active,
+            from: size,
+            to: size,
+            end_offset: end,
+        });
+        self.wake_writer();
+    }
+
+    /// Takes the segments off that retention no longer keeps.
+    async fn delete_expired(self: &Rc<Self>, now: WallMs) -> io::Result<()> {
+        let segments = self.state.borrow().segments.clone();
+        let config = self.config.borrow().clone();
+        for segment in &segments {
+            // Their youngest record is known from the time index only.
+            if segment.max_timestamp.get().0 < 0 && config.delete_old && config.retention_ms >= 0 {
+                self.load_lookups(segment).await?;
+            }
+        }
+        let candidates = self.candidates(&segments);
+        let (start, acked) = (self.start_offset.get(), self.acked_offset.get());
+        let count = expired_count(&candidates, start, acked, now, &config);
+        if count == 0 {
+            return Ok(());
+        }
+        if count == segments.len() && self.end_offset.get() == acked {
+            self.roll(now);
+        }
+        let gone: Vec<Rc<Segment>> = {
+            let mut state = self.state.borrow_mut();
+            let count = count.min(state.segments.len() - 1);
+            state.segments.drain(..count).collect()
+        };
+        let Some(end) = self
+            .state
+            .borrow()
+            .segments
+            .first()
+            .map(|first| first.base_offset)
+        else {
+            return Ok(());
+        };
+        self.raise_start(end.max(start));
+        self.remove_files(&gone).await
+    }
+
+    fn candidates(&self, segments: &[Rc<Segment>]) -> Vec<Candidate> {
+        let ends = segments.iter().skip(1).map(|next| next.base_offset);
+        let ends = ends.chain([self.end_offset.get()]);
+        segments
+            .iter()
+            .zip(ends)
+            .map(|(segment, end_offset)| Candidate {
+                end_offset,
+                bytes: segment.size.get(),
+                youngest: segment.age_timestamp(),
+            })
+            .collect()
+    }
+
+    /// Moves the first readable offset, never back.
+    fn raise_start(&self, offset: Offset) {
+        if offset > self.start_offset.get() {
+            self.start_offset.set(offset);
+            let mut state = self.state.borrow_mut();
+            state.epochs.cut_front(offset);
+            state.epochs_changed = true;
+        }
+    }
+
+    /// Removes the files of segments that the log has given up, the oldest first, so that a
+    /// crash in between leaves no gap.
+    async fn remove_files(&self, gone: &[Rc<Segment>]) -> io::Result<()> {
+        let disk = self.logs.disk();
+        for segment in gone {
+            segment.retire().await;
+        }
+        // A job that began before they were given up may still be at them.
+        self.upkeep_idle().await;
+        for segment in gone {
+            for suffix in [".index", ".timeindex", ".snapshot"] {
+                let path = self.dir.join(file_name(segment.base_offset, suffix));
+                disk.remove(&path).await?;
+            }
+            disk.remove(&segment.path()).await?;
+            segment.close_file();
+        }
+        disk.sync_dir(&self.dir).await
+    }
+
+    /// Closes files and forgets lookups of sealed segments that nobody read since last time.
+    fn forget_unused(&self) {
+        let state = self.state.borrow();
+        let sealed = state.segments.len().saturating_sub(1);
+        for segment in state.segments[..sealed]
+            .iter()
+            .filter(|it| it.settled.get())
+        {
+            if !segment.used.replace(false) {
+                segment.close_file();
+                segment.forget_lookups();
+            }
+        }
+    }
+
+    /// See [`super::Log::delete_records_before`].
+    pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
+        if offset < 0 || offset > self.acked_offset.get() {
+            return Err(DeleteError::OutOfRange);
+        }
+        self.raise_start(offset);
+        Ok(self.start_offset.get())
+    }
+
+    /// Everything before this offset is in sealed segments whose files have their final form.
+    pub fn recovery_point(&self) -> Offset {
+        let state = self.state.borrow();
+        let unsettled = state.segments.iter().find(|segment| !segment.settled.get());
+        let flushed = self.flushed_offset.get();
+        unsettled.map_or(flushed, |segment| segment.base_offset.min(flushed))
+    }
+}
