@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         Ok(text) => text,
         Err(error) => return fail(&error),
     };
-    let config = match flags.load(text.as_deref(), &checks::host_facts()) {
+    let host = checks::host_facts();
+    let config = match flags.load(text.as_deref(), &host, checks::formatted_shards) {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::inner::Inner;
+use super::inner::{FailedOperation, Inner};
 use super::segment::file_name;
 
 impl Inner {
@@ -61,12 +61,12 @@ impl Inner {
 
     /// See [`super::Log::remove`].
     pub async fn remove(self: &Rc<Self>, trash: &Path) -> io::Result<()> {
+        // No task may open a file by name while the name changes.
+        self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
         self.stop();
-        // Files must not be opened by name while the name changes.
-        while self.state.borrow().writing.is_some() && !self.has_failed() {
+        while self.writer_busy.get() || self.upkeep.is_busy() || self.reads.get() > 0 {
             self.progress.wait().await;
         }
-        self.upkeep_idle().await;
         let disk = self.logs.disk();
         self.state.borrow_mut().tail.clear();
         if !self.upkeep.has_folder() {

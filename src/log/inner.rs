@@ -30,6 +30,8 @@ pub enum FailedOperation {
     Prepare,
     /// The log was found damaged when it was opened.
     Damage,
+    /// Nothing failed: the log is being removed.
+    Removal,
 }
 
 /// Why a log takes no more appends. What had been acked before still holds.
@@ -65,7 +67,11 @@ pub struct Inner {
     /// There is something to write.
     pub work: Event,
     pub writer_runs: Cell<bool>,
+    /// Whether a write is under way or waits for prepared space.
+    pub writer_busy: Cell<bool>,
     pub upkeep: Upkeep,
+    /// Reads from disk under way.
+    pub reads: Cell<usize>,
     /// Rung when written, flushed or prepared positions moved, and at failure.
     pub progress: Bell,
 }
@@ -117,7 +123,9 @@ impl Inner {
             on_roll: RefCell::default(),
             work: Event::default(),
             writer_runs: Cell::new(false),
+            writer_busy: Cell::new(false),
             upkeep: Upkeep::default(),
+            reads: Cell::new(0),
             progress: Bell::default(),
         }
     }
@@ -127,7 +135,9 @@ impl Inner {
         if self.failure.borrow().is_some() {
             return;
         }
-        self.logs.probe().failed_logs_count.add(1);
+        if operation != FailedOperation::Removal {
+            self.logs.probe().failed_logs_count.add(1);
+        }
         *self.failure.borrow_mut() = Some(LogFailure {
             operation,
             kind: error.kind(),
@@ -141,6 +151,14 @@ impl Inner {
     /// Whether the log has failed.
     pub fn has_failed(&self) -> bool {
         self.failure.borrow().is_some()
+    }
+
+    /// Whether the log is removed or about to be.
+    pub fn is_removed(&self) -> bool {
+        let failure = self.failure.borrow();
+        failure
+            .as_ref()
+            .is_some_and(|it| it.operation == FailedOperation::Removal)
     }
 
     /// Lets the background tasks end.
@@ -287,6 +305,7 @@ impl fmt::Display for FailedOperation {
             FailedOperation::Flush => "a flush",
             FailedOperation::Prepare => "preparing space",
             FailedOperation::Damage => "the check of its content",
+            FailedOperation::Removal => "going on while it is removed",
         })
     }
 }

@@ -38,6 +38,9 @@ pub enum ReadError {
     Io(io::Error),
 }
 
+/// Counts a read from disk for as long as it lasts.
+struct UnderWay(Rc<Inner>);
+
 /// A stretch of a data file in memory.
 struct Window {
     position: u64,
@@ -83,6 +86,10 @@ impl Inner {
             Cached::OutOfRange => return Err(ReadError::OutOfRange),
             Cached::Miss => {}
         }
+        if self.is_removed() {
+            return Err(ReadError::OutOfRange);
+        }
+        let _under_way = UnderWay::new(self);
         // What is not written yet is in the tail, so nothing behind it is asked of the disk.
         let upto = upto.min(self.written_offset.get());
         let mut offset = offset;
@@ -216,6 +223,22 @@ impl Inner {
             window.push(piece);
         }
         Ok(())
+    }
+}
+
+impl UnderWay {
+    fn new(log: &Rc<Inner>) -> UnderWay {
+        log.reads.set(log.reads.get() + 1);
+        UnderWay(Rc::clone(log))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.reads.set(self.0.reads.get() - 1);
+        if self.0.is_removed() {
+            self.0.progress.ring();
+        }
     }
 }
 

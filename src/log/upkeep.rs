@@ -79,6 +79,11 @@ impl Upkeep {
         self.folder_made.get()
     }
 
+    /// Whether a job is under way.
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
     /// Takes a snapshot of producer state up to `offset`, to be written soon.
     pub fn keep_snapshot(&self, offset: Offset, content: Vec<u8>) {
         self.snapshots.borrow_mut().push_back((offset, content));
@@ -165,7 +170,9 @@ impl Inner {
                 self.upkeep.busy.set(true);
                 let result = self.run(job).await;
                 self.upkeep.busy.set(false);
-                if let Err(error) = result {
+                if let Err(error) = result
+                    && !self.has_failed()
+                {
                     self.fail(FailedOperation::Prepare, &error);
                 }
                 self.progress.ring();
@@ -393,7 +400,7 @@ impl Inner {
 
     /// Waits until no background job is under way.
     pub async fn upkeep_idle(&self) {
-        while self.upkeep.busy.get() && !self.has_failed() {
+        while self.upkeep.busy.get() {
             self.progress.wait().await;
         }
     }

@@ -26,7 +26,8 @@ pub struct Appended {
     pub base_offset: Offset,
     /// It is acked once everything below this offset is.
     pub upto: Offset,
-    /// What its timestamps were replaced with; -1 if they were not.
+    /// What its timestamps were replaced with; -1 if they were not. Of a batch that had been
+    /// appended before, its max timestamp: so Kafka answers whatever the topic's settings.
     pub log_append_time: WallMs,
 }
 
@@ -78,26 +79,26 @@ impl Partition {
         let rules = self.rules.borrow();
         let valid = validate::validate(batches, &rules, origin.into(), now, &mut rewritten);
         let valid = valid.map_err(AppendError::Invalid)?;
-        let mut producers = self.producers.borrow_mut();
+        let verdict = self.producers.borrow().check(&valid.batch);
         if let Verdict::Duplicate {
             base_offset,
             last_offset,
-            ..
-        } = producers
-            .check(&valid.batch)
-            .map_err(AppendError::Producer)?
+            timestamp,
+        } = verdict.map_err(AppendError::Producer)?
         {
             return Ok(Appended {
                 base_offset,
                 upto: last_offset + 1,
-                log_append_time: -1,
+                log_append_time: timestamp,
             });
         }
         let epoch = self.leader_epoch.get();
+        // The producers are not borrowed here: a log that begins a segment asks for them.
         let appended = self
             .log
             .append(valid.batch.bytes(), epoch, valid.log_append_time, now);
         let appended = appended.map_err(|error| self.append_error(error))?;
+        let mut producers = self.producers.borrow_mut();
         producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
         Ok(Appended {
             base_offset: appended.base_offset,

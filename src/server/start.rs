@@ -84,6 +84,16 @@ pub fn bind(config: &BrokerConfig) -> Result<Listeners, StartError> {
     Ok(Listeners { nodes, admin })
 }
 
+/// The ports that clients are told: where any free one was asked for, the one that was found.
+pub fn advertised_ports(config: &BrokerConfig, listeners: &Listeners) -> Vec<u16> {
+    let bound = listeners.nodes.iter().map(|bound| bound.address().port());
+    let port = |(shard, bound)| match config.advertised.of_shard(shard).port {
+        0 => bound,
+        port => port,
+    };
+    bound.enumerate().map(port).collect()
+}
+
 fn bind_one(host: &str, port: u16) -> Result<Bound, StartError> {
     let address = format!("{host}:{port}");
     // An empty host means every interface, as in Kafka.

@@ -83,12 +83,13 @@ mod tests {
         let counter = Counter::default();
         counter.add(3);
         let latency = Histogram::default();
+        assert!(latency.copy().is_none());
         latency.record_us(250);
         latency.record_us(u64::MAX);
         let core = |shard: &str| {
             let mut snapshot = Snapshot::default();
             snapshot.counter("requests_total", "Requests.", counter.get());
-            let value = SampleValue::LatencyUs(Box::new(latency.copy()));
+            let value = SampleValue::LatencyUs(Box::new(latency.copy().expect("two values")));
             snapshot.push(
                 "latency_us",
                 "Latency.",

@@ -94,6 +94,7 @@ pub struct Row {
 pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
+    row::<records::list_offsets::ListOffsets>(),
     row::<topics::metadata::Metadata>(),
     row::<offsets::offset_commit::OffsetCommit>(),
     row::<offsets::offset_fetch::OffsetFetch>(),
@@ -108,6 +109,7 @@ pub const TABLE: &[Row] = &[
     row::<topics::create_topics::CreateTopics>(),
     row::<topics::delete_topics::DeleteTopics>(),
     row::<transactions::init_producer_id::InitProducerId>(),
+    row::<records::offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     row::<cluster::describe_configs::DescribeConfigs>(),
     row::<cluster::alter_configs::AlterConfigs>(),
     row::<cluster::describe_log_dirs::DescribeLogDirs>(),

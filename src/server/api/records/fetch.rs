@@ -357,7 +357,7 @@ fn diverging(partition: &Partition, wanted: &Wanted) -> Option<(LeaderEpoch, Off
     if wanted.last_fetched_epoch < 0 {
         return None;
     }
-    let (epoch, end_offset) = partition.log().epoch_end(wanted.last_fetched_epoch);
+    let (epoch, end_offset) = partition.epoch_end(wanted.last_fetched_epoch);
     let parts = epoch < wanted.last_fetched_epoch || end_offset < wanted.offset;
     parts.then_some((epoch, end_offset))
 }
@@ -449,8 +449,7 @@ impl Found {
 
     fn read_error(error: &ReadError, partition: &Partition) -> Found {
         if let ReadError::Log(error) = error {
-            let (topic, index) = (&partition.name().topic, partition.name().index);
-            tracing::error!(%topic, partition = index, %error, "cannot read");
+            partition.name().report("cannot read", error);
         }
         Found::error(errors::read(error))
     }

@@ -15,11 +15,11 @@ use crate::partition::validate::{self, Invalid};
 use crate::server::ServerState;
 use crate::server::connection::Connection;
 use crate::server::dispatch::{Refused, Slot};
-use crate::shard::partitions::LookupError;
+use crate::shard::partitions::{LookupError, Partitions, Topic};
 use crate::wire::field::CurrentLeader;
 use crate::wire::frame;
 use crate::wire::header::{self, RequestHeader};
-use crate::wire::produce::{self, Encoder, Item, PartitionAnswer};
+use crate::wire::produce::{self, Encoder, Head, Item, PartitionAnswer};
 
 /// The table's row. Versions 0 to 2 are advertised since old clients look for them; they are
 /// refused like any other version that is not served (KIP-896).
@@ -43,32 +43,42 @@ pub struct Pending {
     taken_up: Option<Instant>,
     topics: Vec<TopicOut>,
     partitions: Vec<PartitionOut>,
+    /// Scratch room to find repeated topics and partitions in.
+    order: Vec<u32>,
+    /// What the first batches say of the request as a whole.
+    first_batches: FirstBatches,
 }
 
 struct TopicOut {
     name: Name,
     id: TopicId,
+    /// Partitions that are answered for.
     partitions: usize,
 }
 
 /// A topic's name: known ones are shared with the topic.
 enum Name {
-    Known(Rc<Partition>),
+    Known(Rc<Topic>),
     Unknown(String),
 }
 
 struct PartitionOut {
+    /// Which of the request's topics it belongs to.
+    topic: u32,
     index: i32,
     result: Outcome,
 }
 
 enum Outcome {
+    /// Its batches are to be appended: not looked at yet, or the log had no room before its
+    /// device has caught up.
+    Due(Rc<Partition>),
     /// Its batches are in the log.
     Accepted(Accepted),
     /// They are not, for good.
     Failed(Failed),
-    /// They are not yet: the log has no room before its device has caught up.
-    Busy(Rc<Partition>),
+    /// The same partition comes again in the request, which counts instead.
+    Repeated,
 }
 
 struct Accepted {
@@ -90,44 +100,59 @@ struct Failure {
     leader: Option<CurrentLeader>,
 }
 
-/// Begins a request: validates it whole, then appends batch by batch, waiting only where a log
-/// has no room. `Ok(None)` when the client wants no answer.
+/// What the first batches of a request's partitions say of the request as a whole. Kafka looks
+/// at them one after another until one is transactional, before it looks at any partition.
+#[derive(Default)]
+enum FirstBatches {
+    /// Nothing.
+    #[default]
+    Good,
+    /// It belongs to a transaction, and nothing was malformed before that shows.
+    Transactional,
+    /// One can be no batch of any format, for this reason.
+    Malformed(&'static str),
+}
+
+impl FirstBatches {
+    fn look_at(&mut self, records: &[u8]) {
+        if let FirstBatches::Good = self {
+            *self = match validate::first_look(records) {
+                Ok(false) => FirstBatches::Good,
+                Ok(true) => FirstBatches::Transactional,
+                Err(reason) => FirstBatches::Malformed(reason),
+            };
+        }
+    }
+}
+
+/// Begins a request: reads it whole, then appends batch by batch, waiting only where a log has
+/// no room. `Ok(None)` when the client wants no answer.
 pub async fn begin(
     connection: &Rc<Connection>,
     header: &RequestHeader<'_>,
 ) -> Result<Option<Slot>, Refused> {
-    let version = header.api_version;
-    let malformed = |_| Refused::Malformed(ROW.name, version);
-    let head = produce::walk(header.body, version, |_| ()).map_err(malformed)?;
     let server = &connection.server;
+    let (version, body) = (header.api_version, header.body);
     let mut pending = server.spare_produce();
     pending.version = version;
     pending.correlation_id = header.correlation_id;
     pending.taken_up = Some(server.now());
+    let partitions = &server.shard.partitions;
+    let head = produce::walk(body, version, |item| pending.take(partitions, item));
+    let head = head.map_err(|_| Refused::Malformed(ROW.name, version))?;
+    pending.settle_repeated();
+    pending.refuse_whole(&head);
     let appender = Appender {
-        server,
-        valid_acks: (-1..=1).contains(&head.acks),
         internal_allowed: header.client_id == Some(ADMIN_CLIENT),
         version,
         wall_ms: server.wall_ms(),
     };
-    produce::walk(header.body, version, |item| {
-        appender.take(&mut pending, item)
-    })
-    .map_err(malformed)?;
-    while let Some(busy) = pending.busy() {
+    appender.append_due(&mut pending, body);
+    while let Some(busy) = pending.due() {
         busy.log().wait_for_room().await;
-        let mut outs = pending.partitions.iter_mut();
-        let retried = produce::walk(header.body, version, |item| {
-            if let Item::Partition { records, .. } = item
-                && let Some(out) = outs.next()
-                && let Outcome::Busy(partition) = &out.result
-            {
-                out.result = appender.append_to(partition.clone(), records.unwrap_or_default());
-            }
-        });
-        retried.map_err(malformed)?;
+        appender.append_due(&mut pending, body);
     }
+    pending.gather_topics();
     if head.acks != 0 {
         return Ok(Some(Slot::Produce(pending)));
     }
@@ -163,77 +188,39 @@ pub async fn answer(
     Ok(())
 }
 
-struct Appender<'a> {
-    server: &'a ServerState,
-    valid_acks: bool,
+struct Appender {
     internal_allowed: bool,
     version: i16,
     wall_ms: WallMs,
 }
 
-impl Appender<'_> {
-    fn take(&self, pending: &mut Pending, item: Item<'_>) {
-        match item {
-            Item::Topic { name, id } => {
-                let name = self.name_of(name, id);
-                pending.topics.push(TopicOut {
-                    name,
-                    id,
-                    partitions: 0,
-                });
+impl Appender {
+    /// Tries to append what has not been.
+    fn append_due(&self, pending: &mut Pending, body: &[u8]) {
+        let mut outs = pending.partitions.iter_mut();
+        let walked = produce::walk(body, self.version, |item| {
+            if let Item::Partition { records, .. } = item
+                && let Some(out) = outs.next()
+                && let Outcome::Due(partition) = &out.result
+            {
+                out.result = self.append(partition.clone(), records.unwrap_or_default());
             }
-            Item::Partition { index, records } => {
-                // The walk gives a topic before its partitions.
-                let Some(topic) = pending.topics.last_mut() else {
-                    return;
-                };
-                topic.partitions += 1;
-                let result = self.append(topic, index, records.unwrap_or_default());
-                pending.partitions.push(PartitionOut { index, result });
-            }
-        }
+        });
+        debug_assert!(walked.is_ok(), "the body was walked before");
     }
 
-    /// Keeps a topic's name without copying it where any partition of it is here.
-    fn name_of(&self, name: &str, id: TopicId) -> Name {
-        let partitions = &self.server.shard.partitions;
-        let topic = match id {
-            TopicId::ZERO => partitions.topic(name),
-            id => partitions.topic_by_id(id),
-        };
-        let here = topic
-            .as_ref()
-            .and_then(|topic| topic.local().next().cloned());
-        here.map_or_else(|| Name::Unknown(name.to_owned()), Name::Known)
-    }
-
-    fn append(&self, topic: &TopicOut, index: i32, records: &[u8]) -> Outcome {
-        if !self.valid_acks {
-            return Outcome::Failed(Failed::code(ErrorCode::INVALID_REQUIRED_ACKS));
-        }
-        let partitions = &self.server.shard.partitions;
-        let found = match (&topic.name, topic.id) {
-            (Name::Known(any), _) => partitions.lookup_id(any.name().topic_id, index),
-            (Name::Unknown(name), TopicId::ZERO) => partitions.lookup(name, index),
-            (Name::Unknown(_), id) => partitions.lookup_id(id, index),
-        };
-        match found {
-            Ok(partition) => self.append_to(partition, records),
-            Err(error) => Outcome::Failed(Failed::lookup(error)),
-        }
-    }
-
-    fn append_to(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
+    fn append(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
         let origin = if self.internal_allowed {
             Origin::Admin
         } else {
             Origin::Client
         };
-        let appended = match validate::check_version(records, self.version) {
-            Ok(()) => partition.append(records, origin, self.wall_ms),
-            Err(invalid) => Err(AppendError::Invalid(invalid)),
-        };
-        match appended {
+        if let Err(invalid) = validate::check_version(records, self.version) {
+            let mut failed = Failed::append(&AppendError::Invalid(invalid), &partition);
+            failed.0.log_start_offset = -1;
+            return Outcome::Failed(failed);
+        }
+        match partition.append(records, origin, self.wall_ms) {
             Ok(Appended {
                 base_offset,
                 upto,
@@ -244,7 +231,7 @@ impl Appender<'_> {
                 upto,
                 log_append_time,
             }),
-            Err(AppendError::Busy) => Outcome::Busy(partition),
+            Err(AppendError::Busy) => Outcome::Due(partition),
             Err(error) => Outcome::Failed(Failed::append(&error, &partition)),
         }
     }
@@ -253,17 +240,128 @@ impl Appender<'_> {
 // === impl Pending ===
 
 impl Pending {
+    /// Notes a topic or partition of the request.
+    fn take(&mut self, partitions: &Partitions, item: Item<'_>) {
+        match item {
+            Item::Topic { name, id } => self.topics.push(TopicOut {
+                name: Name::find(partitions, name, id, self.version),
+                id,
+                partitions: 0,
+            }),
+            Item::Partition { index, records } => {
+                // The walk gives a topic before its partitions.
+                let Some(topic) = self.topics.last_mut() else {
+                    return;
+                };
+                topic.partitions += 1;
+                let found = match &topic.name {
+                    Name::Known(topic) => topic.partition(index),
+                    Name::Unknown(_) if self.version >= produce::TOPIC_ID_FROM => {
+                        Err(LookupError::UnknownTopicId)
+                    }
+                    Name::Unknown(_) => Err(LookupError::UnknownTopicOrPartition),
+                };
+                self.partitions.push(PartitionOut {
+                    topic: self.topics.len() as u32 - 1,
+                    index,
+                    result: found
+                        .map_or_else(|error| Outcome::Failed(Failed::lookup(error)), Outcome::Due),
+                });
+                self.first_batches.look_at(records.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Of a partition that comes more than once the last mention counts, also where its topic
+    /// comes more than once: Kafka holds a request in maps.
+    fn settle_repeated(&mut self) {
+        if self.partitions.len() < 2 {
+            return;
+        }
+        let Pending {
+            topics,
+            partitions,
+            order,
+            ..
+        } = self;
+        order.clear();
+        order.extend(0..topics.len() as u32);
+        let key = |at: u32| topics[at as usize].key();
+        order.sort_unstable_by(|a, b| key(*a).cmp(&key(*b)).then(a.cmp(b)));
+        let is_repeated = order.windows(2).any(|pair| key(pair[0]) == key(pair[1]));
+        if is_repeated {
+            let mut first_of = vec![0; topics.len()];
+            for same in order.chunk_by(|a, b| key(*a) == key(*b)) {
+                same.iter().for_each(|at| first_of[*at as usize] = same[0]);
+            }
+            topics.iter_mut().for_each(|topic| topic.partitions = 0);
+            for out in partitions.iter_mut() {
+                out.topic = first_of[out.topic as usize];
+                topics[out.topic as usize].partitions += 1;
+            }
+        }
+        order.clear();
+        order.extend(0..partitions.len() as u32);
+        let key = |at: u32| (partitions[at as usize].topic, partitions[at as usize].index);
+        order.sort_unstable_by_key(|at| (key(*at), *at));
+        for pair in order.windows(2) {
+            let (this, next) = (pair[0] as usize, pair[1] as usize);
+            let (topic, index) = (partitions[this].topic, partitions[this].index);
+            if (topic, index) == (partitions[next].topic, partitions[next].index) {
+                partitions[this].result = Outcome::Repeated;
+                topics[topic as usize].partitions -= 1;
+            }
+        }
+    }
+
+    /// Fails what is wrong with the request as a whole, before any batch is appended.
+    fn refuse_whole(&mut self, head: &Head<'_>) {
+        let whole = match std::mem::take(&mut self.first_batches) {
+            FirstBatches::Malformed(message) => Some((ErrorCode::CORRUPT_MESSAGE, Some(message))),
+            FirstBatches::Transactional if head.transactional_id.is_none() => {
+                Some((ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, None))
+            }
+            FirstBatches::Good | FirstBatches::Transactional => None,
+        };
+        let bad_acks = !(-1..=1).contains(&head.acks);
+        if whole.is_none() && !bad_acks {
+            return;
+        }
+        for out in &mut self.partitions {
+            match (&out.result, whole) {
+                (Outcome::Repeated, _) => continue,
+                (_, Some((error, message))) => {
+                    let mut failed = Failed::code(error);
+                    failed.0.message = message.map(Cow::Borrowed);
+                    out.result = Outcome::Failed(failed);
+                }
+                (Outcome::Failed(Failed(known)), None) if known.leader.is_none() => {}
+                _ => {
+                    let failed = Failed::code(ErrorCode::INVALID_REQUIRED_ACKS);
+                    out.result = Outcome::Failed(failed);
+                }
+            }
+        }
+    }
+
+    /// Puts the partitions of topics that came more than once together.
+    fn gather_topics(&mut self) {
+        if !self.partitions.is_sorted_by_key(|out| out.topic) {
+            self.partitions.sort_by_key(|out| out.topic);
+        }
+    }
+
     /// Whether every batch is acked, or never will be.
     pub fn is_settled(&self) -> bool {
         self.partitions.iter().all(|out| match &out.result {
             Outcome::Accepted(accepted) => accepted.partition.committed(accepted.upto).is_some(),
-            Outcome::Failed(_) | Outcome::Busy(_) => true,
+            Outcome::Failed(_) | Outcome::Due(_) | Outcome::Repeated => true,
         })
     }
 
-    fn busy(&self) -> Option<Rc<Partition>> {
+    fn due(&self) -> Option<Rc<Partition>> {
         self.partitions.iter().find_map(|out| match &out.result {
-            Outcome::Busy(partition) => Some(partition.clone()),
+            Outcome::Due(partition) => Some(partition.clone()),
             _ => None,
         })
     }
@@ -272,20 +370,19 @@ impl Pending {
     pub fn clear(&mut self) {
         self.topics.clear();
         self.partitions.clear();
+        self.first_batches = FirstBatches::Good;
     }
 
     fn encode(&self, server: &ServerState, out: &mut Vec<u8>) {
         let open = frame::open(out);
         header::put_response_header(out, ROW.key, self.version, self.correlation_id);
-        let mut encoder = Encoder::new(out, self.version, self.topics.len());
-        let mut partitions = self.partitions.iter();
+        let named = self.topics.iter().filter(|topic| topic.partitions > 0);
+        let mut encoder = Encoder::new(out, self.version, named.clone().count());
+        let answered = |out: &&PartitionOut| !matches!(out.result, Outcome::Repeated);
+        let mut partitions = self.partitions.iter().filter(answered);
         let mut leaders = Vec::new();
-        for topic in &self.topics {
-            let name = match &topic.name {
-                Name::Known(partition) => &*partition.name().topic,
-                Name::Unknown(name) => name,
-            };
-            encoder.topic(name, topic.id, topic.partitions);
+        for topic in named {
+            encoder.topic(topic.name.as_str(), topic.id, topic.partitions);
             for partition in partitions.by_ref().take(topic.partitions) {
                 encoder.partition(&partition.answer());
                 leaders.extend(partition.leader());
@@ -297,6 +394,39 @@ impl Pending {
             .endpoints_of(leaders.iter().map(|leader| leader.leader_id));
         encoder.end(0, &endpoints);
         frame::close(out, open, 0);
+    }
+}
+
+// === impl TopicOut ===
+
+impl TopicOut {
+    /// What tells it from other topics: its id where the request has one, else its name.
+    fn key(&self) -> (TopicId, &str) {
+        match self.id {
+            TopicId::ZERO => (self.id, self.name.as_str()),
+            id => (id, ""),
+        }
+    }
+}
+
+// === impl Name ===
+
+impl Name {
+    /// Keeps a topic's name without copying it where the topic is known.
+    fn find(partitions: &Partitions, name: &str, id: TopicId, version: i16) -> Name {
+        let topic = if version >= produce::TOPIC_ID_FROM {
+            partitions.topic_by_id(id)
+        } else {
+            partitions.topic(name)
+        };
+        topic.map_or_else(|| Name::Unknown(name.to_owned()), Name::Known)
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Name::Known(topic) => &topic.name,
+            Name::Unknown(name) => name,
+        }
     }
 }
 
@@ -336,8 +466,8 @@ impl PartitionOut {
                 leader: failure.leader,
                 ..refused
             },
-            // `begin` waits until nothing is busy.
-            Outcome::Busy(_) => PartitionAnswer {
+            // `begin` waits until nothing is due, and what is repeated is not answered.
+            Outcome::Due(_) | Outcome::Repeated => PartitionAnswer {
                 error: ErrorCode::REQUEST_TIMED_OUT,
                 ..refused
             },
@@ -375,17 +505,21 @@ impl Failed {
 
     fn append(error: &AppendError, partition: &Partition) -> Failed {
         let mut failed = Failed::code(errors::append(error));
-        if let AppendError::Invalid(invalid) = error {
-            if !invalid.hides_log_start() {
-                failed.0.log_start_offset = partition.start_offset();
-            }
-            if let Invalid::Rejected(rejected) = invalid {
-                let problems = rejected.problems.iter();
-                let told = problems.map(|problem| (problem.index, Some(problem.to_string())));
-                failed.0.record_errors = told.collect();
-            }
+        let got_to_the_log = match error {
+            AppendError::Invalid(invalid) => !invalid.hides_log_start(),
+            AppendError::Producer(_) => true,
+            _ => false,
+        };
+        if got_to_the_log {
+            failed.0.log_start_offset = partition.start_offset();
         }
-        failed.0.message = Some(Cow::Owned(error.to_string()));
+        // As in Kafka, all that is told in words is what is wrong with single records.
+        if let AppendError::Invalid(Invalid::Rejected(rejected)) = error {
+            let problems = rejected.problems.iter();
+            let told = problems.map(|problem| (problem.index, Some(problem.to_string())));
+            failed.0.record_errors = told.collect();
+            failed.0.message = Some(Cow::Owned(rejected.to_string()));
+        }
         failed
     }
 }
