@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::base::config::BrokerConfig;
 use crate::io::checks::{self, HostError};
-use crate::io::listener::{self, Bound};
+use crate::io::listener::{self, Bound, SocketOptions};
 use crate::io::signal;
 use crate::metadata::controller::LoadError;
 use crate::shard::mesh::{ToControl, ToShard};
@@ -72,14 +72,19 @@ pub fn folders(config: &BrokerConfig) -> Result<Vec<PathBuf>, StartError> {
 /// Binds every port.
 pub fn bind(config: &BrokerConfig) -> Result<Listeners, StartError> {
     let mut nodes = Vec::new();
+    let options = SocketOptions {
+        backlog: config.network.backlog,
+        receive_buffer_bytes: config.network.receive_buffer_bytes,
+        send_buffer_bytes: config.network.send_buffer_bytes,
+    };
     for shard in 0..config.shards {
         let endpoint = config.listener.of_shard(shard);
-        nodes.push(bind_one(&endpoint.host, endpoint.port)?);
+        nodes.push(bind_one(&endpoint.host, endpoint.port, options)?);
     }
     let admin = config
         .admin
         .as_ref()
-        .map(|(host, port)| bind_one(host, *port))
+        .map(|(host, port)| bind_one(host, *port, SocketOptions::default()))
         .transpose()?;
     Ok(Listeners { nodes, admin })
 }
@@ -94,11 +99,11 @@ pub fn advertised_ports(config: &BrokerConfig, listeners: &Listeners) -> Vec<u16
     bound.enumerate().map(port).collect()
 }
 
-fn bind_one(host: &str, port: u16) -> Result<Bound, StartError> {
+fn bind_one(host: &str, port: u16, options: SocketOptions) -> Result<Bound, StartError> {
     let address = format!("{host}:{port}");
     // An empty host means every interface, as in Kafka.
     let host = if host.is_empty() { "::" } else { host };
-    let bound = resolve(host, port).and_then(listener::bind);
+    let bound = resolve(host, port).and_then(|address| listener::bind(address, options));
     bound.map_err(|error| StartError::Listen { address, error })
 }
 
