@@ -77,8 +77,8 @@ impl Partition {
         Ok(within(bytes, max_bytes, at_least_one, from, out))
     }
 
-    /// Whether the partition is in service.
-    pub(super) fn check_serving(&self) -> Result<(), ReadError> {
+    /// Fails where the partition is not in service any more.
+    pub fn check_serving(&self) -> Result<(), ReadError> {
         if self.is_closed() {
             return Err(ReadError::Closed);
         }

@@ -77,6 +77,9 @@ fn the_number_of_shards_is_fixed_when_the_folder_is_formatted() {
     Start::new(dir.path()).shards(2).ready().stop();
     let (status, said) = Start::new(dir.path()).shards(3).refused();
     assert!(!status.success());
-    assert!(said.contains("2 shards") && said.contains('3'), "{said}");
+    assert!(
+        said.contains("2 shard(s)") && said.contains("with 3"),
+        "{said}"
+    );
     Start::new(dir.path()).shards(2).ready().stop();
 }

@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use indexmap::IndexMap;
 
 use super::super::{Context, Row, Run, errors};
 use crate::base::{ErrorCode, LeaderEpoch, NodeId, Offset, TopicId};
@@ -39,6 +40,8 @@ pub const ROW: Row = Row {
     run: Run::Fetch,
 };
 
+/// First version that names the leader to clients that ask the wrong node (KIP-951).
+const LEADER_FROM: i16 = 16;
 /// Slices sent with one list on the stack; longer answers allocate theirs.
 const SHORT_LIST: usize = 32;
 
@@ -51,6 +54,10 @@ pub struct Scratch {
     slices: Vec<Slice>,
     /// Where in the output which slices go.
     splices: Vec<(usize, Range<usize>)>,
+    /// Scratch room to find repeated partitions in.
+    order: Vec<u32>,
+    /// The name of topics that come by id.
+    nameless: Rc<str>,
 }
 
 /// An answer whose records are yet to be spliced in.
@@ -73,15 +80,37 @@ struct Found {
     start_offset: Offset,
     diverging: Option<(LeaderEpoch, Offset)>,
     leader: Option<CurrentLeader>,
+    aborted: Aborted,
+    /// Whether waiting longer cannot change it.
+    is_final: bool,
     slices: Range<usize>,
     bytes: usize,
+}
+
+/// What all partitions of a fetch have in common.
+#[derive(Clone, Copy)]
+struct Reader {
+    /// This node.
+    node: NodeId,
+    /// Asks to replicate.
+    is_follower: bool,
+    /// Wants to know of aborted transactions.
+    is_read_committed: bool,
 }
 
 /// Answers one fetch: the frame without its records is appended to `out`.
 pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<Answer, Short> {
     let mut scratch = cx.server.spare_fetch();
     let head = scratch.read_request(body, cx.version)?;
+    scratch.drop_repeated();
     let by_id = cx.version >= TOPIC_ID_FROM;
+    if !(0..=1).contains(&head.isolation_level) {
+        let error = ErrorCode::UNKNOWN_SERVER_ERROR;
+        if !by_id {
+            scratch.refuse_all(error);
+        }
+        return Ok(scratch.encode(cx, error, NO_SESSION, out));
+    }
     let opened = {
         let (wanted, forgotten) = (scratch.wanted.iter().cloned(), scratch.forgotten.drain(..));
         let (id, epoch) = (head.session_id, head.session_epoch);
@@ -91,7 +120,7 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
             .open(id, epoch, by_id, wanted, forgotten, cx.now)
     };
     if let Opened::Refused(error) = opened {
-        return Ok(scratch.encode(cx, &head, error, NO_SESSION, out));
+        return Ok(scratch.encode(cx, error, NO_SESSION, out));
     }
     if let Opened::Incremental(id) = opened {
         let sessions = cx.server.sessions.borrow();
@@ -121,7 +150,7 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
         _ => NO_SESSION,
     };
     drop(sessions);
-    Ok(scratch.encode(cx, &head, ErrorCode::NONE, session, out))
+    Ok(scratch.encode(cx, ErrorCode::NONE, session, out))
 }
 
 // === impl Scratch ===
@@ -137,18 +166,20 @@ impl Scratch {
     }
 
     fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
-        let mut topic: Key = Key {
-            topic: "".into(),
+        let nameless = &self.nameless;
+        let mut topic = Key {
+            topic: nameless.clone(),
             topic_id: TopicId::ZERO,
             index: 0,
         };
         fetch::walk(body, version, |item| match item {
             Item::Topic { name, id } => {
-                topic = Key {
-                    topic: name.into(),
-                    topic_id: id,
-                    index: 0,
-                };
+                topic.topic_id = id;
+                if !name.is_empty() {
+                    topic.topic = name.into();
+                } else if !topic.topic.is_empty() {
+                    topic.topic = nameless.clone();
+                }
             }
             Item::Partition {
                 index,
@@ -160,8 +191,9 @@ impl Scratch {
                 let wanted = Wanted {
                     offset,
                     max_bytes,
-                    leader_epoch,
-                    last_fetched_epoch,
+                    // Anything below 0 stands for none, other than in ListOffsets.
+                    leader_epoch: leader_epoch.max(-1),
+                    last_fetched_epoch: last_fetched_epoch.max(-1),
                 };
                 self.wanted.push((
                     Key {
@@ -178,6 +210,38 @@ impl Scratch {
         })
     }
 
+    /// Of a partition that comes more than once the last mention counts, where the first stood:
+    /// Kafka holds a request in a map.
+    fn drop_repeated(&mut self) {
+        if self.wanted.len() < 2 {
+            return;
+        }
+        let Scratch { wanted, order, .. } = self;
+        order.clear();
+        order.extend(0..wanted.len() as u32);
+        let key = |at: u32| {
+            let key = &wanted[at as usize].0;
+            (key.topic_id, &*key.topic, key.index)
+        };
+        order.sort_unstable_by(|a, b| key(*a).cmp(&key(*b)).then(a.cmp(b)));
+        if order.windows(2).all(|pair| key(pair[0]) != key(pair[1])) {
+            return;
+        }
+        let once: IndexMap<Key, Wanted> = wanted.drain(..).collect();
+        wanted.extend(once);
+    }
+
+    /// Answers the same error for every partition.
+    fn refuse_all(&mut self, error: ErrorCode) {
+        let parts = self.wanted.drain(..).map(|(key, wanted)| Part {
+            key,
+            wanted,
+            partition: None,
+            found: Found::error(error, Aborted::None),
+        });
+        self.parts.extend(parts);
+    }
+
     /// Looks every wanted partition up.
     fn find_partitions(&mut self, cx: &Context) {
         let partitions = &cx.shard.partitions;
@@ -189,8 +253,11 @@ impl Scratch {
                 partitions.lookup(&key.topic, key.index)
             };
             let (partition, found) = match looked_up {
-                Ok(partition) => (Some(partition), Found::error(ErrorCode::NONE)),
-                Err(error) => (None, Found::lookup(error)),
+                Ok(partition) => (
+                    Some(partition),
+                    Found::error(ErrorCode::NONE, Aborted::None),
+                ),
+                Err(error) => (None, Found::lookup(error, cx.version)),
             };
             self.parts.push(Part {
                 key,
@@ -203,20 +270,27 @@ impl Scratch {
 
     /// Reads until there is enough, something is wrong, or time is up.
     async fn collect(&mut self, cx: &Context, head: &Head) {
-        let limit = cx
-            .shard
-            .config()
-            .fetch
-            .response_bytes_max
-            .min(head.max_bytes.max(0) as usize);
+        let config_max = cx.shard.config().fetch.response_bytes_max as i64;
+        let limit = config_max.min(i64::from(head.max_bytes));
+        let reader = Reader {
+            node: cx.shard.node,
+            is_follower: head.replica_id >= 0,
+            is_read_committed: head.isolation_level == 1,
+        };
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
         let mut time_up = wait.is_zero();
         let mut timer = None;
         loop {
-            let bytes = self.read_all(limit).await;
-            let failed = self.parts.iter().any(|part| part.found.is_final());
+            let bytes = self.read_all(reader, limit).await;
+            if cx.version < LEADER_FROM {
+                self.parts
+                    .iter_mut()
+                    .for_each(|part| part.found.leader = None);
+            }
             let enough = bytes as i64 >= i64::from(head.min_bytes);
-            if enough || failed || time_up || self.parts.is_empty() {
+            let is_final = self.parts.iter().any(|part| part.found.is_final);
+            let is_void = self.parts.iter().all(|part| part.partition.is_none());
+            if enough || is_final || is_void || time_up {
                 return;
             }
             let timer = timer.get_or_insert_with(|| Box::pin(cores::sleep(wait)));
@@ -228,17 +302,28 @@ impl Scratch {
     }
 
     /// Reads every partition once; bytes found.
-    async fn read_all(&mut self, limit: usize) -> usize {
+    async fn read_all(&mut self, reader: Reader, limit: i64) -> usize {
         self.slices.clear();
+        let mut left = limit;
         let mut total = 0;
         for part in &mut self.parts {
             let Some(partition) = &part.partition else {
                 continue;
             };
-            let left = limit - total.min(limit);
-            let found = read(partition, &part.wanted, left, total == 0, &mut self.slices).await;
-            total += found.bytes;
-            part.found = found;
+            let max_bytes = left.min(i64::from(part.wanted.max_bytes));
+            let at_least_one = total == 0;
+            let slices = &mut self.slices;
+            let found = read(
+                partition,
+                &part.wanted,
+                reader,
+                max_bytes,
+                at_least_one,
+                slices,
+            );
+            part.found = found.await;
+            total += part.found.bytes;
+            left = (left - part.found.bytes as i64).max(0);
         }
         total
     }
@@ -252,6 +337,10 @@ impl Scratch {
         poll_fn(|cx| {
             if parked.waker.is_some() {
                 // Whether it was one of the partitions that woke us shows by reading again.
+                return Poll::Ready(());
+            }
+            // One may have moved while another was read from disk.
+            if self.parts.iter().any(Part::has_moved) {
                 return Poll::Ready(());
             }
             parked.park(cx.waker());
@@ -276,7 +365,6 @@ impl Scratch {
     fn encode(
         mut self,
         cx: &Rc<Context>,
-        head: &Head,
         error: ErrorCode,
         session: i32,
         out: &mut Vec<u8>,
@@ -289,7 +377,7 @@ impl Scratch {
         for topic in self.parts.chunk_by(Part::same_topic) {
             encoder.topic(&topic[0].key.topic, topic[0].key.topic_id, topic.len());
             for part in topic {
-                let answer = part.answer(head.isolation_level);
+                let answer = part.answer();
                 let at = encoder.partition(&answer);
                 if part.found.bytes > 0 {
                     self.splices.push((at, part.found.slices.clone()));
@@ -319,47 +407,86 @@ impl Scratch {
 async fn read(
     partition: &Rc<Partition>,
     wanted: &Wanted,
-    left: usize,
-    nothing_yet: bool,
+    reader: Reader,
+    max_bytes: i64,
+    at_least_one: bool,
     slices: &mut Vec<Slice>,
 ) -> Found {
     if let Err(error) = partition.check_leader_epoch(wanted.leader_epoch) {
-        return Found::read_error(&error, partition);
+        return Found::read_error(&error, partition, reader);
     }
-    if let Some(diverging) = diverging(partition, wanted) {
-        return Found {
-            diverging: Some(diverging),
-            ..Found::good(partition, 0..0, 0)
-        };
+    if reader.is_follower {
+        // Nothing is replicated yet, so nobody is a replica who could ask for it.
+        let mut found = Found::error(ErrorCode::NOT_LEADER_OR_FOLLOWER, Aborted::Unasked);
+        found.leader = Some(reader.leader_of(partition));
+        return found;
+    }
+    // What comes while the disk is read is for the next look.
+    let good = Found::good(partition, reader);
+    match diverging(partition, wanted) {
+        Ok(None) => {}
+        Ok(diverging) => {
+            return Found {
+                diverging,
+                is_final: true,
+                ..good
+            };
+        }
+        Err(error) => return Found::read_error(&error, partition, reader),
     }
     let from = slices.len();
-    let max_bytes = left.min(wanted.max_bytes.max(0) as usize);
-    let read = match partition.read_cached(wanted.offset, max_bytes, nothing_yet, slices) {
+    let is_behind = (good.start_offset..good.high_watermark).contains(&wanted.offset);
+    let Ok(max_bytes) = usize::try_from(max_bytes).or(if is_behind { Err(()) } else { Ok(0) })
+    else {
+        return Found::error(ErrorCode::UNKNOWN_SERVER_ERROR, Aborted::Unasked);
+    };
+    let read = match partition.read_cached(wanted.offset, max_bytes, at_least_one, slices) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => {
             partition
-                .read(wanted.offset, max_bytes, nothing_yet, slices)
+                .read(wanted.offset, max_bytes, at_least_one, slices)
                 .await
         }
         Err(error) => Err(error),
     };
     match read {
-        Ok(bytes) => Found::good(partition, from..slices.len(), bytes),
+        Ok(bytes) => Found {
+            slices: from..slices.len(),
+            bytes,
+            ..good
+        },
         Err(error) => {
             slices.truncate(from);
-            Found::read_error(&error, partition)
+            Found::read_error(&error, partition, reader)
         }
     }
 }
 
 /// Where the client's log parts from ours, if it does.
-fn diverging(partition: &Partition, wanted: &Wanted) -> Option<(LeaderEpoch, Offset)> {
+fn diverging(
+    partition: &Partition,
+    wanted: &Wanted,
+) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
     if wanted.last_fetched_epoch < 0 {
-        return None;
+        return Ok(None);
     }
     let (epoch, end_offset) = partition.epoch_end(wanted.last_fetched_epoch);
+    if epoch < 0 {
+        return Err(ReadError::OffsetOutOfRange);
+    }
     let parts = epoch < wanted.last_fetched_epoch || end_offset < wanted.offset;
-    parts.then_some((epoch, end_offset))
+    Ok(parts.then_some((epoch, end_offset)))
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn leader_of(self, partition: &Partition) -> CurrentLeader {
+        CurrentLeader {
+            leader_id: self.node.0,
+            leader_epoch: partition.leader_epoch(),
+        }
+    }
 }
 
 /// A reader parked on its partitions; takes its waker back when the wait ends, however it ends.
@@ -396,9 +523,16 @@ impl Part {
         a.key.topic_id == b.key.topic_id && a.key.topic == b.key.topic
     }
 
-    fn answer(&self, isolation_level: i8) -> PartitionAnswer {
+    /// Whether there is more, or less, than when it was read.
+    fn has_moved(&self) -> bool {
+        self.partition.as_ref().is_some_and(|partition| {
+            partition.high_watermark() != self.found.high_watermark
+                || partition.check_serving().is_err()
+        })
+    }
+
+    fn answer(&self) -> PartitionAnswer {
         let found = &self.found;
-        let unasked = isolation_level == 0 && !found.error.is_error();
         PartitionAnswer {
             index: self.key.index,
             error: found.error,
@@ -407,11 +541,7 @@ impl Part {
             log_start_offset: found.start_offset,
             diverging: found.diverging,
             leader: found.leader,
-            aborted: if unasked {
-                Aborted::Unasked
-            } else {
-                Aborted::None
-            },
+            aborted: found.aborted,
             records_bytes: found.bytes,
         }
     }
@@ -420,53 +550,65 @@ impl Part {
 // === impl Found ===
 
 impl Found {
-    fn error(error: ErrorCode) -> Found {
+    fn error(error: ErrorCode, aborted: Aborted) -> Found {
         Found {
             error,
             high_watermark: -1,
             start_offset: -1,
             diverging: None,
             leader: None,
+            aborted,
+            is_final: true,
             slices: 0..0,
             bytes: 0,
         }
     }
 
-    fn lookup(error: LookupError) -> Found {
-        let mut found = Found::error(errors::lookup(error));
-        if let LookupError::NotLeader {
-            leader: NodeId(leader_id),
-            leader_epoch,
-        } = error
-        {
-            found.leader = Some(CurrentLeader {
-                leader_id,
+    fn lookup(error: LookupError, version: i16) -> Found {
+        let code = errors::lookup(error);
+        match error {
+            // Kafka sorts these out before it reads, so that a fetch waits for the others.
+            LookupError::UnknownTopicOrPartition | LookupError::UnknownTopicId => Found {
+                is_final: false,
+                ..Found::error(code, Aborted::None)
+            },
+            LookupError::Storage => Found::error(code, Aborted::Unasked),
+            LookupError::NotLeader {
+                leader: NodeId(leader_id),
                 leader_epoch,
-            });
+            } => Found {
+                leader: (version >= LEADER_FROM).then_some(CurrentLeader {
+                    leader_id,
+                    leader_epoch,
+                }),
+                ..Found::error(code, Aborted::Unasked)
+            },
+        }
+    }
+
+    fn read_error(error: &ReadError, partition: &Partition, reader: Reader) -> Found {
+        if let ReadError::Log(error) = error {
+            partition.name().report("cannot read", error);
+        }
+        let mut found = Found::error(errors::read(error), Aborted::Unasked);
+        if let ReadError::FencedLeaderEpoch = error {
+            found.leader = Some(reader.leader_of(partition));
         }
         found
     }
 
-    fn read_error(error: &ReadError, partition: &Partition) -> Found {
-        if let ReadError::Log(error) = error {
-            partition.name().report("cannot read", error);
-        }
-        Found::error(errors::read(error))
-    }
-
-    fn good(partition: &Partition, slices: Range<usize>, bytes: usize) -> Found {
+    /// What is so before anything is read.
+    fn good(partition: &Partition, reader: Reader) -> Found {
+        let aborted = match reader.is_read_committed {
+            true => Aborted::None,
+            false => Aborted::Unasked,
+        };
         Found {
             high_watermark: partition.high_watermark(),
             start_offset: partition.start_offset(),
-            slices,
-            bytes,
-            ..Found::error(ErrorCode::NONE)
+            is_final: false,
+            ..Found::error(ErrorCode::NONE, aborted)
         }
-    }
-
-    /// Whether waiting longer cannot change it.
-    fn is_final(&self) -> bool {
-        self.error.is_error() || self.diverging.is_some()
     }
 }
 
