@@ -134,6 +134,10 @@ impl Partition {
     /// Rolls, deletes and forgets what time has come for.
     pub async fn maintain(&self, now: WallMs) {
         self.producers.borrow_mut().expire(now);
+        if let Err(error) = self.log.maintain(now).await {
+            let (topic, index) = (&self.name.topic, self.name.index);
+            tracing::error!(%topic, partition = index, %error, "cannot tidy the log");
+        }
     }
 
     /// Wakes `waker` when there may be more to read.
