@@ -134,6 +134,9 @@ impl Partition {
     /// Rolls, deletes and forgets what time has come for.
     pub async fn maintain(&self, now: WallMs) {
         self.producers.borrow_mut().expire(now);
+        if let Err(error) = self.log.maintain(now).await {
+            self.name.report("cannot clean up", &error);
+        }
     }
 
     /// Wakes `waker` when there may be more to read.
