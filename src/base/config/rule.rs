@@ -120,10 +120,6 @@ fn check_items(
         };
         return about(format!("must not be empty. Valid values include: {valid}"));
     }
-    let distinct: std::collections::BTreeSet<&String> = items.iter().collect();
-    if distinct.len() != items.len() {
-        return about("values must not be duplicated.".into());
-    }
     for item in items {
         if item.is_empty() {
             return about("values must not be empty.".into());

@@ -187,7 +187,12 @@ impl Setting {
 
     /// Reads `text` as this setting's value, or says in Kafka's words why it cannot be one.
     pub fn parse(&self, text: &str) -> Result<Value, InvalidValue> {
-        let value = value::parse(self.name, self.kind, text)?;
+        let mut value = value::parse(self.name, self.kind, text)?;
+        // An item that stands twice counts once (`ConfigDef.parseValue` with a `ValidList`).
+        if let (Rule::Items { .. }, Value::List(items)) = (self.rule, &mut value) {
+            let mut seen = std::collections::BTreeSet::new();
+            items.retain(|item| seen.insert(item.clone()));
+        }
         self.rule.check(self.name, &value)?;
         Ok(value)
     }
