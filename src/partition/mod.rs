@@ -135,8 +135,7 @@ impl Partition {
     pub async fn maintain(&self, now: WallMs) {
         self.producers.borrow_mut().expire(now);
         if let Err(error) = self.log.maintain(now).await {
-            let (topic, index) = (&self.name.topic, self.name.index);
-            tracing::error!(%topic, partition = index, %error, "cannot tidy the log");
+            self.name.report("cannot clean up", &error);
         }
     }
 

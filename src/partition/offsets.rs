@@ -1,15 +1,12 @@
 //! Drives: where things are in a log: its ends, its terms, its times; and moving its start.
 
+use std::fmt;
+
 use super::Partition;
 use super::fetch::ReadError;
 use crate::base::{LeaderEpoch, Offset, WallMs};
-use crate::wire::batch::{BatchView, NO_TIMESTAMP, Records, batches};
-use crate::wire::compress::decompress;
-
-/// Bytes looked at in one go.
-const SCAN_BYTES: usize = 1 << 20;
-/// What the records of a batch may take; it was checked when they were appended.
-const PLAIN_BYTES_MAX: usize = 1 << 30;
+use crate::log::{self, Found, LogFailure};
+use crate::wire::batch::NO_TIMESTAMP;
 
 /// A place in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +17,21 @@ pub struct Spot {
     pub offset: Offset,
     /// The term in which it was or will be written.
     pub leader_epoch: LeaderEpoch,
+}
+
+/// Why records were not deleted.
+#[derive(Debug)]
+pub enum DeleteError {
+    /// The broker's own topics are not for clients to cut.
+    InternalTopic,
+    /// The topic keeps the last record of each key, whatever its age (`cleanup.policy`).
+    Compacted,
+    /// The offset is negative, or not acked yet.
+    OutOfRange,
+    /// The log does not serve any more.
+    Storage(LogFailure),
+    /// The partition has been taken out of service.
+    Closed,
 }
 
 impl Partition {
@@ -49,56 +61,29 @@ impl Partition {
     /// The first readable record that is not older than `timestamp`.
     pub async fn at_time(&self, timestamp: WallMs) -> Result<Option<Spot>, ReadError> {
         self.check_serving()?;
-        let start = self.start_offset();
-        self.scan(|batch| match batch.max_timestamp() >= timestamp {
-            true => first_at(batch, start, timestamp),
-            false => None,
-        })
-        .await
+        let found = self.log().offset_for_time(timestamp).await;
+        Ok(self.readable(found.map_err(ReadError::Log)?))
     }
 
-    /// The first of the youngest readable records.
+    /// The first of the youngest records, if it is readable.
     pub async fn at_max_timestamp(&self) -> Result<Option<Spot>, ReadError> {
         self.check_serving()?;
-        let start = self.start_offset();
-        let mut youngest: Option<Spot> = None;
-        self.scan(|batch| {
-            let seen = youngest.map(|spot| spot.timestamp);
-            if seen.is_none_or(|seen| batch.max_timestamp() > seen) {
-                youngest = first_at(batch, start, batch.max_timestamp()).or(youngest);
-            }
-            None::<()>
-        })
-        .await?;
-        Ok(youngest)
+        let found = self.log().youngest().await.map_err(ReadError::Log)?;
+        if found.is_none() && self.start_offset() < self.high_watermark() {
+            // Records without timestamps are all as old as each other.
+            return self.earliest().map(Some);
+        }
+        Ok(self.readable(found))
     }
 
-    /// Shows `visit` the readable batches in order, until it has found what it looks for.
-    async fn scan<T>(
-        &self,
-        mut visit: impl FnMut(&BatchView<'_>) -> Option<T>,
-    ) -> Result<Option<T>, ReadError> {
-        let mut offset = self.start_offset();
-        let (mut slices, mut bytes) = (Vec::new(), Vec::new());
-        while offset < self.high_watermark() {
-            slices.clear();
-            bytes.clear();
-            let read = self.read(offset, SCAN_BYTES, true, &mut slices).await?;
-            slices
-                .iter()
-                .for_each(|slice| bytes.extend_from_slice(slice));
-            if read == 0 {
-                break;
-            }
-            for batch in batches(&bytes) {
-                let Ok(batch) = batch else { return Ok(None) };
-                if let Some(found) = visit(&batch) {
-                    return Ok(Some(found));
-                }
-                offset = batch.next_offset();
-            }
-        }
-        Ok(None)
+    /// What lies behind the acked offset is not to be told of, as in Kafka.
+    fn readable(&self, found: Option<Found>) -> Option<Spot> {
+        let found = found.filter(|found| found.offset < self.high_watermark())?;
+        Some(Spot {
+            timestamp: found.timestamp,
+            offset: found.offset,
+            leader_epoch: found.leader_epoch,
+        })
     }
 
     /// The largest term not above `epoch` and where it ended, the current one at the log's end;
@@ -119,20 +104,34 @@ impl Partition {
             (known, _) => known,
         }
     }
+
+    /// Lets go of everything before `offset`; the new start of the log, which never moves back.
+    pub fn delete_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
+        if self.is_internal() {
+            return Err(DeleteError::InternalTopic);
+        }
+        if self.is_closed() {
+            return Err(DeleteError::Closed);
+        }
+        if let Some(failure) = self.failure() {
+            return Err(DeleteError::Storage(failure));
+        }
+        if !self.config().cleanup_policy.delete {
+            return Err(DeleteError::Compacted);
+        }
+        let deleted = self.log().delete_records_before(offset);
+        deleted.map_err(|log::DeleteError::OutOfRange| DeleteError::OutOfRange)
+    }
 }
 
-/// The first record of a batch from `start` on that is not older than `timestamp`.
-fn first_at(batch: &BatchView<'_>, start: Offset, timestamp: WallMs) -> Option<Spot> {
-    let codec = batch.attributes().codec().ok()?;
-    let mut plain = Vec::new();
-    decompress(codec, batch.records_bytes(), PLAIN_BYTES_MAX, &mut plain).ok()?;
-    Records::new(batch.record_count(), &plain)
-        .map_while(Result::ok)
-        .map(|record| (record.timestamp(batch), record.offset(batch)))
-        .find(|(at, offset)| *at >= timestamp && *offset >= start)
-        .map(|(timestamp, offset)| Spot {
-            timestamp,
-            offset,
-            leader_epoch: batch.leader_epoch(),
-        })
+impl fmt::Display for DeleteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeleteError::InternalTopic => f.write_str("clients do not cut internal topics"),
+            DeleteError::Compacted => f.write_str("the topic's cleanup policy is not to delete"),
+            DeleteError::OutOfRange => f.write_str("the offset is out of range"),
+            DeleteError::Storage(failure) => failure.fmt(f),
+            DeleteError::Closed => f.write_str("the partition is closed"),
+        }
+    }
 }

@@ -108,6 +108,7 @@ pub const TABLE: &[Row] = &[
     row::<cluster::api_versions::ApiVersions>(),
     row::<topics::create_topics::CreateTopics>(),
     row::<topics::delete_topics::DeleteTopics>(),
+    row::<records::delete_records::DeleteRecords>(),
     row::<transactions::init_producer_id::InitProducerId>(),
     row::<records::offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     row::<cluster::describe_configs::DescribeConfigs>(),

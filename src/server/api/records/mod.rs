@@ -1,5 +1,6 @@
 //! Drives: what clients do with records.
 
+pub mod delete_records;
 pub mod fetch;
 pub mod list_offsets;
 pub mod offset_for_leader_epoch;
