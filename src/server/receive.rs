@@ -49,7 +49,8 @@ impl ReceiveBuffer {
     }
 
     /// Bytes this buffer occupies.
-    pub fn capacity_bytes(&self) -> usize {
+    #[cfg(test)]
+    fn capacity_bytes(&self) -> usize {
         self.bytes.len()
     }
 

@@ -41,7 +41,7 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
-    /// A folder could not be made.
+    /// A folder could not be made or used.
     Folder {
         /// Which.
         path: PathBuf,
@@ -178,7 +178,7 @@ impl fmt::Display for StartError {
                 write!(f, "cannot listen on {address}: {error}")
             }
             StartError::Folder { path, error } => {
-                write!(f, "cannot make the folder {}: {error}", path.display())
+                write!(f, "cannot use the folder {}: {error}", path.display())
             }
             StartError::Metadata(error) => error.fmt(f),
             StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),

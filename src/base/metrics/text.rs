@@ -1,7 +1,7 @@
 //! Pure: snapshots as the text that Prometheus scrapes (exposition format 0.0.4).
 //!
-//! Ours, since the usual crate keeps its own atomic cells behind a registry, while these
-//! numbers live in plain cells of many cores and are gathered as snapshots.
+//! Ours, at eighty lines, since these numbers live in plain cells of many cores and arrive as
+//! snapshots: no registry of shared atomic cells stands behind them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
