@@ -160,7 +160,11 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = TopicConfig::resolve(&broker, &texts.collect::<BTreeMap<_, _>>()).unwrap();
-        let logs = Logs::new(disk, LogsOptions::default());
+        let options = LogsOptions {
+            queued_bytes_max: 4 << 20,
+            ..LogsOptions::default()
+        };
+        let logs = Logs::new(disk, options);
         let options = PartitionOptions {
             name: Name {
                 topic: "t".into(),
@@ -194,6 +198,24 @@ mod tests {
                 assert_eq!(appended.base_offset, i64::from(sequence));
                 partition.wait_committed(appended.upto).await.unwrap();
             }
+        });
+    }
+
+    #[test]
+    fn who_has_waited_for_room_finds_it_however_large_the_batch() {
+        let world = World::new(1);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let partition = open(&disk, &[("max.message.bytes", "8000000")]).await;
+            let append = |sequence, bytes| {
+                let batch = batch(sequence, &vec![7; bytes]);
+                partition.append(&batch, Origin::Client, 1_000)
+            };
+            append(0, 1_000_000).unwrap();
+            append(1, 3_500_000).unwrap();
+            assert!(matches!(append(2, 1_000), Err(AppendError::Busy)));
+            partition.log().wait_for_room().await;
+            append(2, 4_100_000).unwrap();
         });
     }
 
