@@ -1,8 +1,9 @@
 //! Drives: listening sockets.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, IntoRawFd};
+use std::time::Duration;
 
 use glommio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -34,8 +35,29 @@ pub struct SocketOptions {
     pub send_buffer_bytes: Option<usize>,
 }
 
-/// Binds and listens on `address`; port 0 takes any free port.
+/// How long a port in use is waited for. The kernel tears the rings of a killed process down
+/// some time after the process is gone, and their listening sockets with them: who restarts a
+/// killed broker at once would find its own ports taken.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between attempts.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Binds and listens on `address`; port 0 takes any free port. Blocks for [`PATIENCE`] before
+/// it says that the port is in use.
 pub fn bind(address: SocketAddr, options: SocketOptions) -> io::Result<Bound> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match try_bind(address, options) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && waited < PATIENCE => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn try_bind(address: SocketAddr, options: SocketOptions) -> io::Result<Bound> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
