@@ -121,6 +121,7 @@ impl Scene {
             control,
         };
         let shard = Shard::open(options, Arc::default(), 0).await;
+        let shard = shard.expect("an empty folder opens");
         // Small, so that it is full before anything is counted: from then on the chunks that
         // hold the newest records come back from what was evicted.
         let options = LogsOptions {
