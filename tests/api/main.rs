@@ -6,6 +6,7 @@ mod support;
 mod admin;
 mod bad_input;
 mod kill;
+mod pressure;
 mod records;
 mod shards;
 mod start;

@@ -1,75 +1,55 @@
-//! Drives: Produce, versions 3 to 13 (KIP-98, KIP-467, KIP-516, KIP-951).
-//!
-//! The hot path: a request is begun as it is read, its batches go into their logs at once, and
-//! it is answered when all of them are acked. Steady state allocates nothing: a pending request
-//! and its lists go back to the shard when it is answered. Left out: transactions.
+//! Drives: a produce request between its arrival and its answer.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::super::{Row, Run, errors};
+use super::ROW;
 use crate::base::{ErrorCode, Instant, Offset, TopicId, WallMs};
 use crate::partition::Partition;
-use crate::partition::append::{AppendError, Appended, Origin};
+use crate::partition::append::AppendError;
 use crate::partition::validate::{self, Invalid};
 use crate::server::ServerState;
-use crate::server::connection::Connection;
-use crate::server::dispatch::{Refused, Slot};
+use crate::server::api::errors;
 use crate::shard::partitions::{LookupError, Partitions, Topic};
 use crate::wire::field::CurrentLeader;
-use crate::wire::frame;
-use crate::wire::header::{self, RequestHeader};
 use crate::wire::produce::{self, Encoder, Head, Item, PartitionAnswer};
-
-/// The table's row. Versions 0 to 2 are advertised since old clients look for them; they are
-/// refused like any other version that is not served (KIP-896).
-pub const ROW: Row = Row {
-    key: 0,
-    name: "Produce",
-    versions: (3, 13),
-    advertised_min: 0,
-    memory_estimate: |frame_bytes| frame_bytes,
-    run: Run::Produce,
-};
-
-/// Kafka's own admin client may write to internal topics (`AdminUtils.ADMIN_CLIENT_ID`).
-const ADMIN_CLIENT: &[u8] = b"__admin_client";
+use crate::wire::{frame, header};
 
 /// A produce request whose batches are in their logs' hands.
 #[derive(Default)]
 pub struct Pending {
-    version: i16,
-    correlation_id: i32,
-    taken_up: Option<Instant>,
-    topics: Vec<TopicOut>,
-    partitions: Vec<PartitionOut>,
+    pub(super) version: i16,
+    pub(super) correlation_id: i32,
+    pub(super) taken_up: Option<Instant>,
+    pub(super) topics: Vec<TopicOut>,
+    pub(super) partitions: Vec<PartitionOut>,
     /// Scratch room to find repeated topics and partitions in.
-    order: Vec<u32>,
+    pub(super) order: Vec<u32>,
     /// What the first batches say of the request as a whole.
-    first_batches: FirstBatches,
+    pub(super) first_batches: FirstBatches,
 }
 
-struct TopicOut {
-    name: Name,
-    id: TopicId,
+pub(super) struct TopicOut {
+    pub(super) name: Name,
+    pub(super) id: TopicId,
     /// Partitions that are answered for.
-    partitions: usize,
+    pub(super) partitions: usize,
 }
 
 /// A topic's name: known ones are shared with the topic.
-enum Name {
+pub(super) enum Name {
     Known(Rc<Topic>),
     Unknown(String),
 }
 
-struct PartitionOut {
+pub(super) struct PartitionOut {
     /// Which of the request's topics it belongs to.
-    topic: u32,
-    index: i32,
-    result: Outcome,
+    pub(super) topic: u32,
+    pub(super) index: i32,
+    pub(super) result: Outcome,
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     /// Its batches are to be appended: not looked at yet, or the log had no room before its
     /// device has caught up.
     Due(Rc<Partition>),
@@ -81,29 +61,29 @@ enum Outcome {
     Repeated,
 }
 
-struct Accepted {
-    partition: Rc<Partition>,
-    base_offset: Offset,
+pub(super) struct Accepted {
+    pub(super) partition: Rc<Partition>,
+    pub(super) base_offset: Offset,
     /// Everything below must be acked before the answer.
-    upto: Offset,
-    log_append_time: WallMs,
+    pub(super) upto: Offset,
+    pub(super) log_append_time: WallMs,
 }
 
 /// Boxed: rare, and large.
-struct Failed(Box<Failure>);
+pub(super) struct Failed(pub(super) Box<Failure>);
 
-struct Failure {
-    error: ErrorCode,
-    log_start_offset: Offset,
-    record_errors: Vec<(i32, Option<String>)>,
-    message: Option<Cow<'static, str>>,
-    leader: Option<CurrentLeader>,
+pub(super) struct Failure {
+    pub(super) error: ErrorCode,
+    pub(super) log_start_offset: Offset,
+    pub(super) record_errors: Vec<(i32, Option<String>)>,
+    pub(super) message: Option<Cow<'static, str>>,
+    pub(super) leader: Option<CurrentLeader>,
 }
 
 /// What the first batches of a request's partitions say of the request as a whole. Kafka looks
 /// at them one after another until one is transactional, before it looks at any partition.
 #[derive(Default)]
-enum FirstBatches {
+pub(super) enum FirstBatches {
     /// Nothing.
     #[default]
     Good,
@@ -125,123 +105,11 @@ impl FirstBatches {
     }
 }
 
-/// Begins a request: reads it whole, then appends batch by batch, waiting only where a log has
-/// no room. `Ok(None)` when the client wants no answer.
-pub async fn begin(
-    connection: &Rc<Connection>,
-    header: &RequestHeader<'_>,
-) -> Result<Option<Slot>, Refused> {
-    let server = &connection.server;
-    let (version, body) = (header.api_version, header.body);
-    let mut pending = server.spare_produce();
-    pending.version = version;
-    pending.correlation_id = header.correlation_id;
-    pending.taken_up = Some(server.now());
-    let partitions = &server.shard.partitions;
-    let head = produce::walk(body, version, |item| pending.take(partitions, item));
-    let head = head.map_err(|_| Refused::Malformed(ROW.name, version))?;
-    pending.settle_repeated();
-    pending.refuse_whole(&head);
-    let appender = Appender {
-        internal_allowed: header.client_id == Some(ADMIN_CLIENT),
-        version,
-        wall_ms: server.wall_ms(),
-    };
-    appender.append_due(&mut pending, body);
-    while let Some(busy) = pending.due() {
-        busy.log().wait_for_room().await;
-        appender.append_due(&mut pending, body);
-    }
-    pending.gather_topics();
-    if head.acks != 0 {
-        return Ok(Some(Slot::Produce(pending)));
-    }
-    // Nobody reads an answer. A failure must show all the same, and Kafka shows it by closing.
-    let failed = pending.partitions.iter().find_map(|out| match &out.result {
-        Outcome::Failed(Failed(failure)) => Some(failure.error),
-        _ => None,
-    });
-    let refused = failed.map(|error| Refused::NoAnswerWanted(error.name()));
-    server.keep_produce(pending);
-    refused.map_or(Ok(None), Err)
-}
-
-/// Waits until the request's batches are acked and appends the answer's frame to `out`.
-pub async fn answer(
-    connection: &Rc<Connection>,
-    mut pending: Pending,
-    out: &mut Vec<u8>,
-) -> Result<(), Refused> {
-    for out in &mut pending.partitions {
-        if let Outcome::Accepted(accepted) = &out.result
-            && let Err(error) = accepted.partition.wait_committed(accepted.upto).await
-        {
-            out.result = Outcome::Failed(Failed::append(&error, &accepted.partition));
-        }
-    }
-    let server = &connection.server;
-    pending.encode(server, out);
-    if let Some(taken_up) = pending.taken_up {
-        server.probe.note(ROW.key, taken_up, server.now());
-    }
-    server.keep_produce(pending);
-    Ok(())
-}
-
-struct Appender {
-    internal_allowed: bool,
-    version: i16,
-    wall_ms: WallMs,
-}
-
-impl Appender {
-    /// Tries to append what has not been.
-    fn append_due(&self, pending: &mut Pending, body: &[u8]) {
-        let mut outs = pending.partitions.iter_mut();
-        let walked = produce::walk(body, self.version, |item| {
-            if let Item::Partition { records, .. } = item
-                && let Some(out) = outs.next()
-                && let Outcome::Due(partition) = &out.result
-            {
-                out.result = self.append(partition.clone(), records.unwrap_or_default());
-            }
-        });
-        debug_assert!(walked.is_ok(), "the body was walked before");
-    }
-
-    fn append(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
-        let origin = if self.internal_allowed {
-            Origin::Admin
-        } else {
-            Origin::Client
-        };
-        if let Err(invalid) = validate::check_version(records, self.version) {
-            let mut failed = Failed::append(&AppendError::Invalid(invalid), &partition);
-            failed.0.log_start_offset = -1;
-            return Outcome::Failed(failed);
-        }
-        match partition.append(records, origin, self.wall_ms) {
-            Ok(Appended {
-                base_offset,
-                upto,
-                log_append_time,
-            }) => Outcome::Accepted(Accepted {
-                partition,
-                base_offset,
-                upto,
-                log_append_time,
-            }),
-            Err(AppendError::Busy) => Outcome::Due(partition),
-            Err(error) => Outcome::Failed(Failed::append(&error, &partition)),
-        }
-    }
-}
-
 // === impl Pending ===
 
 impl Pending {
     /// Notes a topic or partition of the request.
-    fn take(&mut self, partitions: &Partitions, item: Item<'_>) {
+    pub(super) fn take(&mut self, partitions: &Partitions, item: Item<'_>) {
         match item {
             Item::Topic { name, id } => self.topics.push(TopicOut {
                 name: Name::find(partitions, name, id, self.version),
@@ -274,7 +142,7 @@ impl Pending {
 
     /// Of a partition that comes more than once the last mention counts, also where its topic
     /// comes more than once: Kafka holds a request in maps.
-    fn settle_repeated(&mut self) {
+    pub(super) fn settle_repeated(&mut self) {
         if self.partitions.len() < 2 {
             return;
         }
@@ -315,7 +183,7 @@ impl Pending {
     }
 
     /// Fails what is wrong with the request as a whole, before any batch is appended.
-    fn refuse_whole(&mut self, head: &Head<'_>) {
+    pub(super) fn refuse_whole(&mut self, head: &Head<'_>) {
         let whole = match std::mem::take(&mut self.first_batches) {
             FirstBatches::Malformed(message) => Some((ErrorCode::CORRUPT_MESSAGE, Some(message))),
             FirstBatches::Transactional if head.transactional_id.is_none() => {
@@ -345,7 +213,7 @@ impl Pending {
     }
 
     /// Puts the partitions of topics that came more than once together.
-    fn gather_topics(&mut self) {
+    pub(super) fn gather_topics(&mut self) {
         if !self.partitions.is_sorted_by_key(|out| out.topic) {
             self.partitions.sort_by_key(|out| out.topic);
         }
@@ -359,11 +227,16 @@ impl Pending {
         })
     }
 
-    fn due(&self) -> Option<Rc<Partition>> {
+    pub(super) fn due(&self) -> Option<Rc<Partition>> {
         self.partitions.iter().find_map(|out| match &out.result {
             Outcome::Due(partition) => Some(partition.clone()),
             _ => None,
         })
+    }
+
+    /// Room for so many partitions.
+    pub fn capacity(&self) -> usize {
+        self.partitions.capacity().max(self.topics.capacity())
     }
 
     /// Empties it for the next request, keeping its room.
@@ -373,7 +246,7 @@ impl Pending {
         self.first_batches = FirstBatches::Good;
     }
 
-    fn encode(&self, server: &ServerState, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, server: &ServerState, out: &mut Vec<u8>) {
         let open = frame::open(out);
         header::put_response_header(out, ROW.key, self.version, self.correlation_id);
         let named = self.topics.iter().filter(|topic| topic.partitions > 0);
@@ -503,7 +376,7 @@ impl Failed {
         failed
     }
 
-    fn append(error: &AppendError, partition: &Partition) -> Failed {
+    pub(super) fn append(error: &AppendError, partition: &Partition) -> Failed {
         let mut failed = Failed::code(errors::append(error));
         let got_to_the_log = match error {
             AppendError::Invalid(invalid) => !invalid.hides_log_start(),

@@ -4,6 +4,8 @@
 //! ones from disk. A fetch that finds too little parks on its partitions and is woken by the
 //! ack that brings more. Left out: followers (there is no replication yet), aborted transactions.
 
+mod part;
+
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -15,20 +17,19 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use indexmap::IndexMap;
 
-use super::super::{Context, Row, Run, errors};
-use crate::base::{ErrorCode, LeaderEpoch, NodeId, Offset, TopicId};
+use super::super::{Context, Row, Run};
+use crate::base::{ErrorCode, TopicId};
 use crate::io::buffer::Slice;
 use crate::io::cores;
 use crate::io::stream::Stream;
 use crate::partition::Partition;
-use crate::partition::fetch::ReadError;
 use crate::server::ServerState;
 use crate::server::fetch_sessions::{FetchSessions, Key, NO_SESSION, News, Opened, Wanted};
-use crate::shard::partitions::LookupError;
 use crate::wire::cursor::Short;
-use crate::wire::fetch::{self, Aborted, Encoder, Head, Item, PartitionAnswer, TOPIC_ID_FROM};
-use crate::wire::field::{CurrentLeader, NodeEndpoint};
+use crate::wire::fetch::{self, Aborted, Encoder, Head, Item, TOPIC_ID_FROM};
+use crate::wire::field::NodeEndpoint;
 use crate::wire::{frame, header};
+use part::{Found, Part, Reader, read};
 
 /// The table's row.
 pub const ROW: Row = Row {
@@ -66,38 +67,6 @@ pub struct Scratch {
 pub struct Answer {
     scratch: Scratch,
     server: Rc<ServerState>,
-}
-
-/// One partition of the fetch and what was found of it.
-struct Part {
-    key: Key,
-    wanted: Wanted,
-    partition: Option<Rc<Partition>>,
-    found: Found,
-}
-
-struct Found {
-    error: ErrorCode,
-    high_watermark: Offset,
-    start_offset: Offset,
-    diverging: Option<(LeaderEpoch, Offset)>,
-    leader: Option<CurrentLeader>,
-    aborted: Aborted,
-    /// Whether waiting longer cannot change it.
-    is_final: bool,
-    slices: Range<usize>,
-    bytes: usize,
-}
-
-/// What all partitions of a fetch have in common.
-#[derive(Clone, Copy)]
-struct Reader {
-    /// This node.
-    node: NodeId,
-    /// Asks to replicate.
-    is_follower: bool,
-    /// Wants to know of aborted transactions.
-    is_read_committed: bool,
 }
 
 /// Answers one fetch: the frame without its records is appended to `out`.
@@ -158,6 +127,11 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
 // === impl Scratch ===
 
 impl Scratch {
+    /// Room for so many partitions.
+    pub fn capacity(&self) -> usize {
+        self.parts.capacity().max(self.wanted.capacity())
+    }
+
     /// Empties the lists, keeping their room.
     pub fn clear(&mut self) {
         self.wanted.clear();
@@ -409,92 +383,6 @@ impl Scratch {
     }
 }
 
-/// Reads one partition: from memory, else from disk.
-async fn read(
-    partition: &Rc<Partition>,
-    wanted: &Wanted,
-    reader: Reader,
-    max_bytes: i64,
-    at_least_one: bool,
-    slices: &mut Vec<Slice>,
-) -> Found {
-    if let Err(error) = partition.check_leader_epoch(wanted.leader_epoch) {
-        return Found::read_error(&error, partition, reader);
-    }
-    if reader.is_follower {
-        // Nothing is replicated yet, so nobody is a replica who could ask for it.
-        let mut found = Found::error(ErrorCode::NOT_LEADER_OR_FOLLOWER, Aborted::Unasked);
-        found.leader = Some(reader.leader_of(partition));
-        return found;
-    }
-    // What comes while the disk is read is for the next look.
-    let good = Found::good(partition, reader);
-    match diverging(partition, wanted) {
-        Ok(None) => {}
-        Ok(diverging) => {
-            return Found {
-                diverging,
-                is_final: true,
-                ..good
-            };
-        }
-        Err(error) => return Found::read_error(&error, partition, reader),
-    }
-    let from = slices.len();
-    let is_behind = (good.start_offset..good.high_watermark).contains(&wanted.offset);
-    let Ok(max_bytes) = usize::try_from(max_bytes).or(if is_behind { Err(()) } else { Ok(0) })
-    else {
-        return Found::error(ErrorCode::UNKNOWN_SERVER_ERROR, Aborted::Unasked);
-    };
-    let read = match partition.read_cached(wanted.offset, max_bytes, at_least_one, slices) {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => {
-            partition
-                .read(wanted.offset, max_bytes, at_least_one, slices)
-                .await
-        }
-        Err(error) => Err(error),
-    };
-    match read {
-        Ok(bytes) => Found {
-            slices: from..slices.len(),
-            bytes,
-            ..good
-        },
-        Err(error) => {
-            slices.truncate(from);
-            Found::read_error(&error, partition, reader)
-        }
-    }
-}
-
-/// Where the client's log parts from ours, if it does.
-fn diverging(
-    partition: &Partition,
-    wanted: &Wanted,
-) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
-    if wanted.last_fetched_epoch < 0 {
-        return Ok(None);
-    }
-    let (epoch, end_offset) = partition.epoch_end(wanted.last_fetched_epoch);
-    if epoch < 0 {
-        return Err(ReadError::OffsetOutOfRange);
-    }
-    let parts = epoch < wanted.last_fetched_epoch || end_offset < wanted.offset;
-    Ok(parts.then_some((epoch, end_offset)))
-}
-
-// === impl Reader ===
-
-impl Reader {
-    fn leader_of(self, partition: &Partition) -> CurrentLeader {
-        CurrentLeader {
-            leader_id: self.node.0,
-            leader_epoch: partition.leader_epoch(),
-        }
-    }
-}
-
 /// A reader parked on its partitions; takes its waker back when the wait ends, however it ends.
 struct Parked<'a> {
     parts: &'a [Part],
@@ -518,102 +406,6 @@ impl Drop for Parked<'_> {
         if let Some(waker) = &self.waker {
             self.partitions()
                 .for_each(|partition| partition.leave_reader(waker));
-        }
-    }
-}
-
-// === impl Part ===
-
-impl Part {
-    fn same_topic(a: &Part, b: &Part) -> bool {
-        a.key.topic_id == b.key.topic_id && a.key.topic == b.key.topic
-    }
-
-    /// Whether there is more, or less, than when it was read.
-    fn has_moved(&self) -> bool {
-        self.partition.as_ref().is_some_and(|partition| {
-            partition.high_watermark() != self.found.high_watermark
-                || partition.check_serving().is_err()
-        })
-    }
-
-    fn answer(&self) -> PartitionAnswer {
-        let found = &self.found;
-        PartitionAnswer {
-            index: self.key.index,
-            error: found.error,
-            high_watermark: found.high_watermark,
-            last_stable_offset: found.high_watermark,
-            log_start_offset: found.start_offset,
-            diverging: found.diverging,
-            leader: found.leader,
-            aborted: found.aborted,
-            records_bytes: found.bytes,
-        }
-    }
-}
-
-// === impl Found ===
-
-impl Found {
-    fn error(error: ErrorCode, aborted: Aborted) -> Found {
-        Found {
-            error,
-            high_watermark: -1,
-            start_offset: -1,
-            diverging: None,
-            leader: None,
-            aborted,
-            is_final: true,
-            slices: 0..0,
-            bytes: 0,
-        }
-    }
-
-    fn lookup(error: LookupError, version: i16) -> Found {
-        let code = errors::lookup(error);
-        match error {
-            // Kafka sorts these out before it reads, so that a fetch waits for the others.
-            LookupError::UnknownTopicOrPartition | LookupError::UnknownTopicId => Found {
-                is_final: false,
-                ..Found::error(code, Aborted::None)
-            },
-            LookupError::Storage => Found::error(code, Aborted::Unasked),
-            LookupError::NotLeader {
-                leader: NodeId(leader_id),
-                leader_epoch,
-            } => Found {
-                leader: (version >= LEADER_FROM).then_some(CurrentLeader {
-                    leader_id,
-                    leader_epoch,
-                }),
-                ..Found::error(code, Aborted::Unasked)
-            },
-        }
-    }
-
-    fn read_error(error: &ReadError, partition: &Partition, reader: Reader) -> Found {
-        if let ReadError::Log(error) = error {
-            partition.name().report("cannot read", error);
-        }
-        let mut found = Found::error(errors::read(error), Aborted::Unasked);
-        if let ReadError::FencedLeaderEpoch = error {
-            found.leader = Some(reader.leader_of(partition));
-        }
-        found
-    }
-
-    /// What is so before anything is read.
-    fn good(partition: &Partition, reader: Reader) -> Found {
-        let aborted = match reader.is_read_committed {
-            true => Aborted::None,
-            false => Aborted::Unasked,
-        };
-        Found {
-            high_watermark: partition.high_watermark(),
-            start_offset: partition.start_offset(),
-            is_final: false,
-            ..Found::error(ErrorCode::NONE, aborted)
         }
     }
 }
