@@ -158,8 +158,10 @@ impl Opener<'_> {
                 return Err(OpenError::Gap { end, next: base });
             }
             let follower = bases.iter().copied().find(|other| *other > base);
-            let sealed = follower
-                .filter(|follower| self.opening.clean || *follower <= self.opening.recovery_point);
+            let sealed = match follower {
+                Some(follower) if self.is_sealed(base, follower).await? => Some(follower),
+                _ => None,
+            };
             if let Some(follower) = sealed {
                 self.take_sealed(base, follower).await?;
                 end = follower;
@@ -172,8 +174,10 @@ impl Opener<'_> {
                 epoch,
                 gaps: false,
             };
-            if self.opening.clean && self.take_clean_active(base, &mut scanner).await? {
-                end = scanner.expected;
+            if self.opening.clean
+                && let Some(found) = self.take_clean_active(base).await?
+            {
+                end = found;
                 break;
             }
             next = self.take_scanned(base, &mut scanner).await?;
@@ -280,6 +284,45 @@ impl Opener<'_> {
         segment
     }
 
+    /// Whether the file of the segment at `base` holds what lies before `follower` and nothing
+    /// else. Before the recovery point that is so. A segment that ends with it may have been
+    /// opened again since, and been prepared for more: its end is looked at.
+    async fn is_sealed(&mut self, base: Offset, follower: Offset) -> Result<bool, OpenError> {
+        let recovery_point = self.opening.recovery_point;
+        if self.opening.clean || follower != recovery_point {
+            return Ok(self.opening.clean || follower < recovery_point);
+        }
+        let len = self.listing.segments[&base];
+        let segment = Segment::new(&self.inner.dir, base, self.now);
+        Ok(self.end_by_lookups(&segment, len).await? == Some(follower))
+    }
+
+    /// The offset behind the last batch of a segment of `len` bytes, when its lookups are whole
+    /// and the batches behind their last entry fill the file to its end.
+    async fn end_by_lookups(&mut self, segment: &Segment, len: u64) -> io::Result<Option<Offset>> {
+        if !self.inner.read_lookups(segment, len).await? {
+            return Ok(None);
+        }
+        let file = segment.file(&self.disk).await?;
+        let base = segment.base_offset;
+        let from = segment.offsets.borrow().position_of(base, Offset::MAX);
+        let Some(expected) = self.base_offset_at(&file, from).await? else {
+            return Ok(None);
+        };
+        let mut scanner = Scanner {
+            position: from,
+            expected,
+            epoch: -1,
+            gaps: true,
+        };
+        let scanned = &mut self.recovered.scanned_bytes;
+        walk(&file, len, &mut scanner, &mut |_, batch| {
+            *scanned += batch.len() as u64
+        })
+        .await?;
+        Ok((scanner.position == len).then_some(scanner.expected))
+    }
+
     /// A segment whose end is known from the one that follows.
     async fn take_sealed(&mut self, base: Offset, end: Offset) -> Result<(), OpenError> {
         let len = self.listing.segments[&base];
@@ -288,66 +331,51 @@ impl Opener<'_> {
         segment.written.set(len);
         segment.indexed.set(false);
         segment.settled.set(true);
-        if self.replay_from < end {
-            let file = segment.file(&self.disk).await?;
-            let mut scanner = Scanner {
-                position: 0,
-                expected: base,
-                epoch: -1,
-                gaps: true,
-            };
-            self.scan(&segment, &file, len, &mut scanner, false).await?;
-            segment.close_file();
-        }
-        Ok(())
+        self.replay_segment(&segment, len, end).await
     }
 
     /// The last segment of a log that was closed cleanly: only what its offset index does not
-    /// reach is looked at. `false` when it is not as a clean close leaves it.
-    async fn take_clean_active(
-        &mut self,
-        base: Offset,
-        scanner: &mut Scanner,
-    ) -> Result<bool, OpenError> {
+    /// reach is looked at. Returns where it ends, `None` when it is not as a clean close leaves it.
+    async fn take_clean_active(&mut self, base: Offset) -> Result<Option<Offset>, OpenError> {
         let len = self.listing.segments[&base];
         let segment = Rc::new(Segment::new(&self.inner.dir, base, self.now));
         segment.on_disk.set(true);
         segment.prepared.set(len);
-        if len == 0 {
-            self.inner.state.borrow_mut().segments.push(segment);
-            return Ok(true);
+        let mut end = base;
+        if len > 0 {
+            match self.end_by_lookups(&segment, len).await? {
+                Some(found) => end = found,
+                None => return Ok(None),
+            }
         }
-        let loaded = self.inner.read_lookups(&segment, len).await?;
-        if !loaded {
-            return Ok(false);
+        segment.size.set(len);
+        segment.written.set(len);
+        self.replay_segment(&segment, len, end).await?;
+        segment.close_file();
+        self.inner.state.borrow_mut().segments.push(segment);
+        Ok(Some(end))
+    }
+
+    /// Shows the batches of a segment of `len` bytes that ends at `end`, if they are wanted.
+    async fn replay_segment(
+        &mut self,
+        segment: &Segment,
+        len: u64,
+        end: Offset,
+    ) -> Result<(), OpenError> {
+        if self.replay_from >= end {
+            return Ok(());
         }
         let file = segment.file(&self.disk).await?;
-        let from = segment.offsets.borrow().position_of(base, Offset::MAX);
-        let Some(first) = self.base_offset_at(&file, from).await? else {
-            return Ok(false);
-        };
-        scanner.position = from;
-        scanner.expected = first;
-        if self.replay_from < first {
-            scanner.position = 0;
-            scanner.expected = base;
-        }
-        scanner.gaps = true;
-        self.scan(&segment, &file, len, scanner, false).await?;
-        let whole = scanner.position == len;
-        *scanner = Scanner {
+        let mut scanner = Scanner {
             position: 0,
-            expected: if whole { scanner.expected } else { base },
-            epoch: scanner.epoch,
-            gaps: false,
+            expected: segment.base_offset,
+            epoch: -1,
+            gaps: true,
         };
+        self.scan(segment, &file, len, &mut scanner, false).await?;
         segment.close_file();
-        if whole {
-            segment.size.set(len);
-            segment.written.set(len);
-            self.inner.state.borrow_mut().segments.push(segment);
-        }
-        Ok(whole)
+        Ok(())
     }
 
     async fn base_offset_at(&self, file: &File, position: u64) -> io::Result<Option<Offset>> {

@@ -259,14 +259,21 @@ impl Inner {
     async fn run(&self, job: Job) -> io::Result<()> {
         match job {
             Job::Prepare(segment, to) => self.prepare(&segment, to).await,
-            Job::Rename(segment) => self.rename_to_final(&segment).await,
+            Job::Rename(segment) => match self.rename_to_final(&segment).await {
+                Err(_) if segment.is_retired() => Ok(()),
+                result => result,
+            },
             Job::CreateNext(active) => self.create_next(&active).await,
             Job::WriteEpochs => self.write_epochs().await,
             Job::WriteSnapshot(offset, content) => {
                 let path = self.dir.join(file_name(offset, ".snapshot"));
                 self.logs.disk().write(&path, content).await
             }
-            Job::Settle(segment) => self.settle(&segment).await,
+            Job::Settle(segment) => match self.settle(&segment).await {
+                // Retention took it meanwhile.
+                Err(_) if segment.is_retired() => Ok(()),
+                result => result,
+            },
         }
     }
 

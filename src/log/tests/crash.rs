@@ -1,0 +1,210 @@
+//! Drives: random work, power cuts and kills at random moments, and what is left of it.
+//!
+//! `SIM_RUNS` says how many worlds (300 if unset), `SIM_SEED` the first of them.
+
+use std::cell::{Cell, RefCell};
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::support::*;
+use crate::base::Offset;
+use crate::io::disk::Disk;
+use crate::io::sim::{Fault, Random, World};
+use crate::log::{AppendError, Folder, Log, LogConfig};
+
+/// What was done to the log, whatever became of it.
+#[derive(Default)]
+struct Model {
+    /// Base offset, count of records and tag of every appended batch, in order.
+    batches: RefCell<Vec<(Offset, u64, u64)>>,
+    /// The largest offset that was ever acked.
+    acked: Cell<Offset>,
+    /// The largest start offset that was ever set.
+    start: Cell<Offset>,
+    next_tag: Cell<u64>,
+}
+
+/// What a world's check found wrong.
+type Wrong = String;
+
+fn settings(random: &mut Random) -> LogConfig {
+    LogConfig {
+        segment_bytes: [9_000, 40_000, 200_000][random.below(3)],
+        ..config(0)
+    }
+}
+
+/// Opens the log, compares it with the model, then works on it until it is interrupted.
+async fn live(disk: Disk, root: PathBuf, model: Rc<Model>, seed: u64) -> Result<(), Wrong> {
+    let mut random = Random::new(seed);
+    let folder = Folder::open(&disk, &root).await.expect("a folder");
+    let shared = logs(&disk);
+    let opening = folder.opening("t", 0);
+    let (log, recovered) = open(
+        &shared,
+        &folder.path("t", 0),
+        settings(&mut random),
+        opening,
+    )
+    .await;
+    if let Some(damage) = &recovered.damage {
+        return Err(format!("takes a crash for damage: {damage}"));
+    }
+    compare(&log, &model).await?;
+    let telling = Rc::clone(&model);
+    log.on_acked(Rc::new(move |offset| {
+        telling.acked.set(telling.acked.get().max(offset))
+    }));
+    let mut epoch = log.latest_epoch().unwrap_or(0);
+    loop {
+        match random.below(20) {
+            0 => {
+                let path = [("t", 0, &log)];
+                folder.checkpoint(path.into_iter()).await.expect("written");
+            }
+            1 => log.maintain(0).await.expect("maintained"),
+            2 => epoch += 1,
+            3 => acked(&log, log.end_offset()).await,
+            4 => {
+                let reads = read_all(&log, log.start_offset(), 1 + random.below(30_000)).await;
+                check_prefix(&reads, &model, log.start_offset())?;
+            }
+            5 if random.one_in(4) && log.acked_offset() > 0 => {
+                let before = random.below(log.acked_offset() as usize) as Offset;
+                let start = log.delete_records_before(before).expect("within");
+                model.start.set(start);
+            }
+            6 if random.one_in(3) => {
+                log.close().await.expect("closed");
+                let path = [("t", 0, &log)];
+                folder.checkpoint(path.into_iter()).await.expect("written");
+                folder.close_cleanly().await.expect("written");
+                return Ok(());
+            }
+            _ => append(&log, &model, epoch, &mut random).await,
+        }
+    }
+}
+
+async fn append(log: &Log, model: &Model, epoch: i32, random: &mut Random) {
+    let mut bytes = Vec::new();
+    let mut next = log.end_offset();
+    let mut batches = Vec::new();
+    for _ in 0..1 + random.below(3) {
+        let tag = model.next_tag.get();
+        model.next_tag.set(tag + 1);
+        let count = 1 + random.below(3);
+        let size = [20, 300, 2_000][random.below(3)] + random.below(100);
+        bytes.extend(batch(count, size, tag, 0));
+        batches.push((next, count as u64, tag));
+        next += count as Offset;
+    }
+    match log.append(&bytes, epoch, None, 0) {
+        Ok(_) => model.batches.borrow_mut().extend(batches),
+        Err(AppendError::Busy) => log.wait_for_room().await,
+        Err(AppendError::LargerThanSegment(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// After a start: everything acked is there, in order, once; nothing follows that was not
+/// appended; from here on the model knows what became of the rest.
+async fn compare(log: &Log, model: &Model) -> Result<(), Wrong> {
+    let (start, end) = (log.start_offset(), log.end_offset());
+    if end < model.acked.get() {
+        return Err(format!("acked up to {}, ends at {end}", model.acked.get()));
+    }
+    if start > model.start.get() {
+        return Err(format!(
+            "starts at {start}, deleted up to {}",
+            model.start.get()
+        ));
+    }
+    let mut appended = model.batches.borrow_mut();
+    appended.retain(|batch| batch.0 < end);
+    let known_end = appended.last().map_or(0, |last| last.0 + last.1 as Offset);
+    if known_end != end {
+        return Err(format!("ends at {end}, not with a batch: {known_end}"));
+    }
+    drop(appended);
+    let found = read_all(log, start, 1 << 20).await;
+    check_prefix(&found, model, start)?;
+    model.acked.set(end);
+    Ok(())
+}
+
+fn check_prefix(found: &[(Offset, u64, u64)], model: &Model, start: Offset) -> Result<(), Wrong> {
+    let appended = model.batches.borrow();
+    let from = appended.partition_point(|batch| batch.0 + batch.1 as Offset <= start);
+    let expected = &appended[from..];
+    if expected.starts_with(found) {
+        return Ok(());
+    }
+    Err(format!("appended {expected:?}, found {found:?}"))
+}
+
+/// Lives through some starts, each ended by a power cut, a kill or a clean stop.
+fn run(seed: u64, fault: Option<Fault>) -> Result<(), Wrong> {
+    let mut random = Random::new(seed);
+    let model = Rc::new(Model::default());
+    let root = Path::new("/data");
+    let mut world = World::new(seed);
+    for round in 0..5 {
+        if let Some(fault) = fault {
+            world.disk().inject(fault);
+        }
+        let steps = 1 << (3 + random.below(10));
+        let disk = Disk::simulated(world.disk().clone());
+        let life = live(
+            disk,
+            root.to_owned(),
+            Rc::clone(&model),
+            seed + (round << 32),
+        );
+        if let Some(Err(wrong)) = world.run_for(steps, life) {
+            return Err(wrong);
+        }
+        let next = random.next();
+        world = if random.one_in(4) {
+            world.kill(next)
+        } else {
+            world.crash(next)
+        };
+    }
+    // It must be found whole twice in a row, and the first look must change nothing.
+    for _ in 0..2 {
+        let disk = Disk::simulated(world.disk().clone());
+        let model = Rc::clone(&model);
+        let checked = world.run(async move {
+            let folder = Folder::open(&disk, root).await.expect("a folder");
+            let shared = logs(&disk);
+            let opening = folder.opening("t", 0);
+            let (log, _) = open(&shared, &folder.path("t", 0), config(9_000), opening).await;
+            compare(&log, &model).await
+        });
+        checked?;
+    }
+    Ok(())
+}
+
+fn runs(default: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = number("SIM_SEED").unwrap_or(0);
+    first..first + number("SIM_RUNS").unwrap_or(default)
+}
+
+#[test]
+fn nothing_acked_is_lost_by_power_cuts_and_kills() {
+    for seed in runs(300) {
+        let result = catch_unwind(|| run(seed, None)).unwrap_or(Err("a panic".to_owned()));
+        assert_eq!(result, Ok(()), "with SIM_SEED={seed} SIM_RUNS=1");
+    }
+}
+
+#[test]
+fn a_device_that_lies_about_flushes_is_found_out() {
+    let lies = Some(Fault::SilentFlush);
+    let caught = runs(300).any(|seed| run(seed, lies).is_err());
+    assert!(caught, "the test would not notice lost records");
+}
