@@ -337,7 +337,15 @@ impl Inner {
             path,
             prepared,
         };
-        // The log may have rolled meanwhile.
+        match self.place_next(next, active) {
+            Some(unwanted) => disk.remove(&unwanted.path).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the file for the segment after `active`, or gives it to that one if the log has
+    /// rolled meanwhile; returns it when nobody wants it any more.
+    fn place_next(&self, next: Next, active: &Rc<Segment>) -> Option<Next> {
         let state = self.state.borrow();
         let at = state.segments.iter().position(|it| Rc::ptr_eq(it, active));
         match at.and_then(|at| state.segments.get(at + 1)) {
@@ -345,12 +353,9 @@ impl Inner {
             Some(follower) if follower.opened().is_none() && !follower.on_disk.get() => {
                 next.give_to(follower);
             }
-            _ => {
-                drop(state);
-                disk.remove(&next.path).await?;
-            }
+            _ => return Some(next),
         }
-        Ok(())
+        None
     }
 
     /// Writes the leader epoch checkpoint.
