@@ -27,6 +27,8 @@ pub struct Opener<'a> {
     pub opening: Opening,
     pub recovered: Recovered,
     replay: &'a mut dyn FnMut(Replay<'_>),
+    /// Whether every segment is checked, whatever is known.
+    trusts_nothing: bool,
     /// Batches from this offset on are shown to `replay`.
     replay_from: Offset,
     now: WallMs,
@@ -59,6 +61,7 @@ pub async fn open(
         opening,
         recovered: Recovered::default(),
         replay,
+        trusts_nothing: false,
         replay_from: Offset::MAX,
         now,
     };
@@ -100,6 +103,7 @@ impl Opener<'_> {
                 gaps: false,
             };
             if self.opening.clean
+                && !self.trusts_nothing
                 && let Some(found) = self.take_clean_active(base).await?
             {
                 end = found;
@@ -155,12 +159,18 @@ impl Opener<'_> {
         Ok(())
     }
 
+    /// Reads the leader epoch checkpoint. Where there are segments and it is missing or no
+    /// checkpoint, nothing is taken for sealed: the epochs come from the batches.
     async fn load_epochs(&mut self) -> Result<(), OpenError> {
+        let mut epochs = None;
         if self.listing.has_epochs {
             let path = self.inner.dir.join("leader-epoch-checkpoint");
             let text = self.disk.read(&path).await?;
-            let epochs = std::str::from_utf8(&text).ok().and_then(Epochs::from_text);
-            self.inner.state.borrow_mut().epochs = epochs.unwrap_or_default();
+            epochs = std::str::from_utf8(&text).ok().and_then(Epochs::from_text);
+        }
+        match epochs {
+            Some(epochs) => self.inner.state.borrow_mut().epochs = epochs,
+            None => self.trusts_nothing = true,
         }
         Ok(())
     }
@@ -214,6 +224,9 @@ impl Opener<'_> {
     /// opened again since, and been prepared for more: its end is looked at.
     async fn is_sealed(&mut self, base: Offset, follower: Offset) -> Result<bool, OpenError> {
         let recovery_point = self.opening.recovery_point;
+        if self.trusts_nothing {
+            return Ok(false);
+        }
         if self.opening.clean || follower != recovery_point {
             return Ok(self.opening.clean || follower < recovery_point);
         }
