@@ -1,6 +1,6 @@
 //! Pure: the command line and its help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -58,7 +58,7 @@ pub struct Serve {
     pub port: Option<u16>,
 
     /// How many shards, that is cores and Kafka nodes; fixed when the data folder is formatted
-    /// [default: by the number of cores]
+    /// [default: half the physical cores, 1 to 8]
     #[arg(long, value_name = "N")]
     pub shards: Option<usize>,
 
@@ -67,6 +67,8 @@ pub struct Serve {
     pub advertised_host: Option<String>,
 
     /// Serve /metrics, /health, /ready and /config over HTTP on this port [default: off]
+    ///
+    /// It is on the address of --host and asks nobody who they are: keep it private.
     #[arg(long, value_name = "PORT")]
     pub admin_port: Option<u16>,
 
@@ -88,14 +90,32 @@ impl Cli {
 // === impl Serve ===
 
 impl Serve {
-    /// The settings that the file and the flags come to; `text` is the file's content.
-    pub fn load(&self, text: Option<&str>, host: &HostFacts) -> Result<BrokerConfig, ConfigError> {
+    /// The settings that the file and the flags come to; `text` is the file's content. Where
+    /// neither says how many shards, a data folder that was formatted does, by `formatted`.
+    pub fn load(
+        &self,
+        text: Option<&str>,
+        host: &HostFacts,
+        formatted: impl Fn(&Path) -> Option<usize>,
+    ) -> Result<BrokerConfig, ConfigError> {
         let name = self.config.as_ref().map(|path| path.display().to_string());
         let file = name
             .as_deref()
             .zip(text)
             .map(|(name, text)| ConfigFile { name, text });
-        config::load(file, &self.flags(), host)
+        let config = config::load(file, &self.flags(), host)?;
+        let asked = config.layers().text("corelane.shards").is_some();
+        match formatted(&config.data_dir).filter(|shards| !asked && *shards != config.shards) {
+            None => Ok(config),
+            shards => config::load(
+                file,
+                &Flags {
+                    shards,
+                    ..self.flags()
+                },
+                host,
+            ),
+        }
     }
 
     /// The flags that are settings.
@@ -115,6 +135,30 @@ impl Serve {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_formatted_folder_says_how_many_shards_unless_somebody_else_does() {
+        let host = HostFacts {
+            name: "h".into(),
+            cpus: 2,
+            cores: 2,
+        };
+        let shards =
+            |serve: Serve, text, formatted| serve.load(text, &host, |_| formatted).unwrap().shards;
+        let asked = || Serve {
+            shards: Some(3),
+            ..Serve::default()
+        };
+        let file = || Serve {
+            config: Some("f".into()),
+            ..Serve::default()
+        };
+        assert_eq!(shards(Serve::default(), None, None), 1);
+        assert_eq!(shards(Serve::default(), None, Some(2)), 2);
+        assert_eq!(shards(asked(), None, Some(2)), 3);
+        assert_eq!(shards(file(), Some("corelane.shards=4"), Some(2)), 4);
+        assert_eq!(shards(file(), Some(""), Some(2)), 2);
+    }
 
     #[test]
     fn no_command_serves_and_flags_become_settings() {

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         Ok(text) => text,
         Err(error) => return fail(&error),
     };
-    let config = match flags.load(text.as_deref(), &checks::host_facts()) {
+    let host = checks::host_facts();
+    let config = match flags.load(text.as_deref(), &host, checks::formatted_shards) {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
@@ -37,6 +38,7 @@ fn start_logging(level: &str) {
     let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(level);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }

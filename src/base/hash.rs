@@ -7,6 +7,18 @@ pub fn java_string(text: &str) -> i32 {
     })
 }
 
+/// Where a Java `HashMap` that has grown to `count` string keys keeps this one: it is walked in
+/// the order of its buckets, which shows where Kafka takes "the first" of equals.
+pub fn java_bucket(key: &str, count: usize) -> u32 {
+    let hash = java_string(key) as u32;
+    // The table starts with 16 buckets and doubles when it is three quarters full.
+    let mut buckets = 16u32;
+    while count > buckets as usize / 4 * 3 {
+        buckets *= 2;
+    }
+    (hash ^ (hash >> 16)) & (buckets - 1)
+}
+
 /// The partition of an internal topic that a group or transactional id belongs to
 /// (`Utils.abs(id.hashCode()) % partitions`, as `GroupCoordinatorService.partitionFor` has it).
 /// `partitions` is at least 1.
@@ -53,6 +65,17 @@ mod tests {
         assert_eq!(java_string("polygenelubricants"), i32::MIN);
         assert_eq!(java_string("console-consumer-1"), 35_782_224);
         assert_eq!(java_string("gruppe-\u{e4}\u{1f600}"), -1_282_783_819);
+    }
+
+    #[test]
+    fn keys_lie_where_a_java_hash_map_has_them() {
+        // Buckets, and with them the order of iteration, as a JDK 17 prints them.
+        let names = ["rr", "sticky", "range", "roundrobin", "cooperative-sticky"];
+        assert_eq!(names.map(|name| java_bucket(name, 5)), [0, 8, 9, 10, 15]);
+        assert_eq!(
+            ["p10", "p12", "p11"].map(|name| java_bucket(name, 13)),
+            [14, 16, 17]
+        );
     }
 
     #[test]

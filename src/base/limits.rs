@@ -13,6 +13,9 @@ pub const PARTIAL_REQUEST_MAX_MS: i64 = 30_000;
 pub const SESSION_EVICT_MS: i64 = 120_000;
 /// Answered requests whose room is kept for the next, per shard.
 pub const SPARE_REQUESTS_MAX: usize = 256;
+/// Partitions of a request whose room is kept: more than a busy consumer of one shard names, and
+/// not what one huge request would leave behind for good.
+pub const SPARE_PARTITIONS_MAX: usize = 4096;
 /// How long a clean stop waits for requests under way, in milliseconds.
 pub const STOP_GRACE_MS: i64 = 2_000;
 /// Admin connections at a time: a scraper or two, a person, and room for probes.

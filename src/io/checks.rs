@@ -75,6 +75,12 @@ pub fn kernel() -> Result<(), HostError> {
     Ok(())
 }
 
+/// How many shards the data folder `dir` was formatted with, as far as their folders tell.
+pub fn formatted_shards(dir: &Path) -> Option<usize> {
+    let has = |index: &usize| dir.join(format!("shard-{index}/meta.properties")).is_file();
+    Some((0..).take_while(has).count()).filter(|count| *count > 0)
+}
+
 /// Makes a folder and those above it.
 pub fn make_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)

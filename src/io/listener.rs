@@ -1,8 +1,9 @@
 //! Drives: listening sockets.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, IntoRawFd};
+use std::time::Duration;
 
 use glommio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -19,8 +20,44 @@ pub struct Bound {
 /// A listening socket of the current executor.
 pub struct Listener(TcpListener);
 
-/// Binds and listens on `address`; port 0 takes any free port.
-pub fn bind(address: SocketAddr) -> io::Result<Bound> {
+/// Connections that may wait to be accepted, unless somebody says: a fleet of clients that comes
+/// back at once should find room. The kernel has a limit of its own.
+const BACKLOG: i32 = 4096;
+
+/// What a listening socket and those it accepts are made with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SocketOptions {
+    /// Connections that may wait to be accepted; `None` for as many as is usual.
+    pub backlog: Option<i32>,
+    /// SO_RCVBUF in bytes; `None` leaves it to the kernel.
+    pub receive_buffer_bytes: Option<usize>,
+    /// SO_SNDBUF in bytes; `None` leaves it to the kernel.
+    pub send_buffer_bytes: Option<usize>,
+}
+
+/// How long a port in use is waited for. The kernel tears the rings of a killed process down
+/// some time after the process is gone, and their listening sockets with them: who restarts a
+/// killed broker at once would find its own ports taken.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between attempts.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Binds and listens on `address`; port 0 takes any free port. Blocks for [`PATIENCE`] before
+/// it says that the port is in use.
+pub fn bind(address: SocketAddr, options: SocketOptions) -> io::Result<Bound> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match try_bind(address, options) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && waited < PATIENCE => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn try_bind(address: SocketAddr, options: SocketOptions) -> io::Result<Bound> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -29,8 +66,14 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit it: small answers must not wait for Nagle's algorithm.
     socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = options.receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = options.send_buffer_bytes {
+        socket.set_send_buffer_size(bytes)?;
+    }
     socket.bind(&address.into())?;
-    socket.listen(4096)?;
+    socket.listen(options.backlog.unwrap_or(BACKLOG))?;
     let address = socket.local_addr()?.as_socket().unwrap_or(address);
     Ok(Bound { socket, address })
 }

@@ -65,8 +65,10 @@ impl Inner {
         }
         let options = self.logs.options();
         let queued = self.state.borrow().queued_bytes;
-        // One append may go over the bound: else a large one would never find room.
-        if queued > 0 && queued + bytes > options.queued_bytes_max as u64 {
+        // Below half one append may go over the bound: there `wait_for_room` ends, and else a
+        // large one would be told again and again to wait for what is there already.
+        let max = options.queued_bytes_max as u64;
+        if queued > max / 2 && queued + bytes > max {
             return Err(AppendError::Busy);
         }
         let base_offset = self.end_offset.get();

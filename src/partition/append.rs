@@ -26,7 +26,8 @@ pub struct Appended {
     pub base_offset: Offset,
     /// It is acked once everything below this offset is.
     pub upto: Offset,
-    /// What its timestamps were replaced with; -1 if they were not.
+    /// What its timestamps were replaced with; -1 if they were not. Of a batch that had been
+    /// appended before, its max timestamp: so Kafka answers whatever the topic's settings.
     pub log_append_time: WallMs,
 }
 
@@ -78,26 +79,26 @@ impl Partition {
         let rules = self.rules.borrow();
         let valid = validate::validate(batches, &rules, origin.into(), now, &mut rewritten);
         let valid = valid.map_err(AppendError::Invalid)?;
-        let mut producers = self.producers.borrow_mut();
+        let verdict = self.producers.borrow().check(&valid.batch);
         if let Verdict::Duplicate {
             base_offset,
             last_offset,
-            ..
-        } = producers
-            .check(&valid.batch)
-            .map_err(AppendError::Producer)?
+            timestamp,
+        } = verdict.map_err(AppendError::Producer)?
         {
             return Ok(Appended {
                 base_offset,
                 upto: last_offset + 1,
-                log_append_time: -1,
+                log_append_time: timestamp,
             });
         }
         let epoch = self.leader_epoch.get();
+        // The producers are not borrowed here: a log that begins a segment asks for them.
         let appended = self
             .log
             .append(valid.batch.bytes(), epoch, valid.log_append_time, now);
         let appended = appended.map_err(|error| self.append_error(error))?;
+        let mut producers = self.producers.borrow_mut();
         producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
         Ok(Appended {
             base_offset: appended.base_offset,
@@ -130,5 +131,107 @@ impl fmt::Display for AppendError {
             AppendError::Storage(failure) => failure.fmt(f),
             AppendError::Closed => f.write_str("the partition is closed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::base::TopicId;
+    use crate::base::config::{Flags, HostFacts, TopicConfig, load};
+    use crate::io::disk::Disk;
+    use crate::io::sim::World;
+    use crate::log::{Logs, LogsOptions, Opening};
+    use crate::partition::{Name, PartitionOptions};
+    use crate::wire::batch::{BatchBuilder, NewRecord};
+
+    async fn open(disk: &Disk, overrides: &[(&str, &str)]) -> Rc<Partition> {
+        let host = HostFacts {
+            name: "host".into(),
+            cpus: 1,
+            cores: 1,
+        };
+        let broker = load(None, &Flags::default(), &host).unwrap();
+        let texts = overrides
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = TopicConfig::resolve(&broker, &texts.collect::<BTreeMap<_, _>>()).unwrap();
+        let options = LogsOptions {
+            queued_bytes_max: 4 << 20,
+            ..LogsOptions::default()
+        };
+        let logs = Logs::new(disk, options);
+        let options = PartitionOptions {
+            name: Name {
+                topic: "t".into(),
+                topic_id: TopicId::ZERO,
+                index: 0,
+            },
+            dir: Path::new("/data/t-0"),
+            opening: Opening::default(),
+            leader_epoch: 0,
+            config,
+            producer_expiration_ms: 86_400_000,
+        };
+        Partition::open(&logs, options, 1_000).await.unwrap()
+    }
+
+    fn batch(sequence: i32, value: &[u8]) -> Vec<u8> {
+        let mut builder = BatchBuilder::new().producer(9, 0, sequence);
+        builder.push(NewRecord::new(777, None, Some(value)));
+        builder.build()
+    }
+
+    #[test]
+    fn a_segment_may_begin_in_the_middle_of_an_append() {
+        let world = World::new(1);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let partition = open(&disk, &[("segment.bytes", "1048576")]).await;
+            for sequence in 0..4 {
+                let batch = batch(sequence, &[7; 700_000]);
+                let appended = partition.append(&batch, Origin::Client, 1_000).unwrap();
+                assert_eq!(appended.base_offset, i64::from(sequence));
+                partition.wait_committed(appended.upto).await.unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn who_has_waited_for_room_finds_it_however_large_the_batch() {
+        let world = World::new(1);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let partition = open(&disk, &[("max.message.bytes", "8000000")]).await;
+            let append = |sequence, bytes| {
+                let batch = batch(sequence, &vec![7; bytes]);
+                partition.append(&batch, Origin::Client, 1_000)
+            };
+            append(0, 1_000_000).unwrap();
+            append(1, 3_500_000).unwrap();
+            assert!(matches!(append(2, 1_000), Err(AppendError::Busy)));
+            partition.log().wait_for_room().await;
+            append(2, 4_100_000).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_retry_is_answered_with_where_and_when_it_was_written() {
+        let world = World::new(1);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let partition = open(&disk, &[]).await;
+            let append = |sequence| partition.append(&batch(sequence, b"v"), Origin::Client, 1_000);
+            assert_eq!(append(0).unwrap().log_append_time, -1);
+            append(1).unwrap();
+            let again = append(0).unwrap();
+            assert_eq!((again.base_offset, again.upto), (0, 1));
+            assert_eq!(again.log_append_time, 777);
+            assert_eq!(partition.log().end_offset(), 2);
+        });
     }
 }

@@ -77,13 +77,19 @@ impl Partition {
         Ok(within(bytes, max_bytes, at_least_one, from, out))
     }
 
-    fn check_offset(&self, offset: Offset) -> Result<(), ReadError> {
+    /// Fails where the partition is not in service any more.
+    pub fn check_serving(&self) -> Result<(), ReadError> {
         if self.is_closed() {
             return Err(ReadError::Closed);
         }
-        if let Some(failure) = self.failure() {
-            return Err(ReadError::Storage(failure));
+        match self.failure() {
+            Some(failure) => Err(ReadError::Storage(failure)),
+            None => Ok(()),
         }
+    }
+
+    fn check_offset(&self, offset: Offset) -> Result<(), ReadError> {
+        self.check_serving()?;
         if offset < self.start_offset() || offset > self.high_watermark() {
             return Err(ReadError::OffsetOutOfRange);
         }

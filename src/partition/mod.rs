@@ -3,12 +3,14 @@
 
 pub mod append;
 pub mod fetch;
+pub mod offsets;
 pub mod producers;
 pub mod validate;
 mod open;
 mod waiters;
 
 use std::cell::{Cell, Ref, RefCell};
+use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +34,14 @@ pub struct Name {
     pub topic_id: TopicId,
     /// The partition's index.
     pub index: PartitionIndex,
+}
+
+impl Name {
+    /// Logs what went wrong with the partition's log.
+    pub fn report(&self, what: &'static str, error: &dyn fmt::Display) {
+        let (topic, partition) = (&self.topic, self.index);
+        tracing::error!(%topic, partition, %error, "{what}");
+    }
 }
 
 /// A partition this shard leads.
@@ -124,6 +134,9 @@ impl Partition {
     /// Rolls, deletes and forgets what time has come for.
     pub async fn maintain(&self, now: WallMs) {
         self.producers.borrow_mut().expire(now);
+        if let Err(error) = self.log.maintain(now).await {
+            self.name.report("cannot clean up", &error);
+        }
     }
 
     /// Wakes `waker` when there may be more to read.

@@ -57,7 +57,8 @@ impl Waiters {
     }
 
     /// How many tasks are parked.
-    pub fn count(&self) -> usize {
+    #[cfg(test)]
+    fn count(&self) -> usize {
         self.commits.len() + self.readers.len()
     }
 }

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::rt::{Read, ReadBufCursor, Write as WriteBytes};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -105,11 +105,11 @@ impl Admin {
             );
             answer
                 .headers_mut()
-                .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
         match path {
-            "/metrics" => page(StatusCode::OK, to_prometheus(&self.snapshots().await)),
+            "/metrics" => metrics(to_prometheus(&self.snapshots().await)),
             "/health" => self.health().await,
             "/ready" if self.ready.load(Ordering::Acquire) => {
                 page(StatusCode::OK, "ready\n".into())
@@ -190,8 +190,15 @@ impl Admin {
 fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::new(Bytes::from(text)));
     *answer.status_mut() = status;
-    let plain = hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer
+}
+
+fn metrics(text: String) -> Response<Full<Bytes>> {
+    let mut answer = page(StatusCode::OK, text);
+    let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, exposition);
     answer
 }
 

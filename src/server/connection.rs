@@ -8,11 +8,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use futures_util::future::{Either, select};
+
 use crate::base::{Instant, limits};
 use crate::io::cores;
+use crate::io::event::Event;
 use crate::io::stream::Stream;
 use crate::server::ServerState;
 use crate::server::dispatch::{self, Refused, Slot};
@@ -38,6 +42,9 @@ pub struct Connection {
     active: Cell<Instant>,
     /// Whether the last byte left a request unfinished.
     partial: Cell<bool>,
+    /// Whether the writer is answering a produce request.
+    acking: Cell<bool>,
+    closed: Event,
 }
 
 /// Why a connection ended.
@@ -61,6 +68,8 @@ impl Connection {
             writer: RefCell::default(),
             active: Cell::new(now),
             partial: Cell::new(false),
+            acking: Cell::new(false),
+            closed: Event::default(),
         }
     }
 
@@ -76,10 +85,9 @@ impl Connection {
 
     /// Whether batches of it wait for their ack.
     pub fn has_produce(&self) -> bool {
-        self.slots
-            .borrow()
-            .iter()
-            .any(|slot| matches!(slot, Slot::Produce(_)))
+        let slots = self.slots.borrow();
+        let is_produce = |slot: &Slot| matches!(slot, Slot::Produce(_));
+        self.acking.get() || slots.iter().any(is_produce)
     }
 
     /// Whether nothing is pending on it.
@@ -87,17 +95,21 @@ impl Connection {
         self.slots.borrow().is_empty()
     }
 
-    /// Closes it from this side; its tasks find out by themselves.
+    /// Closes it from this side. Its reader ends wherever it is: it may not be reading.
     pub async fn close(&self) {
+        self.closed.call();
         self.stream.shutdown().await;
     }
 
     /// Serves it until it ends.
     pub async fn serve(self: Rc<Self>) -> Ended {
         let writer = cores::spawn(self.clone().write_responses());
-        let ended = match self.read_requests().await {
-            Ok(()) => Ended::Gone,
-            Err(ended) => ended,
+        let ended = {
+            let reading = pin!(self.read_requests());
+            match select(reading, pin!(self.closed.wait())).await {
+                Either::Left((Err(ended), _)) => ended,
+                Either::Left((Ok(()), _)) | Either::Right(_) => Ended::Gone,
+            }
         };
         writer.cancel().await;
         self.stream.shutdown().await;
@@ -112,24 +124,25 @@ impl Connection {
         loop {
             while let Some(frame) = buffer.next_frame(max_bytes).map_err(Refused::Frame)? {
                 self.wait_for_room().await;
-                let slot = dispatch::take_up(self, buffer.bytes(frame)).await?;
+                let slot = dispatch::take_up(self, buffer.bytes(frame), &mut room).await?;
                 if let Some(slot) = slot {
                     self.push(slot);
                 }
             }
-            // What a connection holds beyond its small buffer counts against the core's budget.
-            let wanted = buffer.wanted_bytes(max_bytes);
-            if wanted <= limits::CONNECTION_FREE_BYTES {
+            let announced = buffer.announced_bytes();
+            if buffer.wanted_bytes() <= limits::CONNECTION_FREE_BYTES {
                 room = None;
-            } else if wanted > buffer.capacity_bytes() {
-                let more = wanted - room.as_ref().map_or(0, Reserved::bytes);
-                let more = self.server.shard.budget.reserve(more).await;
-                match &mut room {
-                    Some(room) => room.merge(more),
-                    None => room = Some(more),
+            } else if announced > limits::CONNECTION_FREE_BYTES {
+                // What a large request takes counts against the core's budget, all at once and
+                // before most of it is there: who had a part of it and waited for the rest
+                // would keep others from theirs.
+                let bytes = dispatch::memory_of(buffer.announced_key(), announced);
+                if room.as_ref().is_none_or(|room| room.bytes() < bytes) {
+                    drop(room.take());
+                    room = Some(self.server.shard.budget.reserve(bytes).await);
                 }
             }
-            buffer.make_room(max_bytes);
+            buffer.make_room();
             let count = self.stream.read(buffer.spare()).await.unwrap_or(0);
             if count == 0 {
                 return Ok(());
@@ -154,8 +167,7 @@ impl Connection {
                 out = Vec::with_capacity(512);
             }
         }
-        // The reader sees the end of the stream and ends the connection.
-        self.stream.shutdown().await;
+        self.close().await;
     }
 
     fn push(&self, slot: Slot) {
@@ -172,6 +184,7 @@ impl Connection {
             return None;
         }
         let slot = slots.pop_front();
+        self.acking.set(matches!(slot, Some(Slot::Produce(_))));
         if let Some(reader) = self.reader.borrow_mut().take() {
             reader.wake();
         }
@@ -182,6 +195,7 @@ impl Connection {
         poll_fn(|cx| match self.next_if(|_| true) {
             Some(slot) => Poll::Ready(slot),
             None => {
+                self.acking.set(false);
                 *self.writer.borrow_mut() = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -191,8 +205,14 @@ impl Connection {
 
     async fn wait_for_room(&self) {
         self.partial.set(false);
+        self.wait_for_pending(limits::CONNECTION_PENDING_MAX - 1)
+            .await;
+    }
+
+    /// Waits until no more than `most` requests are pending.
+    pub(super) async fn wait_for_pending(&self, most: usize) {
         poll_fn(|cx| {
-            if self.slots.borrow().len() < limits::CONNECTION_PENDING_MAX {
+            if self.slots.borrow().len() <= most {
                 return Poll::Ready(());
             }
             *self.reader.borrow_mut() = Some(cx.waker().clone());

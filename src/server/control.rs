@@ -26,6 +26,8 @@ const IO_MEMORY_BYTES: usize = 1 << 20;
 pub struct ControlStart {
     /// The broker's settings.
     pub config: Arc<BrokerConfig>,
+    /// The ports that clients are told, one for each shard.
+    pub ports: Vec<u16>,
     /// The ways to the shards, in order.
     pub shards: Vec<ToShard>,
     /// What it is asked.
@@ -52,6 +54,7 @@ pub fn start(start: ControlStart) -> Result<Core<()>, StartError> {
 async fn run(start: ControlStart) {
     let ControlStart {
         config,
+        ports,
         shards,
         mut inbox,
         admin,
@@ -59,7 +62,7 @@ async fn run(start: ControlStart) {
         started,
     } = start;
     let disk = Disk::direct();
-    let loaded = LocalController::load(&disk, &config, clock::wall_ms()).await;
+    let loaded = LocalController::load(&disk, &config, &ports, clock::wall_ms()).await;
     let controller = match loaded {
         Ok(controller) => Rc::new(controller),
         Err(error) => {

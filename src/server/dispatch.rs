@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::base::limits;
 use crate::server::api::{self, CallError, Context, Row, Run, cluster::api_versions, records};
 use crate::server::connection::Connection;
 use crate::shard::budget::Reserved;
@@ -28,7 +29,7 @@ pub struct PendingCall {
     row: &'static Row,
     cx: Rc<Context>,
     body: Bytes,
-    _memory: Reserved,
+    _memory: Option<Reserved>,
 }
 
 /// Why a connection is closed by us.
@@ -52,8 +53,22 @@ pub enum Refused {
     Gone(io::Error),
 }
 
-/// Takes up one request. `Ok(None)` when there will be no answer.
-pub async fn take_up(connection: &Rc<Connection>, frame: &[u8]) -> Result<Option<Slot>, Refused> {
+/// What a request that has begun to arrive takes of the core's budget, its own bytes included.
+pub fn memory_of(key: Option<i16>, frame_bytes: usize) -> usize {
+    let handling = match key.and_then(api::find) {
+        Some(row) if !matches!(row.run, Run::Produce) => (row.memory_estimate)(frame_bytes),
+        _ => 0,
+    };
+    frame_bytes.saturating_add(handling)
+}
+
+/// Takes up one request. `Ok(None)` when there will be no answer. `room` is what a large
+/// request has reserved for itself: see [`memory_of`].
+pub async fn take_up(
+    connection: &Rc<Connection>,
+    frame: &[u8],
+    room: &mut Option<Reserved>,
+) -> Result<Option<Slot>, Refused> {
     let header = RequestHeader::parse(frame).map_err(Refused::Header)?;
     let row = api::find(header.api_key).ok_or(Refused::UnknownApi(header.api_key))?;
     if !row.serves(header.api_version) {
@@ -68,12 +83,12 @@ pub async fn take_up(connection: &Rc<Connection>, frame: &[u8]) -> Result<Option
     if let Run::Produce = row.run {
         return records::produce::begin(connection, &header).await;
     }
-    let server = &connection.server;
-    let memory = server
-        .shard
-        .budget
-        .reserve((row.memory_estimate)(frame.len()))
-        .await;
+    let estimate = (row.memory_estimate)(frame.len());
+    let memory = if frame.len() > limits::CONNECTION_FREE_BYTES {
+        room.as_mut().map(|room| room.split(estimate))
+    } else {
+        small_memory(connection, estimate).await
+    };
     let cx = Rc::new(context(connection, &header));
     let body = Bytes::copy_from_slice(header.body);
     Ok(Some(Slot::Call(PendingCall {
@@ -82,6 +97,16 @@ pub async fn take_up(connection: &Rc<Connection>, frame: &[u8]) -> Result<Option
         body,
         _memory: memory,
     })))
+}
+
+/// The memory of a small request. Where there is none left it does not wait for others, of
+/// whom any may wait for this connection: it goes uncounted, one at a time.
+async fn small_memory(connection: &Rc<Connection>, bytes: usize) -> Option<Reserved> {
+    let memory = connection.server.shard.budget.try_reserve(bytes);
+    if memory.is_none() {
+        connection.wait_for_pending(0).await;
+    }
+    memory
 }
 
 /// Runs what the slot still needs and sends the answer. `out` is scratch room.

@@ -160,7 +160,7 @@ impl FetchSessions {
         now: Instant,
     ) -> i32 {
         let partitions: IndexMap<_, _> = wanted.map(|(key, want)| (key, (want, None))).collect();
-        if partitions.is_empty() || !self.make_room(now) {
+        if !self.make_room(now) {
             return NO_SESSION;
         }
         let id = self.free_id();

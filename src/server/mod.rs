@@ -42,6 +42,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     let ready_flag = Arc::new(AtomicBool::new(false));
     let controller = control::start(control::ControlStart {
         config: config.clone(),
+        ports: start::advertised_ports(&config, &listeners),
         shards: to_shards.clone(),
         inbox: control_inbox,
         admin: listeners.admin,

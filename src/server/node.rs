@@ -74,7 +74,15 @@ async fn run(start: NodeStart) {
         dir,
         control,
     };
-    let shard = Shard::open(options, image, clock::wall_ms()).await;
+    let path = options.dir.clone();
+    let shard = match Shard::open(options, image, clock::wall_ms()).await {
+        Ok(shard) => shard,
+        Err(error) => {
+            // The main thread waits for this and for nothing else.
+            let _ = started.send(Err(StartError::Folder { path, error }));
+            return;
+        }
+    };
     let server = ServerState::new(shard.clone(), clock::now().0 as u32);
     let accepting = cores::spawn(accept(server.clone(), listener.listen()));
     let jobs = housekeeping::start(&server);

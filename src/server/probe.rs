@@ -39,10 +39,9 @@ impl Probe {
     /// Adds all counts to a snapshot.
     pub fn export(&self, to: &mut Snapshot) {
         for (row, latency) in TABLE.iter().zip(&self.latency) {
-            let latency = latency.copy();
-            if latency.is_empty() {
+            let Some(latency) = latency.copy() else {
                 continue;
-            }
+            };
             let labels = vec![("api", row.name.to_owned())];
             let help = "From a whole request to its answer given to the kernel, by API.";
             let value = SampleValue::LatencyUs(Box::new(latency));

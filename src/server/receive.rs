@@ -49,27 +49,43 @@ impl ReceiveBuffer {
     }
 
     /// Bytes this buffer occupies.
-    pub fn capacity_bytes(&self) -> usize {
+    #[cfg(test)]
+    fn capacity_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Bytes it would occupy after [`Self::make_room`].
-    pub fn wanted_bytes(&self, max_bytes: usize) -> usize {
-        let partial = self.partial_bytes();
-        if partial == 0 {
+    /// Bytes of the request that has begun to arrive, its length prefix included; 0 when none
+    /// has, or its length is not known yet. [`Self::next_frame`] has checked the length.
+    pub fn announced_bytes(&self) -> usize {
+        let partial = &self.bytes[self.start..self.end];
+        let length = partial.first_chunk().copied().map(i32::from_be_bytes);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        length.map_or(0, |length| length + frame::PREFIX_BYTES)
+    }
+
+    /// The API key of the request that has begun to arrive, as soon as it is there.
+    pub fn announced_key(&self) -> Option<i16> {
+        let partial = &self.bytes[self.start..self.end];
+        let key = partial.get(frame::PREFIX_BYTES..)?.first_chunk().copied();
+        key.map(i16::from_be_bytes)
+    }
+
+    /// Bytes it would occupy after [`Self::make_room`]: enough for twice what has arrived, as
+    /// far as the request goes.
+    pub fn wanted_bytes(&self) -> usize {
+        let (partial, announced) = (self.partial_bytes(), self.announced_bytes());
+        if partial.max(announced) <= SMALL_BYTES {
             return SMALL_BYTES;
         }
         if partial < self.bytes.len() {
             return self.bytes.len();
         }
-        (self.bytes.len() * 2)
-            .min(max_bytes + frame::PREFIX_BYTES)
-            .max(SMALL_BYTES)
+        (self.bytes.len() * 2).min(announced.max(partial + 1))
     }
 
     /// Moves what is left to the front, and grows when the buffer is full of one partial request.
-    pub fn make_room(&mut self, max_bytes: usize) {
-        let wanted = self.wanted_bytes(max_bytes);
+    pub fn make_room(&mut self) {
+        let wanted = self.wanted_bytes();
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -97,7 +113,7 @@ mod tests {
     fn feed(buffer: &mut ReceiveBuffer, mut bytes: &[u8], max: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         while !bytes.is_empty() {
-            buffer.make_room(max);
+            buffer.make_room();
             let spare = buffer.spare();
             let count = spare.len().min(bytes.len());
             spare[..count].copy_from_slice(&bytes[..count]);
@@ -128,7 +144,7 @@ mod tests {
                 .flat_map(|part| feed(&mut buffer, part, 100_000))
                 .collect();
             assert_eq!(frames, bodies);
-            buffer.make_room(100_000);
+            buffer.make_room();
             assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
         }
     }
@@ -137,7 +153,7 @@ mod tests {
     fn an_announced_giant_takes_no_room_before_it_arrives() {
         let mut buffer = ReceiveBuffer::new();
         assert!(feed(&mut buffer, &90_000_000i32.to_be_bytes(), 100_000_000).is_empty());
-        buffer.make_room(100_000_000);
+        buffer.make_room();
         assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::base::config::BrokerConfig;
 use crate::io::checks::{self, HostError};
-use crate::io::listener::{self, Bound};
+use crate::io::listener::{self, Bound, SocketOptions};
 use crate::io::signal;
 use crate::metadata::controller::LoadError;
 use crate::shard::mesh::{ToControl, ToShard};
@@ -41,7 +41,7 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
-    /// A folder could not be made.
+    /// A folder could not be made or used.
     Folder {
         /// Which.
         path: PathBuf,
@@ -72,23 +72,38 @@ pub fn folders(config: &BrokerConfig) -> Result<Vec<PathBuf>, StartError> {
 /// Binds every port.
 pub fn bind(config: &BrokerConfig) -> Result<Listeners, StartError> {
     let mut nodes = Vec::new();
+    let options = SocketOptions {
+        backlog: config.network.backlog,
+        receive_buffer_bytes: config.network.receive_buffer_bytes,
+        send_buffer_bytes: config.network.send_buffer_bytes,
+    };
     for shard in 0..config.shards {
         let endpoint = config.listener.of_shard(shard);
-        nodes.push(bind_one(&endpoint.host, endpoint.port)?);
+        nodes.push(bind_one(&endpoint.host, endpoint.port, options)?);
     }
     let admin = config
         .admin
         .as_ref()
-        .map(|(host, port)| bind_one(host, *port))
+        .map(|(host, port)| bind_one(host, *port, SocketOptions::default()))
         .transpose()?;
     Ok(Listeners { nodes, admin })
 }
 
-fn bind_one(host: &str, port: u16) -> Result<Bound, StartError> {
+/// The ports that clients are told: where any free one was asked for, the one that was found.
+pub fn advertised_ports(config: &BrokerConfig, listeners: &Listeners) -> Vec<u16> {
+    let bound = listeners.nodes.iter().map(|bound| bound.address().port());
+    let port = |(shard, bound)| match config.advertised.of_shard(shard).port {
+        0 => bound,
+        port => port,
+    };
+    bound.enumerate().map(port).collect()
+}
+
+fn bind_one(host: &str, port: u16, options: SocketOptions) -> Result<Bound, StartError> {
     let address = format!("{host}:{port}");
     // An empty host means every interface, as in Kafka.
     let host = if host.is_empty() { "::" } else { host };
-    let bound = resolve(host, port).and_then(listener::bind);
+    let bound = resolve(host, port).and_then(|address| listener::bind(address, options));
     bound.map_err(|error| StartError::Listen { address, error })
 }
 
@@ -163,7 +178,7 @@ impl fmt::Display for StartError {
                 write!(f, "cannot listen on {address}: {error}")
             }
             StartError::Folder { path, error } => {
-                write!(f, "cannot make the folder {}: {error}", path.display())
+                write!(f, "cannot use the folder {}: {error}", path.display())
             }
             StartError::Metadata(error) => error.fmt(f),
             StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),

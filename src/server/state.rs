@@ -133,7 +133,9 @@ impl ServerState {
     /// Keeps an answered request's room.
     pub fn keep_produce(&self, mut pending: produce::Pending) {
         pending.clear();
-        keep(&self.spare_produce, pending);
+        if pending.capacity() <= limits::SPARE_PARTITIONS_MAX {
+            keep(&self.spare_produce, pending);
+        }
     }
 
     /// Lists for a fetch, with the room of one answered before.
@@ -144,7 +146,9 @@ impl ServerState {
     /// Keeps the lists of an answered fetch.
     pub fn keep_fetch(&self, mut scratch: fetch::Scratch) {
         scratch.clear();
-        keep(&self.spare_fetch, scratch);
+        if scratch.capacity() <= limits::SPARE_PARTITIONS_MAX {
+            keep(&self.spare_fetch, scratch);
+        }
     }
 }
 

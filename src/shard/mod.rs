@@ -8,6 +8,7 @@ pub mod partitions;
 pub mod probe;
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::base::metrics::Snapshot;
 use crate::base::{NodeId, WallMs};
 use crate::coordinator::GroupCoordinator;
 use crate::io::disk::Disk;
-use crate::log::{Logs, LogsOptions};
+use crate::log::{Folder, Logs, LogsOptions};
 use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
 use budget::Budget;
@@ -56,20 +57,27 @@ pub struct Shard {
     /// Whether the topic of groups is being created.
     creates_offsets_topic: Cell<bool>,
     logs: Logs,
+    folder: Folder,
     config: RefCell<Rc<BrokerConfig>>,
     image: RefCell<Arc<Image>>,
 }
 
 impl Shard {
     /// Opens the shard's partitions and puts them into service.
-    pub async fn open(options: ShardOptions, image: Arc<Image>, now: WallMs) -> Rc<Shard> {
+    pub async fn open(
+        options: ShardOptions,
+        image: Arc<Image>,
+        now: WallMs,
+    ) -> io::Result<Rc<Shard>> {
         let ShardOptions {
             index,
             config,
             dir,
             control,
         } = options;
-        let logs = Logs::new(&Disk::direct(), logs_options(&config));
+        let disk = Disk::direct();
+        let logs = Logs::new(&disk, logs_options(&config));
+        let folder = Folder::open(&disk, &dir).await?;
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
@@ -80,11 +88,12 @@ impl Shard {
             dir,
             creates_offsets_topic: Cell::new(false),
             logs,
+            folder,
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
         });
         partitions::apply(&shard, image, now).await;
-        shard
+        Ok(shard)
     }
 
     /// The cluster as this shard serves it now.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -106,6 +107,13 @@ impl Partitions {
             .values()
             .flat_map(|topic| topic.local().cloned().collect::<Vec<_>>())
             .collect()
+    }
+
+    /// Whether a partition's log could not be opened.
+    pub fn any_broken(&self) -> bool {
+        let topics = self.by_id.borrow();
+        let mut places = topics.values().flat_map(|topic| &topic.partitions);
+        places.any(|place| matches!(place, Place::Broken))
     }
 
     /// Replaces what is known of a topic.
@@ -214,11 +222,11 @@ async fn open(
     now: WallMs,
 ) -> Place {
     let (topic, index) = (name.topic.clone(), name.index);
-    let dir = shard.dir.join(format!("{topic}-{index}"));
+    let dir = shard.folder.path(&topic, index);
     let options = PartitionOptions {
         opening: Opening {
             topic_id: Some(name.topic_id),
-            ..Opening::default()
+            ..shard.folder.opening(&topic, index)
         },
         name,
         dir: &dir,
@@ -242,14 +250,15 @@ async fn remove(shard: &Shard, id: TopicId) {
     };
     for partition in topic.local() {
         partition.close();
-        let trash = shard.dir.join(format!(
-            "{}-{}.{}-delete",
-            topic.name,
-            partition.name().index,
-            id.0.simple()
-        ));
-        if let Err(error) = partition.log().remove(&trash).await {
-            let (topic, index) = (&topic.name, partition.name().index);
+        let index = partition.name().index;
+        let unique = id.0.simple().to_string();
+        let trash = shard.folder.trash_path(&topic.name, index, &unique);
+        let removed = match shard.folder.forget(&topic.name, index).await {
+            Ok(()) => partition.log().remove(&trash).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            let topic = &topic.name;
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }
     }
@@ -267,27 +276,52 @@ fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
     }
 }
 
-/// Takes every partition out of service and closes its log cleanly.
+/// Takes every partition out of service and closes its log cleanly; what could not be closed
+/// so is checked at the next start.
 pub async fn close(shard: &Shard) {
     shard.groups.stop();
     let partitions = shard.partitions.local();
     partitions.iter().for_each(|partition| partition.close());
     let closing = partitions.iter().map(|partition| async move {
-        if let Err(error) = partition.log().close().await {
+        let closed = partition.log().close().await;
+        if let Err(error) = &closed {
             let (topic, index) = (&partition.name().topic, partition.name().index);
             tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
         }
+        closed.is_ok()
     });
-    stream::iter(closing)
+    let closed: Vec<bool> = stream::iter(closing)
         .buffer_unordered(OPEN_AT_ONCE)
-        .collect::<Vec<()>>()
+        .collect()
         .await;
+    let all_closed = closed.into_iter().all(|closed| closed) && !shard.partitions.any_broken();
+    let marked = match checkpoint(shard).await {
+        Ok(()) if all_closed => shard.folder.close_cleanly().await,
+        written => written,
+    };
+    if let Err(error) = marked {
+        let dir = shard.dir.display();
+        tracing::error!(%dir, %error, "cannot write the checkpoints: the next start checks all");
+    }
 }
 
-/// Rolls, deletes and forgets what time has come for, log by log.
+async fn checkpoint(shard: &Shard) -> io::Result<()> {
+    let partitions = shard.partitions.local();
+    let logs = partitions.iter().map(|partition| {
+        let name = partition.name();
+        (&*name.topic, name.index, partition.log())
+    });
+    shard.folder.checkpoint(logs).await
+}
+
+/// Rolls, deletes and forgets what time has come for, log by log, and notes in the checkpoints
+/// how far they have come.
 pub async fn maintain(shard: &Shard, now: WallMs) {
     for partition in shard.partitions.local() {
         partition.maintain(now).await;
+    }
+    if let Err(error) = checkpoint(shard).await {
+        tracing::error!(dir = %shard.dir.display(), %error, "cannot write the checkpoints");
     }
 }
 

@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
 mod bad_input;
 mod kill;
+mod pressure;
 mod records;
 mod shards;
 mod start;

@@ -28,10 +28,11 @@ const DIFFERENCES: &[Difference] = &[
         name: "newer version",
         remove: remove_apis,
     },
-    // Corelane flushes before it acknowledges unless it is told otherwise, and says so.
+    // Corelane flushes before it acknowledges unless it is told otherwise, and prepares segments
+    // that are smaller: `docs/decisions/0002`.
     Difference {
-        name: "flush.messages",
-        remove: remove_flush,
+        name: "default",
+        remove: remove_defaults,
     },
 ];
 
@@ -79,17 +80,20 @@ fn remove_apis(_api: &str, field: &str, value: &mut Value, mark: Value) {
     });
 }
 
-fn remove_flush(_api: &str, field: &str, value: &mut Value, mark: Value) {
+/// The settings whose defaults are Corelane's own.
+const DEFAULTS: &[&str] = &["flush.messages", "segment.bytes", "log.segment.bytes"];
+
+fn remove_defaults(_api: &str, field: &str, value: &mut Value, mark: Value) {
     let ("configs", Value::List(list)) = (field, value) else {
         return;
     };
     for config in list {
-        let is_flush = match config.field("name") {
-            Some(Value::Text(name)) => name == "flush.messages",
+        let concerned = match config.field("name") {
+            Some(Value::Text(name)) => DEFAULTS.contains(&name.as_str()),
             _ => false,
         };
         for part in ["value", "synonyms"] {
-            if let (true, Some(value)) = (is_flush, config.field(part)) {
+            if let (true, Some(value)) = (concerned, config.field(part)) {
                 *value = mark.clone();
             }
         }

@@ -25,6 +25,10 @@ pub const UNANSWERED: &str = "(Kafka never answers)";
 /// close the connection instead.
 pub const OR_CLOSED: &str = "(or closed)";
 
+/// At the end of the title of a step about something that Corelane does not have: it may also say
+/// that it does not support it.
+pub const OR_UNSUPPORTED: &str = "(or unsupported)";
+
 /// One request and what became of it.
 pub struct Step {
     /// The API and what was asked.
@@ -43,7 +47,10 @@ pub struct Story {
     version: Option<i16>,
     numbers: Numbers,
     patience: Duration,
+    aside: bool,
     waited: Option<Duration>,
+    /// Whether the broker hangs.
+    pub hangs: bool,
     /// What happened so far.
     pub steps: Vec<Step>,
 }
@@ -90,7 +97,9 @@ impl Story {
             version: None,
             numbers: Numbers::default(),
             patience: Client::PATIENCE,
+            aside: false,
             waited: None,
+            hangs: false,
             steps: Vec::new(),
         }
     }
@@ -148,6 +157,17 @@ impl Story {
     {
         self.begin(0, v, &request);
         self.finish::<R>(0, what, v, change)
+    }
+
+    /// The same for a request that looks at what the others did, always at version `v`.
+    pub fn aside<R: Request>(&mut self, what: &str, v: i16, request: R) -> Option<R::Response>
+    where
+        R::Response: Debug,
+    {
+        self.aside = true;
+        let answer = self.ask(what, v, request);
+        self.aside = false;
+        answer
     }
 
     /// Sends a request and notes the answer together with whether the broker took its time.
@@ -211,16 +231,23 @@ impl Story {
             other => self.end(connection, other),
         };
         let late = late.map_or(String::new(), |late| format!("{late}\n"));
-        let at = if self.version == Some(v) {
-            String::new()
-        } else {
-            format!(" (v{v})")
+        let at = match self.version == Some(v) && !self.aside {
+            true => String::new(),
+            false => format!(" (v{v})"),
         };
         self.note(format!("{api}{at}: {what}"), late + &answer);
         match outcome {
             Outcome::Answer(answer) => Some(answer),
+            Outcome::Silent if self.patience == Client::PATIENCE => self.hang(api, v),
             _ => None,
         }
+    }
+
+    /// Ends the story, and the run: a broker that leaves one request unanswered for this long
+    /// would have each of the next take as long.
+    fn hang(&mut self, api: &str, v: i16) -> ! {
+        self.hangs = true;
+        panic!("{api} v{v}: no answer within {:?}", Client::PATIENCE);
     }
 
     /// Sends a request that is only scenery; it must be answered.
@@ -229,7 +256,7 @@ impl Story {
         match self.client(0).receive::<R>(v, Client::PATIENCE) {
             Outcome::Answer(answer) => answer,
             Outcome::Closed => panic!("{} v{v}: connection closed", api_name::<R>()),
-            Outcome::Silent => panic!("{} v{v}: no answer", api_name::<R>()),
+            Outcome::Silent => self.hang(api_name::<R>(), v),
             Outcome::Garbled(why) => panic!("{} v{v}: {why}", api_name::<R>()),
         }
     }

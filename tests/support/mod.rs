@@ -26,9 +26,10 @@ pub fn data_dir() -> tempfile::TempDir {
 /// Ports for a broker of up to eight shards that no other test of this run uses.
 pub fn ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let own = 20_000 + (std::process::id() % 1_500) as u16 * 16;
+    // Below the range from which the kernel takes ports for outgoing connections.
+    let own = 10_000 + (std::process::id() % 500) as u16 * 16;
     loop {
-        let port = own + NEXT.fetch_add(8, Ordering::Relaxed) % 16_000;
+        let port = own + NEXT.fetch_add(8, Ordering::Relaxed) % 8_000;
         let free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
         if (port..port + 8).all(free) {
             return port;

@@ -66,16 +66,12 @@ pub struct BrokerConfig {
 pub struct NetworkConfig {
     /// The longest request read, in bytes.
     pub request_bytes_max: usize,
-    /// Requests that one shard has in work.
-    pub queued_requests_max: usize,
-    /// Bytes of requests that one shard has in work; `None`: the memory budget decides.
-    pub queued_request_bytes_max: Option<usize>,
-    /// SO_RCVBUF in bytes; `None` for the system's own.
+    /// SO_RCVBUF in bytes; `None` leaves it to the kernel.
     pub receive_buffer_bytes: Option<usize>,
-    /// SO_SNDBUF in bytes; `None` for the system's own.
+    /// SO_SNDBUF in bytes; `None` leaves it to the kernel.
     pub send_buffer_bytes: Option<usize>,
-    /// Connections that may wait to be accepted.
-    pub backlog: i32,
+    /// Connections that may wait to be accepted; `None` for as many as is usual.
+    pub backlog: Option<i32>,
     /// Connections of one shard.
     pub connections_max: usize,
     /// Connections of one shard from one address.
@@ -89,7 +85,7 @@ pub struct NetworkConfig {
 pub struct FetchConfig {
     /// The most bytes in one answer.
     pub response_bytes_max: usize,
-    /// Incremental fetch sessions that one shard remembers.
+    /// Incremental fetch sessions that all shards together remember.
     pub sessions_max: usize,
 }
 
@@ -117,8 +113,6 @@ pub struct OffsetsConfig {
     pub topic_segment_bytes: u64,
     /// The longest text that may go with an offset, in bytes.
     pub metadata_bytes_max: usize,
-    /// How long a commit waits for its record, in milliseconds.
-    pub commit_timeout_ms: i32,
     /// How long offsets outlive their group's last member, in milliseconds.
     pub retention_ms: i64,
     /// How often those that have outlived it are looked for, in milliseconds.
@@ -282,8 +276,12 @@ impl Reader<'_> {
         self.long(name).max(0) as usize
     }
 
-    fn not_negative(&self, name: &str) -> Option<usize> {
-        usize::try_from(self.long(name)).ok()
+    /// What was set and is no negative number; the default does not count.
+    fn set(&self, name: &str) -> Option<usize> {
+        match self.0.set(broker_setting(name)?)? {
+            Value::Int(number) => usize::try_from(number).ok(),
+            _ => None,
+        }
     }
 
     fn flag(&self, name: &str) -> bool {
@@ -302,13 +300,11 @@ impl Reader<'_> {
     fn network(&self) -> NetworkConfig {
         NetworkConfig {
             request_bytes_max: self.size("socket.request.max.bytes"),
-            queued_requests_max: self.size("queued.max.requests"),
-            queued_request_bytes_max: self
-                .not_negative("queued.max.request.bytes")
-                .filter(|&bytes| bytes > 0),
-            receive_buffer_bytes: self.not_negative("socket.receive.buffer.bytes"),
-            send_buffer_bytes: self.not_negative("socket.send.buffer.bytes"),
-            backlog: self.int("socket.listen.backlog.size"),
+            receive_buffer_bytes: self.set("socket.receive.buffer.bytes"),
+            send_buffer_bytes: self.set("socket.send.buffer.bytes"),
+            backlog: self
+                .set("socket.listen.backlog.size")
+                .map(|count| count as i32),
             connections_max: self.size("max.connections"),
             connections_per_ip_max: self.size("max.connections.per.ip"),
             idle_max_ms: Some(self.long("connections.max.idle.ms")).filter(|&ms| ms >= 0),
@@ -330,7 +326,6 @@ impl Reader<'_> {
             topic_replication_factor: self.int("offsets.topic.replication.factor") as i16,
             topic_segment_bytes: self.long("offsets.topic.segment.bytes").max(1) as u64,
             metadata_bytes_max: self.size("offset.metadata.max.bytes"),
-            commit_timeout_ms: self.int("offsets.commit.timeout.ms"),
             retention_ms: self
                 .long("offsets.retention.minutes")
                 .saturating_mul(60_000),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::setting::host_and_port;
+use super::rule::host_and_port;
 
 /// One entry of `listeners`: a name, a host and the port of the first shard.
 #[derive(Clone, PartialEq, Eq, Debug)]

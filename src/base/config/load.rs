@@ -156,10 +156,11 @@ impl Loading {
                 ));
             }
             Effect::Ignored(why) => ignored.entry(why).or_default().push(row.name),
-            Effect::Partly(what) if Some(&value) != row.default_value().as_ref() => {
-                self.notes.push(format!("{name}: {what}"));
+            _ => {
+                let shortfall = row.shortfall(&value);
+                self.notes
+                    .extend(shortfall.map(|what| format!("{name}: {what}")));
             }
-            _ => {}
         }
         self.texts.insert(name.to_owned(), text.trim().to_owned());
         Ok(())
@@ -406,7 +407,6 @@ mod tests {
         }
         let config = file("log.roll.hours=2\nlog.roll.jitter.hours=1").expect("good");
         assert_eq!(config.topic_defaults.segment_ms, 7_200_000);
-        assert_eq!(config.topic_defaults.segment_jitter_ms, 3_600_000);
         let config = file("log.flush.scheduler.interval.ms=50").expect("good");
         assert_eq!(config.topic_defaults.flush_ms, 50);
     }
@@ -534,7 +534,7 @@ mod tests {
             ),
             (
                 "listeners=SSL://:9093",
-                &format!("1: listeners: SSL is a SSL listener: {no_security}"),
+                &format!("1: listeners: SSL needs SSL: {no_security}"),
             ),
             (
                 "listeners=FOO://:9093",
@@ -608,6 +608,20 @@ mod tests {
               (server.properties:1): this build has no TLS, SASL or delegation tokens yet"
             ]
         );
+    }
+
+    #[test]
+    fn socket_buffers_are_the_kernels_business_unless_they_are_set() {
+        let network = file("num.partitions=1").expect("good").network;
+        assert_eq!((network.send_buffer_bytes, network.backlog), (None, None));
+        let text = "socket.send.buffer.bytes=102400\nsocket.receive.buffer.bytes=-1\n\
+                    socket.listen.backlog.size=7";
+        let network = file(text).expect("good").network;
+        assert_eq!(
+            (network.send_buffer_bytes, network.backlog),
+            (Some(102_400), Some(7))
+        );
+        assert_eq!(network.receive_buffer_bytes, None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod listener;
 mod load;
 mod nearest;
 mod properties;
+mod rule;
 mod setting;
 mod settle;
 mod shards;
@@ -32,7 +33,8 @@ pub use group::{GROUP_SETTINGS, group_setting};
 pub use layers::{Layers, Texts};
 pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
-pub use setting::{Effect, Importance, InvalidValue, Kind, Mode, Rule, Setting, Why};
+pub use rule::Rule;
+pub use setting::{Effect, Importance, InvalidValue, Kind, Mode, Setting, Why};
 pub use shards::default_shards;
 pub use topic::{
     CleanupPolicy, Compression, TOPIC_SETTINGS, TimestampType, TopicConfig, check_topic,

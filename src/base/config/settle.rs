@@ -180,7 +180,7 @@ impl Loading {
             Some("PLAINTEXT") => {}
             Some(other) => {
                 let why = Why::NoSecurity.text();
-                return Err(format!("listeners: {name} is a {other} listener: {why}"));
+                return Err(format!("listeners: {name} needs {other}: {why}"));
             }
             None => return Err(format!("No security protocol defined for listener {name}")),
         }

@@ -11,7 +11,7 @@ macro_rules! broker_settings {
         $(#[$meta])*
         $vis static $table: &[$crate::base::config::Setting] = {
             #[allow(unused_imports)] // Not every table needs every kind of rule and effect.
-            use $crate::base::config::setting::{Effect::*, Rule::*, Why::*};
+            use $crate::base::config::{Effect::*, Rule::*, Why::*};
             use $crate::base::config::{Importance, Kind, Mode, Setting};
             &[$(Setting {
                 name: $name,
@@ -37,7 +37,7 @@ macro_rules! dynamic_settings {
     )*) => {
         $(#[$meta])*
         $vis static $table: &[$crate::base::config::Setting] = {
-            use $crate::base::config::setting::{Effect::*, Rule::*, Why::*};
+            use $crate::base::config::{Effect::*, Rule::*, Why::*};
             use $crate::base::config::{Importance, Kind, Mode, Setting};
             &[$(Setting {
                 name: $name,

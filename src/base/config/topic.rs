@@ -25,9 +25,10 @@ dynamic_settings! {
     "min.insync.replicas" Int = "1", AtLeast(1), Ignored(OneReplica), ["min.insync.replicas"];
         "How many replicas must hold a record before acks=all is answered. Kafka never asks for "
         "more than there are replicas, and there is one.";
-    "segment.jitter.ms" Long = "0", AtLeast(0), Applied,
+    "segment.jitter.ms" Long = "0", AtLeast(0), Ignored(OtherDesign),
         ["log.roll.jitter.ms", "log.roll.jitter.hours"];
-        "How much earlier than `segment.ms` a segment may end, at random, to spread the work.";
+        "How much earlier than `segment.ms` a segment may end, at random. Here segments end by "
+        "the clock of their own first record.";
     "remote.log.copy.disable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether a tiered topic has stopped copying segments to remote storage.";
     "local.retention.ms" Long = "-2", AtLeast(-2), Ignored(NoTiering),
@@ -114,8 +115,6 @@ pub struct TopicConfig {
     pub segment_bytes: u64,
     /// The age at which it does so anyway, in milliseconds.
     pub segment_ms: i64,
-    /// How much earlier that may happen, at random, in milliseconds.
-    pub segment_jitter_ms: i64,
     /// The size at which a full index ends a segment, in bytes.
     pub segment_index_bytes: u64,
     /// How long records are kept, in milliseconds; `None` for ever.
@@ -138,22 +137,8 @@ pub struct TopicConfig {
     pub cleanup_policy: CleanupPolicy,
     /// The codec on disk.
     pub compression_type: Compression,
-    /// Replicas that must have a record before acks=all is answered.
-    pub min_insync_replicas: i32,
     /// Bytes of records that one entry of the offset index stands for.
     pub index_interval_bytes: u64,
-    /// How long the file of a dropped segment stays, in milliseconds.
-    pub file_delete_delay_ms: i64,
-    /// How long a compacted topic keeps tombstones, in milliseconds.
-    pub delete_retention_ms: i64,
-    /// The shortest time that a record stays uncompacted, in milliseconds.
-    pub min_compaction_lag_ms: i64,
-    /// The longest time that a record stays uncompacted, in milliseconds.
-    pub max_compaction_lag_ms: i64,
-    /// The share of uncompacted bytes from which on a log is worth compacting, 0 to 1.
-    pub min_cleanable_dirty_ratio: f64,
-    /// Whether a lagging replica may become leader when no other is left.
-    pub unclean_leader_election: bool,
 }
 
 /// Whose clock stamps a topic's records.
@@ -238,17 +223,12 @@ fn check_relations(overrides: &BTreeMap<String, String>) -> Result<(), InvalidVa
 /// The settings among these overrides that this broker does not fully act on, each with what it
 /// does instead: for one line in the log when they are set.
 pub fn not_applied(overrides: &BTreeMap<String, String>) -> Vec<(&'static str, &'static str)> {
-    use super::setting::Effect;
     let rows = overrides.iter().filter_map(|(name, text)| {
         let row = topic_setting(name)?;
-        (row.parse(text).ok() != row.default_value()).then_some(row)
+        let value = row.parse(text).ok()?;
+        Some((row.name, row.shortfall(&value)?))
     });
-    rows.filter_map(|row| match row.effect {
-        Effect::Applied => None,
-        Effect::Partly(what) => Some((row.name, what)),
-        Effect::Ignored(why) | Effect::Refused(why) => Some((row.name, why.text())),
-    })
-    .collect()
+    rows.collect()
 }
 
 // === impl TopicConfig ===
@@ -276,12 +256,10 @@ impl TopicConfig {
             _ => 0,
         };
         let not_negative = |name: &str| u64::try_from(long(name)).ok();
-        let flag = |name: &str| value(name) == Value::Bool(true);
         let has = |item: &str| value("cleanup.policy").items().iter().any(|i| i == item);
         TopicConfig {
             segment_bytes: not_negative("segment.bytes").unwrap_or(0),
             segment_ms: long("segment.ms"),
-            segment_jitter_ms: long("segment.jitter.ms"),
             segment_index_bytes: not_negative("segment.index.bytes").unwrap_or(0),
             retention_ms: Some(long("retention.ms")).filter(|&ms| ms >= 0),
             retention_bytes: not_negative("retention.bytes"),
@@ -299,14 +277,7 @@ impl TopicConfig {
                 compact: has("compact"),
             },
             compression_type: Compression::named(value("compression.type").text()),
-            min_insync_replicas: long("min.insync.replicas") as i32,
             index_interval_bytes: not_negative("index.interval.bytes").unwrap_or(0),
-            file_delete_delay_ms: long("file.delete.delay.ms"),
-            delete_retention_ms: long("delete.retention.ms"),
-            min_compaction_lag_ms: long("min.compaction.lag.ms"),
-            max_compaction_lag_ms: long("max.compaction.lag.ms"),
-            min_cleanable_dirty_ratio: value("min.cleanable.dirty.ratio").number(),
-            unclean_leader_election: flag("unclean.leader.election.enable"),
         }
     }
 }
@@ -421,7 +392,7 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_is_told() {
         let overrides = texts(&[
-            ("cleanup.policy", "compact"),
+            ("cleanup.policy", "compact,delete"),
             ("retention.ms", "1"),
             ("preallocate", "true"),
             ("min.insync.replicas", "1"),
@@ -430,6 +401,7 @@ mod tests {
         let names: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["cleanup.policy", "preallocate"]);
         assert_eq!(told[1].1, "what it tunes is made in another way here");
+        assert_eq!(not_applied(&texts(&[("cleanup.policy", "")])), []);
     }
 
     #[test]

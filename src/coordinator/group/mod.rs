@@ -11,6 +11,7 @@ mod request;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use crate::base::timers::Deadlines;
@@ -24,6 +25,9 @@ use offsets::{Offsets, commit_record};
 pub use offsets::Origin;
 pub use request::*;
 
+/// Groups whose offsets are looked at in one go for those that have expired.
+const EXPIRED_AT_ONCE: usize = 64;
+
 /// How many groups are in each state, by the state's name.
 pub type StateCounts = BTreeMap<&'static str, usize>;
 
@@ -33,6 +37,8 @@ pub struct GroupMachine {
     groups: BTreeMap<Rc<str>, Group>,
     offsets: Offsets,
     timers: Deadlines<Timer>,
+    /// The last group whose offsets were looked at, while that is under way.
+    expired_upto: Option<Rc<str>>,
     probe: Rc<Probe>,
 }
 
@@ -46,6 +52,7 @@ impl GroupMachine {
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             timers: Deadlines::default(),
+            expired_upto: None,
             probe: Rc::default(),
         }
     }
@@ -322,25 +329,48 @@ impl GroupMachine {
         }
     }
 
-    /// Removes expired offsets, and groups that have neither offsets nor members.
+    /// Removes expired offsets, and groups that have neither offsets nor members: of a few
+    /// groups at a time, so that others get their turn in between.
     fn expire_offsets(&mut self, now: Now, out: &mut Outcome) {
-        let next = now.instant.after_ms(self.config.retention_check_ms.max(1));
-        self.timers.set(Timer::Retention, next);
-        for id in self.groups.keys().cloned().collect::<Vec<_>>() {
-            let group = &self.groups[&id];
-            let (records, none_left) = self.offsets.expirations(group, &self.config, now);
-            self.probe.expired_offsets.add(records.len() as u64);
-            let gone = none_left && group.is_empty();
-            if gone {
-                tracing::info!(
-                    group = &*id,
-                    "group removed: it has neither members nor offsets"
-                );
-            }
-            let tombstone = gone.then(|| Record::Group(id, None));
-            for record in records.into_iter().chain(tombstone) {
-                self.write(out, record);
-            }
+        let after = match &self.expired_upto {
+            Some(id) => Bound::Excluded(&**id),
+            None => Bound::Unbounded,
+        };
+        let next = self.groups.range::<str, _>((after, Bound::Unbounded));
+        let ids: Vec<_> = next
+            .take(EXPIRED_AT_ONCE)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let more = ids.len() == EXPIRED_AT_ONCE;
+        self.expired_upto = ids.last().filter(|_| more).cloned();
+        let wait_ms = if more {
+            0
+        } else {
+            self.config.retention_check_ms.max(1)
+        };
+        self.timers
+            .set(Timer::Retention, now.instant.after_ms(wait_ms));
+        for id in ids {
+            self.expire_offsets_of(&id, now, out);
+        }
+    }
+
+    fn expire_offsets_of(&mut self, id: &Rc<str>, now: Now, out: &mut Outcome) {
+        let Some(group) = self.groups.get(id) else {
+            return;
+        };
+        let (records, none_left) = self.offsets.expirations(group, &self.config, now);
+        self.probe.expired_offsets.add(records.len() as u64);
+        let gone = none_left && group.is_empty();
+        if gone {
+            tracing::info!(
+                group = &**id,
+                "group removed: it has neither members nor offsets"
+            );
+        }
+        let tombstone = gone.then(|| Record::Group(id.clone(), None));
+        for record in records.into_iter().chain(tombstone) {
+            self.write(out, record);
         }
     }
 }

@@ -582,6 +582,28 @@ fn stories_go_as_they_are_told() {
 }
 
 #[test]
+fn offsets_of_many_groups_expire_in_small_steps() {
+    let mut story = Story::new();
+    for number in 0..200 {
+        story.command(&format!("commit g{number} t/0=1 retention=1"));
+    }
+    story.command("commit stays t/0=1");
+    story.now.instant = story.now.instant.after_ms(600_000);
+    story.now.wall_ms += 600_000;
+    let left: Vec<_> = (0..5)
+        .map(|_| {
+            story.step(|machine, now, out| machine.expire(now, out));
+            story.machine.group_count()
+        })
+        .collect();
+    // The check that has come round begins a new one only after its interval.
+    assert_eq!(left, [137, 73, 9, 1, 1]);
+    assert_eq!(story.machine.probe.expired_offsets.get(), 200);
+    let next = story.machine.next_deadline().unwrap();
+    assert_eq!(next, story.now.instant.after_ms(600_000));
+}
+
+#[test]
 fn a_log_that_kafka_wrote_is_taken_over() {
     use crate::wire::batch::{Records, batches};
     let partitions: [&[u8]; 2] = [

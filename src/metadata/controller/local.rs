@@ -51,20 +51,8 @@ struct CannotWrite;
 
 impl LocalController {
     /// Loads the metadata under `config.data_dir`, or formats the folder when it is new. Clients
-    /// are told the advertised endpoints of `config`.
+    /// are told the advertised host of `config` and these ports, one for each shard.
     pub async fn load(
-        disk: &Disk,
-        config: &Arc<BrokerConfig>,
-        now: WallMs,
-    ) -> Result<LocalController, LoadError> {
-        let ports: Vec<u16> = (0..config.shards)
-            .map(|shard| config.advertised.of_shard(shard).port)
-            .collect();
-        LocalController::load_at(disk, config, &ports, now).await
-    }
-
-    /// As [`LocalController::load`], but clients are told these ports, one for each shard.
-    pub async fn load_at(
         disk: &Disk,
         config: &Arc<BrokerConfig>,
         ports: &[u16],

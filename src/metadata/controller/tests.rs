@@ -27,6 +27,13 @@ fn config(shards: usize, port: u16) -> Arc<BrokerConfig> {
     load(None, &flags, &host).unwrap().into()
 }
 
+fn ports(config: &BrokerConfig) -> Vec<u16> {
+    let shards = 0..config.shards;
+    shards
+        .map(|shard| config.advertised.of_shard(shard).port)
+        .collect()
+}
+
 /// Starts a controller, lets it do `work`, and then does not close it.
 fn run<F: Future<Output = ()> + 'static>(
     world: &World,
@@ -36,7 +43,7 @@ fn run<F: Future<Output = ()> + 'static>(
     let disk = Disk::simulated(world.disk().clone());
     let config = config.clone();
     world.run(async move {
-        let controller = LocalController::load(&disk, &config, 7).await?;
+        let controller = LocalController::load(&disk, &config, &ports(&config), 7).await?;
         let image = controller.image();
         work(controller).await;
         Ok(image)
@@ -154,7 +161,7 @@ fn a_first_start_that_was_interrupted_anywhere_is_ended_by_the_next() {
         let disk = Disk::simulated(world.disk().clone());
         let config = config(2, 9092);
         let started = world.run_for(steps, async move {
-            LocalController::load(&disk, &config, 7)
+            LocalController::load(&disk, &config, &ports(&config), 7)
                 .await
                 .map(|controller| controller.image())
         });

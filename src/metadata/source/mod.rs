@@ -265,9 +265,9 @@ mod tests {
         let level = |loaded: &Loaded| loaded.image.features.get("f").copied();
         let open = load(&[&[feature(1), begin.clone()], &[feature(2)]]).unwrap();
         assert_eq!((level(&open), open.open_transaction), (Some(1), true));
-        let ended = load(&[&[begin.clone()], &[feature(2), end.clone()]]).unwrap();
+        let ended = load(&[std::slice::from_ref(&begin), &[feature(2), end.clone()]]).unwrap();
         assert_eq!((level(&ended), ended.open_transaction), (Some(2), false));
-        let aborted = load(&[&[begin.clone(), feature(2)], &[abort.clone()]]).unwrap();
+        let aborted = load(&[&[begin.clone(), feature(2)], std::slice::from_ref(&abort)]).unwrap();
         assert_eq!((level(&aborted), aborted.open_transaction), (None, false));
         for bad in [vec![begin.clone(), begin], vec![end], vec![abort]] {
             let error = load(&[&bad]).unwrap_err();

@@ -99,7 +99,8 @@ pub fn check_version(records: &[u8], version: i16) -> Result<(), Invalid> {
     }
     match first_batch(records)?.attributes().codec() {
         Ok(Codec::Zstd) => Err(Invalid::ZstdTooOld),
-        _ => Ok(()),
+        Ok(_) => Ok(()),
+        Err(id) => Err(Invalid::Codec(id)),
     }
 }
 
@@ -149,6 +150,30 @@ pub fn validate<'a>(
         batch,
         log_append_time,
     })
+}
+
+/// What the first batch of a produce request's partition says of the whole request, whatever
+/// else is wrong with it: whether it is transactional, or why it can be no batch at all.
+pub fn first_look(records: &[u8]) -> Result<bool, &'static str> {
+    match first_batch(records) {
+        Ok(batch) => Ok(batch.attributes().is_transactional()),
+        Err(Invalid::Malformed) => first_malformed(records),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Tells what no format could have apart from what only the current one cannot.
+#[cold]
+fn first_malformed(records: &[u8]) -> Result<bool, &'static str> {
+    let field = records.get(LENGTH_PREFIX_BYTES - 4..LENGTH_PREFIX_BYTES);
+    let length = field.and_then(|field| Cursor::new(field).i32().ok());
+    if length.is_some_and(|length| length < LENGTH_MIN) {
+        return Err("a batch's length is below that of any format");
+    }
+    match BatchView::parse(records) {
+        Err(BatchError::Magic(_)) => Err("a batch's format version is none there is"),
+        _ => Ok(false),
+    }
 }
 
 fn only_batch(records: &[u8]) -> Result<BatchView<'_>, Invalid> {

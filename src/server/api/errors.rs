@@ -9,6 +9,7 @@ use crate::metadata::controller::decide::{
 };
 use crate::partition::append::AppendError;
 use crate::partition::fetch::ReadError;
+use crate::partition::offsets::DeleteError;
 use crate::partition::producers::ProducerError;
 use crate::partition::validate::Invalid;
 use crate::shard::partitions::LookupError;
@@ -75,6 +76,17 @@ pub fn read(error: &ReadError) -> ErrorCode {
         ReadError::UnknownLeaderEpoch => ErrorCode::UNKNOWN_LEADER_EPOCH,
         ReadError::Storage(_) | ReadError::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    }
+}
+
+/// Records that were not deleted.
+pub fn delete_records(error: &DeleteError) -> ErrorCode {
+    match error {
+        DeleteError::InternalTopic => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        DeleteError::Compacted => ErrorCode::POLICY_VIOLATION,
+        DeleteError::OutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
+        DeleteError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+        DeleteError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     }
 }
 

@@ -6,6 +6,7 @@
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import org.apache.kafka.common.config.ConfigDef;
@@ -65,10 +66,7 @@ public class Verdicts {
 
     static String verdict(ConfigDef.ConfigKey key, String text) {
         try {
-            Object value = ConfigDef.parseType(key.name, text, key.type);
-            if (key.validator != null) {
-                key.validator.ensureValid(key.name, value);
-            }
+            Object value = new ConfigDef().define(key).parse(Map.of(key.name, text)).get(key.name);
             boolean secret = key.type == ConfigDef.Type.PASSWORD;
             return "ok\t" + (secret ? "" : escaped(ConfigDef.convertToString(value, key.type)));
         } catch (ConfigException e) {

@@ -221,7 +221,7 @@ fn headers(story: &mut Story) {
     story.raw(
         "header: correlation id -5, an empty client id",
         &request(1, &negative, empty),
-        { |body| known_answer(metadata(1, -5)(body)) },
+        |body| known_answer(metadata(1, -5)(body)),
     );
     for (what, bytes) in [
         (

@@ -132,8 +132,8 @@ pub fn delete_records(story: &mut Story) {
             7,
             list(&one.name, &[(0, -2), (1, -2)]),
         );
-        story.ask("from 3 after that", 4, scene::fetch(4, &one, &[(0, 3)]));
-        story.ask("from 4 after that", 4, scene::fetch(4, &one, &[(0, 4)]));
+        story.aside("from 3 after that", 4, scene::fetch(4, &one, &[(0, 3)]));
+        story.aside("from 4 after that", 4, scene::fetch(4, &one, &[(0, 4)]));
         ask(story, "before 2, which is gone", &one.name, &[(0, 2)]);
         ask(story, "beyond the end", &one.name, &[(0, 10)]);
         ask(story, "-2", &one.name, &[(0, -2)]);
@@ -146,7 +146,7 @@ pub fn delete_records(story: &mut Story) {
             list(&one.name, &[(0, -2), (1, -1)]),
         );
         append(story, &one, 0, batch(&["d"]).bytes());
-        story.ask("what comes then", 4, scene::fetch(4, &one, &[(0, 9)]));
+        story.aside("what comes then", 4, scene::fetch(4, &one, &[(0, 9)]));
         ask(
             story,
             "an unknown partition",

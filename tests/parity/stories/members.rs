@@ -1,16 +1,14 @@
 //! Stories about members of classic groups: JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
 
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
-use kafka_protocol::messages::{
-    GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest,
-};
+use kafka_protocol::messages::{GroupId, HeartbeatRequest, LeaveGroupRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use super::scene::{Member, join, joined, member, protocol, sync};
 use crate::script::{Story, make, s, since};
 
 /// The same request with something changed.
-fn but<T>(mut request: T, change: impl FnOnce(&mut T)) -> T {
+pub fn but<T>(mut request: T, change: impl FnOnce(&mut T)) -> T {
     change(&mut request);
     request
 }
@@ -196,7 +194,7 @@ pub fn sync_group(story: &mut Story) {
         });
         story.ask("again", v, sync(v, &one, all));
         story.ask("again with nothing", v, sync(v, &one, &[]));
-        story.ask("a heartbeat", 3, beat(3, &one));
+        story.aside("a heartbeat", 3, beat(3, &one));
         let lonely = story.name("lonely");
         let joined = super::scene::joined(story, &lonely, "");
         let one = Member {
@@ -300,7 +298,7 @@ pub fn heartbeat(story: &mut Story) {
 }
 
 /// A request to leave, by these members and instances.
-fn leave(v: i16, group: &str, members: &[(&str, Option<&str>)]) -> LeaveGroupRequest {
+pub fn leave(v: i16, group: &str, members: &[(&str, Option<&str>)]) -> LeaveGroupRequest {
     let identity = |(id, instance): &(&str, Option<&str>)| {
         make!(MemberIdentity {
             member_id: s(id),
@@ -332,10 +330,10 @@ pub fn leave_group(story: &mut Story) {
             leave(v, "leave_group-nowhere", &[("nobody", None)]),
         );
         story.ask("no group id", v, leave(v, "", &[(&one.id, None)]));
-        story.ask("still there", 3, beat(3, &one));
+        story.aside("still there", 3, beat(3, &one));
         story.ask("a member", v, leave(v, &name, &[(&one.id, None)]));
         story.ask("a member that left", v, leave(v, &name, &[(&one.id, None)]));
-        story.ask("no longer there", 3, beat(3, &one));
+        story.aside("no longer there", 3, beat(3, &one));
         if v >= 3 {
             let fixed = member(story, &name, "fixed");
             story.ask("nobody at all", v, leave(v, &name, &[]));
@@ -361,147 +359,6 @@ pub fn leave_group(story: &mut Story) {
             "one that was given an id only",
             v,
             leave(v, &name, &[(&pending, None)]),
-        );
-    });
-}
-
-pub fn static_members(story: &mut Story) {
-    story.versions(5..=9, |story, v| {
-        let name = story.name("group");
-        let fixed = |id: &StrBytes| {
-            but(join(v, &name, id), |request| {
-                request.group_instance_id = Some(s("fixed"))
-            })
-        };
-        let first = story.ask("the first", v, fixed(&s("")));
-        let first = first.map_or(s(""), |answer| answer.member_id);
-        let sync_v = if v >= 7 { 5 } else { 3 };
-        let of = |id: &StrBytes, instance: &str| Member {
-            group: GroupId(s(&name)),
-            id: id.clone(),
-            instance: Some(s(instance)),
-            generation: 1,
-        };
-        let one = of(&first, "fixed");
-        story.ask(
-            "its assignment",
-            sync_v,
-            sync(sync_v, &one, &[(&first, "all of it")]),
-        );
-        story.ask("its heartbeat", 3, beat(3, &one));
-        let again = story.ask("restarted", v, fixed(&s("")));
-        let again = again.map_or(s(""), |answer| answer.member_id);
-        let two = of(&again, "fixed");
-        story.ask("its assignment again", sync_v, sync(sync_v, &two, &[]));
-        story.ask("its heartbeat again", 3, beat(3, &two));
-        story.ask("the old one's heartbeat", 3, beat(3, &one));
-        story.ask("the old one's sync", sync_v, sync(sync_v, &one, &[]));
-        story.ask("the old one joins", v, fixed(&first));
-        story.ask("an unknown id joins", v, fixed(&s("nobody")));
-        let other = of(&again, "other");
-        story.ask("a heartbeat as another instance", 3, beat(3, &other));
-        story.ask("a heartbeat without instance", 3, {
-            beat(
-                3,
-                &Member {
-                    instance: None,
-                    ..two.clone()
-                },
-            )
-        });
-        story.ask("restarted with another subscription", v, {
-            but(fixed(&s("")), |request| {
-                request.protocols = vec![protocol("range", &[], "other")]
-            })
-        });
-        story.ask("restarted with another protocol", v, {
-            but(fixed(&s("")), |request| {
-                request.protocols = vec![protocol("sticky", &[], "")]
-            })
-        });
-        for (short, bad) in [("g1", ""), ("g2", "a b"), ("g3", ".."), ("g4", "é")] {
-            let request = join(v, &story.name(short), &s(""));
-            story.ask(&format!("the instance id {bad:?}"), v, {
-                but(request, |request| request.group_instance_id = Some(s(bad)))
-            });
-        }
-    });
-}
-
-pub fn rebalance(story: &mut Story) {
-    story.versions(0..=9, |story, v| {
-        let name = story.name("group");
-        let by = |id: &StrBytes, metadata: &'static str| {
-            but(join(v, &name, id), |request| {
-                request.protocols = vec![
-                    protocol("range", &[], metadata),
-                    protocol("sticky", &[], metadata),
-                ];
-            })
-        };
-        let sync_v = v.min(5);
-        let heartbeat_v = v.min(4);
-        // Newer versions give out an id first.
-        let id = |story: &mut Story| match v {
-            4.. => story.get(v, &by(&s(""), "")).member_id,
-            _ => s(""),
-        };
-        let given = id(story);
-        let first = story.get(v, &by(&given, "first"));
-        let of = |id: &StrBytes, generation: i32| Member {
-            group: GroupId(s(&name)),
-            id: id.clone(),
-            instance: None,
-            generation,
-        };
-        let one = of(&first.member_id, 1);
-        story.get(sync_v, &sync(sync_v, &one, &[(&one.id, "all of it")]));
-        let given = id(story);
-        story.begin(1, v, &by(&given, "second"));
-        story.wait_until("the first is told", |story| {
-            story.get(heartbeat_v, &beat(heartbeat_v, &one)).error_code != 0
-        });
-        story.ask(
-            "a heartbeat meanwhile",
-            heartbeat_v,
-            beat(heartbeat_v, &one),
-        );
-        story.ask("a sync meanwhile", sync_v, sync(sync_v, &one, &[]));
-        story.ask("the first joins again", v, by(&one.id, "first"));
-        let second = story.finish::<JoinGroupRequest>(1, "the second, then", v, |_| ());
-        let second = of(&second.map_or(s(""), |answer| answer.member_id), 2);
-        let one = of(&one.id, 2);
-        story.begin(1, sync_v, &sync(sync_v, &second, &[]));
-        story.pause(20);
-        let parts = [(&one.id, "one half"), (&second.id, "the other half")];
-        story.ask("the leader syncs", sync_v, sync(sync_v, &one, &parts));
-        story.finish::<SyncGroupRequest>(1, "the second's sync, then", sync_v, |_| ());
-        story.ask(
-            "the second's heartbeat",
-            heartbeat_v,
-            beat(heartbeat_v, &second),
-        );
-        story.ask(
-            "a follower joins again unchanged",
-            v,
-            by(&second.id, "second"),
-        );
-        story.begin(1, v, &by(&second.id, "changed"));
-        story.wait_until("the first is told", |story| {
-            story.get(heartbeat_v, &beat(heartbeat_v, &one)).error_code != 0
-        });
-        let leave_v = v.min(5);
-        story.ask(
-            "the leader leaves",
-            leave_v,
-            leave(leave_v, &name, &[(&one.id, None)]),
-        );
-        story.finish::<JoinGroupRequest>(1, "a changed follower, then", v, |_| ());
-        let second = of(&second.id, 3);
-        story.ask(
-            "it leads now",
-            sync_v,
-            sync(sync_v, &second, &[(&second.id, "all")]),
         );
     });
 }

@@ -215,14 +215,22 @@ pub fn find_coordinator(story: &mut Story) {
         ask("of a group", 0, &["find_coordinator-group"]);
         ask("of the group with the empty name", 0, &[""]);
         if v >= 1 {
-            ask("of a transaction", 1, &["find_coordinator-transaction"]);
-            ask("of the empty transaction", 1, &[""]);
             ask(
-                "of a share group's partition",
+                "of a transaction (or unsupported)",
+                1,
+                &["find_coordinator-transaction"],
+            );
+            ask("of the empty transaction (or unsupported)", 1, &[""]);
+            ask(
+                "of a share group's partition (or unsupported)",
                 2,
                 &["find_coordinator:AAAAAAAAAAAAAAAAAAAAAQ:0"],
             );
-            ask("of a share group, badly named", 2, &["find_coordinator"]);
+            ask(
+                "of a share group, badly named (or unsupported)",
+                2,
+                &["find_coordinator"],
+            );
             ask("of an unknown kind", 3, &["find_coordinator"]);
             ask("of a negative kind", -1, &["find_coordinator"]);
         }

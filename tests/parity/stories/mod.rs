@@ -1,5 +1,6 @@
 //! The stories, one function each, by family; and what is done once before all of them.
 
+mod alter_configs;
 mod cluster;
 mod configs;
 mod fetch;
@@ -11,6 +12,7 @@ mod metadata;
 mod offsets;
 mod produce;
 mod producers;
+mod rebalance;
 mod scene;
 mod topics;
 
@@ -36,10 +38,10 @@ pub const ALL: &[(&str, Telling)] = &[
     ("delete_topics", topics::delete_topics),
     ("create_partitions", topics::create_partitions),
     ("describe_configs", configs::describe_configs),
-    ("alter_configs", configs::alter_configs),
+    ("alter_configs", alter_configs::alter_configs),
     (
         "incremental_alter_configs",
-        configs::incremental_alter_configs,
+        alter_configs::incremental_alter_configs,
     ),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
@@ -60,8 +62,8 @@ pub const ALL: &[(&str, Telling)] = &[
     ("sync_group", members::sync_group),
     ("heartbeat", members::heartbeat),
     ("leave_group", members::leave_group),
-    ("static_members", members::static_members),
-    ("rebalance", members::rebalance),
+    ("static_members", rebalance::static_members),
+    ("rebalance", rebalance::rebalance),
     ("describe_groups", groups::describe_groups),
     ("list_groups", groups::list_groups),
     ("delete_groups", groups::delete_groups),

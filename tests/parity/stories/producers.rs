@@ -122,7 +122,7 @@ pub fn idempotent_produce(story: &mut Story) {
             let request = scene::produce(v, &one, -1, vec![(0, Some(joined(&batches)))]);
             story.ask(what, v, request);
         }
-        story.ask(
+        story.aside(
             "what is there in the end",
             4,
             scene::fetch(4, &one, &[(0, 0)]),

@@ -89,13 +89,17 @@ pub fn topic(story: &mut Story, short: &str, partitions: i32, settings: &[(&str,
 pub fn wait_for_leaders(story: &mut Story, name: &TopicName) {
     story.wait_until(&format!("{name:?} has leaders"), |story| {
         let topic = &look_up(story, name).topics[0];
-        topic.error_code == 0 && topic.partitions.iter().all(|one| one.error_code == 0) && {
-            let indexes = topic.partitions.iter().map(|one| (one.partition_index, -1));
-            let answer = story.get(7, &list(name, &indexes.collect::<Vec<_>>()));
-            answer.topics[0]
-                .partitions
-                .iter()
-                .all(|one| one.error_code == 0)
+        let indexes = topic.partitions.iter().map(|one| (one.partition_index, 0));
+        let known = Topic {
+            name: name.clone(),
+            id: topic.topic_id,
+        };
+        let request = fetch(12, &known, &indexes.collect::<Vec<_>>());
+        let partitions = topic.partitions.iter();
+        topic.error_code == 0 && partitions.map(|one| one.error_code).all(|code| code == 0) && {
+            let answer = story.get(12, &request);
+            let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+            partitions.map(|one| one.error_code).all(|code| code == 0)
         }
     });
 }

@@ -194,7 +194,7 @@ pub fn create_topics(story: &mut Story) {
         ask(
             story,
             "a good, a bad, an existing one",
-            { vec![new(&c, 1, 1), new("a b", 1, 1), new(&one, 1, 1)] },
+            vec![new(&c, 1, 1), new("a b", 1, 1), new(&one, 1, 1)],
             false,
         );
         ask(

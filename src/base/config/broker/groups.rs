@@ -32,8 +32,10 @@ broker_settings! {
         "The largest buffer that a coordinator keeps for reuse.";
     "offset.metadata.max.bytes" Int = Some("4096"), Any, High, ReadOnly, Applied;
         "The longest text that may go with a committed offset.";
-    "offsets.commit.timeout.ms" Int = Some("5000"), AtLeast(1), High, ReadOnly, Applied;
-        "How long a commit waits for its record to be on disk.";
+    "offsets.commit.timeout.ms" Int = Some("5000"), AtLeast(1), High, ReadOnly,
+        Ignored(OtherDesign);
+        "How long a commit waits for its record to reach the replicas. Here it is answered when "
+        "the record is on disk, or cannot be written.";
     "offsets.load.buffer.size" Int = Some("5242880"), AtLeast(1), High, ReadOnly,
         Ignored(OtherDesign);
         "How much is read at a time when offsets are loaded.";

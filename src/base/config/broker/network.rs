@@ -29,11 +29,14 @@ broker_settings! {
         "Listeners that open before the authorizer is ready.";
     "socket.request.max.bytes" Int = Some("104857600"), AtLeast(1), High, ReadOnly, Applied;
         "The largest request read; a longer one closes the connection.";
-    "socket.receive.buffer.bytes" Int = Some("102400"), Any, High, ReadOnly, Applied;
+    "socket.receive.buffer.bytes" Int = Some("102400"), Any, High, ReadOnly,
+        Partly("unless it is set, the kernel adapts the size");
         "The kernel's receive buffer of a connection (SO_RCVBUF); -1 for the system's own.";
-    "socket.send.buffer.bytes" Int = Some("102400"), Any, High, ReadOnly, Applied;
+    "socket.send.buffer.bytes" Int = Some("102400"), Any, High, ReadOnly,
+        Partly("unless it is set, the kernel adapts the size");
         "The kernel's send buffer of a connection (SO_SNDBUF); -1 for the system's own.";
-    "socket.listen.backlog.size" Int = Some("50"), AtLeast(1), Medium, ReadOnly, Applied;
+    "socket.listen.backlog.size" Int = Some("50"), AtLeast(1), Medium, ReadOnly,
+        Partly("unless it is set, 4096 may wait");
         "Connections that may wait to be accepted.";
     "socket.connection.setup.timeout.ms" Long = Some("10000"), Any, Medium, ReadOnly,
         Ignored(Standalone);
@@ -53,16 +56,17 @@ broker_settings! {
     "max.connection.creation.rate" Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide,
         Ignored(NoQuotas);
         "New connections per second that a broker takes.";
-    "queued.max.requests" Int = Some("500"), AtLeast(1), High, ReadOnly, Applied;
-        "Requests that one shard has in work at a time; further ones wait in their sockets.";
-    "queued.max.request.bytes" Long = Some("-1"), Any, Medium, ReadOnly, Applied;
-        "Bytes of requests that one shard has in work at a time; -1 leaves it to the memory "
-        "budget.";
+    "queued.max.requests" Int = Some("500"), AtLeast(1), High, ReadOnly, Ignored(OtherDesign);
+        "How many requests may wait for Kafka's request handlers. Here requests wait in their "
+        "sockets once the shard's memory budget, `corelane.shard.memory.bytes`, is taken.";
+    "queued.max.request.bytes" Long = Some("-1"), Any, Medium, ReadOnly, Ignored(OtherDesign);
+        "How many bytes of requests may wait for Kafka's request handlers. Here "
+        "`corelane.shard.memory.bytes` bounds them.";
     "fetch.max.bytes" Int = Some("57671680"), AtLeast(1024), Medium, ReadOnly, Applied;
         "The most bytes in one answer to a fetch, whatever the consumer asks for.";
     "max.incremental.fetch.session.cache.slots" Int = Some("1000"), AtLeast(0), Medium, ReadOnly,
         Applied;
-        "Incremental fetch sessions (KIP-227) that one shard remembers.";
+        "Incremental fetch sessions (KIP-227) that the broker remembers; each shard has its share.";
     "fetch.purgatory.purge.interval.requests" Int = Some("1000"), Any, Medium, ReadOnly,
         Ignored(OtherDesign);
         "How often Kafka sweeps its list of waiting fetches. Here a waiter leaves its list as "

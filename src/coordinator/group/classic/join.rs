@@ -106,6 +106,8 @@ impl Group {
     /// Takes over what the join says of a member, and parks it.
     fn update(&mut self, step: &mut Step<'_>, token: Token, join: &Join, member_id: &str) {
         if let Some(member) = self.members.get_mut(member_id) {
+            self.speakers.remove(&member.protocols);
+            self.speakers.add(&join.protocols);
             member.protocols = join.protocols.clone();
             member.rebalance_timeout_ms = join.rebalance_timeout_ms;
             member.session_timeout_ms = join.session_timeout_ms;
@@ -142,7 +144,7 @@ impl Group {
     /// Gives the static member `old_id` the id `new_id`; who still waits under the old one is
     /// fenced.
     fn rename_static(&mut self, step: &mut Step<'_>, old_id: &Rc<str>, new_id: &Rc<str>) {
-        let Some((index, _, mut member)) = self.members.shift_remove_full(old_id) else {
+        let Some((index, _, mut member)) = self.members.swap_remove_full(old_id) else {
             return;
         };
         let instance_id = member.instance_id.clone().unwrap_or_default();
@@ -173,7 +175,8 @@ impl Group {
         member.id = new_id.clone();
         self.static_members.insert(instance_id, new_id.clone());
         self.renew_session(step, &member);
-        self.members.shift_insert(index, new_id.clone(), member);
+        let (last, _) = self.members.insert_full(new_id.clone(), member);
+        self.members.swap_indices(index, last);
     }
 
     /// Keeps the generation as it is but for the member's new id.

@@ -1,5 +1,6 @@
 //! Pure: a member of a classic group and the protocols it speaks.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -27,6 +28,39 @@ pub(in crate::coordinator::group) struct Member {
     pub syncing: Option<Token>,
     /// Whether it has not been through a rebalance yet.
     pub is_new: bool,
+}
+
+/// How many members speak each protocol.
+#[derive(Default, Debug)]
+pub(super) struct Speakers(BTreeMap<Rc<str>, usize>);
+
+impl Speakers {
+    /// How many members speak `protocol`.
+    pub fn of(&self, protocol: &str) -> usize {
+        self.0.get(protocol).copied().unwrap_or(0)
+    }
+
+    /// A member with these protocols is there.
+    pub fn add(&mut self, protocols: &[Protocol]) {
+        for name in names(protocols) {
+            *self.0.entry(name.clone()).or_default() += 1;
+        }
+    }
+
+    /// A member with these protocols is gone.
+    pub fn remove(&mut self, protocols: &[Protocol]) {
+        for name in names(protocols) {
+            match self.0.get_mut(name) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.0.remove(name)),
+            }
+        }
+    }
+}
+
+/// The names of protocols, each once.
+fn names(protocols: &[Protocol]) -> BTreeSet<&Rc<str>> {
+    protocols.iter().map(|protocol| &protocol.name).collect()
 }
 
 impl Member {
@@ -103,11 +137,6 @@ impl Member {
     pub fn metadata(&self, protocol: &str) -> Option<&Bytes> {
         let found = self.protocols.iter().find(|known| &*known.name == protocol);
         found.map(|known| &known.metadata)
-    }
-
-    /// Whether it speaks `protocol`.
-    pub fn speaks(&self, protocol: &str) -> bool {
-        self.metadata(protocol).is_some()
     }
 
     /// Whether a parked request stands for the heartbeat. A member that is new is not trusted

@@ -10,14 +10,15 @@ mod member;
 mod rebalance;
 mod sync;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use crate::base::WallMs;
 use crate::base::timers::Deadlines;
+use crate::base::{WallMs, hash};
 use crate::coordinator::group::request::{
     Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
 };
@@ -25,6 +26,7 @@ use crate::coordinator::probe::Probe;
 use crate::coordinator::record::{GroupValue, Record};
 
 pub(in crate::coordinator::group) use member::Member;
+use member::Speakers;
 pub(in crate::coordinator::group) use rebalance::JoinPhase;
 
 /// The protocol type of consumers, the only one whose metadata the broker looks into.
@@ -76,8 +78,9 @@ pub(in crate::coordinator::group) struct Group {
     pub protocol_type: Option<Rc<str>>,
     protocol: Option<Rc<str>>,
     leader: Option<Rc<str>>,
-    /// In the order in which they came.
+    /// In no order that means anything; the first takes over when the leader goes.
     pub members: IndexMap<Rc<str>, Member>,
+    speakers: Speakers,
     /// Member ids by instance id.
     static_members: BTreeMap<Rc<str>, Rc<str>>,
     /// Ids given out that have not come back yet (KIP-394).
@@ -119,6 +122,7 @@ impl Group {
             protocol: None,
             leader: None,
             members: IndexMap::new(),
+            speakers: Speakers::default(),
             static_members: BTreeMap::new(),
             pending_joins: BTreeSet::new(),
             pending_syncs: BTreeSet::new(),
@@ -150,6 +154,10 @@ impl Group {
                     self.members.insert(new.id.clone(), new);
                 }
             }
+        }
+        self.speakers = Speakers::default();
+        for member in self.members.values() {
+            self.speakers.add(&member.protocols);
         }
         let fixed = self.members.values().filter_map(|member| {
             let instance_id = member.instance_id.clone()?;
@@ -267,27 +275,28 @@ impl Group {
         if self.is_empty() {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
-        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
-        self.protocol_type.as_deref() == Some(protocol_type)
-            && protocols.iter().any(|protocol| all_speak(&protocol.name))
+        let all = self.members.len();
+        let all_speak = |protocol: &Protocol| self.speakers.of(&protocol.name) == all;
+        self.protocol_type.as_deref() == Some(protocol_type) && protocols.iter().any(all_speak)
     }
 
-    /// The protocol that most members prefer among those that all of them speak. Where votes
-    /// are equal, the one that an older member prefers.
+    /// The protocol that most members prefer among those that all of them speak. Between those
+    /// with equally many votes Kafka takes the one that its hash table holds first.
     fn select_protocol(&self) -> Option<Rc<str>> {
-        let mut votes: IndexMap<&Rc<str>, usize> = IndexMap::new();
-        let all_speak = |name: &str| self.members.values().all(|member| member.speaks(name));
-        let mut candidates: BTreeMap<&Rc<str>, bool> = BTreeMap::new();
+        let mut votes: BTreeMap<&Rc<str>, usize> = BTreeMap::new();
+        let all = self.members.len();
         for member in self.members.values() {
-            let vote = member.protocols.iter().map(|protocol| &protocol.name);
-            let mut vote =
-                vote.filter(|name| *candidates.entry(name).or_insert_with(|| all_speak(name)));
-            if let Some(name) = vote.next() {
+            let names = member.protocols.iter().map(|protocol| &protocol.name);
+            let mut names = names.filter(|name| self.speakers.of(name) == all);
+            if let Some(name) = names.next() {
                 *votes.entry(name).or_default() += 1;
             }
         }
-        let most = votes.values().copied().max()?;
-        let winner = votes.into_iter().find(|(_, count)| *count == most);
+        let count = votes.len();
+        let rank = |name: &Rc<str>, votes: usize| (Reverse(votes), hash::java_bucket(name, count));
+        let winner = votes
+            .into_iter()
+            .min_by_key(|(name, votes)| rank(name, *votes));
         winner.map(|(name, _)| name.clone())
     }
 

@@ -65,6 +65,7 @@ impl Group {
                 .instant
                 .after_ms(super::join::NEW_MEMBER_TIMEOUT_MS),
         );
+        self.speakers.add(&member.protocols);
         self.members.insert(member.id.clone(), member);
     }
 
@@ -74,9 +75,10 @@ impl Group {
         self.pending_syncs.remove(member_id);
         let session = Timer::Session(self.id.clone(), member_id.into());
         step.timers.cancel(&session);
-        let Some(mut member) = self.members.shift_remove(member_id) else {
+        let Some(mut member) = self.members.swap_remove(member_id) else {
             return;
         };
+        self.speakers.remove(&member.protocols);
         self.answer_join(step, &mut member, Err((error, Rc::from(""))));
         if let Some(token) = member.syncing.take() {
             step.out.syncs.push((token, Err(error)));

@@ -135,7 +135,7 @@ pub(super) fn place_new(
     let idle: Vec<usize> = (0..nodes.len())
         .filter(|at| load(&nodes[*at]) == least)
         .collect();
-    let start = idle[(chance.next() % idle.len() as u64) as usize];
+    let start = idle[(chance.number() % idle.len() as u64) as usize];
     Ok(in_turn(&nodes, start, count))
 }
 

@@ -27,7 +27,7 @@ pub use names::{NameError, check_topic_name};
 pub use nodes::{NodeStart, allocate_producer_ids, register_nodes, renew_leaders};
 
 /// The topic name that belongs to the metadata log.
-const METADATA_TOPIC: &str = "__cluster_metadata";
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The most records of one decision: what one batch of the metadata log holds
 /// (`QuorumController.MAX_RECORDS_PER_USER_OP` of Kafka).
 pub const RECORDS_MAX: usize = 10_000;

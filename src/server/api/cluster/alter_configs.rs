@@ -4,7 +4,7 @@
 //! the operator of settings that change less than their names promise.
 
 use crate::base::ErrorCode;
-use crate::base::config::not_applied;
+use crate::base::config::{Texts, not_applied};
 use crate::metadata::controller::{self, ConfigChange, ResourceChange};
 use crate::metadata::image::ResourceKind;
 use crate::server::api::{Api, Context, errors};
@@ -64,51 +64,80 @@ pub(super) async fn alter(
     validate_only: bool,
     resources: Vec<ResourceChange>,
 ) -> Vec<Changed> {
-    let names: Vec<(i8, String)> = resources
-        .iter()
-        .map(|resource| (resource.kind, resource.name.clone()))
-        .collect();
+    let asked: Vec<Asked> = resources.iter().map(Asked::of).collect();
     let request = controller::Request::AlterConfigs(controller::AlterConfigs {
         node: cx.shard.node,
         validate_only,
         resources,
     });
     let results = match cx.shard.control.decide(request).await {
-        Ok(controller::Reply::AlterConfigs(results)) if results.len() == names.len() => results
+        Ok(controller::Reply::AlterConfigs(results)) if results.len() == asked.len() => results
             .into_iter()
             .map(|result| match result {
                 Ok(()) => (ErrorCode::NONE, None),
                 Err(error) => errors::alter_configs(&error),
             })
             .collect(),
-        _ => vec![(ErrorCode::KAFKA_STORAGE_ERROR, None); names.len()],
+        _ => vec![(errors::CONTROLLER_FAILED, None); asked.len()],
     };
-    let changed = names
-        .into_iter()
-        .zip(results)
-        .map(|((kind, name), (code, text))| {
-            if !validate_only && !code.is_error() && kind == ResourceKind::Topic.id() {
-                warn_of_not_applied(cx, &name);
-            }
-            Changed {
-                kind,
-                name: StrBytes::from_string(name),
-                code,
-                text: text.map(StrBytes::from_string),
-            }
-        });
+    let changed = asked.into_iter().zip(results).map(|(asked, (code, text))| {
+        if !validate_only && !code.is_error() {
+            asked.warn(cx);
+        }
+        Changed {
+            kind: asked.kind,
+            name: StrBytes::from_string(asked.name),
+            code,
+            text: text.map(StrBytes::from_string),
+        }
+    });
     changed.collect()
 }
 
-/// Says in the log which settings of a topic change less than their names promise. Called when
-/// they are set, so each is said once.
-pub fn warn_of_not_applied(cx: &Context, topic: &str) {
-    for (setting, reason) in not_applied(cx.image().configs.topic(topic)) {
+/// What was asked of one resource.
+struct Asked {
+    kind: i8,
+    name: String,
+    settings: Vec<String>,
+}
+
+impl Asked {
+    fn of(resource: &ResourceChange) -> Asked {
+        let settings = match &resource.change {
+            ConfigChange::Replace(settings) => {
+                settings.iter().map(|(name, _)| name.clone()).collect()
+            }
+            ConfigChange::Each(changes) => changes.iter().map(|(name, ..)| name.clone()).collect(),
+        };
+        Asked {
+            kind: resource.kind,
+            name: resource.name.clone(),
+            settings,
+        }
+    }
+
+    /// Of a topic's settings, those that were in the request, as they are now.
+    fn warn(&self, cx: &Context) {
+        if self.kind != ResourceKind::Topic.id() {
+            return;
+        }
+        let image = cx.image();
+        let now = image.configs.topic(&self.name);
+        let settings = self.settings.iter();
+        let settings = settings.filter_map(|name| Some((name.clone(), now.get(name)?.clone())));
+        warn_of_not_applied(&self.name, &settings.collect());
+    }
+}
+
+/// Says in the log which of a topic's settings change less than their names promise. Called as
+/// they are set, so that each is said once.
+pub fn warn_of_not_applied(topic: &str, settings: &Texts) {
+    for (setting, instead) in not_applied(settings) {
         tracing::warn!(
             topic,
             setting,
-            reason,
-            "a topic has a setting that is not acted on in full"
+            instead,
+            "this setting is not acted on in full"
         );
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::config::{BrokerConfig, Source};
 use crate::base::{ErrorCode, NodeId};
 use crate::metadata::controller::{self, CreateTopicResult, CreatedTopic, NewTopic, Reply};
+use crate::server::api::cluster::alter_configs::warn_of_not_applied;
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::create_topics_request::CreatableTopic;
@@ -41,6 +42,9 @@ impl Api for CreateTopics {
                 let none = BTreeMap::new();
                 let shape = |result: CreateTopicResult| {
                     let overrides = settings.get(&result.name).unwrap_or(&none);
+                    if result.result.is_ok() && !request.validate_only {
+                        warn_of_not_applied(&result.name, overrides);
+                    }
                     shape(&config, overrides, result, cx.version)
                 };
                 results.into_iter().map(shape).collect()
@@ -109,7 +113,9 @@ fn shape_created(
     created: &CreatedTopic,
     version: i16,
 ) -> CreatableTopicResult {
-    let mut answer = CreatableTopicResult::default().with_name(name(topic));
+    let mut answer = CreatableTopicResult::default()
+        .with_name(name(topic))
+        .with_error_message(None);
     if version >= 5 {
         answer.num_partitions = created.partitions;
         answer.replication_factor = created.replication_factor;

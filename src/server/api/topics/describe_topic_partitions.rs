@@ -160,3 +160,53 @@ fn cursor(topic: &str, partition_index: i32) -> Cursor {
         .with_topic_name(name(topic))
         .with_partition_index(partition_index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::cluster;
+    use super::*;
+    use crate::wire::codec::messages::describe_topic_partitions_request;
+
+    #[test]
+    fn pages_put_together_are_everything_once() {
+        let image = cluster(2, &[("a", 3), ("b", 1), ("c", 5)]);
+        for limit in 1..=10 {
+            let mut seen = Vec::new();
+            let mut request =
+                DescribeTopicPartitionsRequest::default().with_response_partition_limit(limit);
+            loop {
+                let page = describe(&image, &request, 2000);
+                let count: usize = page.topics.iter().map(|topic| topic.partitions.len()).sum();
+                assert!(count <= limit as usize);
+                for topic in &page.topics {
+                    let name = topic.name.as_ref().unwrap().to_string();
+                    let indexes = topic.partitions.iter().map(|one| one.partition_index);
+                    seen.extend(indexes.map(|index| (name.clone(), index)));
+                }
+                let Some(next) = page.next_cursor else {
+                    break;
+                };
+                let cursor = describe_topic_partitions_request::Cursor::default()
+                    .with_topic_name(next.topic_name)
+                    .with_partition_index(next.partition_index);
+                request.cursor = Some(cursor);
+            }
+            let all = [("a", 3), ("b", 1), ("c", 5)].map(|(name, count)| {
+                (0..count)
+                    .map(move |index| (name.to_owned(), index))
+                    .collect::<Vec<_>>()
+            });
+            assert_eq!(seen, all.concat(), "limit {limit}");
+        }
+    }
+
+    #[test]
+    fn the_brokers_own_limit_holds_too() {
+        let image = cluster(1, &[("a", 5)]);
+        let request =
+            DescribeTopicPartitionsRequest::default().with_response_partition_limit(i32::MAX);
+        let page = describe(&image, &request, 2);
+        assert_eq!(page.topics[0].partitions.len(), 2);
+        assert_eq!(page.next_cursor.unwrap().partition_index, 2);
+    }
+}

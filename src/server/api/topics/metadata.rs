@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::{ErrorCode, NodeId, TopicId};
-use crate::metadata::controller::decide::check_topic_name;
+use crate::metadata::controller::decide::{METADATA_TOPIC, check_topic_name};
 use crate::metadata::controller::{CreateTopics, NewTopic, Reply, Request};
 use crate::metadata::image::{Brokers, Image, Partition, Topic, is_internal};
 use crate::server::api::cluster::describe_cluster::CLUSTER_OPERATIONS;
@@ -191,7 +191,9 @@ async fn create_topics(cx: &Context, names: &[&String]) {
     if names.iter().any(|name| *name == OFFSETS_TOPIC) {
         coordinators::create_offsets_topic(&cx.shard);
     }
-    let own = names.iter().filter(|name| !is_internal(name));
+    let own = names
+        .iter()
+        .filter(|name| !is_internal(name) && **name != METADATA_TOPIC);
     let topics: Vec<NewTopic> = own.map(|name| NewTopic::new(name, -1)).collect();
     if topics.is_empty() {
         return;
@@ -299,4 +301,83 @@ fn brokers(
         Some(node)
     };
     needed.iter().filter_map(broker).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::cluster;
+    use super::*;
+    use crate::base::ids::Uuid;
+
+    fn request(topics: &[(u128, Option<&str>)]) -> MetadataRequest {
+        let topic = |(id, text): &(u128, Option<&str>)| {
+            MetadataRequestTopic::default()
+                .with_topic_id(Uuid::from_u128(*id))
+                .with_name(text.map(name))
+        };
+        MetadataRequest::default().with_topics(Some(topics.iter().map(topic).collect()))
+    }
+
+    #[test]
+    fn what_is_asked_depends_on_the_version() {
+        let all = MetadataRequest::default().with_topics(None);
+        assert_eq!(asked(&all, 13), Ok(Asked::All));
+        assert_eq!(asked(&request(&[]), 0), Ok(Asked::All));
+        assert_eq!(asked(&request(&[]), 1), Ok(Asked::Names(vec![])));
+        let twice = request(&[(0, Some("b")), (0, Some("a")), (0, Some("b"))]);
+        assert_eq!(
+            asked(&twice, 4),
+            Ok(Asked::Names(vec!["b".into(), "a".into()]))
+        );
+        // Names count for nothing beside ids.
+        let mixed = request(&[(0, Some("a")), (7, None), (7, None)]);
+        assert_eq!(
+            asked(&mixed, 12),
+            Ok(Asked::Ids(vec![TopicId(Uuid::from_u128(7))]))
+        );
+        assert_eq!(asked(&mixed, 11), Err(ErrorCode::INVALID_REQUEST));
+        assert_eq!(
+            asked(&request(&[(0, None)]), 11),
+            Err(ErrorCode::INVALID_REQUEST)
+        );
+        assert_eq!(
+            asked(&request(&[(0, None)]), 12),
+            Err(ErrorCode::UNKNOWN_SERVER_ERROR)
+        );
+    }
+
+    #[test]
+    fn an_answer_about_named_topics_lists_the_nodes_they_need_and_some_more() {
+        let image = cluster(9, &[("two", 2), ("wide", 9)]);
+        let listed = |topic: Option<&str>, asked: i32| -> Vec<i32> {
+            let topics =
+                topic.map(|topic| vec![known(&image, image.topics.named(topic).unwrap(), 9)]);
+            let nodes = brokers(&image.brokers, NodeId(asked), topics.as_deref(), 9);
+            nodes.iter().map(|node| node.node_id.0).collect()
+        };
+        assert_eq!(listed(None, 1).len(), 9);
+        assert_eq!(listed(Some("wide"), 1).len(), 9);
+        let leaders = image
+            .topics
+            .named("two")
+            .unwrap()
+            .partitions
+            .iter()
+            .map(|p| p.leader.0);
+        let leaders: Vec<i32> = leaders.collect();
+        for asked in 1..=9 {
+            let nodes = listed(Some("two"), asked);
+            assert!((4..=5).contains(&nodes.len()), "{nodes:?}");
+            assert!(
+                leaders.iter().chain([&asked]).all(|id| nodes.contains(id)),
+                "{nodes:?}"
+            );
+        }
+        let small = cluster(4, &[("one", 1)]);
+        let topics = [known(&small, small.topics.named("one").unwrap(), 9)];
+        assert_eq!(
+            brokers(&small.brokers, NodeId(1), Some(&topics), 9).len(),
+            4
+        );
+    }
 }

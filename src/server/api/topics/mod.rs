@@ -20,3 +20,60 @@ pub const NO_OPERATIONS: i32 = i32::MIN;
 fn name(text: &str) -> TopicName {
     TopicName(StrBytes::from_string(text.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::base::NodeId;
+    use crate::base::config::{Flags, HostFacts, load};
+    use crate::base::ids::Uuid;
+    use crate::metadata::controller::decide::{
+        Chance, Deciding, NodeStart, create_topics, register_nodes,
+    };
+    use crate::metadata::controller::{CreateTopics, NewTopic};
+    use crate::metadata::image::{Delta, Image};
+    use crate::metadata::record::{Endpoint, MetadataRecord};
+
+    fn apply(image: &Image, records: &[MetadataRecord]) -> Image {
+        let mut delta = Delta::new(image);
+        for record in records {
+            delta.replay(record).unwrap();
+        }
+        delta.apply(image.end_offset + records.len() as i64)
+    }
+
+    /// A cluster of so many nodes with topics of so many partitions.
+    pub fn cluster(nodes: i32, topics: &[(&str, i32)]) -> Image {
+        let host = HostFacts {
+            name: "h".into(),
+            cpus: 1,
+            cores: 1,
+        };
+        let config = load(None, &Flags::default(), &host).unwrap();
+        let mut chance = Chance::new([5; 32]);
+        let start = |id: i32| NodeStart {
+            id: NodeId(id),
+            endpoint: Endpoint {
+                name: "PLAINTEXT".into(),
+                host: "h".into(),
+                port: 9000 + id as u16,
+                security_protocol: 0,
+            },
+            rack: None,
+            log_dir: Uuid::from_u128(id as u128),
+        };
+        let starts: Vec<_> = (1..=nodes).map(start).collect();
+        let empty = Image::empty("c");
+        let image = apply(&empty, &register_nodes(&empty, &starts, 0, &mut chance));
+        let topics = topics
+            .iter()
+            .map(|(name, count)| NewTopic::new(name, *count));
+        let request = CreateTopics::new(topics.collect());
+        let mut with = Deciding {
+            image: &image,
+            config: &config,
+            chance: &mut chance,
+        };
+        let records = create_topics(&mut with, &request).records;
+        apply(&image, &records)
+    }
+}

@@ -4,6 +4,8 @@
 //! ones from disk. A fetch that finds too little parks on its partitions and is woken by the
 //! ack that brings more. Left out: followers (there is no replication yet), aborted transactions.
 
+mod part;
+
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -13,21 +15,21 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use indexmap::IndexMap;
 
-use super::super::{Context, Row, Run, errors};
-use crate::base::{ErrorCode, LeaderEpoch, NodeId, Offset, TopicId};
+use super::super::{Context, Row, Run};
+use crate::base::{ErrorCode, TopicId};
 use crate::io::buffer::Slice;
 use crate::io::cores;
 use crate::io::stream::Stream;
 use crate::partition::Partition;
-use crate::partition::fetch::ReadError;
 use crate::server::ServerState;
 use crate::server::fetch_sessions::{FetchSessions, Key, NO_SESSION, News, Opened, Wanted};
-use crate::shard::partitions::LookupError;
 use crate::wire::cursor::Short;
-use crate::wire::fetch::{self, Aborted, Encoder, Head, Item, PartitionAnswer, TOPIC_ID_FROM};
-use crate::wire::field::{CurrentLeader, NodeEndpoint};
+use crate::wire::fetch::{self, Aborted, Encoder, Head, Item, TOPIC_ID_FROM};
+use crate::wire::field::NodeEndpoint;
 use crate::wire::{frame, header};
+use part::{Found, Part, Reader, read};
 
 /// The table's row.
 pub const ROW: Row = Row {
@@ -39,6 +41,8 @@ pub const ROW: Row = Row {
     run: Run::Fetch,
 };
 
+/// First version that names the leader to clients that ask the wrong node (KIP-951).
+const LEADER_FROM: i16 = 16;
 /// Slices sent with one list on the stack; longer answers allocate theirs.
 const SHORT_LIST: usize = 32;
 
@@ -51,6 +55,12 @@ pub struct Scratch {
     slices: Vec<Slice>,
     /// Where in the output which slices go.
     splices: Vec<(usize, Range<usize>)>,
+    /// Scratch room to find repeated partitions in.
+    order: Vec<u32>,
+    /// The name of topics that come by id.
+    nameless: Rc<str>,
+    /// Whether a follower asks.
+    is_follower: bool,
 }
 
 /// An answer whose records are yet to be spliced in.
@@ -59,29 +69,19 @@ pub struct Answer {
     server: Rc<ServerState>,
 }
 
-/// One partition of the fetch and what was found of it.
-struct Part {
-    key: Key,
-    wanted: Wanted,
-    partition: Option<Rc<Partition>>,
-    found: Found,
-}
-
-struct Found {
-    error: ErrorCode,
-    high_watermark: Offset,
-    start_offset: Offset,
-    diverging: Option<(LeaderEpoch, Offset)>,
-    leader: Option<CurrentLeader>,
-    slices: Range<usize>,
-    bytes: usize,
-}
-
 /// Answers one fetch: the frame without its records is appended to `out`.
 pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<Answer, Short> {
     let mut scratch = cx.server.spare_fetch();
     let head = scratch.read_request(body, cx.version)?;
+    scratch.drop_repeated();
     let by_id = cx.version >= TOPIC_ID_FROM;
+    if !(0..=1).contains(&head.isolation_level) {
+        let error = ErrorCode::UNKNOWN_SERVER_ERROR;
+        if !by_id {
+            scratch.refuse_all(error);
+        }
+        return Ok(scratch.encode(cx, error, NO_SESSION, out));
+    }
     let opened = {
         let (wanted, forgotten) = (scratch.wanted.iter().cloned(), scratch.forgotten.drain(..));
         let (id, epoch) = (head.session_id, head.session_epoch);
@@ -91,7 +91,7 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
             .open(id, epoch, by_id, wanted, forgotten, cx.now)
     };
     if let Opened::Refused(error) = opened {
-        return Ok(scratch.encode(cx, &head, error, NO_SESSION, out));
+        return Ok(scratch.encode(cx, error, NO_SESSION, out));
     }
     if let Opened::Incremental(id) = opened {
         let sessions = cx.server.sessions.borrow();
@@ -121,12 +121,17 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
         _ => NO_SESSION,
     };
     drop(sessions);
-    Ok(scratch.encode(cx, &head, ErrorCode::NONE, session, out))
+    Ok(scratch.encode(cx, ErrorCode::NONE, session, out))
 }
 
 // === impl Scratch ===
 
 impl Scratch {
+    /// Room for so many partitions.
+    pub fn capacity(&self) -> usize {
+        self.parts.capacity().max(self.wanted.capacity())
+    }
+
     /// Empties the lists, keeping their room.
     pub fn clear(&mut self) {
         self.wanted.clear();
@@ -137,18 +142,20 @@ impl Scratch {
     }
 
     fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
-        let mut topic: Key = Key {
-            topic: "".into(),
+        let nameless = &self.nameless;
+        let mut topic = Key {
+            topic: nameless.clone(),
             topic_id: TopicId::ZERO,
             index: 0,
         };
         fetch::walk(body, version, |item| match item {
             Item::Topic { name, id } => {
-                topic = Key {
-                    topic: name.into(),
-                    topic_id: id,
-                    index: 0,
-                };
+                topic.topic_id = id;
+                if !name.is_empty() {
+                    topic.topic = name.into();
+                } else if !topic.topic.is_empty() {
+                    topic.topic = nameless.clone();
+                }
             }
             Item::Partition {
                 index,
@@ -160,8 +167,9 @@ impl Scratch {
                 let wanted = Wanted {
                     offset,
                     max_bytes,
-                    leader_epoch,
-                    last_fetched_epoch,
+                    // Anything below 0 stands for none, other than in ListOffsets.
+                    leader_epoch: leader_epoch.max(-1),
+                    last_fetched_epoch: last_fetched_epoch.max(-1),
                 };
                 self.wanted.push((
                     Key {
@@ -178,6 +186,38 @@ impl Scratch {
         })
     }
 
+    /// Of a partition that comes more than once the last mention counts, where the first stood:
+    /// Kafka holds a request in a map.
+    fn drop_repeated(&mut self) {
+        if self.wanted.len() < 2 {
+            return;
+        }
+        let Scratch { wanted, order, .. } = self;
+        order.clear();
+        order.extend(0..wanted.len() as u32);
+        let key = |at: u32| {
+            let key = &wanted[at as usize].0;
+            (key.topic_id, &*key.topic, key.index)
+        };
+        order.sort_unstable_by(|a, b| key(*a).cmp(&key(*b)).then(a.cmp(b)));
+        if order.windows(2).all(|pair| key(pair[0]) != key(pair[1])) {
+            return;
+        }
+        let once: IndexMap<Key, Wanted> = wanted.drain(..).collect();
+        wanted.extend(once);
+    }
+
+    /// Answers the same error for every partition.
+    fn refuse_all(&mut self, error: ErrorCode) {
+        let parts = self.wanted.drain(..).map(|(key, wanted)| Part {
+            key,
+            wanted,
+            partition: None,
+            found: Found::error(error, Aborted::None),
+        });
+        self.parts.extend(parts);
+    }
+
     /// Looks every wanted partition up.
     fn find_partitions(&mut self, cx: &Context) {
         let partitions = &cx.shard.partitions;
@@ -189,8 +229,11 @@ impl Scratch {
                 partitions.lookup(&key.topic, key.index)
             };
             let (partition, found) = match looked_up {
-                Ok(partition) => (Some(partition), Found::error(ErrorCode::NONE)),
-                Err(error) => (None, Found::lookup(error)),
+                Ok(partition) => (
+                    Some(partition),
+                    Found::error(ErrorCode::NONE, Aborted::None),
+                ),
+                Err(error) => (None, Found::lookup(error, cx.version)),
             };
             self.parts.push(Part {
                 key,
@@ -203,20 +246,28 @@ impl Scratch {
 
     /// Reads until there is enough, something is wrong, or time is up.
     async fn collect(&mut self, cx: &Context, head: &Head) {
-        let limit = cx
-            .shard
-            .config()
-            .fetch
-            .response_bytes_max
-            .min(head.max_bytes.max(0) as usize);
+        let config_max = cx.shard.config().fetch.response_bytes_max as i64;
+        let limit = config_max.min(i64::from(head.max_bytes));
+        self.is_follower = head.replica_id >= 0;
+        let reader = Reader {
+            node: cx.shard.node,
+            is_follower: self.is_follower,
+            is_read_committed: head.isolation_level == 1,
+        };
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
         let mut time_up = wait.is_zero();
         let mut timer = None;
         loop {
-            let bytes = self.read_all(limit).await;
-            let failed = self.parts.iter().any(|part| part.found.is_final());
+            let bytes = self.read_all(reader, limit).await;
+            if cx.version < LEADER_FROM {
+                self.parts
+                    .iter_mut()
+                    .for_each(|part| part.found.leader = None);
+            }
             let enough = bytes as i64 >= i64::from(head.min_bytes);
-            if enough || failed || time_up || self.parts.is_empty() {
+            let is_final = self.parts.iter().any(|part| part.found.is_final);
+            let is_void = self.parts.iter().all(|part| part.partition.is_none());
+            if enough || is_final || is_void || time_up {
                 return;
             }
             let timer = timer.get_or_insert_with(|| Box::pin(cores::sleep(wait)));
@@ -228,17 +279,28 @@ impl Scratch {
     }
 
     /// Reads every partition once; bytes found.
-    async fn read_all(&mut self, limit: usize) -> usize {
+    async fn read_all(&mut self, reader: Reader, limit: i64) -> usize {
         self.slices.clear();
+        let mut left = limit;
         let mut total = 0;
         for part in &mut self.parts {
             let Some(partition) = &part.partition else {
                 continue;
             };
-            let left = limit - total.min(limit);
-            let found = read(partition, &part.wanted, left, total == 0, &mut self.slices).await;
-            total += found.bytes;
-            part.found = found;
+            let max_bytes = left.min(i64::from(part.wanted.max_bytes));
+            let at_least_one = total == 0;
+            let slices = &mut self.slices;
+            let found = read(
+                partition,
+                &part.wanted,
+                reader,
+                max_bytes,
+                at_least_one,
+                slices,
+            );
+            part.found = found.await;
+            total += part.found.bytes;
+            left = (left - part.found.bytes as i64).max(0);
         }
         total
     }
@@ -252,6 +314,10 @@ impl Scratch {
         poll_fn(|cx| {
             if parked.waker.is_some() {
                 // Whether it was one of the partitions that woke us shows by reading again.
+                return Poll::Ready(());
+            }
+            // One may have moved while another was read from disk.
+            if self.parts.iter().any(Part::has_moved) {
                 return Poll::Ready(());
             }
             parked.park(cx.waker());
@@ -276,7 +342,6 @@ impl Scratch {
     fn encode(
         mut self,
         cx: &Rc<Context>,
-        head: &Head,
         error: ErrorCode,
         session: i32,
         out: &mut Vec<u8>,
@@ -289,7 +354,7 @@ impl Scratch {
         for topic in self.parts.chunk_by(Part::same_topic) {
             encoder.topic(&topic[0].key.topic, topic[0].key.topic_id, topic.len());
             for part in topic {
-                let answer = part.answer(head.isolation_level);
+                let answer = part.answer();
                 let at = encoder.partition(&answer);
                 if part.found.bytes > 0 {
                     self.splices.push((at, part.found.slices.clone()));
@@ -309,57 +374,13 @@ impl Scratch {
     }
 
     fn endpoints(&self, cx: &Context) -> Vec<NodeEndpoint> {
+        if self.is_follower {
+            return Vec::new();
+        }
         let leaders = self.parts.iter().filter_map(|part| part.found.leader);
         cx.shard
             .endpoints_of(leaders.map(|leader| leader.leader_id))
     }
-}
-
-/// Reads one partition: from memory, else from disk.
-async fn read(
-    partition: &Rc<Partition>,
-    wanted: &Wanted,
-    left: usize,
-    nothing_yet: bool,
-    slices: &mut Vec<Slice>,
-) -> Found {
-    if let Err(error) = partition.check_leader_epoch(wanted.leader_epoch) {
-        return Found::read_error(&error, partition);
-    }
-    if let Some(diverging) = diverging(partition, wanted) {
-        return Found {
-            diverging: Some(diverging),
-            ..Found::good(partition, 0..0, 0)
-        };
-    }
-    let from = slices.len();
-    let max_bytes = left.min(wanted.max_bytes.max(0) as usize);
-    let read = match partition.read_cached(wanted.offset, max_bytes, nothing_yet, slices) {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => {
-            partition
-                .read(wanted.offset, max_bytes, nothing_yet, slices)
-                .await
-        }
-        Err(error) => Err(error),
-    };
-    match read {
-        Ok(bytes) => Found::good(partition, from..slices.len(), bytes),
-        Err(error) => {
-            slices.truncate(from);
-            Found::read_error(&error, partition)
-        }
-    }
-}
-
-/// Where the client's log parts from ours, if it does.
-fn diverging(partition: &Partition, wanted: &Wanted) -> Option<(LeaderEpoch, Offset)> {
-    if wanted.last_fetched_epoch < 0 {
-        return None;
-    }
-    let (epoch, end_offset) = partition.log().epoch_end(wanted.last_fetched_epoch);
-    let parts = epoch < wanted.last_fetched_epoch || end_offset < wanted.offset;
-    parts.then_some((epoch, end_offset))
 }
 
 /// A reader parked on its partitions; takes its waker back when the wait ends, however it ends.
@@ -386,88 +407,6 @@ impl Drop for Parked<'_> {
             self.partitions()
                 .for_each(|partition| partition.leave_reader(waker));
         }
-    }
-}
-
-// === impl Part ===
-
-impl Part {
-    fn same_topic(a: &Part, b: &Part) -> bool {
-        a.key.topic_id == b.key.topic_id && a.key.topic == b.key.topic
-    }
-
-    fn answer(&self, isolation_level: i8) -> PartitionAnswer {
-        let found = &self.found;
-        let unasked = isolation_level == 0 && !found.error.is_error();
-        PartitionAnswer {
-            index: self.key.index,
-            error: found.error,
-            high_watermark: found.high_watermark,
-            last_stable_offset: found.high_watermark,
-            log_start_offset: found.start_offset,
-            diverging: found.diverging,
-            leader: found.leader,
-            aborted: if unasked {
-                Aborted::Unasked
-            } else {
-                Aborted::None
-            },
-            records_bytes: found.bytes,
-        }
-    }
-}
-
-// === impl Found ===
-
-impl Found {
-    fn error(error: ErrorCode) -> Found {
-        Found {
-            error,
-            high_watermark: -1,
-            start_offset: -1,
-            diverging: None,
-            leader: None,
-            slices: 0..0,
-            bytes: 0,
-        }
-    }
-
-    fn lookup(error: LookupError) -> Found {
-        let mut found = Found::error(errors::lookup(error));
-        if let LookupError::NotLeader {
-            leader: NodeId(leader_id),
-            leader_epoch,
-        } = error
-        {
-            found.leader = Some(CurrentLeader {
-                leader_id,
-                leader_epoch,
-            });
-        }
-        found
-    }
-
-    fn read_error(error: &ReadError, partition: &Partition) -> Found {
-        if let ReadError::Log(error) = error {
-            let (topic, index) = (&partition.name().topic, partition.name().index);
-            tracing::error!(%topic, partition = index, %error, "cannot read");
-        }
-        Found::error(errors::read(error))
-    }
-
-    fn good(partition: &Partition, slices: Range<usize>, bytes: usize) -> Found {
-        Found {
-            high_watermark: partition.high_watermark(),
-            start_offset: partition.start_offset(),
-            slices,
-            bytes,
-            ..Found::error(ErrorCode::NONE)
-        }
-    }
-
-    /// Whether waiting longer cannot change it.
-    fn is_final(&self) -> bool {
-        self.error.is_error() || self.diverging.is_some()
     }
 }
 

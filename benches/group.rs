@@ -1,0 +1,162 @@
+//! What a coordinator costs its core: heartbeats, commits, a whole rebalance, loading a log.
+//! The machine alone, without log and network.
+//!
+//! `cargo bench --bench group`; under `cargo test` it runs small and checks only that it works.
+
+mod harness;
+
+use std::rc::Rc;
+use std::time::Instant as Clock;
+
+use bytes::Bytes;
+use corelane::base::ids::Uuid;
+use corelane::base::{Instant, TopicId};
+use corelane::coordinator::group::{
+    Commit, CommitPartition, CommitTopic, GroupConfig, GroupMachine, Heartbeat, Join, Now, Origin,
+    Outcome, Protocol, Sync, Token,
+};
+use corelane::coordinator::record::Record;
+use harness::size;
+
+fn now() -> Now {
+    Now {
+        instant: Instant(1),
+        wall_ms: 1_700_000_000_000,
+    }
+}
+
+fn report(name: &str, count: usize, begun: Clock) {
+    let ns = begun.elapsed().as_secs_f64() * 1e9 / count as f64;
+    println!("{name:<34} {ns:>10.0} ns each, {:>12.0} a second", 1e9 / ns);
+}
+
+fn join(number: u128) -> Join {
+    Join {
+        group: "group".into(),
+        member_id: "".into(),
+        instance_id: None,
+        client_id: "client".into(),
+        client_host: "/127.0.0.1".into(),
+        session_timeout_ms: 45_000,
+        rebalance_timeout_ms: 300_000,
+        protocol_type: "consumer".into(),
+        protocols: ["range", "cooperative-sticky"].map(protocol).to_vec(),
+        reason: None,
+        member_id_required: false,
+        may_skip_assignment: true,
+        unique: Uuid::from_u128(number),
+    }
+}
+
+fn protocol(name: &str) -> Protocol {
+    Protocol {
+        name: name.into(),
+        metadata: Bytes::from_static(b"\0\x01\0\0\0\x01\0\x05topic\xff\xff\xff\xff"),
+    }
+}
+
+/// A stable group of so many members, and their ids.
+fn stable(machine: &mut GroupMachine, members: usize) -> Vec<Rc<str>> {
+    let mut out = Outcome::default();
+    for number in 0..members {
+        machine.join(Token(number as u64), &join(number as u128), now(), &mut out);
+    }
+    machine.expire(now(), &mut out);
+    let joined = out.joins.iter().map(|(_, reply)| reply.as_ref().unwrap());
+    let ids: Vec<_> = joined.map(|joined| joined.member_id.clone()).collect();
+    assert_eq!(ids.len(), members);
+    let leader = out.joins[0].1.as_ref().unwrap().leader.clone().unwrap();
+    for (number, id) in ids.iter().enumerate() {
+        let all = ids
+            .iter()
+            .map(|id| (id.clone(), Bytes::from_static(b"assignment")));
+        let sync = Sync {
+            group: "group".into(),
+            generation: 1,
+            member_id: id.clone(),
+            instance_id: None,
+            protocol_type: None,
+            protocol: None,
+            assignments: if *id == leader {
+                all.collect()
+            } else {
+                Vec::new()
+            },
+        };
+        machine.sync(Token((members + number) as u64), sync, now(), &mut out);
+    }
+    assert!(out.syncs.iter().all(|(_, reply)| reply.is_ok()));
+    ids
+}
+
+fn machine() -> GroupMachine {
+    GroupMachine::new(GroupConfig {
+        initial_rebalance_delay_ms: 0,
+        ..GroupConfig::default()
+    })
+}
+
+fn main() {
+    let members = size(10, 1_000);
+    let begun = Clock::now();
+    let mut groups = machine();
+    let ids = stable(&mut groups, members);
+    report("rebalance, per member", members, begun);
+
+    let beats: Vec<_> = ids
+        .iter()
+        .map(|id| Heartbeat {
+            group: "group".into(),
+            generation: 1,
+            member_id: id.clone(),
+            instance_id: None,
+        })
+        .collect();
+    let rounds = size(2, 1_000);
+    let begun = Clock::now();
+    for _ in 0..rounds {
+        for beat in &beats {
+            groups.heartbeat(beat, now()).unwrap();
+        }
+    }
+    report("heartbeat", rounds * members, begun);
+
+    let partitions = size(10, 100);
+    let commits = size(2, 2_000);
+    let commit = Commit {
+        group: "offsets".into(),
+        generation: -1,
+        member_id: "".into(),
+        instance_id: None,
+        retention_ms: None,
+        knows_group_not_found: true,
+        topics: vec![CommitTopic {
+            name: "topic".into(),
+            id: TopicId(Uuid::from_u128(1)),
+            partitions: (0..partitions)
+                .map(|partition| CommitPartition {
+                    partition: partition as i32,
+                    offset: 7,
+                    leader_epoch: 0,
+                    metadata: "".into(),
+                })
+                .collect(),
+        }],
+    };
+    let mut records = Vec::new();
+    let begun = Clock::now();
+    for _ in 0..commits {
+        let mut out = Outcome::default();
+        groups.commit(&commit, now(), &mut out).unwrap();
+        records.append(&mut out.records);
+    }
+    report("offset committed", commits * partitions, begun);
+
+    let begun = Clock::now();
+    let mut loaded = machine();
+    for record in &records {
+        let record = Record::decode(Some(&record.key), record.value.as_deref()).unwrap();
+        loaded.replay(&record, Origin::NEW);
+    }
+    report("record loaded", records.len(), begun);
+}

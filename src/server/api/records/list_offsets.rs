@@ -1,0 +1,135 @@
+//! Drives: ListOffsets, versions 1 to 10 (KIP-79, KIP-98, KIP-320, KIP-734, KIP-405, KIP-1005).
+//!
+//! Where a log begins, where it ends, and what stands at a time. Reads of committed records
+//! only are answered like all others: there are no open transactions. Left out: tiers.
+
+use super::unique::{Asked, unique};
+use crate::base::ErrorCode;
+use crate::partition::fetch::ReadError;
+use crate::partition::offsets::Spot;
+use crate::server::api::{Api, Context, errors};
+use crate::wire::codec::messages::list_offsets_request::ListOffsetsPartition;
+use crate::wire::codec::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use crate::wire::codec::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+/// The API.
+pub struct ListOffsets;
+
+/// Timestamps that stand for no time (Kafka's `ListOffsetsRequest`).
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// First version whose answer has a leader epoch.
+const LEADER_EPOCH_FROM: i16 = 4;
+
+impl Api for ListOffsets {
+    type Request = ListOffsetsRequest;
+    const VERSIONS: (i16, i16) = (1, 10);
+    const NAME: &'static str = "ListOffsets";
+
+    async fn handle(cx: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+        if !(0..=1).contains(&request.isolation_level) {
+            return refuse_all(&request);
+        }
+        let mentions = request
+            .topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|asked| (&topic.name, asked)));
+        let mut topics = Vec::new();
+        for (name, partitions) in unique(mentions, |asked| asked.partition_index) {
+            let mut answers = Vec::with_capacity(partitions.len());
+            for asked in partitions {
+                let found = find(cx, name, &asked).await;
+                answers.push(partition(cx.version, asked.last.partition_index, found));
+            }
+            let topic = ListOffsetsTopicResponse::default().with_name(name.clone());
+            topics.push(topic.with_partitions(answers));
+        }
+        ListOffsetsResponse::default().with_topics(topics)
+    }
+}
+
+/// A level of isolation that does not exist: Kafka gives up on the request as a whole.
+fn refuse_all(request: &ListOffsetsRequest) -> ListOffsetsResponse {
+    let topics = request.topics.iter().map(|topic| {
+        let refused = |asked: &ListOffsetsPartition| {
+            let error = ErrorCode::UNKNOWN_SERVER_ERROR;
+            ListOffsetsPartitionResponse::default()
+                .with_partition_index(asked.partition_index)
+                .with_error_code(error.0)
+        };
+        let partitions = topic.partitions.iter().map(refused).collect();
+        ListOffsetsTopicResponse::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions)
+    });
+    ListOffsetsResponse::default().with_topics(topics.collect())
+}
+
+/// First version in which a special timestamp is known.
+fn first_version(timestamp: i64) -> i16 {
+    match timestamp {
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        ..LATEST_TIERED => i16::MAX,
+        _ => 0,
+    }
+}
+
+async fn find(
+    cx: &Context,
+    topic: &str,
+    asked: &Asked<'_, ListOffsetsPartition>,
+) -> Result<Option<Spot>, ErrorCode> {
+    let (is_repeated, asked) = (asked.is_repeated, asked.last);
+    if is_repeated {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
+    if cx.version < first_version(asked.timestamp) {
+        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    }
+    let partition = cx.shard.partitions.lookup(topic, asked.partition_index);
+    let partition = partition.map_err(errors::lookup)?;
+    let found = match partition.check_leader_epoch(asked.current_leader_epoch) {
+        Err(error) => Err(error),
+        Ok(()) => match asked.timestamp {
+            LATEST => partition.latest().map(Some),
+            EARLIEST | EARLIEST_LOCAL => partition.earliest().map(Some),
+            MAX_TIMESTAMP => partition.at_max_timestamp().await,
+            LATEST_TIERED => Ok(None),
+            timestamp => partition.at_time(timestamp).await,
+        },
+    };
+    found.map_err(|error| {
+        if let ReadError::Log(error) = &error {
+            partition.name().report("cannot read", error);
+        }
+        errors::read(&error)
+    })
+}
+
+fn partition(
+    version: i16,
+    index: i32,
+    found: Result<Option<Spot>, ErrorCode>,
+) -> ListOffsetsPartitionResponse {
+    let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
+    let spot = match found {
+        Err(error) => return answer.with_error_code(error.0),
+        Ok(None) => return answer,
+        Ok(Some(spot)) => spot,
+    };
+    let answer = answer
+        .with_timestamp(spot.timestamp)
+        .with_offset(spot.offset);
+    match version {
+        LEADER_EPOCH_FROM.. => answer.with_leader_epoch(spot.leader_epoch),
+        _ => answer,
+    }
+}

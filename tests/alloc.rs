@@ -1,0 +1,351 @@
+//! The path of a record allocates nothing: a produce request from its bytes to its answer, and
+//! a fetch of what was just written, in a shard on a real disk and a real executor.
+//!
+//! Counted is what happens while the request's own code runs: reading it in place, validation,
+//! the check of its producer, the append (with the copy into the log's chunk and the begin of
+//! its write) and the answer's bytes. Not counted are the turns of other tasks meanwhile: the
+//! log's writer and flusher with the runtime's bookkeeping of I/O. They are printed.
+#![allow(unsafe_code)] // A global allocator, even one that only counts, is an unsafe trait.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use corelane::base::TopicId;
+use corelane::base::config::{Flags, HostFacts, TopicConfig, load};
+use corelane::base::ids::Uuid;
+use corelane::io::cores::{self, Core, CoreOptions};
+use corelane::io::disk::Disk;
+use corelane::io::listener::{self, SocketOptions};
+use corelane::io::stream::Stream;
+use corelane::log::{Logs, LogsOptions, Opening};
+use corelane::partition::{Name, Partition, PartitionOptions};
+use corelane::server::ServerState;
+use corelane::server::api::Context;
+use corelane::server::api::records::{fetch, produce};
+use corelane::server::connection::{Connection, Peer};
+use corelane::server::dispatch::Slot;
+use corelane::shard::partitions::{Place, Topic};
+use corelane::shard::{Shard, ShardOptions, mesh};
+use corelane::wire::batch::{BatchBuilder, NewRecord};
+use corelane::wire::codec::Encodable;
+use corelane::wire::header::RequestHeader;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{FetchRequest, ProduceRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+/// Requests before counting: lists and maps find their size.
+const WARM_UP: usize = 500;
+/// Most partitions of a request.
+const PARTITIONS: i32 = 3;
+const TOPIC: TopicId = TopicId(Uuid::from_u128(7));
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is the system allocator's own; the count is a plain cell of the thread.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A future of which only its own turns are counted.
+struct Counted<'a, F>(Pin<&'a mut F>, &'a Cell<u64>);
+
+impl<F: Future> Future for Counted<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let before = ALLOCATIONS.get();
+        let result = self.0.as_mut().poll(cx);
+        self.1.set(self.1.get() + ALLOCATIONS.get() - before);
+        result
+    }
+}
+
+async fn counted<F: Future>(count: &Cell<u64>, future: F) -> F::Output {
+    let future = std::pin::pin!(future);
+    Counted(future, count).await
+}
+
+/// A shard with one topic and a connection to it.
+struct Scene {
+    server: Rc<ServerState>,
+    connection: Rc<Connection>,
+    /// The connection's socket.
+    socket: Stream,
+}
+
+impl Scene {
+    async fn set(dir: PathBuf) -> Scene {
+        let host = HostFacts {
+            name: "host".into(),
+            cpus: 1,
+            cores: 1,
+        };
+        let config = load(None, &Flags::default(), &host).expect("defaults are good");
+        let topic_config = TopicConfig::resolve(&config, &BTreeMap::new()).expect("defaults");
+        let (control, _) = mesh::control();
+        let options = ShardOptions {
+            index: 0,
+            config: Arc::new(config),
+            dir: dir.clone(),
+            control,
+        };
+        let shard = Shard::open(options, Arc::default(), 0).await;
+        let shard = shard.expect("an empty folder opens");
+        // Small, so that it is full before anything is counted: from then on the chunks that
+        // hold the newest records come back from what was evicted.
+        let options = LogsOptions {
+            cache_bytes: 256 << 10,
+            ..LogsOptions::default()
+        };
+        let logs = Logs::new(&Disk::direct(), options);
+        let mut partitions = Vec::new();
+        for index in 0..PARTITIONS {
+            let name = Name {
+                topic: "orders".into(),
+                topic_id: TOPIC,
+                index,
+            };
+            let options = PartitionOptions {
+                name,
+                dir: &dir.join(format!("orders-{index}")),
+                opening: Opening::default(),
+                leader_epoch: 0,
+                config: topic_config.clone(),
+                producer_expiration_ms: 86_400_000,
+            };
+            let opened = Partition::open(&logs, options, 0).await;
+            partitions.push(Place::Here(opened.expect("an empty folder opens")));
+        }
+        shard.partitions.insert(Topic {
+            name: "orders".into(),
+            id: TOPIC,
+            partitions,
+        });
+        let server = ServerState::new(shard, 1);
+        let address = ([127, 0, 0, 1], 0).into();
+        let bound = listener::bind(address, SocketOptions::default()).expect("a free port");
+        let address = bound.address();
+        let listener = bound.listen();
+        let client = Stream::connect(address).await.expect("it listens");
+        let stream = listener.accept().await.expect("somebody connects");
+        cores::spawn(async move {
+            let mut bytes = vec![0; 1 << 16];
+            while client.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+        });
+        let (socket, now) = (stream.clone(), server.now());
+        let connection = Rc::new(Connection::new(server.clone(), stream, address, now));
+        Scene {
+            server,
+            connection,
+            socket,
+        }
+    }
+
+    /// Produces once; what its own code allocated.
+    async fn produce(&self, version: i16, body: &[u8], out: &mut Vec<u8>) -> u64 {
+        let header = header(0, version, body);
+        let count = Cell::new(0);
+        let slot = counted(&count, produce::begin(&self.connection, &header)).await;
+        let Ok(Some(Slot::Produce(pending))) = slot else {
+            panic!("the request is good");
+        };
+        out.clear();
+        let answered = counted(&count, produce::answer(&self.connection, pending, out)).await;
+        answered.expect("it is acked");
+        count.get()
+    }
+
+    /// Fetches once; what its own code allocated.
+    async fn fetch(&self, version: i16, body: &[u8], out: &mut Vec<u8>) -> u64 {
+        let cx = Rc::new(self.context(version));
+        let count = Cell::new(0);
+        out.clear();
+        let answer = counted(&count, fetch::answer(&cx, body, out)).await;
+        let answer = answer.expect("the request is good");
+        answer.send(out, &self.socket).await.expect("it is sent");
+        count.get()
+    }
+
+    fn context(&self, version: i16) -> Context {
+        Context {
+            server: self.server.clone(),
+            shard: self.server.shard.clone(),
+            peer: Rc::new(Peer {
+                address: ([127, 0, 0, 1], 1).into(),
+            }),
+            version,
+            correlation_id: 5,
+            client_id: "client".into(),
+            now: self.server.now(),
+            wall_ms: self.server.wall_ms(),
+        }
+    }
+
+    /// The end of partition 0.
+    fn end_offset(&self) -> i64 {
+        let partition = self.server.shard.partitions.lookup_id(TOPIC, 0);
+        partition.expect("it is here").high_watermark()
+    }
+}
+
+fn header(api_key: i16, api_version: i16, body: &[u8]) -> RequestHeader<'_> {
+    RequestHeader {
+        api_key,
+        api_version,
+        correlation_id: 5,
+        client_id: Some(b"client"),
+        body,
+    }
+}
+
+/// A batch of an idempotent producer.
+fn batch(sequence: i32) -> Vec<u8> {
+    let mut builder = BatchBuilder::new();
+    builder.push(NewRecord::new(0, Some(b"key"), Some(&[7; 1024])));
+    builder.producer(9, 0, sequence).build()
+}
+
+fn produce_body(version: i16, partitions: i32, sequence: i32) -> Vec<u8> {
+    let data = |index| {
+        PartitionProduceData::default()
+            .with_index(index)
+            .with_records(Some(batch(sequence).into()))
+    };
+    let mut topic = TopicProduceData::default();
+    topic = match version {
+        13.. => topic.with_topic_id(TOPIC.0),
+        _ => topic.with_name(TopicName(StrBytes::from_static_str("orders"))),
+    };
+    let request = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(1_000)
+        .with_topic_data(vec![
+            topic.with_partition_data((0..partitions).map(data).collect()),
+        ]);
+    let mut body = Vec::new();
+    request.encode(&mut body, version).expect("a good request");
+    body
+}
+
+/// A fetch in a session, of partition 0 from `offset` on; the session's first names them all.
+fn fetch_body(session: i32, epoch: i32, offset: i64) -> Vec<u8> {
+    let wanted = |index| {
+        FetchPartition::default()
+            .with_partition(index)
+            .with_fetch_offset(if index == 0 { offset } else { 0 })
+            .with_partition_max_bytes(1 << 20)
+    };
+    let named = if epoch == 0 { PARTITIONS } else { 1 };
+    let topic = FetchTopic::default()
+        .with_topic_id(TOPIC.0)
+        .with_partitions((0..named).map(wanted).collect());
+    let request = FetchRequest::default()
+        .with_max_wait_ms(500)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_session_id(session)
+        .with_session_epoch(epoch)
+        .with_topics(vec![topic]);
+    let mut body = Vec::new();
+    request.encode(&mut body, 17).expect("a good request");
+    body
+}
+
+async fn produces(scene: &Scene, version: i16, partitions: i32, times: usize, sequence: &mut i32) {
+    let mut out = Vec::new();
+    let (mut own, mut all) = (0, 0);
+    for round in 0..WARM_UP + times {
+        let body = produce_body(version, partitions, *sequence);
+        *sequence += 1;
+        let before = ALLOCATIONS.get();
+        let count = scene.produce(version, &body, &mut out).await;
+        if round >= WARM_UP {
+            own += count;
+            all += ALLOCATIONS.get() - before;
+        }
+    }
+    let each = all as f64 / times as f64;
+    println!("produce v{version}, {partitions} partitions: {own} own, {each:.2} in all each");
+    assert_eq!(own, 0, "allocations in {times} produce requests");
+}
+
+async fn fetches(scene: &Scene, times: usize, sequence: &mut i32) {
+    let mut out = Vec::new();
+    let body = fetch_body(0, 0, scene.end_offset() - 1);
+    scene.fetch(17, &body, &mut out).await;
+    let session = i32::from_be_bytes(out[15..19].try_into().expect("four bytes"));
+    assert_ne!(session, 0, "the fetch opened a session");
+    let (mut own, mut all) = (0, 0);
+    for round in 0..WARM_UP + times {
+        let offset = scene.end_offset();
+        let body = produce_body(13, 1, *sequence);
+        *sequence += 1;
+        scene.produce(13, &body, &mut out).await;
+        let body = fetch_body(session, round as i32 + 1, offset);
+        let before = ALLOCATIONS.get();
+        let count = scene.fetch(17, &body, &mut out).await;
+        if round >= WARM_UP {
+            own += count;
+            all += ALLOCATIONS.get() - before;
+        }
+    }
+    let each = all as f64 / times as f64;
+    println!("fetch: {own} own, {each:.2} in all each, with the surroundings this test makes");
+    assert_eq!(own, 0, "allocations in {times} fetches");
+}
+
+#[test]
+fn the_path_of_a_record_allocates_nothing() {
+    // The folder for temporary files may lie in memory, where there is no direct I/O.
+    let program = std::env::current_exe().expect("a test program has a path");
+    let folder = program.parent().expect("it lies in a folder");
+    let folder = tempfile::tempdir_in(folder).expect("it can be written to");
+    let dir = folder.path().to_owned();
+    let options = CoreOptions {
+        name: "alloc-test".to_owned(),
+        cpu: None,
+        spin: Duration::ZERO,
+        io_memory_bytes: 1 << 20,
+    };
+    let core = cores::start(options, move || async move {
+        let scene = Scene::set(dir).await;
+        let mut sequence = 0;
+        produces(&scene, 13, 1, 10_000, &mut sequence).await;
+        produces(&scene, 12, 1, 1_000, &mut sequence).await;
+        fetches(&scene, 2_000, &mut sequence).await;
+        // The other partitions have not seen this producer: its first batch may be any.
+        produces(&scene, 13, PARTITIONS, 1_000, &mut sequence).await;
+    });
+    core.and_then(Core::join).expect("the test does not panic");
+}
