@@ -274,6 +274,7 @@ impl Inner {
 
     fn after_write(self: &Rc<Self>, mark: &Mark) {
         let mut state = self.state.borrow_mut();
+        state.writing = None;
         state.queued_bytes -= mark.to - mark.from;
         drop(state);
         self.written_offset.set(mark.end_offset);
@@ -325,9 +326,17 @@ impl State {
         });
     }
 
+    /// Whether a write to `segment` is under way or queued.
+    pub fn is_to_write(&self, segment: &Rc<Segment>) -> bool {
+        let queued = self.marks.iter().map(|mark| &mark.segment);
+        self.writing
+            .iter()
+            .chain(queued)
+            .any(|other| Rc::ptr_eq(other, segment))
+    }
+
     /// The next stretch to write: as many marks of one segment as one write takes.
     fn take_mark(&mut self) -> Option<Mark> {
-        self.writing = None;
         let mut taken = self.marks.pop_front()?;
         self.writing = Some(Rc::clone(&taken.segment));
         while let Some(next) = self.marks.front()

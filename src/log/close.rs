@@ -14,11 +14,14 @@ impl Inner {
             if self.has_failed() {
                 return false;
             }
-            let end = self.end_offset.get();
-            if self.written_offset.get() >= end {
-                if self.flushed_offset.get() >= end {
-                    return true;
-                }
+            let quiet = {
+                let state = self.state.borrow();
+                state.marks.is_empty() && state.writing.is_none()
+            };
+            if quiet && self.flushed_offset.get() >= self.end_offset.get() {
+                return true;
+            }
+            if quiet {
                 self.flush();
             }
             self.progress.wait().await;

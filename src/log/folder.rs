@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Log;
 use super::checkpoint::{self, Offsets};
-use super::recovery::Opening;
+use super::opening::Opening;
 use crate::base::PartitionIndex;
 use crate::io::disk::Disk;
 

@@ -265,7 +265,8 @@ impl Inner {
         Ok(())
     }
 
-    async fn rebuild_lookups(&self, segment: &Rc<Segment>) -> io::Result<()> {
+    /// Makes the lookups of `segment` anew from its data.
+    pub async fn rebuild_lookups(&self, segment: &Rc<Segment>) -> io::Result<()> {
         let file = segment.file(self.logs.disk()).await?;
         let fresh = Segment::new(&self.dir, segment.base_offset, segment.created_ms.get());
         let interval = self.config.borrow().index_interval_bytes;

@@ -41,6 +41,13 @@ pub enum ReadError {
 /// Counts a read from disk for as long as it lasts.
 struct UnderWay(Rc<Inner>);
 
+/// What is to be read.
+struct Ask {
+    offset: Offset,
+    max_bytes: usize,
+    upto: Offset,
+}
+
 /// A stretch of a data file in memory.
 struct Window {
     position: u64,
@@ -92,17 +99,20 @@ impl Inner {
         let _under_way = UnderWay::new(self);
         // What is not written yet is in the tail, so nothing behind it is asked of the disk.
         let upto = upto.min(self.written_offset.get());
-        let mut offset = offset;
+        let mut ask = Ask {
+            offset,
+            max_bytes,
+            upto,
+        };
         loop {
             let found = {
                 let state = self.state.borrow();
-                segment::find(&state.segments, offset).cloned()
+                segment::find(&state.segments, ask.offset).cloned()
             };
             let Some(segment) = found else {
                 return Ok(0);
             };
-            let read = self.read_segment(&segment, offset, max_bytes, upto, out);
-            let bytes = match read.await {
+            let bytes = match self.read_segment(&segment, &ask, out).await {
                 Err(_) if segment.is_retired() => return Err(ReadError::OutOfRange),
                 read => read?,
             };
@@ -115,70 +125,86 @@ impl Inner {
                 .segments
                 .partition_point(|other| other.base_offset <= segment.base_offset);
             match state.segments.get(after) {
-                Some(next) if next.base_offset < upto => offset = next.base_offset,
+                Some(next) if next.base_offset < upto => ask.offset = next.base_offset,
                 _ => return Ok(0),
             }
         }
     }
 
+    /// Reads from one segment; lookups that turn out wrong are made anew once.
     async fn read_segment(
         &self,
         segment: &Rc<Segment>,
-        offset: Offset,
-        max_bytes: usize,
-        upto: Offset,
+        ask: &Ask,
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
         self.load_lookups(segment).await.map_err(ReadError::Io)?;
+        let opened = segment.file(self.logs.disk()).await;
+        let file = opened.map_err(ReadError::Io)?;
         let size = segment.written.get();
-        let from = segment
-            .offsets
-            .borrow()
-            .position_of(segment.base_offset, offset);
-        if from >= size {
-            return Ok(0);
+        let base = segment.base_offset;
+        let entry = segment.offsets.borrow().entry_before(base, ask.offset);
+        let mut from = 0;
+        if let Some((last_offset, position)) = entry {
+            let mut window = Window::at(position);
+            let header = self.header_at(&file, &mut window, position, size).await?;
+            if header.is_some_and(|header| header.last_offset() == last_offset) {
+                from = position;
+            } else {
+                self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
+                from = segment.offsets.borrow().position_of(base, ask.offset);
+            }
         }
-        let file = segment
-            .file(self.logs.disk())
-            .await
-            .map_err(ReadError::Io)?;
+        self.take_batches(segment, &file, from, ask, out).await
+    }
+
+    /// Finds the batch that holds the offset, from position `from` on, then takes batches
+    /// until a limit.
+    async fn take_batches(
+        &self,
+        segment: &Segment,
+        file: &File,
+        from: u64,
+        ask: &Ask,
+        out: &mut Vec<Slice>,
+    ) -> Result<usize, ReadError> {
+        let size = segment.written.get();
         let mut window = Window::at(from);
-        let damaged = |position| ReadError::Damaged {
-            file: segment.path().display().to_string(),
-            position,
-        };
-        // Find the batch that holds the offset, then take batches until a limit.
         let mut at = from;
         let mut begin = None;
         let mut taken = 0;
         while at < size {
-            let Some(header) = self.header_at(&file, &mut window, at, size).await? else {
-                return Err(damaged(at));
+            let header = self.header_at(file, &mut window, at, size).await?;
+            let whole = header.and_then(|header| {
+                let batch = header.size_bytes()?;
+                let fits = header.magic() == 2 && at + batch as u64 <= size;
+                fits.then_some((header, batch))
+            });
+            let Some((header, batch)) = whole else {
+                return Err(ReadError::Damaged {
+                    file: segment.path().display().to_string(),
+                    position: at,
+                });
             };
-            let batch = header.size_bytes().map(|batch| batch as u64);
-            let Some(batch) = batch.filter(|batch| header.magic() == 2 && at + batch <= size)
-            else {
-                return Err(damaged(at));
-            };
-            if header.last_offset() >= upto {
+            if header.last_offset() >= ask.upto {
                 break;
             }
-            if begin.is_none() && header.last_offset() >= offset {
+            if begin.is_none() && header.last_offset() >= ask.offset {
                 begin = Some(at);
                 window.forget_before(at);
             }
             if begin.is_some() {
-                if taken > 0 && taken + batch as usize > max_bytes {
+                if taken > 0 && taken + batch > ask.max_bytes {
                     break;
                 }
-                taken += batch as usize;
+                taken += batch;
             }
-            at += batch;
+            at += batch as u64;
         }
         let Some(begin) = begin else {
             return Ok(0);
         };
-        self.extend(&file, &mut window, begin + taken as u64, size)
+        self.extend(file, &mut window, begin + taken as u64, size)
             .await?;
         window.share(begin, taken, out);
         Ok(taken)

@@ -1,6 +1,5 @@
 //! Drives: opening a log: what is there, what of it is valid, cutting a torn end.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -10,98 +9,26 @@ use super::epochs::Epochs;
 use super::flusher::Logs;
 use super::inner::{FailedOperation, Inner};
 use super::listing::Listing;
-use super::scan::{Scanner, Step, Stop};
+use super::opening::{Damage, OpenError, Opening, Recovered, Replay};
+use super::scan::{Scanner, Stop};
 use super::segment::{Segment, file_name};
-use super::trailer::{Trailer, extent};
 use super::upkeep::NEXT_SUFFIX;
-use super::walk::{newest_trailer, read_on, walk};
-use crate::base::{Offset, TopicId, WallMs};
+use super::walk::walk;
+use crate::base::{Offset, WallMs};
 use crate::io::buffer::{BLOCK_BYTES, block_down};
 use crate::io::disk::Disk;
 use crate::io::file::File;
 
-/// What is known about a log before it is opened.
-#[derive(Clone, Debug, Default)]
-pub struct Opening {
-    /// Whether the log's folder was closed cleanly: then nothing is scanned.
-    pub clean: bool,
-    /// Everything before this offset was flushed and sealed (`recovery-point-offset-checkpoint`).
-    pub recovery_point: Offset,
-    /// The first offset that may be read (`log-start-offset-checkpoint`).
-    pub start_offset: Offset,
-    /// Whether [`Replay`] is wanted, so that producer state can be rebuilt.
-    pub replay: bool,
-    /// The topic's id, written into `partition.metadata` with the first append.
-    pub topic_id: Option<TopicId>,
-}
-
-/// What opening a log found and did.
-#[derive(Clone, Debug, Default)]
-pub struct Recovered {
-    /// Count of segments.
-    pub segments_count: usize,
-    /// Bytes that were read and checked.
-    pub scanned_bytes: u64,
-    /// What was cut off the end, if anything but blank space was.
-    pub cut: Option<Cut>,
-    /// Damage before the end: nothing was cut, and the log takes no appends.
-    pub damage: Option<Damage>,
-}
-
-/// A torn end that was cut off: no ack had been given for it.
-#[derive(Clone, Debug)]
-pub struct Cut {
-    /// The data file.
-    pub file: String,
-    /// Where the valid batches end, in bytes.
-    pub position: u64,
-    /// What stood there.
-    pub reason: Stop,
-}
-
-/// Valid batches follow what is not one: the log was damaged after it had been written.
-#[derive(Clone, Debug)]
-pub struct Damage {
-    /// The data file.
-    pub file: String,
-    /// Where in it, in bytes.
-    pub position: u64,
-    /// The first offset that cannot be read.
-    pub offset: Offset,
-    /// What stands there.
-    pub reason: Stop,
-}
-
-/// What a rebuild of producer state is shown, in order: perhaps a snapshot, then batches.
-pub enum Replay<'a> {
-    /// The content of `<offset>.snapshot`: the state before the record at that offset.
-    Snapshot(Offset, &'a [u8]),
-    /// A whole valid batch behind that.
-    Batch(&'a [u8]),
-}
-
-/// Why a log could not be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The device or the file system failed.
-    Io(io::Error),
-    /// The segments do not follow each other.
-    Gap {
-        /// The offset at which one ends.
-        end: Offset,
-        /// The offset with which the next begins.
-        next: Offset,
-    },
-}
-
 /// A log while it is being opened.
-struct Opener<'a> {
-    inner: Rc<Inner>,
-    disk: Disk,
-    listing: Listing,
-    opening: Opening,
-    recovered: Recovered,
+pub struct Opener<'a> {
+    pub inner: Rc<Inner>,
+    pub disk: Disk,
+    pub listing: Listing,
+    pub opening: Opening,
+    pub recovered: Recovered,
     replay: &'a mut dyn FnMut(Replay<'_>),
+    /// Whether every segment is checked, whatever is known.
+    trusts_nothing: bool,
     /// Batches from this offset on are shown to `replay`.
     replay_from: Offset,
     now: WallMs,
@@ -134,6 +61,7 @@ pub async fn open(
         opening,
         recovered: Recovered::default(),
         replay,
+        trusts_nothing: false,
         replay_from: Offset::MAX,
         now,
     };
@@ -175,6 +103,7 @@ impl Opener<'_> {
                 gaps: false,
             };
             if self.opening.clean
+                && !self.trusts_nothing
                 && let Some(found) = self.take_clean_active(base).await?
             {
                 end = found;
@@ -230,12 +159,18 @@ impl Opener<'_> {
         Ok(())
     }
 
+    /// Reads the leader epoch checkpoint. Where there are segments and it is missing or no
+    /// checkpoint, nothing is taken for sealed: the epochs come from the batches.
     async fn load_epochs(&mut self) -> Result<(), OpenError> {
+        let mut epochs = None;
         if self.listing.has_epochs {
             let path = self.inner.dir.join("leader-epoch-checkpoint");
             let text = self.disk.read(&path).await?;
-            let epochs = std::str::from_utf8(&text).ok().and_then(Epochs::from_text);
-            self.inner.state.borrow_mut().epochs = epochs.unwrap_or_default();
+            epochs = std::str::from_utf8(&text).ok().and_then(Epochs::from_text);
+        }
+        match epochs {
+            Some(epochs) => self.inner.state.borrow_mut().epochs = epochs,
+            None => self.trusts_nothing = true,
         }
         Ok(())
     }
@@ -289,6 +224,9 @@ impl Opener<'_> {
     /// opened again since, and been prepared for more: its end is looked at.
     async fn is_sealed(&mut self, base: Offset, follower: Offset) -> Result<bool, OpenError> {
         let recovery_point = self.opening.recovery_point;
+        if self.trusts_nothing {
+            return Ok(false);
+        }
         if self.opening.clean || follower != recovery_point {
             return Ok(self.opening.clean || follower < recovery_point);
         }
@@ -426,27 +364,6 @@ impl Opener<'_> {
         Ok(None)
     }
 
-    /// Gives the file prepared behind `base` its name when it begins where the log ends.
-    async fn adopt_next(&mut self, base: Offset, scanner: &Scanner) -> Result<bool, OpenError> {
-        let path = self.inner.dir.join(file_name(base, NEXT_SUFFIX));
-        let file = self.disk.open(&path).await?;
-        let mut probe = scanner.clone();
-        probe.position = 0;
-        let len = file.len().await?;
-        let mut bytes = Vec::new();
-        loop {
-            match probe.step(&bytes, len) {
-                Step::Batch(..) => break,
-                Step::Stop(_) => return Ok(false),
-                Step::More(needed) => read_on(&file, 0, &mut bytes, needed).await?,
-            }
-        }
-        let name = file_name(scanner.expected, ".log");
-        self.disk.rename(&path, &self.inner.dir.join(name)).await?;
-        self.disk.sync_dir(&self.inner.dir).await?;
-        Ok(true)
-    }
-
     /// Walks over the batches of a file from the scanner's position on; with `note` they are
     /// counted into the segment and its lookups.
     async fn scan(
@@ -475,131 +392,5 @@ impl Opener<'_> {
             *scanned += batch.len() as u64;
         })
         .await
-    }
-
-    /// Whether nothing that was flushed lies at or behind `end`, so that what stands there may
-    /// be cut off: see [`Trailer`].
-    async fn end_is_proven(
-        &self,
-        segment: &Segment,
-        file: &File,
-        len: u64,
-        stop: Stop,
-        end: Offset,
-    ) -> Result<bool, OpenError> {
-        if end < self.opening.recovery_point {
-            return Ok(false);
-        }
-        let size = segment.size.get();
-        let later = self.listing.segments.range(segment.base_offset + 1..);
-        let later: Vec<(String, u64)> = later
-            .map(|(base, len)| (file_name(*base, ".log"), *len))
-            .chain(
-                self.listing
-                    .nexts
-                    .range(segment.base_offset..)
-                    .map(|(base, len)| (file_name(*base, NEXT_SUFFIX), *len)),
-            )
-            .collect();
-        if stop == Stop::Blank && later.is_empty() {
-            let last = extent(size) - BLOCK_BYTES as u64;
-            let block = file.read(last, BLOCK_BYTES).await?;
-            if Trailer::in_block(&block).is_some_and(|trailer| trailer.end == size) {
-                return Ok(true);
-            }
-        }
-        let mut newest = newest_trailer(file, block_down(size), len).await?;
-        for (name, len) in later {
-            let file = self.disk.open(&self.inner.dir.join(name)).await?;
-            newest = newest.max(newest_trailer(&file, 0, len).await?);
-        }
-        Ok(newest.is_none_or(|flushed| flushed <= end))
-    }
-
-    /// Cuts what follows the last valid batch.
-    async fn cut(
-        &mut self,
-        segment: &Segment,
-        file: &File,
-        len: u64,
-        stop: Stop,
-    ) -> Result<(), OpenError> {
-        let size = segment.size.get();
-        let later: Vec<Offset> = self
-            .listing
-            .segments
-            .range(segment.base_offset + 1..)
-            .map(|(base, _)| *base)
-            .collect();
-        if !matches!(stop, Stop::Blank | Stop::End) || !later.is_empty() {
-            self.recovered.cut = Some(Cut {
-                file: segment.path().display().to_string(),
-                position: size,
-                reason: stop,
-            });
-        }
-        // The youngest first, so that a crash in between leaves no gap.
-        for base in later.into_iter().rev() {
-            for suffix in [".log", ".index", ".timeindex"] {
-                let path = self.inner.dir.join(file_name(base, suffix));
-                self.disk.remove(&path).await?;
-            }
-            self.disk.sync_dir(&self.inner.dir).await?;
-        }
-        if len > size {
-            file.truncate(size).await?;
-        }
-        segment.prepared.set(size);
-        Ok(())
-    }
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> OpenError {
-        OpenError::Io(error)
-    }
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Io(error) => write!(f, "the log could not be opened: {error}"),
-            OpenError::Gap { end, next } => write!(
-                f,
-                "a segment ends at offset {end} and the next begins at {next}: records are missing"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Damage {
-            file,
-            position,
-            offset,
-            reason,
-        } = self;
-        write!(
-            f,
-            "{file} is damaged at byte {position} (offset {offset}): {reason}, \
-             though records behind it had been flushed"
-        )
-    }
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cut {
-            file,
-            position,
-            reason,
-        } = self;
-        write!(
-            f,
-            "{file} was cut at byte {position}, where there was {reason}"
-        )
     }
 }

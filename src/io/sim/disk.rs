@@ -69,7 +69,7 @@ struct Inner {
     unflushed: RefCell<Vec<Write>>,
     pending: RefCell<Vec<Pending>>,
     next_ticket: Cell<u64>,
-    faults: RefCell<Vec<Fault>>,
+    faults: RefCell<Vec<(PathBuf, Fault)>>,
     /// Counts of operations by name.
     counts: RefCell<BTreeMap<&'static str, usize>>,
 }
@@ -131,7 +131,17 @@ impl SimDisk {
 
     /// Lets `fault` happen from now on.
     pub fn inject(&self, fault: Fault) {
-        self.0.faults.borrow_mut().push(fault);
+        self.inject_below(Path::new("/"), fault);
+    }
+
+    /// Lets `fault` happen from now on to what lies below `path`.
+    pub fn inject_below(&self, path: &Path, fault: Fault) {
+        self.0.faults.borrow_mut().push((path.to_owned(), fault));
+    }
+
+    /// Makes the device whole again.
+    pub fn repair(&self) {
+        self.0.faults.borrow_mut().clear();
     }
 
     /// How often an operation was begun: "write", "flush", "create", "rename", …
@@ -165,14 +175,25 @@ impl SimDisk {
         self.0.tasks.spawn(future);
     }
 
-    fn fails(&self, fault: Fault) -> io::Result<()> {
-        if !self.0.faults.borrow().contains(&fault) {
+    fn fails(&self, path: &Path, fault: Fault) -> io::Result<()> {
+        let faults = self.0.faults.borrow();
+        if !faults
+            .iter()
+            .any(|(below, it)| *it == fault && path.starts_with(below))
+        {
             return Ok(());
         }
         Err(match fault {
             Fault::Prepare => io::Error::from_raw_os_error(libc::ENOSPC),
             _ => io::Error::from_raw_os_error(libc::EIO),
         })
+    }
+
+    /// What an open file is called, wherever it has been moved.
+    fn name_of(&self, id: FileId) -> PathBuf {
+        let now = self.0.now.borrow();
+        let found = now.names.iter().find(|(_, node)| **node == Node::File(id));
+        found.map_or(PathBuf::new(), |(path, _)| path.clone())
     }
 
     fn counted(&self, operation: &'static str) {
@@ -239,7 +260,12 @@ impl SimDisk {
                 inner.unflushed.borrow_mut().push(write);
             }
             Operation::Flush(upto) => {
-                if inner.faults.borrow().contains(&Fault::SilentFlush) {
+                if inner
+                    .faults
+                    .borrow()
+                    .iter()
+                    .any(|it| it.1 == Fault::SilentFlush)
+                {
                     return;
                 }
                 let mut durable = inner.durable.borrow_mut();
@@ -371,14 +397,14 @@ impl SimDisk {
     pub(in crate::io) async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.counted("read file");
         self.perform(Operation::Look).await;
-        self.fails(Fault::Read)?;
+        self.fails(path, Fault::Read)?;
         let id = self.file_id(path)?;
         Ok(self.0.now.borrow().files[id].clone())
     }
 
     pub(in crate::io) async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
         self.counted("write file");
-        self.fails(Fault::Prepare)?;
+        self.fails(path, Fault::Prepare)?;
         let id = match self.file_id(path) {
             Ok(id) => id,
             Err(_) => self.new_file(path)?,
@@ -443,10 +469,14 @@ impl SimDisk {
 }
 
 impl SimFile {
+    fn fails(&self, fault: Fault) -> io::Result<()> {
+        self.disk.fails(&self.disk.name_of(self.id), fault)
+    }
+
     pub(in crate::io) async fn read(&self, position: u64, len: usize) -> io::Result<Slice> {
         self.disk.counted("read");
         self.disk.perform(Operation::Look).await;
-        self.disk.fails(Fault::Read)?;
+        self.fails(Fault::Read)?;
         let now = self.disk.0.now.borrow();
         let content = &now.files[self.id];
         let from = (position as usize).min(content.len());
@@ -460,7 +490,7 @@ impl SimFile {
         buffer: &WriteBuffer,
     ) -> io::Result<usize> {
         self.disk.counted("write");
-        self.disk.fails(Fault::Write)?;
+        self.fails(Fault::Write)?;
         let bytes = buffer.bytes().to_vec();
         let (len, position) = (bytes.len(), position as usize);
         let durable_len = self.disk.0.durable.borrow().files[self.id].len();
@@ -483,7 +513,7 @@ impl SimFile {
 
     pub(in crate::io) async fn flush(&self) -> io::Result<()> {
         self.disk.counted("flush");
-        self.disk.fails(Fault::Flush)?;
+        self.fails(Fault::Flush)?;
         let upto = self.disk.0.next_ticket.get();
         self.disk.perform(Operation::Flush(upto)).await;
         Ok(())
@@ -491,7 +521,7 @@ impl SimFile {
 
     pub(in crate::io) async fn prepare(&self, from: u64, to: u64) -> io::Result<()> {
         self.disk.counted("prepare");
-        self.disk.fails(Fault::Prepare)?;
+        self.fails(Fault::Prepare)?;
         let operation = Operation::Prepare(self.id, from as usize, to as usize);
         self.disk.perform(operation).await;
         Ok(())

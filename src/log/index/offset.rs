@@ -29,11 +29,16 @@ impl OffsetIndex {
 
     /// Where to begin to look for `offset`: the position of a batch at or before it.
     pub fn position_of(&self, base_offset: Offset, offset: Offset) -> u64 {
+        self.entry_before(base_offset, offset)
+            .map_or(0, |entry| entry.1)
+    }
+
+    /// The last offset and the position of the indexed batch at or before `offset`.
+    pub fn entry_before(&self, base_offset: Offset, offset: Offset) -> Option<(Offset, u64)> {
         let relative = u32::try_from(offset.saturating_sub(base_offset).max(0)).unwrap_or(u32::MAX);
         let after = self.entries.partition_point(|entry| entry.0 <= relative);
-        after
-            .checked_sub(1)
-            .map_or(0, |at| u64::from(self.entries[at].1))
+        let (relative, position) = *self.entries.get(after.checked_sub(1)?)?;
+        Some((base_offset + i64::from(relative), u64::from(position)))
     }
 
     /// The file's content.

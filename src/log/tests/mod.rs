@@ -2,5 +2,6 @@
 
 mod basics;
 mod crash;
+mod faults;
 mod lifecycle;
 mod support;

@@ -14,7 +14,7 @@ use crate::wire::batch::{BatchBuilder, NewRecord, Records, batches};
 pub fn batch(count: usize, bytes: usize, tag: u64, timestamp: WallMs) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
     for index in 0..count {
-        let mut value = vec![(tag % 251) as u8; bytes.max(16)];
+        let mut value = vec![(tag % 251) as u8 + 1; bytes.max(16)];
         value[..8].copy_from_slice(&tag.to_be_bytes());
         value[8..16].copy_from_slice(&(index as u64).to_be_bytes());
         builder.push(NewRecord::new(timestamp, None, Some(&value)));

@@ -1,0 +1,89 @@
+//! Drives: the files of a log beside its data: names, lookups, checkpoints, snapshots.
+
+use std::io;
+
+use super::inner::Inner;
+use super::segment::{Segment, file_name};
+use crate::base::Offset;
+
+impl Inner {
+    /// Creates the log's folder and what identifies it, once.
+    pub async fn make_folder(&self) -> io::Result<()> {
+        if self.upkeep.has_folder() {
+            return Ok(());
+        }
+        let disk = self.logs.disk();
+        disk.create_dir(&self.dir).await?;
+        if let Some(topic_id) = self.topic_id {
+            let path = self.dir.join("partition.metadata");
+            let text = format!("version: 0\ntopic_id: {topic_id}");
+            disk.write(&path, text.into_bytes()).await?;
+        }
+        self.upkeep.folder_exists();
+        Ok(())
+    }
+
+    pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
+        let path = self.dir.join(file_name(segment.base_offset, ".log"));
+        let disk = self.logs.disk();
+        disk.rename(&segment.path(), &path).await?;
+        segment.set_path(path);
+        disk.sync_dir(&self.dir).await
+    }
+
+    /// Writes the leader epoch checkpoint.
+    pub async fn write_epochs(&self) -> io::Result<()> {
+        let text = {
+            let mut state = self.state.borrow_mut();
+            state.epochs_changed = false;
+            state.epochs.to_text()
+        };
+        let path = self.dir.join("leader-epoch-checkpoint");
+        self.logs.disk().replace(&path, text.into_bytes()).await
+    }
+
+    /// Gives the files of a sealed segment their final form: true length, lookups on disk.
+    pub async fn settle(&self, segment: &Segment) -> io::Result<()> {
+        let disk = self.logs.disk();
+        segment
+            .file(disk)
+            .await?
+            .truncate(segment.size.get())
+            .await?;
+        segment.prepared.set(segment.size.get());
+        if segment.indexed.get() {
+            let offsets = segment.offsets.borrow().to_bytes();
+            let times = segment.times.borrow().to_bytes();
+            let name = |suffix| self.dir.join(file_name(segment.base_offset, suffix));
+            disk.write(&name(".index"), offsets).await?;
+            disk.write(&name(".timeindex"), times).await?;
+        }
+        disk.sync_dir(&self.dir).await?;
+        segment.settled.set(true);
+        Ok(())
+    }
+
+    /// Writes the state of producers before the record at `offset`.
+    pub async fn write_snapshot(&self, offset: Offset, content: Vec<u8>) -> io::Result<()> {
+        let path = self.dir.join(file_name(offset, ".snapshot"));
+        self.logs.disk().write(&path, content).await
+    }
+
+    /// Writes the snapshots that are still to be written.
+    pub async fn write_snapshots(&self) -> io::Result<()> {
+        loop {
+            let Some((offset, content)) = self.upkeep.take_snapshot() else {
+                return Ok(());
+            };
+            self.write_snapshot(offset, content).await?;
+        }
+    }
+
+    /// Removes the file that was prepared for a segment that will not come.
+    pub async fn drop_next(&self) -> io::Result<()> {
+        match self.upkeep.take_next() {
+            Some(path) => self.logs.disk().remove(&path).await,
+            None => Ok(()),
+        }
+    }
+}
