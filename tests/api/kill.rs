@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use corelane::wire::batch::{BatchBuilder, NewRecord};
+
 use crate::records::{PRODUCE, batch, create_topic, produce, read_all};
 use crate::support::{Client, Start, data_dir};
 
@@ -125,5 +127,41 @@ fn after_a_clean_stop_nothing_is_scanned_and_all_is_there() {
     let mut client = broker.client();
     let answer = client.call(PRODUCE, &produce("clean", 0, 1, batch(&[b"more"])));
     assert_eq!(answer.responses[0].partition_responses[0].base_offset, 20);
+    broker.stop();
+}
+
+#[test]
+fn a_retry_after_a_kill_is_known_for_what_it_is() {
+    let dir = data_dir();
+    let start = Start::new(dir.path());
+    let mut broker = start.ready();
+    assert_eq!(create_topic(&mut broker.client(), "retries", 1), 0);
+    let numbered = |sequence: i32| {
+        let mut builder = BatchBuilder::new().producer(4_711, 0, sequence);
+        builder.push(NewRecord::new(1_700_000_000_000, None, Some(b"once")));
+        produce("retries", 0, -1, builder.build().into())
+    };
+    for (stopped_cleanly, sequence) in [(false, 0), (true, 1), (false, 2)] {
+        let answer = broker.client().call(PRODUCE, &numbered(sequence));
+        let partition = &answer.responses[0].partition_responses[0];
+        assert_eq!(
+            (partition.error_code, partition.base_offset),
+            (0, i64::from(sequence))
+        );
+        if stopped_cleanly {
+            broker.stop();
+        } else {
+            broker.kill();
+        }
+        broker = start.ready();
+        let answer = broker.client().call(PRODUCE, &numbered(sequence));
+        let partition = &answer.responses[0].partition_responses[0];
+        assert_eq!(
+            (partition.error_code, partition.base_offset),
+            (0, i64::from(sequence)),
+            "the answer of the first time"
+        );
+    }
+    assert_eq!(read_all(&mut broker.client(), "retries", 0).len(), 3);
     broker.stop();
 }
