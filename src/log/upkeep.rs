@@ -204,6 +204,9 @@ impl Inner {
         let size = active.size.get();
         let prepared = active.prepared.get();
         let target = self.prepare_target(active, false);
+        if self.is_nameless(active) && state.segments.len() > 1 {
+            return Some(Job::Prepare(Rc::clone(active), target.max(extent(0))));
+        }
         if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
             return Some(Job::Prepare(Rc::clone(active), target));
         }
@@ -221,6 +224,11 @@ impl Inner {
         }
         drop(state);
         self.next_record_job()
+    }
+
+    /// Whether there is nothing of `segment` on disk, not even its name.
+    pub fn is_nameless(&self, segment: &Segment) -> bool {
+        segment.opened().is_none() && !segment.on_disk.get()
     }
 
     /// Files that only shorten the next start: they may come late.
@@ -264,7 +272,8 @@ impl Inner {
             Job::WriteEpochs => self.write_epochs().await,
             Job::WriteSnapshot(offset, content) => {
                 let path = self.dir.join(file_name(offset, ".snapshot"));
-                self.logs.disk().write(&path, content).await
+                // Half of one after a crash would hide the older ones that are whole.
+                self.logs.disk().replace(&path, content).await
             }
             Job::Settle(segment) => self.settle(&segment).await,
         }
