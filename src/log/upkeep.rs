@@ -89,16 +89,6 @@ impl Upkeep {
         self.snapshots.borrow_mut().push_back((offset, content));
     }
 
-    /// The oldest snapshot that is to be written.
-    pub fn take_snapshot(&self) -> Option<(Offset, Vec<u8>)> {
-        self.snapshots.borrow_mut().pop_front()
-    }
-
-    /// Gives up the file prepared for the next segment; its path is returned.
-    pub fn take_next(&self) -> Option<PathBuf> {
-        self.next.borrow_mut().take().map(|next| next.path)
-    }
-
     /// Gives the file that was prepared behind `old` to `segment`.
     pub fn adopt_next(&self, old: &Segment, segment: &Segment) {
         let next = self.next.borrow_mut().take();
@@ -214,6 +204,9 @@ impl Inner {
         let size = active.size.get();
         let prepared = active.prepared.get();
         let target = self.prepare_target(active, false);
+        if self.is_nameless(active) && state.segments.len() > 1 {
+            return Some(Job::Prepare(Rc::clone(active), target.max(extent(0))));
+        }
         if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
             return Some(Job::Prepare(Rc::clone(active), target));
         }
@@ -233,6 +226,11 @@ impl Inner {
         self.next_record_job()
     }
 
+    /// Whether there is nothing of `segment` on disk, not even its name.
+    pub fn is_nameless(&self, segment: &Segment) -> bool {
+        segment.opened().is_none() && !segment.on_disk.get()
+    }
+
     /// Files that only shorten the next start: they may come late.
     fn next_record_job(&self) -> Option<Job> {
         let state = self.state.borrow();
@@ -242,21 +240,15 @@ impl Inner {
         if state.epochs_changed {
             return Some(Job::WriteEpochs);
         }
-        if let Some((offset, content)) = self.upkeep.take_snapshot() {
+        let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
+        if let Some((offset, content)) = snapshot {
             return Some(Job::WriteSnapshot(offset, content));
         }
         let flushed = self.flushed_offset.get();
         state
             .segments
             .windows(2)
-            .find(|pair| {
-                let [sealed, follower] = pair else {
-                    return false;
-                };
-                !sealed.settled.get()
-                    && follower.base_offset <= flushed
-                    && !state.is_to_write(sealed)
-            })
+            .find(|pair| !pair[0].settled.get() && pair[1].base_offset <= flushed)
             .map(|pair| Job::Settle(Rc::clone(&pair[0])))
     }
 
@@ -275,18 +267,15 @@ impl Inner {
     async fn run(&self, job: Job) -> io::Result<()> {
         match job {
             Job::Prepare(segment, to) => self.prepare(&segment, to).await,
-            Job::Rename(segment) => match self.rename_to_final(&segment).await {
-                Err(_) if segment.is_retired() => Ok(()),
-                result => result,
-            },
+            Job::Rename(segment) => self.rename_to_final(&segment).await,
             Job::CreateNext(active) => self.create_next(&active).await,
             Job::WriteEpochs => self.write_epochs().await,
-            Job::WriteSnapshot(offset, content) => self.write_snapshot(offset, content).await,
-            Job::Settle(segment) => match self.settle(&segment).await {
-                // Retention took it meanwhile.
-                Err(_) if segment.is_retired() => Ok(()),
-                result => result,
-            },
+            Job::WriteSnapshot(offset, content) => {
+                let path = self.dir.join(file_name(offset, ".snapshot"));
+                // Half of one after a crash would hide the older ones that are whole.
+                self.logs.disk().replace(&path, content).await
+            }
+            Job::Settle(segment) => self.settle(&segment).await,
         }
     }
 
@@ -309,6 +298,30 @@ impl Inner {
         Ok(())
     }
 
+    /// Creates the log's folder and what identifies it, once.
+    pub async fn make_folder(&self) -> io::Result<()> {
+        if self.upkeep.folder_made.get() {
+            return Ok(());
+        }
+        let disk = self.logs.disk();
+        disk.create_dir(&self.dir).await?;
+        if let Some(topic_id) = self.topic_id {
+            let path = self.dir.join("partition.metadata");
+            let text = format!("version: 0\ntopic_id: {topic_id}");
+            disk.write(&path, text.into_bytes()).await?;
+        }
+        self.upkeep.folder_made.set(true);
+        Ok(())
+    }
+
+    pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
+        let path = self.dir.join(file_name(segment.base_offset, ".log"));
+        let disk = self.logs.disk();
+        disk.rename(&segment.path(), &path).await?;
+        segment.set_path(path);
+        disk.sync_dir(&self.dir).await
+    }
+
     async fn create_next(&self, active: &Rc<Segment>) -> io::Result<()> {
         let disk = self.logs.disk();
         let path = self.dir.join(file_name(active.base_offset, NEXT_SUFFIX));
@@ -326,15 +339,7 @@ impl Inner {
             path,
             prepared,
         };
-        match self.place_next(next, active) {
-            Some(unwanted) => disk.remove(&unwanted.path).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Keeps the file for the segment after `active`, or gives it to that one if the log has
-    /// rolled meanwhile; returns it when nobody wants it any more.
-    fn place_next(&self, next: Next, active: &Rc<Segment>) -> Option<Next> {
+        // The log may have rolled meanwhile.
         let state = self.state.borrow();
         let at = state.segments.iter().position(|it| Rc::ptr_eq(it, active));
         match at.and_then(|at| state.segments.get(at + 1)) {
@@ -342,9 +347,64 @@ impl Inner {
             Some(follower) if follower.opened().is_none() && !follower.on_disk.get() => {
                 next.give_to(follower);
             }
-            _ => return Some(next),
+            _ => {
+                drop(state);
+                disk.remove(&next.path).await?;
+            }
         }
-        None
+        Ok(())
+    }
+
+    /// Writes the leader epoch checkpoint.
+    pub async fn write_epochs(&self) -> io::Result<()> {
+        let text = {
+            let mut state = self.state.borrow_mut();
+            state.epochs_changed = false;
+            state.epochs.to_text()
+        };
+        let path = self.dir.join("leader-epoch-checkpoint");
+        self.logs.disk().replace(&path, text.into_bytes()).await
+    }
+
+    /// Gives the files of a sealed segment their final form: true length, lookups on disk.
+    pub async fn settle(&self, segment: &Segment) -> io::Result<()> {
+        let disk = self.logs.disk();
+        segment
+            .file(disk)
+            .await?
+            .truncate(segment.size.get())
+            .await?;
+        segment.prepared.set(segment.size.get());
+        if segment.indexed.get() {
+            let offsets = segment.offsets.borrow().to_bytes();
+            let times = segment.times.borrow().to_bytes();
+            let name = |suffix| self.dir.join(file_name(segment.base_offset, suffix));
+            disk.write(&name(".index"), offsets).await?;
+            disk.write(&name(".timeindex"), times).await?;
+        }
+        disk.sync_dir(&self.dir).await?;
+        segment.settled.set(true);
+        Ok(())
+    }
+
+    /// Writes the snapshots that are still to be written.
+    pub async fn write_snapshots(&self) -> io::Result<()> {
+        loop {
+            let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
+            let Some((offset, content)) = snapshot else {
+                return Ok(());
+            };
+            self.run(Job::WriteSnapshot(offset, content)).await?;
+        }
+    }
+
+    /// Removes the file that was prepared for a segment that will not come.
+    pub async fn drop_next(&self) -> io::Result<()> {
+        let next = self.upkeep.next.borrow_mut().take();
+        match next {
+            Some(next) => self.logs.disk().remove(&next.path).await,
+            None => Ok(()),
+        }
     }
 
     /// Waits until no background job is under way.

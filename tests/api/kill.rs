@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use corelane::wire::batch::{BatchBuilder, NewRecord};
 
@@ -131,37 +131,38 @@ fn after_a_clean_stop_nothing_is_scanned_and_all_is_there() {
 }
 
 #[test]
-fn a_retry_after_a_kill_is_known_for_what_it_is() {
+fn what_a_producer_sends_again_after_a_restart_is_stored_once() {
     let dir = data_dir();
     let start = Start::new(dir.path());
     let mut broker = start.ready();
-    assert_eq!(create_topic(&mut broker.client(), "retries", 1), 0);
-    let numbered = |sequence: i32| {
-        let mut builder = BatchBuilder::new().producer(4_711, 0, sequence);
-        builder.push(NewRecord::new(1_700_000_000_000, None, Some(b"once")));
-        produce("retries", 0, -1, builder.build().into())
+    assert_eq!(create_topic(&mut broker.client(), "again", 1), 0);
+    // Producers whose last record is older than a day would be forgotten.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = now.as_millis() as i64;
+    let nth = |n: i32| {
+        let mut builder = BatchBuilder::new().producer(4_000, 0, n);
+        builder.push(NewRecord::new(now, None, Some(b"once")));
+        produce("again", 0, -1, builder.build().into())
     };
-    for (stopped_cleanly, sequence) in [(false, 0), (true, 1), (false, 2)] {
-        let answer = broker.client().call(PRODUCE, &numbered(sequence));
-        let partition = &answer.responses[0].partition_responses[0];
-        assert_eq!(
-            (partition.error_code, partition.base_offset),
-            (0, i64::from(sequence))
-        );
-        if stopped_cleanly {
-            broker.stop();
-        } else {
-            broker.kill();
-        }
-        broker = start.ready();
-        let answer = broker.client().call(PRODUCE, &numbered(sequence));
-        let partition = &answer.responses[0].partition_responses[0];
-        assert_eq!(
-            (partition.error_code, partition.base_offset),
-            (0, i64::from(sequence)),
-            "the answer of the first time"
-        );
+    let send = |client: &mut Client, n: i32| {
+        let answer = client.call(PRODUCE, &nth(n));
+        let answer = &answer.responses[0].partition_responses[0];
+        (answer.error_code, answer.base_offset)
+    };
+    for n in 0..3 {
+        assert_eq!(send(&mut broker.client(), n), (0, i64::from(n)));
     }
-    assert_eq!(read_all(&mut broker.client(), "retries", 0).len(), 3);
+    broker.kill();
+    broker = start.ready();
+    for n in 0..4 {
+        assert_eq!(send(&mut broker.client(), n), (0, i64::from(n)));
+    }
+    // A clean stop keeps the last batch of each producer, as Kafka does.
+    broker.stop();
+    broker = start.ready();
+    for n in 3..5 {
+        assert_eq!(send(&mut broker.client(), n), (0, i64::from(n)));
+    }
+    assert_eq!(read_all(&mut broker.client(), "again", 0).len(), 5);
     broker.stop();
 }
