@@ -6,6 +6,11 @@ pub const CONNECTION_FREE_BYTES: usize = 64 * 1024;
 /// Requests of one connection that may be pending before its socket is not read: Kafka clients
 /// keep 5 produce requests in flight by default, librdkafka more.
 pub const CONNECTION_PENDING_MAX: usize = 128;
+/// How long a large request may take its time while others wait for the memory it holds, in
+/// milliseconds.
+pub const ARRIVAL_GRACE_MS: u64 = 1_000;
+/// From then on it must have come in at this rate on average, in bytes a millisecond (1 MB/s).
+pub const ARRIVAL_BYTES_PER_MS: u64 = 1_000;
 /// How long a request may stay half sent before its connection is closed, in milliseconds.
 pub const PARTIAL_REQUEST_MAX_MS: i64 = 30_000;
 /// How long a fetch session must have been silent before another may take its place, in

@@ -42,9 +42,18 @@ pub struct Connection {
     active: Cell<Instant>,
     /// Whether the last byte left a request unfinished.
     partial: Cell<bool>,
+    /// The large request that is arriving, if it holds memory that others may wait for.
+    arrival: Cell<Option<Arrival>>,
     /// Whether the writer is answering a produce request.
     acking: Cell<bool>,
     closed: Event,
+}
+
+/// A large request on its way in, since it was given its memory.
+#[derive(Clone, Copy)]
+struct Arrival {
+    since: Instant,
+    bytes: u64,
 }
 
 /// Why a connection ended.
@@ -68,6 +77,7 @@ impl Connection {
             writer: RefCell::default(),
             active: Cell::new(now),
             partial: Cell::new(false),
+            arrival: Cell::new(None),
             acking: Cell::new(false),
             closed: Event::default(),
         }
@@ -81,6 +91,14 @@ impl Connection {
     /// Whether a request has begun to arrive and is not complete.
     pub fn is_partial(&self) -> bool {
         self.partial.get()
+    }
+
+    /// Whether it holds memory for a large request and sends that more slowly than those who
+    /// wait for memory should have to bear.
+    pub fn dawdles(&self, now: Instant) -> bool {
+        self.arrival
+            .get()
+            .is_some_and(|arrival| arrival.dawdles(now))
     }
 
     /// Whether batches of it wait for their ack.
@@ -132,6 +150,7 @@ impl Connection {
             let announced = buffer.announced_bytes();
             if buffer.wanted_bytes() <= limits::CONNECTION_FREE_BYTES {
                 room = None;
+                self.arrival.set(None);
             } else if announced > limits::CONNECTION_FREE_BYTES {
                 // What a large request takes counts against the core's budget, all at once and
                 // before most of it is there: who had a part of it and waited for the rest
@@ -139,17 +158,23 @@ impl Connection {
                 let bytes = dispatch::memory_of(buffer.announced_key(), announced);
                 if room.as_ref().is_none_or(|room| room.bytes() < bytes) {
                     drop(room.take());
+                    // Who waits for memory has not left anything half sent.
+                    self.partial.set(false);
                     room = Some(self.server.shard.budget.reserve(bytes).await);
+                    self.active.set(self.server.now());
+                    self.arrival.set(Some(Arrival::begin(self.server.now())));
                 }
             }
             buffer.make_room();
+            self.partial.set(buffer.partial_bytes() > 0);
             let count = self.stream.read(buffer.spare()).await.unwrap_or(0);
             if count == 0 {
                 return Ok(());
             }
             buffer.filled(count);
             self.active.set(self.server.now());
-            self.partial.set(true);
+            self.arrival
+                .set(self.arrival.get().map(|arrival| arrival.with(count)));
         }
     }
 
@@ -219,6 +244,25 @@ impl Connection {
             Poll::Pending
         })
         .await;
+    }
+}
+
+// === impl Arrival ===
+
+impl Arrival {
+    fn begin(since: Instant) -> Arrival {
+        Arrival { since, bytes: 0 }
+    }
+
+    fn with(self, count: usize) -> Arrival {
+        let bytes = self.bytes + count as u64;
+        Arrival { bytes, ..self }
+    }
+
+    fn dawdles(self, now: Instant) -> bool {
+        let lasted_ms = now.since(self.since).as_millis() as u64;
+        let wanted = lasted_ms * limits::ARRIVAL_BYTES_PER_MS;
+        lasted_ms > limits::ARRIVAL_GRACE_MS && self.bytes < wanted
     }
 }
 

@@ -19,6 +19,7 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
     let class = cores::background("housekeeping", SHARES);
     let retention = server.shard.config().retention_check_ms.max(1) as u64;
     Jobs(vec![
+        cores::spawn_into(class, slow_senders(server.clone(), Duration::from_secs(1))),
         cores::spawn_into(
             class,
             idle_connections(server.clone(), Duration::from_secs(5)),
@@ -48,6 +49,25 @@ async fn idle_connections(server: Rc<ServerState>, period: Duration) {
             };
             tracing::info!(peer = %connection.peer.address, reason, "closing connection");
             connection.close().await;
+        }
+    }
+}
+
+/// Closes connections that hold memory for a large request and hardly send it, while others
+/// wait for memory.
+async fn slow_senders(server: Rc<ServerState>, period: Duration) {
+    loop {
+        cores::sleep(period).await;
+        if !server.shard.budget.is_short() {
+            continue;
+        }
+        let now = server.now();
+        for connection in server.connections() {
+            if connection.dawdles(now) {
+                let reason = "a large request comes in too slowly while others wait for memory";
+                tracing::warn!(peer = %connection.peer.address, reason, "closing connection");
+                connection.close().await;
+            }
         }
     }
 }

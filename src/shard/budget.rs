@@ -44,6 +44,11 @@ impl Budget {
         self.total_bytes - self.free_bytes.get()
     }
 
+    /// Whether somebody waits for memory.
+    pub fn is_short(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
     /// Takes `bytes` now, if they are free and nobody waits for them. A request larger than
     /// the whole budget is granted when nothing else is in use, so that it is served, alone,
     /// rather than never.

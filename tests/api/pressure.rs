@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::{ApiVersionsRequest, ProduceResponse};
 use kafka_protocol::protocol::Decodable;
 
-use crate::records::{FETCH, PRODUCE, create_topic, fetch, produce};
+use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce};
 use crate::support::{Client, Start, data_dir, frame};
 
 /// Reads an answer to Produce and gives its error code.
@@ -78,4 +78,32 @@ fn half_sent_giants_do_not_wait_for_each_others_memory() {
     }
     broker.stop();
     std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn half_sent_giants_that_hold_all_memory_are_closed_for_those_who_wait() {
+    let dir = data_dir();
+    let broker = Start::new(dir.path()).ready();
+    let mut client = broker.client();
+    assert_eq!(create_topic(&mut client, "patient", 1), 0);
+    // Each announces 100 MB and sends what makes the broker set that much aside.
+    let mut giants: Vec<Client> = (0..20).map(|_| broker.client()).collect();
+    for giant in &mut giants {
+        giant
+            .stream
+            .write_all(&100_000_000i32.to_be_bytes())
+            .unwrap();
+        // The broker may not read it all before it closes.
+        let _ = giant.stream.write_all(&[0; 140_000]);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    let request = produce("patient", 0, -1, batch(&[&[7; 900_000]]));
+    let answer = client.call(PRODUCE, &request);
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    // Twenty giants hold the budget four or five at a time, each for one to two seconds.
+    let waited = begun.elapsed();
+    assert!(waited < Duration::from_secs(15), "waited {waited:?}");
+    drop(giants);
+    broker.stop();
 }
