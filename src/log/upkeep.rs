@@ -89,6 +89,16 @@ impl Upkeep {
         self.snapshots.borrow_mut().push_back((offset, content));
     }
 
+    /// The oldest snapshot that is to be written.
+    pub fn take_snapshot(&self) -> Option<(Offset, Vec<u8>)> {
+        self.snapshots.borrow_mut().pop_front()
+    }
+
+    /// Gives up the file prepared for the next segment; its path is returned.
+    pub fn take_next(&self) -> Option<PathBuf> {
+        self.next.borrow_mut().take().map(|next| next.path)
+    }
+
     /// Gives the file that was prepared behind `old` to `segment`.
     pub fn adopt_next(&self, old: &Segment, segment: &Segment) {
         let next = self.next.borrow_mut().take();
@@ -240,15 +250,21 @@ impl Inner {
         if state.epochs_changed {
             return Some(Job::WriteEpochs);
         }
-        let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
-        if let Some((offset, content)) = snapshot {
+        if let Some((offset, content)) = self.upkeep.take_snapshot() {
             return Some(Job::WriteSnapshot(offset, content));
         }
         let flushed = self.flushed_offset.get();
         state
             .segments
             .windows(2)
-            .find(|pair| !pair[0].settled.get() && pair[1].base_offset <= flushed)
+            .find(|pair| {
+                let [sealed, follower] = pair else {
+                    return false;
+                };
+                !sealed.settled.get()
+                    && follower.base_offset <= flushed
+                    && !state.is_to_write(sealed)
+            })
             .map(|pair| Job::Settle(Rc::clone(&pair[0])))
     }
 
@@ -267,15 +283,18 @@ impl Inner {
     async fn run(&self, job: Job) -> io::Result<()> {
         match job {
             Job::Prepare(segment, to) => self.prepare(&segment, to).await,
-            Job::Rename(segment) => self.rename_to_final(&segment).await,
+            Job::Rename(segment) => match self.rename_to_final(&segment).await {
+                Err(_) if segment.is_retired() => Ok(()),
+                result => result,
+            },
             Job::CreateNext(active) => self.create_next(&active).await,
             Job::WriteEpochs => self.write_epochs().await,
-            Job::WriteSnapshot(offset, content) => {
-                let path = self.dir.join(file_name(offset, ".snapshot"));
-                // Half of one after a crash would hide the older ones that are whole.
-                self.logs.disk().replace(&path, content).await
-            }
-            Job::Settle(segment) => self.settle(&segment).await,
+            Job::WriteSnapshot(offset, content) => self.write_snapshot(offset, content).await,
+            Job::Settle(segment) => match self.settle(&segment).await {
+                // Retention took it meanwhile.
+                Err(_) if segment.is_retired() => Ok(()),
+                result => result,
+            },
         }
     }
 
@@ -298,30 +317,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Creates the log's folder and what identifies it, once.
-    pub async fn make_folder(&self) -> io::Result<()> {
-        if self.upkeep.folder_made.get() {
-            return Ok(());
-        }
-        let disk = self.logs.disk();
-        disk.create_dir(&self.dir).await?;
-        if let Some(topic_id) = self.topic_id {
-            let path = self.dir.join("partition.metadata");
-            let text = format!("version: 0\ntopic_id: {topic_id}");
-            disk.write(&path, text.into_bytes()).await?;
-        }
-        self.upkeep.folder_made.set(true);
-        Ok(())
-    }
-
-    pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
-        let path = self.dir.join(file_name(segment.base_offset, ".log"));
-        let disk = self.logs.disk();
-        disk.rename(&segment.path(), &path).await?;
-        segment.set_path(path);
-        disk.sync_dir(&self.dir).await
-    }
-
     async fn create_next(&self, active: &Rc<Segment>) -> io::Result<()> {
         let disk = self.logs.disk();
         let path = self.dir.join(file_name(active.base_offset, NEXT_SUFFIX));
@@ -339,7 +334,15 @@ impl Inner {
             path,
             prepared,
         };
-        // The log may have rolled meanwhile.
+        match self.place_next(next, active) {
+            Some(unwanted) => disk.remove(&unwanted.path).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the file for the segment after `active`, or gives it to that one if the log has
+    /// rolled meanwhile; returns it when nobody wants it any more.
+    fn place_next(&self, next: Next, active: &Rc<Segment>) -> Option<Next> {
         let state = self.state.borrow();
         let at = state.segments.iter().position(|it| Rc::ptr_eq(it, active));
         match at.and_then(|at| state.segments.get(at + 1)) {
@@ -347,64 +350,9 @@ impl Inner {
             Some(follower) if follower.opened().is_none() && !follower.on_disk.get() => {
                 next.give_to(follower);
             }
-            _ => {
-                drop(state);
-                disk.remove(&next.path).await?;
-            }
+            _ => return Some(next),
         }
-        Ok(())
-    }
-
-    /// Writes the leader epoch checkpoint.
-    pub async fn write_epochs(&self) -> io::Result<()> {
-        let text = {
-            let mut state = self.state.borrow_mut();
-            state.epochs_changed = false;
-            state.epochs.to_text()
-        };
-        let path = self.dir.join("leader-epoch-checkpoint");
-        self.logs.disk().replace(&path, text.into_bytes()).await
-    }
-
-    /// Gives the files of a sealed segment their final form: true length, lookups on disk.
-    pub async fn settle(&self, segment: &Segment) -> io::Result<()> {
-        let disk = self.logs.disk();
-        segment
-            .file(disk)
-            .await?
-            .truncate(segment.size.get())
-            .await?;
-        segment.prepared.set(segment.size.get());
-        if segment.indexed.get() {
-            let offsets = segment.offsets.borrow().to_bytes();
-            let times = segment.times.borrow().to_bytes();
-            let name = |suffix| self.dir.join(file_name(segment.base_offset, suffix));
-            disk.write(&name(".index"), offsets).await?;
-            disk.write(&name(".timeindex"), times).await?;
-        }
-        disk.sync_dir(&self.dir).await?;
-        segment.settled.set(true);
-        Ok(())
-    }
-
-    /// Writes the snapshots that are still to be written.
-    pub async fn write_snapshots(&self) -> io::Result<()> {
-        loop {
-            let snapshot = self.upkeep.snapshots.borrow_mut().pop_front();
-            let Some((offset, content)) = snapshot else {
-                return Ok(());
-            };
-            self.run(Job::WriteSnapshot(offset, content)).await?;
-        }
-    }
-
-    /// Removes the file that was prepared for a segment that will not come.
-    pub async fn drop_next(&self) -> io::Result<()> {
-        let next = self.upkeep.next.borrow_mut().take();
-        match next {
-            Some(next) => self.logs.disk().remove(&next.path).await,
-            None => Ok(()),
-        }
+        None
     }
 
     /// Waits until no background job is under way.
