@@ -14,6 +14,8 @@ use super::record::{Encoded, Record, RecordError};
 /// A batch is closed once it is this large, so that removing a million offsets does not make
 /// one that no log takes.
 const BATCH_BYTES: usize = 256 * 1024;
+/// More bytes than the lengths and deltas of a record take.
+const RECORD_OVERHEAD_BYTES: usize = 31;
 /// What a batch of a Kafka broker may hold when uncompressed, in bytes.
 const UNCOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -32,12 +34,14 @@ pub enum LoadError {
     Record(Offset, RecordError),
 }
 
-/// `records` in batches of format v2, in order.
-pub(super) fn to_batches(records: &[Encoded], now: WallMs) -> Vec<Vec<u8>> {
+/// `records` in batches of format v2, in order, of at most `bytes_max` where a record fits.
+pub(super) fn to_batches(records: &[Encoded], bytes_max: usize, now: WallMs) -> Vec<Vec<u8>> {
+    let bytes_max = bytes_max.min(BATCH_BYTES);
     let mut finished = Vec::new();
     let mut batch = BatchBuilder::new();
     for record in records {
-        if batch.count() > 0 && batch.size_bytes() + record.size_bytes() > BATCH_BYTES {
+        let with_this = batch.size_bytes() + record.size_bytes() + RECORD_OVERHEAD_BYTES;
+        if batch.count() > 0 && with_this > bytes_max {
             finished.push(std::mem::take(&mut batch).build());
         }
         batch.push(NewRecord::new(
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn many_records_go_into_batches_of_bounded_size_and_come_back() {
-        let finished = to_batches(&commit(10_000, 7), 1);
+        let finished = to_batches(&commit(10_000, 7), usize::MAX, 1);
         assert!(finished.len() > 1);
         let mut loaded = machine();
         let mut next = 0;
@@ -194,7 +198,17 @@ mod tests {
         }
         assert_eq!(next, 10_000);
         assert_eq!(committed(&loaded).len(), 10_000);
-        assert!(to_batches(&[], 1).is_empty());
+        assert!(to_batches(&[], usize::MAX, 1).is_empty());
+    }
+
+    #[test]
+    fn batches_keep_within_what_the_topic_takes() {
+        let finished = to_batches(&commit(100, 7), 1_000, 1);
+        assert!(finished.iter().all(|batch| batch.len() <= 1_000));
+        let counts = finished
+            .iter()
+            .map(|batch| BatchView::parse(batch).unwrap().record_count());
+        assert_eq!(counts.sum::<i32>(), 100);
     }
 
     #[test]
@@ -249,7 +263,7 @@ mod tests {
 
     #[test]
     fn records_before_the_start_are_passed_over_and_damage_is_found() {
-        let mut bytes = to_batches(&commit(3, 5), 1).remove(0);
+        let mut bytes = to_batches(&commit(3, 5), usize::MAX, 1).remove(0);
         let mut loaded = machine();
         assert_eq!(replay(&mut loaded, &bytes, 2).unwrap(), 3);
         assert_eq!(committed(&loaded), [(2, 5)]);

@@ -329,7 +329,8 @@ impl Home {
     }
 
     fn begin(&self, machine: GroupMachine) {
-        let mut serving = Box::new(Serving::new(machine));
+        let batch_bytes_max = self.partition.config().max_message_bytes;
+        let mut serving = Box::new(Serving::new(machine, batch_bytes_max));
         let mut state = self.state.borrow_mut();
         let deleted = match &mut *state {
             State::Loading(deleted) => std::mem::take(deleted),

@@ -19,6 +19,8 @@ use super::group::{
 /// "not the coordinator any more".
 pub(super) struct Serving {
     machine: GroupMachine,
+    /// The largest batch that the log takes, in bytes.
+    batch_bytes_max: usize,
     next_token: u64,
     joins: HashMap<Token, oneshot::Sender<JoinReply>>,
     syncs: HashMap<Token, oneshot::Sender<SyncReply>>,
@@ -47,9 +49,10 @@ pub(super) type Turn = oneshot::Receiver<()>;
 
 impl Serving {
     /// Serves a machine that was just loaded.
-    pub fn new(machine: GroupMachine) -> Serving {
+    pub fn new(machine: GroupMachine, batch_bytes_max: usize) -> Serving {
         Serving {
             machine,
+            batch_bytes_max,
             next_token: 0,
             joins: HashMap::new(),
             syncs: HashMap::new(),
@@ -127,7 +130,7 @@ impl Serving {
     fn step<T>(&mut self, now: Now, act: impl FnOnce(&mut GroupMachine, &mut Outcome) -> T) -> T {
         let mut out = Outcome::default();
         let value = act(&mut self.machine, &mut out);
-        for batch in to_batches(&out.records, now.wall_ms) {
+        for batch in to_batches(&out.records, self.batch_bytes_max, now.wall_ms) {
             self.handed += 1;
             self.unwritten.push_back(batch);
         }
@@ -224,10 +227,11 @@ mod tests {
     }
 
     fn serving() -> Serving {
-        let mut serving = Serving::new(GroupMachine::new(GroupConfig {
+        let config = GroupConfig {
             initial_rebalance_delay_ms: 0,
             ..GroupConfig::default()
-        }));
+        };
+        let mut serving = Serving::new(GroupMachine::new(config), 1_000_000);
         serving.loaded(now(0), &[]);
         serving
     }
