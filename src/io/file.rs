@@ -49,7 +49,9 @@ impl File {
 
     /// Reads up to `len` bytes from `position`, both whole blocks; fewer at the end of the file.
     pub async fn read(&self, position: u64, len: usize) -> io::Result<Slice> {
-        debug_assert!(position % BLOCK_BYTES as u64 == 0 && len % BLOCK_BYTES == 0);
+        debug_assert!(
+            position.is_multiple_of(BLOCK_BYTES as u64) && len.is_multiple_of(BLOCK_BYTES)
+        );
         match &self.0 {
             Kind::Direct(file) => Ok(Slice::from_read(file.read_at_aligned(position, len).await?)),
             #[cfg(any(test, feature = "sim"))]

@@ -55,7 +55,7 @@ impl Inner {
         if let Some(snapshot) = snapshot {
             let end = self.end_offset.get();
             let path = self.dir.join(file_name(end, ".snapshot"));
-            self.logs.disk().write(&path, snapshot(end)).await?;
+            self.logs.disk().replace(&path, snapshot(end)).await?;
         }
         self.drop_next().await?;
         self.write_epochs().await?;

@@ -66,7 +66,8 @@ impl Inner {
     /// Writes the state of producers before the record at `offset`.
     pub async fn write_snapshot(&self, offset: Offset, content: Vec<u8>) -> io::Result<()> {
         let path = self.dir.join(file_name(offset, ".snapshot"));
-        self.logs.disk().write(&path, content).await
+        // Half of one after a crash would hide the older ones that are whole.
+        self.logs.disk().replace(&path, content).await
     }
 
     /// Writes the snapshots that are still to be written.

@@ -46,6 +46,11 @@ pub struct LogFailure {
     pub reason: String,
 }
 
+/// See [`super::Log::on_acked`].
+pub type OnAcked = Rc<dyn Fn(Offset)>;
+/// See [`super::Log::on_roll`].
+pub type OnRoll = Rc<dyn Fn(Offset) -> Vec<u8>>;
+
 /// A log's parts; the methods are spread over the files of this room.
 pub struct Inner {
     pub logs: Logs,
@@ -63,8 +68,8 @@ pub struct Inner {
     pub failure: RefCell<Option<LogFailure>>,
     /// No more appends, and tasks end when they run out of work.
     pub stopped: Cell<bool>,
-    pub on_acked: RefCell<Option<Rc<dyn Fn(Offset)>>>,
-    pub on_roll: RefCell<Option<Rc<dyn Fn(Offset) -> Vec<u8>>>>,
+    pub on_acked: RefCell<Option<OnAcked>>,
+    pub on_roll: RefCell<Option<OnRoll>>,
     /// There is something to write.
     pub work: Event,
     pub writer_runs: Cell<bool>,

@@ -96,7 +96,11 @@ impl Inner {
             return Ok(());
         }
         if count == segments.len() && self.end_offset.get() == acked {
-            self.roll(now);
+            let active = self.roll(now);
+            // Its name is all that tells a start after a crash where the log went on.
+            if !self.wait_for_name(&active).await {
+                return Ok(());
+            }
         }
         let gone: Vec<Rc<Segment>> = {
             let mut state = self.state.borrow_mut();
@@ -113,7 +117,21 @@ impl Inner {
             return Ok(());
         };
         self.raise_start(end.max(start));
+        // What is given up needs no flush, and its file may be the last there was to flush.
+        self.flushed_offset.set(self.flushed_offset.get().max(end));
         self.remove_files(&gone).await
+    }
+
+    /// Waits until the file of a segment just begun is there; `false` when it will not be.
+    async fn wait_for_name(self: &Rc<Self>, segment: &Segment) -> bool {
+        while self.is_nameless(segment) {
+            if self.has_failed() || self.stopped.get() {
+                return false;
+            }
+            self.start_upkeep();
+            self.progress.wait().await;
+        }
+        true
     }
 
     fn candidates(&self, segments: &[Rc<Segment>]) -> Vec<Candidate> {

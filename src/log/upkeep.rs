@@ -214,6 +214,9 @@ impl Inner {
         let size = active.size.get();
         let prepared = active.prepared.get();
         let target = self.prepare_target(active, false);
+        if self.is_nameless(active) && state.segments.len() > 1 {
+            return Some(Job::Prepare(Rc::clone(active), target.max(extent(0))));
+        }
         if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
             return Some(Job::Prepare(Rc::clone(active), target));
         }
@@ -231,6 +234,11 @@ impl Inner {
         }
         drop(state);
         self.next_record_job()
+    }
+
+    /// Whether there is nothing of `segment` on disk, not even its name.
+    pub fn is_nameless(&self, segment: &Segment) -> bool {
+        segment.opened().is_none() && !segment.on_disk.get()
     }
 
     /// Files that only shorten the next start: they may come late.
@@ -326,7 +334,15 @@ impl Inner {
             path,
             prepared,
         };
-        // The log may have rolled meanwhile.
+        match self.place_next(next, active) {
+            Some(unwanted) => disk.remove(&unwanted.path).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the file for the segment after `active`, or gives it to that one if the log has
+    /// rolled meanwhile; returns it when nobody wants it any more.
+    fn place_next(&self, next: Next, active: &Rc<Segment>) -> Option<Next> {
         let state = self.state.borrow();
         let at = state.segments.iter().position(|it| Rc::ptr_eq(it, active));
         match at.and_then(|at| state.segments.get(at + 1)) {
@@ -334,12 +350,9 @@ impl Inner {
             Some(follower) if follower.opened().is_none() && !follower.on_disk.get() => {
                 next.give_to(follower);
             }
-            _ => {
-                drop(state);
-                disk.remove(&next.path).await?;
-            }
+            _ => return Some(next),
         }
-        Ok(())
+        None
     }
 
     /// Waits until no background job is under way.

@@ -10,7 +10,7 @@ use super::waiters::Waiters;
 use super::{Name, Partition};
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, WallMs};
-use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Replay};
+use crate::log::{FailedOperation, Log, LogConfig, Logs, OpenError, Opening, Replay};
 use crate::metadata::image::is_internal;
 use crate::wire::batch::BatchView;
 
@@ -84,8 +84,14 @@ impl Partition {
         let me = Rc::downgrade(self);
         self.log.on_acked(Rc::new(move |upto| {
             let Some(me) = me.upgrade() else { return };
+            let failure = me.log.failure();
+            if let Some(failure) = &failure
+                && failure.operation != FailedOperation::Removal
+            {
+                me.name.report("the log takes no more writes", failure);
+            }
             let mut waiters = me.waiters.borrow_mut();
-            if me.log.failure().is_some() {
+            if failure.is_some() {
                 waiters.wake_all();
             } else {
                 waiters.advance(upto);

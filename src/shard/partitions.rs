@@ -226,6 +226,8 @@ async fn open(
     let options = PartitionOptions {
         opening: Opening {
             topic_id: Some(name.topic_id),
+            // What a client sends again after a restart must be known for what it is.
+            replay: true,
             ..shard.folder.opening(&topic, index)
         },
         name,

@@ -1,7 +1,7 @@
 //! Drives: appends, acks, reads, rolls, clean stops and kills, on both disks.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::support::*;
@@ -128,7 +128,7 @@ fn segments_roll_and_a_clean_stop_scans_nothing() {
 }
 
 /// A process that dies: its tasks are gone, its files are as the kernel has them.
-async fn killed(disk: &Disk, dir: &PathBuf, appends: u64) {
+async fn killed(disk: &Disk, dir: &Path, appends: u64) {
     let logs = logs(disk);
     let (log, _) = open(&logs, dir, config(20_000), Opening::default()).await;
     let before = log.end_offset() as u64;

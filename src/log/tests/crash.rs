@@ -121,13 +121,14 @@ async fn compare(log: &Log, model: &Model) -> Result<(), Wrong> {
             model.start.get()
         ));
     }
-    let mut appended = model.batches.borrow_mut();
-    appended.retain(|batch| batch.0 < end);
-    let known_end = appended.last().map_or(0, |last| last.0 + last.1 as Offset);
+    let known_end = {
+        let mut appended = model.batches.borrow_mut();
+        appended.retain(|batch| batch.0 < end);
+        appended.last().map_or(0, |last| last.0 + last.1 as Offset)
+    };
     if known_end != end {
         return Err(format!("ends at {end}, not with a batch: {known_end}"));
     }
-    drop(appended);
     let found = read_all(log, start, 1 << 20).await;
     check_prefix(&found, model, start)?;
     model.acked.set(end);

@@ -33,6 +33,29 @@ fn two_batches_each() -> LogConfig {
 }
 
 #[test]
+fn a_log_emptied_before_its_flush_was_due_goes_on_where_it_was_and_closes() {
+    on_both_disks(|disk, dir| async move {
+        let settings = LogConfig {
+            retention_ms: 10_000,
+            flush_messages: 1_000,
+            flush_ms: i64::MAX,
+            ..two_batches_each()
+        };
+        let log = filled(&disk, &dir, settings.clone()).await;
+        log.maintain(1_000_000).await.expect("maintained");
+        assert_eq!((log.start_offset(), log.end_offset()), (40, 40));
+        // The name of what follows is all that is left to tell a start after a crash.
+        assert_eq!(
+            names(&disk, &dir, ".log").await,
+            ["00000000000000000040.log"]
+        );
+        log.close().await.expect("closed");
+        let (log, _) = open(&logs(&disk), &dir, settings, Opening::default()).await;
+        assert_eq!((log.start_offset(), log.end_offset()), (40, 40));
+    });
+}
+
+#[test]
 fn old_segments_go_by_age() {
     on_both_disks(|disk, dir| async move {
         let settings = LogConfig {

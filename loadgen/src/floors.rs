@@ -1,0 +1,175 @@
+//! Drives: what this host does at best: a loopback round trip, a direct overwrite, a flush.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+
+use crate::latency::histogram;
+use crate::plan::Floors;
+
+/// Writes go round in a file of so many blocks.
+const FILE_BLOCKS: u64 = 1024;
+const BLOCK: usize = 4096;
+/// Taken first and thrown away.
+const WARMUP: u32 = 200;
+
+/// A floor's name and its durations in nanoseconds.
+pub type Floor = (&'static str, Histogram<u64>);
+
+/// Measures all of them. The writes with and without flush take turns, so that what the host
+/// does beside falls on both.
+pub fn measure(floors: &Floors) -> io::Result<Vec<Floor>> {
+    let round_trip = round_trip(floors.size, floors.count)?;
+    let mut file = DirectFile::create(&floors.dir, floors.size)?;
+    let (mut writes, mut flushed) = (histogram(), histogram());
+    for number in 0..floors.count + WARMUP {
+        let write = time(|| file.write())?;
+        let both = time(|| file.write().and_then(|()| file.flush()))?;
+        if number >= WARMUP {
+            writes.saturating_record(write);
+            flushed.saturating_record(both);
+        }
+    }
+    Ok(vec![
+        ("loopback round trip", round_trip),
+        ("direct overwrite", writes),
+        ("direct overwrite + flush", flushed),
+    ])
+}
+
+fn time(work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
+    let begun = Instant::now();
+    work()?;
+    Ok(begun.elapsed().as_nanos() as u64)
+}
+
+/// One request of `size` bytes and an answer as short as an ack's, to a thread that waits in
+/// `read`, on another core if there is one.
+fn round_trip(size: usize, count: u32) -> io::Result<Histogram<u64>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut stream = TcpStream::connect(listener.local_addr()?)?;
+    stream.set_nodelay(true)?;
+    let (mut served, _) = listener.accept()?;
+    served.set_nodelay(true)?;
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let server_core = cores.first().copied();
+    let echo = thread::spawn(move || {
+        server_core.map(core_affinity::set_for_current);
+        let (mut request, answer) = (vec![0; size], [0; ACK_BYTES]);
+        while served.read_exact(&mut request).is_ok() && served.write_all(&answer).is_ok() {}
+    });
+    cores.last().copied().map(core_affinity::set_for_current);
+    let (request, mut answer) = (vec![1; size], [0; ACK_BYTES]);
+    let mut found = histogram();
+    for number in 0..count + WARMUP {
+        let taken = time(|| {
+            stream.write_all(&request)?;
+            stream.read_exact(&mut answer)
+        })?;
+        if number >= WARMUP {
+            found.saturating_record(taken);
+        }
+    }
+    drop(stream);
+    echo.join()
+        .map_err(|_| io::Error::other("the echo thread panicked"))?;
+    Ok(found)
+}
+
+/// About what an answer to Produce has.
+const ACK_BYTES: usize = 64;
+
+/// A file whose blocks are all written, overwritten past the page cache; gone when dropped.
+struct DirectFile {
+    path: PathBuf,
+    file: File,
+    memory: Vec<u8>,
+    /// Where in `memory` the aligned bytes begin.
+    at: usize,
+    bytes: usize,
+    next: u64,
+}
+
+impl DirectFile {
+    fn create(dir: &Path, size: usize) -> io::Result<DirectFile> {
+        let path = dir.join(format!(".loadgen-floors-{}", std::process::id()));
+        let bytes = size.div_ceil(BLOCK) * BLOCK;
+        let mut plain = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        let memory = vec![0x5a; bytes + BLOCK];
+        let at = memory.as_ptr().align_offset(BLOCK);
+        let prepared = (|| {
+            for _ in 0..FILE_BLOCKS {
+                plain.write_all(&memory[..bytes])?;
+            }
+            plain.sync_all()?;
+            OpenOptions::new()
+                .write(true)
+                .custom_flags(libc::O_DIRECT)
+                .open(&path)
+        })();
+        match prepared {
+            Ok(file) => Ok(DirectFile {
+                path,
+                file,
+                memory,
+                at,
+                bytes,
+                next: 0,
+            }),
+            Err(error) => {
+                fs::remove_file(&path)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let position = self.next % FILE_BLOCKS * self.bytes as u64;
+        self.next += 1;
+        self.file
+            .write_all_at(&self.memory[self.at..self.at + self.bytes], position)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+impl Drop for DirectFile {
+    fn drop(&mut self) {
+        // What cannot be removed hurts nobody; its name says whose it is.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_floors_are_measured_and_nothing_is_left() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let floors = Floors {
+            dir: dir.path().to_owned(),
+            size: 5_000,
+            count: 20,
+            json: None,
+        };
+        let found = measure(&floors).unwrap();
+        assert!(
+            found
+                .iter()
+                .all(|(_, times)| times.len() == 20 && times.min() > 0)
+        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,408 @@
+//! Pure: what a run comes to, as a table, as JSON, and whether it may be quoted at all.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use crate::latency::{Kind, Totals};
+use crate::plan::Plan;
+use crate::verify::Findings;
+
+/// Of all sends, so many may be late by more than [`LATE_PART`] of the p99.
+const LATE_SHARE: f64 = 0.001;
+/// The part of the reported p99 from which on a send counts as late.
+const LATE_PART: f64 = 0.1;
+/// The achieved rate may be this part below the offered one.
+const RATE_PART: f64 = 0.01;
+
+const QUANTILES: [(&str, f64); 5] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+    ("p99.99", 0.9999),
+];
+
+/// All that a run came to.
+pub struct Report {
+    /// What was asked for.
+    pub plan: Plan,
+    /// Facts of the host.
+    pub host: Value,
+    /// How many partitions the topic has.
+    pub partitions: usize,
+    /// The merged histograms of the measured part, in nanoseconds.
+    pub totals: Totals,
+    /// Seconds that were measured: to the end or to Ctrl-C, and on to the last answer if the
+    /// backlog took longer.
+    pub measured_s: f64,
+    /// Seconds of the schedule in them.
+    pub scheduled_s: f64,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+    /// Records that were due, warm-up included.
+    pub due: u64,
+    /// Records that were sent.
+    pub sent: u64,
+    /// Records that got no answer.
+    pub unanswered: u64,
+    /// Records refused, by Kafka error code.
+    pub refused: BTreeMap<i16, u64>,
+    /// Threads that could not go on, and why.
+    pub failures: Vec<String>,
+    /// What the check of a consumed topic found.
+    pub findings: Option<Findings>,
+}
+
+impl Report {
+    /// Records per second that were answered (acks=0: sent) in the measured part.
+    pub fn achieved_rate(&self) -> f64 {
+        let kind = if self.plan.acks == 0 {
+            Kind::Late
+        } else {
+            Kind::Produce
+        };
+        self.totals[&kind].len() as f64 / self.measured_s.max(1e-9)
+    }
+
+    /// Sends later than a tenth of the p99, and that tenth in nanoseconds. The p99 is that of
+    /// the acks, or end to end where there are none.
+    fn late(&self) -> (u64, u64) {
+        let shown = [Kind::Produce, Kind::EndToEnd]
+            .into_iter()
+            .map(|kind| &self.totals[&kind]);
+        let p99 = shown
+            .filter(|h| !h.is_empty())
+            .map(|h| h.value_at_quantile(0.99))
+            .next();
+        let limit = (p99.unwrap_or(0) as f64 * LATE_PART) as u64;
+        // Values that the histogram cannot tell from the limit count as late.
+        (
+            self.totals[&Kind::Late].count_between(limit + 1, u64::MAX),
+            limit,
+        )
+    }
+
+    /// Why the figures must not be quoted; empty if they may.
+    pub fn unfit(&self) -> Vec<String> {
+        let mut reasons = self.failures.clone();
+        let sends = self.totals[&Kind::Late].len();
+        let (late, limit) = self.late();
+        if sends == 0 {
+            reasons.push("nothing was sent in the measured part".to_owned());
+        } else if limit > 0 && late as f64 > sends as f64 * LATE_SHARE {
+            reasons.push(format!(
+                "{:.2} % of the sends were more than {:.1} µs late, a tenth of the p99 \
+                 (allowed: 0.1 %): loadgen needs more CPU to itself, or the broker did not take \
+                 the records",
+                late as f64 * 100.0 / sends as f64,
+                limit as f64 / 1e3,
+            ));
+        }
+        if self.sent < self.due {
+            reasons.push(format!(
+                "{} records were due and not sent",
+                self.due - self.sent
+            ));
+        }
+        if self.unanswered > 0 {
+            reasons.push(format!("{} records were never answered", self.unanswered));
+        }
+        for (code, count) in &self.refused {
+            reasons.push(format!(
+                "{count} records were refused with Kafka error code {code}"
+            ));
+        }
+        let offered = self.plan.rate as f64;
+        // The last turn may fall just outside a short run.
+        let allowed = offered * (1.0 - RATE_PART) - 1.0 / self.scheduled_s.max(1e-9);
+        if self.achieved_rate() < allowed {
+            reasons.push(format!(
+                "{:.1} records/s were achieved of {offered} offered: this load is past the knee",
+                self.achieved_rate(),
+            ));
+        }
+        reasons
+    }
+
+    /// The code to exit with.
+    pub fn exit_code(&self) -> u8 {
+        let clean = self
+            .findings
+            .is_none_or(|found| found.clean() || self.only_unpromised(found));
+        match (clean, self.unfit().is_empty()) {
+            (false, _) => 4,
+            (true, false) => 3,
+            (true, true) => 0,
+        }
+    }
+
+    /// With acks=0 nobody promised anything: records that do not come are no loss.
+    fn only_unpromised(&self, found: Findings) -> bool {
+        self.plan.acks == 0 && Findings { lost: 0, ..found }.clean()
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        let plan = &self.plan;
+        let mut text = format!(
+            "{} records/s offered, {:.1} achieved; {} bytes, {} producers, {} partitions, \
+             acks={}, {:.1} s measured after {} s of warm-up{}\n\n",
+            plan.rate,
+            self.achieved_rate(),
+            plan.size,
+            plan.producers,
+            self.partitions,
+            plan.acks,
+            self.measured_s,
+            plan.warmup,
+            if self.interrupted {
+                " (interrupted)"
+            } else {
+                ""
+            },
+        );
+        let rows = [
+            (Kind::Produce, "produce ack"),
+            (Kind::EndToEnd, "end to end"),
+            (Kind::Service, "service time"),
+            (Kind::Late, "send lateness"),
+        ];
+        text += &table(rows.map(|(kind, name)| (name, &self.totals[&kind])));
+        text += "\nproduce ack and end to end count from the intended send time; service time \
+                 from the actual\nsend, and so hides what waited: it is no latency.\n";
+        let (late, limit) = self.late();
+        let _ = writeln!(
+            text,
+            "{late} of {} sends were late by more than {:.1} µs (a tenth of the p99).",
+            self.totals[&Kind::Late].len(),
+            limit as f64 / 1e3
+        );
+        match self.findings {
+            Some(found) => {
+                let what = if plan.acks == 0 {
+                    "sent, none acked"
+                } else {
+                    "acked"
+                };
+                let _ = writeln!(
+                    text,
+                    "check: {} {what}, {} seen, {} missing, {} repeated, {} out of order, {} \
+                     never sent",
+                    found.promised,
+                    found.seen,
+                    found.lost,
+                    found.duplicates,
+                    found.disordered,
+                    found.strange
+                );
+            }
+            None => text += "check: off (--consume turns it on)\n",
+        }
+        match self.unfit().as_slice() {
+            [] => text += "fit: loadgen kept its times and everything was answered\n",
+            reasons => {
+                text += "UNFIT, do not quote:\n";
+                reasons
+                    .iter()
+                    .for_each(|reason| text += &format!("  - {reason}\n"));
+            }
+        }
+        text
+    }
+
+    /// The report for programs; durations are in microseconds.
+    pub fn json(&self) -> Value {
+        let plan = &self.plan;
+        let unfit = self.unfit();
+        let (late, limit) = self.late();
+        json!({
+            "loadgen": env!("CARGO_PKG_VERSION"),
+            "settings": {
+                "bootstrap": plan.bootstrap, "topic": plan.topic, "create": plan.create,
+                "rate": plan.rate, "size": plan.size, "producers": plan.producers,
+                "acks": plan.acks, "duration_s": plan.duration, "warmup_s": plan.warmup,
+                "consume": plan.consume, "drain_s": plan.drain, "cores": plan.cores,
+                "spin_us": plan.spin_us, "partitions": self.partitions,
+                "records_per_request": 1, "in_flight_max": null, "compression": "none",
+                "idempotence": false, "tls": false,
+            },
+            "host": self.host,
+            "rate": { "offered": plan.rate, "achieved": self.achieved_rate() },
+            "measured_s": self.measured_s,
+            "interrupted": self.interrupted,
+            "latency_us": figures(&self.totals),
+            "late": { "count": late, "limit_us": limit as f64 / 1e3 },
+            "records": {
+                "due": self.due, "sent": self.sent, "unanswered": self.unanswered,
+                "refused": self.refused.iter()
+                    .map(|(code, count)| (code.to_string(), json!(count)))
+                    .collect::<serde_json::Map<_, _>>(),
+            },
+            "check": self.findings.map(|found| json!({
+                "promised": found.promised, "seen": found.seen, "lost": found.lost,
+                "duplicates": found.duplicates, "disordered": found.disordered,
+                "strange": found.strange,
+            })),
+            "fit": unfit.is_empty(),
+            "unfit": unfit,
+        })
+    }
+}
+
+/// The quantiles of each histogram in microseconds, by tag.
+fn figures(totals: &Totals) -> Value {
+    let all = totals
+        .iter()
+        .map(|(kind, found)| (kind.name().to_owned(), quantiles(found)));
+    Value::Object(all.collect())
+}
+
+/// The quantiles of one histogram of nanoseconds, in microseconds; null if it is empty.
+pub fn quantiles(found: &Histogram<u64>) -> Value {
+    if found.is_empty() {
+        return Value::Null;
+    }
+    let us = |ns: u64| json!(ns as f64 / 1e3);
+    let mut map: serde_json::Map<_, _> = QUANTILES
+        .iter()
+        .map(|(name, quantile)| ((*name).to_owned(), us(found.value_at_quantile(*quantile))))
+        .collect();
+    map.insert("max".to_owned(), us(found.max()));
+    map.insert("count".to_owned(), json!(found.len()));
+    Value::Object(map)
+}
+
+/// A table of histograms in microseconds. A quantile that too few samples stand for is a dash:
+/// it needs ten beyond it.
+pub fn table<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Histogram<u64>)>) -> String {
+    let mut text = format!("{:<26}", "µs");
+    QUANTILES
+        .iter()
+        .for_each(|(name, _)| text += &format!("{name:>11}"));
+    text += &format!("{:>11}{:>11}\n", "max", "count");
+    for (name, found) in rows.into_iter().filter(|(_, found)| !found.is_empty()) {
+        text += &format!("{name:<26}");
+        for (_, quantile) in QUANTILES {
+            let beyond = found.len() as f64 * (1.0 - quantile);
+            text += &match beyond >= 9.99 {
+                true => format!("{:>11.1}", found.value_at_quantile(quantile) as f64 / 1e3),
+                false => format!("{:>11}", "-"),
+            };
+        }
+        text += &format!("{:>11.1}{:>11}\n", found.max() as f64 / 1e3, found.len());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::histogram;
+    use crate::plan::{Cli, Command};
+    use clap::Parser;
+
+    /// A run of 10,000 records at 1,000/s whose acks took 1 ms each; `late` of them were 200 µs
+    /// late, the others 1 µs.
+    fn report(late: u64) -> Report {
+        let line = "loadgen run --bootstrap h:1 --topic t --rate 1000 --duration 10";
+        let Command::Run(plan) = Cli::parse_from(line.split(' ')).command else {
+            unreachable!("run was asked for")
+        };
+        let mut totals: BTreeMap<_, _> = Kind::ALL.into_iter().map(|k| (k, histogram())).collect();
+        for number in 0..10_000 {
+            let lateness = if number < late { 200_000 } else { 1_000 };
+            totals
+                .get_mut(&Kind::Produce)
+                .unwrap()
+                .record(1_000_000)
+                .unwrap();
+            totals
+                .get_mut(&Kind::Late)
+                .unwrap()
+                .record(lateness)
+                .unwrap();
+        }
+        Report {
+            plan: *plan,
+            host: Value::Null,
+            partitions: 1,
+            totals,
+            measured_s: 10.0,
+            scheduled_s: 10.0,
+            interrupted: false,
+            due: 10_000,
+            sent: 10_000,
+            unanswered: 0,
+            refused: BTreeMap::new(),
+            failures: Vec::new(),
+            findings: None,
+        }
+    }
+
+    #[test]
+    fn one_in_a_thousand_late_sends_is_borne_and_no_more() {
+        let fit = report(10);
+        assert_eq!((fit.unfit(), fit.exit_code()), (Vec::new(), 0));
+        assert!(fit.text().contains("\nfit: "), "{}", fit.text());
+        let unfit = report(11);
+        assert_eq!((unfit.unfit().len(), unfit.exit_code()), (1, 3));
+        assert!(unfit.text().contains("UNFIT") && unfit.text().contains("0.11 %"));
+        assert_eq!(unfit.json()["fit"], json!(false));
+        assert_eq!(unfit.json()["late"]["count"], json!(11));
+    }
+
+    #[test]
+    fn whatever_is_missing_makes_a_run_unfit() {
+        let spoil: [fn(&mut Report); 5] = [
+            |report| report.sent -= 1,
+            |report| report.unanswered = 1,
+            |report| report.refused = BTreeMap::from([(7, 2)]),
+            |report| report.failures.push("it broke".to_owned()),
+            |report| report.measured_s = 10.2,
+        ];
+        for (number, spoil) in spoil.iter().enumerate() {
+            let mut report = report(0);
+            spoil(&mut report);
+            assert_eq!(
+                (report.unfit().len(), report.exit_code()),
+                (1, 3),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn loss_is_worse_than_unfitness_but_not_where_nothing_was_promised() {
+        let mut report = report(0);
+        report.findings = Some(Findings {
+            lost: 1,
+            ..Findings::default()
+        });
+        assert_eq!(report.exit_code(), 4);
+        report.plan.acks = 0;
+        assert_eq!(report.exit_code(), 0);
+        report.findings = Some(Findings {
+            duplicates: 1,
+            ..Findings::default()
+        });
+        assert_eq!(report.exit_code(), 4);
+    }
+
+    #[test]
+    fn the_table_is_in_microseconds_and_shows_no_quantile_without_samples() {
+        let mut found = histogram();
+        (1..=1_000).for_each(|n| found.record(n * 1_000).unwrap());
+        let text = table([("row", &found), ("nothing", &histogram())]);
+        let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(text.lines().count(), 2);
+        assert_eq!(
+            row,
+            ["row", "500.2", "900.1", "990.2", "-", "-", "1000.4", "1000"]
+        );
+        assert_eq!(quantiles(&found)["max"], json!(1000.447));
+        assert_eq!(quantiles(&histogram()), Value::Null);
+    }
+}
