@@ -36,6 +36,11 @@ impl Samples {
         samples
     }
 
+    /// Adds one.
+    pub fn push(&mut self, sample: Duration) {
+        self.0.push(sample);
+    }
+
     /// Adds the samples of another block.
     pub fn merge(&mut self, other: Samples) {
         self.0.extend(other.0);

@@ -112,3 +112,85 @@ impl fmt::Display for Stop {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::batch::{BatchBuilder, NewRecord, stamp};
+
+    fn batch(base: Offset, epoch: LeaderEpoch) -> Vec<u8> {
+        let mut builder = BatchBuilder::new();
+        builder.push(NewRecord::new(5, None, Some(b"value")));
+        let mut bytes = builder.build();
+        stamp(&mut bytes, base, epoch);
+        bytes
+    }
+
+    fn scanner() -> Scanner {
+        Scanner {
+            position: 0,
+            expected: 10,
+            epoch: 2,
+            gaps: false,
+        }
+    }
+
+    /// How a scan of `bytes` ends, and how many batches it accepted.
+    fn scan(scanner: &mut Scanner, bytes: &[u8]) -> (usize, Stop) {
+        let mut accepted = 0;
+        loop {
+            let at = scanner.position as usize;
+            match scanner.step(&bytes[at..], (bytes.len() - at) as u64) {
+                Step::Batch(..) => accepted += 1,
+                Step::Stop(stop) => return (accepted, stop),
+                Step::More(needed) => panic!("all bytes are there, {needed} wanted"),
+            }
+        }
+    }
+
+    #[test]
+    fn each_way_to_be_wrong_is_told() {
+        let good = batch(10, 2);
+        let size = good.len();
+        let with = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = [good.clone(), batch(11, 3)].concat();
+            change(&mut bytes);
+            scan(&mut scanner(), &bytes)
+        };
+        assert_eq!(with(&|_| {}), (2, Stop::End));
+        assert_eq!(with(&|bytes| bytes.extend([0; 300])), (2, Stop::Blank));
+        assert_eq!(with(&|bytes| bytes.extend([0; 30])), (2, Stop::Blank));
+        assert_eq!(with(&|bytes| bytes.extend([9; 30])), (2, Stop::Length));
+        assert_eq!(
+            with(&|bytes| bytes.truncate(2 * size - 1)),
+            (1, Stop::Length)
+        );
+        assert_eq!(with(&|bytes| bytes[16] = 1), (0, Stop::Magic));
+        assert_eq!(with(&|bytes| bytes[size + 30] ^= 1), (1, Stop::Crc));
+        assert_eq!(with(&|bytes| bytes[size + 7] = 12), (1, Stop::Offset));
+        assert_eq!(with(&|bytes| bytes[size + 15] = 1), (1, Stop::Epoch));
+        assert_eq!(with(&|bytes| bytes[size + 8] = 0x80), (1, Stop::Length));
+    }
+
+    #[test]
+    fn gaps_are_taken_only_where_they_may_be() {
+        let bytes = [batch(10, 2), batch(15, 2)].concat();
+        assert_eq!(scan(&mut scanner(), &bytes), (1, Stop::Offset));
+        let mut with_gaps = scanner();
+        with_gaps.gaps = true;
+        assert_eq!(scan(&mut with_gaps, &bytes), (2, Stop::End));
+        assert_eq!(with_gaps.expected, 16);
+    }
+
+    #[test]
+    fn it_asks_for_no_more_than_it_needs() {
+        let bytes = batch(10, 2);
+        let left = bytes.len() as u64;
+        let mut scanner = scanner();
+        assert!(matches!(scanner.step(&[], left), Step::More(HEADER_BYTES)));
+        let header = &bytes[..HEADER_BYTES];
+        assert!(matches!(scanner.step(header, left), Step::More(size) if size == bytes.len()));
+        assert!(matches!(scanner.step(&bytes, left), Step::Batch(..)));
+        assert!(matches!(scanner.step(&[], 0), Step::Stop(Stop::End)));
+    }
+}
