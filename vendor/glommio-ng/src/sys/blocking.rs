@@ -199,7 +199,7 @@ impl BlockingThreadPool {
         // is much cheaper. Additionally, even if we take the expensive slow path, we do it here instead
         // of at the reactor hot loop which synchronously blocks the io_uring loop to register the membarrier.
         // https://github.com/DataDog/glommio/issues/652
-        // An alternative solution is to pull in https://crates.io/crates/ctor as a dependency and run this
+        // An alternative solution is to pull in the crate ctor as a dependency and run this
         // that way - then the public API to call early_init can be elided wholesale.
         membarrier::initialize_strategy();
 
