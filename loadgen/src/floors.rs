@@ -11,7 +11,6 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 
 use crate::latency::histogram;
-use crate::plan::Floors;
 
 /// Writes go round in a file of so many blocks.
 const FILE_BLOCKS: u64 = 1024;
@@ -22,13 +21,14 @@ const WARMUP: u32 = 200;
 /// A floor's name and its durations in nanoseconds.
 pub type Floor = (&'static str, Histogram<u64>);
 
-/// Measures all of them. The writes with and without flush take turns, so that what the host
+/// Measures all of them, `count` times each: round trips of `size` bytes, and writes of the
+/// blocks that hold as many, in `dir`. The writes with and without flush take turns, so that what the host
 /// does beside falls on both.
-pub fn measure(floors: &Floors) -> io::Result<Vec<Floor>> {
-    let round_trip = round_trip(floors.size, floors.count)?;
-    let mut file = DirectFile::create(&floors.dir, floors.size)?;
+pub fn measure(dir: &Path, size: usize, count: u32) -> io::Result<Vec<Floor>> {
+    let round_trip = round_trip(size, count)?;
+    let mut file = DirectFile::create(dir, size)?;
     let (mut writes, mut flushed) = (histogram(), histogram());
-    for number in 0..floors.count + WARMUP {
+    for number in 0..count + WARMUP {
         let write = time(|| file.write())?;
         let both = time(|| file.write().and_then(|()| file.flush()))?;
         if number >= WARMUP {
@@ -158,13 +158,7 @@ mod tests {
     #[test]
     fn all_floors_are_measured_and_nothing_is_left() {
         let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let floors = Floors {
-            dir: dir.path().to_owned(),
-            size: 5_000,
-            count: 20,
-            json: None,
-        };
-        let found = measure(&floors).unwrap();
+        let found = measure(dir.path(), 5_000, 20).unwrap();
         assert!(
             found
                 .iter()

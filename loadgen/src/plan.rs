@@ -1,51 +1,10 @@
-//! Pure: the command line: what load to make, and how to wait for it.
+//! Pure: the options of a run: what load to make, and how to wait for it.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 
 use crate::verify::STAMP_BYTES;
-
-/// An open-loop load generator for Kafka-compatible brokers, in microseconds.
-///
-/// Records are sent at times fixed ahead, whatever the broker does, and every latency counts
-/// from the time a record was to be sent: a stall of the broker shows at its full size, for
-/// every record that it held up. Histograms of all threads are merged, never averaged, and
-/// nothing is dropped. loadgen also watches itself: a run in which it did not keep its own
-/// times, or did not get an answer for everything, is marked unfit.
-///
-/// Exit code: 0 all well; 1 it could not run; 2 wrong usage; 3 the run is unfit to be quoted;
-/// 4 records were lost, repeated or out of order.
-#[derive(Parser, Debug)]
-#[command(name = "loadgen", version, max_term_width = 100)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What to do.
-#[derive(Subcommand, Debug)]
-pub enum Command {
-    /// Send records at a constant rate and report latencies.
-    ///
-    /// Each record is a request of its own (no lingering, no limit on requests in flight).
-    /// Ctrl-C ends a run early and still writes the whole report; a second one gives up.
-    #[command(after_help = EXAMPLES)]
-    Run(Box<Plan>),
-    /// Measure what this host can do at best, without a broker.
-    ///
-    /// A round trip on loopback, a direct overwrite of a preallocated file, and the same with a
-    /// flush: no broker on this host acks faster than the first, or durably than the sum.
-    Floors(Floors),
-}
-
-const EXAMPLES: &str = "Examples:
-  Durable acks, 1,000 records/s of 1 KiB, one minute after a warm-up of ten seconds:
-    loadgen run --bootstrap localhost:9092 --topic load --create 1 --rate 1000
-  End to end as well, with the raw histograms and all settings kept:
-    loadgen run --bootstrap localhost:9092 --topic load --rate 1000 --consume \\
-      --hlog run.hlog --json run.json";
 
 /// The load.
 #[derive(Args, Debug, Clone)]
@@ -121,28 +80,8 @@ pub struct Plan {
     pub json: Option<PathBuf>,
 }
 
-/// What the host can do.
-#[derive(Args, Debug, Clone)]
-pub struct Floors {
-    /// Measure writes in DIR, which should be on the broker's own file system
-    #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
-
-    /// Bytes of a round trip, and, rounded up to blocks of 4 KiB, of a write
-    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = size)]
-    pub size: usize,
-
-    /// How often each is done
-    #[arg(long, value_name = "N", default_value = "5000",
-        value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    pub count: u32,
-
-    /// Write the figures and facts of this host to FILE
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-}
-
-fn size(text: &str) -> Result<usize, String> {
+/// A size of a value in bytes.
+pub fn size(text: &str) -> Result<usize, String> {
     let size: usize = text
         .parse()
         .map_err(|_| "not a number of bytes".to_owned())?;
@@ -164,7 +103,8 @@ fn acks(text: &str) -> Result<i16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use crate::cli::{Cli, Command};
+    use clap::{CommandFactory, Parser};
 
     fn plan(more: &[&str]) -> Result<Plan, clap::Error> {
         let fixed = [
@@ -180,7 +120,7 @@ mod tests {
         let cli = Cli::try_parse_from(fixed.iter().chain(more))?;
         match cli.command {
             Command::Run(plan) => Ok(*plan),
-            Command::Floors(_) => unreachable!("run was asked for"),
+            _ => unreachable!("run was asked for"),
         }
     }
 

@@ -300,8 +300,8 @@ pub fn table<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Histogram<u64>)>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Command};
     use crate::latency::histogram;
-    use crate::plan::{Cli, Command};
     use clap::Parser;
 
     /// A run of 10,000 records at 1,000/s whose acks took 1 ms each; `late` of them were 200 µs
