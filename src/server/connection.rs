@@ -19,6 +19,7 @@ use crate::io::cores;
 use crate::io::event::Event;
 use crate::io::stream::Stream;
 use crate::server::ServerState;
+use crate::server::api::Spare;
 use crate::server::dispatch::{self, Refused, Slot};
 use crate::server::receive::ReceiveBuffer;
 use crate::shard::budget::Reserved;
@@ -35,6 +36,7 @@ pub struct Connection {
     pub(super) server: Rc<ServerState>,
     pub(super) peer: Rc<Peer>,
     pub(super) stream: Stream,
+    pub(super) spare: Spare,
     slots: RefCell<VecDeque<Slot>>,
     reader: RefCell<Option<Waker>>,
     writer: RefCell<Option<Waker>>,
@@ -72,6 +74,7 @@ impl Connection {
             server,
             peer: Rc::new(Peer { address }),
             stream,
+            spare: Spare::default(),
             slots: RefCell::default(),
             reader: RefCell::default(),
             writer: RefCell::default(),

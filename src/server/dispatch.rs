@@ -89,8 +89,8 @@ pub async fn take_up(
     } else {
         small_memory(connection, estimate).await
     };
-    let cx = Rc::new(context(connection, &header));
-    let body = Bytes::copy_from_slice(header.body);
+    let cx = connection.spare.context(context(connection, &header));
+    let body = connection.spare.body(header.body);
     Ok(Some(Slot::Call(PendingCall {
         row,
         cx,
@@ -159,6 +159,7 @@ async fn run(
                 .send(out, &connection.stream)
                 .await
                 .map_err(Refused::Gone)?;
+            connection.spare.give_back(cx);
         }
         Run::Call(function) => {
             let frame = function(cx, body).await;
@@ -185,7 +186,7 @@ fn context(connection: &Rc<Connection>, header: &RequestHeader<'_>) -> Context {
         peer: connection.peer.clone(),
         version: header.api_version,
         correlation_id: header.correlation_id,
-        client_id: header.client_id_text().into(),
+        client_id: connection.spare.client_id(&header.client_id_text()),
         now: server.now(),
         wall_ms: server.wall_ms(),
         server,

@@ -22,7 +22,7 @@ pub mod records;
 pub mod topics;
 pub mod transactions;
 
-pub use context::Context;
+pub use context::{Context, Spare};
 
 /// One Kafka API that is decoded whole, handled, and encoded whole.
 pub trait Api {

@@ -162,6 +162,44 @@ impl fmt::Debug for InnerSource {
     }
 }
 
+/// Sources whose memory is kept for the next ones, at most.
+const SPARE_MAX: usize = 512;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Pin<Rc<RefCell<InnerSource>>>>> = RefCell::new(Vec::with_capacity(SPARE_MAX));
+}
+
+/// Corelane: keeps the memory of a source for the next one when nobody else holds it, so that
+/// an executor in its stride allocates none. What the source held is dropped at once.
+pub(crate) fn recycle(inner: Pin<Rc<RefCell<InnerSource>>>) {
+    recycle_held(inner, 1);
+}
+
+fn recycle_held(inner: Pin<Rc<RefCell<InnerSource>>>, holders: usize) {
+    let inner = Pin::into_inner(inner);
+    if Rc::strong_count(&inner) != holders || Rc::weak_count(&inner) != 0 {
+        return;
+    }
+    let dropped = {
+        let mut inner = inner.borrow_mut();
+        inner.enqueued = None;
+        inner.task_queue = None;
+        inner.timeout = None;
+        (
+            std::mem::replace(&mut inner.wakers, Wakers::new()),
+            inner.update_source_type(SourceType::Invalid),
+        )
+    };
+    // May run code of anybody, which may come back to here: nothing is borrowed.
+    drop(dropped);
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            spare.push(Pin::new(inner));
+        }
+    });
+}
+
 #[derive(Debug)]
 pub struct Source {
     pub(crate) inner: Pin<Rc<RefCell<InnerSource>>>,
@@ -176,18 +214,26 @@ impl Source {
         stats_collection: Option<StatsCollection>,
         task_queue: Option<TaskQueueHandle>,
     ) -> Source {
-        Source {
-            inner: Rc::pin(RefCell::new(InnerSource {
-                raw,
-                wakers: Wakers::new(),
-                source_type,
-                io_requirements: ioreq,
-                enqueued: None,
-                timeout: None,
-                stats_collection,
-                task_queue,
-            })),
-        }
+        let inner = InnerSource {
+            raw,
+            wakers: Wakers::new(),
+            source_type,
+            io_requirements: ioreq,
+            enqueued: None,
+            timeout: None,
+            stats_collection,
+            task_queue,
+        };
+        // Corelane: takes the memory of a source that is done with, see `recycle`.
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        let inner = match spare {
+            Ok(Some(spare)) => {
+                *spare.borrow_mut() = inner;
+                spare
+            }
+            _ => Rc::pin(RefCell::new(inner)),
+        };
+        Source { inner }
     }
 
     pub(crate) fn set_timeout(&self, d: Duration) -> Option<Duration> {
@@ -354,5 +400,8 @@ impl Drop for Source {
                 EnqueuedStatus::Canceled => unreachable!(),
             }
         }
+        drop(inner);
+        // Held by this one and by the clone.
+        recycle_held(self.inner.clone(), 2);
     }
 }

@@ -661,7 +661,8 @@ fn extract_one_chain(
     queue: &mut VecDeque<UringDescriptor>,
     chain: Range<usize>,
     now: Instant,
-) -> SmallVec<[UringDescriptor; 1]> {
+) -> SmallVec<[UringDescriptor; 4]> {
+    // Corelane: four, not one: chains of two are usual and would be allocated.
     queue
         .drain(chain)
         .filter(move |op| {
@@ -680,7 +681,7 @@ fn extract_one_chain(
                     }
                 });
                 if status == EnqueuedStatus::Canceled {
-                    source_map.consume_source(id);
+                    super::source::recycle(source_map.consume_source(id));
                     return false;
                 }
             }
@@ -762,6 +763,7 @@ where
             inner_source.wakers.result = res;
             woke = inner_source.wakers.wake_waiters();
         }
+        super::source::recycle(src);
         return Some(woke);
     }
     None

@@ -201,9 +201,10 @@ impl StagedWheel {
     pub fn drain_expired(&mut self) -> DrainExpired<'_> {
         match &mut self.storage {
             Storage::Inline { expired, .. } => {
-                DrainExpired::Inline(Box::new(expired.drain(..).map(|t| (t.id, t.waker))))
+                // Corelane: no box; this runs several times in each turn of the executor.
+                DrainExpired::Inline(expired.drain(..))
             }
-            Storage::Wheel(wheel) => DrainExpired::Wheel(Box::new(wheel.drain_expired())),
+            Storage::Wheel(wheel) => DrainExpired::Wheel(wheel.drain_entries()),
         }
     }
 
@@ -257,9 +258,11 @@ impl StagedWheel {
 /// Iterator over expired timers
 pub enum DrainExpired<'a> {
     /// Draining expired timers from inline storage
-    Inline(Box<dyn Iterator<Item = (u64, Waker)> + 'a>),
+    #[allow(private_interfaces)]
+    Inline(std::vec::Drain<'a, InlineTimer>),
     /// Draining expired timers from wheel storage
-    Wheel(Box<dyn Iterator<Item = (u64, Waker)> + 'a>),
+    #[allow(private_interfaces)]
+    Wheel(std::vec::Drain<'a, super::timing_wheel::TimerEntry>),
 }
 
 impl<'a> std::fmt::Debug for DrainExpired<'a> {
@@ -276,8 +279,8 @@ impl Iterator for DrainExpired<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            DrainExpired::Inline(iter) => iter.next(),
-            DrainExpired::Wheel(iter) => iter.next(),
+            DrainExpired::Inline(iter) => iter.next().map(|timer| (timer.id, timer.waker)),
+            DrainExpired::Wheel(iter) => iter.next().map(|entry| (entry.id, entry.waker)),
         }
     }
 }
