@@ -43,8 +43,10 @@ pub struct Serve {
 
     /// Keep all data in DIR; made and formatted at the first start [default: ./corelane-data]
     ///
-    /// The folder needs a file system with direct I/O: ext4 or XFS, not tmpfs.
-    #[arg(long, value_name = "DIR")]
+    /// The folder needs a file system with direct I/O: ext4 or XFS, not tmpfs. Several folders,
+    /// with commas between them, spread the partitions over several devices; the first one keeps
+    /// the metadata log, too.
+    #[arg(long, value_name = "DIR[,DIR]...")]
     pub data_dir: Option<PathBuf>,
 
     /// Listen on this address [default: 127.0.0.1]
@@ -105,7 +107,13 @@ impl Serve {
             .map(|(name, text)| ConfigFile { name, text });
         let config = config::load(file, &self.flags(), host)?;
         let asked = config.layers().text("corelane.shards").is_some();
-        match formatted(&config.data_dir).filter(|shards| !asked && *shards != config.shards) {
+        // A folder added since says nothing, one that is away neither.
+        let formatted = config
+            .log_dirs
+            .iter()
+            .filter_map(|dir| formatted(dir))
+            .max();
+        match formatted.filter(|shards| !asked && *shards != config.shards) {
             None => Ok(config),
             shards => config::load(
                 file,

@@ -17,14 +17,15 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use corelane::base::TopicId;
 use corelane::base::config::{Flags, HostFacts, TopicConfig, load};
 use corelane::base::ids::Uuid;
+use corelane::base::{NodeId, TopicId};
 use corelane::io::cores::{self, Core, CoreOptions};
 use corelane::io::disk::Disk;
 use corelane::io::listener::{self, SocketOptions};
 use corelane::io::stream::Stream;
 use corelane::log::{Logs, LogsOptions, Opening};
+use corelane::metadata::controller::{Identity, NodeDir};
 use corelane::partition::{Name, Partition, PartitionOptions};
 use corelane::server::ServerState;
 use corelane::server::connection::Connection;
@@ -111,7 +112,15 @@ impl Scene {
         let options = ShardOptions {
             index: 0,
             config: Arc::new(config),
-            dir: dir.clone(),
+            dirs: vec![NodeDir {
+                path: dir.clone(),
+                identity: Some(Identity {
+                    cluster_id: "c".into(),
+                    node: NodeId(1),
+                    directory: Uuid::from_u128(1000),
+                }),
+            }],
+            lost_dirs: Vec::new(),
             control,
         };
         let shard = Shard::open(options, Arc::default(), 0).await;

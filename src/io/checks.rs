@@ -141,6 +141,11 @@ fn folder_error(dir: &Path, error: io::Error) -> HostError {
     }
 }
 
+/// The device that `dir` lies on, as a number that tells devices apart.
+pub fn device(dir: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(dir)?.dev())
+}
+
 /// The room of a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {

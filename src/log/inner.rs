@@ -31,8 +31,17 @@ pub enum FailedOperation {
     Prepare,
     /// The log was found damaged when it was opened.
     Damage,
+    /// The folder that the log lies in has failed.
+    Folder,
     /// Nothing failed: the log is being removed.
     Removal,
+}
+
+impl FailedOperation {
+    /// Whether nobody needs to hear of it log by log.
+    pub fn is_told_elsewhere(self) -> bool {
+        matches!(self, FailedOperation::Folder | FailedOperation::Removal)
+    }
 }
 
 /// Why a log takes no more appends. What had been acked before still holds.
@@ -143,7 +152,7 @@ impl Inner {
         if self.failure.borrow().is_some() {
             return;
         }
-        if operation != FailedOperation::Removal {
+        if !operation.is_told_elsewhere() {
             self.logs.probe().failed_logs_count.add(1);
         }
         *self.failure.borrow_mut() = Some(LogFailure {
@@ -315,6 +324,7 @@ impl fmt::Display for FailedOperation {
             FailedOperation::Flush => "a flush",
             FailedOperation::Prepare => "preparing space",
             FailedOperation::Damage => "the check of its content",
+            FailedOperation::Folder => "the folder it lies in",
             FailedOperation::Removal => "going on while it is removed",
         })
     }

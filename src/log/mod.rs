@@ -127,6 +127,18 @@ impl Log {
         *self.0.on_roll.borrow_mut() = Some(callback);
     }
 
+    /// Its folder, which need not be there yet.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// Gives the log up because the folder it lies in has failed: nothing is acked any more.
+    pub fn abandon(&self) {
+        let error = io::Error::other("its folder has failed");
+        self.0.fail(FailedOperation::Folder, &error);
+        self.0.stop();
+    }
+
     /// Why the log takes no more appends, for good.
     pub fn failure(&self) -> Option<LogFailure> {
         self.0.failure.borrow().clone()

@@ -10,7 +10,7 @@ use super::waiters::Waiters;
 use super::{Name, Partition};
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, WallMs};
-use crate::log::{FailedOperation, Log, LogConfig, Logs, OpenError, Opening, Replay};
+use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Replay};
 use crate::metadata::image::is_internal;
 use crate::wire::batch::BatchView;
 
@@ -86,7 +86,7 @@ impl Partition {
             let Some(me) = me.upgrade() else { return };
             let failure = me.log.failure();
             if let Some(failure) = &failure
-                && failure.operation != FailedOperation::Removal
+                && !failure.operation.is_told_elsewhere()
             {
                 me.name.report("the log takes no more writes", failure);
             }

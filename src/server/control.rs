@@ -1,5 +1,6 @@
 //! Drives: the control executor: the controller, the admin pages, what must not touch a data core.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
@@ -15,7 +16,7 @@ use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
 use crate::io::listener::Bound;
-use crate::metadata::controller::LocalController;
+use crate::metadata::controller::{LocalController, NodeDir};
 use crate::metadata::image::{Image, ResourceKind};
 use crate::shard::mesh::{ControlMessage, ToShard};
 
@@ -26,6 +27,8 @@ const IO_MEMORY_BYTES: usize = 1 << 20;
 pub struct ControlStart {
     /// The broker's settings.
     pub config: Arc<BrokerConfig>,
+    /// The folders of partitions that can be used.
+    pub dirs: Vec<PathBuf>,
     /// The ports that clients are told, one for each shard.
     pub ports: Vec<u16>,
     /// The ways to the shards, in order.
@@ -36,8 +39,16 @@ pub struct ControlStart {
     pub admin: Option<Bound>,
     /// Whether all shards serve.
     pub ready: Arc<AtomicBool>,
-    /// Where it reports the image it has loaded.
-    pub started: mpsc::Sender<Result<Arc<Image>, StartError>>,
+    /// Where it reports what it has loaded.
+    pub started: mpsc::Sender<Result<Cluster, StartError>>,
+}
+
+/// What a start finds out from the metadata.
+pub struct Cluster {
+    /// The cluster as it is.
+    pub image: Arc<Image>,
+    /// Each node's folders that can be used.
+    pub directories: Vec<Vec<NodeDir>>,
 }
 
 /// Starts the control executor.
@@ -54,6 +65,7 @@ pub fn start(start: ControlStart) -> Result<Core<()>, StartError> {
 async fn run(start: ControlStart) {
     let ControlStart {
         config,
+        dirs,
         ports,
         shards,
         mut inbox,
@@ -62,7 +74,7 @@ async fn run(start: ControlStart) {
         started,
     } = start;
     let disk = Disk::direct();
-    let loaded = LocalController::load(&disk, &config, &ports, clock::wall_ms()).await;
+    let loaded = LocalController::load(&disk, &config, &dirs, &ports, clock::wall_ms()).await;
     let controller = match loaded {
         Ok(controller) => Rc::new(controller),
         Err(error) => {
@@ -71,7 +83,10 @@ async fn run(start: ControlStart) {
             return;
         }
     };
-    let _ = started.send(Ok(controller.image()));
+    let _ = started.send(Ok(Cluster {
+        image: controller.image(),
+        directories: controller.directories().to_vec(),
+    }));
     let _admin = admin.map(|socket| {
         let settings = Box::new(settings_of(&config, &controller));
         let shards = shards.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ServerState;
 use crate::base::limits;
 use crate::io::cores::{self, Task};
-use crate::shard::partitions;
+use crate::shard::{self, partitions};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
 const SHARES: usize = 100;
@@ -28,6 +28,7 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
             class,
             logs(server.clone(), Duration::from_millis(retention)),
         ),
+        cores::spawn_into(class, log_dirs(server.clone(), Duration::from_secs(2))),
     ])
 }
 
@@ -77,6 +78,14 @@ async fn logs(server: Rc<ServerState>, period: Duration) {
     loop {
         cores::sleep(period).await;
         partitions::maintain(&server.shard, server.wall_ms()).await;
+    }
+}
+
+/// Looks whether the folders of logs still work.
+async fn log_dirs(server: Rc<ServerState>, period: Duration) {
+    loop {
+        cores::sleep(period).await;
+        shard::log_dirs::check(&server.shard).await;
     }
 }
 

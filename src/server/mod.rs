@@ -22,6 +22,7 @@ use std::sync::{Arc, mpsc};
 
 use crate::base::config::BrokerConfig;
 use crate::io::{checks, cores, signal};
+use crate::metadata::controller::shard_dir;
 use crate::shard::mesh;
 
 /// Runs the broker until it is told to stop. `on_ready` is called once all shards serve.
@@ -29,9 +30,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;
     let config = Arc::new(config);
-    let dirs = start::folders(&config)?;
-    let _lock = checks::lock(&config.data_dir).map_err(StartError::Host)?;
-    checks::direct_io(&config.data_dir).map_err(StartError::Host)?;
+    let folders = start::folders(&config)?;
     let listeners = start::bind(&config)?;
     let ready = Ready::new(&config, &listeners);
 
@@ -42,6 +41,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     let ready_flag = Arc::new(AtomicBool::new(false));
     let controller = control::start(control::ControlStart {
         config: config.clone(),
+        dirs: folders.usable.clone(),
         ports: start::advertised_ports(&config, &listeners),
         shards: to_shards.clone(),
         inbox: control_inbox,
@@ -49,23 +49,28 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
         ready: ready_flag.clone(),
         started,
     })?;
-    let image = starts.recv().map_err(|_| StartError::Gone)??;
+    let cluster = starts.recv().map_err(|_| StartError::Gone)??;
 
     // Then the shards, each with what it owns.
     let (started, starts) = mpsc::channel();
     let mut shards = Vec::new();
     let cpus = cores::cpus();
-    for (index, (inbox, (listener, dir))) in inboxes
+    for (index, (inbox, (listener, dirs))) in inboxes
         .into_iter()
-        .zip(listeners.nodes.into_iter().zip(dirs))
+        .zip(listeners.nodes.into_iter().zip(cluster.directories))
         .enumerate()
     {
         shards.push(node::start(node::NodeStart {
             index,
             cpu: start::cpu_of(index, &cpus),
             config: config.clone(),
-            image: image.clone(),
-            dir,
+            image: cluster.image.clone(),
+            dirs,
+            lost_dirs: folders
+                .lost
+                .iter()
+                .map(|dir| shard_dir(dir, index))
+                .collect(),
             listener,
             inbox,
             control: control.clone(),

@@ -16,6 +16,7 @@ use crate::io::channel::Receiver;
 use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::listener::{Bound, Listener};
+use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
 use crate::shard::mesh::{ShardMessage, ToControl};
 use crate::shard::{Shard, ShardOptions, partitions};
@@ -33,8 +34,10 @@ pub struct NodeStart {
     pub config: Arc<BrokerConfig>,
     /// The cluster as it is now.
     pub image: Arc<Image>,
-    /// The shard's folder.
-    pub dir: PathBuf,
+    /// The shard's folders that can be used.
+    pub dirs: Vec<NodeDir>,
+    /// Those that cannot.
+    pub lost_dirs: Vec<PathBuf>,
     /// Its listening socket.
     pub listener: Bound,
     /// What it is told.
@@ -61,7 +64,8 @@ async fn run(start: NodeStart) {
         index,
         config,
         image,
-        dir,
+        dirs,
+        lost_dirs,
         listener,
         mut inbox,
         control,
@@ -71,13 +75,13 @@ async fn run(start: NodeStart) {
     let options = ShardOptions {
         index,
         config,
-        dir,
+        dirs,
+        lost_dirs,
         control,
     };
-    let path = options.dir.clone();
     let shard = match Shard::open(options, image, clock::wall_ms()).await {
         Ok(shard) => shard,
-        Err(error) => {
+        Err((path, error)) => {
             // The main thread waits for this and for nothing else.
             let _ = started.send(Err(StartError::Folder { path, error }));
             return;

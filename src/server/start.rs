@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base::config::BrokerConfig;
-use crate::io::checks::{self, HostError};
+use crate::io::checks::{self, FolderLock, HostError};
 use crate::io::listener::{self, Bound, SocketOptions};
 use crate::io::signal;
-use crate::metadata::controller::LoadError;
+use crate::metadata::controller::{LoadError, shard_dir};
 use crate::shard::mesh::{ToControl, ToShard};
 
 /// The listening sockets, bound before anything else starts.
@@ -56,17 +56,61 @@ pub enum StartError {
     Gone,
 }
 
-/// Makes the data folder and a folder for each shard; returns the latter.
-pub fn folders(config: &BrokerConfig) -> Result<Vec<PathBuf>, StartError> {
-    (0..config.shards)
-        .map(|index| {
-            let path = config.data_dir.join(format!("shard-{index}"));
-            match checks::make_dir(&path) {
-                Ok(()) => Ok(path),
-                Err(error) => Err(StartError::Folder { path, error }),
+/// The folders of `log.dirs` as a start finds them.
+pub struct Folders {
+    /// Those that can be used, in the order of the settings.
+    pub usable: Vec<PathBuf>,
+    /// Those that cannot: the log lines of then say why.
+    pub lost: Vec<PathBuf>,
+    _locks: Vec<FolderLock>,
+}
+
+/// Makes, locks and checks every folder. One that cannot be used is left out, and its partitions
+/// with it; as in Kafka the broker needs the one of the metadata log and one for partitions.
+pub fn folders(config: &BrokerConfig) -> Result<Folders, StartError> {
+    let mut folders = Folders {
+        usable: Vec::new(),
+        lost: Vec::new(),
+        _locks: Vec::new(),
+    };
+    let mut first = None;
+    for dir in &config.log_dirs {
+        match folder(dir, config.shards) {
+            Ok(lock) => {
+                folders.usable.push(dir.clone());
+                folders._locks.push(lock);
             }
-        })
-        .collect()
+            // Another broker is at work there: not a fault to live with.
+            Err(error @ StartError::Host(HostError::Locked(_))) => return Err(error),
+            Err(error) if *dir == config.data_dir => return Err(error),
+            Err(error) => {
+                if config.log_dirs.len() > 1 {
+                    tracing::error!(dir = %dir.display(), %error,
+                        "a log folder cannot be used: its partitions are offline");
+                }
+                folders.lost.push(dir.clone());
+                first.get_or_insert(error);
+            }
+        }
+    }
+    if !config.log_dirs.contains(&config.data_dir) {
+        folders._locks.push(folder(&config.data_dir, 0)?);
+    }
+    match first {
+        Some(error) if folders.usable.is_empty() => Err(error),
+        _ => Ok(folders),
+    }
+}
+
+/// Makes a data folder with a folder for each shard, and checks that it can be used.
+fn folder(dir: &Path, shards: usize) -> Result<FolderLock, StartError> {
+    let parts = (0..shards).map(|index| shard_dir(dir, index));
+    for path in std::iter::once(dir.to_owned()).chain(parts) {
+        checks::make_dir(&path).map_err(|error| StartError::Folder { path, error })?;
+    }
+    let lock = checks::lock(dir).map_err(StartError::Host)?;
+    checks::direct_io(dir).map_err(StartError::Host)?;
+    Ok(lock)
 }
 
 /// Binds every port.

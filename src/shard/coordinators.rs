@@ -70,15 +70,20 @@ fn offsets_topic(config: &BrokerConfig) -> NewTopic {
     }
 }
 
-/// Follows the image: serves the groups of the partitions that are led here, and forgets the
-/// offsets of topics that are gone.
-pub fn apply(shard: &Shard, before: &Image, after: &Image) {
+/// Serves the groups of the partitions that are led here now.
+pub fn lead(shard: &Shard) {
     if let Some(topic) = shard.partitions.topic(OFFSETS_TOPIC) {
         shard
             .groups
             .set_partition_count(topic.partitions.len() as i32);
         shard.groups.lead(topic.local().cloned().collect());
     }
+}
+
+/// Follows the image: serves the groups of the partitions that are led here, and forgets the
+/// offsets of topics that are gone.
+pub fn apply(shard: &Shard, before: &Image, after: &Image) {
+    lead(shard);
     let changes = after.topics.changes_since(&before.topics);
     let gone = changes.into_iter().filter(|change| change.after.is_none());
     let gone: Vec<(Rc<str>, TopicId)> = gone

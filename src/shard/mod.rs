@@ -3,6 +3,7 @@
 
 pub mod budget;
 pub mod coordinators;
+pub mod log_dirs;
 pub mod mesh;
 pub mod partitions;
 pub mod probe;
@@ -17,11 +18,11 @@ use crate::base::config::BrokerConfig;
 use crate::base::metrics::Snapshot;
 use crate::base::{NodeId, WallMs};
 use crate::coordinator::GroupCoordinator;
-use crate::io::disk::Disk;
-use crate::log::{Folder, Logs, LogsOptions};
+use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
 use budget::Budget;
+use log_dirs::LogDirs;
 use mesh::ToControl;
 use partitions::Partitions;
 use probe::Probe;
@@ -32,8 +33,10 @@ pub struct ShardOptions {
     pub index: usize,
     /// The broker's settings.
     pub config: Arc<BrokerConfig>,
-    /// Its folder.
-    pub dir: PathBuf,
+    /// Its folders that can be used, in the order of the settings.
+    pub dirs: Vec<NodeDir>,
+    /// Those that cannot.
+    pub lost_dirs: Vec<PathBuf>,
     /// The way to the controller.
     pub control: ToControl,
 }
@@ -52,12 +55,10 @@ pub struct Shard {
     pub budget: Rc<Budget>,
     /// Its numbers.
     pub probe: Probe,
-    /// Its folder.
-    pub dir: PathBuf,
+    /// Its folders of logs.
+    pub dirs: LogDirs,
     /// Whether the topic of groups is being created.
     creates_offsets_topic: Cell<bool>,
-    logs: Logs,
-    folder: Folder,
     config: RefCell<Rc<BrokerConfig>>,
     image: RefCell<Arc<Image>>,
 }
@@ -68,16 +69,15 @@ impl Shard {
         options: ShardOptions,
         image: Arc<Image>,
         now: WallMs,
-    ) -> io::Result<Rc<Shard>> {
+    ) -> Result<Rc<Shard>, (PathBuf, io::Error)> {
         let ShardOptions {
             index,
             config,
-            dir,
+            dirs,
+            lost_dirs,
             control,
         } = options;
-        let disk = Disk::direct();
-        let logs = Logs::new(&disk, logs_options(&config));
-        let folder = Folder::open(&disk, &dir).await?;
+        let dirs = LogDirs::open(dirs, lost_dirs, config.shard.tail_cache_bytes).await?;
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
@@ -85,10 +85,8 @@ impl Shard {
             control,
             budget: Budget::new(config.shard.memory_bytes),
             probe: Probe::default(),
-            dir,
+            dirs,
             creates_offsets_topic: Cell::new(false),
-            logs,
-            folder,
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
         });
@@ -151,6 +149,7 @@ impl Shard {
             "Memory that requests hold.",
             self.budget.used_bytes() as f64,
         );
+        self.dirs.export(to);
         self.groups.export(to);
     }
 
@@ -158,12 +157,5 @@ impl Shard {
     pub async fn close(&self) {
         self.groups.stop();
         partitions::close(self).await;
-    }
-}
-
-fn logs_options(config: &BrokerConfig) -> LogsOptions {
-    LogsOptions {
-        cache_bytes: config.shard.tail_cache_bytes,
-        ..LogsOptions::default()
     }
 }

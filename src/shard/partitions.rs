@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
+use super::log_dirs::LogDir;
 use super::{Shard, coordinators};
 use crate::base::config::TopicConfig;
+use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
 use crate::log::Opening;
 use crate::metadata::image::{self, Image};
@@ -47,8 +49,12 @@ pub enum Place {
         /// Its term.
         leader_epoch: LeaderEpoch,
     },
-    /// Here, but its log could not be opened: the log line of then says why.
-    Broken,
+    /// Here, but its log could not be opened, or its folder has failed: the log line of then
+    /// says why.
+    Broken {
+        /// The folder's `directory.id`.
+        directory: Uuid,
+    },
 }
 
 /// Why a partition cannot be used here.
@@ -109,11 +115,11 @@ impl Partitions {
             .collect()
     }
 
-    /// Whether a partition's log could not be opened.
-    pub fn any_broken(&self) -> bool {
+    /// Whether a log in this folder could not be opened.
+    pub fn any_broken(&self, dir: &LogDir) -> bool {
         let topics = self.by_id.borrow();
         let mut places = topics.values().flat_map(|topic| &topic.partitions);
-        places.any(|place| matches!(place, Place::Broken))
+        places.any(|place| matches!(place, Place::Broken { directory } if *directory == dir.id))
     }
 
     /// Replaces what is known of a topic.
@@ -187,6 +193,13 @@ async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: Wal
     let places = topic.partitions.iter().enumerate().map(|(index, state)| {
         let (known, config) = (known(index), config.clone());
         async move {
+            let own = state.replicas.iter().position(|node| *node == shard.node);
+            let directory = own.and_then(|at| state.directories.get(at).copied());
+            let directory = directory.unwrap_or_default();
+            let dir = shard.dirs.get(directory);
+            if own.is_some() && dir.is_none() {
+                return Place::Broken { directory };
+            }
             if state.leader != shard.node {
                 let (leader, leader_epoch) = (state.leader, state.leader_epoch);
                 return Place::There {
@@ -203,7 +216,10 @@ async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: Wal
                 topic_id: topic.id,
                 index: index as PartitionIndex,
             };
-            open(shard, name, state.leader_epoch, config, now).await
+            match dir {
+                Some(dir) => open(shard, dir, name, state.leader_epoch, config, now).await,
+                None => Place::Broken { directory },
+            }
         }
     });
     let partitions = stream::iter(places).buffered(OPEN_AT_ONCE).collect().await;
@@ -216,33 +232,58 @@ async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: Wal
 
 async fn open(
     shard: &Shard,
+    dir: &LogDir,
     name: Name,
     leader_epoch: LeaderEpoch,
     config: TopicConfig,
     now: WallMs,
 ) -> Place {
     let (topic, index) = (name.topic.clone(), name.index);
-    let dir = shard.folder.path(&topic, index);
+    let path = dir.folder.path(&topic, index);
     let options = PartitionOptions {
         opening: Opening {
             topic_id: Some(name.topic_id),
             // What a client sends again after a restart must be known for what it is.
             replay: true,
-            ..shard.folder.opening(&topic, index)
+            ..dir.folder.opening(&topic, index)
         },
         name,
-        dir: &dir,
+        dir: &path,
         leader_epoch,
         config,
         producer_expiration_ms: shard.config().producer_id_expiration_ms,
     };
-    match Partition::open(&shard.logs, options, now).await {
+    match Partition::open(&dir.logs, options, now).await {
         Ok(partition) => Place::Here(partition),
         Err(error) => {
             tracing::error!(%topic, partition = index, %error, "cannot open the log");
-            Place::Broken
+            dir.suspect();
+            Place::Broken { directory: dir.id }
         }
     }
+}
+
+/// Takes what lies in a folder that has failed out of service.
+pub fn fail(shard: &Shard, dir: &LogDir) {
+    let directory = dir.id;
+    for topic in shard.partitions.all() {
+        if !topic.local().any(|partition| dir.holds(partition)) {
+            continue;
+        }
+        let partitions = topic.partitions.iter().map(|place| match place {
+            Place::Here(partition) if dir.holds(partition) => Place::Broken { directory },
+            other => other.clone(),
+        });
+        shard.partitions.insert(Topic {
+            name: topic.name.clone(),
+            id: topic.id,
+            partitions: partitions.collect(),
+        });
+        // Last, so that who is woken looks up what is there now.
+        let failed = topic.local().filter(|partition| dir.holds(partition));
+        failed.for_each(|partition| partition.log().abandon());
+    }
+    coordinators::lead(shard);
 }
 
 /// Takes a deleted topic out of service and its logs off the disk.
@@ -253,9 +294,12 @@ async fn remove(shard: &Shard, id: TopicId) {
     for partition in topic.local() {
         partition.close();
         let index = partition.name().index;
+        let Some(dir) = shard.dirs.working().find(|dir| dir.holds(partition)) else {
+            continue;
+        };
         let unique = id.0.simple().to_string();
-        let trash = shard.folder.trash_path(&topic.name, index, &unique);
-        let removed = match shard.folder.forget(&topic.name, index).await {
+        let trash = dir.folder.trash_path(&topic.name, index, &unique);
+        let removed = match dir.folder.forget(&topic.name, index).await {
             Ok(()) => partition.log().remove(&trash).await,
             Err(error) => Err(error),
         };
@@ -290,30 +334,34 @@ pub async fn close(shard: &Shard) {
             let (topic, index) = (&partition.name().topic, partition.name().index);
             tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
         }
-        closed.is_ok()
+        (partition, closed.is_ok())
     });
-    let closed: Vec<bool> = stream::iter(closing)
+    let closed: Vec<(&Rc<Partition>, bool)> = stream::iter(closing)
         .buffer_unordered(OPEN_AT_ONCE)
         .collect()
         .await;
-    let all_closed = closed.into_iter().all(|closed| closed) && !shard.partitions.any_broken();
-    let marked = match checkpoint(shard).await {
-        Ok(()) if all_closed => shard.folder.close_cleanly().await,
-        written => written,
-    };
-    if let Err(error) = marked {
-        let dir = shard.dir.display();
-        tracing::error!(%dir, %error, "cannot write the checkpoints: the next start checks all");
+    for dir in shard.dirs.working() {
+        let mut in_dir = closed.iter().filter(|(partition, _)| dir.holds(partition));
+        let all_closed = in_dir.all(|(_, closed)| *closed) && !shard.partitions.any_broken(dir);
+        let marked = match checkpoint(shard, dir).await {
+            Ok(()) if all_closed => dir.folder.close_cleanly().await,
+            written => written,
+        };
+        if let Err(error) = marked {
+            let dir = dir.path.display();
+            tracing::error!(%dir, %error, "cannot write the checkpoints: the next start checks all");
+        }
     }
 }
 
-async fn checkpoint(shard: &Shard) -> io::Result<()> {
+async fn checkpoint(shard: &Shard, dir: &LogDir) -> io::Result<()> {
     let partitions = shard.partitions.local();
-    let logs = partitions.iter().map(|partition| {
+    let in_dir = partitions.iter().filter(|partition| dir.holds(partition));
+    let logs = in_dir.map(|partition| {
         let name = partition.name();
         (&*name.topic, name.index, partition.log())
     });
-    shard.folder.checkpoint(logs).await
+    dir.folder.checkpoint(logs).await
 }
 
 /// Rolls, deletes and forgets what time has come for, log by log, and notes in the checkpoints
@@ -322,8 +370,11 @@ pub async fn maintain(shard: &Shard, now: WallMs) {
     for partition in shard.partitions.local() {
         partition.maintain(now).await;
     }
-    if let Err(error) = checkpoint(shard).await {
-        tracing::error!(dir = %shard.dir.display(), %error, "cannot write the checkpoints");
+    for dir in shard.dirs.working() {
+        if let Err(error) = checkpoint(shard, dir).await {
+            tracing::error!(dir = %dir.path.display(), %error, "cannot write the checkpoints");
+            dir.suspect();
+        }
     }
 }
 
@@ -344,7 +395,7 @@ impl Topic {
                 leader: *leader,
                 leader_epoch: *leader_epoch,
             }),
-            Some(Place::Broken) => Err(LookupError::Storage),
+            Some(Place::Broken { .. }) => Err(LookupError::Storage),
             None => Err(LookupError::UnknownTopicOrPartition),
         }
     }

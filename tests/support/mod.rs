@@ -49,7 +49,7 @@ pub struct Broker {
 
 /// How to start a broker.
 pub struct Start {
-    /// Its data folder.
+    /// Its data folder; several have commas between them.
     pub dir: PathBuf,
     /// The first shard's port.
     pub port: u16,
@@ -95,7 +95,8 @@ impl Start {
     /// Starts it and waits until it is ready.
     pub fn ready(&self) -> Broker {
         // Beside the folder: the broker makes that one itself.
-        let log = self.dir.with_extension("log");
+        let first = self.dir.to_str().and_then(|dirs| dirs.split(',').next());
+        let log = Path::new(first.unwrap_or_default()).with_extension("log");
         let sink = std::fs::OpenOptions::new()
             .create(true)
             .append(true)

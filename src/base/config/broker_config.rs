@@ -12,8 +12,10 @@ use super::value::Value;
 /// What the settings of one process come to. `load` makes it; `with_dynamic` renews it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BrokerConfig {
-    /// The data folder, as it was given.
+    /// The folder of the metadata log: `metadata.log.dir`, or the first of `log_dirs`.
     pub data_dir: PathBuf,
+    /// The folders of partitions (`log.dirs`), as they were given, each once.
+    pub log_dirs: Vec<PathBuf>,
     /// Where the first shard listens; the others follow port by port (`Endpoint::of_shard`).
     pub listener: Endpoint,
     /// What clients are told about that; counted on per shard in the same way.
@@ -149,6 +151,7 @@ impl BrokerConfig {
         };
         let fixed = Fixed {
             data_dir: self.data_dir.clone(),
+            log_dirs: self.log_dirs.clone(),
             listener: self.listener.clone(),
             advertised: self.advertised.clone(),
             shards: self.shards,
@@ -201,6 +204,7 @@ impl BrokerConfig {
                 spin_us: read.long("corelane.spin.us").max(0) as u64,
             },
             data_dir: fixed.data_dir,
+            log_dirs: fixed.log_dirs,
             listener: fixed.listener,
             advertised: fixed.advertised,
             shards: fixed.shards,
@@ -213,6 +217,7 @@ impl BrokerConfig {
 /// What `load` has worked out already and nothing changes while running.
 pub(super) struct Fixed {
     pub data_dir: PathBuf,
+    pub log_dirs: Vec<PathBuf>,
     pub listener: Endpoint,
     pub advertised: Endpoint,
     pub shards: usize,

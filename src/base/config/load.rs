@@ -24,7 +24,7 @@ pub struct ConfigFile<'a> {
 /// The settings among the command line's flags; they win over the file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Flags {
-    /// `--data-dir`: `log.dirs`.
+    /// `--data-dir`: `log.dirs`, with commas between several.
     pub data_dir: Option<PathBuf>,
     /// `--host`: the host in `listeners`.
     pub host: Option<String>,
@@ -353,7 +353,7 @@ mod tests {
     fn flags_win_over_the_file() {
         let text = "listeners=PLAINTEXT://a:1\nlog.dirs=/a\ncorelane.shards=2\n";
         let flags = Flags {
-            data_dir: Some("/b,c".into()),
+            data_dir: Some("/b,/c".into()),
             host: Some("0.0.0.0".into()),
             port: Some(7000),
             shards: Some(3),
@@ -368,7 +368,11 @@ mod tests {
             config.advertised.of_shard(2).to_string(),
             "PLAINTEXT://kafka.example.com:7002"
         );
-        assert_eq!((config.data_dir, config.shards), (PathBuf::from("/b,c"), 3));
+        assert_eq!((config.data_dir, config.shards), (PathBuf::from("/b"), 3));
+        assert_eq!(config.log_dirs, ["/b", "/c"].map(PathBuf::from));
+        let several = file("log.dirs=/a, /b,/a\nmetadata.log.dir=/m").expect("good");
+        assert_eq!(several.log_dirs, ["/a", "/b"].map(PathBuf::from));
+        assert_eq!(several.data_dir, PathBuf::from("/m"));
         assert_eq!(config.admin, Some(("0.0.0.0".into(), 9644)));
         assert_eq!(config.log_level, "debug");
     }
@@ -518,11 +522,6 @@ mod tests {
             (
                 "queued.max.request.bytes=100",
                 "1: queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
-            ),
-            (
-                "log.dirs=/a,/b",
-                "1: log.dirs names 2 folders: this build keeps all data in one, \
-                 on the device that acks wait for",
             ),
             (
                 "listeners=nonsense",

@@ -22,8 +22,10 @@ impl Loading {
         let listener = self.settle_listener(flags);
         let advertised = self.settle_advertised(flags, host, &listener);
         self.check_ports(&listener, shards);
+        let log_dirs = self.settle_log_dirs();
         Fixed {
-            data_dir: self.settle_data_dir(),
+            data_dir: self.settle_data_dir(&log_dirs),
+            log_dirs,
             listener,
             advertised,
             shards,
@@ -111,34 +113,22 @@ impl Loading {
         }
     }
 
-    fn settle_data_dir(&mut self) -> PathBuf {
+    /// `log.dirs`, or else `log.dir`.
+    fn settle_log_dirs(&self) -> Vec<PathBuf> {
         let name = if self.texts.contains_key("log.dirs") {
             "log.dirs"
         } else {
             "log.dir"
         };
-        let dirs = self
-            .value(name)
-            .map(|value| value.items().to_vec())
-            .unwrap_or_default();
-        if name == "log.dirs"
-            && self
-                .places
-                .get(name)
-                .is_some_and(|place| place == "--data-dir")
-        {
-            // A flag names one folder, commas and all.
-            return PathBuf::from(self.texts[name].clone());
-        }
-        if dirs.len() != 1 {
-            let text = format!(
-                "{name} names {} folders: this build keeps all data in one, \
-                 on the device that acks wait for",
-                dirs.len()
-            );
-            self.problem(name, &text);
-        }
-        PathBuf::from(dirs.into_iter().next().unwrap_or_default())
+        self.items(name).into_iter().map(PathBuf::from).collect()
+    }
+
+    /// Where the metadata log is: `metadata.log.dir`, or else the first of the folders.
+    fn settle_data_dir(&self, log_dirs: &[PathBuf]) -> PathBuf {
+        let own = self.texts.get("metadata.log.dir");
+        let own = own.filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        own.or_else(|| log_dirs.first().cloned())
+            .unwrap_or_default()
     }
 
     fn settle_listener(&mut self, flags: &Flags) -> Endpoint {

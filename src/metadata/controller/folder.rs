@@ -1,14 +1,16 @@
-//! Drives: the data folder: found as it was formatted, or formatted.
+//! Drives: the data folders: found as they were formatted, or formatted.
 //!
-//! `shard-0`, `shard-1`… are the nodes' folders, each with its `meta.properties`;
-//! `__cluster_metadata-0` is the metadata log.
+//! In each, `shard-0`, `shard-1`… are the nodes' folders with a `meta.properties`;
+//! `__cluster_metadata-0` in one of them is the metadata log.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::base::NodeId;
-use crate::base::ids::base64_url;
+use crate::base::ids::{Uuid, base64_url};
 use crate::io::disk::Disk;
 use crate::metadata::image::Image;
 use crate::metadata::source::local::SourceError;
@@ -108,92 +110,139 @@ pub fn check_nodes(image: &Image, asked: &[NodeId]) -> Result<(), LoadError> {
     })
 }
 
-/// What the nodes' folders say they are; `None` for one that says nothing.
+/// A folder of one node: its part of one of the folders of `log.dirs`.
+#[derive(Clone, Debug)]
+pub struct NodeDir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says it is; `None` where it says nothing yet.
+    pub identity: Option<Identity>,
+}
+
+impl NodeDir {
+    /// Its `directory.id`.
+    pub fn id(&self) -> Option<Uuid> {
+        self.identity.as_ref().map(|identity| identity.directory)
+    }
+}
+
+/// What each node's folders in `dirs` say they are.
 pub async fn read_identities(
     disk: &Disk,
-    data_dir: &Path,
+    dirs: &[PathBuf],
     count: usize,
-) -> Result<Vec<Option<Identity>>, LoadError> {
-    let mut identities = Vec::new();
+) -> Result<Vec<Vec<NodeDir>>, LoadError> {
+    let mut nodes = Vec::new();
     for index in 0..count {
-        let path = shard_dir(data_dir, index).join(FILE);
-        identities.push(match disk.read(&path).await {
-            Ok(bytes) => {
-                let identity = Identity::parse(&String::from_utf8_lossy(&bytes));
-                Some(identity.map_err(|error| LoadError::Identity(path, error))?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(LoadError::Io(path, error)),
-        });
+        let mut found = Vec::new();
+        for dir in dirs {
+            let path = shard_dir(dir, index);
+            let identity = read_identity(disk, &path.join(FILE)).await?;
+            found.push(NodeDir { path, identity });
+        }
+        nodes.push(found);
     }
-    Ok(identities)
+    Ok(nodes)
 }
 
-/// Checks that the folders are those that were formatted for these nodes.
+async fn read_identity(disk: &Disk, path: &Path) -> Result<Option<Identity>, LoadError> {
+    match disk.read(path).await {
+        Ok(bytes) => {
+            let identity = Identity::parse(&String::from_utf8_lossy(&bytes));
+            let refused = |error| LoadError::Identity(path.to_owned(), error);
+            identity.map(Some).map_err(refused)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LoadError::Io(path.to_owned(), error)),
+    }
+}
+
+/// Checks that the folders are those that were formatted for these nodes. One that says nothing
+/// may be new beside others that the cluster knows, never instead of them.
 pub fn check_identities(
-    data_dir: &Path,
     image: &Image,
     nodes: &[NodeId],
-    identities: Vec<Option<Identity>>,
-) -> Result<Vec<Identity>, LoadError> {
-    let mut checked: Vec<Identity> = Vec::new();
-    for (index, (node, identity)) in nodes.iter().zip(identities).enumerate() {
-        let dir = shard_dir(data_dir, index);
-        let Some(identity) = identity else {
-            return Err(LoadError::Foreign(dir, format!("it has no {FILE}")));
+    found: &[Vec<NodeDir>],
+) -> Result<(), LoadError> {
+    let mut cluster_id = None;
+    let mut seen = BTreeMap::new();
+    for (node, dirs) in nodes.iter().zip(found) {
+        let known = known_directories(image, *node);
+        let mut is_known = false;
+        for dir in dirs {
+            let Some(identity) = &dir.identity else {
+                continue;
+            };
+            let foreign = |why: String| Err(LoadError::Foreign(dir.path.clone(), why));
+            if identity.node != *node {
+                return foreign(format!("it is node {}'s, not node {node}'s", identity.node));
+            }
+            if *cluster_id.get_or_insert(&identity.cluster_id) != &identity.cluster_id {
+                return foreign(format!("it is of the cluster {}", identity.cluster_id));
+            }
+            if let Some(other) = seen.insert(identity.directory, &dir.path) {
+                let other = other.display();
+                return foreign(format!("it has the directory.id of {other}"));
+            }
+            is_known |= known.contains(&identity.directory);
+        }
+        if is_known {
+            continue;
+        }
+        let path = dirs.first().map(|dir| dir.path.clone()).unwrap_or_default();
+        let why = match dirs.iter().any(|dir| dir.identity.is_some()) {
+            true => "the metadata log knows a folder with another directory.id".to_owned(),
+            false => format!("it has no {FILE}"),
         };
-        let foreign = |why: String| Err(LoadError::Foreign(dir.clone(), why));
-        if identity.node != *node {
-            return foreign(format!("it is node {}'s, not node {node}'s", identity.node));
-        }
-        if let Some(first) = checked.first()
-            && first.cluster_id != identity.cluster_id
-        {
-            return foreign(format!("it is of the cluster {}", identity.cluster_id));
-        }
-        let known = image.brokers.get(*node);
-        if !known.is_some_and(|broker| broker.log_dirs.contains(&identity.directory)) {
-            return foreign("the metadata log knows a folder with another directory.id".into());
-        }
-        checked.push(identity);
+        return Err(LoadError::Foreign(path, why));
     }
-    Ok(checked)
+    Ok(())
 }
 
-/// Gives every node's folder its identity. What an interrupted start has left is kept, so that
-/// the next one ends what it began.
+/// The directories that a node has registered, or has partitions in.
+fn known_directories(image: &Image, node: NodeId) -> BTreeSet<Uuid> {
+    let registered = image.brokers.get(node);
+    let registered = registered.map(|broker| broker.log_dirs.clone());
+    let mut known: BTreeSet<Uuid> = registered.into_iter().flatten().collect();
+    for (topic, index) in image.topics.on(node) {
+        let Some(partition) = topic.partition(index) else {
+            continue;
+        };
+        let replicas = partition.replicas.iter().zip(&partition.directories);
+        known.extend(replicas.filter(|(one, _)| **one == node).map(|(_, id)| *id));
+    }
+    known
+}
+
+/// Gives every folder that has none its identity; returns the cluster's id. What an interrupted
+/// start has left is kept, so that the next one ends what it began.
 pub async fn format(
     disk: &Disk,
-    data_dir: &Path,
     nodes: &[NodeId],
-    found: Vec<Option<Identity>>,
+    found: &mut [Vec<NodeDir>],
     chance: &mut Chance,
-) -> Result<Vec<Identity>, LoadError> {
-    let known = found
-        .iter()
-        .flatten()
-        .next()
-        .map(|identity| identity.cluster_id.clone());
+) -> Result<Arc<str>, LoadError> {
+    let known = found.iter().flatten().find_map(|dir| dir.identity.as_ref());
+    let known = known.map(|identity| identity.cluster_id.clone());
     let cluster_id = known.unwrap_or_else(|| base64_url(chance.uuid().as_bytes()));
-    let mut identities = Vec::new();
-    for (index, (node, found)) in nodes.iter().zip(found).enumerate() {
-        let dir = shard_dir(data_dir, index);
-        refuse_partitions(disk, &dir).await?;
-        let directory = found.map_or_else(|| chance.uuid(), |identity| identity.directory);
-        let identity = Identity {
-            cluster_id: cluster_id.clone(),
-            node: *node,
-            directory,
-        };
-        let path = dir.join(FILE);
-        let written = async {
-            disk.create_dir(&dir).await?;
-            disk.replace(&path, identity.text().into_bytes()).await
-        };
-        written.await.map_err(|error| LoadError::Io(path, error))?;
-        identities.push(identity);
+    for (node, dirs) in nodes.iter().zip(found) {
+        for dir in dirs.iter_mut().filter(|dir| dir.identity.is_none()) {
+            refuse_partitions(disk, &dir.path).await?;
+            let identity = Identity {
+                cluster_id: cluster_id.clone(),
+                node: *node,
+                directory: chance.uuid(),
+            };
+            let path = dir.path.join(FILE);
+            let written = async {
+                disk.create_dir(&dir.path).await?;
+                disk.replace(&path, identity.text().into_bytes()).await
+            };
+            written.await.map_err(|error| LoadError::Io(path, error))?;
+            dir.identity = Some(identity);
+        }
     }
-    Ok(identities)
+    Ok(cluster_id.into())
 }
 
 /// A folder with partitions in it is not formatted anew: somebody's records are in there.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::config::BrokerConfig;
@@ -17,8 +17,7 @@ use crate::metadata::record::{AbortTransaction, Endpoint, MetadataRecord, encode
 use crate::metadata::source::local as source;
 
 use super::decide::{self, Chance, Deciding, Decision, NodeStart, RECORDS_MAX};
-use super::folder::{self, LoadError};
-use super::identity::Identity;
+use super::folder::{self, LoadError, NodeDir};
 use super::request::{Reply, Request};
 
 /// The term stamped into batches of the metadata log: its leader never changes.
@@ -32,6 +31,7 @@ pub struct LocalController {
     image: RefCell<Arc<Image>>,
     chance: RefCell<Chance>,
     turn: Turn,
+    directories: Vec<Vec<NodeDir>>,
 }
 
 /// One at a time: whoever decides, decides on an image that nobody else is about to change.
@@ -50,11 +50,13 @@ struct CannotWrite;
 // === impl LocalController ===
 
 impl LocalController {
-    /// Loads the metadata under `config.data_dir`, or formats the folder when it is new. Clients
-    /// are told the advertised host of `config` and these ports, one for each shard.
+    /// Loads the metadata under `config.data_dir`, or formats the folders when they are new;
+    /// `dirs` are those of `config.log_dirs` that can be used. Clients are told the advertised
+    /// host of `config` and these ports, one for each shard.
     pub async fn load(
         disk: &Disk,
         config: &Arc<BrokerConfig>,
+        dirs: &[PathBuf],
         ports: &[u16],
         now: WallMs,
     ) -> Result<LocalController, LoadError> {
@@ -73,21 +75,18 @@ impl LocalController {
         if !is_new {
             folder::check_nodes(&image, &nodes)?;
         }
-        let found = folder::read_identities(disk, data_dir, nodes.len()).await?;
-        let identities = if is_new {
-            folder::format(disk, data_dir, &nodes, found, &mut chance).await?
-        } else {
-            folder::check_identities(data_dir, &image, &nodes, found)?
-        };
-        if let Some(identity) = identities.first() {
-            image.cluster_id = identity.cluster_id.as_str().into();
+        let mut found = folder::read_identities(disk, dirs, nodes.len()).await?;
+        if !is_new {
+            folder::check_identities(&image, &nodes, &found)?;
         }
+        image.cluster_id = folder::format(disk, &nodes, &mut found, &mut chance).await?;
         let controller = LocalController {
             log,
             config: config.clone(),
             image: RefCell::new(image.into()),
             chance: RefCell::new(chance),
             turn: Turn::default(),
+            directories: found,
         };
         if loaded.open_transaction {
             let reason = Some("the controller that began it is gone".to_owned());
@@ -95,9 +94,15 @@ impl LocalController {
                 .append(&[AbortTransaction { reason }.into()], now)
                 .await?;
         }
-        let records = controller.first_records(is_new, &identities, ports);
-        controller.take(records, now).await?;
+        let (first, then) = controller.first_records(is_new, ports);
+        controller.take(first, now).await?;
+        controller.take(then, now).await?;
         Ok(controller)
+    }
+
+    /// Each node's folders that can be used, in the order of the settings.
+    pub fn directories(&self) -> &[Vec<NodeDir>] {
+        &self.directories
     }
 
     /// The cluster as it is decided.
@@ -122,16 +127,16 @@ impl LocalController {
         self.log.close().await
     }
 
-    /// What the log lacks at a start.
+    /// What the log lacks at a start: who the nodes are, and then what follows from the folders
+    /// that they have.
     fn first_records(
         &self,
         is_new: bool,
-        identities: &[Identity],
         ports: &[u16],
-    ) -> Vec<MetadataRecord> {
+    ) -> (Vec<MetadataRecord>, Vec<MetadataRecord>) {
         let advertised = &self.config.advertised;
-        let start = |(identity, port): (&Identity, &u16)| NodeStart {
-            id: identity.node,
+        let start = |((shard, dirs), port): ((usize, &Vec<NodeDir>), &u16)| NodeStart {
+            id: NodeId(self.config.node_id(shard)),
             endpoint: Endpoint {
                 name: advertised.listener.clone(),
                 host: advertised.host.clone(),
@@ -139,9 +144,10 @@ impl LocalController {
                 security_protocol: 0,
             },
             rack: self.config.rack.clone(),
-            log_dir: identity.directory,
+            log_dirs: dirs.iter().filter_map(|dir| dir.id()).collect(),
         };
-        let nodes: Vec<NodeStart> = identities.iter().zip(ports).map(start).collect();
+        let directories = self.directories.iter().enumerate();
+        let nodes: Vec<NodeStart> = directories.zip(ports).map(start).collect();
         let mut records = if is_new {
             decide::format(&self.config)
         } else {
@@ -149,13 +155,10 @@ impl LocalController {
         };
         let offset = self.log.end_offset() + records.len() as i64;
         let mut chance = self.chance.borrow_mut();
-        records.extend(decide::register_nodes(
-            &self.image(),
-            &nodes,
-            offset,
-            &mut chance,
-        ));
-        records
+        let image = self.image();
+        let registered = decide::register_nodes(&image, &nodes, offset, &mut chance);
+        records.extend(registered);
+        (records, decide::follow_directories(&image, &nodes))
     }
 
     fn decide(&self, request: Request) -> Decision<Reply> {
@@ -184,6 +187,9 @@ impl LocalController {
             }
             Request::RenewLeaders(node) => {
                 decide::renew_leaders(&with, node).map(Reply::RenewedLeaders)
+            }
+            Request::FailDirectories { node, directories } => {
+                decide::fail_directories(&with, node, &directories).map(Reply::FailedDirectories)
             }
         }
     }

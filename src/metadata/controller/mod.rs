@@ -8,8 +8,8 @@ mod identity;
 mod local;
 mod request;
 
-pub use folder::{LoadError, metadata_dir, shard_dir};
-pub use identity::{Identity, IdentityError};
+pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
+pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::LocalController;
 pub use request::{
     AlterConfigs, ConfigChange, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::base::ids::Uuid;
 use crate::base::{NodeId, PartitionIndex, ProducerId, TopicId};
 
 use super::decide::{AlterConfigsError, CreatePartitionsError, CreateTopicError, DeleteTopicError};
@@ -22,6 +23,13 @@ pub enum Request {
     /// Begin a new leadership term for every partition that this node leads: its logs may have
     /// lost records that were not flushed, and readers shall be able to tell (KIP-320).
     RenewLeaders(NodeId),
+    /// Log directories of a node have failed: partitions in them lose their leader.
+    FailDirectories {
+        /// The node.
+        node: NodeId,
+        /// Their ids.
+        directories: Vec<Uuid>,
+    },
 }
 
 /// The answer to a [`Request`] of the same name. What it says is on disk, and in the image that
@@ -40,6 +48,8 @@ pub enum Reply {
     ProducerIds(Option<Range<ProducerId>>),
     /// How many partitions began a new term.
     RenewedLeaders(usize),
+    /// How many partitions lost their leader.
+    FailedDirectories(usize),
     /// The metadata log cannot be written. Nothing was decided, and nothing will be until the
     /// broker is started anew; the reason is in the broker's own log.
     Failed,

@@ -1,10 +1,10 @@
 //! Drives: stories of a controller on a simulated disk: started, used, killed, started again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::base::config::{BrokerConfig, Flags, HostFacts, load};
+use crate::base::config::{BrokerConfig, ConfigFile, Flags, HostFacts, load};
 use crate::base::{NodeId, TopicId};
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, World};
@@ -43,7 +43,8 @@ fn run<F: Future<Output = ()> + 'static>(
     let disk = Disk::simulated(world.disk().clone());
     let config = config.clone();
     world.run(async move {
-        let controller = LocalController::load(&disk, &config, &ports(&config), 7).await?;
+        let controller =
+            LocalController::load(&disk, &config, &config.log_dirs, &ports(&config), 7).await?;
         let image = controller.image();
         work(controller).await;
         Ok(image)
@@ -161,7 +162,7 @@ fn a_first_start_that_was_interrupted_anywhere_is_ended_by_the_next() {
         let disk = Disk::simulated(world.disk().clone());
         let config = config(2, 9092);
         let started = world.run_for(steps, async move {
-            LocalController::load(&disk, &config, &ports(&config), 7)
+            LocalController::load(&disk, &config, &config.log_dirs, &ports(&config), 7)
                 .await
                 .map(|controller| controller.image())
         });
@@ -204,6 +205,83 @@ fn a_folder_that_is_not_its_own_is_refused() {
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
     });
     assert!(text.contains("another directory.id"), "{text}");
+}
+
+#[test]
+fn folders_come_and_go_and_their_partitions_with_them() {
+    let world = World::new(1);
+    let config = {
+        let file = ConfigFile {
+            name: "test",
+            text: "log.dirs=/data,/more\ncorelane.shards=1",
+        };
+        let host = HostFacts {
+            name: "host".into(),
+            cpus: 2,
+            cores: 2,
+        };
+        Arc::new(load(Some(file), &Flags::default(), &host).unwrap())
+    };
+    let with = |dirs: &[&str], topic: Option<&'static str>| {
+        let disk = Disk::simulated(world.disk().clone());
+        let (config, dirs) = (
+            config.clone(),
+            dirs.iter().map(PathBuf::from).collect::<Vec<_>>(),
+        );
+        world.run(async move {
+            let ports = ports(&config);
+            let controller = LocalController::load(&disk, &config, &dirs, &ports, 7).await;
+            let controller = controller.unwrap();
+            if let Some(name) = topic {
+                create(&controller, name).await;
+            }
+            controller.close().await.unwrap();
+            let ids: Vec<_> = controller.directories()[0]
+                .iter()
+                .map(|dir| dir.id())
+                .collect();
+            (
+                controller.image(),
+                ids.into_iter().flatten().collect::<Vec<_>>(),
+            )
+        })
+    };
+    let state = |image: &Image| -> Vec<(i32, i32, usize)> {
+        let topic = image.topics.named("t").unwrap();
+        let partitions = topic.partitions.iter();
+        partitions
+            .map(|one| (one.leader.0, one.leader_epoch, one.isr.len()))
+            .collect()
+    };
+    let (image, first) = with(&["/data"], None);
+    assert_eq!(image.brokers.get(NodeId(1)).unwrap().log_dirs, first);
+    // A folder that was added is formatted and gets the next partitions.
+    let (image, both) = with(&["/data", "/more"], Some("t"));
+    assert_eq!(
+        (
+            image.brokers.get(NodeId(1)).unwrap().log_dirs.as_slice(),
+            both[0]
+        ),
+        (&both[..], first[0])
+    );
+    let topic = image.topics.named("t").unwrap();
+    let directories: Vec<_> = topic
+        .partitions
+        .iter()
+        .map(|one| one.directories[0])
+        .collect();
+    assert_eq!(directories, [both[0], both[1], both[0]]);
+    assert_eq!(state(&image), [(1, 0, 1); 3]);
+    // One that is away takes its partitions with it, and brings them back.
+    let (image, left) = with(&["/data"], None);
+    assert_eq!(left, first);
+    assert_eq!(state(&image), [(1, 0, 1), (-1, 1, 0), (1, 0, 1)]);
+    assert_eq!(with(&["/data"], None).0.end_offset, image.end_offset);
+    let (image, again) = with(&["/data", "/more"], None);
+    assert_eq!(
+        (state(&image), again),
+        (vec![(1, 0, 1), (1, 2, 1), (1, 0, 1)], both)
+    );
 }
 
 #[test]

@@ -8,15 +8,15 @@ broker_settings! {
 
     "log.dir" List = Some("corelane-data"), Items { of: &[], may_be_empty: false }, High, ReadOnly,
         Applied;
-        "The data folder, when `log.dirs` does not say. One folder only.";
+        "The folders of partitions, when `log.dirs` does not say.";
     "log.dirs" List = None, Items { of: &[], may_be_empty: false }, High, ReadOnly, Applied;
-        "The data folder. Kafka takes several; here a machine has one, on the device that acks "
-        "wait for.";
+        "The folders of partitions, on as many devices as there are. A new partition goes to the "
+        "one with the fewest; one that fails takes its own partitions offline and no others.";
     "cordoned.log.dirs" List = Some(""), Items { of: &[], may_be_empty: true }, Medium, PerBroker,
         Refused(OtherDesign);
         "Folders that take no new partitions.";
-    "metadata.log.dir" String = None, Any, High, ReadOnly, Refused(OtherDesign);
-        "A folder of its own for the metadata log, which here lies in the data folder.";
+    "metadata.log.dir" String = None, Any, High, ReadOnly, Applied;
+        "The folder of the metadata log; unset, the first of `log.dirs`.";
     "log.dir.failure.timeout.ms" Long = Some("30000"), AtLeast(1), Low, ReadOnly,
         Ignored(OtherDesign);
         "How long a broker goes on when it cannot tell the controller of a failed folder.";

@@ -9,6 +9,7 @@ use crate::metadata::image::{Brokers, Image, Topic};
 use crate::metadata::record;
 
 use super::chance::Chance;
+use super::directories::Directories;
 
 /// Why partitions could not be placed. Its text is Kafka's where Kafka has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,23 +232,23 @@ pub(super) fn new_partition(
     topic_id: TopicId,
     partition_id: PartitionIndex,
     nodes: Vec<NodeId>,
+    directories: &mut Directories,
 ) -> record::Partition {
     let isr: Vec<NodeId> = nodes
         .iter()
         .copied()
         .filter(|node| brokers.is_alive(*node))
         .collect();
-    let directory = |node: &NodeId| {
+    let mut directory = |node: &NodeId| {
         let dirs = brokers.get(*node).map(|broker| broker.log_dirs.as_slice());
-        dirs.and_then(<[Uuid]>::first)
-            .copied()
-            .unwrap_or(Uuid::nil())
+        let first = dirs.and_then(<[Uuid]>::first);
+        directories.take(*node, first.copied())
     };
     record::Partition {
         partition_id,
         topic_id,
         leader: isr.first().copied().unwrap_or(NodeId(-1)),
-        directories: nodes.iter().map(directory).collect(),
+        directories: nodes.iter().map(&mut directory).collect(),
         replicas: nodes,
         isr,
         removing_replicas: Vec::new(),

@@ -8,6 +8,7 @@ use crate::metadata::image::Topic;
 use crate::metadata::record::MetadataRecord;
 
 use super::assign::{self, AssignmentError, PlacementError};
+use super::directories::Directories;
 use super::{Deciding, Decision, RECORDS_MAX};
 
 /// Why a topic did not grow. The text is Kafka's, which has none for some.
@@ -87,12 +88,13 @@ pub fn create_partitions(
         .map(|(name, _)| ((*name).to_owned(), Err(CreatePartitionsError::Duplicate)))
         .collect();
     let mut records = Vec::new();
+    let mut directories = Directories::new(with.image);
     for more in request
         .topics
         .iter()
         .filter(|topic| times[topic.name.as_str()] == 1)
     {
-        let result = grow(with, more, RECORDS_MAX - records.len());
+        let result = grow(with, more, RECORDS_MAX - records.len(), &mut directories);
         let result = result.map(|new| records.extend(new));
         results.push((more.name.clone(), result));
     }
@@ -110,6 +112,7 @@ fn grow(
     with: &Deciding<'_>,
     more: &MorePartitions,
     room: usize,
+    directories: &mut Directories,
 ) -> Result<Vec<MetadataRecord>, CreatePartitionsError> {
     let topic = with
         .image
@@ -144,7 +147,7 @@ fn grow(
     }
     let nodes = place(with, topic, more, additional)?;
     let partitions = nodes.into_iter().zip(has as i32..).map(|(nodes, index)| {
-        assign::new_partition(&with.image.brokers, topic.id, index, nodes).into()
+        assign::new_partition(&with.image.brokers, topic.id, index, nodes, directories).into()
     });
     Ok(partitions.collect())
 }

@@ -12,6 +12,7 @@ use crate::metadata::image::ResourceKind;
 use crate::metadata::record::{Config, MetadataRecord, Topic};
 
 use super::assign::{self, AssignmentError, PlacementError};
+use super::directories::Directories;
 use super::names::{Collisions, NameError, check_topic_name};
 use super::{Deciding, Decision, METADATA_TOPIC, RECORDS_MAX, VALUE_MAX};
 
@@ -160,10 +161,12 @@ pub fn create_topics(
         others.iter().map(|topic| topic.name.as_str()),
     );
     let mut leaders = assign::leaders_by_node(with.image);
+    let mut directories = Directories::new(with.image);
     let mut records = Vec::new();
     let mut results = Vec::new();
     for topic in others {
-        let new = check(with, topic, &collisions).and_then(|()| create(with, topic, &leaders));
+        let new = check(with, topic, &collisions)
+            .and_then(|()| create(with, topic, &leaders, &mut directories));
         let result = new.map(|new| {
             for partition in &new.partitions {
                 *leaders.entry(partition.leader).or_default() += 1;
@@ -282,6 +285,7 @@ fn create(
     with: &mut Deciding<'_>,
     topic: &NewTopic,
     leaders: &BTreeMap<NodeId, usize>,
+    directories: &mut Directories,
 ) -> Result<New, CreateTopicError> {
     let replicas = if topic.assignments.is_empty() {
         placed(with, topic, leaders)?
@@ -289,10 +293,10 @@ fn create(
         assigned(with, topic)?
     };
     let topic_id = with.chance.topic_id();
-    let partitions = replicas
-        .into_iter()
-        .zip(0..)
-        .map(|(nodes, index)| assign::new_partition(&with.image.brokers, topic_id, index, nodes));
+    let partitions = replicas.into_iter().zip(0..).map(|(nodes, index)| {
+        let brokers = &with.image.brokers;
+        assign::new_partition(brokers, topic_id, index, nodes, directories)
+    });
     Ok(New {
         topic: Topic {
             name: topic.name.clone(),

@@ -26,8 +26,8 @@ pub struct NodeStart {
     pub endpoint: Endpoint,
     /// Its rack.
     pub rack: Option<String>,
-    /// Id of its log directory.
-    pub log_dir: Uuid,
+    /// Ids of its log directories that can be used.
+    pub log_dirs: Vec<Uuid>,
 }
 
 /// Registers the nodes that start other than the image knows them. The first record made here
@@ -56,7 +56,7 @@ pub fn register_nodes(
             // A shard serves from its start on: there is nobody else it would have to wait for.
             fenced: false,
             in_controlled_shutdown: false,
-            log_dirs: vec![node.log_dir],
+            log_dirs: node.log_dirs.clone(),
             cordoned_log_dirs: None,
         }
         .into()
@@ -67,7 +67,7 @@ pub fn register_nodes(
 fn is_registered_as(node: &NodeStart, broker: &Broker) -> bool {
     broker.endpoints == [node.endpoint.clone()]
         && broker.rack == node.rack
-        && broker.log_dirs == [node.log_dir]
+        && broker.log_dirs == node.log_dirs
         && broker.features == feature_ranges()
         && !broker.fenced
         && !broker.in_controlled_shutdown

@@ -54,7 +54,7 @@ impl World {
                 security_protocol: 0,
             },
             rack: None,
-            log_dir: Uuid::from_u128(id as u128 + 1000),
+            log_dirs: vec![Uuid::from_u128(id as u128 + 1000)],
         };
         let starts: Vec<_> = (1..=nodes).map(start).collect();
         let offset = self.image.end_offset;
@@ -177,4 +177,29 @@ fn a_node_that_may_have_lost_records_begins_new_terms() {
             );
         }
     }
+}
+
+#[test]
+fn a_failed_directory_takes_the_leaders_of_its_partitions_and_no_others() {
+    let mut world = World::new(2, "");
+    world.create("a", 4);
+    let directory =
+        |world: &World, node| world.image.brokers.get(NodeId(node)).unwrap().log_dirs[0];
+    let (own, other) = (directory(&world, 2), directory(&world, 1));
+    assert_eq!(
+        world.decide(|with| fail_directories(with, NodeId(2), &[other])),
+        0
+    );
+    assert_eq!(
+        world.decide(|with| fail_directories(with, NodeId(2), &[own])),
+        2
+    );
+    let before = world.leaders("a");
+    assert_eq!(before.iter().filter(|leader| **leader == -1).count(), 2);
+    // The answer to a second report of the same is that there is nothing left to do.
+    assert_eq!(
+        world.decide(|with| fail_directories(with, NodeId(2), &[own])),
+        0
+    );
+    assert_eq!(world.leaders("a"), before);
 }

@@ -1,13 +1,15 @@
-//! Drives: DescribeLogDirs, versions 1 to 4 (KIP-113, KIP-827): a shard's folder, the partitions
-//! in it, and the room on its file system.
+//! Drives: DescribeLogDirs, versions 1 to 4 (KIP-113, KIP-827): a shard's folders, the partitions
+//! in each, and the room on its file system.
 //!
-//! Left out: folders that are moved to or cordoned, since a shard has one folder.
+//! Left out: partitions on their way from one folder to another, cordoned folders.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::base::{ErrorCode, PartitionIndex};
 use crate::io::checks;
 use crate::server::api::{Api, Context};
+use crate::shard::log_dirs::LogDir;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use crate::wire::codec::messages::describe_log_dirs_response::{
@@ -24,28 +26,49 @@ impl Api for DescribeLogDirs {
     const NAME: &'static str = "DescribeLogDirs";
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
-        let result = DescribeLogDirsResult::default().with_log_dir(StrBytes::from_string(
-            checks::absolute(&cx.shard.dir).display().to_string(),
-        ));
-        let result = match checks::room(&cx.shard.dir) {
-            Ok(room) => result
-                .with_topics(topics(cx, request.topics.as_deref()))
-                .with_total_bytes(room.total_bytes as i64)
-                .with_usable_bytes(room.usable_bytes as i64),
-            Err(error) => {
-                tracing::warn!(dir = %cx.shard.dir.display(), %error, "cannot look at the data folder");
-                result
-                    .with_error_code(ErrorCode::KAFKA_STORAGE_ERROR.0)
-                    .with_total_bytes(-1)
-                    .with_usable_bytes(-1)
-            }
-        };
-        DescribeLogDirsResponse::default().with_results(vec![result])
+        let asked = request.topics.as_deref();
+        let working = cx.shard.dirs.working();
+        let mut results: Vec<_> = working.map(|dir| working_dir(cx, dir, asked)).collect();
+        results.extend(cx.shard.dirs.failed().map(failed_dir));
+        DescribeLogDirsResponse::default().with_results(results)
     }
 }
 
-/// The partitions of this shard that are asked for, by topic.
-fn topics(cx: &Context, asked: Option<&[DescribableLogDirTopic]>) -> Vec<DescribeLogDirsTopic> {
+fn working_dir(
+    cx: &Context,
+    dir: &LogDir,
+    asked: Option<&[DescribableLogDirTopic]>,
+) -> DescribeLogDirsResult {
+    match checks::room(&dir.path) {
+        Ok(room) => named(&dir.path)
+            .with_topics(topics(cx, dir, asked))
+            .with_total_bytes(room.total_bytes as i64)
+            .with_usable_bytes(room.usable_bytes as i64),
+        Err(error) => {
+            tracing::warn!(dir = %dir.path.display(), %error, "cannot look at a log folder");
+            failed_dir(&dir.path)
+        }
+    }
+}
+
+fn failed_dir(path: &Path) -> DescribeLogDirsResult {
+    named(path)
+        .with_error_code(ErrorCode::KAFKA_STORAGE_ERROR.0)
+        .with_total_bytes(-1)
+        .with_usable_bytes(-1)
+}
+
+fn named(path: &Path) -> DescribeLogDirsResult {
+    let path = checks::absolute(path).display().to_string();
+    DescribeLogDirsResult::default().with_log_dir(StrBytes::from_string(path))
+}
+
+/// The partitions in this folder that are asked for, by topic.
+fn topics(
+    cx: &Context,
+    dir: &LogDir,
+    asked: Option<&[DescribableLogDirTopic]>,
+) -> Vec<DescribeLogDirsTopic> {
     let asked: Option<BTreeSet<(&str, PartitionIndex)>> = asked.map(|topics| {
         let pairs = topics.iter().flat_map(|topic| {
             topic
@@ -56,7 +79,8 @@ fn topics(cx: &Context, asked: Option<&[DescribableLogDirTopic]>) -> Vec<Describ
         pairs.collect()
     });
     let mut by_topic: BTreeMap<String, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    for partition in cx.shard.partitions.local() {
+    let partitions = cx.shard.partitions.local().into_iter();
+    for partition in partitions.filter(|partition| dir.holds(partition)) {
         let name = partition.name();
         if asked
             .as_ref()

@@ -59,7 +59,7 @@ mod tests {
                 security_protocol: 0,
             },
             rack: None,
-            log_dir: Uuid::from_u128(id as u128),
+            log_dirs: vec![Uuid::from_u128(id as u128)],
         };
         let starts: Vec<_> = (1..=nodes).map(start).collect();
         let empty = Image::empty("c");

@@ -1,0 +1,212 @@
+//! Drives: the folders of logs that a shard has: one in each folder of `log.dirs`. One that fails
+//! takes its partitions out of service, and no others.
+
+use std::cell::Cell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::{Shard, partitions};
+use crate::base::ids::Uuid;
+use crate::base::metrics::Snapshot;
+use crate::io::checks;
+use crate::io::disk::Disk;
+use crate::log::{FailedOperation, Folder, Logs, LogsOptions};
+use crate::metadata::controller::decide::is_reserved;
+use crate::metadata::controller::{IDENTITY_FILE, Identity, NodeDir, Request};
+use crate::partition::Partition;
+
+/// Written where it is in doubt whether a folder can still be written.
+const PROBE_FILE: &str = ".write-check";
+
+/// A shard's folders of logs.
+pub struct LogDirs {
+    /// Those that could be used when the shard started, in the order of the settings.
+    dirs: Vec<Rc<LogDir>>,
+    /// Those that could not.
+    lost: Vec<PathBuf>,
+}
+
+/// One folder of logs.
+pub struct LogDir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its `directory.id`.
+    pub id: Uuid,
+    /// What its logs share with the others on its device.
+    pub logs: Logs,
+    /// Its checkpoints.
+    pub folder: Folder,
+    failed: Cell<bool>,
+    /// Whether something went wrong with it that it has not been checked after.
+    suspect: Cell<bool>,
+}
+
+// === impl LogDirs ===
+
+impl LogDirs {
+    /// Takes the folders into use. Those on one device share its flushes; `cache_bytes` of tail
+    /// cache are divided among the devices. Fails, naming the folder, where none can be used.
+    pub async fn open(
+        dirs: Vec<NodeDir>,
+        lost: Vec<PathBuf>,
+        cache_bytes: usize,
+    ) -> Result<LogDirs, (PathBuf, io::Error)> {
+        let devices: Vec<Option<u64>> = dirs
+            .iter()
+            .map(|dir| checks::device(&dir.path).ok())
+            .collect();
+        let mut distinct = devices.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let cache_bytes = cache_bytes / distinct.len().max(1);
+        let logs: Vec<Logs> = distinct.iter().map(|_| logs(cache_bytes)).collect();
+        let mut open = LogDirs {
+            dirs: Vec::new(),
+            lost,
+        };
+        let mut first = None;
+        for (dir, device) in dirs.into_iter().zip(devices) {
+            let at = distinct.iter().position(|one| *one == device);
+            let logs = &logs[at.unwrap_or_default()];
+            match (dir.id(), Folder::open(logs.disk(), &dir.path).await) {
+                (Some(id), Ok(folder)) => open.dirs.push(Rc::new(LogDir {
+                    path: dir.path,
+                    id,
+                    logs: logs.clone(),
+                    folder,
+                    failed: Cell::new(false),
+                    suspect: Cell::new(false),
+                })),
+                (_, opened) => {
+                    let error = opened
+                        .err()
+                        .unwrap_or_else(|| io::ErrorKind::NotFound.into());
+                    tracing::error!(dir = %dir.path.display(), %error, "cannot open a log folder");
+                    open.lost.push(dir.path.clone());
+                    first.get_or_insert((dir.path, error));
+                }
+            }
+        }
+        match first {
+            Some(error) if open.dirs.is_empty() => Err(error),
+            _ => Ok(open),
+        }
+    }
+
+    /// The folder with this `directory.id`, if it works; an id that names none in particular
+    /// stands for the first.
+    pub fn get(&self, id: Uuid) -> Option<&Rc<LogDir>> {
+        self.working().find(|dir| dir.id == id || is_reserved(id))
+    }
+
+    /// The folders that work.
+    pub fn working(&self) -> impl Iterator<Item = &Rc<LogDir>> {
+        self.dirs.iter().filter(|dir| !dir.failed.get())
+    }
+
+    /// The paths of the folders that do not.
+    pub fn failed(&self) -> impl Iterator<Item = &Path> {
+        let failed = self.dirs.iter().filter(|dir| dir.failed.get());
+        let failed = failed.map(|dir| dir.path.as_path());
+        failed.chain(self.lost.iter().map(PathBuf::as_path))
+    }
+
+    /// Adds the counts of folders to a snapshot.
+    pub fn export(&self, to: &mut Snapshot) {
+        to.gauge(
+            "corelane_log_dirs_offline",
+            "Folders of log.dirs that cannot be used; their partitions are offline.",
+            self.failed().count() as f64,
+        );
+    }
+}
+
+fn logs(cache_bytes: usize) -> Logs {
+    let options = LogsOptions {
+        cache_bytes,
+        ..LogsOptions::default()
+    };
+    Logs::new(&Disk::direct(), options)
+}
+
+// === impl LogDir ===
+
+impl LogDir {
+    /// Whether a partition's log lies in it.
+    pub fn holds(&self, partition: &Partition) -> bool {
+        partition.log().dir().parent() == Some(&self.path)
+    }
+
+    /// Has the next [`check`] look at whether it can be written.
+    pub fn suspect(&self) {
+        self.suspect.set(true);
+    }
+
+    /// Whether it is still the folder it was, and can be written where that is in doubt.
+    async fn is_sound(&self, in_doubt: bool) -> io::Result<()> {
+        let disk = self.logs.disk();
+        let text = disk.read(&self.path.join(IDENTITY_FILE)).await?;
+        let identity = Identity::parse(&String::from_utf8_lossy(&text));
+        if identity.map_err(io::Error::other)?.directory != self.id {
+            return Err(io::Error::other("another folder has taken its place"));
+        }
+        if !in_doubt {
+            return Ok(());
+        }
+        let probe = self.path.join(PROBE_FILE);
+        let written = disk.write(&probe, b"?".to_vec()).await;
+        match written {
+            Ok(()) => disk.remove(&probe).await,
+            // Room can come back; what is there is as good as it was.
+            Err(error) if is_no_room(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+/// Looks whether the folders still work; takes out of service what lies in one that does not,
+/// and tells the controller.
+pub async fn check(shard: &Shard) {
+    let mut failed = Vec::new();
+    let partitions = shard.partitions.local();
+    for dir in shard.dirs.working() {
+        let has_failed = |one: &Rc<Partition>| dir.holds(one) && is_io(one);
+        let in_doubt = dir.suspect.take() || partitions.iter().any(has_failed);
+        if let Err(error) = dir.is_sound(in_doubt).await {
+            tracing::error!(dir = %dir.path.display(), %error,
+                "a log folder has failed: its partitions are offline until the broker is \
+                 started with it whole");
+            failed.push(dir.clone());
+        }
+    }
+    if failed.is_empty() {
+        return;
+    }
+    for dir in &failed {
+        dir.failed.set(true);
+        partitions::fail(shard, dir);
+    }
+    let request = Request::FailDirectories {
+        node: shard.node,
+        directories: failed.iter().map(|dir| dir.id).collect(),
+    };
+    // Where the controller is gone or cannot write, the partitions are out of service all the same.
+    let _ = shard.control.decide(request).await;
+}
+
+/// Whether a partition's log has failed at reading or writing its files.
+fn is_io(partition: &Rc<Partition>) -> bool {
+    use FailedOperation::{Damage, Flush, Folder, Prepare, Removal, Write};
+    partition
+        .failure()
+        .is_some_and(|failure| match failure.operation {
+            Write | Flush | Prepare => true,
+            Damage | Removal | Folder => false,
+        })
+}

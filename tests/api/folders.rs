@@ -1,0 +1,282 @@
+//! Several folders of `log.dirs`: partitions spread over them, and one that is away or fails
+//! takes its own partitions offline and no others.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::{DescribeLogDirsRequest, MetadataRequest};
+
+use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce, read_all};
+use crate::support::{Broker, Client, PATIENCE, Start, data_dir};
+
+const TOPIC: &str = "spread";
+const PARTITIONS: i32 = 6;
+const STORAGE_ERROR: i16 = 56;
+
+fn start(dirs: &[&Path]) -> Start {
+    let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    Start::new(Path::new(&names.join(",")))
+}
+
+/// What DescribeLogDirs says: by folder of `log.dirs` the error and the partitions.
+fn described(client: &mut Client) -> BTreeMap<PathBuf, (i16, Vec<i32>)> {
+    let answer = client.call(4, &DescribeLogDirsRequest::default().with_topics(None));
+    let results = answer.results.iter().map(|result| {
+        let path = Path::new(result.log_dir.as_str());
+        if result.error_code == 0 {
+            assert!(result.total_bytes >= result.usable_bytes && result.usable_bytes > 0);
+        }
+        let partitions = result.topics.iter().flat_map(|topic| &topic.partitions);
+        let partitions = partitions
+            .map(|partition| partition.partition_index)
+            .collect();
+        (
+            path.parent().unwrap().to_owned(),
+            (result.error_code, partitions),
+        )
+    });
+    results.collect()
+}
+
+fn put(client: &mut Client, partition: i32, value: &str) -> i16 {
+    let request = produce(TOPIC, partition, -1, batch(&[value.as_bytes()]));
+    client.call(PRODUCE, &request).responses[0].partition_responses[0].error_code
+}
+
+fn fetch_error(client: &mut Client, partition: i32) -> i16 {
+    let answer = client.call(FETCH, &fetch(TOPIC, partition, 0));
+    answer.responses[0].partitions[0].error_code
+}
+
+/// Leader by partition, as Metadata shows it.
+fn leaders(client: &mut Client) -> BTreeMap<i32, i32> {
+    let answer = client.call(9, &MetadataRequest::default().with_topics(None));
+    let topic = &answer.topics[0];
+    let leader = |one: &kafka_protocol::messages::metadata_response::MetadataResponsePartition| {
+        (one.partition_index, one.leader_id.0)
+    };
+    topic.partitions.iter().map(leader).collect()
+}
+
+/// Creates the topic and puts one record into each partition; the partitions of each folder.
+fn filled(broker: &Broker, dirs: [&Path; 2]) -> [Vec<i32>; 2] {
+    let mut client = broker.client();
+    assert_eq!(create_topic(&mut client, TOPIC, PARTITIONS), 0);
+    for partition in 0..PARTITIONS {
+        assert_eq!(
+            put(&mut client, partition, &format!("first of {partition}")),
+            0
+        );
+    }
+    let described = described(&mut client);
+    let held = dirs.map(|dir| described[dir].1.clone());
+    assert_eq!(held.each_ref().map(Vec::len), [3, 3], "{described:?}");
+    for (dir, held) in dirs.iter().zip(&held) {
+        for partition in held {
+            assert!(dir.join(format!("shard-0/{TOPIC}-{partition}")).is_dir());
+        }
+    }
+    held
+}
+
+/// The partitions `there` serve, the partitions `away` do not.
+fn serves(broker: &Broker, there: &[i32], away: &[i32]) {
+    let mut client = broker.client();
+    let leaders = leaders(&mut client);
+    for partition in there {
+        assert_eq!(put(&mut client, *partition, "more"), 0);
+        let records = read_all(&mut client, TOPIC, *partition);
+        assert_eq!(records[0].1, format!("first of {partition}").as_bytes());
+        assert_eq!(leaders[partition], 1);
+    }
+    for partition in away {
+        assert_eq!(put(&mut client, *partition, "lost?"), STORAGE_ERROR);
+        assert_eq!(fetch_error(&mut client, *partition), STORAGE_ERROR);
+        assert_eq!(leaders[partition], -1);
+    }
+}
+
+#[test]
+fn partitions_are_spread_over_the_folders_and_found_again() {
+    let (one, two) = (data_dir(), data_dir());
+    let dirs = [one.path(), two.path()];
+    let broker = start(&dirs).ready();
+    let held = filled(&broker, dirs);
+    let all: Vec<i32> = (0..PARTITIONS).collect();
+    broker.stop();
+    for dir in dirs {
+        assert!(dir.join("shard-0/.kafka_cleanshutdown").exists());
+        assert!(
+            dir.join("shard-0/recovery-point-offset-checkpoint")
+                .exists()
+        );
+    }
+    let broker = start(&dirs).ready();
+    serves(&broker, &all, &[]);
+    broker.kill();
+    // The order of the settings may change, all but the first, which has the metadata log.
+    let third = data_dir();
+    let broker = start(&[dirs[0], third.path(), dirs[1]]).ready();
+    serves(&broker, &all, &[]);
+    let described = described(&mut broker.client());
+    assert_eq!(described[third.path()], (0, vec![]));
+    assert_eq!(
+        (&described[dirs[0]].1, &described[dirs[1]].1),
+        (&held[0], &held[1])
+    );
+    broker.stop();
+}
+
+#[test]
+fn a_folder_that_is_away_at_a_start_takes_its_partitions_only() {
+    let (one, two) = (data_dir(), data_dir());
+    let dirs = [one.path(), two.path()];
+    let broker = start(&dirs).ready();
+    let held = filled(&broker, dirs);
+    broker.stop();
+    // Something that is no folder in its place: a mount that failed, a device that died.
+    let aside = dirs[1].with_extension("aside");
+    std::fs::rename(dirs[1], &aside).unwrap();
+    std::fs::write(dirs[1], b"").unwrap();
+    let broker = start(&dirs).ready();
+    serves(&broker, &held[0], &held[1]);
+    assert_eq!(
+        described(&mut broker.client())[dirs[1]],
+        (STORAGE_ERROR, vec![])
+    );
+    assert!(
+        broker.log().contains("a log folder cannot be used"),
+        "{}",
+        broker.log()
+    );
+    broker.stop();
+    // The one with the metadata log cannot be missed.
+    let (status, said) = start(&[dirs[1], dirs[0]]).refused();
+    assert!(
+        !status.success() && said.contains(&dirs[1].display().to_string()),
+        "{said}"
+    );
+    std::fs::remove_file(dirs[1]).unwrap();
+    std::fs::rename(&aside, dirs[1]).unwrap();
+    let broker = start(&dirs).ready();
+    serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
+    broker.stop();
+}
+
+#[test]
+fn a_folder_that_goes_while_the_broker_runs_takes_its_partitions_only() {
+    let (one, two) = (data_dir(), data_dir());
+    let dirs = [one.path(), two.path()];
+    let broker = start(&dirs).ready();
+    let held = filled(&broker, dirs);
+    let aside = dirs[1].with_extension("aside");
+    std::fs::rename(dirs[1], &aside).unwrap();
+    let begun = Instant::now();
+    while leaders(&mut broker.client())[&held[1][0]] != -1 {
+        assert!(begun.elapsed() < PATIENCE, "{}", broker.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    serves(&broker, &held[0], &held[1]);
+    assert_eq!(
+        described(&mut broker.client())[dirs[1]],
+        (STORAGE_ERROR, vec![])
+    );
+    assert!(
+        broker.log().contains("a log folder has failed"),
+        "{}",
+        broker.log()
+    );
+    broker.stop();
+    let _ = std::fs::remove_dir_all(dirs[1]);
+    std::fs::rename(&aside, dirs[1]).unwrap();
+    let broker = start(&dirs).ready();
+    serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
+    broker.stop();
+}
+
+/// A file system of its own on a loop device; unmounted when dropped.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(dir: &Path) -> Option<Mount> {
+        let image = dir.join("image");
+        let at = dir.join("mount");
+        std::fs::create_dir(&at).unwrap();
+        std::fs::File::create(&image)
+            .unwrap()
+            .set_len(64 << 20)
+            .unwrap();
+        let run = |name: &str, args: &[&std::ffi::OsStr]| {
+            let done = Command::new(name).args(args).output();
+            done.is_ok_and(|done| done.status.success())
+        };
+        let made = run("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), image.as_ref()])
+            && run(
+                "mount",
+                &["-o".as_ref(), "loop".as_ref(), image.as_ref(), at.as_ref()],
+            );
+        made.then_some(Mount(at))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+#[test]
+fn folders_on_two_devices_flush_each_their_own() {
+    let (one, two) = (data_dir(), data_dir());
+    // Only root can mount; who is not has run the same on one device above.
+    let Some(mount) = Mount::new(two.path()) else {
+        return;
+    };
+    let other = mount.0.join("data");
+    let dirs = [one.path(), &other];
+    let broker = start(&dirs).ready();
+    let held = filled(&broker, dirs);
+    let all: Vec<i32> = (0..PARTITIONS).collect();
+    serves(&broker, &all, &[]);
+    broker.kill();
+    let broker = start(&dirs).ready();
+    serves(&broker, &all, &[]);
+    let room = |client: &mut Client| {
+        let answer = client.call(4, &DescribeLogDirsRequest::default().with_topics(None));
+        answer
+            .results
+            .iter()
+            .map(|result| result.total_bytes)
+            .collect::<Vec<_>>()
+    };
+    let room = room(&mut broker.client());
+    assert!(room[1] < 64 << 20 && room[0] != room[1], "{room:?}");
+    // A read-only device takes no more records, and its partitions with it.
+    let options = ["-o", "remount,ro,noload"];
+    let _ = Command::new("sync").status();
+    let forced = Command::new("mount")
+        .args(options)
+        .arg(&mount.0)
+        .output()
+        .unwrap();
+    if !forced.status.success() {
+        // Files are open for writing: the same through the back door of the file system.
+        let done = Command::new("umount")
+            .arg("-l")
+            .arg(&mount.0)
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+    let begun = Instant::now();
+    while leaders(&mut broker.client())[&held[1][0]] != -1 {
+        assert!(begun.elapsed() < PATIENCE, "{}", broker.log());
+        let _ = put(&mut broker.client(), held[1][0], "more");
+        thread::sleep(Duration::from_millis(50));
+    }
+    serves(&broker, &held[0], &held[1]);
+    broker.stop();
+}
