@@ -1,106 +1,11 @@
-//! Everything acked survives `kill -9`, in order and once.
+//! What a clean stop and a kill leave behind; `tests/kill/` kills again and again under load.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use corelane::wire::batch::{BatchBuilder, NewRecord};
 
 use crate::records::{PRODUCE, batch, create_topic, produce, read_all};
 use crate::support::{Client, Start, data_dir};
-
-/// How often the broker is killed under load.
-const KILLS: u64 = 50;
-const PARTITIONS: i32 = 4;
-
-/// A producer on one partition: sends numbered records one after another and remembers how far
-/// they were acked, until the broker is gone.
-fn produce_until_gone(
-    port: u16,
-    partition: i32,
-    first: u64,
-    stop: Arc<AtomicBool>,
-) -> JoinHandle<(u64, u64)> {
-    thread::spawn(move || {
-        let mut client = Client::connect(port);
-        let mut next = first;
-        while !stop.load(Ordering::Relaxed) {
-            // Several records to a batch, of sizes that cross blocks now and then.
-            let values: Vec<Vec<u8>> = (next..next + 3)
-                .map(|n| format!("{n}:{}", "x".repeat((n * 37 % 900) as usize)).into_bytes())
-                .collect();
-            let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-            let request = produce("kills", partition, -1, batch(&values));
-            match client.try_call(PRODUCE, &request) {
-                Ok(answer) => {
-                    let code = answer.responses[0].partition_responses[0].error_code;
-                    assert_eq!(code, 0);
-                    next += 3;
-                }
-                // The last batch may or may not be there: nobody was told.
-                Err(_) => return (next, next + 3),
-            }
-        }
-        (next, next)
-    })
-}
-
-fn number(value: &[u8]) -> u64 {
-    let text = str::from_utf8(value).unwrap();
-    text.split(':').next().unwrap().parse().unwrap()
-}
-
-#[test]
-fn nothing_acked_is_lost_by_fifty_kills_under_load() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
-    let mut broker = start.ready();
-    assert_eq!(create_topic(&mut broker.client(), "kills", PARTITIONS), 0);
-    // What each partition holds for sure.
-    let mut held: Vec<u64> = vec![0; PARTITIONS as usize];
-    for round in 0..KILLS {
-        let stop = Arc::new(AtomicBool::new(false));
-        let producers: Vec<_> = (0..PARTITIONS)
-            .map(|p| produce_until_gone(broker.port, p, held[p as usize], stop.clone()))
-            .collect();
-        thread::sleep(Duration::from_millis(20 + round * 13 % 90));
-        broker.kill();
-        let acked: Vec<(u64, u64)> = producers
-            .into_iter()
-            .map(|producer| producer.join().unwrap())
-            .collect();
-        broker = start.ready();
-        let mut client = broker.client();
-        for (partition, (acked, sent)) in acked.into_iter().enumerate() {
-            let found = read_all(&mut client, "kills", partition as i32);
-            let count = found.len() as u64;
-            assert!(
-                count >= acked,
-                "round {round}: {count} of {acked} acked are there"
-            );
-            assert!(
-                count <= sent,
-                "round {round}: {count} are there, {sent} were sent"
-            );
-            for (at, (offset, value)) in found.iter().enumerate() {
-                assert_eq!(
-                    (at as i64, at as u64),
-                    (*offset, number(value)),
-                    "round {round}"
-                );
-            }
-            // The next records take the numbers of those that were sent and are not there.
-            held[partition] = count;
-        }
-    }
-    let total: u64 = held.iter().sum();
-    assert!(
-        total > KILLS * 10,
-        "hardly any load: {total} records in {KILLS} rounds"
-    );
-    broker.stop();
-}
 
 #[test]
 fn after_a_clean_stop_nothing_is_scanned_and_all_is_there() {

@@ -45,6 +45,7 @@ pub struct Broker {
     /// Its data folder.
     pub dir: PathBuf,
     log: PathBuf,
+    said: mpsc::Receiver<String>,
 }
 
 /// How to start a broker.
@@ -94,6 +95,13 @@ impl Start {
 
     /// Starts it and waits until it is ready.
     pub fn ready(&self) -> Broker {
+        let broker = self.spawn();
+        broker.wait_ready();
+        broker
+    }
+
+    /// Starts it without waiting for anything.
+    pub fn spawn(&self) -> Broker {
         // Beside the folder: the broker makes that one itself.
         let first = self.dir.to_str().and_then(|dirs| dirs.split(',').next());
         let log = Path::new(first.unwrap_or_default()).with_extension("log");
@@ -105,25 +113,19 @@ impl Start {
         let spawned = self.command().stdout(Stdio::piped()).stderr(sink).spawn();
         let mut child = spawned.unwrap();
         let stdout = child.stdout.take().unwrap();
-        let (said, line) = mpsc::channel();
+        let (say, said) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
             let _ = BufReader::new(stdout).read_line(&mut line);
-            let _ = said.send(line);
+            let _ = say.send(line);
         });
-        let line = line.recv_timeout(PATIENCE).unwrap_or_default();
-        let broker = Broker {
+        Broker {
             child,
             port: self.port,
             dir: self.dir.clone(),
             log,
-        };
-        assert!(
-            line.starts_with("corelane ready"),
-            "said {line:?}; log:\n{}",
-            broker.log()
-        );
-        broker
+            said,
+        }
     }
 
     /// Starts it, expecting it to give up: its exit status and what it wrote to stderr.
@@ -137,6 +139,16 @@ impl Start {
 }
 
 impl Broker {
+    /// Waits until it is ready, as its first line of output says.
+    pub fn wait_ready(&self) {
+        let line = self.said.recv_timeout(PATIENCE).unwrap_or_default();
+        assert!(
+            line.starts_with("corelane ready"),
+            "said {line:?}; log:\n{}",
+            self.log()
+        );
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -158,16 +170,16 @@ impl Broker {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to stop, without waiting.
+    pub fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(asked.success());
+    }
+
     /// Asks it to stop and waits until it has, cleanly.
     pub fn stop(mut self) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.terminate();
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -216,13 +228,18 @@ pub struct Client {
 impl Client {
     /// Connects to a shard.
     pub fn connect(port: u16) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client {
+        Client::try_connect(port).unwrap()
+    }
+
+    /// As [`Self::connect`]; an error where nobody listens.
+    pub fn try_connect(port: u16) -> std::io::Result<Client> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Client {
             stream,
             correlation_id: 0,
-        }
+        })
     }
 
     /// Sends a request and waits for its answer.
@@ -237,15 +254,24 @@ impl Client {
         request: &R,
     ) -> std::io::Result<R::Response> {
         self.send(version, request)?;
+        let (correlation_id, answer) = self.answer::<R>(version)?;
+        assert_eq!(correlation_id, self.correlation_id);
+        Ok(answer)
+    }
+
+    /// The answer to the oldest request that has none yet, and that request's number.
+    pub fn answer<R: Request>(&mut self, version: i16) -> std::io::Result<(i32, R::Response)> {
         let mut answer = self.receive()?;
-        let header = if R::Response::header_version(version) == 1 {
-            5
-        } else {
-            4
+        let header = match R::Response::header_version(version) {
+            1 => 5,
+            _ => 4,
         };
-        assert_eq!(answer[..4], self.correlation_id.to_be_bytes());
+        let correlation_id = i32::from_be_bytes(answer[..4].try_into().unwrap());
         let mut body = answer.split_off(header);
-        Ok(R::Response::decode(&mut body, version).unwrap())
+        Ok((
+            correlation_id,
+            R::Response::decode(&mut body, version).unwrap(),
+        ))
     }
 
     /// Sends a request without waiting.
