@@ -30,6 +30,35 @@ pub enum Command {
     /// the log goes to standard error. SIGTERM or SIGINT (Ctrl-C) stop it cleanly: what is under
     /// way is answered, everything is flushed, and the next start has nothing to scan.
     Serve(Serve),
+
+    /// Say what an ack means on this host, whether the broker can serve here, and what costs
+    /// latency.
+    ///
+    /// It changes nothing; for two seconds it writes to a file of its own in the data folder,
+    /// and removes it. For each setting of the host that differs it says what is there, what is
+    /// wanted, why, and how to change it. Exit code: 0 when the broker can serve here, with or
+    /// without advice, 1 when it cannot.
+    Check(Check),
+}
+
+/// Flags of `check`.
+#[derive(Args, Debug, Default)]
+pub struct Check {
+    /// Read settings from FILE, as serve does.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The data folder that serve is to use; it need not be there [default: ./corelane-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write nothing, so that nothing is measured.
+    #[arg(long)]
+    pub no_measure: bool,
 }
 
 /// Flags of `serve`; they win over the configuration file.
@@ -86,6 +115,19 @@ impl Cli {
     pub fn command_or_default(self) -> Command {
         self.command
             .unwrap_or_else(|| Command::Serve(Serve::default()))
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    /// The settings that `serve` would have with the same flags.
+    pub fn serve(&self) -> Serve {
+        Serve {
+            config: self.config.clone(),
+            data_dir: self.data_dir.clone(),
+            ..Serve::default()
+        }
     }
 }
 
@@ -172,13 +214,22 @@ mod tests {
     fn no_command_serves_and_flags_become_settings() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-        let Command::Serve(serve) = Cli::parse_from(["corelane"]).command_or_default();
-        assert!(serve.port.is_none());
+        let serve_of = |arguments: &[&str]| match Cli::parse_from(arguments).command_or_default() {
+            Command::Serve(serve) => serve,
+            other => panic!("{other:?}"),
+        };
+        assert!(serve_of(&["corelane"]).port.is_none());
         let arguments = ["corelane", "serve", "--port", "19092", "--shards", "2"];
-        let Command::Serve(serve) = Cli::parse_from(arguments).command_or_default();
+        let serve = serve_of(&arguments);
         assert_eq!(
             (serve.flags().port, serve.flags().shards),
             (Some(19092), Some(2))
         );
+        let arguments = ["corelane", "check", "--data-dir", "/data", "--json"];
+        let Command::Check(check) = Cli::parse_from(arguments).command_or_default() else {
+            panic!("check is a command");
+        };
+        assert!(check.json && !check.no_measure);
+        assert_eq!(check.serve().data_dir, Some("/data".into()));
     }
 }

@@ -1,37 +1,63 @@
 //! Arguments, logging, exit codes; the broker itself is the library.
 
-use std::io::IsTerminal;
+use std::error::Error;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use corelane::cli::{Cli, Command};
+use corelane::base::config::BrokerConfig;
+use corelane::cli::{Check, Cli, Command, Serve};
 use corelane::io::{checks, signal};
 use corelane::server;
 
+/// How long `check` measures.
+const MEASURE: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     signal::block_stop_signals();
-    let Command::Serve(flags) = Cli::parse().command_or_default();
-    let text = match flags.config.as_deref().map(checks::read_text).transpose() {
-        Ok(text) => text,
-        Err(error) => return fail(&error),
+    let done = match Cli::parse().command_or_default() {
+        Command::Serve(flags) => serve(&flags),
+        Command::Check(flags) => check(&flags),
     };
-    let host = checks::host_facts();
-    let config = match flags.load(text.as_deref(), &host, checks::formatted_shards) {
-        Ok(config) => config,
-        Err(error) => return fail(&error),
-    };
+    done.unwrap_or_else(|error| fail(&*error))
+}
+
+fn serve(flags: &Serve) -> Result<ExitCode, Box<dyn Error>> {
+    let config = load(flags)?;
     start_logging(&config.log_level);
     config
         .notes
         .iter()
         .for_each(|note| tracing::warn!("{note}"));
-    let serving = server::serve(config, |ready| {
+    server::serve(config, |ready| {
         println!("corelane ready {ready}");
-    });
-    match serving {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(flags: &Check) -> Result<ExitCode, Box<dyn Error>> {
+    let config = load(&flags.serve())?;
+    let length = if flags.no_measure {
+        Duration::ZERO
+    } else {
+        MEASURE
+    };
+    let report = server::check::check(config, length);
+    let text = if flags.json {
+        report.json()
+    } else {
+        report.text()
+    };
+    // Who pipes it into `head` has seen enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(ExitCode::from(u8::from(!report.can_serve())))
+}
+
+fn load(flags: &Serve) -> Result<BrokerConfig, Box<dyn Error>> {
+    let text = flags.config.as_deref().map(checks::read_text).transpose()?;
+    let host = checks::host_facts();
+    Ok(flags.load(text.as_deref(), &host, checks::formatted_shards)?)
 }
 
 fn start_logging(level: &str) {
@@ -44,7 +70,7 @@ fn start_logging(level: &str) {
 }
 
 /// One clear sentence and a non-zero exit code.
-fn fail(error: &dyn std::error::Error) -> ExitCode {
+fn fail(error: &dyn Error) -> ExitCode {
     eprintln!("corelane: {error}");
     ExitCode::FAILURE
 }

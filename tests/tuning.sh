@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What tuning/ offers does what it says: check.sh and a dry run change nothing, apply.sh undoes
-# what it did, the seccomp profile refuses what a broker has no business with. The client tests
+# What tuning/ offers does what it says: `corelane check` and a dry run change nothing, apply.sh
+# undoes what it did, the seccomp profile refuses what a broker has no business with. The client tests
 # run the broker under that profile. Wants root, and a host where one harmless knob can be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,13 +11,17 @@ knob=/proc/sys/vm/stat_interval
 
 state() { cat /proc/sys/vm/{swappiness,stat_interval} /proc/sys/net/core/somaxconn; }
 before=$(state)
-status=0
-tuning/check.sh . >"$scratch/out" || status=$?
-[ "$status" -le 1 ] || fail "check.sh says $status"
-grep -qE '^[0-9]+ as wanted, [0-9]+ different' "$scratch/out" || fail 'check.sh has no last line'
+corelane=${CORELANE:-${CARGO_TARGET_DIR:-target}/debug/corelane}
+[ -x "$corelane" ] || cargo build -q
+"$corelane" check --data-dir "$scratch/data" >"$scratch/out" || fail "check says $?"
+grep -qE '^host: [0-9]+ settings as wanted, [0-9]+ to look at' "$scratch/out" ||
+  fail 'check does not sum up'
+"$corelane" check --data-dir "$scratch/data" --no-measure --json | /usr/bin/python3 -m json.tool \
+  >/dev/null || fail 'the JSON of check is none'
+[ ! -e "$scratch/data" ] || fail 'check made a folder'
 tuning/apply.sh . >"$scratch/out" || fail 'a dry run fails'
 grep -q 'nothing was changed' "$scratch/out" || fail 'a dry run does not say so'
-[ "$(state)" = "$before" ] || fail 'a dry run, or check.sh, changed something'
+[ "$(state)" = "$before" ] || fail 'a dry run, or check, changed something'
 echo 'ok looking changes nothing'
 
 old=$(cat "$knob")

@@ -4,6 +4,7 @@
 pub mod config;
 pub mod error_code;
 pub mod hash;
+pub mod host;
 pub mod ids;
 pub mod limits;
 pub mod metrics;

@@ -41,17 +41,6 @@ pub struct FolderLock {
     _file: File,
 }
 
-/// What the device under a folder does about its write cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WriteCache {
-    /// The block device's name.
-    pub device: String,
-    /// Whether the device may lose what it has not flushed when power fails.
-    pub volatile: bool,
-    /// Whether it can write through its cache.
-    pub fua: bool,
-}
-
 /// Checks that io_uring works here and that enough memory may be locked.
 #[allow(unsafe_code)]
 pub fn kernel() -> Result<(), HostError> {
@@ -110,7 +99,7 @@ pub fn lock(dir: &Path) -> Result<FolderLock, HostError> {
 
 /// Checks that files in `dir` can be written with direct I/O.
 pub fn direct_io(dir: &Path) -> Result<(), HostError> {
-    let path = dir.join(".direct-io-check");
+    let path = dir.join(format!(".direct-io-check-{}", std::process::id()));
     let checked = try_direct_io(&path);
     // A left-over of a few kilobytes hurts nobody and is overwritten by the next check.
     let _ = fs::remove_file(&path);
@@ -175,22 +164,6 @@ pub fn room(dir: &Path) -> io::Result<Room> {
 /// `path` from the root on; as it is where the working directory is gone.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// What the device under `dir` says of its write cache; `None` where that cannot be told.
-pub fn write_cache(dir: &Path) -> Option<WriteCache> {
-    let device = fs::metadata(dir).ok()?.dev();
-    let (major, minor) = (libc::major(device), libc::minor(device));
-    let mut node = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
-    if !node.join("queue").is_dir() {
-        node.pop(); // A partition: the disk above it has the queue.
-    }
-    let read = |name: &str| fs::read_to_string(node.join("queue").join(name)).ok();
-    Some(WriteCache {
-        device: node.file_name()?.to_string_lossy().into_owned(),
-        volatile: read("write_cache")?.trim() == "write back",
-        fua: read("fua").is_some_and(|text| text.trim() == "1"),
-    })
 }
 
 /// What the settings want to know of this machine.

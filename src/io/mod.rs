@@ -9,7 +9,9 @@ pub mod cores;
 pub mod disk;
 pub mod event;
 pub mod file;
+pub mod host;
 pub mod listener;
+pub mod measure;
 pub mod signal;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;

@@ -290,11 +290,26 @@ impl Inner {
 
     /// Has everything written so far flushed.
     pub fn flush(self: &Rc<Self>) {
-        if let Some(active) = self.active()
-            && let Some(file) = active.opened()
-        {
-            self.logs.flush(self, file, self.written_offset.get());
+        let Some(file) = self.active().and_then(|active| active.opened()) else {
+            return;
+        };
+        if !self.logs.options().shared_flushes {
+            for older in self.unflushed_before_active() {
+                self.logs.flush(self, older, self.flushed_offset.get());
+            }
         }
+        self.logs.flush(self, file, self.written_offset.get());
+    }
+
+    /// Files of segments before the active one that hold what is not flushed yet.
+    fn unflushed_before_active(&self) -> Vec<File> {
+        let state = self.state.borrow();
+        let flushed = self.flushed_offset.get();
+        let pairs = state.segments.windows(2);
+        pairs
+            .filter(|pair| pair[1].base_offset > flushed)
+            .filter_map(|pair| pair[0].opened())
+            .collect()
     }
 
     /// Called by the flusher: what had been written up to `offset` survives a power cut.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io;
 use std::rc::{Rc, Weak};
 
 use super::inner::{FailedOperation, Inner};
@@ -22,12 +23,15 @@ pub struct LogsOptions {
     pub read_bytes_max: usize,
     /// Bytes that one read from disk asks for.
     pub read_ahead_bytes: usize,
+    /// Whether one flush makes durable what was written before it whatever file it is of, as
+    /// overwrites in place on one device are; else each file is flushed.
+    pub shared_flushes: bool,
     /// The first and the largest step in which space is prepared, in bytes.
     pub prepare_bytes: (u64, u64),
 }
 
 /// The logs of one shard on one device; cheap to clone. One flush of the device serves all of
-/// them, so logs on different devices must not share it.
+/// them, so logs on different devices must not share it; see [`LogsOptions::shared_flushes`].
 #[derive(Clone)]
 pub struct Logs(Rc<Shared>);
 
@@ -64,6 +68,7 @@ impl Default for LogsOptions {
             queued_bytes_max: 32 << 20,
             read_bytes_max: 16 << 20,
             read_ahead_bytes: 256 << 10,
+            shared_flushes: true,
             prepare_bytes: (64 << 10, 64 << 20),
         }
     }
@@ -163,6 +168,22 @@ impl Drop for ReadPermit {
     }
 }
 
+impl Shared {
+    /// Flushes the device once, or each file that is waited for where that would not do.
+    async fn flush_all(&self, covered: &[Waiter]) -> io::Result<()> {
+        let needed = match self.options.shared_flushes {
+            true => &covered[..covered.len().min(1)],
+            false => covered,
+        };
+        for waiter in needed {
+            let result = waiter.file.flush().await;
+            self.probe.flushes_count.add(1);
+            result?;
+        }
+        Ok(())
+    }
+}
+
 /// Flushes for as long as anybody shares this: all who wait when a flush begins are served by it.
 async fn flush_on(shared: Weak<Shared>) {
     let mut covered: Vec<Waiter> = Vec::new();
@@ -171,12 +192,10 @@ async fn flush_on(shared: Weak<Shared>) {
             shared.due.wait().await;
         }
         std::mem::swap(&mut covered, &mut *shared.waiting.borrow_mut());
-        let Some(first) = covered.first() else {
+        if covered.is_empty() {
             continue;
-        };
-        let file = first.file.clone();
-        let result = file.flush().await;
-        shared.probe.flushes_count.add(1);
+        }
+        let result = shared.flush_all(&covered).await;
         shared.probe.flushed_logs_count.add(covered.len() as u64);
         match result {
             Ok(()) => {

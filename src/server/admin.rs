@@ -4,7 +4,7 @@
 //! - `GET /health`: 200 while every shard answers, else 503 and which do not
 //! - `GET /ready`: 200 from the moment all shards serve until the broker is told to stop
 //! - `GET /config`: every setting of the first shard, in the form of a `server.properties`, with
-//!   where each value comes from
+//!   where each value comes from; above them what an ack means
 //!
 //! Nothing here can change anything, and nobody is asked who they are: keep the port private.
 
@@ -29,18 +29,25 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::guarantee;
 use crate::base::config::{BrokerConfig, Described, Source};
+use crate::base::host::device::DeviceFacts;
 use crate::base::limits;
 use crate::base::metrics::{SampleValue, Snapshot, to_prometheus};
 use crate::io::cores::{self, Task};
 use crate::io::listener::Listener;
 use crate::io::stream::Stream;
+use crate::metadata::image::Image;
 use crate::shard::mesh::ToShard;
 
 /// What the pages tell about.
 pub struct Admin {
     /// The first shard's settings as they are now.
     pub settings: Box<dyn Fn() -> BrokerConfig>,
+    /// The cluster as it is now.
+    pub image: Box<dyn Fn() -> Arc<Image>>,
+    /// What lies under the data folders.
+    pub devices: Vec<DeviceFacts>,
     /// The shards, in order.
     pub shards: Vec<ToShard>,
     /// Whether all shards serve.
@@ -115,10 +122,11 @@ impl Admin {
                 page(StatusCode::OK, "ready\n".into())
             }
             "/ready" => page(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
-            "/config" => page(
-                StatusCode::OK,
-                settings(&(self.settings)().describe_broker(0)),
-            ),
+            "/config" => {
+                let config = (self.settings)();
+                let acks = guarantee::comments(&self.devices, &config, &(self.image)());
+                page(StatusCode::OK, acks + &settings(&config.describe_broker(0)))
+            }
             _ => page(
                 StatusCode::NOT_FOUND,
                 "there are /metrics /health /ready /config\n".into(),
@@ -141,6 +149,8 @@ impl Admin {
             "Shards of this process.",
             self.shards.len() as f64,
         );
+        let (config, image) = ((self.settings)(), (self.image)());
+        guarantee::export(&self.devices, &config, &image, &mut own);
         let answers = self.ask_all().await;
         let silent = answers.iter().filter(|answer| answer.is_none()).count();
         own.gauge(

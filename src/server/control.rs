@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use super::admin::{self, Admin};
 use super::start::StartError;
 use crate::base::config::BrokerConfig;
+use crate::base::host::device::DeviceFacts;
 use crate::io::channel::Receiver;
 use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
@@ -33,6 +34,8 @@ pub struct ControlStart {
     pub ports: Vec<u16>,
     /// The ways to the shards, in order.
     pub shards: Vec<ToShard>,
+    /// What lies under the data folders.
+    pub devices: Vec<DeviceFacts>,
     /// What it is asked.
     pub inbox: Receiver<ControlMessage>,
     /// The admin pages' socket.
@@ -68,6 +71,7 @@ async fn run(start: ControlStart) {
         dirs,
         ports,
         shards,
+        devices,
         mut inbox,
         admin,
         ready,
@@ -89,10 +93,12 @@ async fn run(start: ControlStart) {
     }));
     let _admin = admin.map(|socket| {
         let settings = Box::new(settings_of(&config, &controller));
-        let shards = shards.clone();
+        let (shards, controller) = (shards.clone(), controller.clone());
         admin::start(
             Admin {
                 settings,
+                image: Box::new(move || controller.image()),
+                devices,
                 shards,
                 ready,
             },

@@ -3,10 +3,12 @@
 
 mod admin;
 pub mod api;
+pub mod check;
 pub mod connection;
 mod control;
 pub mod dispatch;
 pub mod fetch_sessions;
+mod guarantee;
 mod housekeeping;
 mod node;
 pub mod probe;
@@ -31,6 +33,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     checks::kernel().map_err(StartError::Host)?;
     let config = Arc::new(config);
     let folders = start::folders(&config)?;
+    let devices = start::devices(&config, &folders.usable);
     let listeners = start::bind(&config)?;
     let ready = Ready::new(&config, &listeners);
 
@@ -44,6 +47,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
         dirs: folders.usable.clone(),
         ports: start::advertised_ports(&config, &listeners),
         shards: to_shards.clone(),
+        devices,
         inbox: control_inbox,
         admin: listeners.admin,
         ready: ready_flag.clone(),

@@ -6,7 +6,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use crate::base::config::BrokerConfig;
+use crate::base::host::device::DeviceFacts;
+use crate::base::host::guarantee::{AckClass, Guarantee, Survives, guarantee};
 use crate::io::checks::{self, FolderLock, HostError};
+use crate::io::host;
 use crate::io::listener::{self, Bound, SocketOptions};
 use crate::io::signal;
 use crate::metadata::controller::{LoadError, shard_dir};
@@ -111,6 +114,22 @@ fn folder(dir: &Path, shards: usize) -> Result<FolderLock, StartError> {
     let lock = checks::lock(dir).map_err(StartError::Host)?;
     checks::direct_io(dir).map_err(StartError::Host)?;
     Ok(lock)
+}
+
+/// What lies under the folders, each device once; says in the log what an ack means there.
+pub fn devices(config: &BrokerConfig, dirs: &[PathBuf]) -> Vec<DeviceFacts> {
+    let class = AckClass::of(config.topic_defaults.flush_messages);
+    let devices = host::distinct_devices(dirs);
+    for device in &devices {
+        let Guarantee { survives, text, .. } = guarantee(device, class);
+        let (name, file_system) = (device.name(), device.fs());
+        if survives == Survives::PowerCut {
+            tracing::info!(device = name, file_system, "an ack means: {text}");
+        } else {
+            tracing::warn!(device = name, file_system, "an ack means: {text}");
+        }
+    }
+    devices
 }
 
 /// Binds every port.

@@ -11,6 +11,7 @@ use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
 use crate::io::checks;
 use crate::io::disk::Disk;
+use crate::io::host;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions};
 use crate::metadata::controller::decide::is_reserved;
 use crate::metadata::controller::{IDENTITY_FILE, Identity, NodeDir, Request};
@@ -60,7 +61,13 @@ impl LogDirs {
         distinct.sort_unstable();
         distinct.dedup();
         let cache_bytes = cache_bytes / distinct.len().max(1);
-        let logs: Vec<Logs> = distinct.iter().map(|_| logs(cache_bytes)).collect();
+        let logs: Vec<Logs> = distinct
+            .iter()
+            .map(|device| {
+                let at = devices.iter().position(|one| one == device);
+                logs(cache_bytes, &dirs[at.unwrap_or_default()].path)
+            })
+            .collect();
         let mut open = LogDirs {
             dirs: Vec::new(),
             lost,
@@ -122,9 +129,10 @@ impl LogDirs {
     }
 }
 
-fn logs(cache_bytes: usize) -> Logs {
+fn logs(cache_bytes: usize, dir: &Path) -> Logs {
     let options = LogsOptions {
         cache_bytes,
+        shared_flushes: host::device_facts(dir).overwrites_in_place(),
         ..LogsOptions::default()
     };
     Logs::new(&Disk::direct(), options)

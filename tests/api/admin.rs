@@ -19,7 +19,8 @@ fn exchange(port: u16, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn get(port: u16, path: &str) -> String {
+/// A page.
+pub fn get(port: u16, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     exchange(port, request.as_bytes())
 }

@@ -8,7 +8,9 @@ use super::support::*;
 use crate::base::Offset;
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, Random, SimDisk, World};
-use crate::log::{AppendError, FailedOperation, Log, LogConfig, Opening, Recovered};
+use crate::log::{
+    AppendError, FailedOperation, Log, LogConfig, Logs, LogsOptions, Opening, Recovered,
+};
 
 const DIR: &str = "/data/t-0";
 const OTHER: &str = "/data/u-0";
@@ -117,6 +119,48 @@ fn a_failed_flush_acks_nobody() {
             assert_eq!(failure.operation, FailedOperation::Flush);
             assert_eq!(log.acked_offset(), 1);
         }
+    });
+}
+
+#[test]
+fn where_files_do_not_share_a_flush_each_is_flushed_before_its_acks() {
+    in_worlds(|sim| async move {
+        let own = LogsOptions {
+            shared_flushes: false,
+            ..options()
+        };
+        let shared = Logs::new(&Disk::simulated(sim.clone()), own);
+        let settings = LogConfig {
+            flush_messages: 7,
+            ..config(400)
+        };
+        let (relaxed, _) = open(&shared, Path::new(DIR), settings, Opening::default()).await;
+        let (other, _) = open(
+            &shared,
+            Path::new(OTHER),
+            config(1 << 20),
+            Opening::default(),
+        )
+        .await;
+        // Batches of about 300 bytes: each has a segment of its own, and none is flushed alone.
+        for tag in 0..6 {
+            let bytes = batch(1, 200, tag, 0);
+            relaxed.append(&bytes, 0, None, 0).expect("appended");
+            acked(&relaxed, relaxed.end_offset()).await;
+        }
+        assert_eq!(shared.probe().flushes_count.get(), 0);
+        other
+            .append(&batch(1, 200, 0, 0), 0, None, 0)
+            .expect("appended");
+        relaxed
+            .append(&batch(1, 200, 6, 0), 0, None, 0)
+            .expect("appended");
+        acked(&other, 1).await;
+        while relaxed.0.flushed_offset.get() < 7 {
+            relaxed.0.progress.wait().await;
+        }
+        // One for the other log, seven for the files of this one.
+        assert_eq!(shared.probe().flushes_count.get(), 8);
     });
 }
 

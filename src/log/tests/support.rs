@@ -29,6 +29,7 @@ pub fn options() -> LogsOptions {
         queued_bytes_max: 4 << 20,
         read_bytes_max: 1 << 20,
         read_ahead_bytes: 16 << 10,
+        shared_flushes: true,
         prepare_bytes: (16 << 10, 64 << 10),
     }
 }

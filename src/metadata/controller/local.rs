@@ -256,6 +256,8 @@ impl fmt::Debug for LocalController {
 /// What the metadata log may use: it is small, and nobody reads it but at the start.
 fn logs_options() -> LogsOptions {
     LogsOptions {
+        // A single log has nobody to share with.
+        shared_flushes: false,
         cache_bytes: 1 << 20,
         queued_bytes_max: 16 << 20,
         read_bytes_max: 1 << 20,
