@@ -108,7 +108,9 @@ fn layer(look: &dyn Look, node: &str) -> Layer {
     let text = |name: &str| look.text(&format!("{node}/{name}"));
     let number = |name: &str| text(name).and_then(|text| text.parse().ok()).unwrap_or(0);
     let model = text("device/model").unwrap_or_default();
-    let vendor = text("device/vendor").unwrap_or_default();
+    // Some have only a number there.
+    let vendor = text("device/vendor").filter(|name| !name.starts_with("0x"));
+    let vendor = vendor.unwrap_or_default();
     let driver = look
         .real(&format!("{node}/device/driver"))
         .unwrap_or_default();
