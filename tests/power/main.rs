@@ -1,0 +1,289 @@
+//! Power cuts: a broker in a virtual machine whose disk remembers every write and flush. The
+//! power is cut at many points of that history; what the disk may hold then is mounted, so that
+//! the file system's journal is replayed, and a broker on it is held against the acks.
+//!
+//! `cargo test --test power`, as root on Debian or a relative of it (`guest.sh` installs QEMU
+//! and unpacks a kernel). After `--`:
+//!
+//! - `--states N`: crash states for each file system. `--seconds N`: how long the load lasts.
+//! - `--on ext4|xfs`: only this one. `--seed N`: another run; every run prints its seed.
+//! - `--accel kvm`: with the help of the host's CPU; without, everything is emulated, and runs
+//!   anywhere.
+//! - `--broken-flush`: the disk lies about flushes; the run must then find acked records lost.
+//!
+//! Where a machine cannot be made it says so and what is missing, and fails.
+
+#[path = "../checked/mod.rs"]
+mod checked;
+#[path = "../checked/loops.rs"]
+mod loops;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod disk;
+mod guest;
+
+use std::fs::File;
+use std::io::{Error, Result};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use checked::audit::Depth;
+use checked::load::Load;
+use checked::{Clock, Random, Tick};
+use crash::{Crashes, FATES};
+use disk::Disk;
+use guest::{Guest, Parts};
+use support::Start;
+
+/// Size of the disk.
+const DISK_BYTES: usize = 320 << 20; // No smaller XFS is made.
+
+struct Arguments {
+    states: u64,
+    seconds: u64,
+    seed: u64,
+    filesystems: Vec<String>,
+    broken_flush: bool,
+    accelerator: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if !loops::can_mount() {
+        eprintln!("power cuts need root and loop devices: nothing was tried");
+        return ExitCode::FAILURE;
+    }
+    if !loops::in_own_namespace() {
+        return loops::run_again_in_namespace();
+    }
+    checked::selfcheck::run();
+    crash::selfcheck();
+    println!("\nrunning power cuts, seed {}", arguments.seed);
+    for fs in &arguments.filesystems {
+        if let Err(error) = run(&arguments, fs) {
+            println!(
+                "\n{fs}: {error}\ntest result: FAILED. seed {}\n",
+                arguments.seed
+            );
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("\ntest result: ok.\n");
+    ExitCode::SUCCESS
+}
+
+fn run(arguments: &Arguments, fs: &str) -> Result<()> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("power");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/power/guest.sh");
+    let made = dir.to_string_lossy();
+    loops::run(script, &[&made, env!("CARGO_BIN_EXE_corelane")])?;
+    let scratch = tempfile::tempdir_in("/dev/shm")?;
+    let image = scratch.path().join("image");
+    let fresh = fresh_disk(&image, fs)?;
+
+    let clock = Arc::new(Clock::default());
+    let disk = Disk::new(fresh.clone(), clock.clone());
+    let load = Load::new(support::ports(), clock.clone(), arguments.seed);
+    let (from, to) = live(arguments, &dir, fs, &disk, &load)?;
+
+    let history = std::mem::take(&mut *disk.history.lock().unwrap());
+    let written: usize = history.writes.iter().map(|write| write.data.len()).sum();
+    println!(
+        "{fs}: {} records promised; {} writes of {} MiB, {} flushes",
+        load.ledger.lock().unwrap().promised_count(),
+        history.writes.len(),
+        written >> 20,
+        history.flushes.len()
+    );
+    let mut random = Random(arguments.seed ^ 1);
+    let mut cuts: Vec<Tick> = (0..arguments.states)
+        .map(|_| from + random.below(to - from))
+        .collect();
+    cuts.sort();
+    let history = match arguments.broken_flush {
+        true => lie(history),
+        false => history,
+    };
+    let mut crashes = Crashes::new(&history, fresh);
+    let (mut open, mut lost, begun) = (0, 0, Instant::now());
+    for (number, cut) in cuts.into_iter().enumerate() {
+        let fate = FATES[number % FATES.len()];
+        let state = crashes.at(cut, fate, &mut random);
+        open += state.open;
+        lost += state.sectors_lost;
+        let checked = check(&load, &image, &state.bytes, cut);
+        checked.map_err(|error| Error::other(format!("cut at {cut}, {fate:?}: {error}")))?;
+    }
+    println!(
+        "{fs}: {} states good in {:.0} s; {open} writes not vouched for, {lost} sectors lost",
+        arguments.states,
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// An empty file system.
+fn fresh_disk(image: &Path, fs: &str) -> Result<Vec<u8>> {
+    File::create(image)?.set_len(DISK_BYTES as u64)?;
+    let path = image.to_string_lossy();
+    match fs {
+        "xfs" => loops::run("mkfs.xfs", &["-q", "-f", &path])?,
+        _ => {
+            // Else the kernel would go on making it in the background.
+            let at_once = "lazy_itable_init=0,lazy_journal_init=0";
+            loops::run("mkfs.ext4", &["-q", "-F", "-E", at_once, &path])?
+        }
+    };
+    std::fs::read(image)
+}
+
+/// Boots the machine and loads its broker; between which ticks it was loaded.
+fn live(
+    arguments: &Arguments,
+    dir: &Path,
+    fs: &str,
+    disk: &Arc<Disk>,
+    load: &Load,
+) -> Result<(Tick, Tick)> {
+    let sockets = tempfile::tempdir()?;
+    let socket = sockets.path().join("disk");
+    let server = disk.serve(&socket, arguments.seed)?;
+    let parts = Parts {
+        dir,
+        socket: &socket,
+        fs,
+        accelerator: &arguments.accelerator,
+        port: load.port,
+    };
+    let guest = Guest::boot(&parts)?;
+    load.create(1)?;
+    let from = disk.clock.tick();
+    let running = load.start();
+    thread::sleep(Duration::from_secs(arguments.seconds));
+    let to = disk.clock.tick();
+    let console = guest.console();
+    drop(guest);
+    running.stop();
+    let _ = server.join();
+    let refusals = std::mem::take(&mut load.ledger.lock().unwrap().refusals);
+    match refusals.first() {
+        Some(refusal) => Err(Error::other(format!("{refusal}\n{console}"))),
+        None => Ok((from, to)),
+    }
+}
+
+/// A history of a disk that says "flushed" without having done anything.
+fn lie(mut history: disk::History) -> disk::History {
+    let last = history.writes.len() / 4;
+    let tick = history.writes[last].arrived;
+    history.flushes.retain(|flush| flush.arrived < tick);
+    for write in &mut history.writes[last..] {
+        write.fua = false;
+    }
+    history
+}
+
+/// Mounts what the disk holds after a cut, starts a broker on it, and audits that.
+fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<()> {
+    write_image(image, bytes)?;
+    let mounted = Mounted::new(image)?;
+    let mut start = Start::new(&mounted.0.join("broker")).shards(2);
+    start.port = load.port;
+    if !start.dir.exists() {
+        return Err(Error::other("the broker's folder is gone"));
+    }
+    let broker = start.ready();
+    let audited = load.audit(Depth::Whole, cut, false);
+    let log = broker.log();
+    broker.kill();
+    audited.map_err(|error| Error::other(format!("{error}\n{log}")))?;
+    let loud = log
+        .lines()
+        .find(|line| line.contains("ERROR") || line.contains("panicked"));
+    match loud {
+        Some(line) => Err(Error::other(format!("the broker logged: {line}"))),
+        None => Ok(()),
+    }
+}
+
+/// Writes a sparse image.
+fn write_image(image: &Path, bytes: &[u8]) -> Result<()> {
+    const PIECE: usize = 64 << 10;
+    let file = File::create(image)?;
+    file.set_len(bytes.len() as u64)?;
+    for (number, piece) in bytes.chunks(PIECE).enumerate() {
+        if piece.iter().any(|byte| *byte != 0) {
+            file.write_all_at(piece, (number * PIECE) as u64)?;
+        }
+    }
+    Ok(())
+}
+
+/// A mounted image; unmounted when dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(image: &Path) -> Result<Mounted> {
+        let dir = image.with_extension("fs");
+        std::fs::create_dir_all(&dir)?;
+        let (image, path) = (image.to_string_lossy(), dir.to_string_lossy());
+        loops::run("mount", &["-o", "loop", &image, &path])?;
+        Ok(Mounted(dir))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let path = self.0.to_string_lossy();
+        let begun = Instant::now();
+        // A killed broker's last I/O may still hold it.
+        while loops::run("umount", &[&path]).is_err() && begun.elapsed() < support::PATIENCE {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn arguments() -> std::result::Result<Arguments, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let mut found = Arguments {
+        states: 20,
+        seconds: 4,
+        seed: now.unwrap_or(Duration::ZERO).as_millis() as u64,
+        filesystems: vec!["ext4".to_owned(), "xfs".to_owned()],
+        broken_flush: false,
+        accelerator: "tcg".to_owned(),
+    };
+    let mut rest = std::env::args().skip(1);
+    while let Some(name) = rest.next() {
+        if name == "--broken-flush" {
+            found.broken_flush = true;
+            continue;
+        }
+        let value = rest.next().ok_or_else(|| format!("{name} wants a value"))?;
+        let number = || {
+            let parsed = value.parse::<u64>();
+            parsed.map_err(|error| format!("{name} {value}: {error}"))
+        };
+        match name.as_str() {
+            "--states" => found.states = number()?,
+            "--seconds" => found.seconds = number()?,
+            "--seed" => found.seed = number()?,
+            "--accel" => found.accelerator = value,
+            "--on" => found.filesystems = vec![value],
+            _ => return Err(format!("{name} is not known; see tests/power/main.rs")),
+        }
+    }
+    Ok(found)
+}
