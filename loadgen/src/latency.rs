@@ -36,9 +36,9 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Produce => "produce",
-            Kind::Service => "service",
+            Kind::Service => "produce_service",
             Kind::EndToEnd => "e2e",
-            Kind::Late => "late",
+            Kind::Late => "lateness",
         }
     }
 }
@@ -279,7 +279,7 @@ mod tests {
                 found.push((interval.start_timestamp().as_secs(), tag, histogram.len()));
             }
         }
-        let expected = [(0, "produce", 2), (1, "produce", 2), (1, "late", 2)];
+        let expected = [(0, "produce", 2), (1, "produce", 2), (1, "lateness", 2)];
         assert_eq!(
             found,
             expected.map(|(at, tag, count)| (at, tag.to_owned(), count))

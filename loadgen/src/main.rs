@@ -4,24 +4,33 @@ mod cli;
 mod client;
 mod consumer;
 mod floors;
+mod hlog;
 mod host;
+mod html;
 mod latency;
 #[cfg(test)]
 mod null;
+mod observe;
+mod omb;
+mod output;
+mod perf_test;
 mod plan;
 mod producer;
 mod report;
 mod run;
+mod sampling;
 mod schedule;
+mod topic_facts;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    cli::Cli::parse().command.run().unwrap_or_else(|error| {
-        eprintln!("loadgen: {error}");
-        ExitCode::from(1)
-    })
+    cli::Cli::from_command_line()
+        .command
+        .run()
+        .unwrap_or_else(|error| {
+            eprintln!("loadgen: {error}");
+            ExitCode::from(1)
+        })
 }

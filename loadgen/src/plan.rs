@@ -1,9 +1,8 @@
 //! Pure: the options of a run: what load to make, and how to wait for it.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use crate::output::Outputs;
 use crate::verify::STAMP_BYTES;
 
 /// The load.
@@ -70,14 +69,9 @@ pub struct Plan {
     #[arg(long, value_name = "US", default_value = "20")]
     pub spin_us: u32,
 
-    /// Write the raw histograms of each second to FILE, for HdrHistogram's tools; in
-    /// nanoseconds, with the tags produce, service, e2e and late
-    #[arg(long, value_name = "FILE")]
-    pub hlog: Option<PathBuf>,
-
-    /// Write the figures, all settings and facts of this host to FILE
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// What to write and to watch.
+    #[command(flatten)]
+    pub outputs: Outputs,
 }
 
 /// A size of a value in bytes.

@@ -67,6 +67,11 @@ impl Report {
         self.totals[&kind].len() as f64 / self.measured_s.max(1e-9)
     }
 
+    /// Records sent in the measured part.
+    fn measured(&self) -> u64 {
+        self.totals[&Kind::Late].len()
+    }
+
     /// Sends later than a tenth of the p99, and that tenth in nanoseconds. The p99 is that of
     /// the acks, or end to end where there are none.
     fn late(&self) -> (u64, u64) {
@@ -215,28 +220,19 @@ impl Report {
 
     /// The report for programs; durations are in microseconds.
     pub fn json(&self) -> Value {
-        let plan = &self.plan;
         let unfit = self.unfit();
         let (late, limit) = self.late();
         json!({
             "loadgen": env!("CARGO_PKG_VERSION"),
-            "settings": {
-                "bootstrap": plan.bootstrap, "topic": plan.topic, "create": plan.create,
-                "rate": plan.rate, "size": plan.size, "producers": plan.producers,
-                "acks": plan.acks, "duration_s": plan.duration, "warmup_s": plan.warmup,
-                "consume": plan.consume, "drain_s": plan.drain, "cores": plan.cores,
-                "spin_us": plan.spin_us, "partitions": self.partitions,
-                "records_per_request": 1, "in_flight_max": null, "compression": "none",
-                "idempotence": false, "tls": false,
-            },
+            "partitions": self.partitions,
             "host": self.host,
-            "rate": { "offered": plan.rate, "achieved": self.achieved_rate() },
+            "rate": { "offered": self.plan.rate, "achieved": self.achieved_rate() },
             "measured_s": self.measured_s,
             "interrupted": self.interrupted,
             "latency_us": figures(&self.totals),
             "late": { "count": late, "limit_us": limit as f64 / 1e3 },
             "records": {
-                "due": self.due, "sent": self.sent, "unanswered": self.unanswered,
+                "measured": self.measured(), "due": self.due, "sent": self.sent, "unanswered": self.unanswered,
                 "refused": self.refused.iter()
                     .map(|(code, count)| (code.to_string(), json!(count)))
                     .collect::<serde_json::Map<_, _>>(),

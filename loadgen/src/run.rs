@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, SystemTime};
-use std::{fs, io, thread};
+use std::{io, thread};
 
 use core_affinity::CoreId;
 
 use crate::client::{self, Clock, Home};
 use crate::latency::{Collector, Interval, Kind, Recorder, SECOND_NS};
+use crate::observe::Observer;
 use crate::plan::Plan;
 use crate::producer::Shared;
 use crate::report::Report;
 use crate::schedule::Schedule;
-use crate::{consumer, host, producer};
+use crate::{consumer, host, output, producer};
 
 /// Between the last connection and the first record, in nanoseconds.
 const LEAD_NS: u64 = 100_000_000;
@@ -63,10 +64,7 @@ pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
     let host = host::facts();
     let cores = cores(&plan)?;
     let core = |number: usize| (!cores.is_empty()).then(|| cores[number % cores.len()]);
-    // Files that cannot be written are better known before the run than after.
-    for path in plan.hlog.iter().chain(&plan.json) {
-        fs::write(path, "")?;
-    }
+    plan.outputs.prepare()?;
     let stop = stop_signals()?;
     let homes = client::prepare(&plan.bootstrap, &plan.topic, plan.create)?;
     let producers = plan.producers as usize;
@@ -133,6 +131,13 @@ pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
         .collect();
     drop(out);
 
+    let observer = Observer::start(
+        &plan.outputs,
+        &plan.bootstrap,
+        &plan.topic,
+        clock,
+        measure_ns,
+    )?;
     let about = format!("loadgen {}, nanoseconds", env!("CARGO_PKG_VERSION"));
     let mut collector = Collector::new(clock.wall(measure_ns), &about)?;
     let (outcomes, consumed) = thread::scope(|scope| {
@@ -166,10 +171,8 @@ pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
         Ok::<_, Box<dyn Error>>((outcomes, consumed.transpose()?))
     })?;
 
+    let observed = observer.finish();
     let (totals, log) = collector.finish()?;
-    if let Some(path) = &plan.hlog {
-        fs::write(path, log)?;
-    }
     let stop_ns = shared.stop_ns.load(Ordering::Relaxed).min(end_ns);
     let ended_ns = outcomes
         .iter()
@@ -211,10 +214,7 @@ pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
         findings,
         plan,
     };
-    print!("{}", report.text());
-    if let Some(path) = &report.plan.json {
-        fs::write(path, format!("{:#}\n", report.json()))?;
-    }
+    output::write(&report, &log, &observed)?;
     Ok(ExitCode::from(report.exit_code()))
 }
 

@@ -1,13 +1,18 @@
 //! Drives: the command line: a file for each subcommand, with its arguments and what it does.
 
 mod floors;
+mod omb;
+mod report;
 mod run;
+mod words;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::output;
 use crate::plan::Plan;
 
 /// An open-loop load generator for Kafka-compatible brokers, in microseconds.
@@ -42,6 +47,37 @@ pub enum Command {
     /// A round trip on loopback, a direct overwrite of a preallocated file, and the same with a
     /// flush: no broker on this host acks faster than the first, or durably than the sum.
     Floors(floors::Args),
+    /// Run a workload file of OpenMessaging Benchmark, as it is.
+    ///
+    /// Keys that loadgen does not honour to the letter are named before the run and in its
+    /// report.
+    #[command(after_help = omb::EXAMPLES)]
+    Omb(omb::Args),
+    /// Draw the HTML report of a run again, from the files that it left.
+    Report(report::Args),
+}
+
+impl Cli {
+    /// What this process was called with. Wrong usage ends it.
+    pub fn from_command_line() -> Cli {
+        Cli::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// What `words` ask for; the first one is the program's name.
+    pub fn from_words<W: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Cli, clap::Error> {
+        let mut command = Cli::command();
+        command.build();
+        let matches = command.clone().try_get_matches_from(words)?;
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        if let (Command::Run(plan), Some((name, own))) = (&mut cli.command, matches.subcommand())
+            && let Some(command) = command.find_subcommand(name)
+        {
+            plan.outputs.settings = output::settings(command, own);
+        }
+        Ok(cli)
+    }
 }
 
 impl Command {
@@ -50,6 +86,8 @@ impl Command {
         match self {
             Command::Run(plan) => run::run(*plan),
             Command::Floors(args) => floors::run(&args),
+            Command::Omb(args) => omb::run(&args),
+            Command::Report(args) => report::run(&args),
         }
     }
 }

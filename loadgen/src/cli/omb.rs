@@ -1,0 +1,52 @@
+//! Drives: `loadgen omb`.
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::words;
+use crate::omb::Workload;
+
+/// Shown below the options.
+pub const EXAMPLES: &str = "Examples:
+  A workload of OpenMessaging Benchmark as it is; its result goes to result/omb.json:
+    loadgen omb workload.yaml --bootstrap localhost:9092 --topic load --out result
+  The same for one minute only:
+    loadgen omb workload.yaml --bootstrap localhost:9092 --topic load --duration 60 --warmup 5";
+
+/// Which workload.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Args {
+    /// A workload file (YAML)
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Options of loadgen run; they win over the file's. --bootstrap and --topic are needed
+    #[arg(
+        value_name = "OPTION",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub options: Vec<String>,
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let at = |error: String| format!("{}: {error}", args.file.display());
+    let text = fs::read_to_string(&args.file).map_err(|error| at(error.to_string()))?;
+    let workload = Workload::parse(&text).map_err(at)?;
+    let made = workload.options(words::known).map_err(at)?;
+    for (key, how) in &made.remarks {
+        eprintln!("{key}: {how}");
+    }
+    let mut plan = words::plan(&made.options, &args.options).unwrap_or_else(|error| error.exit());
+    if plan.outputs.name.is_none() {
+        plan.outputs.name = Some(workload.name().to_owned());
+    }
+    let remarks = made.remarks.iter();
+    let remarks = remarks.map(|(key, how)| format!("{key}: {how}"));
+    plan.outputs.note.extend(remarks);
+    plan.outputs.workload = Some(workload);
+    crate::run::run(plan)
+}

@@ -1,0 +1,49 @@
+//! Drives: `loadgen report`.
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::hlog::Log;
+use crate::html;
+
+/// Which run.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Args {
+    /// The folder that `loadgen run --out` wrote
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Write the page to FILE [default: report.html in DIR]
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// A remark for the report, repeatable, beside those of the run; N:TEXT goes to point N of
+    /// its fair statement
+    #[arg(long, value_name = "[N:]TEXT")]
+    pub note: Vec<String>,
+}
+
+/// Draws the page of a run that is over.
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let read = |name: &str| {
+        let path = args.dir.join(name);
+        fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let log = Log::parse(&read("run.hlog")?)?;
+    let mut told: Value = serde_json::from_slice(&read("run.json")?)?;
+    if !told["notes"].is_array() {
+        told["notes"] = Value::Array(Vec::new());
+    }
+    if let Some(notes) = told["notes"].as_array_mut() {
+        notes.extend(args.note.iter().cloned().map(Value::from));
+    }
+    let path = args.html.clone();
+    let path = path.unwrap_or_else(|| args.dir.join("report.html"));
+    fs::write(&path, html::report(&told, &log))?;
+    println!("{}", path.display());
+    Ok(ExitCode::SUCCESS)
+}

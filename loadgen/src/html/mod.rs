@@ -1,0 +1,272 @@
+//! Pure: a run as one HTML page: no script, nothing loaded from elsewhere, light and dark, and
+//! as readable on a phone.
+//!
+//! The page is drawn from what a run leaves behind, its interval log and its JSON, so that it
+//! can be drawn again later. What is not in there is left out and, in the list of what a fair
+//! statement holds, named as missing.
+
+pub mod chart;
+mod fair;
+mod sections;
+
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+use serde_json::Value;
+
+use crate::hlog::Log;
+use chart::{Axis, Chart, Line, Look, escape};
+
+const STYLE: &str = include_str!("style.css");
+
+/// Tags of floors begin so.
+pub const FLOOR: &str = "floor_";
+
+/// The quantiles in tables, by name.
+pub const QUANTILES: [(&str, f64); 6] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+    ("p99.99", 0.9999),
+    ("max", 1.0),
+];
+
+/// A quantile is shown as reliable with so many samples beyond it.
+const BEYOND: f64 = 10.0;
+
+/// What people call a tag, and the colour of its line.
+pub fn tag_name(tag: &str) -> (String, String) {
+    let (name, colour) = match tag {
+        "produce" => ("produce ack", "--c1"),
+        "e2e" => ("end to end", "--c2"),
+        "produce_service" => ("service time (hides what waited)", "--c3"),
+        "lateness" => ("loadgen's own lateness", "--c4"),
+        "" => ("all", "--c1"),
+        other => {
+            let name = other.strip_prefix(FLOOR).unwrap_or(other);
+            let colour = match name {
+                name if name.contains("flush") => "--f2",
+                name if name.contains("write") => "--f3",
+                name if name.contains("jitter") => "--f4",
+                name if name.contains("hop") => "--f5",
+                _ => "--f1",
+            };
+            let floor = if other.starts_with(FLOOR) {
+                "floor: "
+            } else {
+                ""
+            };
+            return (
+                format!("{floor}{}", name.replace('_', " ")),
+                format!("var({colour})"),
+            );
+        }
+    };
+    (name.to_owned(), format!("var({colour})"))
+}
+
+/// A duration with a unit, three digits.
+pub fn duration(ns: f64) -> String {
+    let (value, unit) = match ns {
+        ns if ns < 1e3 => (ns, "ns"),
+        ns if ns < 1e6 => (ns / 1e3, "µs"),
+        ns if ns < 1e9 => (ns / 1e6, "ms"),
+        ns => (ns / 1e9, "s"),
+    };
+    format!("{} {unit}", digits(value))
+}
+
+/// A number with three digits, or all those before the point.
+pub fn digits(value: f64) -> String {
+    let text = match value.abs() {
+        v if v >= 99.95 || value == 0.0 => format!("{value:.0}"),
+        v if v >= 9.995 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    };
+    // A tick at 5.00 is a 5.
+    match text.split_once('.') {
+        Some((whole, part)) if part.bytes().all(|digit| digit == b'0') => whole.to_owned(),
+        _ => text,
+    }
+}
+
+/// A count with its thousands apart.
+pub fn count(value: u64) -> String {
+    let text = value.to_string();
+    let mut apart = String::new();
+    for (at, digit) in text.chars().enumerate() {
+        if at > 0 && (text.len() - at).is_multiple_of(3) {
+            apart.push(',');
+        }
+        apart.push(digit);
+    }
+    apart
+}
+
+/// A frame for `body`; `title` is plain text.
+pub fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=en><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width,initial-scale=1\">\
+         <title>{}</title><style>{STYLE}</style></head><body><main>{body}\
+         <footer>Drawn by loadgen {}. Quantiles come from merged histograms and are never \
+         averaged; latency counts from the time a record was to be sent.</footer>\
+         </main></body></html>\n",
+        escape(title),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// The whole report of a run: `told` is its JSON, `log` its interval log.
+pub fn report(told: &Value, log: &Log) -> String {
+    let title = sections::title(told);
+    let mut body = sections::head(told, &title);
+    body += &sections::tiles(told, log);
+    body += &sections::quantiles(told, log);
+    body += &sections::over_time(told, log);
+    body += &sections::rates(told, log);
+    body += &sections::batches(told);
+    body += &sections::brokers(told, log);
+    body += &fair::section(told, log);
+    body += &sections::facts(told);
+    page(&title, &body)
+}
+
+/// Names a place on the axis of nines.
+pub fn nines(place: f64) -> String {
+    match place.round() as u32 {
+        0 => "0 %".to_owned(),
+        1 => "90 %".to_owned(),
+        2 => "99 %".to_owned(),
+        more => format!("99.{} %", "9".repeat(more as usize - 2)),
+    }
+}
+
+/// The points of a percentile curve on the axis of nines (0.9 is at 1, 0.99 at 2, …): those that
+/// enough samples stand for, and the rest up to the maximum.
+pub fn curve(found: &Histogram<u64>) -> [Vec<(f64, f64)>; 2] {
+    let total = found.len() as f64;
+    let (mut sure, mut faint) = (Vec::new(), Vec::new());
+    if found.is_empty() {
+        return [sure, faint];
+    }
+    let last = total.log10().max(0.3);
+    let steps = (last / 0.025).ceil() as usize;
+    for step in 0..=steps {
+        let place = (step as f64 * 0.025).min(last);
+        let value = found.value_at_quantile(1.0 - 10f64.powf(-place));
+        let point = (place, value.max(1) as f64);
+        let beyond = total * 10f64.powf(-place);
+        if beyond >= BEYOND * 0.999 || step == 0 {
+            sure.push(point);
+            faint = vec![point];
+        } else {
+            faint.push(point);
+        }
+    }
+    faint.push((last, found.max() as f64));
+    [sure, faint]
+}
+
+/// Percentile curves over the nines; the values are in nanoseconds.
+pub fn curves(about: &str, all: &[(String, String, Look, &Histogram<u64>)]) -> String {
+    let mut lines = Vec::new();
+    for (name, colour, look, found) in all {
+        let [sure, faint] = curve(found);
+        let line = |name: &str, look, points| Line {
+            name: name.to_owned(),
+            colour: colour.clone(),
+            look,
+            points,
+        };
+        lines.push(line(name, *look, sure));
+        lines.push(line("", Look::Faint, faint));
+    }
+    let points = || lines.iter().flat_map(|line| &line.points);
+    if points().next().is_none() {
+        return String::new();
+    }
+    // What goes with the curves, such as a lateness of nanoseconds, may leave at the bottom.
+    let is_main = |look: Look| matches!(look, Look::Strong | Look::Dashed);
+    let main = |line: &&Line| is_main(line.look) || !all.iter().any(|one| is_main(one.2));
+    let low = lines.iter().filter(main).flat_map(|line| &line.points);
+    let low = low.map(|point| point.1).fold(f64::INFINITY, f64::min);
+    let high = points().map(|point| point.1).fold(0.0, f64::max);
+    let right = points().map(|point| point.0).fold(1.0, f64::max);
+    let nines_axis = Axis {
+        low: 0.0,
+        high: right,
+        log: false,
+        ticks: [(0.0, "0 %".to_owned()), (2f64.log10(), "50 %".to_owned())]
+            .into_iter()
+            .chain((1..=right.floor() as u32).map(|n| (f64::from(n), nines(f64::from(n)))))
+            .collect(),
+    };
+    Chart {
+        about: about.to_owned(),
+        x: (nines_axis, "share of samples at or below".to_owned()),
+        y: (Axis::logarithmic(low, high, duration), "latency".to_owned()),
+        lines,
+        marks: Vec::new(),
+    }
+    .html()
+}
+
+/// A table of quantiles; rows are a name, a colour and durations in nanoseconds.
+pub fn quantile_table(rows: &[(String, String, &Histogram<u64>)]) -> String {
+    let mut html = String::from("<div class=wrap><table><tr><th></th>");
+    for (name, _) in QUANTILES {
+        let _ = write!(html, "<th>{name}</th>");
+    }
+    html += "<th>samples</th></tr>";
+    for (name, colour, found) in rows {
+        let _ = write!(
+            html,
+            "<tr><td><i class=dot style=\"--c:{colour}\"></i>{}</td>",
+            escape(name)
+        );
+        for (_, quantile) in QUANTILES {
+            let sure = found.len() as f64 * (1.0 - quantile) >= BEYOND * 0.999 || quantile == 1.0;
+            let text = match sure {
+                true => duration(found.value_at_quantile(quantile) as f64),
+                false => "–".to_owned(),
+            };
+            let _ = write!(html, "<td>{text}</td>");
+        }
+        let _ = write!(html, "<td>{}</td></tr>", count(found.len()));
+    }
+    html += "</table></div>";
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::histogram;
+
+    #[test]
+    fn numbers_are_short_and_have_units() {
+        assert_eq!(duration(213_400.0), "213 µs");
+        assert_eq!(duration(1_320_000.0), "1.32 ms");
+        assert_eq!(duration(12.0), "12 ns");
+        assert_eq!(duration(5e9), "5 s");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(12), "12");
+        assert_eq!(nines(4.0), "99.99 %");
+    }
+
+    #[test]
+    fn a_curve_is_sure_up_to_ten_samples_beyond_and_ends_at_the_maximum() {
+        let mut found = histogram();
+        (1..=10_000u64).for_each(|n| found.record(n * 1_000).unwrap());
+        let [sure, faint] = curve(&found);
+        assert!((sure.last().unwrap().0 - 3.0).abs() < 0.03);
+        assert!((faint.last().unwrap().0 - 4.0).abs() < 0.03);
+        assert_eq!(faint.last().unwrap().1, found.max() as f64);
+        let median = sure.iter().find(|point| point.0 >= 0.301).unwrap();
+        assert!((median.1 / 5_000_000.0 - 1.0).abs() < 0.06, "{median:?}");
+        assert!(sure.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+        assert!(curve(&histogram())[0].is_empty());
+    }
+}

@@ -1,0 +1,552 @@
+//! Pure: the parts of a run's page.
+
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+use serde_json::Value;
+
+use super::chart::{Axis, Chart, Line, Look, escape};
+use super::{FLOOR, count, curves, digits, duration, quantile_table, tag_name};
+use crate::hlog::Log;
+
+/// More steps than these in time cannot be told apart on a screen.
+const STEPS_MAX: f64 = 300.0;
+
+/// A setting as text; nothing where it was not given.
+pub fn setting(told: &Value, name: &str) -> Option<String> {
+    plain(&told["settings"][name])
+}
+
+/// A JSON value as people write it.
+pub fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(all) => {
+            let all: Vec<String> = all.iter().filter_map(plain).collect();
+            Some(all.join(", "))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+/// What the run is called.
+pub fn title(told: &Value) -> String {
+    if let Some(name) = plain(&told["name"]) {
+        return name;
+    }
+    let offered = told["rate"]["offered"].as_f64();
+    let rate = offered.map_or("As fast as it goes".to_owned(), |rate| {
+        format!("{} records/s", count(rate as u64))
+    });
+    let size = setting(told, "size").map_or(String::new(), |size| format!(" of {size} bytes"));
+    let acks = setting(told, "acks").map_or(String::new(), |acks| format!(", acks={acks}"));
+    format!("{rate}{size}{acks}")
+}
+
+/// The title, whether it may be quoted, and why not.
+pub fn head(told: &Value, title: &str) -> String {
+    let fit = told["fit"].as_bool();
+    let badge = match fit {
+        Some(true) => "<span class=\"badge good\">fit to be quoted</span>",
+        Some(false) => "<span class=\"badge bad\">unfit: do not quote</span>",
+        None => "<span class=\"badge part\">not judged</span>",
+    };
+    let mut html = format!("<header><h1>{} {badge}</h1>", escape(title));
+    let host = &told["host"];
+    let about: Vec<String> = [
+        plain(&told["started"]),
+        setting(told, "bootstrap").map(|at| format!("broker {at}")),
+        setting(told, "topic").map(|topic| format!("topic {topic}")),
+        plain(&host["cpu"]),
+        plain(&host["kernel"]).map(|kernel| format!("Linux {kernel}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let _ = write!(html, "<div class=dim>{}</div>", escape(&about.join(" · ")));
+    if let Some(about) = plain(&told["about"]) {
+        let _ = write!(html, "<p>{}</p>", escape(&about));
+    }
+    let reasons = told["unfit"].as_array();
+    if let Some(reasons) = reasons.filter(|reasons| !reasons.is_empty()) {
+        html += "<div class=reasons><b>Why these figures must not be quoted</b><ul>";
+        for reason in reasons {
+            let reason = plain(reason).unwrap_or_default();
+            let _ = write!(html, "<li>{}</li>", escape(&reason));
+        }
+        html += "</ul></div>";
+    }
+    html += "</header>";
+    html
+}
+
+fn tile(name: &str, value: &str) -> String {
+    format!(
+        "<div class=tile><span>{}</span><b>{}</b></div>",
+        escape(name),
+        escape(value)
+    )
+}
+
+/// The figures that people look for first.
+pub fn tiles(told: &Value, log: &Log) -> String {
+    let mut html = String::new();
+    let main = ["produce", "e2e"].map(|tag| (tag, log.total(tag)));
+    for (tag, found) in main.iter().filter(|(_, found)| !found.is_empty()) {
+        let (name, _) = tag_name(tag);
+        html += "<div class=\"tiles four\">";
+        for (quantile, part) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
+            if found.len() as f64 * (1.0 - part) >= 9.99 {
+                let value = duration(found.value_at_quantile(part) as f64);
+                html += &tile(&format!("{name}, {quantile}"), &value);
+            }
+        }
+        html += &tile(&format!("{name}, max"), &duration(found.max() as f64));
+        html += "</div>";
+    }
+    html += "<div class=tiles>";
+    let rate = &told["rate"];
+    if let Some(achieved) = rate["achieved"].as_f64() {
+        let offered = rate["offered"].as_f64();
+        let of = offered.map_or(String::new(), |offered| {
+            format!(" of {} offered", count(offered as u64))
+        });
+        html += &tile(&format!("records/s{of}"), &count(achieved.round() as u64));
+    }
+    html += &check_tile(told);
+    if let Some(added) = added(log) {
+        html += &tile("ack p50 over loopback + write + flush", &added);
+    }
+    for broker in told["brokers"].as_array().into_iter().flatten() {
+        if let Some(cpu) = broker["cpu_s_per_gb"].as_f64() {
+            html += &tile(
+                "broker CPU per GB of records",
+                &format!("{} s", digits(cpu)),
+            );
+        }
+        if let Some(resident) = broker["resident_max"].as_f64() {
+            html += &tile(
+                "broker memory, most",
+                &format!("{} MiB", digits(resident / 1048576.0)),
+            );
+        }
+    }
+    html += "</div>";
+    html
+}
+
+fn check_tile(told: &Value) -> String {
+    let check = &told["check"];
+    let sum: Option<u64> = ["lost", "duplicates", "disordered", "strange"]
+        .iter()
+        .map(|name| check[*name].as_u64())
+        .sum();
+    match sum {
+        Some(0) => tile(
+            "records lost, repeated or out of order",
+            &format!("0 of {}", count(check["seen"].as_u64().unwrap_or(0))),
+        ),
+        Some(_) => {
+            let of = |name: &str| check[name].as_u64().unwrap_or(0);
+            let text = format!(
+                "{} / {} / {}",
+                of("lost"),
+                of("duplicates"),
+                of("disordered")
+            );
+            tile("lost / repeated / out of order", &text)
+        }
+        None => tile("loss and order", "not checked"),
+    }
+}
+
+/// What the broker adds to what the host needs anyway, at the median.
+pub fn added(log: &Log) -> Option<String> {
+    let median = |tag: &str| {
+        let found = log.total(tag);
+        (!found.is_empty()).then(|| found.value_at_quantile(0.5) as f64)
+    };
+    let floor = |word: &str| {
+        let tags = log.tags();
+        let tag = tags
+            .into_iter()
+            .find(|tag| tag.starts_with(FLOOR) && tag.contains(word))?;
+        median(tag)
+    };
+    let floors = floor("loopback").or_else(|| floor("round"))? + floor("flush")?;
+    let added = median("produce")? - floors;
+    Some(match added < 0.0 {
+        true => format!("−{}", duration(-added)),
+        false => format!("+{}", duration(added)),
+    })
+}
+
+/// The percentile curves with the floors, and the table.
+pub fn quantiles(told: &Value, log: &Log) -> String {
+    let tags = log.tags();
+    let floors = tags.iter().filter(|tag| tag.starts_with(FLOOR));
+    let others = ["lateness", "produce_service", "e2e", "produce"];
+    let order: Vec<&str> = floors
+        .copied()
+        .chain(others.into_iter().filter(|tag| tags.contains(tag)))
+        .chain(
+            tags.iter()
+                .copied()
+                .filter(|tag| !tag.starts_with(FLOOR) && !others.contains(tag)),
+        )
+        .collect();
+    let totals: Vec<(&str, Histogram<u64>)> =
+        order.iter().map(|tag| (*tag, log.total(tag))).collect();
+    let totals: Vec<_> = totals
+        .iter()
+        .filter(|(_, found)| !found.is_empty())
+        .collect();
+    if totals.is_empty() {
+        return "<section><h2>Latency</h2><p>Nothing was recorded.</p></section>".to_owned();
+    }
+    let look = |tag: &str| match tag {
+        "produce" | "e2e" | "" => Look::Strong,
+        "produce_service" | "lateness" => Look::Plain,
+        _ => Look::Dashed,
+    };
+    let drawn: Vec<_> = totals
+        .iter()
+        .map(|(tag, found)| {
+            let (name, colour) = tag_name(tag);
+            (name, colour, look(tag), found)
+        })
+        .collect();
+    let mut html = String::from(
+        "<section><h2>Latency by percentile</h2><p class=note>Further right is rarer. Dotted: \
+         fewer than ten samples beyond, up to the maximum.",
+    );
+    if !order.iter().any(|tag| tag.starts_with(FLOOR)) {
+        html += match told["floors_us"].is_object() {
+            true => " Floors of this host were measured apart: see the settings below.",
+            false => " The floors of this host were not measured in this run.",
+        };
+    }
+    html += "</p>";
+    html += &curves("Latency by percentile, in nines", &drawn);
+    let rows: Vec<_> = totals
+        .iter()
+        .rev()
+        .map(|(tag, found)| {
+            let (name, colour) = tag_name(tag);
+            (name, colour, found)
+        })
+        .collect();
+    html += &quantile_table(&rows);
+    html += "</section>";
+    html
+}
+
+/// The width of a step in time, in seconds.
+fn step_s(log: &Log) -> f64 {
+    (log.end_s() / STEPS_MAX).ceil().max(1.0)
+}
+
+fn marks(told: &Value, log: &Log) -> Vec<(f64, String)> {
+    let blocks = told["blocks"].as_array().into_iter().flatten();
+    let blocks = blocks.filter_map(|block| {
+        let number = block["number"].as_u64().unwrap_or(0);
+        Some((block["from_s"].as_f64()?, format!("block {number}")))
+    });
+    let events = told["events"].as_array().into_iter().flatten();
+    let events = events.filter_map(|event| Some((event["at_s"].as_f64()?, plain(&event["what"])?)));
+    let mut marks: Vec<_> = blocks.chain(events).collect();
+    marks.retain(|(at, _)| (-1.0..=log.end_s() + 1.0).contains(at));
+    marks.sort_by(|a, b| a.0.total_cmp(&b.0));
+    marks
+}
+
+fn seconds_axis(log: &Log) -> (Axis, String) {
+    let end = log.end_s().max(1.0);
+    let name = |at: f64| match end > 600.0 {
+        true => digits(at / 60.0),
+        false => digits(at),
+    };
+    let unit = if end > 600.0 { "minutes" } else { "seconds" };
+    (
+        Axis::linear(0.0, end, 8, name),
+        format!("{unit} of the measured part"),
+    )
+}
+
+/// p50, p99 and the maximum of each second.
+pub fn over_time(told: &Value, log: &Log) -> String {
+    let mut html = String::new();
+    for tag in ["produce", "e2e", ""] {
+        let steps = log.steps(tag, step_s(log));
+        if steps.is_empty() {
+            continue;
+        }
+        let line = |name: &str, part: f64, colour: &str, look| Line {
+            name: name.to_owned(),
+            colour: format!("var({colour})"),
+            look,
+            points: holes(&steps, step_s(log), |found| {
+                found.value_at_quantile(part) as f64
+            }),
+        };
+        let lines = vec![
+            line("max", 1.0, "--q3", Look::Plain),
+            line("p99", 0.99, "--q2", Look::Plain),
+            line("p50", 0.5, "--q1", Look::Strong),
+        ];
+        let values = || lines.iter().flat_map(|line| &line.points);
+        let values = || values().map(|point| point.1).filter(|y| y.is_finite());
+        let (low, high) = (
+            values().fold(f64::INFINITY, f64::min),
+            values().fold(0.0, f64::max),
+        );
+        let (name, _) = tag_name(tag);
+        let per = match step_s(log) {
+            step if step > 1.0 => format!("each {step} seconds"),
+            _ => "each second".to_owned(),
+        };
+        let _ = write!(
+            html,
+            "<section><h2>Latency over time: {}</h2><p class=note>p50, p99 and maximum of {per}; \
+             vertical lines are what happened meanwhile.</p>",
+            escape(&name)
+        );
+        html += &Chart {
+            about: format!("Latency over time: {name}"),
+            x: seconds_axis(log),
+            y: (Axis::logarithmic(low, high, duration), "latency".to_owned()),
+            lines,
+            marks: marks(told, log),
+        }
+        .html();
+        html += "</section>";
+    }
+    html
+}
+
+/// A line through the middle of each step, broken where steps are missing.
+fn holes(
+    steps: &[(f64, Histogram<u64>)],
+    step_s: f64,
+    of: impl Fn(&Histogram<u64>) -> f64,
+) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut next = None;
+    for (at, found) in steps {
+        if next.is_some_and(|next: f64| *at > next + step_s / 2.0) {
+            points.push((*at, f64::NAN));
+        }
+        points.push((at + step_s / 2.0, of(found)));
+        next = Some(at + step_s);
+    }
+    points
+}
+
+/// Offered and achieved rate.
+pub fn rates(told: &Value, log: &Log) -> String {
+    let step = step_s(log);
+    // Of the last step only a part may have been measured.
+    let end_s = told["measured_s"].as_f64().unwrap_or(log.end_s());
+    let whole = |(at, _): &&(f64, Histogram<u64>)| at + step <= end_s + 0.01;
+    let mut lines = Vec::new();
+    for (tag, name) in [("produce", "acked"), ("e2e", "consumed")] {
+        let steps = log.steps(tag, step);
+        let steps: Vec<_> = steps.iter().filter(whole).cloned().collect();
+        if !steps.is_empty() {
+            lines.push(Line {
+                name: name.to_owned(),
+                colour: tag_name(tag).1,
+                look: Look::Plain,
+                points: holes(&steps, step, |found| found.len() as f64 / step),
+            });
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    if let Some(offered) = told["rate"]["offered"].as_f64() {
+        lines.push(Line {
+            name: "offered".to_owned(),
+            colour: "var(--c6)".to_owned(),
+            look: Look::Dashed,
+            points: vec![(0.0, offered), (log.end_s(), offered)],
+        });
+    }
+    let values = lines.iter().flat_map(|line| &line.points);
+    let high = values
+        .map(|point| point.1)
+        .filter(|y| y.is_finite())
+        .fold(0.0, f64::max);
+    let chart = Chart {
+        about: "Records per second, offered, acked and consumed".to_owned(),
+        x: seconds_axis(log),
+        y: (
+            Axis::from_zero(high, 4, |rate| count(rate.round() as u64)),
+            "records/s".to_owned(),
+        ),
+        lines,
+        marks: marks(told, log),
+    };
+    format!(
+        "<section><h2>Rate</h2><p class=note>A stall shows as a dip, and as a peak when its \
+         backlog is answered.</p>{}</section>",
+        chart.html()
+    )
+}
+
+/// How many records went into a batch, where the run counted them.
+pub fn batches(told: &Value) -> String {
+    let batches = &told["batches"];
+    let Some(bars) = batches["bars"].as_array().filter(|bars| !bars.is_empty()) else {
+        return String::new();
+    };
+    let bars: Vec<(String, f64)> = bars
+        .iter()
+        .filter_map(|bar| Some((plain(&bar[0])?, bar[1].as_f64()?)))
+        .collect();
+    let most = bars.iter().map(|bar| bar.1).fold(0.0, f64::max).max(1.0);
+    let total: f64 = bars.iter().map(|bar| bar.1).sum();
+    let mut html = String::from("<section><h2>Batch sizes</h2><p class=note>");
+    let unit = plain(&batches["unit"]).unwrap_or_else(|| "records per batch".to_owned());
+    let _ = write!(
+        html,
+        "{}; share of all {} batches.",
+        escape(&unit),
+        count(total as u64)
+    );
+    html += "</p><div class=bars>";
+    for (name, value) in bars {
+        let _ = write!(
+            html,
+            "<span>{}</span><div style=\"width:{:.1}%\"></div><span>{} %</span>",
+            escape(&name),
+            value / most * 100.0,
+            digits(value / total * 100.0)
+        );
+    }
+    html += "</div></section>";
+    html
+}
+
+/// CPU and memory of the processes that were watched.
+pub fn brokers(told: &Value, log: &Log) -> String {
+    let mut html = String::new();
+    for broker in told["brokers"].as_array().into_iter().flatten() {
+        let samples: Vec<&Value> = broker["samples"].as_array().into_iter().flatten().collect();
+        let of = |sample: &Value, name: &str| sample[name].as_f64().unwrap_or(f64::NAN);
+        let rate = |name: &str| -> Vec<(f64, f64)> {
+            let pairs = samples.windows(2).filter_map(|pair| {
+                let over = of(pair[1], "at_s") - of(pair[0], "at_s");
+                let middle = of(pair[0], "at_s") + over / 2.0;
+                let rate = (of(pair[1], name) - of(pair[0], name)) / over;
+                (middle >= 0.0 && over > 0.5).then_some((middle, rate))
+            });
+            pairs.collect()
+        };
+        let (user, system) = (rate("user_s"), rate("system_s"));
+        if user.is_empty() {
+            continue;
+        }
+        let both: Vec<_> = user
+            .iter()
+            .zip(&system)
+            .map(|(user, system)| (user.0, user.1 + system.1))
+            .collect();
+        let line = |name: &str, colour: &str, look, points| Line {
+            name: name.to_owned(),
+            colour: format!("var({colour})"),
+            look,
+            points,
+        };
+        let chart = |about: &str, y, unit: &str, lines| Chart {
+            about: about.to_owned(),
+            x: seconds_axis(log),
+            y: (y, unit.to_owned()),
+            lines,
+            marks: marks(told, log),
+        };
+        let most = both.iter().map(|point| point.1).fold(0.0, f64::max);
+        let cpu = chart(
+            "CPU of the broker over time",
+            Axis::from_zero(most, 4, digits),
+            "cores busy",
+            vec![
+                line("user + kernel", "--c1", Look::Area, both),
+                line("kernel", "--c2", Look::Plain, system),
+            ],
+        );
+        let mib: Vec<_> = samples
+            .iter()
+            .filter(|sample| of(sample, "at_s") >= 0.0)
+            .map(|sample| (of(sample, "at_s"), of(sample, "resident") / 1048576.0))
+            .collect();
+        let most = mib.iter().map(|point| point.1).fold(0.0, f64::max);
+        let memory = chart(
+            "Resident memory of the broker over time",
+            Axis::from_zero(most, 4, digits),
+            "MiB resident",
+            vec![line("resident", "--c3", Look::Area, mib)],
+        );
+        let name = plain(&broker["name"]).unwrap_or_default();
+        let pid = plain(&broker["pid"]).unwrap_or_default();
+        let figure = |name: &str, unit: &str| {
+            let value = broker[name].as_f64();
+            value.map_or(String::new(), |value| {
+                format!(" · {} {unit}", digits(value))
+            })
+        };
+        let _ = write!(
+            html,
+            "<section><h2>{} (process {pid})</h2><p class=note>{} CPU seconds in the measured \
+             part{}{}{}{}</p><div>{}</div><div>{}</div></section>",
+            escape(&name),
+            digits(broker["cpu_s"].as_f64().unwrap_or(0.0)),
+            figure("cores", "cores busy on average"),
+            figure("cpu_s_per_gb", "CPU seconds per GB of records sent"),
+            figure("waits_per_s", "waits per second"),
+            figure("preemptions_per_s", "preemptions per second"),
+            cpu.html(),
+            memory.html(),
+        );
+    }
+    html
+}
+
+/// Settings and facts of the host.
+pub fn facts(told: &Value) -> String {
+    let mut html = String::new();
+    if let Some(command) = plain(&told["command"]) {
+        let _ = write!(
+            html,
+            "<section><h2>The command</h2><pre>{}</pre></section>",
+            escape(&command)
+        );
+    }
+    for (key, name) in [
+        ("settings", "Every setting"),
+        ("host", "The host"),
+        ("records", "Records"),
+        ("check", "The check"),
+        ("floors_us", "Floors, in microseconds"),
+    ] {
+        let Some(all) = told[key].as_object().filter(|all| !all.is_empty()) else {
+            continue;
+        };
+        let _ = write!(
+            html,
+            "<section><details><summary>{name}</summary><table class=facts>"
+        );
+        for (name, value) in all {
+            let text = plain(value).unwrap_or_else(|| "not set, or not known".to_owned());
+            let _ = write!(
+                html,
+                "<tr><td>{}</td><td>{}</td></tr>",
+                escape(&name.replace('_', " ")),
+                escape(&text)
+            );
+        }
+        html += "</table></details></section>";
+    }
+    html
+}

@@ -1,0 +1,500 @@
+//! Pure: OpenMessaging Benchmark's workload files, read as they are, and its result file.
+//!
+//! Names are those of its classes `Workload` and `TestResult`. What a workload asks for and
+//! loadgen does otherwise, or not at all, is told in words before the run: nothing is skipped in
+//! silence. In the result, latencies mean what they mean there, so that files of both can be put
+//! side by side: `publishLatency` counts from the actual send (our service time), the delay
+//! until then is `publishDelayLatency`, in microseconds.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use crate::hlog::Log;
+
+/// The period of its statistics, in seconds.
+const PERIOD_S: f64 = 10.0;
+
+/// All keys of a workload.
+const KEYS: [&str; 17] = [
+    "name",
+    "topics",
+    "partitionsPerTopic",
+    "keyDistributor",
+    "messageSize",
+    "useRandomizedPayloads",
+    "randomBytesRatio",
+    "randomizedPayloadPoolSize",
+    "payloadFile",
+    "subscriptionsPerTopic",
+    "producersPerTopic",
+    "consumerPerSubscription",
+    "producerRate",
+    "consumerBacklogSizeGB",
+    "backlogDrainRatio",
+    "testDurationMinutes",
+    "warmupDurationMinutes",
+];
+
+/// A workload with its defaults filled in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Workload {
+    keys: BTreeMap<String, Value>,
+}
+
+impl Workload {
+    /// Reads a file's text; the error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Workload, String> {
+        let keys: BTreeMap<String, Value> =
+            serde_saphyr::from_str(text).map_err(|error| format!("not a workload: {error}"))?;
+        let workload = Workload { keys };
+        for name in [
+            "topics",
+            "partitionsPerTopic",
+            "messageSize",
+            "producersPerTopic",
+        ] {
+            if workload.whole(name)? < 1 {
+                return Err(format!("{name} has to be given, and at least 1"));
+            }
+        }
+        for name in [
+            "subscriptionsPerTopic",
+            "consumerPerSubscription",
+            "producerRate",
+            "testDurationMinutes",
+        ] {
+            workload.whole(name)?;
+        }
+        Ok(workload)
+    }
+
+    /// A whole number; 0 where it is missing, as in the class.
+    fn whole(&self, name: &str) -> Result<u64, String> {
+        let Some(value) = self.keys.get(name).filter(|value| !value.is_null()) else {
+            return Ok(u64::from(name == "warmupDurationMinutes"));
+        };
+        let wrong = || format!("{name}: {value} is not a whole number from 0 on");
+        value.as_u64().ok_or_else(wrong)
+    }
+
+    fn get(&self, name: &str) -> u64 {
+        self.whole(name).unwrap_or(0)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.keys.get(name).and_then(Value::as_str)
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        self.text("name").unwrap_or("OpenMessaging workload")
+    }
+
+    /// The options of `loadgen run` that make this load, and what is different or left out.
+    /// `known` tells whether there is an option of that name.
+    pub fn options(&self, known: impl Fn(&str) -> bool) -> Result<Translation, String> {
+        let mut out = Translation::default();
+        for key in self.keys.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            out.remark(
+                key,
+                "no key of a workload; ignored, as OpenMessaging Benchmark does",
+            );
+        }
+        let topics = self.get("topics");
+        match topics {
+            1 => (),
+            _ if known("topics") => out.option("topics", topics),
+            _ => out.remark("topics", "one topic is used"),
+        }
+        match known("partitions") {
+            true => out.option("partitions", self.get("partitionsPerTopic")),
+            false => out.option("create", self.get("partitionsPerTopic")),
+        }
+        out.option("size", self.get("messageSize"));
+        out.option("producers", self.get("producersPerTopic") * topics);
+        match self.get("producerRate") {
+            0 if known("max") => {
+                out.flag("max");
+                out.remark(
+                    "producerRate",
+                    "0 asks for the sustainable rate: run with --max; loadgen sweep finds the knee",
+                );
+            }
+            0 => return Err("producerRate 0: use loadgen sweep to find the rate".to_owned()),
+            rate => out.option("rate", rate),
+        }
+        match self.get("testDurationMinutes") {
+            0 => return Err("testDurationMinutes has to be at least 1".to_owned()),
+            minutes => out.option("duration", minutes * 60),
+        }
+        out.option("warmup", self.get("warmupDurationMinutes") * 60);
+        self.consumers(&mut out, &known);
+        self.payload(&mut out, &known);
+        Ok(out)
+    }
+
+    fn consumers(&self, out: &mut Translation, known: &impl Fn(&str) -> bool) {
+        let (groups, each) = (
+            self.get("subscriptionsPerTopic"),
+            self.get("consumerPerSubscription"),
+        );
+        if groups * each == 0 {
+            if known("no-consume") {
+                out.flag("no-consume");
+            }
+        } else {
+            if known("consume") {
+                out.flag("consume");
+            }
+            match ["groups", "fan-out"].into_iter().find(|name| known(name)) {
+                _ if groups == 1 => (),
+                Some(name) => out.option(name, groups),
+                None => out.remark("subscriptionsPerTopic", "one reader of everything is used"),
+            }
+            match known("consumers") {
+                _ if each == 1 => (),
+                true => out.option("consumers", each),
+                false => out.remark("consumerPerSubscription", "one consumer is used"),
+            }
+        }
+        let backlog = self.keys.get("consumerBacklogSizeGB");
+        if backlog.and_then(Value::as_f64).unwrap_or(0.0) > 0.0 {
+            out.remark(
+                "consumerBacklogSizeGB",
+                "no backlog is built here; loadgen plan backlog-drain does that",
+            );
+            if self.keys.contains_key("backlogDrainRatio") {
+                out.remark("backlogDrainRatio", "goes with the backlog");
+            }
+        }
+    }
+
+    fn payload(&self, out: &mut Translation, known: &impl Fn(&str) -> bool) {
+        match self.text("keyDistributor").unwrap_or("NO_KEY") {
+            "NO_KEY" => (),
+            "KEY_ROUND_ROBIN" | "RANDOM_NANO" if known("keys") => {
+                out.option("keys", "uniform:10000");
+                out.remark("keyDistributor", "keys are drawn evenly from 10,000");
+            }
+            "KEY_ROUND_ROBIN" | "RANDOM_NANO" => {
+                out.remark("keyDistributor", "records have no keys");
+            }
+            // There, too, an unknown name means none.
+            _ => out.remark("keyDistributor", "an unknown name: records have no keys"),
+        }
+        if self.text("payloadFile").is_some() {
+            out.remark(
+                "payloadFile",
+                "not read: values are loadgen's stamp and random bytes",
+            );
+        }
+        if self.keys.get("useRandomizedPayloads") == Some(&json!(true)) {
+            let ratio = self.keys.get("randomBytesRatio").and_then(Value::as_f64);
+            if ratio != Some(1.0) {
+                out.remark("randomBytesRatio", "all bytes behind the stamp are random");
+            }
+            out.remark(
+                "randomizedPayloadPoolSize",
+                "one payload is used; stamps differ",
+            );
+        }
+    }
+}
+
+/// A workload in options of `loadgen run`.
+#[derive(Debug, Default, PartialEq)]
+pub struct Translation {
+    /// Names, without dashes, and values; a flag has none.
+    pub options: Vec<(String, Option<String>)>,
+    /// Keys that are not honoured to the letter, and how.
+    pub remarks: Vec<(String, String)>,
+}
+
+impl Translation {
+    fn option(&mut self, name: &str, value: impl ToString) {
+        self.options
+            .push((name.to_owned(), Some(value.to_string())));
+    }
+
+    fn flag(&mut self, name: &str) {
+        self.options.push((name.to_owned(), None));
+    }
+
+    fn remark(&mut self, key: &str, how: &str) {
+        self.remarks.push((key.to_owned(), how.to_owned()));
+    }
+}
+
+/// Sums over periods and over all, by the class' field names.
+struct Fields {
+    told: Map<String, Value>,
+}
+
+impl Fields {
+    fn latency(
+        &mut self,
+        field: &str,
+        periods: &[Histogram<u64>],
+        all: &Histogram<u64>,
+        unit_ns: f64,
+    ) {
+        // The delays are whole microseconds there.
+        let scaled = |ns: f64| match unit_ns {
+            1e3 => json!((ns / unit_ns) as u64),
+            _ => json!(ns / unit_ns),
+        };
+        let quantiles = [
+            ("50pct", 0.5),
+            ("75pct", 0.75),
+            ("95pct", 0.95),
+            ("99pct", 0.99),
+            ("999pct", 0.999),
+            ("9999pct", 0.9999),
+            ("Max", 1.0),
+        ];
+        let mean = |found: &Histogram<u64>| match found.is_empty() {
+            true => json!(0.0),
+            false => json!(found.mean() / unit_ns),
+        };
+        let capital = field[..1].to_uppercase() + &field[1..];
+        let each: Vec<Value> = periods.iter().map(mean).collect();
+        self.told.insert(format!("{field}Avg"), json!(each));
+        self.told
+            .insert(format!("aggregated{capital}Avg"), mean(all));
+        for (name, quantile) in quantiles {
+            let value = |found: &Histogram<u64>| scaled(found.value_at_quantile(quantile) as f64);
+            let each: Vec<Value> = periods.iter().map(value).collect();
+            self.told.insert(format!("{field}{name}"), json!(each));
+            self.told
+                .insert(format!("aggregated{capital}{name}"), value(all));
+        }
+        let steps = all.iter_quantiles(100).map(|step| {
+            let place = format!("{:?}", step.quantile_iterated_to() * 100.0);
+            (place, scaled(step.value_iterated_to() as f64))
+        });
+        self.told.insert(
+            format!("aggregated{capital}Quantiles"),
+            Value::Object(steps.collect()),
+        );
+    }
+}
+
+/// The result as OpenMessaging Benchmark writes it; `told` is loadgen's own.
+pub fn result(told: &Value, log: &Log, workload: Option<&Workload>) -> Value {
+    let setting = |name: &str| told["settings"][name].as_u64();
+    let from = |key: &str, own: Option<u64>| {
+        let given = workload.map(|workload| workload.get(key));
+        given.or(own).unwrap_or(0)
+    };
+    let name = workload.map(|workload| workload.name().to_owned());
+    let name = name.or_else(|| told["name"].as_str().map(str::to_owned));
+    let mut fields = Fields { told: Map::new() };
+    let consumes = u64::from(!log.total("e2e").is_empty());
+    for (field, value) in [
+        ("workload", json!(name.unwrap_or_else(|| "loadgen".into()))),
+        ("driver", json!("Kafka")),
+        ("messageSize", json!(from("messageSize", setting("size")))),
+        (
+            "topics",
+            json!(from("topics", setting("topics").or(Some(1)))),
+        ),
+        (
+            "partitions",
+            json!(from("partitionsPerTopic", told["partitions"].as_u64())),
+        ),
+        (
+            "producersPerTopic",
+            json!(from("producersPerTopic", setting("producers"))),
+        ),
+        (
+            "consumersPerTopic",
+            json!(from(
+                "consumerPerSubscription",
+                setting("consumers").or(Some(consumes))
+            )),
+        ),
+    ] {
+        fields.told.insert(field.to_owned(), value);
+    }
+    let periods = (log.end_s() / PERIOD_S).ceil().max(1.0) as u64;
+    let split = |tag: &str| -> Vec<Histogram<u64>> {
+        let part = |n: u64| log.between(tag, n as f64 * PERIOD_S, (n + 1) as f64 * PERIOD_S);
+        (0..periods).map(part).collect()
+    };
+    let (acked, seen) = (split("produce"), split("e2e"));
+    let length = |n: usize| (log.end_s() - n as f64 * PERIOD_S).clamp(1e-9, PERIOD_S);
+    let rates = |found: &[Histogram<u64>]| -> Vec<f64> {
+        let each = found.iter().enumerate();
+        each.map(|(n, found)| found.len() as f64 / length(n))
+            .collect()
+    };
+    let groups = from("subscriptionsPerTopic", Some(consumes));
+    let (mut sent, mut received) = (0, 0);
+    let backlog: Vec<u64> = acked
+        .iter()
+        .zip(&seen)
+        .map(|(acked, seen)| {
+            sent += acked.len() * groups;
+            received += seen.len();
+            sent.saturating_sub(received)
+        })
+        .collect();
+    let refused = told["records"]["refused"].as_object();
+    let refused: u64 = refused
+        .into_iter()
+        .flat_map(Map::values)
+        .filter_map(Value::as_u64)
+        .sum();
+    // When a record was refused is not kept: the rate is that of the whole run.
+    let errors = refused as f64 / log.end_s().max(1.0);
+    fields
+        .told
+        .insert("publishRate".to_owned(), json!(rates(&acked)));
+    fields
+        .told
+        .insert("consumeRate".to_owned(), json!(rates(&seen)));
+    fields.told.insert(
+        "publishErrorRate".to_owned(),
+        json!(vec![errors; periods as usize]),
+    );
+    fields.told.insert("backlog".to_owned(), json!(backlog));
+    for (field, tag, unit_ns) in [
+        ("publishLatency", "produce_service", 1e6),
+        ("publishDelayLatency", "lateness", 1e3),
+        ("endToEndLatency", "e2e", 1e6),
+    ] {
+        fields.latency(field, &split(tag), &log.total(tag), unit_ns);
+    }
+    Value::Object(fields.told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hlog::Interval;
+    use crate::latency::histogram;
+
+    const FILE: &str = "
+name: two topics, four readers
+topics: 2
+partitionsPerTopic: 8
+messageSize: 1024
+payloadFile: \"some/file.data\"
+subscriptionsPerTopic: 2
+consumerPerSubscription: 1
+producersPerTopic: 3
+producerRate: 5000
+consumerBacklogSizeGB: 0
+testDurationMinutes: 2
+colour: blue
+";
+
+    #[test]
+    fn a_workload_becomes_options_and_nothing_is_dropped_in_silence() {
+        let workload = Workload::parse(FILE).unwrap();
+        let few = [
+            "create",
+            "size",
+            "producers",
+            "rate",
+            "duration",
+            "warmup",
+            "consume",
+        ];
+        let out = workload.options(|name| few.contains(&name)).unwrap();
+        let of = |name: &str| {
+            let found = out.options.iter().find(|(own, _)| own == name);
+            found.map(|(_, value)| value.clone())
+        };
+        assert_eq!(of("create"), Some(Some("8".to_owned())));
+        assert_eq!(of("producers"), Some(Some("6".to_owned())));
+        assert_eq!(of("duration"), Some(Some("120".to_owned())));
+        assert_eq!(of("warmup"), Some(Some("60".to_owned())));
+        assert_eq!(of("consume"), Some(None));
+        let mut told: Vec<&str> = out.remarks.iter().map(|(key, _)| key.as_str()).collect();
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            ["colour", "payloadFile", "subscriptionsPerTopic", "topics"]
+        );
+
+        let all = workload.options(|_| true).unwrap();
+        let names: Vec<&str> = all.options.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(names.contains(&"topics") && names.contains(&"groups"));
+        assert!(names.contains(&"partitions") && !names.contains(&"create"));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_key() {
+        for (wrong, key) in [
+            ("topics: 1", "partitionsPerTopic"),
+            (&FILE.replace("5000", "fast"), "producerRate"),
+            (&FILE.replace("topics: 2", "topics: -2"), "topics"),
+            ("- a\n- b", "not a workload"),
+        ] {
+            let error = Workload::parse(wrong).unwrap_err();
+            assert!(error.contains(key), "{error}");
+        }
+        let endless = FILE.replace("testDurationMinutes: 2", "testDurationMinutes: 0");
+        assert!(
+            Workload::parse(&endless)
+                .unwrap()
+                .options(|_| true)
+                .is_err()
+        );
+        let probe = FILE.replace("5000", "0");
+        let probe = Workload::parse(&probe).unwrap();
+        assert!(probe.options(|name| name != "max").is_err());
+        let options = probe.options(|_| true).unwrap().options;
+        assert!(options.contains(&("max".to_owned(), None)));
+    }
+
+    #[test]
+    fn the_result_has_all_fields_in_its_units() {
+        let interval = |at_s: f64, tag: &str, ns: u64| {
+            let mut found = histogram();
+            found.record_n(ns, 100).unwrap();
+            Interval {
+                at_s,
+                length_s: 1.0,
+                tag: tag.to_owned(),
+                found,
+            }
+        };
+        let intervals = (0..15).flat_map(|second| {
+            let at = f64::from(second);
+            [
+                interval(at, "produce", 2_000_000),
+                interval(at, "produce_service", 1_500_000),
+                interval(at, "lateness", 7_000),
+                interval(at, "e2e", 3_000_000),
+            ]
+        });
+        let log = Log {
+            started_s: None,
+            intervals: intervals.collect(),
+        };
+        let workload = Workload::parse(FILE).unwrap();
+        let told = json!({ "records": { "refused": { "7": 30 } } });
+        let result = result(&told, &log, Some(&workload));
+        assert_eq!(result["publishRate"], json!([100.0, 100.0]));
+        assert_eq!(result["publishErrorRate"], json!([2.0, 2.0]));
+        let close = |name: &str, wanted: f64| {
+            let found = result[name].as_f64().unwrap();
+            assert!((found / wanted - 1.0).abs() < 0.002, "{name}: {found}");
+        };
+        close("aggregatedPublishLatency99pct", 1.5);
+        close("aggregatedEndToEndLatencyMax", 3.0);
+        close("aggregatedPublishDelayLatency50pct", 7.0);
+        assert!(result["aggregatedPublishDelayLatencyMax"].is_u64());
+        assert_eq!(result["endToEndLatency75pct"].as_array().unwrap().len(), 2);
+        assert_eq!(result["workload"], "two topics, four readers");
+        assert_eq!(result["backlog"], json!([1000, 1500])); // Two groups, one of them read.
+        assert!(result["aggregatedPublishLatencyQuantiles"]["100.0"].is_number());
+        // 7 of the shape, 4 of rates, and 3 latencies with 8 fields each, all of them twice, and
+        // once more all quantiles.
+        assert_eq!(result.as_object().unwrap().len(), 7 + 4 + 3 * (8 * 2 + 1));
+    }
+}
