@@ -11,7 +11,8 @@ use crate::base::PartitionIndex;
 use crate::io::disk::Disk;
 
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
-const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+/// The file whose presence says that every log in the folder was closed cleanly.
+pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const START_OFFSETS: &str = "log-start-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";

@@ -39,7 +39,7 @@ use std::rc::Rc;
 pub use appender::{AppendError, Appended};
 pub use config::LogConfig;
 pub use flusher::{Logs, LogsOptions};
-pub use folder::Folder;
+pub use folder::{CLEAN_SHUTDOWN, Folder};
 pub use inner::{FailedOperation, LogFailure};
 pub use maintain::DeleteError;
 pub use opening::{Cut, Damage, OpenError, Opening, Recovered, Replay};

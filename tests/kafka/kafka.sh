@@ -9,7 +9,8 @@
 #
 # The broker is a single node with id 1, broker and controller in one process (the controller
 # listens on PORT+1). DIR is formatted when it is new. DIR/server.log is its log. NAME=VALUE are
-# server properties; they win over the ones written here.
+# server properties; they win over the ones written here. $KAFKA_BROKER_JVM are the broker's JVM
+# options where those for tests, a small heap and a quick start, will not do.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Class path and tools are kept apart per content of the files that they are made from.
@@ -103,7 +104,10 @@ start() {
       { cat "$dir/format.log" >&2; die "could not format $dir/data"; }
   fi
   : >"$dir/server.log"
-  setsid nohup java -Xms64m -Xmx512m "${jvm[@]}" -Dkafka.log.level=INFO \
+  local options=(-Xms64m -Xmx512m "${jvm[@]}")
+  [ -z "${KAFKA_BROKER_JVM:-}" ] ||
+    read -ra options <<<"$KAFKA_BROKER_JVM -Dlog4j2.configurationFile=$cache/log4j2.properties"
+  setsid nohup java "${options[@]}" -Dkafka.log.level=INFO \
     -cp "$(cat "$cache/classpath")" kafka.Kafka "$dir/server.properties" \
     >"$dir/server.log" 2>&1 </dev/null 9>&- &
   local pid=$! waited

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::base::NodeId;
 use crate::base::ids::{Uuid, base64_url};
-use crate::io::disk::Disk;
+use crate::io::disk::{Disk, Entry};
+use crate::log::CLEAN_SHUTDOWN;
 use crate::metadata::image::Image;
 use crate::metadata::source::local::SourceError;
 
@@ -117,6 +118,8 @@ pub struct NodeDir {
     pub path: PathBuf,
     /// What it says it is; `None` where it says nothing yet.
     pub identity: Option<Identity>,
+    /// Whether it holds logs that were not closed cleanly: their ends may be lost.
+    pub unclean: bool,
 }
 
 impl NodeDir {
@@ -138,7 +141,13 @@ pub async fn read_identities(
         for dir in dirs {
             let path = shard_dir(dir, index);
             let identity = read_identity(disk, &path.join(FILE)).await?;
-            found.push(NodeDir { path, identity });
+            let entries = list(disk, &path).await?;
+            let clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
+            found.push(NodeDir {
+                unclean: !clean && entries.iter().any(is_partition),
+                path,
+                identity,
+            });
         }
         nodes.push(found);
     }
@@ -247,20 +256,22 @@ pub async fn format(
 
 /// A folder with partitions in it is not formatted anew: somebody's records are in there.
 async fn refuse_partitions(disk: &Disk, dir: &Path) -> Result<(), LoadError> {
-    let entries = match disk.list(dir).await {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(LoadError::Io(dir.to_owned(), error)),
-    };
-    let is_partition = |name: &str| {
-        let index = name.rsplit_once('-').map(|(_, index)| index);
-        index.is_some_and(|index| index.parse::<u32>().is_ok())
-    };
-    if entries
-        .iter()
-        .any(|entry| entry.is_dir && is_partition(&entry.name))
-    {
+    if list(disk, dir).await?.iter().any(is_partition) {
         return Err(LoadError::MetadataLost(dir.to_owned()));
     }
     Ok(())
+}
+
+/// What is in a folder that need not be there.
+async fn list(disk: &Disk, dir: &Path) -> Result<Vec<Entry>, LoadError> {
+    match disk.list(dir).await {
+        Ok(entries) => Ok(entries),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(LoadError::Io(dir.to_owned(), error)),
+    }
+}
+
+fn is_partition(entry: &Entry) -> bool {
+    let index = entry.name.rsplit_once('-').map(|(_, index)| index);
+    entry.is_dir && index.is_some_and(|index| index.parse::<u32>().is_ok())
 }

@@ -97,7 +97,21 @@ impl LocalController {
         let (first, then) = controller.first_records(is_new, ports);
         controller.take(first, now).await?;
         controller.take(then, now).await?;
+        controller.renew_terms(&nodes, now).await?;
         Ok(controller)
+    }
+
+    /// Begins a new term for the partitions of each node that was not stopped cleanly: where an
+    /// ack did not wait for the disk, their ends may be lost, and readers that were ahead can
+    /// tell by the term (KIP-320).
+    async fn renew_terms(&self, nodes: &[NodeId], now: WallMs) -> Result<(), CannotWrite> {
+        for (node, dirs) in nodes.iter().zip(&self.directories) {
+            if dirs.iter().any(|dir| dir.unclean) {
+                let decision = self.decide(Request::RenewLeaders(*node));
+                self.take(decision.records, now).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Each node's folders that can be used, in the order of the settings.

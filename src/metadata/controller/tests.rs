@@ -8,6 +8,7 @@ use crate::base::config::{BrokerConfig, ConfigFile, Flags, HostFacts, load};
 use crate::base::{NodeId, TopicId};
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, World};
+use crate::log::Folder;
 use crate::metadata::image::Image;
 
 const DATA: &str = "/data";
@@ -315,6 +316,38 @@ fn a_log_that_cannot_be_written_answers_so_and_changes_nothing() {
         assert!(matches!(reply, Reply::Failed), "{reply:?}");
     })
     .unwrap();
+}
+
+#[test]
+fn a_node_with_logs_that_was_killed_begins_a_new_term() {
+    let world = World::new(1);
+    run(&world, &config(1, 9092), |controller| async move {
+        create(&controller, "t").await;
+    })
+    .unwrap();
+    let epoch_after = |world: &World, prepare: &'static str| {
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let dir = folder::shard_dir(Path::new(DATA), 0);
+            match prepare {
+                "log" => disk.create_dir(&dir.join("t-0")).await.unwrap(),
+                "clean" => Folder::open(&disk, &dir)
+                    .await
+                    .unwrap()
+                    .close_cleanly()
+                    .await
+                    .unwrap(),
+                _ => {}
+            }
+        });
+        let image = start(world, 1).unwrap();
+        image.topics.named("t").unwrap().partitions[0].leader_epoch
+    };
+    // Without a log there is nothing that could be lost.
+    assert_eq!(epoch_after(&world, "nothing"), 0);
+    assert_eq!(epoch_after(&world, "log"), 1);
+    assert_eq!(epoch_after(&world, "nothing"), 2);
+    assert_eq!(epoch_after(&world, "clean"), 2);
 }
 
 #[test]
