@@ -17,16 +17,15 @@ import argparse
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
-import signal
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -51,11 +50,16 @@ KAFKA_SETTINGS = [
     "log.retention.hours=168",
     "log.segment.bytes=1073741824",
     "log.retention.check.interval.ms=300000",
+    # Not of that file: topics of finished cells shall make room soon.
+    "log.segment.delete.delay.ms=1000",
 ]
 SIDES = ("corelane", "kafka")
 # `flush.messages` of the topics of a cell.
 DURABLE, WRITTEN = 1, 9223372036854775807
 MODES = {DURABLE: "durable", WRITTEN: "written"}
+QUANTILES = ("p50", "p90", "p99", "p99.9", "max")
+KNEE = "70 % of knee"
+CORELANE_FLAGS = ["--shards", "1", "--log-level", "warn"]
 
 
 def run(*command, **options):
@@ -72,39 +76,40 @@ def run(*command, **options):
 class Broker:
     """One side: a running broker and what it costs."""
 
-    def __init__(self, side, folder, cpus):
-        self.side, self.folder, self.cpus = side, folder, cpus
-        self.port = {"corelane": 19500, "kafka": 19600}[side]
-        self.pid = None
+    def __init__(self, side, folder, cpus, second=False):
+        self.side, self.cpus, self.pid = side, cpus, None
+        self.folder = folder / (f"{side}-second" if second else side)
+        self.port = {"corelane": 19500, "kafka": 19600}[side] + (10 if second else 0)
 
     @property
     def bootstrap(self):
+        """Where clients begin."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self):
+    def start(self, wait=True):
+        """Starts it, and waits until it says that it serves."""
         pinned = ["taskset", "-c", self.cpus]
+        self.folder.mkdir(exist_ok=True)
         if self.side == "kafka":
             environment = dict(os.environ, KAFKA_BROKER_JVM=KAFKA_JVM)
             command = [*pinned, KAFKA_SH, "start", self.port, self.folder, *KAFKA_SETTINGS]
-            run(*command, env=environment)
-            self.pid = int((self.folder / "pid").read_text())
+            starter = subprocess.Popen([str(word) for word in command], env=environment)
+            if wait and starter.wait() != 0:
+                sys.exit(f"versus: Kafka did not start, see {self.folder}/server.log")
+            self.pid = int((self.folder / "pid").read_text()) if wait else 0
             return
-        self.folder.mkdir(exist_ok=True)
-        log = open(self.folder / "broker.log", "ab")
-        child = subprocess.Popen(
-            [*pinned, TARGET / "release" / "corelane", "serve", "--shards", "1"]
-            + ["--port", str(self.port), "--data-dir", self.folder / "data"]
-            + ["--log-level", "warn"],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        line = child.stdout.readline()
-        if not line.startswith("corelane ready"):
+        command = [*pinned, TARGET / "release" / "corelane", "serve", *CORELANE_FLAGS]
+        command += ["--port", self.port, "--data-dir", self.folder / "data"]
+        with open(self.folder / "broker.log", "ab") as log:
+            self.child = subprocess.Popen(
+                [str(word) for word in command], stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        if wait and not self.child.stdout.readline().startswith("corelane ready"):
             sys.exit(f"versus: corelane did not start, see {self.folder}/broker.log")
-        self.child, self.pid = child, child.pid
+        self.pid = self.child.pid
 
     def stop(self):
+        """Stops it cleanly."""
         if self.pid is None:
             return
         if self.side == "kafka":
@@ -115,10 +120,12 @@ class Broker:
         self.pid = None
 
     def cpu_seconds(self):
+        """CPU seconds it has used so far, in user and kernel."""
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_mib(self):
+        """Memory it holds now."""
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
@@ -131,16 +138,18 @@ class Cell:
         self.load, self.consume = load, consume
         self.flush = {"corelane": flush, "kafka": flush if kafka is None else kafka}
 
+    def topic(self, side):
+        """Its topic on that side; cells of one shape take turns with it."""
+        return f"{self.group}-{self.partitions}-{MODES[self.flush[side]]}"
+
 
 def cells():
     """All rows, in the order of the table."""
-    one = ["--max", "--in-flight", 1, "--linger-us", 0, "--batch-records", 1]
+    one = ["--max", "--in-flight", 1, "--batch-bytes", 0]
     yield Cell("1 producer, 1 in flight", "goal", DURABLE, 1, 1, one)
     yield Cell("16 producers, 1 partition", "goal", DURABLE, 1, 16, one)
     yield Cell("64 producers, 64 partitions", "goal", DURABLE, 64, 64, one)
-    yield Cell(
-        "64 producers, 64 partitions; Kafka's page cache", "goal", DURABLE, 64, 64, one, kafka=WRITTEN
-    )
+    yield Cell("64 producers, 64 partitions", "goal", DURABLE, 64, 64, one, kafka=WRITTEN)
     yield Cell("1 producer, 1 in flight", "goal", WRITTEN, 1, 1, one)
     yield Cell("16 producers, 1 partition", "goal", WRITTEN, 1, 16, one)
     yield Cell("64 producers, 64 partitions", "goal", WRITTEN, 64, 64, one)
@@ -149,15 +158,15 @@ def cells():
             load = ["--max", "--in-flight", 5, "--batch-bytes", kib << 10]
             yield Cell(f"{kib} KiB batches, 4 producers", "bulk", flush, 4, 4, load)
     for flush in (DURABLE, WRITTEN):
-        for rate in (1_000, 10_000, "70 %"):
+        for rate in (1_000, 10_000, KNEE):
             for partitions in (1, 64):
                 for producers in (1, 32):
                     for consume in (False, True):
-                        name = f"{partitions} p, {producers} producers"
-                        name += ", read at once" if consume else ""
-                        label = f"{rate:,}/s, {name}" if rate != "70 %" else f"70 % of knee, {name}"
+                        name = f"{rate}{'' if rate == KNEE else '/s'}, {partitions} partition"
+                        name += f"{'s'[: partitions > 1]}, {producers} producer"
+                        name += f"{'s'[: producers > 1]}{', read' if consume else ''}"
                         load = ["--rate", rate]
-                        yield Cell(label, "grid", flush, partitions, producers, load, consume)
+                        yield Cell(name, "grid", flush, partitions, producers, load, consume)
 
 
 class Versus:
@@ -166,80 +175,311 @@ class Versus:
     def __init__(self, options):
         self.options = options
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-", dir=options.folder))
-        self.brokers = {
-            side: Broker(side, self.folder / side, options.broker_cpus) for side in SIDES
-        }
+        self.brokers = {side: Broker(side, self.folder, options.broker_cpus) for side in SIDES}
+        self.tools = pathlib.Path(run(KAFKA_SH, "tools").strip())
         self.knees = {}
-        self.topics = 0
 
-    def loadgen(self, side, cell, flush, load, seconds, warm_up):
-        """One block; loadgen's own report."""
-        self.topics += 1
+    def block(self, side, cell, load, seconds):
+        """Runs loadgen once; its report, and the broker's CPU seconds meanwhile."""
         out = self.folder / "block.json"
-        broker = self.brokers[side]
+        broker, flush = self.brokers[side], cell.flush[side]
+        out.unlink(missing_ok=True)
         command = [TARGET / "release" / "loadgen", "run", "--bootstrap", broker.bootstrap]
-        command += ["--topic", f"{side}-{cell.partitions}-{flush}", "--create", cell.partitions]
-        command += ["--topic-config", f"flush.messages={flush}"]
-        command += ["--producers", cell.producers, "--size", 1024, *load]
-        command += ["--warmup", warm_up, "--duration", seconds, "--drain", 20]
-        command += ["--cores", self.options.load_cpus, "--json", out, "--quiet"]
-        if cell.consume:
-            command += ["--consume"]
+        command += ["--topic", cell.topic(side), "--create", cell.partitions]
+        command += ["--config", f"flush.messages={flush}", "--size", 1024, *load]
+        command += ["--producers", cell.producers, "--threads", 1, "--no-check"]
+        command += ["--warmup", self.options.warm_up, "--duration", seconds, "--drain", 20]
+        command += ["--cpus", self.options.load_cpus, "--json", out, "--quiet"]
+        command += ["--consume"] if cell.consume else []
         before = broker.cpu_seconds()
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        words = [str(word) for word in command]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         cpu = broker.cpu_seconds() - before
-        # 3: measured, and said to be unfit to be quoted, with the reason; the table says so too.
-        if done.returncode not in (0, 3):
-            sys.exit(f"versus: {command}\n{done.stdout}{done.stderr}")
-        report = json.loads(out.read_text())
-        return report, cpu
+        # 3: measured, and not fit to be quoted, with the reason; the table marks it.
+        if done.returncode not in (0, 3) or not out.exists():
+            sys.exit(f"versus: {' '.join(words)}\n{done.stdout}{done.stderr}")
+        return json.loads(out.read_text()), cpu
 
-    def block(self, side, cell):
+    def measure(self, cell, side):
         """One block in the terms of the table."""
-        flush, load = cell.flush[side], list(cell.load)
-        if "70 %" in load:
-            load[load.index("70 %")] = int(self.knee(side, cell) * 0.7)
-        options = self.options
-        report, cpu = self.loadgen(side, cell, flush, load, options.seconds, options.warm_up)
-        result = figures(report)
-        total_gb = result.pop("all_bytes") / 1e9
-        result["cpu_s_per_gb"] = cpu / total_gb if total_gb else None
-        result["resident_mib"] = self.brokers[side].resident_mib()
-        return result
+        load = list(cell.load)
+        if KNEE in load:
+            load[load.index(KNEE)] = max(1, int(self.knee(cell, side) * 0.7))
+        report, cpu = self.block(side, cell, load, self.options.seconds)
+        found = dict(report["latency_us"]["produce"] or {})
+        gb = report["records"]["sent"] * 1024 / 1e9
+        return {
+            **{name: found.get(name) for name in QUANTILES},
+            "rate": report["rate"]["achieved"],
+            "offered": load[1] if load[0] == "--rate" else None,
+            "cpu_s_per_gb": cpu / gb if gb else None,
+            "resident_mib": self.brokers[side].resident_mib(),
+            "unfit": report["unfit"],
+        }
 
-    def knee(self, side, cell):
-        """The rate at which this side's closed loop ends, in records a second."""
+    def knee(self, cell, side):
+        """What this side takes in a closed loop, in records a second."""
         key = (side, cell.flush[side], cell.partitions, cell.producers)
         if key not in self.knees:
-            load = ["--max", "--in-flight", 5, "--linger-us", 0, "--batch-bytes", 16 << 10]
-            report, _ = self.loadgen(side, cell, cell.flush[side], load, self.options.seconds, 2)
-            self.knees[key] = figures(report)["rate"]
+            load = ["--max", "--in-flight", 5, "--batch-bytes", 0]
+            plain = Cell(cell.name, "knee", cell.flush[side], cell.partitions, cell.producers, [])
+            report, _ = self.block(side, plain, load, self.options.seconds)
+            self.knees[key] = report["rate"]["achieved"]
         return self.knees[key]
 
     def floors(self):
+        """What the machine itself takes."""
         out = self.folder / "floors.json"
-        command = [TARGET / "release" / "loadgen", "floors", "--dir", self.folder]
-        run(*command, "--json", out)
+        command = [TARGET / "release" / "loadgen", "floors", "--dir", self.folder, "--json", out]
+        run(*command)
         return json.loads(out.read_text())
 
-    def first_ack(self):
-        """Seconds from the start of each broker, on an empty folder, to its first durable ack."""
+    def row(self, cell):
+        """All blocks of a cell, in the order A B B A …"""
+        blocks = {side: [] for side in SIDES}
+        for number in range(self.options.blocks):
+            for side in SIDES if number % 2 == 0 else reversed(SIDES):
+                blocks[side].append(self.measure(cell, side))
+        for side in SIDES:
+            # Kafka's own tool for both; what it says of a topic that is gone matters to nobody.
+            command = [self.tools / "kafka-topics.sh", "--bootstrap-server"]
+            command += [self.brokers[side].bootstrap, "--delete", "--topic", cell.topic(side)]
+            subprocess.run(command, capture_output=True, check=False)
+        return {
+            "name": cell.name,
+            "group": cell.group,
+            "ack": {side: MODES[cell.flush[side]] for side in SIDES},
+            "consume": cell.consume,
+            "blocks": blocks,
+        }
+
+    def first_acks(self):
+        """Seconds from a start on a formatted folder to the first durable ack."""
         times = {side: [] for side in SIDES}
-        for number in range(self.options.starts):
-            for side in SIDES:
-                broker = Broker(side, self.folder / f"start-{side}-{number}", self.options.broker_cpus)
-                broker.port += 1000
-                if side == "kafka":
-                    # Formatted beforehand, as a broker that is started again is.
-                    broker.start()
-                    broker.stop()
-                cell = Cell("start", "start", DURABLE, 1, 1, [])
-                self.brokers["probe"] = broker
+        for side in SIDES:
+            broker = Broker(side, self.folder, self.options.broker_cpus, second=True)
+            broker.start()
+            run(
+                *[self.tools / "kafka-topics.sh", "--bootstrap-server", broker.bootstrap],
+                *["--create", "--topic", "first", "--config", "flush.messages=1"],
+            )
+            broker.stop()
+            for _ in range(self.options.starts):
                 begun = time.monotonic()
-                broker.start()
-                self.loadgen("probe", cell, DURABLE, ["--records", 1], 1, 0)
+                broker.start(wait=False)
+                while not produce(broker.port, "first"):
+                    time.sleep(0.002)
                 times[side].append(time.monotonic() - begun)
-                del self.brokers["probe"]
                 broker.stop()
-                shutil.rmtree(broker.folder)
         return times
+
+
+def produce(port, topic):
+    """Produces one record by hand; whether it was acked."""
+    record = bytes([0, 0, 0, 1, 2]) + b"x" + bytes([0])
+    record = bytes([len(record) << 1]) + record
+    body = struct.pack(">hiqqqhii", 0, 0, 0, 0, -1, -1, -1, 1) + record
+    batch = struct.pack(">ibI", 0, 2, crc32c(body)) + body
+    batch = struct.pack(">qi", 0, len(batch)) + batch
+    name = topic.encode()
+    request = struct.pack(">hhih", 0, 3, 1, -1) + struct.pack(">hhii", -1, -1, 5000, 1)
+    request += struct.pack(">h", len(name)) + name + struct.pack(">iii", 1, 0, len(batch)) + batch
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            length = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
+            answer = connection.recv(length, socket.MSG_WAITALL)
+    except (OSError, struct.error):
+        return False
+    # Correlation id, count of topics, name, count of partitions, index: then the error code.
+    return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name) + 4 + 4)[0] == 0
+
+
+def crc32c(data):
+    """CRC-32C, bit by bit: there is little of it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def host():
+    """What the figures were taken on."""
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    pom = (KAFKA_SH.parent / "pom.xml").read_text()
+    return {
+        "cpu": f"{os.cpu_count()} x {cpu[1] if cpu else 'unknown'}",
+        "kernel": os.uname().release,
+        "file_system": run("findmnt", "-no", "FSTYPE,OPTIONS", "-T", ROOT).strip(),
+        "java": java.splitlines()[0],
+        "kafka": re.search(r"<kafka.version>(.*?)<", pom)[1],
+        "commit": run("git", "rev-parse", "--short", "HEAD", cwd=ROOT).strip(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def median(blocks, name):
+    """The median over blocks, or None."""
+    values = [block[name] for block in blocks if block[name] is not None]
+    return statistics.median(values) if values else None
+
+
+def number(value):
+    """A figure as one reads it."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def both(row, name):
+    """Corelane's median, Kafka's, and their ratio with the spread of single blocks."""
+    ours, theirs = (row["blocks"][side] for side in SIDES)
+    a, b = median(ours, name), median(theirs, name)
+    if a is None or not b:
+        return f"{number(a)} / {number(b)}"
+    pairs = [x[name] / y[name] for x, y in zip(ours, theirs) if x[name] and y[name]]
+    return f"{number(a)} / {number(b)} = **{a / b:.2f}** ({min(pairs):.2f}–{max(pairs):.2f})"
+
+
+def table(rows, columns):
+    """Markdown of rows; each cell is Corelane / Kafka = ratio (spread over blocks)."""
+    lines = ["| acks | load | " + " | ".join(title for title, _ in columns) + " |"]
+    lines += ["|---" * (len(columns) + 2) + "|"]
+    for row in rows:
+        acks = " beside ".join(dict.fromkeys(row["ack"].values()))
+        unfit = any(block["unfit"] for side in SIDES for block in row["blocks"][side])
+        name = row["name"] + (" ¹" if unfit and row["group"] == "grid" else "")
+        lines += [f"| {acks} | {name} | " + " | ".join(both(row, n) for _, n in columns) + " |"]
+    return "\n".join(lines)
+
+
+def render(results):
+    """Writes the tables between their marks on the page."""
+    rows, about = results["rows"], results["host"]
+    latency = [("acks/s", "rate"), ("p50 µs", "p50"), ("p99 µs", "p99"), ("p99.9 µs", "p99.9")]
+    latency += [("max µs", "max")]
+    bulk = [("records/s of 1 KiB", "rate"), ("p99 µs", "p99"), ("CPU s/GB", "cpu_s_per_gb")]
+    bulk += [("resident MiB", "resident_mib")]
+    by_group = {group: [r for r in rows if r["group"] == group] for group in ("goal", "bulk", "grid")}
+    starts = {side: statistics.median(times) for side, times in results["starts"].items()}
+    text = f"""Corelane {about['commit']} beside Apache Kafka {about['kafka']}, {about['date']}: {about['cpu']},
+kernel {about['kernel']}, {about['file_system'].split()[0]}; {results['cpus']}.
+Each figure is Corelane / Kafka = **ratio** (lowest–highest of single blocks), of medians over
+{results['blocks']} interleaved blocks of {results['seconds']} s after {results['warm_up']} s of warm-up each. *durable* is
+`flush.messages=1` on that side, *written* Kafka's default: its page cache, our write without a
+flush. What the machine itself took in the same run: {results['floor_line']}.
+
+Closed loop, one request of one record in flight for each producer:
+
+{table(by_group['goal'], latency)}
+
+As fast as it goes, in large batches:
+
+{table(by_group['bulk'], bulk)}
+
+From start to first durable ack, on a formatted folder: {starts['corelane']:.2f} s / {starts['kafka']:.2f} s =
+**{starts['corelane'] / starts['kafka']:.3f}**.
+
+Open loop, latency from the intended send time:
+
+{table(by_group['grid'], latency)}
+
+¹ loadgen called at least one block of this row unfit to be quoted (late sends, or a load past the
+knee of one side): the raw summary says which and why."""
+    page = PAGE.read_text()
+    begin, end = "<!-- versus: begin -->", "<!-- versus: end -->"
+    head, rest = page.split(begin)
+    _, tail = rest.split(end)
+    PAGE.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")
+
+
+def floor_line(taken):
+    """The median of each floor over the run, in one line."""
+    names = sorted({name for floors in taken for name in floors["latency_us"] if floors["latency_us"][name]})
+    parts = []
+    for name in names:
+        found = [floors["latency_us"][name] for floors in taken if floors["latency_us"].get(name)]
+        p50, p99 = (statistics.median(one[q] for one in found) for q in ("p50", "p99"))
+        parts.append(f"{name.replace('floor_', '').replace('_', ' ')} {p50:.0f} µs (p99 {p99:.0f})")
+    return ", ".join(parts)
+
+
+def main():
+    """Reads the command line and does it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", action="append", default=[], metavar="WORD")
+    parser.add_argument("--group", action="append", choices=["goal", "bulk", "grid"], default=[])
+    parser.add_argument("--render", action="store_true")
+    parser.add_argument("--blocks", type=int, default=5, help="blocks of each side [5]")
+    parser.add_argument("--seconds", type=int, default=10, help="measured in a block [10]")
+    parser.add_argument("--warm-up", type=int, default=2, help="seconds before that [2]")
+    parser.add_argument("--starts", type=int, default=5, help="starts that are timed [5]")
+    parser.add_argument("--broker-cpus", default=None, help="for taskset [the last CPU]")
+    parser.add_argument("--load-cpus", default=None, help="for loadgen [the first CPU]")
+    parser.add_argument("--free", action="store_true", help="pin neither broker nor loadgen")
+    parser.add_argument("--folder", default=TARGET, help="on the disk to be measured [target]")
+    options = parser.parse_args()
+    if options.render:
+        render(json.loads(RESULTS.read_text()))
+        return
+    every = f"0-{os.cpu_count() - 1}"
+    options.broker_cpus = options.broker_cpus or (every if options.free else str(os.cpu_count() - 1))
+    options.load_cpus = options.load_cpus or (
+        ",".join(str(cpu) for cpu in range(os.cpu_count())) if options.free else "0"
+    )
+    subprocess.run(["cargo", "build", "--release", "--workspace"], cwd=ROOT, check=True)
+    versus = Versus(options)
+    try:
+        results = compare(versus, options)
+    finally:
+        for broker in versus.brokers.values():
+            broker.stop()
+        shutil.rmtree(versus.folder, ignore_errors=True)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    if not (options.only or options.group):
+        render(results)
+
+
+def compare(versus, options):
+    """Everything that was asked for."""
+    wanted = [cell for cell in cells() if all(word in cell.name for word in options.only)]
+    wanted = [cell for cell in wanted if not options.group or cell.group in options.group]
+    starts = versus.first_acks()
+    for broker in versus.brokers.values():
+        broker.start()
+    # Until its hot code is compiled a JVM is another broker than the one that people run.
+    warm = Cell("warm-up", "warm", DURABLE, 4, 8, [])
+    for side in SIDES:
+        versus.block(side, warm, ["--max", "--in-flight", 5, "--batch-bytes", 0], options.seconds)
+    floors, rows = [versus.floors()], []
+    for place, cell in enumerate(wanted):
+        rows.append(versus.row(cell))
+        print(f"{place + 1}/{len(wanted)} {MODES[cell.flush['corelane']]}: {cell.name}")
+        for name in ("rate", "p50", "p99", "p99.9"):
+            print(f"    {name:<6} {both(rows[-1], name).replace('*', '')}", flush=True)
+        if place % 8 == 7:
+            floors.append(versus.floors())
+    floors.append(versus.floors())
+    return {
+        "host": host(),
+        "cpus": f"broker on CPU {options.broker_cpus}, loadgen on CPU {options.load_cpus}",
+        "blocks": options.blocks,
+        "seconds": options.seconds,
+        "warm_up": options.warm_up,
+        "kafka_jvm": KAFKA_JVM,
+        "kafka_settings": KAFKA_SETTINGS,
+        "corelane_settings": CORELANE_FLAGS,
+        "floors": floors,
+        "floor_line": floor_line(floors),
+        "starts": starts,
+        "rows": rows,
+    }
+
+
+if __name__ == "__main__":
+    main()
