@@ -27,8 +27,10 @@ impl Inner {
         let path = self.dir.join(file_name(segment.base_offset, ".log"));
         let disk = self.logs.disk();
         disk.rename(&segment.path(), &path).await?;
+        disk.sync_dir(&self.dir).await?;
+        // Only now: retention waits for the name before it removes what tells where it belongs.
         segment.set_path(path);
-        disk.sync_dir(&self.dir).await
+        Ok(())
     }
 
     /// Writes the leader epoch checkpoint.

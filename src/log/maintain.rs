@@ -95,26 +95,22 @@ impl Inner {
         if count == 0 {
             return Ok(());
         }
-        if count == segments.len() && self.end_offset.get() == acked {
-            let active = self.roll(now);
-            // Its name is all that tells a start after a crash where the log went on.
-            if !self.wait_for_name(&active).await {
-                return Ok(());
-            }
-        }
-        let gone: Vec<Rc<Segment>> = {
-            let mut state = self.state.borrow_mut();
-            let count = count.min(state.segments.len() - 1);
-            state.segments.drain(..count).collect()
+        let whole = count == segments.len() && self.end_offset.get() == acked;
+        let first_kept = match segments.get(count).or(segments.last()) {
+            Some(_) if whole => self.roll(now),
+            Some(kept) => Rc::clone(kept),
+            None => return Ok(()),
         };
-        let Some(end) = self
-            .state
-            .borrow()
-            .segments
-            .first()
-            .map(|first| first.base_offset)
-        else {
+        // Until it has its own name, a start after a crash finds it by the one before it; and
+        // where nothing else is left, its name is all that tells where the log went on.
+        if !self.wait_for_name(&first_kept).await {
             return Ok(());
+        }
+        let end = first_kept.base_offset;
+        let gone: Vec<Rc<Segment>> = {
+            let segments = &mut self.state.borrow_mut().segments;
+            let count = segments.partition_point(|segment| segment.base_offset < end);
+            segments.drain(..count).collect()
         };
         self.raise_start(end.max(start));
         // What is given up needs no flush, and its file may be the last there was to flush.
@@ -122,9 +118,10 @@ impl Inner {
         self.remove_files(&gone).await
     }
 
-    /// Waits until the file of a segment just begun is there; `false` when it will not be.
+    /// Waits until the file of `segment` has the segment's name, durably; `false` when it never
+    /// will.
     async fn wait_for_name(self: &Rc<Self>, segment: &Segment) -> bool {
-        while self.is_nameless(segment) {
+        while self.is_nameless(segment) || segment.has_next_name() {
             if self.has_failed() || self.stopped.get() {
                 return false;
             }

@@ -40,7 +40,7 @@ pub struct Segment {
     pub indexed: Cell<bool>,
     /// Whether it was read from disk since this was last cleared.
     pub used: Cell<bool>,
-    /// Whether the data file is there without being open.
+    /// Whether the data file is there, open or not.
     pub on_disk: Cell<bool>,
     /// Whether the files of a sealed segment have their final form on disk.
     pub settled: Cell<bool>,
@@ -125,6 +125,7 @@ impl Segment {
     /// Hands over the open data file.
     pub fn set_file(&self, file: File) {
         *self.file.borrow_mut() = Some(file);
+        self.on_disk.set(true);
     }
 
     /// Closes the data file here; reads under way keep their own handle.

@@ -238,7 +238,7 @@ impl Inner {
 
     /// Whether there is nothing of `segment` on disk, not even its name.
     pub fn is_nameless(&self, segment: &Segment) -> bool {
-        segment.opened().is_none() && !segment.on_disk.get()
+        !segment.on_disk.get()
     }
 
     /// Files that only shorten the next start: they may come late.
@@ -301,7 +301,7 @@ impl Inner {
     async fn prepare(&self, segment: &Segment, to: u64) -> io::Result<()> {
         let disk = self.logs.disk();
         let from = segment.prepared.get();
-        if segment.opened().is_some() || segment.on_disk.get() {
+        if segment.on_disk.get() {
             segment.file(disk).await?.prepare(from, to).await?;
         } else {
             self.make_folder().await?;
@@ -347,7 +347,7 @@ impl Inner {
         let at = state.segments.iter().position(|it| Rc::ptr_eq(it, active));
         match at.and_then(|at| state.segments.get(at + 1)) {
             None if at.is_some() => *self.upkeep.next.borrow_mut() = Some(next),
-            Some(follower) if follower.opened().is_none() && !follower.on_disk.get() => {
+            Some(follower) if self.is_nameless(follower) => {
                 next.give_to(follower);
             }
             _ => return Some(next),

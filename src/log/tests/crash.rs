@@ -23,6 +23,8 @@ struct Model {
     /// The largest start offset that was ever set.
     start: Cell<Offset>,
     next_tag: Cell<u64>,
+    /// The leader epoch, which never falls.
+    epoch: Cell<i32>,
 }
 
 /// What a world's check found wrong.
@@ -56,15 +58,20 @@ async fn live(disk: Disk, root: PathBuf, model: Rc<Model>, seed: u64) -> Result<
     log.on_acked(Rc::new(move |offset| {
         telling.acked.set(telling.acked.get().max(offset))
     }));
-    let mut epoch = log.latest_epoch().unwrap_or(0);
+    let mut retains_little = false;
     loop {
         match random.below(20) {
             0 => {
                 let path = [("t", 0, &log)];
                 folder.checkpoint(path.into_iter()).await.expect("written");
             }
-            1 => log.maintain(0).await.expect("maintained"),
-            2 => epoch += 1,
+            1 => {
+                if retains_little {
+                    model.start.set(log.end_offset());
+                }
+                log.maintain(0).await.expect("maintained");
+            }
+            2 => model.epoch.set(model.epoch.get() + 1),
             3 => acked(&log, log.end_offset()).await,
             4 => {
                 let reads = read_all(&log, log.start_offset(), 1 + random.below(30_000)).await;
@@ -75,19 +82,33 @@ async fn live(disk: Disk, root: PathBuf, model: Rc<Model>, seed: u64) -> Result<
                 let start = log.delete_records_before(before).expect("within");
                 model.start.set(start);
             }
-            6 if random.one_in(3) => {
+            6 if random.one_in(4) => {
+                // All that is acked is old enough to go.
+                model.start.set(log.end_offset());
+                log.maintain(Offset::MAX / 2).await.expect("maintained");
+            }
+            7 if random.one_in(4) => {
+                model.start.set(log.end_offset());
+                log.set_config(LogConfig {
+                    retention_bytes: random.below(60_000) as i64,
+                    ..settings(&mut random)
+                });
+                retains_little = true;
+                log.maintain(0).await.expect("maintained");
+            }
+            8 if random.one_in(3) => {
                 log.close().await.expect("closed");
                 let path = [("t", 0, &log)];
                 folder.checkpoint(path.into_iter()).await.expect("written");
                 folder.close_cleanly().await.expect("written");
                 return Ok(());
             }
-            _ => append(&log, &model, epoch, &mut random).await,
+            _ => append(&log, &model, &mut random).await,
         }
     }
 }
 
-async fn append(log: &Log, model: &Model, epoch: i32, random: &mut Random) {
+async fn append(log: &Log, model: &Model, random: &mut Random) {
     let mut bytes = Vec::new();
     let mut next = log.end_offset();
     let mut batches = Vec::new();
@@ -100,7 +121,7 @@ async fn append(log: &Log, model: &Model, epoch: i32, random: &mut Random) {
         batches.push((next, count as u64, tag));
         next += count as Offset;
     }
-    match log.append(&bytes, epoch, None, 0) {
+    match log.append(&bytes, model.epoch.get(), None, 0) {
         Ok(_) => model.batches.borrow_mut().extend(batches),
         Err(AppendError::Busy) => log.wait_for_room().await,
         Err(AppendError::LargerThanSegment(_)) => {}
