@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use super::buffer::Pool;
@@ -177,6 +178,19 @@ impl Disk {
         }
     }
 
+    /// Makes durable whatever a process that died left in doubt on the file system that holds
+    /// `dir`: names, contents, and writes that the device still keeps in its cache.
+    pub async fn sync_all(&self, dir: &Path) -> io::Result<()> {
+        match &self.kind {
+            Kind::Direct => {
+                let dir = dir.to_owned();
+                cores::blocking(move || sync_all(&dir)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.sync_all().await,
+        }
+    }
+
     /// Opens a data file for direct reads and overwrites.
     pub async fn open(&self, path: &Path) -> io::Result<File> {
         match &self.kind {
@@ -243,6 +257,16 @@ fn create_dir(dir: &Path) -> io::Result<()> {
 
 fn sync_dir(dir: &Path) -> io::Result<()> {
     std::fs::File::open(dir)?.sync_all()
+}
+
+#[allow(unsafe_code)]
+fn sync_all(dir: &Path) -> io::Result<()> {
+    let dir = std::fs::File::open(dir)?;
+    // SAFETY: an open descriptor.
+    match unsafe { libc::syncfs(dir.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {

@@ -231,7 +231,11 @@ impl Inner {
     /// Writes from the block where the last write ended up to `to`.
     async fn write_bytes(&self, segment: &Segment, file: &File, to: u64) -> io::Result<()> {
         let trailer = Trailer {
-            flushed_offset: self.flushed_offset.get(),
+            flushed_offset: if planted!(TrailerTooLarge) {
+                self.end_offset.get()
+            } else {
+                self.flushed_offset.get()
+            },
             end: to,
         };
         let end = extent(to);
@@ -279,7 +283,7 @@ impl Inner {
         drop(state);
         self.written_offset.set(mark.end_offset);
         let flush_messages = self.config.borrow().flush_messages;
-        if flush_messages > 1 {
+        if flush_messages > 1 || planted!(AckBeforeFlush) {
             self.ack(mark.end_offset);
         }
         if mark.end_offset - self.flushed_offset.get() >= flush_messages {

@@ -81,12 +81,15 @@ impl Opener<'_> {
         stop: Stop,
     ) -> Result<(), OpenError> {
         let size = segment.size.get();
-        let later: Vec<Offset> = self
+        let mut later: Vec<Offset> = self
             .listing
             .segments
             .range(segment.base_offset + 1..)
             .map(|(base, _)| *base)
             .collect();
+        if planted!(CutOldestFirst) {
+            later.reverse();
+        }
         if !matches!(stop, Stop::Blank | Stop::End) || !later.is_empty() {
             self.recovered.cut = Some(Cut {
                 file: segment.path().display().to_string(),
@@ -102,7 +105,7 @@ impl Opener<'_> {
             }
             self.disk.sync_dir(&self.inner.dir).await?;
         }
-        if len > size {
+        if len > size && !planted!(NoCut) {
             file.truncate(size).await?;
         }
         segment.prepared.set(size);

@@ -41,6 +41,11 @@ impl Folder {
             }
         }
         let clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
+        if !clean && !entries.is_empty() {
+            // What the logs are about to believe may be in the device's cache only, or under a
+            // name that no sync has covered: whoever wrote it died before.
+            disk.sync_all(dir).await?;
+        }
         if clean {
             disk.remove(&dir.join(CLEAN_SHUTDOWN)).await?;
             disk.sync_dir(dir).await?;

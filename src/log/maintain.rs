@@ -103,7 +103,7 @@ impl Inner {
         };
         // Until it has its own name, a start after a crash finds it by the one before it; and
         // where nothing else is left, its name is all that tells where the log went on.
-        if !self.wait_for_name(&first_kept).await {
+        if !planted!(RetentionTooEarly) && !self.wait_for_name(&first_kept).await {
             return Ok(());
         }
         let end = first_kept.base_offset;
@@ -113,9 +113,11 @@ impl Inner {
             segments.drain(..count).collect()
         };
         self.raise_start(end.max(start));
-        // What is given up needs no flush, and its file may be the last there was to flush.
+        self.remove_files(&gone).await?;
+        // What is gone needs no flush, and its file may have been the last there was to flush. Not
+        // before it is gone: a crash might bring it back, and trailers would call it damaged.
         self.flushed_offset.set(self.flushed_offset.get().max(end));
-        self.remove_files(&gone).await
+        Ok(())
     }
 
     /// Waits until the file of `segment` has the segment's name, durably; `false` when it never
@@ -149,8 +151,16 @@ impl Inner {
     fn raise_start(&self, offset: Offset) {
         if offset > self.start_offset.get() {
             self.start_offset.set(offset);
-            let mut state = self.state.borrow_mut();
-            state.epochs.cut_front(offset);
+        }
+    }
+
+    /// Forgets the epochs of what is gone for good: a crash before that brings records back, and
+    /// with them their epochs are wanted.
+    fn forget_epochs(&self) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if let Some(first) = state.segments.first() {
+            state.epochs.cut_front(first.base_offset);
             state.epochs_changed = true;
         }
     }
@@ -172,7 +182,10 @@ impl Inner {
             disk.remove(&segment.path()).await?;
             segment.close_file();
         }
-        disk.sync_dir(&self.dir).await
+        disk.sync_dir(&self.dir).await?;
+        self.forget_epochs();
+        self.upkeep.wake();
+        Ok(())
     }
 
     /// Closes files and forgets lookups of sealed segments that nobody read since last time.
@@ -201,6 +214,9 @@ impl Inner {
 
     /// Everything before this offset is in sealed segments whose files have their final form.
     pub fn recovery_point(&self) -> Offset {
+        if planted!(RecoveryPointTooLarge) {
+            return self.written_offset.get();
+        }
         let state = self.state.borrow();
         let unsettled = state.segments.iter().find(|segment| !segment.settled.get());
         let flushed = self.flushed_offset.get();

@@ -2,6 +2,17 @@
 //! May use: `base`, `wire`, `io`. Never: knows of topics' settings beyond [`LogConfig`], of
 //! replicas, of clients.
 
+/// Whether a test has planted this bug; a plain `false` in all other builds.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(test)]
+        let planted = crate::log::mutant::is_planted(crate::log::mutant::Mutant::$bug);
+        #[cfg(not(test))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod appender;
 mod checkpoint;
 mod close;
@@ -16,6 +27,8 @@ mod index;
 mod inner;
 mod listing;
 mod maintain;
+#[cfg(test)]
+mod mutant;
 mod opening;
 mod probe;
 mod reader;

@@ -8,15 +8,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use super::cut::{Data, End, History, Left, Names, Rest};
 use super::executor::Tasks;
 use super::random::Random;
-use crate::io::buffer::{BLOCK_BYTES, Slice, WriteBuffer, block_up};
+use super::state::{Event, FileId, NameChange, Node, Operation, State, Write};
+use crate::io::buffer::{Slice, WriteBuffer};
 use crate::io::disk::Entry;
-
-/// What a device writes whole or not at all, in bytes.
-const SECTOR_BYTES: usize = 512;
-
-type FileId = usize;
 
 /// A simulated disk; cheap to clone.
 #[derive(Clone)]
@@ -42,91 +39,76 @@ pub enum Fault {
     Read,
     /// Flushes succeed and do nothing: a device that lies, to test the tests.
     SilentFlush,
-}
-
-/// What survives: names and contents.
-#[derive(Clone, Default)]
-pub(super) struct Image {
-    names: BTreeMap<PathBuf, Node>,
-    files: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Node {
-    Dir,
-    File(FileId),
+    /// Folders are synced without effect, as if that had been forgotten.
+    SilentSyncDir,
+    /// The content of small files is not durable when it is said to be.
+    SilentContent,
+    /// Space prepared is not durable when it is said to be.
+    SilentPrepare,
+    /// A cut of a file is not durable when it is said to be.
+    SilentTruncate,
+    /// The whole file system is synced without effect.
+    SilentSyncAll,
 }
 
 struct Inner {
     tasks: Rc<Tasks>,
-    /// As the running machine sees it.
-    now: RefCell<Image>,
-    /// As it is after a power cut that keeps nothing in doubt.
-    durable: RefCell<Image>,
-    /// Changes of names that no sync has covered, with the folder whose sync would.
-    name_changes: RefCell<Vec<(PathBuf, NameChange)>>,
-    /// Writes that are complete and not flushed.
-    unflushed: RefCell<Vec<Write>>,
-    pending: RefCell<Vec<Pending>>,
+    state: RefCell<State>,
+    /// What happened since [`SimDisk::record`].
+    history: RefCell<Option<History>>,
+    waiting: RefCell<Vec<Waiting>>,
     next_ticket: Cell<u64>,
     faults: RefCell<Vec<(PathBuf, Fault)>>,
     /// Counts of operations by name.
     counts: RefCell<BTreeMap<&'static str, usize>>,
 }
 
-#[derive(Clone)]
-enum NameChange {
-    Put(PathBuf, Node),
-    Move(PathBuf, PathBuf),
-    Remove(PathBuf),
-}
-
-#[derive(Clone)]
-struct Write {
+/// Who waits for an operation under way.
+struct Waiting {
     ticket: u64,
-    file: FileId,
-    position: usize,
-    bytes: Vec<u8>,
-}
-
-/// An operation under way; `waker` is called when it has been done.
-struct Pending {
-    ticket: u64,
-    operation: Operation,
     waker: Option<Waker>,
     done: Rc<Cell<bool>>,
-}
-
-#[derive(Clone)]
-enum Operation {
-    /// Nothing changes: reads, listings.
-    Look,
-    Write(Write),
-    /// Makes the writes up to this ticket durable.
-    Flush(u64),
-    /// Zeros from block to block, and the length.
-    Prepare(FileId, usize, usize),
-    Truncate(FileId, usize),
-    /// The whole content of a small file.
-    Content(FileId, Vec<u8>),
-    SyncDir(PathBuf),
 }
 
 // === impl SimDisk ===
 
 impl SimDisk {
-    pub(super) fn new(tasks: Rc<Tasks>, image: Image) -> SimDisk {
+    pub(super) fn new(tasks: Rc<Tasks>, state: State) -> SimDisk {
         SimDisk(Rc::new(Inner {
             tasks,
-            now: RefCell::new(image.clone()),
-            durable: RefCell::new(image),
-            name_changes: RefCell::default(),
-            unflushed: RefCell::default(),
-            pending: RefCell::default(),
+            state: RefCell::new(state),
+            history: RefCell::new(None),
+            waiting: RefCell::default(),
             next_ticket: Cell::new(0),
             faults: RefCell::default(),
             counts: RefCell::default(),
         }))
+    }
+
+    /// Keeps from now on what happens, for [`SimDisk::history`].
+    pub fn record(&self) {
+        let start = self.0.state.borrow().clone();
+        *self.0.history.borrow_mut() = Some(History {
+            start,
+            events: Vec::new(),
+        });
+    }
+
+    /// Count of events since [`SimDisk::record`].
+    pub fn moment(&self) -> usize {
+        self.0.history.borrow().as_ref().map_or(0, History::len)
+    }
+
+    /// What happened since [`SimDisk::record`], which ends with this.
+    pub fn history(&self) -> Option<History> {
+        self.0.history.borrow_mut().take()
+    }
+
+    fn happen(&self, event: Event) {
+        self.0.state.borrow_mut().happen(&event);
+        if let Some(history) = &mut *self.0.history.borrow_mut() {
+            history.events.push(event);
+        }
     }
 
     /// Lets `fault` happen from now on.
@@ -152,23 +134,25 @@ impl SimDisk {
     /// Changes bytes of a file behind everybody's back: damage.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let id = self.file_id(path).expect("the file is there");
-        let mut content = self.0.now.borrow().files[id].clone();
-        change(&mut content);
-        self.0.now.borrow_mut().files[id].clone_from(&content);
-        self.0.durable.borrow_mut().files[id] = content;
+        let mut state = self.0.state.borrow_mut();
+        change(state.now.file_mut(id));
+        state.durable.files[id] = Rc::clone(&state.now.files[id]);
     }
 
     /// The content of a file as the running machine sees it.
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let id = self.file_id(path).ok()?;
-        Some(self.0.now.borrow().files[id].clone())
+        Some(self.0.state.borrow().now.files[id].to_vec())
     }
 
     /// Paths of all files, in order.
     pub fn paths(&self) -> Vec<PathBuf> {
-        let now = self.0.now.borrow();
-        let files = now.names.iter().filter(|(_, node)| **node != Node::Dir);
-        files.map(|(path, _)| path.clone()).collect()
+        let state = self.0.state.borrow();
+        let files = state.now.names.iter();
+        files
+            .filter(|(_, node)| **node != Node::Dir)
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     pub(in crate::io) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
@@ -189,10 +173,29 @@ impl SimDisk {
         })
     }
 
+    /// Whether the device only pretends to do `operation`.
+    fn lies_about(&self, operation: &Operation) -> bool {
+        let fault = match operation {
+            Operation::Flush(_) => Fault::SilentFlush,
+            Operation::SyncDir(_) => Fault::SilentSyncDir,
+            Operation::Content(..) => Fault::SilentContent,
+            Operation::Prepare(..) => Fault::SilentPrepare,
+            Operation::Truncate(..) => Fault::SilentTruncate,
+            Operation::SyncAll => Fault::SilentSyncAll,
+            Operation::Look | Operation::Write(_) => return false,
+        };
+        let faults = self.0.faults.borrow();
+        faults.iter().any(|it| it.1 == fault)
+    }
+
     /// What an open file is called, wherever it has been moved.
     fn name_of(&self, id: FileId) -> PathBuf {
-        let now = self.0.now.borrow();
-        let found = now.names.iter().find(|(_, node)| **node == Node::File(id));
+        if self.0.faults.borrow().is_empty() {
+            return PathBuf::new(); // Nobody asks.
+        }
+        let state = self.0.state.borrow();
+        let mut names = state.now.names.iter();
+        let found = names.find(|(_, node)| **node == Node::File(id));
         found.map_or(PathBuf::new(), |(path, _)| path.clone())
     }
 
@@ -205,18 +208,18 @@ impl SimDisk {
         let ticket = self.0.next_ticket.get();
         self.0.next_ticket.set(ticket + 1);
         let done = Rc::new(Cell::new(false));
-        self.0.pending.borrow_mut().push(Pending {
+        self.0.waiting.borrow_mut().push(Waiting {
             ticket,
-            operation,
             waker: None,
             done: Rc::clone(&done),
         });
+        self.happen(Event::Begin(ticket, operation));
         poll_fn(|context| {
             if done.get() {
                 return Poll::Ready(());
             }
-            let mut pending = self.0.pending.borrow_mut();
-            if let Some(mine) = pending.iter_mut().find(|other| other.ticket == ticket) {
+            let mut waiting = self.0.waiting.borrow_mut();
+            if let Some(mine) = waiting.iter_mut().find(|other| other.ticket == ticket) {
                 mine.waker = Some(context.waker().clone());
             }
             Poll::Pending
@@ -225,155 +228,82 @@ impl SimDisk {
     }
 
     pub(super) fn has_pending(&self) -> bool {
-        !self.0.pending.borrow().is_empty()
+        !self.0.waiting.borrow().is_empty()
     }
 
     /// Does one operation that is under way; `false` when there is none.
     pub(super) fn complete_one(&self) -> bool {
-        let pending = {
-            let mut pending = self.0.pending.borrow_mut();
-            if pending.is_empty() {
+        let waiting = {
+            let mut waiting = self.0.waiting.borrow_mut();
+            if waiting.is_empty() {
                 return false;
             }
-            let at = self.0.tasks.random.borrow_mut().below(pending.len());
-            pending.remove(at)
+            let at = self.0.tasks.random.borrow_mut().below(waiting.len());
+            waiting.remove(at)
         };
-        self.apply(pending.operation);
-        pending.done.set(true);
-        if let Some(waker) = pending.waker {
+        let ticket = waiting.ticket;
+        let lies = {
+            let state = self.0.state.borrow();
+            let mut under_way = state.under_way.iter();
+            under_way.any(|(other, operation)| *other == ticket && self.lies_about(operation))
+        };
+        self.happen(match lies {
+            true => Event::Lied(ticket),
+            false => Event::Done(ticket),
+        });
+        waiting.done.set(true);
+        if let Some(waker) = waiting.waker {
             waker.wake();
         }
         true
     }
 
-    fn apply(&self, operation: Operation) {
-        let inner = &self.0;
-        match operation {
-            Operation::Look => {}
-            Operation::Write(mut write) => {
-                put(
-                    &mut inner.now.borrow_mut().files[write.file],
-                    &write,
-                    |_| true,
-                );
-                write.ticket = inner.next_ticket.get();
-                inner.unflushed.borrow_mut().push(write);
-            }
-            Operation::Flush(upto) => {
-                if inner
-                    .faults
-                    .borrow()
-                    .iter()
-                    .any(|it| it.1 == Fault::SilentFlush)
-                {
-                    return;
-                }
-                let mut durable = inner.durable.borrow_mut();
-                inner.unflushed.borrow_mut().retain(|write| {
-                    let covered = write.ticket <= upto;
-                    if covered {
-                        put(&mut durable.files[write.file], write, |_| true);
-                    }
-                    !covered
-                });
-            }
-            Operation::Prepare(file, from, to) => {
-                for image in [&inner.now, &inner.durable] {
-                    prepare(&mut image.borrow_mut().files[file], from, to);
-                }
-            }
-            Operation::Truncate(file, len) => {
-                for image in [&inner.now, &inner.durable] {
-                    image.borrow_mut().files[file].resize(len, 0);
-                }
-                let mut unflushed = inner.unflushed.borrow_mut();
-                for write in unflushed.iter_mut().filter(|write| write.file == file) {
-                    let keep = len.saturating_sub(write.position);
-                    write.bytes.truncate(keep);
-                }
-            }
-            Operation::Content(file, content) => {
-                for image in [&inner.now, &inner.durable] {
-                    image.borrow_mut().files[file].clone_from(&content);
-                }
-            }
-            Operation::SyncDir(dir) => {
-                let mut durable = inner.durable.borrow_mut();
-                inner.name_changes.borrow_mut().retain(|(folder, change)| {
-                    if *folder == dir {
-                        change.apply(&mut durable.names);
-                    }
-                    *folder != dir
-                });
-            }
-        }
-    }
-
     /// What a power cut leaves.
-    pub(super) fn crash(&self, seed: u64) -> Image {
+    pub(super) fn crash(&self, seed: u64) -> Left {
+        let end = End::Cut(Data::Torn, Names::Some, Rest::Some);
         let mut random = Random::new(seed ^ 0x5EED);
-        let inner = &self.0;
-        let mut image = inner.durable.borrow().clone();
-        for write in inner.unflushed.borrow().iter() {
-            tear(&mut image.files[write.file], write, &mut random);
-        }
-        for pending in inner.pending.borrow().iter() {
-            half_done(&mut image, &pending.operation, &mut random);
-        }
-        // A journal keeps the order of changes of names: each folder loses some of its last ones.
-        let mut cut_folders = Vec::new();
-        for (folder, change) in inner.name_changes.borrow().iter() {
-            if cut_folders.contains(folder) {
-                continue;
-            }
-            if random.one_in(3) {
-                cut_folders.push(folder.clone());
-            } else {
-                change.apply(&mut image.names);
-            }
-        }
-        image
+        Left(self.0.state.borrow().left(end, &mut random))
     }
 
-    /// What is there when only the process died.
-    pub(super) fn keep(&self) -> Image {
-        self.0.now.borrow().clone()
+    /// What there is when only the process died.
+    pub(super) fn keep(&self) -> Left {
+        Left(self.0.state.borrow().clone())
     }
 
     fn file_id(&self, path: &Path) -> io::Result<FileId> {
-        match self.0.now.borrow().names.get(path) {
+        match self.0.state.borrow().now.names.get(path) {
             Some(Node::File(id)) => Ok(*id),
             Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
+    fn is_dir(&self, path: &Path) -> bool {
+        self.0.state.borrow().now.names.get(path) == Some(&Node::Dir)
+    }
+
     fn change_name(&self, folder: &Path, change: NameChange) {
-        change.apply(&mut self.0.now.borrow_mut().names);
-        self.0
-            .name_changes
-            .borrow_mut()
-            .push((folder.to_owned(), change));
+        self.happen(Event::Name(folder.to_owned(), change));
     }
 
     fn new_file(&self, path: &Path) -> io::Result<FileId> {
         let folder = parent(path);
-        if self.0.now.borrow().names.get(folder) != Some(&Node::Dir) {
+        if !self.is_dir(folder) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let id = self.0.now.borrow().files.len();
-        self.0.now.borrow_mut().files.push(Vec::new());
-        self.0.durable.borrow_mut().files.push(Vec::new());
+        let id = self.0.state.borrow().now.files.len();
+        self.happen(Event::NewFile);
         self.change_name(folder, NameChange::Put(path.to_owned(), Node::File(id)));
         Ok(id)
     }
 
     pub(in crate::io) async fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         self.perform(Operation::Look).await;
-        let now = self.0.now.borrow();
-        if now.names.get(dir) != Some(&Node::Dir) {
+        if !self.is_dir(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        let state = self.0.state.borrow();
+        let now = &state.now;
         let inside = now
             .names
             .iter()
@@ -399,7 +329,7 @@ impl SimDisk {
         self.perform(Operation::Look).await;
         self.fails(path, Fault::Read)?;
         let id = self.file_id(path)?;
-        Ok(self.0.now.borrow().files[id].clone())
+        Ok(self.0.state.borrow().now.files[id].to_vec())
     }
 
     pub(in crate::io) async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
@@ -409,19 +339,18 @@ impl SimDisk {
             Ok(id) => id,
             Err(_) => self.new_file(path)?,
         };
-        self.perform(Operation::Content(id, content)).await;
+        self.perform(Operation::Content(id, content.into())).await;
         Ok(())
     }
 
     pub(in crate::io) async fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.perform(Operation::Look).await;
-        for folder in dir.ancestors() {
-            for image in [&self.0.now, &self.0.durable] {
-                image
-                    .borrow_mut()
-                    .names
-                    .insert(folder.to_owned(), Node::Dir);
-            }
+        let mut missing: Vec<&Path> = dir.ancestors().take_while(|it| !self.is_dir(it)).collect();
+        while let Some(folder) = missing.pop() {
+            let change = NameChange::Put(folder.to_owned(), Node::Dir);
+            self.change_name(parent(folder), change);
+            self.perform(Operation::SyncDir(parent(folder).to_owned()))
+                .await;
         }
         Ok(())
     }
@@ -429,7 +358,7 @@ impl SimDisk {
     pub(in crate::io) async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.counted("rename");
         self.perform(Operation::Look).await;
-        if !self.0.now.borrow().names.contains_key(from) {
+        if !self.0.state.borrow().now.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let change = NameChange::Move(from.to_owned(), to.to_owned());
@@ -440,17 +369,35 @@ impl SimDisk {
     pub(in crate::io) async fn remove(&self, path: &Path) -> io::Result<()> {
         self.counted("remove");
         self.perform(Operation::Look).await;
-        self.change_name(parent(path), NameChange::Remove(path.to_owned()));
+        if self.0.state.borrow().now.names.contains_key(path) {
+            self.change_name(parent(path), NameChange::Remove(path.to_owned()));
+        }
         Ok(())
     }
 
     pub(in crate::io) async fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        // One by one, as the machine does it.
+        let inside: Vec<PathBuf> = {
+            let state = self.0.state.borrow();
+            let names = state.now.names.keys().rev();
+            let inside = names.filter(|path| path.starts_with(dir) && *path != dir);
+            inside.cloned().collect()
+        };
+        for path in inside {
+            self.remove(&path).await?;
+        }
         self.remove(dir).await
     }
 
     pub(in crate::io) async fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.counted("sync folder");
         self.perform(Operation::SyncDir(dir.to_owned())).await;
+        Ok(())
+    }
+
+    pub(in crate::io) async fn sync_all(&self) -> io::Result<()> {
+        self.counted("sync all");
+        self.perform(Operation::SyncAll).await;
         Ok(())
     }
 
@@ -477,8 +424,8 @@ impl SimFile {
         self.disk.counted("read");
         self.disk.perform(Operation::Look).await;
         self.fails(Fault::Read)?;
-        let now = self.disk.0.now.borrow();
-        let content = &now.files[self.id];
+        let state = self.disk.0.state.borrow();
+        let content = &state.now.files[self.id];
         let from = (position as usize).min(content.len());
         let to = (from + len).min(content.len());
         Ok(content[from..to].to_vec().into())
@@ -491,18 +438,18 @@ impl SimFile {
     ) -> io::Result<usize> {
         self.disk.counted("write");
         self.fails(Fault::Write)?;
-        let bytes = buffer.bytes().to_vec();
+        let bytes: Rc<[u8]> = buffer.bytes().into();
         let (len, position) = (bytes.len(), position as usize);
-        let durable_len = self.disk.0.durable.borrow().files[self.id].len();
+        let durable_len = self.disk.0.state.borrow().durable.files[self.id].len();
+        let lies = self.disk.lies_about(&Operation::Prepare(self.id, 0, 0));
         assert!(
-            position + len <= durable_len,
+            position + len <= durable_len || lies,
             "a write to {position}..{} goes beyond the {durable_len} bytes prepared",
             position + len
         );
         let file = self.id;
-        let ticket = 0; // Set when it completes.
         let write = Write {
-            ticket,
+            done_at: 0, // Set when it is done.
             file,
             position,
             bytes,
@@ -514,7 +461,7 @@ impl SimFile {
     pub(in crate::io) async fn flush(&self) -> io::Result<()> {
         self.disk.counted("flush");
         self.fails(Fault::Flush)?;
-        let upto = self.disk.0.next_ticket.get();
+        let upto = self.disk.0.state.borrow().clock;
         self.disk.perform(Operation::Flush(upto)).await;
         Ok(())
     }
@@ -536,94 +483,10 @@ impl SimFile {
     }
 
     pub(in crate::io) fn len(&self) -> u64 {
-        self.disk.0.now.borrow().files[self.id].len() as u64
-    }
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
-        match self {
-            NameChange::Put(path, node) => {
-                names.insert(path.clone(), *node);
-            }
-            NameChange::Move(from, to) => {
-                let moved: Vec<PathBuf> = names
-                    .keys()
-                    .filter(|path| path.starts_with(from))
-                    .cloned()
-                    .collect();
-                for path in moved {
-                    let (Some(node), Ok(rest)) = (names.remove(&path), path.strip_prefix(from))
-                    else {
-                        continue;
-                    };
-                    let target = if rest.as_os_str().is_empty() {
-                        to.clone()
-                    } else {
-                        to.join(rest)
-                    };
-                    names.insert(target, node);
-                }
-            }
-            NameChange::Remove(path) => names.retain(|other, _| !other.starts_with(path)),
-        }
+        self.disk.0.state.borrow().now.files[self.id].len() as u64
     }
 }
 
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
-}
-
-/// Puts the sectors of a write that `keep` says into a file's content.
-fn put(content: &mut [u8], write: &Write, mut keep: impl FnMut(usize) -> bool) {
-    for (sector, bytes) in write.bytes.chunks(SECTOR_BYTES).enumerate() {
-        let at = write.position + sector * SECTOR_BYTES;
-        // A file that was cut meanwhile takes less.
-        let end = (at + bytes.len()).min(content.len());
-        if at < end && keep(sector) {
-            content[at..end].copy_from_slice(&bytes[..end - at]);
-        }
-    }
-}
-
-/// Keeps all, none or some sectors of a write.
-fn tear(content: &mut [u8], write: &Write, random: &mut Random) {
-    match random.below(3) {
-        0 => put(content, write, |_| true),
-        1 => {}
-        _ => put(content, write, |_| random.one_in(2)),
-    }
-}
-
-fn prepare(content: &mut Vec<u8>, from: usize, to: usize) {
-    let zero_from = (block_up(from as u64) as usize).min(content.len());
-    let zero_to = to.min(content.len());
-    if zero_from < zero_to {
-        content[zero_from..zero_to].fill(0);
-    }
-    if content.len() < to {
-        content.resize(to, 0);
-    }
-}
-
-/// What a power cut leaves of an operation under way.
-fn half_done(image: &mut Image, operation: &Operation, random: &mut Random) {
-    match operation {
-        Operation::Look | Operation::Flush(_) | Operation::SyncDir(_) => {}
-        Operation::Write(write) => tear(&mut image.files[write.file], write, random),
-        Operation::Prepare(file, from, to) => {
-            let blocks = (to - from) / BLOCK_BYTES + 1;
-            let reached = (from + random.below(blocks) * BLOCK_BYTES).min(*to);
-            prepare(&mut image.files[*file], *from, reached);
-        }
-        Operation::Truncate(file, len) => {
-            if random.one_in(2) {
-                image.files[*file].resize(*len, 0);
-            }
-        }
-        Operation::Content(file, content) => {
-            let kept = random.below(content.len() + 1);
-            image.files[*file] = content[..kept].to_vec();
-        }
-    }
 }

@@ -7,8 +7,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::disk::{Image, SimDisk};
+use super::cut::Left;
+use super::disk::SimDisk;
 use super::random::Random;
+use super::state::State;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -34,17 +36,18 @@ struct TaskWaker {
 impl World {
     /// A machine with an empty disk.
     pub fn new(seed: u64) -> World {
-        World::with_image(seed, Image::default())
+        World::on(seed, Left(State::default()))
     }
 
-    fn with_image(seed: u64, image: Image) -> World {
+    /// A machine that starts with such a disk.
+    pub fn on(seed: u64, left: Left) -> World {
         let tasks = Rc::new(Tasks {
             tasks: RefCell::default(),
             ready: Arc::default(),
             random: RefCell::new(Random::new(seed)),
         });
         World {
-            disk: SimDisk::new(Rc::clone(&tasks), image),
+            disk: SimDisk::new(Rc::clone(&tasks), left.0),
             tasks,
         }
     }
@@ -108,14 +111,14 @@ impl World {
     /// was flushed and, of what was not, what `seed` keeps.
     pub fn crash(self, seed: u64) -> World {
         self.tasks.clear();
-        World::with_image(seed, self.disk.crash(seed))
+        World::on(seed, self.disk.crash(seed))
     }
 
     /// The process dies and starts again: all tasks are gone, I/O under way still ends.
     pub fn kill(self, seed: u64) -> World {
         self.tasks.clear();
         while self.disk.complete_one() {}
-        World::with_image(seed, self.disk.keep())
+        World::on(seed, self.disk.keep())
     }
 }
 

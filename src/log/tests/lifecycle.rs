@@ -214,7 +214,7 @@ fn producer_state_comes_back_from_snapshot_and_batches() {
         }
         {
             let shared = logs(&disk);
-            let opening = replay(false, 0);
+            let opening = replay(false, 8);
             let (log, seen) = open_replaying(&shared, &dir, two_batches_each(), opening).await;
             assert_eq!(seen, ["8: 8 bytes", "8..=9"]);
             log.on_roll(snapshot);

@@ -4,4 +4,7 @@ mod basics;
 mod crash;
 mod faults;
 mod lifecycle;
+mod states;
+mod story;
 mod support;
+mod work;

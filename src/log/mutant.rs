@@ -1,0 +1,42 @@
+//! Pure: bugs that a test plants, to see that the tests find them; in test builds only.
+
+use std::cell::Cell;
+
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Records are acked once written, whatever was asked for.
+    AckBeforeFlush,
+    /// A write's trailer says that the write itself was flushed.
+    TrailerTooLarge,
+    /// Checksums are not looked at.
+    NoCrc,
+    /// A batch need not begin where the one before it ended.
+    NoOffsetCheck,
+    /// The checkpoint says that all written records need no check.
+    RecoveryPointTooLarge,
+    /// Retention takes a segment whose name the next one still needs.
+    RetentionTooEarly,
+    /// Of the segments behind a torn end the oldest goes first.
+    CutOldestFirst,
+    /// A snapshot of producers behind the end is left where it is, and believed.
+    StaleSnapshot,
+    /// A torn end is left where it is.
+    NoCut,
+    /// The file prepared for the next segment is not looked for.
+    NextForgotten,
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Mutant>> = const { Cell::new(None) };
+}
+
+/// Plants a bug on this thread, or takes it out.
+pub fn plant(mutant: Option<Mutant>) {
+    PLANTED.set(mutant);
+}
+
+/// Whether this bug is planted.
+pub fn is_planted(mutant: Mutant) -> bool {
+    PLANTED.get() == Some(mutant)
+}

@@ -1,0 +1,314 @@
+//! Drives: what was done to a log and when, and whether what a start found can have come of it.
+
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::support::joined;
+use crate::base::{LeaderEpoch, Offset};
+use crate::io::disk::Disk;
+use crate::io::sim::End;
+use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay};
+use crate::wire::batch::batches;
+
+/// Where all logs lie.
+pub const ROOT: &str = "/data";
+
+/// What a check found wrong.
+pub type Wrong = String;
+
+/// A batch as it was appended, or found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub base: Offset,
+    pub last: Offset,
+    pub crc: u32,
+    pub epoch: LeaderEpoch,
+}
+
+/// Offsets that only rise, each with the moment of the disk's history at which it was seen.
+#[derive(Default)]
+pub struct Marks(RefCell<Vec<(usize, Offset)>>);
+
+/// All that was done to one log from its creation on.
+#[derive(Default)]
+pub struct Story {
+    /// Appended batches in order, whatever became of them.
+    pub batches: RefCell<Vec<Batch>>,
+    pub acked: Marks,
+    pub flushed: Marks,
+    pub start: Marks,
+    /// When it was created.
+    pub born: usize,
+    /// When its removal was begun, and when that was done.
+    pub removing: Cell<Option<usize>>,
+    pub removed: Cell<Option<usize>>,
+}
+
+/// The stories of the logs that one name has had, and how it is configured.
+pub struct Topic {
+    pub name: &'static str,
+    pub config: LogConfig,
+    pub stories: RefCell<Vec<Rc<Story>>>,
+}
+
+/// What a start found of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub start: Offset,
+    pub end: Offset,
+    pub batches: Vec<Batch>,
+    /// What was cut off, if anything.
+    pub cut: Option<String>,
+}
+
+/// What a rebuild of producers saw.
+#[derive(Default)]
+pub struct Seen {
+    snapshot: Option<(Offset, Vec<u8>)>,
+    batches: Vec<Offset>,
+}
+
+// === impl Marks ===
+
+impl Marks {
+    pub fn note(&self, moment: usize, offset: Offset) {
+        let mut marks = self.0.borrow_mut();
+        if marks.last().is_none_or(|last| last.1 < offset) {
+            marks.push((moment, offset));
+        }
+    }
+
+    /// The largest offset seen by then.
+    pub fn at(&self, moment: usize) -> Offset {
+        let marks = self.0.borrow();
+        let after = marks.partition_point(|mark| mark.0 <= moment);
+        after.checked_sub(1).map_or(0, |at| marks[at].1)
+    }
+
+    /// The largest offset that it can have been then: what was seen next.
+    pub fn at_most(&self, moment: usize) -> Offset {
+        let marks = self.0.borrow();
+        let next = marks.partition_point(|mark| mark.0 < moment);
+        marks.get(next).or(marks.last()).map_or(0, |mark| mark.1)
+    }
+
+    fn reset(&self, offset: Offset) {
+        self.0.replace(vec![(0, offset)]);
+    }
+}
+
+// === impl Story ===
+
+impl Story {
+    /// Everything before this had to survive such an end at that moment.
+    fn promised(&self, moment: usize, end: End, config: &LogConfig) -> Offset {
+        let acked = self.acked.at(moment);
+        let flushed = self.flushed.at(moment);
+        match end {
+            End::Cut(..) if config.flush_messages > 1 => flushed,
+            _ => acked.max(flushed),
+        }
+    }
+
+    /// What a snapshot of producers at `offset` says: all batches before it.
+    pub fn snapshot(&self, offset: Offset) -> Vec<u8> {
+        let batches = self.batches.borrow();
+        let before = batches.iter().filter(|batch| batch.last < offset);
+        let crcs = before.map(|batch| batch.crc);
+        crcs.fold(vec![7], |digest, crc| {
+            crc32c::crc32c_append(crc, &digest).to_be_bytes().to_vec()
+        })
+    }
+
+    fn check(&self, found: &Found, promised: Offset, start_max: Offset) -> Result<(), Wrong> {
+        if found.end < promised {
+            return Err(format!("promised up to {promised}: {found:?}"));
+        }
+        if found.start > start_max {
+            return Err(format!("deleted up to {start_max}: {found:?}"));
+        }
+        let batches = self.batches.borrow();
+        let from = batches.partition_point(|batch| batch.last < found.start);
+        let to = batches.partition_point(|batch| batch.base < found.end);
+        if batches[from.min(to)..to] != found.batches {
+            return Err(format!(
+                "appended {:?}, {found:?}",
+                &batches[from.min(to)..]
+            ));
+        }
+        let ends_with = to.checked_sub(1).map_or(0, |at| batches[at].last + 1);
+        if ends_with != found.end {
+            return Err(format!("ends inside a batch or behind all: {found:?}"));
+        }
+        Ok(())
+    }
+
+    fn check_seen(&self, found: &Found, seen: &Seen) -> Result<(), Wrong> {
+        let mut next = found.start;
+        if let Some((offset, content)) = &seen.snapshot {
+            if *offset > found.end || *content != self.snapshot(*offset) {
+                return Err(format!("producers at {offset} are not those of {found:?}"));
+            }
+            next = *offset;
+        }
+        let expected = found.batches.iter().filter(|batch| batch.last >= next);
+        let shown = seen.batches.iter().filter(|base| **base >= found.start);
+        let missing = expected
+            .map(|batch| batch.base)
+            .filter(|base| *base >= found.start);
+        if !missing.eq(shown.copied()) {
+            return Err(format!(
+                "producers saw {:?} from {next}: {found:?}",
+                seen.batches
+            ));
+        }
+        Ok(())
+    }
+}
+
+// === impl Topic ===
+
+impl Topic {
+    pub fn new(name: &'static str, config: LogConfig) -> Topic {
+        Topic {
+            name,
+            config,
+            stories: RefCell::new(vec![Rc::default()]),
+        }
+    }
+
+    /// The newest story.
+    pub fn story(&self) -> Rc<Story> {
+        self.stories.borrow().last().cloned().unwrap_or_default()
+    }
+
+    /// Checks what a start found after the machine had ended so at that moment; returns whose
+    /// story it is, `None` where the log is rightly gone.
+    pub fn check(
+        &self,
+        moment: usize,
+        end: End,
+        (found, seen): &(Found, Seen),
+    ) -> Result<Option<Rc<Story>>, Wrong> {
+        let stories = self.stories.borrow();
+        let told = stories.iter().rev().find(|story| story.born <= moment);
+        let story = told.ok_or("no story")?;
+        let by_then = |at: &Cell<Option<usize>>| at.get().is_some_and(|at| at <= moment);
+        let promised = story.promised(moment, end, &self.config);
+        let named = |wrong| format!("{}: {wrong}", self.name);
+        if found.end == 0 && (promised == 0 || by_then(&story.removing)) {
+            return Ok(None);
+        }
+        if by_then(&story.removed) {
+            return Err(named(format!("came back after its removal: {found:?}")));
+        }
+        let checked = story.check(found, promised, story.start.at_most(moment));
+        checked.map_err(named)?;
+        story.check_seen(found, seen).map_err(named)?;
+        Ok(Some(Rc::clone(story)))
+    }
+
+    /// From here on the log is what was found.
+    pub fn go_on(&self, story: Option<Rc<Story>>, found: &Found) {
+        let next = Story::default();
+        if let Some(story) = story {
+            let mut batches = story.batches.take();
+            batches.retain(|batch| batch.base < found.end);
+            next.batches.replace(batches);
+        }
+        for marks in [&next.acked, &next.flushed] {
+            marks.reset(found.end);
+        }
+        next.start.reset(found.start);
+        self.stories.replace(vec![Rc::new(next)]);
+    }
+}
+
+/// Opens a log and says what is there.
+pub async fn find(
+    disk: &Disk,
+    folder: &Folder,
+    logs: &Logs,
+    topic: &Topic,
+) -> Result<(Log, (Found, Seen)), Wrong> {
+    let dir = folder.path(topic.name, 0);
+    let opening = Opening {
+        replay: true,
+        ..folder.opening(topic.name, 0)
+    };
+    let mut seen = Seen::default();
+    let mut replay = |replay: Replay<'_>| match replay {
+        Replay::Snapshot(offset, content) => seen.snapshot = Some((offset, content.to_vec())),
+        Replay::Batch(bytes) => {
+            let batch = batches(bytes).next().expect("one").expect("valid");
+            seen.batches.push(batch.base_offset());
+        }
+    };
+    let opened = Log::open(logs, &dir, topic.config.clone(), opening, 0, &mut replay).await;
+    let (log, recovered) = opened.map_err(|error| format!("{}: {error}", topic.name))?;
+    if let Some(damage) = &recovered.damage {
+        let listed = disk.list(&dir).await;
+        return Err(format!("takes a crash for damage: {damage}; {listed:?}"));
+    }
+    let found = Found {
+        start: log.start_offset(),
+        end: log.end_offset(),
+        batches: contents(&log).await?,
+        cut: recovered.cut.map(|cut| cut.to_string()),
+    };
+    Ok((log, (found, seen)))
+}
+
+/// Reads all that is readable, from the lookups' various places on.
+pub async fn contents(log: &Log) -> Result<Vec<Batch>, Wrong> {
+    let (mut next, end) = (log.start_offset(), log.acked_offset());
+    let mut found: Vec<Batch> = Vec::new();
+    while next < end {
+        let mut out = Vec::new();
+        let read = log.read(next, 20_000, end, &mut out).await;
+        read.map_err(|error| format!("at {next} of {log:?}: {error}"))?;
+        let bytes = joined(&out);
+        let before = next;
+        for batch in batches(&bytes) {
+            let batch = batch.map_err(|error| format!("at {next}: {error:?}"))?;
+            batch.verify_crc().map_err(|error| format!("{error:?}"))?;
+            let epoch = batch.leader_epoch();
+            if log.epoch_at(batch.base_offset().max(log.start_offset())) != Some(epoch) {
+                let epochs = log.0.state.borrow().epochs.to_text();
+                return Err(format!(
+                    "not epoch {epoch} at {next} of {log:?}: {epochs:?}"
+                ));
+            }
+            found.push(Batch {
+                base: batch.base_offset(),
+                last: batch.last_offset(),
+                crc: crc_of(batch.bytes()),
+                epoch,
+            });
+            next = batch.next_offset();
+        }
+        if next == before {
+            return Err(format!("nothing at {next} of {log:?}"));
+        }
+    }
+    Ok(found)
+}
+
+/// The checksum in a batch's header.
+pub fn crc_of(batch: &[u8]) -> u32 {
+    let crc = batch.get(17..21).and_then(|crc| crc.try_into().ok());
+    u32::from_be_bytes(crc.unwrap_or_default())
+}
+
+/// Opens everything below the root as a start does, and says what is there.
+pub async fn find_all(disk: Disk, topics: Rc<Vec<Topic>>) -> Result<Vec<(Found, Seen)>, Wrong> {
+    let opened = Folder::open(&disk, Path::new(ROOT)).await;
+    let folder = opened.map_err(|error| error.to_string())?;
+    let logs = super::support::logs(&disk);
+    let mut found = Vec::new();
+    for topic in topics.iter() {
+        found.push(find(&disk, &folder, &logs, topic).await?.1);
+    }
+    Ok(found)
+}

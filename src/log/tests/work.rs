@@ -1,0 +1,252 @@
+//! Drives: a generated life of a few logs that share a disk: everything a log can be asked to do.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use super::story::{Batch, ROOT, Story, Topic, Wrong, contents, crc_of, find};
+use super::support::{batch, config, logs};
+use crate::base::Offset;
+use crate::io::disk::Disk;
+use crate::io::sim::{End, Random, SimDisk};
+use crate::log::{AppendError, Folder, Log, LogConfig, Logs};
+
+/// Segments of a few batches each, so that a short life has many.
+const SEGMENT_BYTES: u64 = 9_000;
+
+/// One start of the machine up to its end.
+struct Life {
+    sim: SimDisk,
+    disk: Disk,
+    folder: Folder,
+    shared: Logs,
+    topics: Rc<Vec<Topic>>,
+    logs: Vec<Log>,
+    epoch: i32,
+    now: i64,
+    random: Random,
+}
+
+/// The logs of a world: one acked when flushed, one acked when written, one that comes and goes.
+pub fn topics() -> Vec<Topic> {
+    let relaxed = LogConfig {
+        flush_messages: 6,
+        flush_ms: 30,
+        ..config(SEGMENT_BYTES)
+    };
+    vec![
+        Topic::new("t", config(SEGMENT_BYTES)),
+        Topic::new("u", relaxed),
+        Topic::new("v", config(2 * SEGMENT_BYTES)),
+    ]
+}
+
+/// Starts on what the last life left, `ended` so at `moment` of its history, checks that, and
+/// works for `actions` actions or up to a clean stop.
+pub async fn live(
+    sim: SimDisk,
+    topics: Rc<Vec<Topic>>,
+    (moment, ended): (usize, End),
+    actions: usize,
+    seed: u64,
+) -> Result<(), Wrong> {
+    let disk = Disk::simulated(sim.clone());
+    let opened = Folder::open(&disk, Path::new(ROOT)).await;
+    let mut life = Life {
+        folder: opened.map_err(|error| error.to_string())?,
+        shared: logs(&disk),
+        logs: Vec::new(),
+        epoch: 0,
+        now: 0,
+        random: Random::new(seed),
+        topics,
+        disk,
+        sim,
+    };
+    let topics = Rc::clone(&life.topics);
+    for topic in topics.iter() {
+        let (log, found) = find(&life.disk, &life.folder, &life.shared, topic).await?;
+        let story = topic.check(moment, ended, &found)?;
+        topic.go_on(story, &found.0);
+        life.listen(&log, topic);
+        life.epoch = life.epoch.max(log.latest_epoch().unwrap_or(0));
+        life.logs.push(log);
+    }
+    for _ in 0..actions {
+        let ends = life.act().await?;
+        life.look();
+        if ends {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Life {
+    fn listen(&self, log: &Log, topic: &Topic) {
+        let (sim, story) = (self.sim.clone(), topic.story());
+        log.on_acked(Rc::new(move |offset| {
+            story.acked.note(sim.moment(), offset)
+        }));
+        let story = topic.story();
+        log.on_roll(Rc::new(move |offset| story.snapshot(offset)));
+    }
+
+    /// Notes how far the logs have come.
+    fn look(&self) {
+        let moment = self.sim.moment();
+        for (log, topic) in self.logs.iter().zip(self.topics.iter()) {
+            let story = topic.story();
+            story.flushed.note(moment, log.0.flushed_offset.get());
+            story.start.note(moment, log.start_offset());
+        }
+    }
+
+    /// Does something; `true` when that was a clean stop.
+    async fn act(&mut self) -> Result<bool, Wrong> {
+        self.now += self.random.below(20) as i64;
+        let which = self.random.below(self.logs.len());
+        match self.random.below(24) {
+            0 | 1 => self.checkpoint().await?,
+            2 | 3 => self.maintain().await?,
+            4 => self.epoch += 1,
+            5 | 6 => {
+                let log = &self.logs[which];
+                let acked = log.wait_acked(log.end_offset()).await;
+                acked.map_err(|failure| failure.to_string())?;
+            }
+            7 => drop(contents(&self.logs[which]).await?),
+            8 => {
+                let log = &self.logs[which];
+                let offset = self.random.below(log.acked_offset() as usize + 1) as Offset;
+                let _ = log.delete_records_before(offset);
+                self.look();
+                log.maintain(self.now).await.map_err(|it| it.to_string())?;
+            }
+            9 => self.set_retention(which),
+            10 if self.random.one_in(3) => self.remove_last().await?,
+            11 if self.random.one_in(3) => return self.close().await.map(|()| true),
+            12 => self.burst(which).await?,
+            13 => {
+                for which in 0..self.logs.len() {
+                    self.append(which).await?;
+                }
+            }
+            _ => self.append(which).await?,
+        }
+        Ok(false)
+    }
+
+    /// Fills segments, and has retention at their heels.
+    async fn burst(&mut self, which: usize) -> Result<(), Wrong> {
+        let settings = LogConfig {
+            retention_bytes: 1,
+            ..self.topics[which].config.clone()
+        };
+        self.logs[which].set_config(settings);
+        for _ in 0..12 {
+            self.append(which).await?;
+            if self.random.one_in(3) {
+                let log = &self.logs[which];
+                let acked = log.wait_acked(log.end_offset()).await;
+                acked.map_err(|failure| failure.to_string())?;
+                log.maintain(self.now).await.map_err(|it| it.to_string())?;
+                self.look();
+            }
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&self) -> Result<(), Wrong> {
+        let logs = self.logs.iter().zip(self.topics.iter());
+        let logs = logs.map(|(log, topic)| (topic.name, 0, log));
+        let written = self.folder.checkpoint(logs).await;
+        written.map_err(|error| error.to_string())
+    }
+
+    async fn maintain(&self) -> Result<(), Wrong> {
+        for log in &self.logs {
+            log.maintain(self.now).await.map_err(|it| it.to_string())?;
+            self.look();
+        }
+        Ok(())
+    }
+
+    fn set_retention(&mut self, which: usize) {
+        let settings = LogConfig {
+            retention_ms: [-1, 40, 100][self.random.below(3)],
+            retention_bytes: [-1, 9_000, 30_000][self.random.below(3)],
+            ..self.topics[which].config.clone()
+        };
+        self.logs[which].set_config(settings);
+    }
+
+    /// Removes the last log, as a topic that is deleted, and begins it anew.
+    async fn remove_last(&mut self) -> Result<(), Wrong> {
+        let topics = Rc::clone(&self.topics);
+        let (Some(topic), Some(log)) = (topics.last(), self.logs.pop()) else {
+            return Ok(());
+        };
+        topic.story().removing.set(Some(self.sim.moment()));
+        let forgotten = self.folder.forget(topic.name, 0).await;
+        forgotten.map_err(|error| error.to_string())?;
+        let trash = self.folder.trash_path(topic.name, 0, "0123");
+        log.remove(&trash)
+            .await
+            .map_err(|error| error.to_string())?;
+        let moment = self.sim.moment();
+        topic.story().removed.set(Some(moment));
+        topic.stories.borrow_mut().push(Rc::new(Story {
+            born: moment + 1,
+            ..Story::default()
+        }));
+        let (log, (found, _)) = find(&self.disk, &self.folder, &self.shared, topic).await?;
+        if found.end != 0 {
+            return Err(format!("removed, and there it is: {found:?}"));
+        }
+        self.listen(&log, topic);
+        self.logs.push(log);
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), Wrong> {
+        for log in &self.logs {
+            log.close().await.map_err(|error| error.to_string())?;
+            self.look();
+        }
+        self.checkpoint().await?;
+        let closed = self.folder.close_cleanly().await;
+        closed.map_err(|error| error.to_string())
+    }
+
+    async fn append(&mut self, which: usize) -> Result<(), Wrong> {
+        let (log, random) = (&self.logs[which], &mut self.random);
+        let mut bytes = Vec::new();
+        let mut appended = Vec::new();
+        let mut next = log.end_offset();
+        for _ in 0..1 + random.below(3) {
+            let count = 1 + random.below(3);
+            let size = [20, 300, 1_500][random.below(3)] + random.below(100);
+            let one = batch(count, size, random.next(), self.now);
+            appended.push(Batch {
+                base: next,
+                last: next + count as Offset - 1,
+                crc: crc_of(&one),
+                epoch: self.epoch,
+            });
+            next += count as Offset;
+            bytes.extend(one);
+        }
+        // Known before it can be acked.
+        let story = self.topics[which].story();
+        let known = story.batches.borrow().len();
+        story.batches.borrow_mut().extend(appended);
+        match log.append(&bytes, self.epoch, None, self.now) {
+            Ok(_) => return Ok(()),
+            Err(AppendError::Busy) => log.wait_for_room().await,
+            Err(AppendError::LargerThanSegment(_)) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        story.batches.borrow_mut().truncate(known);
+        Ok(())
+    }
+}
