@@ -114,8 +114,8 @@ impl Moment<'_> {
         self.at
     }
 
-    /// Moves behind the next event that changes what a crash may leave; `false` at the end.
-    pub fn next(&mut self) -> bool {
+    /// Passes the next event that changes what a crash may leave; `false` at the end.
+    pub fn pass(&mut self) -> bool {
         while let Some(event) = self.history.events.get(self.at) {
             self.at += 1;
             let looks = match event {
@@ -329,9 +329,9 @@ fn half_done(image: &mut Image, operation: &Operation, rest: Rest, random: &mut 
             );
         }
         Operation::Truncate(file, len) => {
-            if whole || random.one_in(2) {
-                image.file_mut(*file).resize(*len, 0);
-            }
+            let done = whole || random.one_in(2);
+            let file = image.file_mut(*file);
+            file.resize(if done { *len } else { file.len() }, 0);
         }
         Operation::Content(file, content) => {
             let kept = if whole {
