@@ -113,6 +113,7 @@ impl Scene {
             index: 0,
             config: Arc::new(config),
             dirs: vec![NodeDir {
+                unclean: false,
                 path: dir.clone(),
                 identity: Some(Identity {
                     cluster_id: "c".into(),
