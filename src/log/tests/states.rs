@@ -4,6 +4,7 @@
 //! `CRASH_STATES` says how many states (20,000 if unset), `CRASH_SEED` from which seed on, and
 //! `CRASH_STATE` which one of that seed alone.
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -202,6 +203,11 @@ impl Plan {
     }
 }
 
+/// Past the capture of the test's output: a long run is watched.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 fn number(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -231,7 +237,7 @@ fn every_crash_state_is_started_from() {
             break;
         }
     }
-    println!("{tried} states of {chains} chains of lives");
+    say(&format!("{tried} states of {chains} chains of lives"));
 }
 
 /// In which state a planted bug is found.
@@ -256,7 +262,7 @@ fn found_in(bug: Bug) -> Option<usize> {
     plant(None);
     if let Some((state, wrong)) = &found {
         let wrong: String = wrong.chars().take(150).collect();
-        println!("{bug:?}: found in state {state}: {wrong}");
+        say(&format!("{bug:?}: found in state {state}: {wrong}"));
     }
     found.map(|(state, _)| state)
 }
