@@ -2,6 +2,7 @@
 
 mod cli;
 mod client;
+mod compare;
 mod consumer;
 mod floors;
 mod hlog;

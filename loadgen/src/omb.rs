@@ -148,14 +148,16 @@ impl Workload {
             if known("consume") {
                 out.flag("consume");
             }
-            match ["groups", "fan-out"].into_iter().find(|name| known(name)) {
+            match ["fanout", "groups"].into_iter().find(|name| known(name)) {
                 _ if groups == 1 => (),
                 Some(name) => out.option(name, groups),
                 None => out.remark("subscriptionsPerTopic", "one reader of everything is used"),
             }
+            let topics = self.get("topics");
             match known("consumers") {
-                _ if each == 1 => (),
-                true => out.option("consumers", each),
+                _ if each * topics == 1 => (),
+                // Each of them reads one topic there; here all of a group share all topics.
+                true => out.option("consumers", each * topics),
                 false => out.remark("consumerPerSubscription", "one consumer is used"),
             }
         }
@@ -192,8 +194,11 @@ impl Workload {
         }
         if self.keys.get("useRandomizedPayloads") == Some(&json!(true)) {
             let ratio = self.keys.get("randomBytesRatio").and_then(Value::as_f64);
-            if ratio != Some(1.0) {
-                out.remark("randomBytesRatio", "all bytes behind the stamp are random");
+            let zeros = 100.0 - ratio.unwrap_or(0.0).clamp(0.0, 1.0) * 100.0;
+            match known("compressible") {
+                true => out.option("compressible", zeros.round()),
+                false if zeros == 0.0 => (),
+                false => out.remark("randomBytesRatio", "all bytes behind the stamp are random"),
             }
             out.remark(
                 "randomizedPayloadPoolSize",
@@ -417,12 +422,18 @@ colour: blue
         told.sort_unstable();
         assert_eq!(
             told,
-            ["colour", "payloadFile", "subscriptionsPerTopic", "topics"]
+            [
+                "colour",
+                "consumerPerSubscription",
+                "payloadFile",
+                "subscriptionsPerTopic",
+                "topics"
+            ]
         );
 
         let all = workload.options(|_| true).unwrap();
         let names: Vec<&str> = all.options.iter().map(|(name, _)| name.as_str()).collect();
-        assert!(names.contains(&"topics") && names.contains(&"groups"));
+        assert!(names.contains(&"topics") && names.contains(&"fanout"));
         assert!(names.contains(&"partitions") && !names.contains(&"create"));
     }
 

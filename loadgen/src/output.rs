@@ -237,7 +237,7 @@ pub fn write(report: &Report, log: &[u8], observed: &Observed) -> Result<(), Box
 
 /// A `.hgrm` for each tag.
 fn write_tables(dir: &Path, log: &Log) -> Result<(), Box<dyn Error>> {
-    for tag in log.tags() {
+    for tag in log.tags().into_iter().filter(|tag| html::is_time(tag)) {
         // Tags are ours, and nothing but letters and underscores.
         let path = dir.join(format!("{tag}.hgrm"));
         fs::write(path, percentile_table(&log.total(tag)))?;

@@ -1,10 +1,12 @@
 //! Drives: the command line: a file for each subcommand, with its arguments and what it does.
 
+mod compare;
 mod floors;
 mod omb;
+mod read;
 mod report;
 mod run;
-mod words;
+pub mod words;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -53,6 +55,15 @@ pub enum Command {
     /// report.
     #[command(after_help = omb::EXAMPLES)]
     Omb(omb::Args),
+    /// Say what runs differ by, and how sure that is.
+    ///
+    /// Each side's quantiles are compared block by block: the ratio has a bootstrap interval
+    /// over blocks, and there is a verdict only where that interval excludes no change and the
+    /// change is more than 2 %.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::Args),
+    /// Read a topic from its beginning, as fast as it comes: a cold reader to disturb others.
+    Read(read::Args),
     /// Draw the HTML report of a run again, from the files that it left.
     Report(report::Args),
 }
@@ -86,7 +97,9 @@ impl Command {
         match self {
             Command::Run(plan) => run::run(*plan),
             Command::Floors(args) => floors::run(&args),
+            Command::Compare(args) => compare::run(&args),
             Command::Omb(args) => omb::run(&args),
+            Command::Read(args) => read::run(&args),
             Command::Report(args) => report::run(&args),
         }
     }

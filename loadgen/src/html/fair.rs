@@ -256,10 +256,9 @@ fn records(told: &mut Told<'_>) {
     told.settings(&[
         "size",
         "keys",
+        "compressible",
         "codec",
-        "linger_us",
         "linger_ms",
-        "batch",
         "batch_bytes",
         "in_flight",
         "idempotent",
@@ -275,7 +274,14 @@ fn records(told: &mut Told<'_>) {
 }
 
 fn shape(told: &mut Told<'_>) {
-    told.settings(&["producers", "topics", "consumers", "groups", "fan_out"]);
+    told.settings(&[
+        "producers",
+        "threads",
+        "topics",
+        "consume",
+        "consumers",
+        "fanout",
+    ]);
     match plain(&told.told["partitions"]) {
         Some(partitions) => told.say(format!("{partitions} partitions")),
         None => told.gap("the number of partitions"),

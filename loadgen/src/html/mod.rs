@@ -22,6 +22,11 @@ const STYLE: &str = include_str!("style.css");
 /// Tags of floors begin so.
 pub const FLOOR: &str = "floor_";
 
+/// Whether a tag's values are durations; sizes of batches are in the log, too.
+pub fn is_time(tag: &str) -> bool {
+    !tag.starts_with("batch_")
+}
+
 /// The quantiles in tables, by name.
 pub const QUANTILES: [(&str, f64); 6] = [
     ("p50", 0.5),
@@ -126,7 +131,7 @@ pub fn report(told: &Value, log: &Log) -> String {
     body += &sections::quantiles(told, log);
     body += &sections::over_time(told, log);
     body += &sections::rates(told, log);
-    body += &sections::batches(told);
+    body += &sections::batches(log);
     body += &sections::brokers(told, log);
     body += &fair::section(told, log);
     body += &sections::facts(told);

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use super::chart::{Axis, Chart, Line, Look, escape};
-use super::{FLOOR, count, curves, digits, duration, quantile_table, tag_name};
+use super::{FLOOR, count, curves, digits, duration, is_time, quantile_table, tag_name};
 use crate::hlog::Log;
 
 /// More steps than these in time cannot be told apart on a screen.
@@ -67,6 +67,15 @@ pub fn head(told: &Value, title: &str) -> String {
     let _ = write!(html, "<div class=dim>{}</div>", escape(&about.join(" · ")));
     if let Some(about) = plain(&told["about"]) {
         let _ = write!(html, "<p>{}</p>", escape(&about));
+    }
+    let notes = told["notes"].as_array().into_iter().flatten();
+    for note in notes.filter_map(Value::as_str) {
+        let numbered = note
+            .split_once(':')
+            .is_some_and(|(n, _)| n.parse::<u8>().is_ok());
+        if !numbered {
+            let _ = write!(html, "<div class=dim>Note: {}</div>", escape(note));
+        }
     }
     let reasons = told["unfit"].as_array();
     if let Some(reasons) = reasons.filter(|reasons| !reasons.is_empty()) {
@@ -193,7 +202,7 @@ pub fn quantiles(told: &Value, log: &Log) -> String {
         .chain(
             tags.iter()
                 .copied()
-                .filter(|tag| !tag.starts_with(FLOOR) && !others.contains(tag)),
+                .filter(|tag| is_time(tag) && !tag.starts_with(FLOOR) && !others.contains(tag)),
         )
         .collect();
     let totals: Vec<(&str, Histogram<u64>)> =
@@ -395,38 +404,65 @@ pub fn rates(told: &Value, log: &Log) -> String {
     )
 }
 
-/// How many records went into a batch, where the run counted them.
-pub fn batches(told: &Value) -> String {
-    let batches = &told["batches"];
-    let Some(bars) = batches["bars"].as_array().filter(|bars| !bars.is_empty()) else {
-        return String::new();
-    };
-    let bars: Vec<(String, f64)> = bars
-        .iter()
-        .filter_map(|bar| Some((plain(&bar[0])?, bar[1].as_f64()?)))
-        .collect();
-    let most = bars.iter().map(|bar| bar.1).fold(0.0, f64::max).max(1.0);
-    let total: f64 = bars.iter().map(|bar| bar.1).sum();
-    let mut html = String::from("<section><h2>Batch sizes</h2><p class=note>");
-    let unit = plain(&batches["unit"]).unwrap_or_else(|| "records per batch".to_owned());
-    let _ = write!(
-        html,
-        "{}; share of all {} batches.",
-        escape(&unit),
-        count(total as u64)
-    );
-    html += "</p><div class=bars>";
-    for (name, value) in bars {
+/// How many records and bytes went into a batch, where the run counted them.
+pub fn batches(log: &Log) -> String {
+    let mut html = String::new();
+    for (tag, unit, name) in [
+        ("batch_records", "records", "Records in a batch"),
+        ("batch_bytes", "bytes", "Bytes of a batch, as sent"),
+    ] {
+        let found = log.total(tag);
+        if found.is_empty() {
+            continue;
+        }
         let _ = write!(
             html,
-            "<span>{}</span><div style=\"width:{:.1}%\"></div><span>{} %</span>",
-            escape(&name),
-            value / most * 100.0,
-            digits(value / total * 100.0)
+            "<section><h2>{name}</h2><p class=note>{} batches of {} {unit} on average; the share \
+             of each size.</p><div class=bars>",
+            count(found.len()),
+            digits(found.mean())
         );
+        let bars = doubling(&found);
+        let most = bars.iter().map(|bar| bar.1).max().unwrap_or(1) as f64;
+        for (name, value) in bars {
+            let _ = write!(
+                html,
+                "<span>{name}</span><div style=\"width:{:.1}%\"></div><span>{} %</span>",
+                value as f64 / most * 100.0,
+                digits(value as f64 / found.len() as f64 * 100.0)
+            );
+        }
+        html += "</div></section>";
     }
-    html += "</div></section>";
     html
+}
+
+/// Counts of values up to 1, 2, 4, …, from the first that there is to the last.
+fn doubling(found: &Histogram<u64>) -> Vec<(String, u64)> {
+    let mut bars = Vec::new();
+    let mut low = 0;
+    for power in 0..63 {
+        let high = 1u64 << power;
+        let inside = found.count_between(low + 1, high);
+        // Values are known to three digits: one that is counted twice at an edge is not.
+        let inside = match low {
+            0 => inside,
+            _ if found.equivalent(low, low + 1) => inside.saturating_sub(found.count_at(low)),
+            _ => inside,
+        };
+        if inside > 0 || !bars.is_empty() {
+            let name = match high - low {
+                0 | 1 => count(high),
+                _ => format!("{} – {}", count(low + 1), count(high)),
+            };
+            bars.push((name, inside));
+        }
+        low = high;
+        if high >= found.max() {
+            break;
+        }
+    }
+    bars
 }
 
 /// CPU and memory of the processes that were watched.
@@ -549,4 +585,29 @@ pub fn facts(told: &Value) -> String {
         html += "</table></details></section>";
     }
     html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::histogram;
+
+    #[test]
+    fn every_batch_is_in_one_bar() {
+        let mut found = histogram();
+        for value in [
+            1, 1, 2, 3, 4, 5, 8, 9, 16, 17, 65_536, 65_600, 131_072, 200_000,
+        ] {
+            found.record(value).unwrap();
+        }
+        let bars = doubling(&found);
+        assert_eq!(bars.iter().map(|bar| bar.1).sum::<u64>(), found.len());
+        let of = |name: &str| bars.iter().find(|bar| bar.0 == name).map(|bar| bar.1);
+        assert_eq!(
+            (of("1"), of("2"), of("3 – 4"), of("5 – 8")),
+            (Some(2), Some(1), Some(2), Some(2))
+        );
+        assert_eq!(bars.last().unwrap().0, "131,073 – 262,144");
+        assert!(doubling(&histogram()).is_empty());
+    }
 }
