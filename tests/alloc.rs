@@ -95,6 +95,7 @@ async fn counted<F: Future>(count: &Cell<u64>, future: F) -> F::Output {
 
 /// A shard with one topic and a connection to it.
 struct Scene {
+    logs: Logs,
     server: Rc<ServerState>,
     connection: Rc<Connection>,
 }
@@ -169,7 +170,11 @@ impl Scene {
         });
         let now = server.now();
         let connection = Rc::new(Connection::new(server.clone(), stream, address, now));
-        Scene { server, connection }
+        Scene {
+            logs,
+            server,
+            connection,
+        }
     }
 
     /// One request from its frame to its answer in `out`; what its own code allocated.
@@ -290,6 +295,13 @@ async fn fetches(scene: &Scene, times: u64, sequence: &mut i32) {
         tally.note(round, own, ALLOCATIONS.get() - before);
     }
     tally.judge("fetch", times);
+    let probe = scene.logs.probe();
+    assert!(probe.cached_reads_count.get() >= times);
+    assert_eq!(
+        probe.disk_reads_count.get(),
+        0,
+        "a fetch of the newest records read the disk"
+    );
 }
 
 /// Allocations after the warm-up.
