@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::buffer::Pool;
 use super::cores;
@@ -67,6 +68,24 @@ impl Disk {
             Kind::Direct => drop(cores::spawn(future)),
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.spawn(future),
+        }
+    }
+
+    /// Lets other ready tasks run first.
+    pub async fn yield_now(&self) {
+        match &self.kind {
+            Kind::Direct => cores::yield_now().await,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.pause().await,
+        }
+    }
+
+    /// Waits for `length`.
+    pub async fn sleep(&self, length: Duration) {
+        match &self.kind {
+            Kind::Direct => cores::sleep(length).await,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.pause().await,
         }
     }
 

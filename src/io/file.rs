@@ -111,6 +111,19 @@ impl File {
         }
     }
 
+    /// Gives the bytes from `from` to `to` room on the device, for writes in the background:
+    /// neither zeroed nor durable.
+    pub async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        match &self.0 {
+            Kind::Direct(file) => {
+                let descriptor = file.as_fd().try_clone_to_owned()?;
+                allocate(descriptor, from, to).await.map(drop)
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(file) => file.prepare(from, to).await,
+        }
+    }
+
     /// Cuts the file to `len` bytes, durably.
     pub async fn truncate(&self, len: u64) -> io::Result<()> {
         match &self.0 {

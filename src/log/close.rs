@@ -36,6 +36,9 @@ impl Inner {
             return Err(io::Error::other("the log had failed before"));
         }
         self.stop();
+        while self.cleaning.get() {
+            self.progress.wait().await;
+        }
         self.upkeep_idle().await;
         let segments = self.state.borrow().segments.clone();
         if segments.is_empty() || !self.upkeep.has_folder() {
@@ -67,7 +70,11 @@ impl Inner {
         // No task may open a file by name while the name changes.
         self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
         self.stop();
-        while self.writer_busy.get() || self.upkeep.is_busy() || self.reads.get() > 0 {
+        while self.writer_busy.get()
+            || self.upkeep.is_busy()
+            || self.reads.get() > 0
+            || self.cleaning.get()
+        {
             self.progress.wait().await;
         }
         let disk = self.logs.disk();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Log;
 use super::checkpoint::{self, Offsets};
 use super::opening::Opening;
-use crate::base::PartitionIndex;
+use crate::base::{Offset, PartitionIndex};
 use crate::io::disk::Disk;
 
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
@@ -15,6 +15,7 @@ use crate::io::disk::Disk;
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const START_OFFSETS: &str = "log-start-offset-checkpoint";
+const CLEANED_OFFSETS: &str = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// What the name of a folder ends with whose log is being removed.
 const TRASH_SUFFIX: &str = "-delete";
@@ -27,6 +28,7 @@ pub struct Folder {
     recovery_points: RefCell<Offsets>,
     start_offsets: RefCell<Offsets>,
     high_watermarks: RefCell<Offsets>,
+    cleaned_offsets: RefCell<Offsets>,
 }
 
 impl Folder {
@@ -55,6 +57,7 @@ impl Folder {
             recovery_points: RefCell::new(read(disk, &dir.join(RECOVERY_POINTS)).await?),
             start_offsets: RefCell::new(read(disk, &dir.join(START_OFFSETS)).await?),
             high_watermarks: RefCell::default(),
+            cleaned_offsets: RefCell::new(read(disk, &dir.join(CLEANED_OFFSETS)).await?),
             disk: disk.clone(),
             dir: dir.to_owned(),
         })
@@ -85,6 +88,7 @@ impl Folder {
             clean: self.clean,
             recovery_point: of(&self.recovery_points),
             start_offset: of(&self.start_offsets),
+            cleaned: self.cleaned(topic, partition),
             ..Opening::default()
         }
     }
@@ -97,7 +101,41 @@ impl Folder {
         for offsets in self.all() {
             known |= offsets.borrow_mut().remove(&key).is_some();
         }
-        if known { self.write().await } else { Ok(()) }
+        if known {
+            self.write().await?;
+        }
+        if self.cleaned_offsets.borrow_mut().remove(&key).is_some() {
+            self.write_cleaned().await?;
+        }
+        Ok(())
+    }
+
+    /// Up to where the log of a partition was compacted, if it ever was.
+    pub fn cleaned(&self, topic: &str, partition: PartitionIndex) -> Option<Offset> {
+        let key = (topic.to_owned(), partition);
+        self.cleaned_offsets.borrow().get(&key).copied()
+    }
+
+    /// Notes durably up to where the log of a partition was compacted
+    /// (`cleaner-offset-checkpoint`).
+    pub async fn set_cleaned(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        offset: Offset,
+    ) -> io::Result<()> {
+        let key = (topic.to_owned(), partition);
+        let before = self.cleaned_offsets.borrow_mut().insert(key, offset);
+        if before == Some(offset) {
+            return Ok(());
+        }
+        self.write_cleaned().await
+    }
+
+    async fn write_cleaned(&self) -> io::Result<()> {
+        let text = checkpoint::to_text(&self.cleaned_offsets.borrow());
+        let path = self.dir.join(CLEANED_OFFSETS);
+        self.disk.replace(&path, text.into_bytes()).await
     }
 
     /// Writes the checkpoints of all logs; to be called every minute or so.

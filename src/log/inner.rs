@@ -88,6 +88,10 @@ pub struct Inner {
     pub rounds: Rounds,
     /// Reads from disk under way.
     pub reads: Cell<usize>,
+    /// Whether the log is being compacted.
+    pub cleaning: Cell<bool>,
+    /// Whether segments are being taken off or exchanged: one may do that at a time.
+    pub reshaping: Cell<bool>,
     /// Rung when written, flushed or prepared positions moved, and at failure.
     pub progress: Bell,
 }
@@ -143,6 +147,8 @@ impl Inner {
             upkeep: Upkeep::default(),
             rounds: Rounds::default(),
             reads: Cell::new(0),
+            cleaning: Cell::new(false),
+            reshaping: Cell::new(false),
             progress: Bell::default(),
         }
     }
@@ -268,7 +274,13 @@ impl Inner {
         if segment.indexed.get() {
             return Ok(());
         }
-        if !self.read_lookups(segment, segment.size.get()).await? {
+        let found = self.read_lookups(segment, segment.size.get()).await?;
+        if segment.is_retired() {
+            // Compaction took its place, and its names: those may have been the new one's.
+            segment.forget_lookups();
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if !found {
             self.rebuild_lookups(segment).await?;
         }
         Ok(())

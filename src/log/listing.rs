@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
 use super::segment::base_offset_in;
 use super::upkeep::NEXT_SUFFIX;
 use crate::base::Offset;
@@ -14,6 +15,8 @@ pub struct Listing {
     pub segments: BTreeMap<Offset, u64>,
     /// Files prepared for the segment behind the one at this base offset, with their lengths.
     pub nexts: BTreeMap<Offset, u64>,
+    /// Base offset and length in bytes of compacted segments that are about to take their place.
+    pub swaps: BTreeMap<Offset, u64>,
     /// Offsets of the snapshots of producer state.
     pub snapshots: Vec<Offset>,
     /// Whether there is a leader epoch checkpoint.
@@ -32,11 +35,13 @@ impl Listing {
                 listing.segments.insert(base, entry.bytes);
             } else if let Some(base) = base_offset_in(name, NEXT_SUFFIX) {
                 listing.nexts.insert(base, entry.bytes);
+            } else if let Some(base) = base_offset_in(name, SWAP_SUFFIX) {
+                listing.swaps.insert(base, entry.bytes);
             } else if let Some(offset) = base_offset_in(name, ".snapshot") {
                 listing.snapshots.push(offset);
             } else if name == "leader-epoch-checkpoint" {
                 listing.has_epochs = true;
-            } else if [".tmp", ".deleted", ".cleaned"]
+            } else if [".tmp", ".deleted", CLEANED_SUFFIX]
                 .iter()
                 .any(|suffix| name.ends_with(suffix))
             {
@@ -63,6 +68,8 @@ mod tests {
             "leader-epoch-checkpoint",
             "leader-epoch-checkpoint.tmp",
             "00000000000000000000.log.deleted",
+            "00000000000000000000.log.swap",
+            "00000000000000000010.log.cleaned",
             "partition.metadata",
         ];
         let entries: Vec<Entry> = names
@@ -81,6 +88,7 @@ mod tests {
         assert_eq!(listing.nexts.keys().copied().collect::<Vec<_>>(), [10]);
         assert_eq!(listing.snapshots, [10]);
         assert!(listing.has_epochs);
-        assert_eq!(listing.leftovers.len(), 2);
+        assert_eq!(listing.swaps.keys().copied().collect::<Vec<_>>(), [0]);
+        assert_eq!(listing.leftovers.len(), 3);
     }
 }

@@ -41,8 +41,14 @@ impl Inner {
         }
         self.flush_if_late(now);
         self.vouch_if_idle();
-        self.delete_expired(now).await?;
-        self.forget_unused();
+        // Compaction may be exchanging segments just now: the next round comes soon enough.
+        if !self.reshaping.replace(true) {
+            let deleted = self.delete_expired(now).await;
+            self.forget_unused();
+            self.reshaping.set(false);
+            self.progress.ring();
+            deleted?;
+        }
         // A job that could not be seen from an append may be due.
         if self.upkeep.has_folder() {
             self.start_upkeep();

@@ -16,6 +16,7 @@ macro_rules! planted {
 mod appender;
 mod checkpoint;
 mod close;
+mod compaction;
 mod config;
 mod ending;
 mod epochs;
@@ -50,6 +51,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 pub use appender::{AppendError, Appended};
+pub use compaction::{CleanError, Cleaned, Cleaning, Dirt, LastRecord, LastRecords};
 pub use config::LogConfig;
 pub use flusher::{Logs, LogsOptions};
 pub use folder::{CLEAN_SHUTDOWN, Folder};
@@ -242,6 +244,30 @@ impl Log {
     /// start offset, which may lie behind `offset` already.
     pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
         self.0.delete_records_before(offset)
+    }
+
+    /// What a compaction would find to do, where the settings want one at all; `cleaned` is
+    /// what [`Cleaned::end`] said the last time, `stable` the offset of the first record of an
+    /// open transaction, or any larger one.
+    pub async fn dirt(
+        &self,
+        cleaned: Option<Offset>,
+        stable: Offset,
+        now: WallMs,
+    ) -> io::Result<Option<Dirt>> {
+        self.0.dirt(cleaned, stable, now).await
+    }
+
+    /// Compacts the log's sealed segments: of the records of each key only the newest is left.
+    /// Runs in small steps beside everything else; readers notice nothing. What was done is on
+    /// disk when this returns, also the part that was done before an error.
+    pub async fn clean(&self, dirt: &Dirt, job: &Cleaning<'_>) -> Result<Cleaned, CleanError> {
+        self.0.clean(dirt, job).await
+    }
+
+    /// `min.cleanable.dirty.ratio`, which [`Dirt::is_due`] asks for.
+    pub fn min_dirty_ratio(&self) -> f64 {
+        self.0.config.borrow().min_dirty_ratio
     }
 
     /// Everything before this offset needs no check at the next start

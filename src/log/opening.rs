@@ -15,6 +15,8 @@ pub struct Opening {
     pub recovery_point: Offset,
     /// The first offset that may be read (`log-start-offset-checkpoint`).
     pub start_offset: Offset,
+    /// Up to where the log was compacted (`cleaner-offset-checkpoint`), if it ever was.
+    pub cleaned: Option<Offset>,
     /// Whether [`Replay`] is wanted, so that producer state can be rebuilt.
     pub replay: bool,
     /// The topic's id, written into `partition.metadata` with the first append.

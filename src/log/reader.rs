@@ -113,6 +113,7 @@ impl Inner {
                 return Ok(0);
             };
             let bytes = match self.read_segment(&segment, &ask, out).await {
+                Err(_) if segment.is_replaced() => continue,
                 Err(_) if segment.is_retired() => return Err(ReadError::OutOfRange),
                 read => read?,
             };

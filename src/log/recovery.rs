@@ -74,6 +74,7 @@ impl Opener<'_> {
         for name in std::mem::take(&mut self.listing.leftovers) {
             self.disk.remove(&self.inner.dir.join(name)).await?;
         }
+        self.finish_swaps().await?;
         self.load_epochs().await?;
         self.load_snapshot().await?;
         let bases: Vec<Offset> = self.listing.segments.keys().copied().collect();
@@ -100,7 +101,7 @@ impl Opener<'_> {
                 position: 0,
                 expected: base,
                 epoch,
-                gaps: false,
+                gaps: follower.is_some() && self.may_have_gaps(base),
             };
             if self.opening.clean
                 && !self.trusts_nothing
@@ -226,6 +227,12 @@ impl Opener<'_> {
         segment
     }
 
+    /// Whether compaction may have been at the segment at `base`, which is not the last one.
+    fn may_have_gaps(&self, base: Offset) -> bool {
+        let cleaned = self.opening.cleaned;
+        self.inner.config.borrow().compact || cleaned.is_some_and(|cleaned| base < cleaned)
+    }
+
     /// Whether the file of the segment at `base` holds what lies before `follower` and nothing
     /// else. Before the recovery point that is so. A segment that ends with it may have been
     /// opened again since, and been prepared for more: its end is looked at.
@@ -349,6 +356,17 @@ impl Opener<'_> {
         if scanner.position > 0 {
             if self.listing.segments.contains_key(&end) && end > base {
                 return Ok(Some(end));
+            }
+            let follower = self.listing.segments.range(base + 1..).next();
+            if let Some((follower, _)) = follower
+                && scanner.gaps
+                && stop == Stop::End
+                && end <= *follower
+            {
+                // Compacted by Kafka, which lets the last batches of a segment go. A file that
+                // ends with a batch is whole: there is always blank space behind a torn end.
+                scanner.expected = *follower;
+                return Ok(Some(*follower));
             }
             if let Some(next_len) = self.listing.nexts.get(&base).copied()
                 && !planted!(NextForgotten)

@@ -48,6 +48,8 @@ pub struct Segment {
     opening: Cell<usize>,
     opened: Bell,
     removed: Cell<bool>,
+    /// Whether a compacted one stands in its place.
+    replaced: Cell<bool>,
     /// Name of the data file as of now; it changes once for a segment prepared ahead.
     path: RefCell<PathBuf>,
     bytes_since_entry: Cell<u64>,
@@ -88,6 +90,7 @@ impl Segment {
             opening: Cell::new(0),
             opened: Bell::default(),
             removed: Cell::new(false),
+            replaced: Cell::new(false),
             path: RefCell::new(dir.join(file_name(base_offset, ".log"))),
             bytes_since_entry: Cell::new(0),
         }
@@ -156,6 +159,17 @@ impl Segment {
         while self.opening.get() > 0 {
             self.opened.wait().await;
         }
+    }
+
+    /// Notes that a compacted segment stands in its place from now on.
+    pub fn replace(&self) {
+        self.removed.set(true);
+        self.replaced.set(true);
+    }
+
+    /// Whether a compacted segment stands in its place.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.get()
     }
 
     /// Whether the segment is no longer part of its log.

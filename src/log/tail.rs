@@ -299,6 +299,13 @@ impl Tail {
         true
     }
 
+    /// Forgets the segments up to the one at `last`, which are on disk.
+    pub fn forget_segments(&mut self, last: Offset) {
+        while self.chunks.front().is_some_and(|it| it.segment <= last) {
+            self.chunks.pop_front();
+        }
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.chunks.clear();

@@ -2,6 +2,7 @@
 //! May use: `log` and everything to its left. Never: knows of connections or other cores.
 
 pub mod append;
+pub mod compact;
 pub mod fetch;
 pub mod offsets;
 pub mod producers;

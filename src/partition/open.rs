@@ -123,10 +123,20 @@ fn report(name: &Name, recovered: &crate::log::Recovered) {
 pub(super) fn log_config(config: &TopicConfig) -> LogConfig {
     LogConfig {
         segment_bytes: config.segment_bytes,
-        segment_ms: config.segment_ms,
+        // A segment can be compacted once the next one has begun.
+        segment_ms: if config.cleanup_policy.compact {
+            config.segment_ms.min(config.max_compaction_lag_ms)
+        } else {
+            config.segment_ms
+        },
         retention_ms: config.retention_ms.unwrap_or(-1),
         retention_bytes: config.retention_bytes.map_or(-1, |bytes| bytes as i64),
         delete_old: config.cleanup_policy.delete,
+        compact: config.cleanup_policy.compact,
+        min_dirty_ratio: config.min_dirty_ratio,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
+        delete_retention_ms: config.delete_retention_ms,
         flush_messages: i64::try_from(config.flush_messages).unwrap_or(i64::MAX),
         flush_ms: config.flush_ms,
         index_interval_bytes: config.index_interval_bytes,

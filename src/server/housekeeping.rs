@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::ServerState;
 use crate::base::limits;
 use crate::io::cores::{self, Task};
-use crate::shard::{self, partitions};
+use crate::shard::{self, compaction, partitions};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
 const SHARES: usize = 100;
+
+/// Share that compaction gets: it has all the time there is.
+const COMPACTION_SHARES: usize = 20;
 
 /// The running jobs.
 pub struct Jobs(Vec<Task<()>>);
@@ -17,6 +20,7 @@ pub struct Jobs(Vec<Task<()>>);
 /// Starts all jobs of a shard.
 pub fn start(server: &Rc<ServerState>) -> Jobs {
     let class = cores::background("housekeeping", SHARES);
+    let compaction = cores::background("compaction", COMPACTION_SHARES);
     let retention = server.shard.config().retention_check_ms.max(1) as u64;
     Jobs(vec![
         cores::spawn_into(class, slow_senders(server.clone(), Duration::from_secs(1))),
@@ -29,6 +33,7 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
             logs(server.clone(), Duration::from_millis(retention)),
         ),
         cores::spawn_into(class, log_dirs(server.clone(), Duration::from_secs(2))),
+        cores::spawn_into(compaction, compact(server.clone())),
     ])
 }
 
@@ -86,6 +91,19 @@ async fn log_dirs(server: Rc<ServerState>, period: Duration) {
     loop {
         cores::sleep(period).await;
         shard::log_dirs::check(&server.shard).await;
+    }
+}
+
+/// Compacts one log after the other, and sleeps when none is dirty enough.
+async fn compact(server: Rc<ServerState>) {
+    loop {
+        let config = server.shard.config();
+        if !config.compaction.enabled {
+            return;
+        }
+        if !compaction::clean_dirtiest(&server.shard, server.wall_ms()).await {
+            cores::sleep(Duration::from_millis(config.compaction.backoff_ms.max(10))).await;
+        }
     }
 }
 

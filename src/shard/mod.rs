@@ -2,6 +2,7 @@
 //! May use: everything to its left. Never: shares anything with another core but messages.
 
 pub mod budget;
+pub mod compaction;
 pub mod coordinators;
 pub mod log_dirs;
 pub mod mesh;
@@ -22,6 +23,7 @@ use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
 use budget::Budget;
+use compaction::Compaction;
 use log_dirs::LogDirs;
 use mesh::ToControl;
 use partitions::Partitions;
@@ -53,6 +55,8 @@ pub struct Shard {
     pub control: ToControl,
     /// Memory that requests may take.
     pub budget: Rc<Budget>,
+    /// What became of its compactions.
+    pub compaction: Compaction,
     /// Its numbers.
     pub probe: Probe,
     /// Its folders of logs.
@@ -84,6 +88,7 @@ impl Shard {
             groups: coordinators::groups(&config),
             control,
             budget: Budget::new(config.shard.memory_bytes),
+            compaction: Compaction::default(),
             probe: Probe::default(),
             dirs,
             creates_offsets_topic: Cell::new(false),
@@ -150,6 +155,7 @@ impl Shard {
             self.budget.used_bytes() as f64,
         );
         self.dirs.export(to);
+        self.compaction.export(to);
         self.groups.export(to);
     }
 

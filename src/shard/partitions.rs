@@ -294,6 +294,7 @@ async fn remove(shard: &Shard, id: TopicId) {
     for partition in topic.local() {
         partition.close();
         let index = partition.name().index;
+        shard.compaction.forget(id, index);
         let Some(dir) = shard.dirs.working().find(|dir| dir.holds(partition)) else {
             continue;
         };

@@ -56,6 +56,8 @@ pub struct BrokerConfig {
     pub groups: GroupsConfig,
     /// Committed offsets and the topic that keeps them.
     pub offsets: OffsetsConfig,
+    /// Compaction.
+    pub compaction: CompactionConfig,
     /// One shard's own resources.
     pub shard: ShardConfig,
     /// What to tell the operator at start, a line each.
@@ -119,6 +121,24 @@ pub struct OffsetsConfig {
     pub retention_ms: i64,
     /// How often those that have outlived it are looked for, in milliseconds.
     pub retention_check_ms: i64,
+}
+
+/// Compaction, as far as it is not a matter of topics. Bounds are those of one shard: its part
+/// of what was set for all.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CompactionConfig {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Memory for the map of keys, in bytes.
+    pub map_bytes: usize,
+    /// How full the map may get, as a share.
+    pub map_load_factor: f64,
+    /// Memory for what is being read and written, in bytes.
+    pub buffer_bytes: usize,
+    /// Bytes that may be read and written in a second.
+    pub bytes_per_second: f64,
+    /// How long to sleep when nothing is dirty enough, in milliseconds.
+    pub backoff_ms: u64,
 }
 
 /// One shard's own resources.
@@ -198,6 +218,7 @@ impl BrokerConfig {
             },
             groups: read.groups(),
             offsets: read.offsets(),
+            compaction: read.compaction(fixed.shards),
             shard: ShardConfig {
                 memory_bytes: read.size("corelane.shard.memory.bytes"),
                 tail_cache_bytes: read.size("corelane.shard.tail.cache.bytes"),
@@ -289,6 +310,13 @@ impl Reader<'_> {
         }
     }
 
+    fn double(&self, name: &str) -> f64 {
+        match self.value(name) {
+            Some(Value::Double(number)) => number,
+            _ => 0.0,
+        }
+    }
+
     fn flag(&self, name: &str) -> bool {
         self.value(name) == Some(Value::Bool(true))
     }
@@ -322,6 +350,18 @@ impl Reader<'_> {
             session_timeout_max_ms: self.int("group.max.session.timeout.ms"),
             members_max: self.size("group.max.size"),
             initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms"),
+        }
+    }
+
+    fn compaction(&self, shards: usize) -> CompactionConfig {
+        let shards = shards.max(1);
+        CompactionConfig {
+            enabled: self.flag("log.cleaner.enable"),
+            map_bytes: self.size("log.cleaner.dedupe.buffer.size") / shards,
+            map_load_factor: self.double("log.cleaner.io.buffer.load.factor"),
+            buffer_bytes: self.size("log.cleaner.io.buffer.size") / shards,
+            bytes_per_second: self.double("log.cleaner.io.max.bytes.per.second") / shards as f64,
+            backoff_ms: self.long("log.cleaner.backoff.ms").max(0) as u64,
         }
     }
 

@@ -417,12 +417,11 @@ mod tests {
 
     #[test]
     fn notes_tell_what_is_done_in_part_or_set_twice() {
-        let config = file("log.cleanup.policy=compact\nnum.partitions=1\nnum.partitions=2\n");
+        let config = file("socket.listen.backlog.size=9\nnum.partitions=1\nnum.partitions=2\n");
         assert_eq!(
             config.expect("good").notes,
             [
-                "log.cleanup.policy: `delete` is done; `compact` is kept and shown, \
-                 but nothing is compacted yet",
+                "socket.listen.backlog.size: unless it is set, 4096 may wait",
                 "num.partitions is set twice, at server.properties:2 and server.properties:3: \
                  the latter counts",
             ]

@@ -23,7 +23,8 @@ mod value;
 
 pub use broker::{broker_setting, broker_settings};
 pub use broker_config::{
-    BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
+    BrokerConfig, CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
+    ShardConfig,
 };
 pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
 pub use describe::{Described, Source, Synonym};

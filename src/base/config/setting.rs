@@ -105,8 +105,6 @@ pub enum Why {
     NoShareGroups,
     /// Streams groups (KIP-1071) are not in this build.
     NoStreamsGroups,
-    /// Compaction is not in this build.
-    NoCompaction,
     /// Tiered storage is not in this build.
     NoTiering,
     /// Client telemetry (KIP-714) is not in this build.
@@ -130,7 +128,6 @@ impl Why {
             Why::NoConsumerProtocol => "this build has no KIP-848 consumer groups yet",
             Why::NoShareGroups => "this build has no share groups yet",
             Why::NoStreamsGroups => "this build has no streams groups yet",
-            Why::NoCompaction => "this build does not compact logs yet",
             Why::NoTiering => "this build has no tiered storage",
             Why::NoTelemetry => "this build has no client telemetry",
             Why::OtherDesign => "what it tunes is made in another way here",
@@ -173,13 +170,6 @@ impl Setting {
         }
         match self.effect {
             Effect::Applied => None,
-            // Only one item of this list is not acted on.
-            Effect::Partly(_)
-                if self.name.ends_with("cleanup.policy")
-                    && !value.items().iter().any(|item| item == "compact") =>
-            {
-                None
-            }
             Effect::Partly(what) => Some(what),
             Effect::Ignored(why) | Effect::Refused(why) => Some(why.text()),
         }

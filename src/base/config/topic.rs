@@ -36,8 +36,7 @@ dynamic_settings! {
         "How long a tiered segment stays on the local disk; -2 follows `retention.ms`.";
     "cleanup.policy" List = "delete",
         Items { of: &["compact", "delete"], may_be_empty: true },
-        Partly("`delete` is done; `compact` is kept and shown, but nothing is compacted yet"),
-        ["log.cleanup.policy"];
+        Applied, ["log.cleanup.policy"];
         "What becomes of old segments: `delete` drops them by age and size, `compact` keeps the "
         "newest record of each key, both may be given; empty keeps everything.";
     "flush.ms" Long = "9223372036854775807", AtLeast(0), Applied,
@@ -64,15 +63,16 @@ dynamic_settings! {
     "compression.zstd.level" Int = "3", Between(-131072, 22), Ignored(OtherDesign),
         ["compression.zstd.level"];
         "How hard the broker tries when it recompresses to zstd. The codec's usual level is taken.";
-    "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Ignored(NoCompaction),
+    "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Applied,
         ["log.cleaner.max.compaction.lag.ms"];
-        "The longest time that a record may stay uncompacted.";
+        "The longest time that a record stays uncompacted, whatever the ratio. Segments end at the "
+        "latest at this age, so that they can be compacted.";
     "file.delete.delay.ms" Long = "60000", AtLeast(0), Ignored(OtherDesign),
         ["log.segment.delete.delay.ms"];
         "How long a dropped segment's file stays. Here a file goes once its last reader is done.";
     "max.message.bytes" Int = "1048588", AtLeast(0), Applied, ["message.max.bytes"];
         "The largest record batch taken, as it is on the wire (so after compression).";
-    "min.compaction.lag.ms" Long = "0", AtLeast(0), Ignored(NoCompaction),
+    "min.compaction.lag.ms" Long = "0", AtLeast(0), Applied,
         ["log.cleaner.min.compaction.lag.ms"];
         "The shortest time that a record stays uncompacted.";
     "message.timestamp.type" String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]),
@@ -85,7 +85,7 @@ dynamic_settings! {
         "Whether files get their room ahead of time. Here they always do, with written blocks.";
     "index.interval.bytes" Int = "4096", AtLeast(0), Applied, ["log.index.interval.bytes"];
         "How many bytes of records one entry of the offset index stands for.";
-    "min.cleanable.dirty.ratio" Double = "0.5", Between(0, 1), Ignored(NoCompaction),
+    "min.cleanable.dirty.ratio" Double = "0.5", Between(0, 1), Applied,
         ["log.cleaner.min.cleanable.ratio"];
         "The share of uncompacted bytes from which on a log is worth compacting.";
     "unclean.leader.election.enable" Boolean = "false", Any, Ignored(OneReplica),
@@ -93,7 +93,7 @@ dynamic_settings! {
         "Whether a replica that lags may become leader when no other is left, losing records.";
     "retention.bytes" Long = "-1", Any, Applied, ["log.retention.bytes"];
         "How much of each partition is kept, in whole segments; -1 for no limit.";
-    "delete.retention.ms" Long = "86400000", AtLeast(0), Ignored(NoCompaction),
+    "delete.retention.ms" Long = "86400000", AtLeast(0), Applied,
         ["log.cleaner.delete.retention.ms"];
         "How long a compacted topic keeps tombstones, so that readers can see the deletion.";
     "message.timestamp.after.max.ms" Long = "3600000", AtLeast(0), Applied,
@@ -135,6 +135,14 @@ pub struct TopicConfig {
     pub message_timestamp_after_max_ms: i64,
     /// What becomes of old segments.
     pub cleanup_policy: CleanupPolicy,
+    /// The share of uncompacted bytes from which on a log is compacted.
+    pub min_dirty_ratio: f64,
+    /// How long a record stays uncompacted at the least, in milliseconds.
+    pub min_compaction_lag_ms: i64,
+    /// How long a record stays uncompacted at the most, in milliseconds; `i64::MAX` for no limit.
+    pub max_compaction_lag_ms: i64,
+    /// How long a compacted log keeps tombstones, in milliseconds.
+    pub delete_retention_ms: i64,
     /// The codec on disk.
     pub compression_type: Compression,
     /// Bytes of records that one entry of the offset index stands for.
@@ -256,6 +264,10 @@ impl TopicConfig {
             _ => 0,
         };
         let not_negative = |name: &str| u64::try_from(long(name)).ok();
+        let ratio = |name: &str| match value(name) {
+            Value::Double(number) => number,
+            _ => 0.5,
+        };
         let has = |item: &str| value("cleanup.policy").items().iter().any(|i| i == item);
         TopicConfig {
             segment_bytes: not_negative("segment.bytes").unwrap_or(0),
@@ -276,6 +288,10 @@ impl TopicConfig {
                 delete: has("delete"),
                 compact: has("compact"),
             },
+            min_dirty_ratio: ratio("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: long("min.compaction.lag.ms"),
+            max_compaction_lag_ms: long("max.compaction.lag.ms"),
+            delete_retention_ms: long("delete.retention.ms"),
             compression_type: Compression::named(value("compression.type").text()),
             index_interval_bytes: not_negative("index.interval.bytes").unwrap_or(0),
         }
@@ -324,6 +340,8 @@ mod tests {
             ("cleanup.policy", "compact"),
             ("message.timestamp.type", "LogAppendTime"),
             ("compression.type", "zstd"),
+            ("min.cleanable.dirty.ratio", "0.25"),
+            ("max.compaction.lag.ms", "77"),
             ("flush.messages", "1000"),
         ]);
         let config = TopicConfig::resolve(&broker(), &overrides).expect("good");
@@ -341,6 +359,14 @@ mod tests {
         assert_eq!(config.message_timestamp_type, TimestampType::LogAppendTime);
         assert_eq!(config.compression_type, Compression::Zstd);
         assert_eq!(config.flush_messages, 1000);
+        assert_eq!(
+            (config.min_dirty_ratio, config.max_compaction_lag_ms),
+            (0.25, 77)
+        );
+        assert_eq!(
+            (config.min_compaction_lag_ms, config.delete_retention_ms),
+            (0, 86_400_000)
+        );
         assert_eq!(config.segment_bytes, 134_217_728);
     }
 
@@ -399,9 +425,8 @@ mod tests {
         ]);
         let told = not_applied(&overrides);
         let names: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["cleanup.policy", "preallocate"]);
-        assert_eq!(told[1].1, "what it tunes is made in another way here");
-        assert_eq!(not_applied(&texts(&[("cleanup.policy", "")])), []);
+        assert_eq!(names, ["preallocate"]);
+        assert_eq!(told[0].1, "what it tunes is made in another way here");
     }
 
     #[test]

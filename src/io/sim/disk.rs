@@ -297,6 +297,11 @@ impl SimDisk {
         Ok(id)
     }
 
+    /// Lets time pass: anything may happen meanwhile.
+    pub(in crate::io) async fn pause(&self) {
+        self.perform(Operation::Look).await;
+    }
+
     pub(in crate::io) async fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         self.perform(Operation::Look).await;
         if !self.is_dir(dir) {

@@ -210,12 +210,6 @@ fn run(seed: u64, fault: Option<Fault>) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn runs(default: u64) -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let first = number("SIM_SEED").unwrap_or(0);
-    first..first + number("SIM_RUNS").unwrap_or(default)
-}
-
 #[test]
 fn nothing_acked_is_lost_by_power_cuts_and_kills() {
     for seed in runs(300) {

@@ -1,6 +1,7 @@
 //! Drives: the log on both disks, the machine's and the simulated one.
 
 mod basics;
+mod compaction;
 mod crash;
 mod faults;
 mod lifecycle;

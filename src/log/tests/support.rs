@@ -176,3 +176,10 @@ where
 pub fn logs(disk: &Disk) -> Logs {
     Logs::new(disk, options())
 }
+
+/// The seeds of random worlds: `SIM_RUNS` says how many, `SIM_SEED` the first of them.
+pub fn runs(default: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = number("SIM_SEED").unwrap_or(0);
+    first..first + number("SIM_RUNS").unwrap_or(default)
+}

@@ -123,6 +123,12 @@ impl Attributes {
         self.with(Attributes::CONTROL, on)
     }
 
+    /// These bits with the delete horizon's set or cleared.
+    #[must_use]
+    pub fn with_delete_horizon(self, on: bool) -> Attributes {
+        self.with(Attributes::DELETE_HORIZON, on)
+    }
+
     fn with(self, bit: i16, on: bool) -> Attributes {
         Attributes(if on { self.0 | bit } else { self.0 & !bit })
     }

@@ -194,11 +194,11 @@ fn put_record(out: &mut Vec<u8>, timestamp_delta: i64, offset_delta: i32, record
     }
 }
 
-fn nullable_len(bytes: Option<&[u8]>) -> usize {
+pub(super) fn nullable_len(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len())
 }
 
-fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+pub(super) fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         None => out.put_varint(-1),
         Some(bytes) => {

@@ -20,4 +20,6 @@ pub use header::{
 };
 pub use outline::{Outline, OutlineError, Outlines};
 pub use records::{Header, Headers, Record, RecordError, Records};
-pub use stamp::{reseal, set_log_append_time, set_timestamp, stamp, stamp_all};
+pub use stamp::{
+    Remains, reseal, seal_remains, set_log_append_time, set_timestamp, stamp, stamp_all,
+};

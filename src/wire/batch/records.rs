@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::base::{Offset, WallMs};
-use crate::wire::cursor::{Cursor, Short};
+use crate::wire::cursor::{Cursor, Short, Sink, varint_len, varlong_len};
 
 use super::attributes::TimestampType;
+use super::builder::{nullable_len, put_nullable};
 use super::header::BatchView;
 
 /// Why bytes are no record of format v2 (`DefaultRecord` of Kafka makes the same checks).
@@ -98,6 +99,28 @@ impl<'a> Record<'a> {
             value,
             headers,
         })
+    }
+
+    /// Appends this record to `out` with another distance from the base timestamp.
+    pub fn write(&self, timestamp_delta: i64, out: &mut Vec<u8>) {
+        let headers = self.headers.bytes.rest();
+        let count = self.headers.left as i32;
+        let size = 1
+            + varlong_len(timestamp_delta)
+            + varint_len(self.offset_delta)
+            + nullable_len(self.key)
+            + nullable_len(self.value)
+            + varint_len(count)
+            + headers.len();
+        out.reserve(size + 5);
+        out.put_varint(size as i32);
+        out.put(&[self.attributes as u8]);
+        out.put_varlong(timestamp_delta);
+        out.put_varint(self.offset_delta);
+        put_nullable(out, self.key);
+        put_nullable(out, self.value);
+        out.put_varint(count);
+        out.put(headers);
     }
 
     /// Offset of this record in `batch`'s partition.
@@ -269,6 +292,26 @@ mod tests {
         longer.push(0);
         let last = Records::new(1, &longer).last().unwrap();
         assert_eq!(last.unwrap_err(), RecordError::Trailing(1));
+    }
+
+    #[test]
+    fn a_record_is_written_as_it_was_but_for_its_timestamp() {
+        let headers: [(&[u8], Option<&[u8]>); 2] = [(b"h", Some(b"1")), (b"n", None)];
+        let mut builder = BatchBuilder::new();
+        builder.push_at(3, NewRecord::new(50, Some(b"k"), None).headers(&headers));
+        builder.push_at(9, NewRecord::new(70, None, Some(b"v")));
+        let bytes = builder.build();
+        let batch = BatchView::parse(&bytes).unwrap();
+        let (mut same, mut moved) = (Vec::new(), Vec::new());
+        for record in Records::of(&batch).map(Result::unwrap) {
+            record.write(record.timestamp_delta, &mut same);
+            record.write(record.timestamp_delta - 1_000_000, &mut moved);
+        }
+        assert_eq!(same, batch.records_bytes());
+        let read: Vec<_> = Records::new(2, &moved).map(Result::unwrap).collect();
+        assert_eq!(read[1].timestamp_delta, 20 - 1_000_000);
+        let kept: Vec<_> = read[0].headers.map(|h| (h.key, h.value)).collect();
+        assert_eq!((kept.as_slice(), read[0].offset_delta), (&headers[..], 3));
     }
 
     #[test]

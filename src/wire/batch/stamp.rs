@@ -79,6 +79,42 @@ pub fn reseal(batch: &mut [u8], codec: Codec) {
     seal(batch);
 }
 
+/// What compaction changes in a batch's header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Remains {
+    /// How the records that are left are compressed.
+    pub codec: Codec,
+    /// How many there are.
+    pub count: i32,
+    /// What their timestamps count from: where `delete_horizon` is set, the moment from which
+    /// on tombstones in the batch may go (KIP-534).
+    pub base_timestamp: WallMs,
+    /// The largest timestamp.
+    pub max_timestamp: WallMs,
+    /// Whether the base timestamp is that moment.
+    pub delete_horizon: bool,
+}
+
+/// Makes the header at the front of `batch`, which was another batch's, one for the records
+/// that stand behind it now. Offsets, leader epoch, producer and sequence stay.
+///
+/// # Panics
+/// When `batch` is shorter than a header.
+pub fn seal_remains(batch: &mut [u8], remains: &Remains) {
+    let [high, low] = [batch[ATTRIBUTES_AT], batch[ATTRIBUTES_AT + 1]];
+    let attributes = Attributes(i16::from_be_bytes([high, low]));
+    let attributes = attributes.with_delete_horizon(remains.delete_horizon);
+    put_at(batch, ATTRIBUTES_AT, attributes.0.to_be_bytes());
+    put_at(
+        batch,
+        BASE_TIMESTAMP_AT,
+        remains.base_timestamp.to_be_bytes(),
+    );
+    put_at(batch, MAX_TIMESTAMP_AT, remains.max_timestamp.to_be_bytes());
+    put_at(batch, COUNT_AT, remains.count.to_be_bytes());
+    reseal(batch, remains.codec);
+}
+
 /// Everything that a header says, for writing one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields {

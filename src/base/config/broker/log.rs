@@ -76,39 +76,40 @@ broker_settings! {
         Applied;
         "How far a record's timestamp may lie after the broker's clock.";
     "log.cleanup.policy" List = Some("delete"),
-        Items { of: &["compact", "delete"], may_be_empty: true }, Medium, ClusterWide,
-        Partly("`delete` is done; `compact` is kept and shown, but nothing is compacted yet");
+        Items { of: &["compact", "delete"], may_be_empty: true }, Medium, ClusterWide, Applied;
         "What becomes of old segments: `delete`, `compact` or both.";
-    "log.cleaner.enable" Boolean = Some("true"), Any, Medium, ReadOnly, Ignored(NoCompaction);
+    "log.cleaner.enable" Boolean = Some("true"), Any, Medium, ReadOnly, Applied;
         "Whether compaction runs.";
-    "log.cleaner.threads" Int = Some("1"), AtLeast(0), Medium, ClusterWide, Ignored(NoCompaction);
-        "Threads that compact.";
+    "log.cleaner.threads" Int = Some("1"), AtLeast(0), Medium, ClusterWide, Ignored(Threads);
+        "Threads that compact. Here each shard compacts one of its logs at a time, in the gaps that "
+        "requests leave.";
     "log.cleaner.io.max.bytes.per.second" Double = Some("1.7976931348623157E308"), Any, Medium,
-        ClusterWide, Ignored(NoCompaction);
-        "How fast compaction may read and write.";
+        ClusterWide, Applied;
+        "How fast compaction may read and write, all shards together.";
     "log.cleaner.dedupe.buffer.size" Long = Some("134217728"), Any, Medium, ClusterWide,
-        Ignored(NoCompaction);
-        "Memory in which compaction remembers keys.";
+        Applied;
+        "Memory in which compaction remembers keys, 24 bytes each, all shards together. A log with "
+        "more dirty keys is compacted in several goes.";
     "log.cleaner.io.buffer.size" Int = Some("524288"), AtLeast(0), Medium, ClusterWide,
-        Ignored(NoCompaction);
-        "Memory in which compaction reads and writes.";
+        Applied;
+        "Memory in which compaction reads and writes. Here it moves at most 256 KiB at once.";
     "log.cleaner.io.buffer.load.factor" Double = Some("0.9"), Any, Medium, ClusterWide,
-        Ignored(NoCompaction);
+        Applied;
         "How full the memory for keys may get.";
     "log.cleaner.backoff.ms" Long = Some("15000"), AtLeast(0), Medium, ClusterWide,
-        Ignored(NoCompaction);
+        Applied;
         "How long compaction sleeps when there is nothing to do.";
     "log.cleaner.min.cleanable.ratio" Double = Some("0.5"), Between(0, 1), Medium, ClusterWide,
-        Ignored(NoCompaction);
+        Applied;
         "The share of uncompacted bytes from which on a log is worth compacting.";
     "log.cleaner.min.compaction.lag.ms" Long = Some("0"), AtLeast(0), Medium, ClusterWide,
-        Ignored(NoCompaction);
+        Applied;
         "The shortest time that a record stays uncompacted.";
     "log.cleaner.max.compaction.lag.ms" Long = Some("9223372036854775807"), AtLeast(1), Medium,
-        ClusterWide, Ignored(NoCompaction);
-        "The longest time that a record stays uncompacted.";
+        ClusterWide, Applied;
+        "The longest time that a record stays uncompacted, whatever the ratio.";
     "log.cleaner.delete.retention.ms" Long = Some("86400000"), AtLeast(0), Medium, ClusterWide,
-        Ignored(NoCompaction);
+        Applied;
         "How long a compacted topic keeps tombstones.";
     "producer.id.expiration.ms" Int = Some("86400000"), AtLeast(1), Low, ClusterWide, Applied;
         "How long a partition remembers an idempotent producer that has gone quiet.";

@@ -1,0 +1,419 @@
+//! Pure: what compaction leaves of one batch (Kafka's `MemoryRecords.filterTo` and the filter
+//! that its `Cleaner` hands in).
+
+use std::collections::HashMap;
+
+use super::keymap::KeyMap;
+use crate::base::{Offset, ProducerId, WallMs};
+use crate::wire::batch::{
+    BatchView, Codec, HEADER_BYTES, Record, RecordError, Records, Remains, seal_remains,
+};
+use crate::wire::compress::{DecompressError, compress, decompress};
+
+/// What a compressed batch may grow to, in bytes.
+const UNCOMPRESSED_BYTES_MAX: usize = 256 << 20;
+
+/// The last thing that an active producer wrote; what follows it is judged by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastRecord {
+    /// Offset of its last record, where it is known.
+    pub data_offset: Option<Offset>,
+    /// Its epoch.
+    pub epoch: i16,
+}
+
+/// The last records of the producers that a log still remembers.
+pub type LastRecords = HashMap<ProducerId, LastRecord>;
+
+/// What holds for all batches of one cleaning.
+pub struct Rules<'a> {
+    /// The newest offset of each key.
+    pub keys: &'a KeyMap,
+    /// The map knows the keys of all records before this offset and of none behind.
+    pub mapped: Offset,
+    /// The time.
+    pub now: WallMs,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
+}
+
+/// What is known of a batch before its records are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// Its records go: it was aborted, or is a marker that nobody needs any more.
+    pub discard: bool,
+    /// It is a marker whose transaction is gone: it may go itself after a while.
+    pub needless_marker: bool,
+    /// Something depends on its header: it stays, if need be without records.
+    pub stays: bool,
+}
+
+/// What is left of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// All of it.
+    Whole,
+    /// Some of it, or another header: what was written into `out`.
+    Part,
+    /// Nothing.
+    Nothing,
+}
+
+/// Why a batch cannot be looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Its codec is none of Kafka's.
+    Codec(u8),
+    /// Its records cannot be decompressed.
+    Compression(DecompressError),
+    /// It holds no records where its header says so.
+    Record(RecordError),
+}
+
+/// Room that is used again from batch to batch.
+#[derive(Default)]
+pub struct Filter {
+    plain: Vec<u8>,
+    records: Vec<u8>,
+    /// What is left of a batch, where that is not all of it.
+    pub out: Vec<u8>,
+    /// Records looked at.
+    pub records_read: u64,
+    /// Records left.
+    pub records_kept: u64,
+}
+
+/// The records of a batch, uncompressed: in `room` where it is not that already.
+pub fn records<'a>(
+    batch: &BatchView<'a>,
+    room: &'a mut Vec<u8>,
+) -> Result<Records<'a>, Unreadable> {
+    let codec = batch.attributes().codec().map_err(Unreadable::Codec)?;
+    // One that was emptied says the codec it had.
+    if codec == Codec::None || batch.record_count() == 0 {
+        return Ok(Records::of(batch));
+    }
+    room.clear();
+    decompress(codec, batch.records_bytes(), UNCOMPRESSED_BYTES_MAX, room)
+        .map_err(Unreadable::Compression)?;
+    Ok(Records::new(batch.record_count(), room))
+}
+
+// === impl Rules ===
+
+impl Rules<'_> {
+    /// Whether compaction keeps a record of a data batch that was not discarded.
+    fn keeps(&self, record: &Record<'_>, offset: Offset, horizon: Option<WallMs>) -> bool {
+        if offset >= self.mapped {
+            return true;
+        }
+        let Some(key) = record.key else {
+            return false;
+        };
+        let newest = self.keys.get(key).is_none_or(|newest| offset >= newest);
+        let tombstone_stays = horizon.is_none_or(|horizon| self.now < horizon);
+        newest && (record.value.is_some() || tombstone_stays)
+    }
+}
+
+// === impl Filter ===
+
+impl Filter {
+    /// Decides what is left of `batch`.
+    pub fn apply(
+        &mut self,
+        batch: &BatchView<'_>,
+        fate: Fate,
+        rules: &Rules<'_>,
+    ) -> Result<Left, Unreadable> {
+        let count = batch.record_count().max(0) as u64;
+        self.records_read += count;
+        let is_control = batch.attributes().is_control();
+        let horizon = delete_horizon(batch);
+        let mut kept = Vec::new();
+        let mut has_tombstone = false;
+        if !fate.discard {
+            for record in records(batch, &mut self.plain)? {
+                let record = record.map_err(Unreadable::Record)?;
+                if is_control || rules.keeps(&record, record.offset(batch), horizon) {
+                    has_tombstone |= record.value.is_none();
+                    kept.push(record);
+                }
+            }
+        }
+        self.records_kept += kept.len() as u64;
+        if kept.is_empty() {
+            return Ok(self.emptied(batch, fate.stays));
+        }
+        let begins_to_wait = horizon.is_none() && (has_tombstone || fate.needless_marker);
+        if kept.len() as u64 == count && !begins_to_wait {
+            return Ok(Left::Whole);
+        }
+        let horizon = if begins_to_wait {
+            Some(rules.now.saturating_add(rules.delete_retention_ms))
+        } else {
+            horizon
+        };
+        self.records.clear();
+        let base_timestamp = horizon.unwrap_or_else(|| kept[0].timestamp(batch));
+        let mut max_timestamp = WallMs::MIN;
+        for record in &kept {
+            let timestamp = record.timestamp(batch);
+            max_timestamp = max_timestamp.max(timestamp);
+            record.write(timestamp.wrapping_sub(base_timestamp), &mut self.records);
+        }
+        let codec = batch.attributes().codec().map_err(Unreadable::Codec)?;
+        let remains = Remains {
+            codec,
+            count: kept.len() as i32,
+            base_timestamp,
+            max_timestamp,
+            delete_horizon: horizon.is_some(),
+        };
+        self.out.clear();
+        self.out.extend_from_slice(&batch.bytes()[..HEADER_BYTES]);
+        compress(codec, &self.records, &mut self.out)
+            .map_err(|_| Unreadable::Compression(DecompressError::Corrupt(codec)))?;
+        seal_remains(&mut self.out, &remains);
+        Ok(Left::Part)
+    }
+
+    /// A batch without records: only its header is left, if that.
+    fn emptied(&mut self, batch: &BatchView<'_>, stays: bool) -> Left {
+        if !stays {
+            return Left::Nothing;
+        }
+        let remains = Remains {
+            codec: Codec::None,
+            count: 0,
+            base_timestamp: -1,
+            max_timestamp: batch.max_timestamp(),
+            delete_horizon: false,
+        };
+        self.out.clear();
+        self.out.extend_from_slice(&batch.bytes()[..HEADER_BYTES]);
+        seal_remains(&mut self.out, &remains);
+        Left::Part
+    }
+}
+
+/// The moment from which on tombstones in this batch may go, once it was set.
+pub fn delete_horizon(batch: &BatchView<'_>) -> Option<WallMs> {
+    batch
+        .attributes()
+        .has_delete_horizon()
+        .then(|| batch.base_timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::batch::{BatchBuilder, NewRecord};
+
+    type Seen = (Offset, WallMs, Option<Vec<u8>>, Option<Vec<u8>>);
+
+    const PLAIN: Fate = Fate {
+        discard: false,
+        needless_marker: false,
+        stays: false,
+    };
+
+    fn keys(newest: &[(&str, Offset)]) -> KeyMap {
+        let mut keys = KeyMap::new(1 << 16, 0.9, 100);
+        for (key, offset) in newest {
+            keys.put(key.as_bytes(), *offset).expect("room");
+        }
+        keys
+    }
+
+    fn rules(keys: &KeyMap, now: WallMs) -> Rules<'_> {
+        Rules {
+            keys,
+            mapped: 200,
+            now,
+            delete_retention_ms: 50,
+        }
+    }
+
+    /// Offsets 100 to 103: a=1 at 1000, b=2 at 900, a tombstone of a at 1100, c=3 at 800.
+    fn batch(codec: Codec) -> Vec<u8> {
+        let mut builder = BatchBuilder::new()
+            .base_offset(100)
+            .leader_epoch(7)
+            .producer(9, 1, 40);
+        builder.push(NewRecord::new(1000, Some(b"a"), Some(b"1")));
+        builder.push(NewRecord::new(900, Some(b"b"), Some(b"2")));
+        builder.push(NewRecord::new(1100, Some(b"a"), None));
+        builder.push(NewRecord::new(800, Some(b"c"), Some(b"3")));
+        builder.build_compressed(codec, |plain| {
+            let mut out = Vec::new();
+            compress(codec, plain, &mut out).expect("compressed");
+            out
+        })
+    }
+
+    fn seen(bytes: &[u8]) -> Vec<Seen> {
+        let batch = BatchView::parse(bytes).expect("a batch");
+        batch.verify_crc().expect("sealed");
+        let mut room = Vec::new();
+        let all = records(&batch, &mut room).expect("readable");
+        all.map(|record| {
+            let record = record.expect("a record");
+            let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+            (
+                record.offset(&batch),
+                record.timestamp(&batch),
+                owned(record.key),
+                owned(record.value),
+            )
+        })
+        .collect()
+    }
+
+    fn brief(seen: &[Seen]) -> Vec<(Offset, WallMs)> {
+        seen.iter().map(|one| (one.0, one.1)).collect()
+    }
+
+    #[test]
+    fn what_is_superseded_goes_and_the_rest_keeps_its_place() {
+        for codec in [
+            Codec::None,
+            Codec::Gzip,
+            Codec::Snappy,
+            Codec::Lz4,
+            Codec::Zstd,
+        ] {
+            let bytes = batch(codec);
+            let view = BatchView::parse(&bytes).expect("a batch");
+            let keys = keys(&[("b", 101), ("a", 102), ("c", 150)]);
+            let mut filter = Filter::default();
+            let left = filter.apply(&view, PLAIN, &rules(&keys, 5000));
+            assert_eq!(left, Ok(Left::Part));
+            assert_eq!(brief(&seen(&filter.out)), [(101, 900), (102, 1100)]);
+            assert_eq!((filter.records_read, filter.records_kept), (4, 2));
+            let left = BatchView::parse(&filter.out).expect("a batch");
+            assert_eq!((left.base_offset(), left.last_offset()), (100, 103));
+            assert_eq!((left.leader_epoch(), left.producer_id()), (7, 9));
+            assert_eq!((left.producer_epoch(), left.base_sequence()), (1, 40));
+            assert_eq!(left.attributes().codec(), Ok(codec));
+            assert_eq!(left.max_timestamp(), 1100);
+            assert_eq!(delete_horizon(&left), Some(5050), "a tombstone waits");
+        }
+    }
+
+    #[test]
+    fn a_tombstone_waits_from_its_first_cleaning_on_and_then_goes() {
+        let keys = keys(&[("b", 101), ("a", 102), ("c", 103)]);
+        let first = batch(Codec::None);
+        let first = BatchView::parse(&first).expect("a batch");
+        let mut filter = Filter::default();
+        let clean = |filter: &mut Filter, batch: &BatchView<'_>, now| {
+            filter.apply(batch, PLAIN, &rules(&keys, now))
+        };
+        assert_eq!(clean(&mut filter, &first, 5000), Ok(Left::Part));
+        let waiting = filter.out.clone();
+        let waiting = BatchView::parse(&waiting).expect("a batch");
+        assert_eq!(clean(&mut filter, &waiting, 5049), Ok(Left::Whole));
+        assert_eq!(clean(&mut filter, &waiting, 5050), Ok(Left::Part));
+        assert_eq!(brief(&seen(&filter.out)), [(101, 900), (103, 800)]);
+        let left = BatchView::parse(&filter.out).expect("a batch");
+        assert_eq!(delete_horizon(&left), Some(5050), "it stays, as in Kafka");
+    }
+
+    #[test]
+    fn without_tombstones_the_first_record_left_gives_the_base_timestamp() {
+        let keys = keys(&[("b", 101), ("a", 120), ("c", 103)]);
+        let bytes = batch(Codec::None);
+        let view = BatchView::parse(&bytes).expect("a batch");
+        let mut filter = Filter::default();
+        assert_eq!(filter.apply(&view, PLAIN, &rules(&keys, 0)), Ok(Left::Part));
+        let left = BatchView::parse(&filter.out).expect("a batch");
+        assert_eq!((left.base_timestamp(), left.max_timestamp()), (900, 900));
+        assert_eq!(delete_horizon(&left), None);
+    }
+
+    #[test]
+    fn a_batch_without_records_stays_as_a_header_where_its_producer_needs_it() {
+        let keys = keys(&[("b", 180), ("a", 180), ("c", 180)]);
+        let bytes = batch(Codec::Zstd);
+        let view = BatchView::parse(&bytes).expect("a batch");
+        let mut filter = Filter::default();
+        let rules = rules(&keys, 0);
+        assert_eq!(filter.apply(&view, PLAIN, &rules), Ok(Left::Nothing));
+        let stays = Fate {
+            stays: true,
+            ..PLAIN
+        };
+        assert_eq!(filter.apply(&view, stays, &rules), Ok(Left::Part));
+        let header = filter.out.clone();
+        let left = BatchView::parse(&header).expect("a batch");
+        assert_eq!(left.size_bytes(), HEADER_BYTES);
+        assert_eq!((left.base_offset(), left.last_offset()), (100, 103));
+        assert_eq!(left.last_sequence(), 43);
+        assert_eq!((left.base_timestamp(), left.max_timestamp()), (-1, 1100));
+        assert!(seen(&header).is_empty());
+        // Once more: it stays empty, and goes when nobody needs it.
+        assert_eq!(filter.apply(&left, stays, &rules), Ok(Left::Part));
+        assert_eq!(filter.out, header);
+        assert_eq!(filter.apply(&left, PLAIN, &rules), Ok(Left::Nothing));
+    }
+
+    #[test]
+    fn records_behind_the_map_and_unknown_keys_stay_and_keyless_ones_go() {
+        let keys = keys(&[("a", 102)]);
+        let bytes = batch(Codec::None);
+        let view = BatchView::parse(&bytes).expect("a batch");
+        let mut filter = Filter::default();
+        let mut rules = rules(&keys, 0);
+        rules.mapped = 100;
+        // The tombstone is not judged, but is seen, as in Kafka.
+        assert_eq!(filter.apply(&view, PLAIN, &rules), Ok(Left::Part));
+        assert_eq!(seen(&filter.out).len(), 4);
+        rules.mapped = 104;
+        assert_eq!(filter.apply(&view, PLAIN, &rules), Ok(Left::Part));
+        assert_eq!(
+            brief(&seen(&filter.out)),
+            [(101, 900), (102, 1100), (103, 800)]
+        );
+        let mut builder = BatchBuilder::new().base_offset(100);
+        builder.push(NewRecord::new(1, None, Some(b"x")));
+        let keyless = builder.build();
+        let keyless = BatchView::parse(&keyless).expect("a batch");
+        assert_eq!(filter.apply(&keyless, PLAIN, &rules), Ok(Left::Nothing));
+    }
+
+    #[test]
+    fn a_needless_marker_waits_and_then_goes() {
+        let mut builder = BatchBuilder::new()
+            .base_offset(5)
+            .producer(9, 0, -1)
+            .transactional()
+            .control();
+        builder.push(NewRecord::new(70, Some(&[0, 0, 0, 1]), Some(&[0; 6])));
+        let bytes = builder.build();
+        let view = BatchView::parse(&bytes).expect("a batch");
+        let keys = keys(&[]);
+        let mut filter = Filter::default();
+        let fate = Fate {
+            needless_marker: true,
+            ..PLAIN
+        };
+        assert_eq!(
+            filter.apply(&view, PLAIN, &rules(&keys, 10)),
+            Ok(Left::Whole)
+        );
+        assert_eq!(filter.apply(&view, fate, &rules(&keys, 10)), Ok(Left::Part));
+        let left = filter.out.clone();
+        let left = BatchView::parse(&left).expect("a batch");
+        assert_eq!(delete_horizon(&left), Some(60));
+        assert!(left.attributes().is_control() && left.attributes().is_transactional());
+        let gone = Fate {
+            discard: true,
+            ..fate
+        };
+        assert_eq!(
+            filter.apply(&left, gone, &rules(&keys, 60)),
+            Ok(Left::Nothing)
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! Drives: a cleaned segment takes the place of those it was made of, so that a crash at any
+//! moment leaves the old ones or the new one; and what a start does about an interrupted swap.
+//!
+//! The names are Kafka's. `.cleaned` files count for nothing. Once the data file is called
+//! `.swap` the new segment counts, and a start finishes what is missing: the old segments it
+//! covers go, the oldest first (a younger one may hold the tombstone that keeps an older one's
+//! record deleted), and it takes the name of the first. A cleaned segment always ends with the
+//! last offset of those it replaces, so which it covers can be read from it.
+
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::clean::CleanError;
+use super::target;
+use crate::base::Offset;
+use crate::log::inner::{FailedOperation, Inner};
+use crate::log::opening::{Damage, OpenError};
+use crate::log::recovery::Opener;
+use crate::log::scan::{Scanner, Stop};
+use crate::log::segment::{Segment, file_name};
+use crate::log::walk::walk;
+
+/// What the data file of a cleaned segment ends with while it takes its place.
+pub const SWAP_SUFFIX: &str = ".log.swap";
+
+impl Inner {
+    /// Puts `new` in the place of the segments in `old`, which follow one another in the log.
+    pub async fn swap(
+        self: &Rc<Self>,
+        new: Segment,
+        old: &[Rc<Segment>],
+    ) -> Result<(), CleanError> {
+        // Retention leaves the log's segments alone meanwhile, and has left them now.
+        while self.reshaping.replace(true) {
+            self.progress.wait().await;
+        }
+        let swapped = self.swap_alone(new, old).await;
+        self.reshaping.set(false);
+        self.progress.ring();
+        swapped
+    }
+
+    async fn swap_alone(
+        self: &Rc<Self>,
+        new: Segment,
+        old: &[Rc<Segment>],
+    ) -> Result<(), CleanError> {
+        let base = new.base_offset;
+        if self.place_of(old).is_none() || self.check_goes_on().is_err() {
+            target::remove_files(self, base)
+                .await
+                .map_err(CleanError::Io)?;
+            return Err(CleanError::Overtaken);
+        }
+        let disk = self.logs.disk();
+        let swap = self.dir.join(file_name(base, SWAP_SUFFIX));
+        disk.rename(&new.path(), &swap)
+            .await
+            .map_err(CleanError::Io)?;
+        new.set_path(swap);
+        let new = Rc::new(new);
+        let counted = disk.sync_dir(&self.dir).await;
+        if counted.is_ok() {
+            self.splice(&new, old);
+        }
+        let moved = match counted {
+            Ok(()) => self.move_names(&new, old).await,
+            failed => failed,
+        };
+        // Half of it is on disk: only a start can tell what there is.
+        moved.map_err(|error| {
+            self.fail(FailedOperation::Write, &error);
+            CleanError::Io(error)
+        })
+    }
+
+    /// Where in the log the segments `old` are, if all of them still are.
+    fn place_of(&self, old: &[Rc<Segment>]) -> Option<Range<usize>> {
+        let state = self.state.borrow();
+        let first = old.first()?;
+        let at = state.segments.iter().position(|it| Rc::ptr_eq(it, first))?;
+        let there = state.segments.get(at..at + old.len())?;
+        let same = there.iter().zip(old).all(|(a, b)| Rc::ptr_eq(a, b));
+        (same && at + old.len() < state.segments.len()).then(|| at..at + old.len())
+    }
+
+    /// From here on reads find the new segment. Those under way go on with the old files.
+    fn splice(&self, new: &Rc<Segment>, old: &[Rc<Segment>]) {
+        let Some(place) = self.place_of(old) else {
+            return;
+        };
+        let mut state = self.state.borrow_mut();
+        state.segments.splice(place, [Rc::clone(new)]);
+        // What memory still has of the log up to there would be read before the files.
+        if let Some(last) = old.last() {
+            state.tail.forget_segments(last.base_offset);
+        }
+        for segment in old {
+            segment.replace();
+        }
+    }
+
+    /// Gives the new files the names of the old ones.
+    async fn move_names(&self, new: &Segment, old: &[Rc<Segment>]) -> io::Result<()> {
+        for segment in old {
+            segment.retire().await;
+        }
+        // A job that began before they were given up may still be at them.
+        self.upkeep_idle().await;
+        let disk = self.logs.disk();
+        let base = new.base_offset;
+        for suffix in [".index", ".timeindex"] {
+            let cleaned = target::path(self, base, suffix);
+            let name = self.dir.join(file_name(base, suffix));
+            disk.rename(&cleaned, &name).await?;
+        }
+        let name = self.dir.join(file_name(base, ".txnindex"));
+        disk.remove(&name).await?;
+        for segment in old.iter().filter(|segment| segment.base_offset != base) {
+            for suffix in [".index", ".timeindex", ".txnindex", ".snapshot", ".log"] {
+                let path = self.dir.join(file_name(segment.base_offset, suffix));
+                disk.remove(&path).await?;
+            }
+        }
+        let name = self.dir.join(file_name(base, ".log"));
+        disk.rename(&new.path(), &name).await?;
+        new.set_path(name);
+        for segment in old {
+            segment.close_file();
+        }
+        disk.sync_dir(&self.dir).await
+    }
+}
+
+impl Opener<'_> {
+    /// Finishes swaps that were interrupted. One whose data file is damaged is left as it is.
+    pub async fn finish_swaps(&mut self) -> Result<(), OpenError> {
+        for (base, len) in std::mem::take(&mut self.listing.swaps) {
+            let Some(end) = self.end_of_swap(base, len).await? else {
+                continue;
+            };
+            let dir = self.inner.dir.clone();
+            for suffix in [".index", ".timeindex", ".txnindex"] {
+                // They may be the old segment's, and can be made from the data.
+                self.disk.remove(&dir.join(file_name(base, suffix))).await?;
+            }
+            let covered = self.listing.segments.range(base + 1..end);
+            let covered: Vec<Offset> = covered.map(|(base, _)| *base).collect();
+            for old in covered {
+                for suffix in [".index", ".timeindex", ".txnindex", ".snapshot", ".log"] {
+                    self.disk.remove(&dir.join(file_name(old, suffix))).await?;
+                }
+                self.listing.segments.remove(&old);
+                self.listing.snapshots.retain(|offset| *offset != old);
+            }
+            let swap = dir.join(file_name(base, SWAP_SUFFIX));
+            let name = dir.join(file_name(base, ".log"));
+            self.disk.rename(&swap, &name).await?;
+            self.disk.sync_dir(&dir).await?;
+            self.listing.segments.insert(base, len);
+        }
+        Ok(())
+    }
+
+    /// The offset behind the last record of a cleaned segment; `None` when it is damaged.
+    async fn end_of_swap(&mut self, base: Offset, len: u64) -> Result<Option<Offset>, OpenError> {
+        let path = self.inner.dir.join(file_name(base, SWAP_SUFFIX));
+        let file = self.disk.open(&path).await?;
+        let mut scanner = Scanner {
+            position: 0,
+            expected: base,
+            epoch: -1,
+            gaps: true,
+        };
+        let scanned = &mut self.recovered.scanned_bytes;
+        let stop = walk(&file, len, &mut scanner, &mut |_, batch| {
+            *scanned += batch.len() as u64;
+        })
+        .await?;
+        if stop == Stop::End && scanner.expected > base {
+            return Ok(Some(scanner.expected));
+        }
+        self.recovered.damage = Some(Damage {
+            file: path.display().to_string(),
+            position: scanner.position,
+            offset: scanner.expected,
+            reason: stop,
+        });
+        Ok(None)
+    }
+}

@@ -1,0 +1,210 @@
+//! Drives: compaction on this core: one log at a time, the dirtiest first.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use super::Shard;
+use super::log_dirs::LogDir;
+use crate::base::metrics::{Counter, Snapshot};
+use crate::base::{PartitionIndex, TopicId, WallMs};
+use crate::io::{clock, cores};
+use crate::log::{CleanError, Cleaned, Dirt};
+use crate::partition::Partition;
+
+/// Partitions looked at before others get their turn.
+const LOOKS_AT_ONCE: usize = 64;
+
+/// What compaction counts, and what it has given up.
+#[derive(Default)]
+pub struct Compaction {
+    /// Partitions that could not be compacted; tried again after the next start.
+    uncleanable: RefCell<HashSet<(TopicId, PartitionIndex)>>,
+    /// The largest share of dirty bytes that was found in the last look at all partitions.
+    max_dirty_ratio: Cell<f64>,
+    runs: Counter,
+    millis: Counter,
+    bytes_read: Counter,
+    bytes_written: Counter,
+    bytes_removed: Counter,
+    records_read: Counter,
+    records_removed: Counter,
+}
+
+/// Compacts the dirtiest log for which it is time; whether there was one.
+pub async fn clean_dirtiest(shard: &Shard, now: WallMs) -> bool {
+    let Some((partition, dirt)) = dirtiest(shard, now).await else {
+        return false;
+    };
+    let Some(dir) = dir_of(shard, &partition) else {
+        return false;
+    };
+    let name = partition.name();
+    let (topic, index) = (name.topic.clone(), name.index);
+    let config = shard.config();
+    let begun = clock::now();
+    let result = partition.compact(&dirt, &config.compaction, now).await;
+    let millis = clock::now().since(begun).as_millis() as u64;
+    let noted = match &result {
+        Ok(cleaned) if !partition.is_closed() => {
+            dir.folder.set_cleaned(&topic, index, cleaned.end).await
+        }
+        _ => Ok(()),
+    };
+    let state = &shard.compaction;
+    state.millis.add(millis);
+    match (result, noted) {
+        (Ok(cleaned), Ok(())) => {
+            state.count(&cleaned);
+            tell(&partition, &dirt, &cleaned, millis);
+        }
+        (Err(CleanError::Overtaken), _) => {}
+        (Ok(_), Err(error)) => state.give_up(&partition, &CleanError::Io(error)),
+        (Err(error), _) => state.give_up(&partition, &error),
+    }
+    true
+}
+
+fn dir_of(shard: &Shard, partition: &Partition) -> Option<Rc<LogDir>> {
+    let mut dirs = shard.dirs.working();
+    dirs.find(|dir| dir.holds(partition)).cloned()
+}
+
+/// The log with the largest share of dirty bytes among those for which it is time.
+async fn dirtiest(shard: &Shard, now: WallMs) -> Option<(Rc<Partition>, Dirt)> {
+    let state = &shard.compaction;
+    let mut found: Option<(Rc<Partition>, Dirt)> = None;
+    let mut max_ratio = 0.0f64;
+    for (looked, partition) in shard.partitions.local().into_iter().enumerate() {
+        if looked % LOOKS_AT_ONCE == LOOKS_AT_ONCE - 1 {
+            cores::yield_now().await;
+        }
+        let name = partition.name();
+        let Some(dir) = dir_of(shard, &partition) else {
+            continue;
+        };
+        if state.has_given_up(&partition) || !partition.config().cleanup_policy.compact {
+            continue;
+        }
+        let cleaned = dir.folder.cleaned(&name.topic, name.index);
+        let dirt = match partition.dirt(cleaned, now).await {
+            Ok(Some(dirt)) => dirt,
+            Ok(None) => continue,
+            Err(error) => {
+                state.give_up(&partition, &CleanError::Io(error));
+                continue;
+            }
+        };
+        max_ratio = max_ratio.max(dirt.ratio());
+        let dirtier = found
+            .as_ref()
+            .is_none_or(|(_, it)| dirt.ratio() > it.ratio());
+        if dirtier && partition.is_due(&dirt) {
+            found = Some((partition, dirt));
+        }
+    }
+    state.max_dirty_ratio.set(max_ratio);
+    found
+}
+
+fn tell(partition: &Partition, dirt: &Dirt, cleaned: &Cleaned, millis: u64) {
+    let (topic, partition) = (&partition.name().topic, partition.name().index);
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let ((segments, fewer), (bytes, less)) = (cleaned.segments, cleaned.bytes);
+    let (records, left) = cleaned.records;
+    let seconds = millis as f64 / 1000.0;
+    let size = format!("{} -> {}", mib(bytes), mib(less));
+    let upto = cleaned.end;
+    let dirty = format!("{:.0} %", dirt.ratio() * 100.0);
+    tracing::info!(%topic, partition, upto, dirty, size, segments = format!("{segments} -> {fewer}"),
+        records = format!("{records} -> {left}"), keys = cleaned.keys_count, seconds, "compacted");
+}
+
+// === impl Compaction ===
+
+impl Compaction {
+    fn has_given_up(&self, partition: &Partition) -> bool {
+        let name = partition.name();
+        let uncleanable = self.uncleanable.borrow();
+        !uncleanable.is_empty() && uncleanable.contains(&(name.topic_id, name.index))
+    }
+
+    fn give_up(&self, partition: &Partition, error: &CleanError) {
+        if partition.is_closed() {
+            return;
+        }
+        let name = partition.name();
+        let key = (name.topic_id, name.index);
+        if self.uncleanable.borrow_mut().insert(key) {
+            name.report(
+                "cannot compact the log: left alone until the next start",
+                error,
+            );
+        }
+    }
+
+    fn count(&self, cleaned: &Cleaned) {
+        self.runs.add(1);
+        self.bytes_read.add(cleaned.moved_bytes.0);
+        self.bytes_written.add(cleaned.moved_bytes.1);
+        self.bytes_removed
+            .add(cleaned.bytes.0.saturating_sub(cleaned.bytes.1));
+        self.records_read.add(cleaned.records.0);
+        self.records_removed
+            .add(cleaned.records.0.saturating_sub(cleaned.records.1));
+    }
+
+    /// Forgets a partition that is gone.
+    pub fn forget(&self, topic: TopicId, index: PartitionIndex) {
+        self.uncleanable.borrow_mut().remove(&(topic, index));
+    }
+
+    /// Adds the counts to a snapshot.
+    pub fn export(&self, to: &mut Snapshot) {
+        to.counter(
+            "corelane_compactions_total",
+            "Compactions of a log that came to their end.",
+            self.runs.get(),
+        );
+        to.counter(
+            "corelane_compaction_milliseconds_total",
+            "Time that compaction took, pauses included.",
+            self.millis.get(),
+        );
+        to.counter(
+            "corelane_compaction_read_bytes_total",
+            "Bytes that compaction read.",
+            self.bytes_read.get(),
+        );
+        to.counter(
+            "corelane_compaction_written_bytes_total",
+            "Bytes that compaction wrote.",
+            self.bytes_written.get(),
+        );
+        to.counter(
+            "corelane_compaction_removed_bytes_total",
+            "Bytes by which compaction made logs smaller.",
+            self.bytes_removed.get(),
+        );
+        to.counter(
+            "corelane_compaction_records_total",
+            "Records that compaction looked at.",
+            self.records_read.get(),
+        );
+        to.counter(
+            "corelane_compaction_removed_records_total",
+            "Records that compaction removed.",
+            self.records_removed.get(),
+        );
+        to.gauge(
+            "corelane_compaction_max_dirty_ratio",
+            "Share of bytes not compacted yet of the log that has the largest.",
+            self.max_dirty_ratio.get(),
+        );
+        to.gauge(
+            "corelane_compaction_uncleanable_partitions",
+            "Partitions that compaction has given up until the next start.",
+            self.uncleanable.borrow().len() as f64,
+        );
+    }
+}
