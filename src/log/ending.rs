@@ -18,6 +18,7 @@ impl Opener<'_> {
         let file = self.disk.open(&path).await?;
         let mut probe = scanner.clone();
         probe.position = 0;
+        probe.gaps = false;
         let len = file.len().await?;
         let mut bytes = Vec::new();
         loop {

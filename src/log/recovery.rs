@@ -101,7 +101,7 @@ impl Opener<'_> {
                 position: 0,
                 expected: base,
                 epoch,
-                gaps: follower.is_some() && self.may_have_gaps(base),
+                gaps: self.is_compacted(base, follower).await?,
             };
             if self.opening.clean
                 && !self.trusts_nothing
@@ -227,10 +227,27 @@ impl Opener<'_> {
         segment
     }
 
-    /// Whether compaction may have been at the segment at `base`, which is not the last one.
-    fn may_have_gaps(&self, base: Offset) -> bool {
+    /// Whether the segment at `base` has gaps that compaction left: its batches lead without
+    /// a fault to the very end of the file, which there is always blank space behind where
+    /// the end is torn, and no further than to the segment that follows.
+    async fn is_compacted(&self, base: Offset, follower: Option<Offset>) -> io::Result<bool> {
         let cleaned = self.opening.cleaned;
-        self.inner.config.borrow().compact || cleaned.is_some_and(|cleaned| base < cleaned)
+        let compact =
+            self.inner.config.borrow().compact || cleaned.is_some_and(|cleaned| base < cleaned);
+        let (true, Some(follower)) = (compact, follower) else {
+            return Ok(false);
+        };
+        let len = self.listing.segments[&base];
+        let path = self.inner.dir.join(file_name(base, ".log"));
+        let file = self.disk.open(&path).await?;
+        let mut scanner = Scanner {
+            position: 0,
+            expected: base,
+            epoch: -1,
+            gaps: true,
+        };
+        let stop = walk(&file, len, &mut scanner, &mut |_, _| {}).await?;
+        Ok(stop == Stop::End && scanner.expected <= follower)
     }
 
     /// Whether the file of the segment at `base` holds what lies before `follower` and nothing
@@ -363,8 +380,7 @@ impl Opener<'_> {
                 && stop == Stop::End
                 && end <= *follower
             {
-                // Compacted by Kafka, which lets the last batches of a segment go. A file that
-                // ends with a batch is whole: there is always blank space behind a torn end.
+                // Compacted by Kafka, which lets the last batches of a segment go.
                 scanner.expected = *follower;
                 return Ok(Some(*follower));
             }

@@ -474,7 +474,12 @@ async fn check(log: &Log, model: &Model) -> Result<(), Wrong> {
     if expected == found {
         return Ok(());
     }
-    Err(format!("expected {expected:?}, found {found:?}"))
+    let missing = |offset: &Offset| !seen.iter().any(|it| it.0 == *offset);
+    let gone: Vec<_> = appended.iter().map(|it| it.0).filter(missing).collect();
+    let (keys, others) = (expected.len(), found.len());
+    Err(format!(
+        "{keys} keys became {others}; of {upto} records gone: {gone:?}"
+    ))
 }
 
 fn random_settings(random: &mut Random) -> LogConfig {
