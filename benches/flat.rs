@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use corelane::io::channel::{self, Receiver};
 use corelane::io::cores::{self, CoreOptions, TaskClass};
 use corelane::io::disk::Disk;
-use corelane::log::{AppendError, Log, LogConfig, Logs, LogsOptions, Opening};
+use corelane::log::{
+    AppendError, Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening,
+};
 use corelane::wire::batch::{BatchBuilder, NewRecord};
 use harness::{DirectFile, Samples, size};
 
@@ -34,14 +36,16 @@ enum Beside {
     Nothing,
     Rolling,
     Deleting,
+    Compacting,
     Recovering,
     ColdReader,
 }
 
-const ALL: [Beside; 5] = [
+const ALL: [Beside; 6] = [
     Beside::Nothing,
     Beside::Rolling,
     Beside::Deleting,
+    Beside::Compacting,
     Beside::Recovering,
     Beside::ColdReader,
 ];
@@ -69,8 +73,12 @@ struct Scene {
     log: Rc<Log>,
     bytes: Rc<[u8]>,
     background: TaskClass,
+    /// As the broker's: it has the rest of the time.
+    compaction: TaskClass,
     /// What disturbed did so often in the block, in its own unit.
     done: Rc<Cell<u64>>,
+    /// Where the log ends that is compacted: it was closed cleanly once, and interrupted since.
+    keyed_end: Cell<i64>,
 }
 
 async fn run(dir: PathBuf) {
@@ -86,10 +94,36 @@ async fn run(dir: PathBuf) {
         logs,
         bytes: batch(1024).into(),
         background: cores::background("housekeeping", 100),
+        compaction: cores::background("compaction", 20),
         done: Rc::default(),
+        keyed_end: Cell::new(0),
         dir,
     };
-    scene.fill("old-0", size(4, 128)).await;
+    scene.fill("old-0", size(4, 128), || batch(64 << 10)).await;
+    let cold = scene.fill("cold-0", size(4, 128), || batch(64 << 10)).await;
+    cold.close().await.unwrap();
+    let mut number = 0u32;
+    let keyed = || {
+        let mut builder = BatchBuilder::new();
+        for _ in 0..64 {
+            // Of three records two have a key that comes again.
+            number += 1;
+            let key = if number.is_multiple_of(3) {
+                number
+            } else {
+                number % 10_000
+            };
+            builder.push(NewRecord::new(
+                0,
+                Some(&key.to_be_bytes()),
+                Some(&[7; 1024]),
+            ));
+        }
+        builder.build()
+    };
+    let log = scene.fill("keyed-0", size(4, 128), keyed).await;
+    log.close().await.unwrap();
+    scene.keyed_end.set(log.end_offset());
     let mut plain = DirectFile::new(&scene.dir.join("floor"), FLOOR_BLOCKS);
     let (rounds, length) = size((1, 150), (8, 4_000));
     let length = Duration::from_millis(length);
@@ -122,7 +156,7 @@ fn batch(value_bytes: usize) -> Vec<u8> {
 
 async fn open(logs: &Logs, dir: PathBuf) -> Log {
     let config = LogConfig {
-        segment_bytes: 64 << 20,
+        segment_bytes: size(1 << 20, 16 << 20),
         ..LogConfig::default()
     };
     let opened = Log::open(logs, &dir, config, Opening::default(), 0, &mut |_| {}).await;
@@ -156,6 +190,7 @@ impl Beside {
             Beside::Nothing => "quiet",
             Beside::Rolling => "rolling segments",
             Beside::Deleting => "rolling, deleting segments",
+            Beside::Compacting => "compacting another log",
             Beside::Recovering => "recovering another log",
             Beside::ColdReader => "a cold reader at full speed",
         }
@@ -165,6 +200,7 @@ impl Beside {
         match self {
             Beside::Nothing => String::new(),
             Beside::Rolling | Beside::Deleting => format!("({count} rolls)"),
+            Beside::Compacting => format!("({count} MB compacted)"),
             Beside::Recovering => format!("({count} MB checked)"),
             Beside::ColdReader => format!("({count} MB read)"),
         }
@@ -174,22 +210,23 @@ impl Beside {
 // === impl Scene ===
 
 impl Scene {
-    /// A log of `mb` megabytes that was not closed cleanly.
-    async fn fill(&self, name: &str, mb: usize) {
+    /// A log of `mb` megabytes that is not closed yet.
+    async fn fill(&self, name: &str, mb: usize, mut batch: impl FnMut() -> Vec<u8>) -> Log {
         let log = open(&self.logs, self.dir.join(name)).await;
-        let bytes = batch(64 << 10);
         for _ in 0..mb * 16 {
+            let bytes = batch();
             while let Err(AppendError::Busy) = log.append(&bytes, 0, None, 0) {
                 log.wait_for_room().await;
             }
         }
         log.wait_acked(log.end_offset()).await.unwrap();
+        log
     }
 
     async fn block(&self, beside: Beside, length: Duration) -> Samples {
         let small = matches!(beside, Beside::Rolling | Beside::Deleting);
         self.log.set_config(LogConfig {
-            segment_bytes: if small { SMALL_SEGMENT } else { 64 << 20 },
+            segment_bytes: if small { SMALL_SEGMENT } else { 1 << 30 },
             retention_bytes: if beside == Beside::Deleting {
                 1 << 20
             } else {
@@ -198,7 +235,11 @@ impl Scene {
             ..LogConfig::default()
         });
         let rolls = self.logs.probe().rolls_count.get();
-        let disturbing = cores::spawn_into(self.background, self.disturb(beside));
+        let class = match beside {
+            Beside::Compacting => self.compaction,
+            _ => self.background,
+        };
+        let disturbing = cores::spawn_into(class, self.disturb(beside));
         let samples = self.measure(length).await;
         disturbing.cancel().await;
         if small {
@@ -218,25 +259,57 @@ impl Scene {
                     cores::sleep(Duration::from_millis(100)).await;
                 }
             }),
+            Beside::Compacting => {
+                let dir = self.dir.join("keyed-0");
+                let opening = Opening {
+                    recovery_point: self.keyed_end.get(),
+                    ..Opening::default()
+                };
+                Box::pin(async move {
+                    let config = LogConfig {
+                        compact: true,
+                        segment_bytes: 4 << 20,
+                        ..LogConfig::default()
+                    };
+                    let log = Log::open(&logs, &dir, config, opening, 0, &mut |_| {}).await;
+                    let log = log.unwrap().0;
+                    let job = Cleaning {
+                        map_bytes_max: 16 << 20,
+                        map_load_factor: 0.9,
+                        buffer_bytes: 512 << 10,
+                        bytes_per_second: f64::MAX,
+                        last_records: &LastRecords::default,
+                        now: 0,
+                    };
+                    // Each round as if it were the first: all of it is read and written.
+                    while let Some(dirt) = log.dirt(None, i64::MAX, 0).await.unwrap() {
+                        let cleaned = log.clean(&dirt, &job).await.unwrap();
+                        done.set(done.get() + cleaned.moved_bytes.0 / 1_000_000);
+                    }
+                })
+            }
             Beside::Recovering => Box::pin(async move {
                 loop {
                     let found = recover(&logs, &dir).await;
                     done.set(done.get() + found / 1_000_000);
                 }
             }),
-            Beside::ColdReader => Box::pin(async move {
-                let log =
-                    Log::open(&logs, &dir, LogConfig::default(), clean(), 0, &mut |_| {}).await;
-                let (log, mut offset, mut read) = (log.unwrap().0, 0, 0);
-                loop {
-                    let mut out = Vec::new();
-                    let end = log.end_offset();
-                    read += log.read(offset, 1 << 20, end, &mut out).await.unwrap();
-                    done.set(read as u64 / 1_000_000);
-                    // One batch of one record is some 64 KiB.
-                    offset = (offset + 16) % (end - 16);
-                }
-            }),
+            Beside::ColdReader => {
+                let dir = self.dir.join("cold-0");
+                Box::pin(async move {
+                    let log =
+                        Log::open(&logs, &dir, LogConfig::default(), clean(), 0, &mut |_| {}).await;
+                    let (log, mut offset, mut read) = (log.unwrap().0, 0, 0);
+                    loop {
+                        let mut out = Vec::new();
+                        let end = log.end_offset();
+                        read += log.read(offset, 1 << 20, end, &mut out).await.unwrap();
+                        done.set(read as u64 / 1_000_000);
+                        // One batch of one record is some 64 KiB.
+                        offset = (offset + 16) % (end - 16);
+                    }
+                })
+            }
         }
     }
 
