@@ -39,6 +39,13 @@ pub enum Command {
     /// wanted, why, and how to change it. Exit code: 0 when the broker can serve here, with or
     /// without advice, 1 when it cannot.
     Check(Check),
+
+    /// Take over what a cleanly stopped Apache Kafka 4 broker left in its folders.
+    ///
+    /// Topics with their ids, settings and records, committed offsets of groups, and what
+    /// idempotent producers wrote come along; Kafka's folders are not changed. Without --yes it
+    /// says what it would do and does nothing.
+    Adopt(Adopt),
 }
 
 /// Flags of `check`.
@@ -59,6 +66,27 @@ pub struct Check {
     /// Write nothing, so that nothing is measured.
     #[arg(long)]
     pub no_measure: bool,
+}
+
+/// Flags of `adopt`; the others are those of the `serve` that shall follow.
+#[derive(Args, Debug)]
+pub struct Adopt {
+    /// Kafka's folders: all of its log.dirs, and its metadata.log.dir if that is another one
+    #[arg(
+        long,
+        value_name = "DIR[,DIR]...",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub from: Vec<PathBuf>,
+
+    /// Do it; without this flag nothing is changed
+    #[arg(long)]
+    pub yes: bool,
+
+    /// What the broker will be started with.
+    #[command(flatten)]
+    pub serve: Serve,
 }
 
 /// Flags of `serve`; they win over the configuration file.

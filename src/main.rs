@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use corelane::base::config::BrokerConfig;
-use corelane::cli::{Check, Cli, Command, Serve};
-use corelane::io::{checks, signal};
+use corelane::cli::{Adopt, Check, Cli, Command, Serve};
+use corelane::io::{checks, clock, signal};
+use corelane::metadata::controller::random_seed;
 use corelane::server;
 
 /// How long `check` measures.
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command_or_default() {
         Command::Serve(flags) => serve(&flags),
         Command::Check(flags) => check(&flags),
+        Command::Adopt(flags) => adopt(&flags),
     };
     done.unwrap_or_else(|error| fail(&*error))
 }
@@ -58,6 +60,25 @@ fn load(flags: &Serve) -> Result<BrokerConfig, Box<dyn Error>> {
     let text = flags.config.as_deref().map(checks::read_text).transpose()?;
     let host = checks::host_facts();
     Ok(flags.load(text.as_deref(), &host, checks::formatted_shards)?)
+}
+
+fn adopt(flags: &Adopt) -> Result<ExitCode, Box<dyn Error>> {
+    let config = load(&flags.serve)?;
+    let plan = server::adopt::plan(&flags.from, config, random_seed(), clock::wall_ms())?;
+    print!("{plan}");
+    if !flags.yes {
+        println!("\nNothing was changed. Do it with --yes.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shows = std::io::stderr().is_terminal();
+    let done = plan.carry_out(&mut |done, of| {
+        if shows {
+            let end = if done == of { "\n" } else { "" };
+            eprint!("\r{done} of {of} partitions{end}");
+        }
+    })?;
+    println!("\n{done}");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn start_logging(level: &str) {

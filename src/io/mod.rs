@@ -16,3 +16,4 @@ pub mod signal;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod stream;
+pub mod tree;

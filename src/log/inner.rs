@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::aborted::AbortedTransactions;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::flusher::Logs;
@@ -67,6 +68,7 @@ pub struct Inner {
     pub topic_id: Option<TopicId>,
     pub config: RefCell<Rc<LogConfig>>,
     pub state: RefCell<State>,
+    pub aborted: RefCell<AbortedTransactions>,
     pub start_offset: Cell<Offset>,
     pub end_offset: Cell<Offset>,
     pub written_offset: Cell<Offset>,
@@ -131,6 +133,7 @@ impl Inner {
             topic_id,
             config: RefCell::new(Rc::new(config)),
             state: RefCell::default(),
+            aborted: RefCell::default(),
             start_offset: Cell::new(0),
             end_offset: Cell::new(0),
             written_offset: Cell::new(0),

@@ -19,6 +19,8 @@ pub struct Listing {
     pub swaps: BTreeMap<Offset, u64>,
     /// Offsets of the snapshots of producer state.
     pub snapshots: Vec<Offset>,
+    /// Base offsets of the segments with an index of aborted transactions.
+    pub transactions: Vec<Offset>,
     /// Whether there is a leader epoch checkpoint.
     pub has_epochs: bool,
     /// What an interrupted job has left: nothing of it is needed.
@@ -39,6 +41,8 @@ impl Listing {
                 listing.swaps.insert(base, entry.bytes);
             } else if let Some(offset) = base_offset_in(name, ".snapshot") {
                 listing.snapshots.push(offset);
+            } else if let Some(base) = base_offset_in(name, ".txnindex") {
+                listing.transactions.push(base);
             } else if name == "leader-epoch-checkpoint" {
                 listing.has_epochs = true;
             } else if [".tmp", ".deleted", CLEANED_SUFFIX]
@@ -49,6 +53,7 @@ impl Listing {
             }
         }
         listing.snapshots.sort_unstable();
+        listing.transactions.sort_unstable();
         listing
     }
 }

@@ -167,6 +167,7 @@ impl Inner {
         let state = &mut *state;
         if let Some(first) = state.segments.first() {
             state.epochs.cut_front(first.base_offset);
+            self.aborted.borrow_mut().cut_front(first.base_offset);
             state.epochs_changed = true;
         }
     }
@@ -181,7 +182,7 @@ impl Inner {
         // A job that began before they were given up may still be at them.
         self.upkeep_idle().await;
         for segment in gone {
-            for suffix in [".index", ".timeindex", ".snapshot"] {
+            for suffix in [".index", ".timeindex", ".txnindex", ".snapshot"] {
                 let path = self.dir.join(file_name(segment.base_offset, suffix));
                 disk.remove(&path).await?;
             }

@@ -13,8 +13,9 @@ macro_rules! planted {
     }};
 }
 
+mod aborted;
 mod appender;
-mod checkpoint;
+pub mod checkpoint;
 mod close;
 mod compaction;
 mod config;
@@ -50,6 +51,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
+pub use aborted::AbortedTransaction;
 pub use appender::{AppendError, Appended};
 pub use compaction::{CleanError, Cleaned, Cleaning, Dirt, LastRecord, LastRecords};
 pub use config::LogConfig;
@@ -140,6 +142,16 @@ impl Log {
     /// is stored as the producer state up to there (`<offset>.snapshot`).
     pub fn on_roll(&self, callback: Rc<dyn Fn(Offset) -> Vec<u8>>) {
         *self.0.on_roll.borrow_mut() = Some(callback);
+    }
+
+    /// Whether transactions were aborted whose end lies at or behind `offset`.
+    pub fn has_aborted(&self, offset: Offset) -> bool {
+        self.0.aborted.borrow().any_from(offset)
+    }
+
+    /// Shows the aborted transactions that have records from `from` to before `upto`.
+    pub fn aborted(&self, from: Offset, upto: Offset, show: impl FnMut(&AbortedTransaction)) {
+        self.0.aborted.borrow().among(from, upto).for_each(show);
     }
 
     /// Its folder, which need not be there yet.

@@ -47,6 +47,8 @@ pub enum Stop {
     Offset,
     /// An epoch below an earlier one.
     Epoch,
+    /// An index that nothing can stand in for cannot be right.
+    Index,
 }
 
 impl Scanner {
@@ -110,6 +112,7 @@ impl fmt::Display for Stop {
             Stop::Crc => "a checksum that does not fit",
             Stop::Offset => "an offset that does not continue the log",
             Stop::Epoch => "a leader epoch below an earlier one",
+            Stop::Index => "an index of aborted transactions that cannot be right",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Drives: the whole broker: start and stop, in order.
 //! May use: everything. Never: decides; that is done to the left.
 
+pub mod adopt;
 mod admin;
 pub mod api;
 pub mod check;

@@ -4,7 +4,7 @@
 use super::cursor::{Cursor, Short, Sink};
 use super::field::{self, CurrentLeader, Form, NodeEndpoint};
 use crate::base::ids::Uuid;
-use crate::base::{ErrorCode, LeaderEpoch, Offset, TopicId};
+use crate::base::{ErrorCode, LeaderEpoch, Offset, ProducerId, TopicId};
 
 /// First version whose fields are flexible.
 const FLEXIBLE_FROM: i16 = 12;
@@ -170,18 +170,26 @@ fn partition<'a>(cursor: &mut Cursor<'a>, version: i16) -> Result<Item<'a>, Shor
     })
 }
 
+/// A transaction that was aborted: whose, and the offset of its first record.
+pub type AbortedTransaction = (ProducerId, Offset);
+
 /// What an answer says of aborted transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aborted {
+pub enum Aborted<'a> {
     /// Nothing: the reader did not ask for committed records only.
     Unasked,
+    /// These have records in what was read.
+    These(&'a [AbortedTransaction]),
+}
+
+impl Aborted<'_> {
     /// There are none in what was read.
-    None,
+    pub const NONE: Aborted<'static> = Aborted::These(&[]);
 }
 
 /// The answer for one partition; its records are spliced in behind it.
 #[derive(Clone, Copy, Debug)]
-pub struct PartitionAnswer {
+pub struct PartitionAnswer<'a> {
     /// Its index.
     pub index: i32,
     /// What went wrong, or none.
@@ -197,7 +205,7 @@ pub struct PartitionAnswer {
     /// Who leads, when that is not this node or the client's term is off.
     pub leader: Option<CurrentLeader>,
     /// Aborted transactions among the records.
-    pub aborted: Aborted,
+    pub aborted: Aborted<'a>,
     /// Bytes of records that the caller sends behind.
     pub records_bytes: usize,
 }
@@ -243,7 +251,7 @@ impl<'o> Encoder<'o> {
 
     /// One partition of the topic, up to its records. Returns where in the output the records
     /// must be spliced in; then comes [`Self::end_partition`].
-    pub fn partition(&mut self, answer: &PartitionAnswer) -> usize {
+    pub fn partition(&mut self, answer: &PartitionAnswer<'_>) -> usize {
         self.out.put(&answer.index.to_be_bytes());
         self.out.put(&answer.error.0.to_be_bytes());
         self.out.put(&answer.high_watermark.to_be_bytes());
@@ -253,7 +261,14 @@ impl<'o> Encoder<'o> {
         }
         match answer.aborted {
             Aborted::Unasked => self.form.put_null_array(self.out),
-            Aborted::None => self.form.put_length(self.out, 0),
+            Aborted::These(these) => {
+                self.form.put_length(self.out, these.len());
+                for (producer_id, first_offset) in these {
+                    self.out.put(&producer_id.to_be_bytes());
+                    self.out.put(&first_offset.to_be_bytes());
+                    self.form.put_no_tags(self.out);
+                }
+            }
         }
         if self.version >= 11 {
             self.out.put(&(-1i32).to_be_bytes()); // No preferred read replica.
@@ -263,7 +278,7 @@ impl<'o> Encoder<'o> {
     }
 
     /// The partition's records stand; its tagged fields end it.
-    pub fn end_partition(&mut self, answer: &PartitionAnswer) {
+    pub fn end_partition(&mut self, answer: &PartitionAnswer<'_>) {
         if !self.form.flexible {
             return;
         }
@@ -406,7 +421,7 @@ mod tests {
                     leader_id: 2,
                     leader_epoch: 5,
                 }),
-                aborted: Aborted::None,
+                aborted: Aborted::These(&[(9, 77), (10, 78)]),
                 records_bytes: 6,
             };
             let mut out = Vec::new();
@@ -432,6 +447,9 @@ mod tests {
                 (partition.high_watermark, partition.last_stable_offset),
                 (90, 89)
             );
+            let aborted = partition.aborted_transactions.iter().flatten();
+            let aborted = aborted.map(|one| (one.producer_id.0, one.first_offset));
+            assert_eq!(aborted.collect::<Vec<_>>(), [(9, 77), (10, 78)]);
             if version >= 12 {
                 assert_eq!(partition.diverging_epoch.end_offset, 50);
                 assert_eq!(partition.current_leader.leader_epoch, 5);

@@ -64,7 +64,7 @@ impl LocalController {
         let nodes: Vec<NodeId> = (0..config.shards)
             .map(|shard| NodeId(config.node_id(shard)))
             .collect();
-        let mut chance = Chance::new(seed());
+        let mut chance = Chance::new(random_seed());
         let logs = Logs::new(disk, logs_options());
         let empty = Image::default();
         let (log, loaded) = source::open(&logs, &folder::metadata_dir(data_dir), &empty, now)
@@ -281,7 +281,7 @@ fn logs_options() -> LogsOptions {
 }
 
 /// Chance that differs from process to process.
-fn seed() -> [u8; 32] {
+pub fn random_seed() -> [u8; 32] {
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());

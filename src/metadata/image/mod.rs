@@ -163,7 +163,9 @@ impl Delta {
             }
             MetadataRecord::ProducerIds(record) => next.give_out_producer_ids(record)?,
             // A controller is nobody's business but other controllers'; a no-op moves the end.
-            MetadataRecord::RegisterController(_) | MetadataRecord::NoOp(_) => {}
+            MetadataRecord::RegisterController(_)
+            | MetadataRecord::NoOp(_)
+            | MetadataRecord::ZkMigrationState(_) => {}
             // Whoever reads a log resolves its transactions before anything is replayed.
             MetadataRecord::BeginTransaction(_)
             | MetadataRecord::EndTransaction(_)

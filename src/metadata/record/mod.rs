@@ -19,6 +19,7 @@ pub use broker::{
 };
 pub use setting::{
     AbortTransaction, BeginTransaction, Config, EndTransaction, FeatureLevel, NoOp, ProducerIds,
+    ZkMigrationState,
 };
 pub use topic::{ClearElr, NO_LEADER_CHANGE, Partition, PartitionChange, RemoveTopic, Topic};
 
@@ -150,6 +151,7 @@ records! {
     15 ProducerIds 0..=0;
     17 BrokerRegistrationChange 0..=3 writes version;
     20 NoOp 0..=0;
+    21 ZkMigrationState 0..=0;
     23 BeginTransaction 0..=0;
     24 EndTransaction 0..=0;
     25 AbortTransaction 0..=0;
@@ -300,7 +302,8 @@ mod tests {
         let epoch = 7;
         let id = NodeId(3);
         let name = Some("a name".to_owned());
-        let records: [MetadataRecord; 6] = [
+        let records: [MetadataRecord; 7] = [
+            ZkMigrationState { state: 4 }.into(),
             FenceBroker { id, epoch }.into(),
             UnfenceBroker { id, epoch }.into(),
             NoOp {}.into(),

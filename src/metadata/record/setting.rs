@@ -46,6 +46,14 @@ fields! {
 }
 
 fields! {
+    /// Key 21: how far a cluster had come in leaving ZooKeeper; means nothing since Kafka 4.
+    ZkMigrationState {
+        /// 0 none, 1 pre-migration, 2 migration, 3 post-migration, 4 done.
+        state: i8,
+    }
+}
+
+fields! {
     /// Key 23: the records up to the matching end count all or not at all.
     BeginTransaction {}
     tagged {

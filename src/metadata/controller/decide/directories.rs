@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::NodeId;
 use crate::base::ids::Uuid;
 use crate::metadata::image::{Image, Partition};
-use crate::metadata::record::{BrokerRegistrationChange, MetadataRecord, PartitionChange};
+use crate::metadata::record::{self, BrokerRegistrationChange, MetadataRecord, PartitionChange};
 
 use super::nodes::NodeStart;
 use super::{Deciding, Decision};
@@ -26,22 +26,49 @@ impl Directories {
     pub fn new(image: &Image) -> Directories {
         let several = image.brokers.iter().filter(|one| one.log_dirs.len() > 1);
         let empty = |id: &Uuid| (*id, 0);
-        let mut of_node: BTreeMap<NodeId, Vec<(Uuid, usize)>> = several
-            .map(|broker| (broker.id, broker.log_dirs.iter().map(empty).collect()))
-            .collect();
-        if !of_node.is_empty() {
+        let of_node = several.map(|broker| {
+            let counts = broker.log_dirs.iter().map(empty).collect();
+            (broker.id, counts)
+        });
+        let mut directories = Directories {
+            of_node: of_node.collect(),
+        };
+        if !directories.of_node.is_empty() {
             let topics = image.topics.iter();
             for partition in topics.flat_map(|topic| &topic.partitions) {
                 for (node, id) in partition.replicas.iter().zip(&partition.directories) {
-                    let counts = of_node.get_mut(node);
-                    let held = counts.and_then(|all| all.iter_mut().find(|(one, _)| one == id));
-                    if let Some((_, count)) = held {
-                        *count += 1;
-                    }
+                    directories.count(*node, *id);
                 }
             }
         }
+        directories
+    }
+
+    /// The same, with only those directories of a node to choose from that `near` holds for,
+    /// where there are any.
+    pub fn only(&self, near: &dyn Fn(Uuid) -> bool) -> Directories {
+        let mut of_node = self.of_node.clone();
+        for all in of_node.values_mut() {
+            if all.iter().any(|(id, _)| near(*id)) {
+                all.retain(|(id, _)| near(*id));
+            }
+        }
         Directories { of_node }
+    }
+
+    /// Counts a partition that was placed.
+    pub fn note(&mut self, partition: &record::Partition) {
+        for (node, id) in partition.replicas.iter().zip(&partition.directories) {
+            self.count(*node, *id);
+        }
+    }
+
+    fn count(&mut self, node: NodeId, id: Uuid) {
+        let counts = self.of_node.get_mut(&node);
+        let held = counts.and_then(|all| all.iter_mut().find(|(one, _)| *one == id));
+        if let Some((_, count)) = held {
+            *count += 1;
+        }
     }
 
     /// The directory of `node` with the fewest partitions, the first of them, for one more;

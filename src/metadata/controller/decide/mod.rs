@@ -1,6 +1,7 @@
 //! Pure: what follows from a request: records, and an answer. One file per request.
 //! May use: `base`, `metadata::{image, record}`. Never: waits, or changes an image itself.
 
+mod adopt;
 mod assign;
 mod chance;
 mod configs;
@@ -17,6 +18,7 @@ use crate::base::config::BrokerConfig;
 use crate::metadata::image::Image;
 use crate::metadata::record::MetadataRecord;
 
+pub use adopt::{AdoptNotes, Adopted, adopt};
 pub use assign::{AssignmentError, PlacementError};
 pub use chance::Chance;
 pub use configs::{AlterConfigsError, alter_configs};

@@ -203,3 +203,118 @@ fn a_failed_directory_takes_the_leaders_of_its_partitions_and_no_others() {
     );
     assert_eq!(world.leaders("a"), before);
 }
+
+#[test]
+fn a_cluster_that_is_taken_over_keeps_what_it_was() {
+    let mut theirs = World::new(1, "");
+    theirs.create("a", 3);
+    theirs.create("b", 1);
+    theirs.decide(|with| renew_leaders(with, NodeId(1)));
+    theirs.decide(|with| allocate_producer_ids(with, NodeId(1)));
+    let set = |kind: i8, resource: &str, name: &str, value: &str| {
+        MetadataRecord::from(crate::metadata::record::Config {
+            resource_type: kind,
+            resource_name: resource.into(),
+            name: name.into(),
+            value: Some(value.into()),
+        })
+    };
+    theirs.take(vec![
+        set(2, "a", "retention.ms", "5000"),
+        set(4, "", "log.retention.ms", "7000"),
+        set(4, "", "node.id", "9"),
+        set(4, "1", "max.connections", "77"),
+        set(4, "3", "max.connections", "78"),
+    ]);
+    let mut ours = World::new(2, "");
+    let adopted = Adopted {
+        image: &theirs.image,
+        node: NodeId(1),
+    };
+    let notes = ours.decide(|with| adopt(with, &adopted, &|_, _, _| false));
+    assert_eq!(notes.problems, [""; 0]);
+    assert_eq!(notes.left_out.len(), 1, "{notes:?}");
+    assert!(notes.left_out[0].contains("node.id"), "{notes:?}");
+    for name in ["a", "b"] {
+        let (before, after) = (&theirs.image.topics, &ours.image.topics);
+        let (before, after) = (before.named(name).unwrap(), after.named(name).unwrap());
+        assert_eq!(
+            (before.id, before.partitions.len()),
+            (after.id, after.partitions.len())
+        );
+        for partition in &after.partitions {
+            // It was in term 1.
+            assert_eq!((partition.leader_epoch, partition.partition_epoch), (2, 2));
+            let broker = ours.image.brokers.get(partition.leader).unwrap();
+            assert_eq!(partition.directories, broker.log_dirs);
+        }
+    }
+    let mut leaders = ours.leaders("a");
+    leaders.extend(ours.leaders("b"));
+    leaders.sort_unstable();
+    assert_eq!(leaders, [1, 1, 2, 2]);
+    let configs = &ours.image.configs;
+    assert_eq!(configs.topic("a")["retention.ms"], "5000");
+    assert_eq!(configs.all_brokers()["log.retention.ms"], "7000");
+    let of = |name: &str| configs.of(crate::metadata::image::ResourceKind::Broker, name);
+    assert_eq!(
+        (&of("1")["max.connections"], &of("2")["max.connections"]),
+        (&"77".into(), &"77".into())
+    );
+    assert!(of("3").is_empty());
+    assert_eq!(ours.image.next_producer_id, 1000);
+    // A setting that cannot be is said, and stands in the way.
+    theirs.take(vec![set(2, "b", "remote.storage.enable", "true")]);
+    let adopted = Adopted {
+        image: &theirs.image,
+        node: NodeId(1),
+    };
+    let mut ours = World::new(1, "");
+    let notes = ours.decide(|with| adopt(with, &adopted, &|_, _, _| false));
+    assert!(notes.problems[0].contains("topic b"), "{notes:?}");
+}
+
+#[test]
+fn partitions_go_where_there_are_fewest_or_where_they_are() {
+    let mut world = World::new(0, "");
+    let dirs: Vec<Uuid> = (1..=3).map(|id| Uuid::from_u128(id + 1000)).collect();
+    let start = NodeStart {
+        id: NodeId(1),
+        endpoint: Endpoint {
+            name: "PLAINTEXT".into(),
+            host: "host".into(),
+            port: 9092,
+            security_protocol: 0,
+        },
+        rack: None,
+        log_dirs: dirs.clone(),
+    };
+    let records = register_nodes(
+        &world.image,
+        &[start],
+        world.image.end_offset,
+        &mut world.chance,
+    );
+    world.take(records);
+    let held = |world: &World, topic: &str| -> Vec<usize> {
+        let topic = world.image.topics.named(topic).unwrap();
+        let places = topic.partitions.iter().map(|one| one.directories[0]);
+        places
+            .map(|id| dirs.iter().position(|one| *one == id).unwrap())
+            .collect()
+    };
+    world.create("a", 4);
+    assert_eq!(held(&world, "a"), [0, 1, 2, 0]);
+    world.create("b", 4);
+    assert_eq!(held(&world, "b"), [1, 2, 0, 1]);
+    let mut theirs = World::new(1, "");
+    theirs.create("c", 4);
+    let adopted = Adopted {
+        image: &theirs.image,
+        node: NodeId(1),
+    };
+    // The last two are on the third device already.
+    let near = |_: &str, index: i32, id: Uuid| index > 1 && id == dirs[2];
+    world.decide(|with| adopt(with, &adopted, &near));
+    assert_eq!(held(&world, "c"), [2, 0, 2, 2]);
+}

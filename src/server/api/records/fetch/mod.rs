@@ -2,7 +2,8 @@
 //!
 //! What consumers poll with. Records at the end of a log come from memory without a copy; older
 //! ones from disk. A fetch that finds too little parks on its partitions and is woken by the
-//! ack that brings more. Left out: followers (there is no replication yet), aborted transactions.
+//! ack that brings more. A reader of committed records is told which transactions were aborted.
+//! Left out: followers (there is no replication yet).
 
 mod part;
 
@@ -26,10 +27,10 @@ use crate::partition::Partition;
 use crate::server::ServerState;
 use crate::server::fetch_sessions::{FetchSessions, Key, NO_SESSION, News, Opened, Wanted};
 use crate::wire::cursor::Short;
-use crate::wire::fetch::{self, Aborted, Encoder, Head, Item, TOPIC_ID_FROM};
+use crate::wire::fetch::{self, AbortedTransaction, Encoder, Head, Item, TOPIC_ID_FROM};
 use crate::wire::field::NodeEndpoint;
 use crate::wire::{frame, header};
-use part::{Found, Part, Reader, read};
+use part::{Found, NONE, Part, Reader, read};
 
 /// The table's row.
 pub const ROW: Row = Row {
@@ -53,6 +54,8 @@ pub struct Scratch {
     forgotten: Vec<Key>,
     parts: Vec<Part>,
     slices: Vec<Slice>,
+    /// Aborted transactions to tell of.
+    aborted: Vec<AbortedTransaction>,
     /// Where in the output which slices go.
     splices: Vec<(usize, Range<usize>)>,
     /// Scratch room to find repeated partitions in.
@@ -138,6 +141,7 @@ impl Scratch {
         self.forgotten.clear();
         self.parts.clear();
         self.slices.clear();
+        self.aborted.clear();
         self.splices.clear();
     }
 
@@ -213,7 +217,7 @@ impl Scratch {
             key,
             wanted,
             partition: None,
-            found: Found::error(error, Aborted::None),
+            found: Found::error(error, NONE),
         });
         self.parts.extend(parts);
     }
@@ -229,10 +233,7 @@ impl Scratch {
                 partitions.lookup(&key.topic, key.index)
             };
             let (partition, found) = match looked_up {
-                Ok(partition) => (
-                    Some(partition),
-                    Found::error(ErrorCode::NONE, Aborted::None),
-                ),
+                Ok(partition) => (Some(partition), Found::error(ErrorCode::NONE, NONE)),
                 Err(error) => (None, Found::lookup(error, cx.version)),
             };
             self.parts.push(Part {
@@ -281,6 +282,7 @@ impl Scratch {
     /// Reads every partition once; bytes found.
     async fn read_all(&mut self, reader: Reader, limit: i64) -> usize {
         self.slices.clear();
+        self.aborted.clear();
         let mut left = limit;
         let mut total = 0;
         for part in &mut self.parts {
@@ -289,7 +291,7 @@ impl Scratch {
             };
             let max_bytes = left.min(i64::from(part.wanted.max_bytes));
             let at_least_one = total == 0;
-            let slices = &mut self.slices;
+            let (slices, aborted) = (&mut self.slices, &mut self.aborted);
             let found = read(
                 partition,
                 &part.wanted,
@@ -297,6 +299,7 @@ impl Scratch {
                 max_bytes,
                 at_least_one,
                 slices,
+                aborted,
             );
             part.found = found.await;
             total += part.found.bytes;
@@ -354,7 +357,7 @@ impl Scratch {
         for topic in self.parts.chunk_by(Part::same_topic) {
             encoder.topic(&topic[0].key.topic, topic[0].key.topic_id, topic.len());
             for part in topic {
-                let answer = part.answer();
+                let answer = part.answer(&self.aborted);
                 let at = encoder.partition(&answer);
                 if part.found.bytes > 0 {
                     self.splices.push((at, part.found.slices.clone()));

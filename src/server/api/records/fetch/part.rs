@@ -6,12 +6,15 @@ use std::rc::Rc;
 use super::LEADER_FROM;
 use crate::base::{ErrorCode, LeaderEpoch, NodeId, Offset};
 use crate::io::buffer::Slice;
+use crate::log;
 use crate::partition::Partition;
 use crate::partition::fetch::ReadError;
 use crate::server::api::errors;
 use crate::server::fetch_sessions::{Key, Wanted};
 use crate::shard::partitions::LookupError;
-use crate::wire::fetch::{Aborted, PartitionAnswer};
+use crate::wire::batch::LENGTH_PREFIX_BYTES;
+use crate::wire::cursor::Cursor;
+use crate::wire::fetch::{Aborted, AbortedTransaction, PartitionAnswer};
 use crate::wire::field::CurrentLeader;
 
 /// One partition of the fetch and what was found of it.
@@ -28,12 +31,19 @@ pub(super) struct Found {
     pub start_offset: Offset,
     pub diverging: Option<(LeaderEpoch, Offset)>,
     pub leader: Option<CurrentLeader>,
-    pub aborted: Aborted,
+    /// Where in the list of aborted transactions those among its records stand; `None` where
+    /// the reader did not ask.
+    pub aborted: Option<Range<usize>>,
     /// Whether waiting longer cannot change it.
     pub is_final: bool,
     pub slices: Range<usize>,
     pub bytes: usize,
 }
+
+/// Nobody asked for aborted transactions.
+pub(super) const UNASKED: Option<Range<usize>> = None;
+/// There are no aborted transactions to tell of.
+pub(super) const NONE: Option<Range<usize>> = Some(0..0);
 
 /// What all partitions of a fetch have in common.
 #[derive(Clone, Copy)]
@@ -54,13 +64,14 @@ pub(super) async fn read(
     max_bytes: i64,
     at_least_one: bool,
     slices: &mut Vec<Slice>,
+    aborted: &mut Vec<AbortedTransaction>,
 ) -> Found {
     if let Err(error) = partition.check_leader_epoch(wanted.leader_epoch) {
         return Found::read_error(&error, partition, reader);
     }
     if reader.is_follower {
         // Nothing is replicated yet, so nobody is a replica who could ask for it.
-        let mut found = Found::error(ErrorCode::NOT_LEADER_OR_FOLLOWER, Aborted::Unasked);
+        let mut found = Found::error(ErrorCode::NOT_LEADER_OR_FOLLOWER, UNASKED);
         found.leader = Some(reader.leader_of(partition));
         return found;
     }
@@ -81,7 +92,7 @@ pub(super) async fn read(
     let is_behind = (good.start_offset..good.high_watermark).contains(&wanted.offset);
     let Ok(max_bytes) = usize::try_from(max_bytes).or(if is_behind { Err(()) } else { Ok(0) })
     else {
-        return Found::error(ErrorCode::UNKNOWN_SERVER_ERROR, Aborted::Unasked);
+        return Found::error(ErrorCode::UNKNOWN_SERVER_ERROR, UNASKED);
     };
     let read = match partition.read_cached(wanted.offset, max_bytes, at_least_one, slices) {
         Ok(Some(bytes)) => Ok(bytes),
@@ -94,6 +105,9 @@ pub(super) async fn read(
     };
     match read {
         Ok(bytes) => Found {
+            aborted: reader
+                .is_read_committed
+                .then(|| find_aborted(partition, wanted.offset, &slices[from..], aborted)),
             slices: from..slices.len(),
             bytes,
             ..good
@@ -103,6 +117,54 @@ pub(super) async fn read(
             Found::read_error(&error, partition, reader)
         }
     }
+}
+
+/// Lists the aborted transactions that have records in what was read from `offset` on.
+fn find_aborted(
+    partition: &Partition,
+    offset: Offset,
+    read: &[Slice],
+    list: &mut Vec<AbortedTransaction>,
+) -> Range<usize> {
+    let from = list.len();
+    if partition.log().has_aborted(offset) {
+        let upto = end_offset(read);
+        let add = |one: &log::AbortedTransaction| list.push((one.producer_id, one.first_offset));
+        partition.log().aborted(offset, upto, add);
+    }
+    from..list.len()
+}
+
+/// The offset behind the last of the batches that stand back to back in `slices`.
+fn end_offset(slices: &[Slice]) -> Offset {
+    // Up to the last offset's delta.
+    const HEAD_BYTES: usize = 27;
+    let mut head = [0; HEAD_BYTES];
+    let (mut have, mut skip, mut end) = (0, 0, 0);
+    for slice in slices {
+        let mut bytes: &[u8] = slice;
+        loop {
+            let skipped = bytes.len().min(skip);
+            skip -= skipped;
+            bytes = &bytes[skipped..];
+            let taken = bytes.len().min(HEAD_BYTES - have);
+            if taken == 0 {
+                break;
+            }
+            head[have..have + taken].copy_from_slice(&bytes[..taken]);
+            have += taken;
+            bytes = &bytes[taken..];
+            if have == HEAD_BYTES {
+                let mut cursor = Cursor::new(&head);
+                let base = cursor.i64().unwrap_or_default();
+                let size = LENGTH_PREFIX_BYTES + cursor.i32().unwrap_or_default().max(0) as usize;
+                let delta = Cursor::new(&head[23..]).i32().unwrap_or_default();
+                end = base + i64::from(delta) + 1;
+                (have, skip) = (0, size.saturating_sub(HEAD_BYTES));
+            }
+        }
+    }
+    end
 }
 
 /// Where the client's log parts from ours, if it does.
@@ -147,7 +209,7 @@ impl Part {
         })
     }
 
-    pub(super) fn answer(&self) -> PartitionAnswer {
+    pub(super) fn answer<'a>(&self, aborted: &'a [AbortedTransaction]) -> PartitionAnswer<'a> {
         let found = &self.found;
         PartitionAnswer {
             index: self.key.index,
@@ -157,7 +219,10 @@ impl Part {
             log_start_offset: found.start_offset,
             diverging: found.diverging,
             leader: found.leader,
-            aborted: found.aborted,
+            aborted: match &found.aborted {
+                Some(these) => Aborted::These(&aborted[these.clone()]),
+                None => Aborted::Unasked,
+            },
             records_bytes: found.bytes,
         }
     }
@@ -166,7 +231,7 @@ impl Part {
 // === impl Found ===
 
 impl Found {
-    pub(super) fn error(error: ErrorCode, aborted: Aborted) -> Found {
+    pub(super) fn error(error: ErrorCode, aborted: Option<Range<usize>>) -> Found {
         Found {
             error,
             high_watermark: -1,
@@ -186,9 +251,9 @@ impl Found {
             // Kafka sorts these out before it reads, so that a fetch waits for the others.
             LookupError::UnknownTopicOrPartition | LookupError::UnknownTopicId => Found {
                 is_final: false,
-                ..Found::error(code, Aborted::None)
+                ..Found::error(code, NONE)
             },
-            LookupError::Storage => Found::error(code, Aborted::Unasked),
+            LookupError::Storage => Found::error(code, UNASKED),
             LookupError::NotLeader {
                 leader: NodeId(leader_id),
                 leader_epoch,
@@ -197,7 +262,7 @@ impl Found {
                     leader_id,
                     leader_epoch,
                 }),
-                ..Found::error(code, Aborted::Unasked)
+                ..Found::error(code, UNASKED)
             },
         }
     }
@@ -206,7 +271,7 @@ impl Found {
         if let ReadError::Log(error) = error {
             partition.name().report("cannot read", error);
         }
-        let mut found = Found::error(errors::read(error), Aborted::Unasked);
+        let mut found = Found::error(errors::read(error), UNASKED);
         if let ReadError::FencedLeaderEpoch = error {
             found.leader = Some(reader.leader_of(partition));
         }
@@ -216,8 +281,8 @@ impl Found {
     /// What is so before anything is read.
     fn good(partition: &Partition, reader: Reader) -> Found {
         let aborted = match reader.is_read_committed {
-            true => Aborted::None,
-            false => Aborted::Unasked,
+            true => NONE,
+            false => UNASKED,
         };
         Found {
             high_watermark: partition.high_watermark(),
@@ -225,5 +290,28 @@ impl Found {
             is_final: false,
             ..Found::error(ErrorCode::NONE, aborted)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::batch::{BatchBuilder, NewRecord, stamp};
+
+    #[test]
+    fn the_end_of_batches_is_found_however_they_are_cut() {
+        let mut bytes = Vec::new();
+        for (base, count) in [(100, 3), (110, 1), (200, 50)] {
+            let mut builder = BatchBuilder::new();
+            (0..count).for_each(|_| builder.push(NewRecord::new(1, None, Some(b"value"))));
+            let mut batch = builder.build();
+            stamp(&mut batch, base, 0);
+            bytes.extend(batch);
+        }
+        for step in 1..bytes.len() {
+            let slices: Vec<Slice> = bytes.chunks(step).map(|cut| cut.to_vec().into()).collect();
+            assert_eq!(end_offset(&slices), 250);
+        }
+        assert_eq!(end_offset(&[]), 0);
     }
 }

@@ -1,0 +1,163 @@
+//! Drives: folders and files as wholes, for commands that run before any executor does.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use super::disk::Entry;
+
+/// What the folder `dir` holds, by rising names; names that are not UTF-8 are left out.
+pub fn list(dir: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let metadata = fs::metadata(entry.path())?;
+        entries.push(Entry {
+            name,
+            bytes: metadata.len(),
+            is_dir: metadata.is_dir(),
+        });
+    }
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// The whole content of a file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path)
+}
+
+/// The whole content of a file; `None` where there is none.
+pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The first `len` bytes of a file, or all of a shorter one.
+pub fn read_head(path: &Path, len: usize) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    io::Read::read_to_end(
+        &mut io::Read::take(File::open(path)?, len as u64),
+        &mut head,
+    )?;
+    Ok(head)
+}
+
+/// Whether there is something of this name.
+pub fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Makes a folder and those above it.
+pub fn make_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Writes a file that must not be there yet, durably but for its name.
+pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    io::Write::write_all(&mut file, content)?;
+    file.sync_all()
+}
+
+/// Copies a file to a place where there must be none yet, durably but for its name. File systems
+/// that can share the blocks of two files do so.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut copy = File::create_new(to)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.sync_all()
+}
+
+/// Gives a file a second name; `false` where that is not possible: another file system, or one
+/// without such links.
+pub fn link(from: &Path, to: &Path) -> io::Result<bool> {
+    match fs::hard_link(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+/// Gives a file or folder another name.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Whether another process holds a lock on the file in the way that Java takes them (POSIX
+/// record locks); a file that is not there is locked by nobody.
+#[allow(unsafe_code)]
+pub fn is_locked_by_java(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    // SAFETY: all zeros is a valid flock: the whole file, from its start.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    // SAFETY: an owned descriptor and a flock that the call fills in.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+/// The last part of a path, as people call it.
+pub fn name_of(path: &Path) -> String {
+    let name = path.file_name().map(OsStr::to_string_lossy);
+    name.unwrap_or_default().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_share_copies_do_not_and_nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        write_new(&path("a"), b"one").unwrap();
+        assert!(link(&path("a"), &path("b")).unwrap());
+        copy(&path("a"), &path("c")).unwrap();
+        fs::write(path("a"), b"two").unwrap();
+        assert_eq!(read(&path("b")).unwrap(), b"two");
+        assert_eq!(read(&path("c")).unwrap(), b"one");
+        for done in [
+            write_new(&path("c"), b"x"),
+            copy(&path("a"), &path("c")),
+            link(&path("a"), &path("c")).map(drop),
+        ] {
+            assert_eq!(done.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        }
+        let names: Vec<_> = list(dir.path())
+            .unwrap()
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert!(!is_locked_by_java(&path("a")).unwrap());
+        assert!(!is_locked_by_java(&path("missing")).unwrap());
+        assert_eq!(read_if_there(&path("missing")).unwrap(), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! Pure: the aborted transactions of a log, and Kafka's `<base offset>.txnindex` (KIP-98).
+//!
+//! An entry has 34 bytes, big-endian: version (0, i16), producer id, first offset, offset of the
+//! marker, last stable offset after it (i64 each). Entries stand in the order of their markers.
+
+use crate::base::{Offset, ProducerId};
+use crate::wire::cursor::{Cursor, Short};
+
+/// Bytes of an entry.
+const ENTRY_BYTES: usize = 34;
+/// The only version there is.
+const VERSION: i16 = 0;
+
+/// A transaction that was aborted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AbortedTransaction {
+    /// Whose it was.
+    pub producer_id: ProducerId,
+    /// The offset of its first record.
+    pub first_offset: Offset,
+    /// The offset of the marker that ended it.
+    pub last_offset: Offset,
+}
+
+/// The aborted transactions of a log, in the order of their markers.
+#[derive(Clone, Debug, Default)]
+pub struct AbortedTransactions(Vec<AbortedTransaction>);
+
+impl AbortedTransactions {
+    /// Adds what the file of a segment with the records from `base` to before `end` says. `false`,
+    /// and nothing is added, where that cannot be true of it.
+    pub fn load(&mut self, bytes: &[u8], base: Offset, end: Offset) -> bool {
+        let known = self.0.len();
+        for entry in bytes.chunks(ENTRY_BYTES) {
+            let last = self.0.last().map_or(base, |last| last.last_offset + 1);
+            match read(entry) {
+                Ok(Some(one)) if (last.max(base)..end).contains(&one.last_offset) => {
+                    self.0.push(one);
+                }
+                _ => {
+                    self.0.truncate(known);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Those with records among the ones from `from` to before `upto`.
+    pub fn among(&self, from: Offset, upto: Offset) -> impl Iterator<Item = &AbortedTransaction> {
+        self.from(from)
+            .iter()
+            .filter(move |one| one.first_offset < upto)
+    }
+
+    /// Whether any has its end at or behind `from`.
+    pub fn any_from(&self, from: Offset) -> bool {
+        !self.from(from).is_empty()
+    }
+
+    /// Forgets those that ended before the log begins.
+    pub fn cut_front(&mut self, start_offset: Offset) {
+        let gone = self.0.len() - self.from(start_offset).len();
+        self.0.drain(..gone);
+    }
+
+    fn from(&self, from: Offset) -> &[AbortedTransaction] {
+        let at = self.0.partition_point(|one| one.last_offset < from);
+        &self.0[at..]
+    }
+}
+
+/// `None` for what is no entry.
+fn read(entry: &[u8]) -> Result<Option<AbortedTransaction>, Short> {
+    let mut cursor = Cursor::new(entry);
+    let version = cursor.i16()?;
+    let one = AbortedTransaction {
+        producer_id: cursor.i64()?,
+        first_offset: cursor.i64()?,
+        last_offset: cursor.i64()?,
+    };
+    cursor.i64()?; // The last stable offset: readers need it of the whole log only.
+    let is_sane = version == VERSION && (0..one.last_offset).contains(&one.first_offset);
+    Ok(is_sane.then_some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(producer_id: i64, first: i64, last: i64) -> Vec<u8> {
+        let fields = [producer_id, first, last, last + 1];
+        let mut bytes = VERSION.to_be_bytes().to_vec();
+        bytes.extend(fields.iter().flat_map(|field| field.to_be_bytes()));
+        bytes
+    }
+
+    fn ids(of: &AbortedTransactions, from: i64, upto: i64) -> Vec<i64> {
+        of.among(from, upto).map(|one| one.producer_id).collect()
+    }
+
+    #[test]
+    fn a_reader_is_told_of_those_that_it_meets() {
+        let mut all = AbortedTransactions::default();
+        assert!(all.load(&[entry(1, 0, 10), entry(2, 5, 20)].concat(), 0, 30));
+        assert!(all.load(&entry(3, 25, 40), 30, 50));
+        assert_eq!(ids(&all, 0, 5), [1]);
+        assert_eq!(ids(&all, 0, 6), [1, 2]);
+        assert_eq!(ids(&all, 11, 26), [2, 3]);
+        assert_eq!(ids(&all, 21, 25), [0; 0]);
+        assert!(all.any_from(40) && !all.any_from(41));
+        all.cut_front(11);
+        assert_eq!(ids(&all, 0, 50), [2, 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_true_is_not_believed() {
+        for bad in [
+            entry(1, 0, 30),
+            entry(1, 10, 10),
+            entry(1, -1, 10),
+            entry(1, 0, 10)[..33].to_vec(),
+            [entry(1, 0, 10), entry(2, 3, 10)].concat(),
+            vec![0xff; ENTRY_BYTES],
+        ] {
+            let mut all = AbortedTransactions::default();
+            assert!(!all.load(&bad, 0, 30), "{bad:?}");
+            assert_eq!(ids(&all, 0, 100), [0; 0]);
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Drives: `corelane adopt`: a stopped Kafka broker's folders become this broker's.
+//!
+//! First a plan, which changes nothing and can be read; then, if that is wanted, its execution.
+//! Kafka's own folders are never changed: what is not written any more is hard-linked where that
+//! is possible, all else is copied.
+
+mod carry_out;
+mod kafka;
+mod report;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::base::config::BrokerConfig;
+use crate::base::ids::Uuid;
+use crate::base::{NodeId, Offset, PartitionIndex, WallMs};
+use crate::io::{checks, tree};
+use crate::metadata::controller::decide::{self, Adopted, Chance, Deciding, NodeStart};
+use crate::metadata::controller::{Identity, shard_dir};
+use crate::metadata::image::{Delta, Image};
+use crate::metadata::record::{Endpoint, MetadataRecord};
+use crate::partition::producers::Producers;
+use kafka::{Kafka, KafkaLog};
+
+/// Why a folder is not taken over: everything that is wrong, a sentence each.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Refused {
+    problems: Vec<String>,
+}
+
+/// What is to be done.
+pub struct Plan {
+    kafka: Kafka,
+    config: BrokerConfig,
+    /// The cluster as this broker will find it.
+    image: Image,
+    /// The records that make it.
+    records: Vec<MetadataRecord>,
+    /// The nodes' folders to be made.
+    folders: Vec<NewFolder>,
+    /// The logs that go somewhere: which, and into which of the folders.
+    moves: Vec<Move>,
+    /// What is left out, a sentence each.
+    notes: Vec<String>,
+    now: WallMs,
+}
+
+/// A folder of a node to be made.
+struct NewFolder {
+    path: PathBuf,
+    identity: Identity,
+    /// The device it will be on.
+    device: u64,
+}
+
+/// A log and where it goes.
+struct Move {
+    topic: String,
+    index: PartitionIndex,
+    /// Which of [`Plan::folders`].
+    to: usize,
+    /// As the checkpoints have it: the first readable offset and the end.
+    offsets: (Offset, Offset),
+    bytes: u64,
+}
+
+/// Finds out what taking over the Kafka folders `from` into the folders of `config` comes to.
+/// `seed` makes the new ids.
+pub fn plan(
+    from: &[PathBuf],
+    config: BrokerConfig,
+    seed: [u8; 32],
+    now: WallMs,
+) -> Result<Plan, Refused> {
+    let mut refused = Refused::default();
+    for dir in config.log_dirs.iter().chain([&config.data_dir]) {
+        refused.extend(check_target(dir));
+    }
+    let kafka = match kafka::read(from) {
+        Ok(kafka) => kafka,
+        Err(more) => {
+            refused.problems.extend(more.problems);
+            return Err(refused);
+        }
+    };
+    let mut chance = Chance::new(seed);
+    let folders = new_folders(&config, &kafka.cluster_id, &mut chance)?;
+    let (image, records, notes) = decide(&kafka, &config, &folders, &mut chance)?;
+    let mut plan = Plan {
+        kafka,
+        config,
+        image,
+        records,
+        folders,
+        moves: Vec::new(),
+        notes: notes.left_out,
+        now,
+    };
+    notes
+        .problems
+        .into_iter()
+        .for_each(|problem| refused.add(problem));
+    plan.find_moves();
+    plan.check_transactions(&mut refused);
+    plan.check_room(&mut refused);
+    refused.ok().map(|()| plan)
+}
+
+/// Only into new folders: nothing can be mixed up or overwritten.
+fn check_target(dir: &Path) -> Option<String> {
+    let entries = match tree::list(dir) {
+        Ok(entries) => entries,
+        Err(_) if !tree::is_there(dir) => return None,
+        Err(error) => return Some(format!("cannot read {}: {error}", dir.display())),
+    };
+    if entries.iter().any(|entry| entry.name == carry_out::MARKER) {
+        return Some(format!(
+            "{} holds what an interrupted adopt has left: remove it and begin anew (Kafka's \
+             folder is as it was)",
+            dir.display()
+        ));
+    }
+    // A file system's own folder, and what looking whether a folder can be used may leave.
+    let is_harmless = |name: &str| matches!(name, "lost+found" | ".lock");
+    let other = entries.iter().find(|entry| !is_harmless(&entry.name))?;
+    Some(format!(
+        "{} is not empty (there is {}): a Kafka folder is taken over into a new --data-dir",
+        dir.display(),
+        other.name
+    ))
+}
+
+fn new_folders(
+    config: &BrokerConfig,
+    cluster_id: &str,
+    chance: &mut Chance,
+) -> Result<Vec<NewFolder>, Refused> {
+    let mut folders = Vec::new();
+    for shard in 0..config.shards {
+        for dir in &config.log_dirs {
+            let device = checks::absolute(dir)
+                .ancestors()
+                .find_map(|dir| checks::device(dir).ok())
+                .ok_or_else(|| Refused::of(format!("there is no place for {}", dir.display())))?;
+            folders.push(NewFolder {
+                path: shard_dir(dir, shard),
+                identity: Identity {
+                    cluster_id: cluster_id.to_owned(),
+                    node: NodeId(config.node_id(shard)),
+                    directory: chance.uuid(),
+                },
+                device,
+            });
+        }
+    }
+    Ok(folders)
+}
+
+/// The metadata: a new cluster's, and then what is taken over.
+fn decide(
+    kafka: &Kafka,
+    config: &BrokerConfig,
+    folders: &[NewFolder],
+    chance: &mut Chance,
+) -> Result<(Image, Vec<MetadataRecord>, decide::AdoptNotes), Refused> {
+    let node = |shard: usize| {
+        let id = NodeId(config.node_id(shard));
+        let own = folders.iter().filter(|folder| folder.identity.node == id);
+        NodeStart {
+            id,
+            endpoint: Endpoint {
+                name: config.advertised.listener.clone(),
+                host: config.advertised.host.clone(),
+                port: config.advertised.of_shard(shard).port,
+                security_protocol: 0,
+            },
+            rack: config.rack.clone(),
+            log_dirs: own.map(|folder| folder.identity.directory).collect(),
+        }
+    };
+    let nodes: Vec<NodeStart> = (0..config.shards).map(node).collect();
+    let empty = Image::empty(&kafka.cluster_id);
+    let mut records = decide::format(config);
+    let offset = records.len() as Offset;
+    records.extend(decide::register_nodes(&empty, &nodes, offset, chance));
+    let image = apply(&empty, &records)?;
+    let devices: BTreeMap<Uuid, u64> = folders
+        .iter()
+        .map(|folder| (folder.identity.directory, folder.device))
+        .collect();
+    let near = |topic: &str, index: PartitionIndex, id: Uuid| {
+        let log = kafka.logs.get(&(topic.to_owned(), index));
+        log.is_some_and(|log| devices.get(&id) == Some(&kafka.dirs[log.dir].device))
+    };
+    let adopted = Adopted {
+        image: &kafka.image,
+        node: kafka.node,
+    };
+    let mut with = Deciding {
+        image: &image,
+        config,
+        chance,
+    };
+    let decision = decide::adopt(&mut with, &adopted, &near);
+    let image = apply(&image, &decision.records)?;
+    records.extend(decision.records);
+    Ok((image, records, decision.answer))
+}
+
+fn apply(image: &Image, records: &[MetadataRecord]) -> Result<Image, Refused> {
+    let mut delta = Delta::new(image);
+    for record in records {
+        let replayed = delta.replay(record);
+        replayed.map_err(|error| Refused::of(format!("the metadata make no sense: {error}")))?;
+    }
+    Ok(delta.apply(image.end_offset + records.len() as Offset))
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn find_moves(&mut self) {
+        for (key, log) in &self.kafka.logs {
+            let placed = self.image.topics.partition(&key.0, key.1);
+            let directory = placed.and_then(|partition| partition.directories.first());
+            let to = self
+                .folders
+                .iter()
+                .position(|new| Some(&new.identity.directory) == directory);
+            let Some(to) = to.filter(|_| !log.is_blank()) else {
+                continue;
+            };
+            let [_, starts, ends, _] = &self.kafka.dirs[log.dir].checkpoints;
+            let base = log.segments().first().map_or(0, |(base, _)| *base);
+            let start = starts.get(key).copied().unwrap_or(0).max(base);
+            self.moves.push(Move {
+                topic: key.0.clone(),
+                index: key.1,
+                to,
+                offsets: (start, ends.get(key).copied().unwrap_or(start)),
+                bytes: log.bytes(),
+            });
+        }
+    }
+
+    fn log(&self, of: &Move) -> &KafkaLog {
+        &self.kafka.logs[&(of.topic.clone(), of.index)]
+    }
+
+    /// A transaction that is open would never end: nobody here could end it.
+    fn check_transactions(&self, refused: &mut Refused) {
+        for one in &self.moves {
+            let log = self.log(one);
+            let snapshots = log
+                .files
+                .iter()
+                .filter(|file| file.name.ends_with(".snapshot"));
+            let Some(newest) = snapshots.max_by(|a, b| a.name.cmp(&b.name)) else {
+                continue;
+            };
+            let mut producers = Producers::default();
+            let path = log.path.join(&newest.name);
+            let loaded = tree::read(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| {
+                    producers
+                        .load_snapshot(&bytes, self.now)
+                        .map_err(|error| error.to_string())
+                });
+            if let Err(error) = loaded {
+                refused.add(format!("{}: {error}", path.display()));
+            }
+            let open = producers
+                .iter()
+                .find_map(|(id, it)| Some((id, it.transaction_start()?)));
+            if let Some((id, offset)) = open {
+                refused.add(format!(
+                    "{}-{} has an open transaction (producer {id}, from offset {offset}): start \
+                     Kafka, end it or let it time out (kafka-transactions lists and aborts \
+                     them), and stop Kafka again",
+                    one.topic, one.index
+                ));
+            }
+        }
+    }
+
+    fn check_room(&self, refused: &mut Refused) {
+        let mut wanted: BTreeMap<u64, (u64, &Path)> = BTreeMap::new();
+        for one in &self.moves {
+            let folder = &self.folders[one.to];
+            let copied = self.copied_bytes(one);
+            wanted.entry(folder.device).or_insert((0, &folder.path)).0 += copied;
+        }
+        for (bytes, path) in wanted.into_values() {
+            let room = checks::absolute(path)
+                .ancestors()
+                .find_map(|dir| checks::room(dir).ok());
+            if let Some(room) = room.filter(|room| room.usable_bytes < bytes) {
+                refused.add(format!(
+                    "{} bytes are to be copied to {}, where {} are free",
+                    bytes,
+                    path.display(),
+                    room.usable_bytes
+                ));
+            }
+        }
+    }
+
+    /// Whether the sealed segments of a log can be linked.
+    fn is_near(&self, one: &Move) -> bool {
+        let log = self.log(one);
+        self.kafka.dirs[log.dir].device == self.folders[one.to].device
+    }
+
+    fn copied_bytes(&self, one: &Move) -> u64 {
+        let log = self.log(one);
+        let all: u64 = log.files.iter().map(|file| file.bytes).sum();
+        if !self.is_near(one) {
+            return all;
+        }
+        let segments = log.segments();
+        let (_, sealed) = segments
+            .split_last()
+            .map_or((None, &[][..]), |(a, b)| (Some(a), b));
+        all - sealed.iter().map(|(_, file)| file.bytes).sum::<u64>()
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    fn of(problem: String) -> Refused {
+        Refused {
+            problems: vec![problem],
+        }
+    }
+
+    fn add(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    fn extend(&mut self, problem: Option<String>) {
+        let news = problem.filter(|problem| !self.problems.contains(problem));
+        self.problems.extend(news);
+    }
+
+    /// Fails if there is any problem so far.
+    fn ok(&mut self) -> Result<(), Refused> {
+        match self.problems.is_empty() {
+            true => Ok(()),
+            false => Err(std::mem::take(self)),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for Refused {}

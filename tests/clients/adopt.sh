@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# A Kafka folder is taken over: a real broker is filled and stopped, `corelane adopt` makes a
+# folder of its folders, and what is served from there is what Kafka served, and goes on.
+# Apart from the broker that the other clients talk to.
+. "$(dirname "$0")/lib.sh"
+client corelane-adopt "from Kafka $KAFKA_VERSION"
+here=$(cd "$(dirname "$0")" && pwd)
+kafka_sh=$here/../kafka/kafka.sh
+kafka=$(mktemp -d "$SCRATCH/kafka.XXXX")
+ours=$(mktemp -d "$SCRATCH/adopted.XXXX")
+from=$kafka/data,$kafka/second
+into=$ours/first,$ours/second
+out=$SCRATCH/adopt
+
+port=$(free_port)
+server=127.0.0.1:$port
+
+tidy() {
+  [ ! -e "$ours/pid" ] || kill -9 "$(cat "$ours/pid")" 2>/dev/null || :
+  [ ! -e "$kafka/pid" ] || "$kafka_sh" stop "$kafka" || :
+  rm -rf "$kafka" "$ours"
+}
+trap tidy EXIT
+
+kafka_start() {
+  # Snapshots of the metadata, and compaction, come within the test.
+  "$kafka_sh" start "$port" "$kafka" "log.dirs=$from" log.cleaner.backoff.ms=200 \
+    metadata.log.max.record.bytes.between.snapshots=3000
+}
+
+# A broker does not outlive the check that starts it.
+serve() {
+  : >"$ours/out"
+  "$CORELANE" serve --data-dir "$into" --port "$port" >"$ours/out" 2>>"$ours/err" 9>&- &
+  echo $! >"$ours/pid"
+  until_ok 30 grep -q '^corelane ready' "$ours/out"
+}
+
+stop() {
+  kill "-${1:-TERM}" "$(cat "$ours/pid")"
+  timeout 30 tail --pid="$(cat "$ours/pid")" -f /dev/null
+  rm "$ours/pid"
+}
+
+tested() { "$PYTHON" "$here/adopt.py" "$1" "$server"; }
+adopt() { "$CORELANE" adopt --from "$from" --data-dir "$into" --shards 2 "$@"; }
+refused() { ! adopt --yes >"$out" 2>&1 && expect "$1" "$out" && [ -z "$(ls -A "$ours")" ]; }
+# Every byte of Kafka's folders.
+bytes() { find "$kafka/data" "$kafka/second" -type f -exec sha256sum {} + | sort -k2; }
+
+fills() {
+  kafka_start
+  tested fill
+  # In another term.
+  "$kafka_sh" stop "$kafka"
+  kafka_start
+  tested more
+  tested serves >"$SCRATCH/kafka.serves"
+  grep -q '^read_committed transactions' "$SCRATCH/kafka.serves"
+}
+
+refuses() {
+  refused 'is in use by a Kafka broker'
+  "$kafka_sh" stop "$kafka"
+  mv "$kafka/data/.kafka_cleanshutdown" "$kafka/aside"
+  refused 'was not closed cleanly'
+  mv "$kafka/aside" "$kafka/data/.kafka_cleanshutdown"
+  from=$kafka/second refused 'have a __cluster_metadata-0'
+  from=$kafka/data refused 'name every folder'
+  from=$kafka refused 'has no meta.properties'
+  into=$kafka/data refused 'is not empty'
+}
+
+plans() {
+  bytes >"$SCRATCH/kafka.bytes"
+  adopt >"$out"
+  expect 'Nothing was changed' "$out"
+  grep -qE '^transactions +2 ' "$out"
+  [ -z "$(ls -A "$ours")" ]
+  bytes | cmp - "$SCRATCH/kafka.bytes"
+}
+
+takes_over() {
+  adopt --yes >"$out"
+  expect 'Taken over' "$out"
+  # Sealed segments have two names.
+  [ "$(find "$kafka" -name '*.log' -links 2 | wc -l)" -gt 5 ]
+  ! adopt --yes >"$out" 2>&1
+  expect 'is not empty' "$out"
+}
+
+serves_the_same() {
+  serve
+  tested serves | diff "$SCRATCH/kafka.serves" - | head -n 20
+  [ "${PIPESTATUS[1]}" = 0 ]
+  kafka-configs.sh --bootstrap-server "$server" --describe --entity-type topics \
+    --entity-name compacted >"$out"
+  expect 'cleanup.policy=compact' "$out"
+  # The Java client believes what it is told of aborted transactions in its own way.
+  for partition in 0 1; do
+    kafka-console-consumer.sh --bootstrap-server "$server" --topic transactions \
+      --partition "$partition" --offset earliest --isolation-level read_committed \
+      --timeout-ms 3000 >"$out" 2>/dev/null || :
+    same "$(grep -c "^read_committed transactions $partition" "$SCRATCH/kafka.serves")" \
+      "$(grep -c . "$out")"
+  done
+  stop
+}
+
+goes_on() {
+  serve
+  tested goes-on
+  tested more
+  tested serves >"$SCRATCH/before"
+  [ "$(wc -l <"$SCRATCH/before")" -gt "$(wc -l <"$SCRATCH/kafka.serves")" ]
+  stop KILL
+  serve
+  tested serves | cmp - "$SCRATCH/before"
+  stop
+  serve
+  tested serves | cmp - "$SCRATCH/before"
+  stop
+  # All the while nothing was written into what both have.
+  bytes | cmp - "$SCRATCH/kafka.bytes"
+}
+
+# dump SUFFIX [OPTION]...: kafka-dump-log of all files of the topic's partitions.
+dump() {
+  local files
+  files=$(find "$ours" -path "*/transactions-*/*.$1" | sort | paste -sd,)
+  shift
+  kafka-dump-log.sh --files "$files" "$@" >"$out" 2>&1
+  ! grep -niE 'exception|isvalid: false|mismatch|could not|invalid bytes' "$out"
+}
+
+dumps() {
+  dump log --deep-iteration
+  expect 'endTxnMarker: ABORT' "$out"
+  dump txnindex
+  [ "$(grep -c 'producerId: .* firstOffset: ' "$out")" -gt 20 ]
+  dump snapshot
+  expect 'producerId: ' "$out"
+  dump index --index-sanity-check
+  dump timeindex
+}
+
+check 'a Kafka broker with all kinds of topics' fills
+check 'what cannot be taken over is refused, and why' refuses
+check 'a plan changes nothing' plans
+check 'it is taken over' takes_over
+check 'every record, time, group and transaction is served as Kafka served it' serves_the_same
+check 'groups and producers go on, through a kill and a restart' goes_on
+check 'kafka-dump-log reads all files' dumps
