@@ -4,29 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::os::fd::AsFd;
+use std::ops::RangeInclusive;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{
-    ApiVersionsRequest, BrokerId, CreateTopicsRequest, FetchRequest, ListOffsetsRequest,
-    MetadataRequest, ProduceRequest, RequestHeader, TopicName,
-};
+use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Versions spoken: the newest that every broker since Kafka 2.4 knows, before flexible fields.
-pub const PRODUCE: i16 = 8;
-/// Version of Fetch: names topics, has sessions (not used).
-pub const FETCH: i16 = 11;
-const LIST_OFFSETS: i16 = 2;
-const METADATA: i16 = 5;
-const CREATE_TOPICS: i16 = 4;
-
-const TOPIC_ALREADY_EXISTS: i16 = 36;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// No answer of a broker is larger: a larger length is no Kafka.
 const FRAME_MAX_BYTES: usize = 1 << 30;
@@ -57,14 +43,9 @@ pub struct Clock {
     wall: SystemTime,
 }
 
-/// Where a partition lives.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Home {
-    /// Number of the partition.
-    pub partition: i32,
-    /// Its leader, as host:port.
-    pub address: String,
-}
+/// The versions of each API that a broker speaks.
+#[derive(Clone, Default, Debug)]
+pub struct Versions(HashMap<i16, (i16, i16)>);
 
 /// A connection to one broker.
 pub struct Connection {
@@ -101,6 +82,41 @@ impl Clock {
     pub fn wall_ms(&self, ns: u64) -> i64 {
         let since = self.wall(ns).duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |since| since.as_millis() as i64)
+    }
+}
+
+// === impl Versions ===
+
+impl Versions {
+    /// Asks for them (the oldest version of ApiVersions is known to all).
+    pub fn ask(connection: &mut Connection) -> Result<Versions, ClientError> {
+        let answer = connection.call(&ApiVersionsRequest::default(), 0)?;
+        if answer.error_code != 0 {
+            return Err(ClientError::Refused("ApiVersions", answer.error_code));
+        }
+        let spoken = answer.api_keys.iter();
+        let spoken = spoken.map(|api| (api.api_key, (api.min_version, api.max_version)));
+        Ok(Versions(spoken.collect()))
+    }
+
+    /// Versions from 0 to those given, by API key.
+    pub fn assumed(newest: &[(i16, i16)]) -> Versions {
+        Versions(
+            newest
+                .iter()
+                .map(|(key, version)| (*key, (0, *version)))
+                .collect(),
+        )
+    }
+
+    /// The newest version of `R` among `known` that the broker speaks too.
+    pub fn pick<R: Request>(&self, known: RangeInclusive<i16>) -> Result<i16, ClientError> {
+        let (least, most) = self.0.get(&R::KEY).copied().unwrap_or((0, -1));
+        let version = most.min(*known.end());
+        match version >= least.max(*known.start()) {
+            true => Ok(version),
+            false => Err(ClientError::Unsupported(R::KEY, *known.end())),
+        }
     }
 }
 
@@ -147,22 +163,26 @@ pub fn open<M: Decodable + HeaderVersion>(
     Ok((id, M::decode(&mut body, version).map_err(malformed)?))
 }
 
-fn malformed(reason: impl fmt::Display) -> ClientError {
+/// Something that no broker says.
+pub fn malformed(reason: impl fmt::Display) -> ClientError {
     ClientError::Malformed(reason.to_string())
 }
 
 impl Connection {
     /// Connects to `address`, host:port.
     pub fn open(address: &str) -> Result<Connection, ClientError> {
+        Connection::open_within(address, CALL_TIMEOUT)
+    }
+
+    /// The same; neither connecting nor an answer may take longer than `patience`.
+    pub fn open_within(address: &str, patience: Duration) -> Result<Connection, ClientError> {
         let failed = |error| ClientError::Connect(address.to_owned(), error);
         let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
         for resolved in address.to_socket_addrs().map_err(failed)? {
-            match TcpStream::connect_timeout(&resolved, CALL_TIMEOUT) {
+            match TcpStream::connect_timeout(&resolved, patience) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(failed)?;
-                    stream
-                        .set_read_timeout(Some(CALL_TIMEOUT))
-                        .map_err(failed)?;
+                    stream.set_read_timeout(Some(patience)).map_err(failed)?;
                     return Ok(Connection {
                         stream,
                         correlation_id: 0,
@@ -203,6 +223,20 @@ impl Connection {
             }
             self.receive()?;
         }
+    }
+
+    /// Hands the beginning of `bytes` to the kernel without waiting, and says how much it took.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, ClientError> {
+        match self.stream.write(bytes) {
+            Ok(taken) => Ok(taken),
+            Err(error) if is_passing(&error) => Ok(0),
+            Err(error) => Err(ClientError::Io(error)),
+        }
+    }
+
+    /// The socket, to wait for.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 
     /// Hands `frame` to the kernel without waiting. False if nothing of it was taken; if a part
@@ -277,9 +311,8 @@ fn is_passing(error: &io::Error) -> bool {
 
 /// Sleeps until a connection has something to read (or room, where it is blocked), but no
 /// longer than `wait_ns`.
-pub fn sleep(connections: &[Connection], wait_ns: u64) {
+pub fn sleep<'a>(connections: impl Iterator<Item = &'a Connection>, wait_ns: u64) {
     let mut fds: Vec<PollFd<'_>> = connections
-        .iter()
         .map(|connection| {
             let room = if connection.is_blocked() {
                 PollFlags::OUT
@@ -296,148 +329,6 @@ pub fn sleep(connections: &[Connection], wait_ns: u64) {
     };
     // A signal ends the sleep early, and whoever sleeps looks at the clock again anyway.
     let _ = poll(&mut fds, Some(&timeout));
-}
-
-// === setting up ===
-
-/// Creates the topic if asked to and finds out where its partitions live.
-pub fn prepare(
-    bootstrap: &str,
-    topic: &str,
-    create: Option<i32>,
-) -> Result<Vec<Home>, ClientError> {
-    let mut connection = Connection::open(bootstrap)?;
-    check_versions(&mut connection)?;
-    if let Some(partitions) = create {
-        create_topic(&mut connection, topic, partitions)?;
-    }
-    let mut last = ClientError::Topic(format!("{topic} has no partitions"));
-    // A new topic's leaders need a moment.
-    for _ in 0..50 {
-        match homes(&mut connection, topic) {
-            Ok(homes) if create.is_some_and(|count| count as usize != homes.len()) => {
-                let text = format!("{topic} is there with {} partitions", homes.len());
-                return Err(ClientError::Topic(text));
-            }
-            Ok(homes) => return Ok(homes),
-            Err(error @ (ClientError::Refused(..) | ClientError::Topic(_))) => last = error,
-            Err(error) => return Err(error),
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Err(last)
-}
-
-fn check_versions(connection: &mut Connection) -> Result<(), ClientError> {
-    let answer = connection.call(&ApiVersionsRequest::default(), 0)?;
-    let needed = [
-        (ProduceRequest::KEY, PRODUCE),
-        (FetchRequest::KEY, FETCH),
-        (ListOffsetsRequest::KEY, LIST_OFFSETS),
-        (MetadataRequest::KEY, METADATA),
-        (CreateTopicsRequest::KEY, CREATE_TOPICS),
-    ];
-    for (key, version) in needed {
-        let spoken = answer.api_keys.iter().any(|api| {
-            api.api_key == key && (api.min_version..=api.max_version).contains(&version)
-        });
-        if !spoken {
-            return Err(ClientError::Unsupported(key, version));
-        }
-    }
-    Ok(())
-}
-
-fn name(topic: &str) -> TopicName {
-    TopicName(StrBytes::from_string(topic.to_owned()))
-}
-
-fn create_topic(
-    connection: &mut Connection,
-    topic: &str,
-    partitions: i32,
-) -> Result<(), ClientError> {
-    let wanted = CreatableTopic::default()
-        .with_name(name(topic))
-        .with_num_partitions(partitions)
-        // The broker's own default (KIP-464) in version 4.
-        .with_replication_factor(-1);
-    let request = CreateTopicsRequest::default()
-        .with_timeout_ms(10_000)
-        .with_topics(vec![wanted]);
-    let answer = connection.call(&request, CREATE_TOPICS)?;
-    match answer.topics.first().map(|topic| topic.error_code) {
-        Some(0 | TOPIC_ALREADY_EXISTS) => Ok(()),
-        Some(code) => Err(ClientError::Refused("CreateTopics", code)),
-        None => Err(malformed("CreateTopics was answered without the topic")),
-    }
-}
-
-fn homes(connection: &mut Connection, topic: &str) -> Result<Vec<Home>, ClientError> {
-    let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
-    let request = MetadataRequest::default()
-        .with_topics(Some(vec![asked]))
-        .with_allow_auto_topic_creation(false);
-    let answer = connection.call(&request, METADATA)?;
-    let brokers: HashMap<BrokerId, String> = answer
-        .brokers
-        .iter()
-        .map(|broker| (broker.node_id, format!("{}:{}", broker.host, broker.port)))
-        .collect();
-    let found = answer
-        .topics
-        .first()
-        .ok_or_else(|| malformed("Metadata without the topic"))?;
-    if found.error_code != 0 {
-        return Err(ClientError::Refused("Metadata", found.error_code));
-    }
-    let home =
-        |partition: &kafka_protocol::messages::metadata_response::MetadataResponsePartition| {
-            let index = partition.partition_index;
-            let address = brokers.get(&partition.leader_id).cloned();
-            let lost = || ClientError::Topic(format!("partition {index} has no leader"));
-            Ok(Home {
-                partition: index,
-                address: address.ok_or_else(lost)?,
-            })
-        };
-    let mut homes: Vec<Home> = found
-        .partitions
-        .iter()
-        .map(home)
-        .collect::<Result<_, _>>()?;
-    if homes.is_empty() {
-        return Err(ClientError::Topic(format!("{topic} has no partitions")));
-    }
-    homes.sort_by_key(|home| home.partition);
-    Ok(homes)
-}
-
-/// The offset that the next record of `partition` will get.
-pub fn end_offset(
-    connection: &mut Connection,
-    topic: &str,
-    partition: i32,
-) -> Result<i64, ClientError> {
-    let asked = ListOffsetsPartition::default()
-        .with_partition_index(partition)
-        .with_timestamp(-1);
-    let asked = ListOffsetsTopic::default()
-        .with_name(name(topic))
-        .with_partitions(vec![asked]);
-    let request = ListOffsetsRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_topics(vec![asked]);
-    let answer = connection.call(&request, LIST_OFFSETS)?;
-    let found = answer
-        .topics
-        .first()
-        .and_then(|topic| topic.partitions.first());
-    match found {
-        Some(found) if found.error_code == 0 => Ok(found.offset),
-        Some(found) => Err(ClientError::Refused("ListOffsets", found.error_code)),
-        None => Err(malformed("ListOffsets was answered without the partition")),
-    }
 }
 
 // === impl ClientError ===

@@ -191,15 +191,16 @@ pub fn percentile_table(found: &Histogram<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::{Collector, Kind, Recorder, SECOND_NS};
+    use crate::latency::{Collector, Kind, Recorder, SECOND_NS, Window};
     use std::sync::mpsc::channel;
     use std::time::{Duration, SystemTime};
 
     fn sample() -> Vec<u8> {
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let mut collector = Collector::new(started, "a test").unwrap();
+        let mut collector = Collector::new("a test");
+        collector.measured_from(0, started);
         let (out, intervals) = channel();
-        let mut recorder = Recorder::new(&[Kind::Produce, Kind::Late], 0, out);
+        let mut recorder = Recorder::new(&[Kind::Produce, Kind::Late], Window::from(0), out);
         for second in 0..5u64 {
             for n in 1..=100 {
                 recorder.record(Kind::Produce, 1, (second + 1) * n * 1_000);

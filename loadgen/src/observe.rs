@@ -3,7 +3,7 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -56,14 +56,15 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Begins to watch; `measure_ns` is the beginning of the measured part by `clock`. The error
+    /// Begins to watch; `measure_ns` is the beginning of the measured part by `clock`, `u64::MAX` until that is
+    /// known. The error
     /// says which process there is not.
     pub fn start(
         outputs: &Outputs,
         bootstrap: &str,
         topic: &str,
         clock: Clock,
-        measure_ns: u64,
+        measure_ns: Arc<AtomicU64>,
     ) -> Result<Observer, String> {
         let watched = outputs.broker_pid.iter().map(|pid| Watched::new(*pid));
         let mut job = Job {
@@ -100,7 +101,7 @@ impl Observer {
 
 struct Job {
     clock: Clock,
-    measure_ns: u64,
+    measure_ns: Arc<AtomicU64>,
     observed: Observed,
     marks: Vec<Event>,
     commands: Vec<Event>,
@@ -108,8 +109,11 @@ struct Job {
 }
 
 impl Job {
-    fn now_s(&self) -> f64 {
-        (self.clock.now_ns() as f64 - self.measure_ns as f64) / SECOND_NS as f64
+    /// Seconds of the measured part; `None` while nobody knows when it will begin.
+    fn now_s(&self) -> Option<f64> {
+        let measure_ns = self.measure_ns.load(Ordering::Relaxed);
+        let known = measure_ns != u64::MAX;
+        known.then(|| (self.clock.now_ns() as f64 - measure_ns as f64) / SECOND_NS as f64)
     }
 
     fn mark(&mut self, at_s: f64, what: String) {
@@ -127,7 +131,9 @@ impl Job {
     }
 
     fn step(&mut self, next_s: &mut f64) {
-        let now_s = self.now_s();
+        let Some(now_s) = self.now_s() else {
+            return;
+        };
         if now_s >= *next_s {
             self.look(now_s);
             *next_s = now_s.floor() + 1.0;
@@ -169,7 +175,7 @@ impl Job {
     }
 
     fn finish(mut self) -> Observed {
-        let now_s = self.now_s();
+        let now_s = self.now_s().unwrap_or(0.0);
         self.look(now_s);
         for (what, mut child) in std::mem::take(&mut self.running) {
             // It was to disturb this run, which is over. It may have ended by itself just now.
@@ -204,7 +210,13 @@ mod tests {
             ..Outputs::default()
         };
         let clock = Clock::start();
-        let observer = Observer::start(&outputs, "127.0.0.1:1", "t", clock, clock.now_ns());
+        let observer = Observer::start(
+            &outputs,
+            "127.0.0.1:1",
+            "t",
+            clock,
+            Arc::new(AtomicU64::new(clock.now_ns())),
+        );
         let observer = observer.unwrap();
         for _ in 0..500 {
             if file.exists() {
@@ -239,6 +251,15 @@ mod tests {
             ..Outputs::default()
         };
         let clock = Clock::start();
-        assert!(Observer::start(&outputs, "127.0.0.1:1", "t", clock, 0).is_err());
+        assert!(
+            Observer::start(
+                &outputs,
+                "127.0.0.1:1",
+                "t",
+                clock,
+                Arc::new(AtomicU64::new(0))
+            )
+            .is_err()
+        );
     }
 }

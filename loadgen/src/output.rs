@@ -253,8 +253,7 @@ fn add_context(
     files: &[(&'static str, PathBuf)],
 ) {
     let outputs = &report.plan.outputs;
-    let measured = told["records"]["measured"].as_u64().unwrap_or(0);
-    let bytes = measured * report.plan.size as u64;
+    let bytes = report.bytes;
     told["name"] = json!(outputs.name);
     told["about"] = json!(outputs.about);
     told["command"] = json!(command_line(std::env::args_os()));

@@ -1,469 +1,562 @@
-//! Drives: one producer: sends what is due, and never waits for an answer to do so.
+//! Drives: one producer: its records, its batches, and what became of them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::ops::Range;
 
-use core_affinity::CoreId;
-use corelane::wire::batch::{BatchBuilder, NewRecord};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use corelane::base::hash::partition_of_key;
+use fastrand::Rng;
 
-use crate::client::{self, ClientError, Clock, Connection, Home, PRODUCE};
+use crate::client::Clock;
+use crate::cluster::Home;
+use crate::frame::{Batch, Filler, Head, key_text};
 use crate::latency::{Kind, Recorder};
-use crate::schedule::Schedule;
+use crate::link::{Ask, Fixer, Link};
+use crate::plan::Load;
+use crate::schedule::{Pace, Schedule};
 use crate::verify::{Numbers, Stamp};
 
-/// What a producer records.
-pub const KINDS: &[Kind] = &[Kind::Produce, Kind::Service, Kind::Late];
+/// What is due is not made into batches beyond so many bytes that have not left, for each
+/// producer (Kafka's own buffer.memory is 32 MiB).
+const BACKLOG_MAX_BYTES: usize = 64 << 20;
+/// An answer that takes longer is not waited for where batches can be sent again.
+pub const REQUEST_TIMEOUT_NS: u64 = 30_000_000_000;
+/// More than a record has beside its key and value, in bytes.
+const RECORD_OVERHEAD: usize = 48;
 
-/// The longest sleep, so that ends and seconds are noticed, in nanoseconds.
-const SLEEP_MAX_NS: u64 = 50_000_000;
-
-/// What the threads of a run tell each other.
-#[derive(Debug)]
-pub struct Shared {
-    /// Nothing is to be sent that is due from here on.
-    pub stop_ns: AtomicU64,
-    /// Producers that are done.
-    pub done: AtomicUsize,
-    /// Records that these were promised, for the consumer to wait for.
-    pub promised: AtomicU64,
-}
-
-/// A producer's part of the run.
-#[derive(Clone)]
-pub struct Job {
-    /// Its number, from 0.
-    pub number: u32,
-    /// When it sends.
-    pub schedule: Schedule,
-    /// Where to, in turn.
-    pub homes: Vec<Home>,
-    /// The topic.
-    pub topic: String,
-    /// Bytes of a value.
-    pub size: usize,
-    /// -1, 1 or 0.
-    pub acks: i16,
+/// What a producer needs from its thread.
+pub struct Tools<'a> {
+    /// The load.
+    pub load: &'a Load,
+    /// What values are made of.
+    pub filler: &'a Filler,
     /// The run's mark in each record.
     pub run: u64,
     /// The run's clock.
     pub clock: Clock,
-    /// How long before a send to stop sleeping.
-    pub spin_ns: u64,
-    /// How long to wait for answers after the last send was due.
-    pub drain_ns: u64,
-    /// The core to be pinned to.
-    pub core: Option<CoreId>,
+    /// Where latencies go.
+    pub recorder: Recorder,
+    /// Memory of batches that are done.
+    pub pool: Vec<Batch>,
+    /// Who connects anew.
+    pub fixer: Fixer,
 }
 
-/// What became of it.
+/// What became of a producer.
 #[derive(Default, Debug)]
 pub struct Outcome {
     /// Records that were due.
     pub due: u64,
-    /// Records that were sent.
+    /// Records that were handed to the kernel, if only once.
     pub sent: u64,
+    /// Records that were made; their numbers are below.
+    pub made: u64,
     /// Records that the broker vouched for; with acks=0 those that were sent.
     pub promised: Numbers,
     /// Records without an answer.
     pub unanswered: u64,
     /// Records refused, by Kafka error code.
     pub refused: BTreeMap<i16, u64>,
-    /// Why it ended early.
+    /// Batches refused for the moment and sent again, by Kafka error code.
+    pub repeated: BTreeMap<i16, u64>,
+    /// Connections that broke.
+    pub breaks: u64,
+    /// Why the last one did, or why it could not go on.
     pub failure: Option<String>,
     /// When it ended, by the run's clock.
     pub ended_ns: u64,
 }
 
-struct Waiting {
-    sequence: u64,
-    intended_ns: u64,
-    sent_ns: u64,
-}
-
-struct Prepared {
-    sequence: u64,
-    intended_ns: u64,
-    /// Index of the connection.
-    to: usize,
-    frame: Vec<u8>,
-}
-
-struct Producer<'a> {
-    job: &'a Job,
-    connections: Vec<Connection>,
-    waiting: Vec<VecDeque<Waiting>>,
-    /// The connection of each home.
-    routes: Vec<usize>,
-    value: Vec<u8>,
-    recorder: Recorder,
-    outcome: Outcome,
-}
-
-/// Connections to the leaders of `homes`, each once, and which of them each home has.
-pub fn connect(homes: &[Home]) -> Result<(Vec<Connection>, Vec<usize>), ClientError> {
-    let mut addresses: Vec<&str> = Vec::new();
-    let mut connections = Vec::new();
-    let mut routes = Vec::new();
-    for home in homes {
-        let known = addresses
-            .iter()
-            .position(|address| *address == home.address);
-        routes.push(known.unwrap_or(addresses.len()));
-        if known.is_none() {
-            addresses.push(&home.address);
-            connections.push(Connection::open(&home.address)?);
-        }
-    }
-    Ok((connections, routes))
-}
-
-/// Pins this thread and asks the kernel to end its sleeps on time.
-pub fn settle(core: Option<CoreId>) {
-    // Neither is possible everywhere; the lateness histogram shows what comes of it.
-    core.map(core_affinity::set_for_current);
-    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-}
-
-/// Sends all that is due and collects the answers. `connected` is called once the
-/// connections stand, before the first send.
-pub fn run(job: &Job, shared: &Shared, recorder: Recorder, connected: impl FnOnce()) -> Outcome {
-    settle(job.core);
-    let opened = connect(&job.homes);
-    connected();
-    let mut outcome = match opened {
-        Ok((connections, routes)) => {
-            let mut producer = Producer {
-                job,
-                waiting: connections.iter().map(|_| VecDeque::new()).collect(),
-                connections,
-                routes,
-                value: filler(job.size),
-                recorder,
-                outcome: Outcome::default(),
-            };
-            let failure = producer.drive(shared).err();
-            producer.outcome.failure = failure.map(|error| error.to_string());
-            producer.outcome.unanswered = producer.under_way() as u64;
-            producer.recorder.finish();
-            producer.outcome
-        }
-        Err(error) => Outcome {
-            failure: Some(error.to_string()),
+impl Outcome {
+    /// Takes it that sending could not even begin.
+    pub fn failed(why: String) -> Outcome {
+        Outcome {
+            failure: Some(why),
+            breaks: 1,
             ..Outcome::default()
-        },
-    };
-    outcome.ended_ns = job.clock.now_ns();
-    outcome.due = job
-        .schedule
-        .due_before(shared.stop_ns.load(Ordering::Relaxed));
-    shared
-        .promised
-        .fetch_add(outcome.promised.count(), Ordering::Relaxed);
-    shared.done.fetch_add(1, Ordering::Release);
-    outcome
-}
-
-/// Bytes that do not compress well, the same in every run.
-fn filler(size: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    (0..size).map(|_| next()).collect()
-}
-
-impl Producer<'_> {
-    fn drive(&mut self, shared: &Shared) -> Result<(), ClientError> {
-        self.connections
-            .iter_mut()
-            .try_for_each(Connection::never_wait)?;
-        let mut next = self.prepare(0)?;
-        let mut give_up_ns = u64::MAX;
-        loop {
-            let now = self.job.clock.now_ns();
-            let stop_ns = shared.stop_ns.load(Ordering::Relaxed);
-            let due = next.as_ref().filter(|next| next.intended_ns < stop_ns);
-            let (wake_ns, is_due) = match due {
-                Some(next) => (next.intended_ns, next.intended_ns <= now),
-                None => (u64::MAX, false),
-            };
-            let blocked = is_due && !self.send(&mut next)?;
-            let received = self.receive()?;
-            self.recorder.tick(now);
-            if due_is_over(&next, stop_ns) {
-                let last = stop_ns
-                    .min(self.job.schedule.end_ns)
-                    .max(self.job.schedule.start_ns);
-                give_up_ns = last.saturating_add(self.job.drain_ns);
-                if self.under_way() == 0 && !self.connections.iter().any(Connection::is_blocked) {
-                    return Ok(());
-                }
-            } else if now > self.job.schedule.end_ns.min(stop_ns) {
-                let last = stop_ns.min(self.job.schedule.end_ns);
-                give_up_ns = last.saturating_add(self.job.drain_ns);
-            }
-            if now > give_up_ns {
-                return Ok(());
-            }
-            if received || (is_due && !blocked) {
-                continue;
-            }
-            let until = if blocked { u64::MAX } else { wake_ns };
-            let gap = until.saturating_sub(self.job.clock.now_ns());
-            if gap > self.job.spin_ns {
-                let asleep = (gap - self.job.spin_ns).min(SLEEP_MAX_NS);
-                // A frame that the kernel has no room for waits without a mark to be seen.
-                client::sleep(&self.connections, if blocked { 50_000 } else { asleep });
-            }
         }
     }
+}
 
-    /// The next record's frame, made ahead so that only the sending itself is left to be done
-    /// when it is due: all that it holds is known.
-    fn prepare(&mut self, sequence: u64) -> Result<Option<Prepared>, ClientError> {
-        let Some(intended_ns) = self.job.schedule.intended_ns(sequence) else {
-            return Ok(None);
-        };
-        let place = (sequence % self.routes.len() as u64) as usize;
-        let producer = self.job.number;
-        Stamp {
-            run: self.job.run,
-            producer,
-            sequence,
-            intended_ns,
-        }
-        .write(&mut self.value);
-        let mut batch = BatchBuilder::new();
-        let time = self.job.clock.wall_ms(intended_ns);
-        batch.push(NewRecord::new(time, None, Some(&self.value)));
-        let partition = PartitionProduceData::default()
-            .with_index(self.job.homes[place].partition)
-            .with_records(Some(batch.build().into()));
-        let topic = TopicProduceData::default()
-            .with_name(TopicName(StrBytes::from_string(self.job.topic.clone())))
-            .with_partition_data(vec![partition]);
-        let request = ProduceRequest::default()
-            .with_acks(self.job.acks)
-            .with_timeout_ms(30_000)
-            .with_topic_data(vec![topic]);
-        let frame = client::frame(&request, PRODUCE, sequence as i32)?;
-        Ok(Some(Prepared {
-            sequence,
-            intended_ns,
-            to: self.routes[place],
-            frame,
-        }))
-    }
+/// A partition that a producer sends to.
+struct Slot {
+    home: usize,
+    head: Head,
+    link: usize,
+    /// Takes records.
+    open: Option<Batch>,
+    /// Full, in order, not on a link.
+    ready: VecDeque<Batch>,
+    /// On a link.
+    under_way: usize,
+    /// Refused for the moment: nothing goes out until it is known where to.
+    muted: bool,
+    /// Whether it is among its link's stalled ones.
+    stalled: bool,
+    next_sequence: i32,
+}
 
-    /// Sends the record that is due; false if the kernel has no room for it.
-    fn send(&mut self, next: &mut Option<Prepared>) -> Result<bool, ClientError> {
-        let Some(due) = next else {
-            return Ok(true);
-        };
-        let sent_ns = self.job.clock.now_ns();
-        if !self.connections[due.to].try_send(&due.frame)? {
-            return Ok(false);
-        }
-        let Prepared {
-            sequence,
-            intended_ns,
-            to,
-            ..
-        } = *due;
-        self.outcome.sent += 1;
-        self.recorder
-            .record(Kind::Late, intended_ns, sent_ns - intended_ns);
-        if self.job.acks == 0 {
-            self.outcome.promised.insert(sequence);
-        } else {
-            self.waiting[to].push_back(Waiting {
-                sequence,
-                intended_ns,
-                sent_ns,
+/// One producer.
+pub struct Producer {
+    /// Its number, from 0.
+    pub number: u32,
+    /// Its connections.
+    pub links: Vec<Link>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When its records are due.
+    pub schedule: Schedule,
+    slots: Vec<Slot>,
+    /// The slots of each topic.
+    topics: Vec<Range<usize>>,
+    rng: Rng,
+    turn: usize,
+    identity: Option<(i64, i16)>,
+    batches: u64,
+    backlog: usize,
+}
+
+impl Producer {
+    /// Producer `number`, for the partitions `own` of `homes`.
+    pub fn new(
+        number: u32,
+        own: &[usize],
+        homes: &[Home],
+        heads: impl Fn(&Home) -> Head,
+        seed: u64,
+    ) -> Producer {
+        let mut links: Vec<Link> = Vec::new();
+        let mut topics: Vec<(usize, Range<usize>)> = Vec::new();
+        let mut slots = Vec::new();
+        for (at, home) in own.iter().enumerate() {
+            let found = &homes[*home];
+            match topics.last_mut().filter(|last| last.0 == found.topic) {
+                Some((_, range)) => range.end = at + 1,
+                None => topics.push((found.topic, at..at + 1)),
+            }
+            slots.push(Slot {
+                home: *home,
+                head: heads(found),
+                link: link_to(&mut links, &found.address),
+                open: None,
+                ready: VecDeque::new(),
+                under_way: 0,
+                muted: false,
+                stalled: false,
+                next_sequence: 0,
             });
         }
-        *next = self.prepare(sequence + 1)?;
-        Ok(true)
+        Producer {
+            number,
+            links,
+            outcome: Outcome::default(),
+            slots,
+            topics: topics.into_iter().map(|(_, range)| range).collect(),
+            schedule: Schedule::new(Pace::Max, 0, 1, 0, 0),
+            rng: Rng::with_seed(seed ^ u64::from(number) << 32),
+            turn: 0,
+            identity: None,
+            batches: 0,
+            backlog: 0,
+        }
     }
 
-    /// Takes in what has arrived; whether anything had.
-    fn receive(&mut self) -> Result<bool, ClientError> {
-        let mut any = false;
-        for (connection, waiting) in self.connections.iter_mut().zip(&mut self.waiting) {
-            connection.flush()?;
-            if !connection.receive()? {
+    /// Makes it an idempotent one.
+    pub fn identify(&mut self, id: i64, epoch: i16) {
+        self.identity = Some((id, epoch));
+    }
+
+    /// When its next record is due.
+    pub fn next_due_ns(&mut self) -> u64 {
+        self.schedule.next_ns()
+    }
+
+    /// Whether it has made as much as it may ahead of what leaves.
+    pub fn is_full(&self) -> bool {
+        self.backlog > BACKLOG_MAX_BYTES
+    }
+
+    /// Makes the record that was due at `intended_ns`. The slot whose batch begins to linger
+    /// with it, if one does.
+    pub fn make(&mut self, tools: &mut Tools<'_>, intended_ns: u64, now_ns: u64) -> Option<usize> {
+        let sequence = self.outcome.made;
+        self.outcome.made += 1;
+        let size = tools.load.sizes.draw(&mut self.rng);
+        let key = tools.load.keys.draw(&mut self.rng);
+        let at = match key {
+            Some(key) => {
+                let topic = &self.topics[(sequence % self.topics.len() as u64) as usize];
+                let mut text = [0; 12];
+                let key = key_text(key, &mut text);
+                topic.start + partition_of_key(key, topic.len() as i32) as usize
+            }
+            None => self.turn % self.slots.len(),
+        };
+        let full = tools.load.batch_bytes;
+        let slot = &self.slots[at];
+        let open_bytes = slot.open.as_ref().map_or(0, Batch::size_bytes);
+        if open_bytes > 0 && open_bytes + size + RECORD_OVERHEAD > full {
+            self.seal(tools, at);
+        }
+        let slot = &mut self.slots[at];
+        let fresh = slot.open.is_none();
+        let batch = slot.open.get_or_insert_with(|| {
+            let mut batch = tools.pool.pop().unwrap_or_else(Batch::new);
+            batch.open(&slot.head, at, now_ns);
+            batch
+        });
+        let stamp = Stamp {
+            run: tools.run,
+            producer: self.number,
+            sequence,
+            intended_ns,
+        };
+        let time_ms = tools.clock.wall_ms(intended_ns);
+        batch.push(tools.filler, &stamp, key, size, time_ms);
+        // One more like this would not fit.
+        if batch.size_bytes() + size + RECORD_OVERHEAD > full {
+            self.seal(tools, at);
+            self.turn += usize::from(key.is_none());
+            self.pump(tools, at);
+            return None;
+        }
+        if tools.load.linger_ns == 0 && tools.load.pace != Pace::Max {
+            self.pump(tools, at);
+            return None;
+        }
+        fresh.then_some(at)
+    }
+
+    /// Closes the open batch of slot `at`.
+    fn seal(&mut self, tools: &mut Tools<'_>, at: usize) {
+        let slot = &mut self.slots[at];
+        let Some(mut batch) = slot.open.take() else {
+            return;
+        };
+        let identity = self
+            .identity
+            .map(|(id, epoch)| (id, epoch, slot.next_sequence));
+        // Sequence numbers go from the largest to 0 (KIP-98: DefaultRecordBatch).
+        let count = batch.records.len() as i64;
+        slot.next_sequence = ((i64::from(slot.next_sequence) + count) % (1 << 31)) as i32;
+        batch.number = self.batches;
+        self.batches += 1;
+        batch.seal(tools.load.codec, identity);
+        if let Some(first) = batch.records.first() {
+            let counted = (first.intended_ns, batch.records.len() as u64);
+            tools
+                .recorder
+                .record(Kind::BatchRecords, counted.0, counted.1);
+            tools
+                .recorder
+                .record(Kind::BatchBytes, counted.0, batch.wire_bytes());
+        }
+        self.backlog += batch.frame.len();
+        slot.ready.push_back(batch);
+    }
+
+    /// The linger time of the batch that slot `at` opened at `opened_ns` is over.
+    pub fn expire(&mut self, tools: &mut Tools<'_>, at: usize, opened_ns: u64) {
+        let open = self.slots[at].open.as_ref();
+        if open.is_some_and(|batch| batch.opened_ns == opened_ns) {
+            self.seal(tools, at);
+            self.turn += usize::from(!tools.load.keys.any());
+            self.pump(tools, at);
+        }
+    }
+
+    /// Closes all open batches.
+    pub fn seal_all(&mut self, tools: &mut Tools<'_>) {
+        for at in 0..self.slots.len() {
+            if self.slots[at].open.is_some() {
+                self.seal(tools, at);
+                self.pump(tools, at);
+            }
+        }
+    }
+
+    /// Sends what slot `at` has, as far as its link may have more under way.
+    pub fn pump(&mut self, tools: &mut Tools<'_>, at: usize) {
+        loop {
+            let slot = &self.slots[at];
+            let (number, link) = (slot.link, &self.links[slot.link]);
+            let opens =
+                slot.open.is_none() || tools.load.linger_ns > 0 || tools.load.pace == Pace::Max;
+            if slot.muted || (slot.ready.is_empty() && opens) {
+                break;
+            }
+            if link.connection.is_none() || link.under_way() >= tools.load.in_flight {
+                let slot = &mut self.slots[at];
+                if !std::mem::replace(&mut slot.stalled, true) {
+                    self.links[number].stalled.push_back(at);
+                }
+                break;
+            }
+            if slot.ready.is_empty() {
+                self.seal(tools, at);
+                self.turn += usize::from(!tools.load.keys.any());
+            }
+            let slot = &mut self.slots[at];
+            if let Some(batch) = slot.ready.pop_front() {
+                slot.under_way += 1;
+                self.links[number].push(batch);
+            }
+            if self.flush(tools, number).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Sends what link `number` holds. An error has been dealt with.
+    pub fn flush(&mut self, tools: &mut Tools<'_>, number: usize) -> Result<(), ()> {
+        let (outcome, backlog) = (&mut self.outcome, &mut self.backlog);
+        let flushed = self.links[number].flush(tools.clock, |batch| {
+            *backlog = backlog.saturating_sub(batch.frame.len());
+            if !batch.repeated {
+                outcome.sent += batch.records.len() as u64;
+            }
+        });
+        if let Err(error) = flushed {
+            self.cut(tools, number, &error.to_string());
+            return Err(());
+        }
+        if tools.load.acks == 0 {
+            while let Some(batch) = self.links[number].waiting.pop_front() {
+                self.slots[batch.slot].under_way -= 1;
+                for record in &batch.records {
+                    self.outcome.promised.insert(record.sequence);
+                }
+                tools.pool.push(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in an answer that arrived on link `number` at `now_ns`. What is wrong with it.
+    pub fn answered(
+        &mut self,
+        tools: &mut Tools<'_>,
+        number: usize,
+        answer: &[u8],
+        now_ns: u64,
+    ) -> Result<(), String> {
+        let (id, code, _) = crate::frame::answer(answer).ok_or("an empty answer")?;
+        let asked = self.links[number].waiting.pop_front();
+        let Some(batch) = asked.filter(|asked| asked.correlation_id == id) else {
+            return Err(format!("answer {id} was not due"));
+        };
+        let slot = &mut self.slots[batch.slot];
+        slot.under_way -= 1;
+        if self.passes(code, &batch) {
+            *self.outcome.repeated.entry(code).or_default() += 1;
+            let slot = &mut self.slots[batch.slot];
+            slot.muted = true;
+            self.backlog += batch.frame.len();
+            take_back(slot, batch, true);
+            tools.fixer.ask(Ask::Look);
+        } else {
+            self.settle(tools, batch, code, now_ns);
+        }
+        self.refill(tools, number);
+        Ok(())
+    }
+
+    /// Whether a batch that was refused with `code` is to be sent again.
+    fn passes(&self, code: i16, batch: &Batch) -> bool {
+        let slot = &self.slots[batch.slot];
+        match code {
+            // Nothing was written: not here, no leader, not the leader, too few replicas, the
+            // log is closed, another leader epoch.
+            3 | 5 | 6 | 19 | 56 | 74 | 75 => true,
+            // It may have been written.
+            7 | 13 | 20 => self.identity.is_some(),
+            // Out of order: only because one before it is to be sent again.
+            45 => self.identity.is_some() && slot.muted,
+            _ => false,
+        }
+    }
+
+    /// Counts and records what became of a batch.
+    fn settle(&mut self, tools: &mut Tools<'_>, batch: Batch, code: i16, now_ns: u64) {
+        let records = &batch.records;
+        // 46: written before, which is what a repeated batch is meant to hear.
+        if code == 0 || code == 46 {
+            for record in records {
+                self.outcome.promised.insert(record.sequence);
+            }
+        } else {
+            *self.outcome.refused.entry(code).or_default() += records.len() as u64;
+        }
+        // A refusal is an answer too: leaving it out would flatter the broker.
+        let service_ns = now_ns - batch.sent_ns;
+        let recorder = &mut tools.recorder;
+        if let (Some(first), Some(last)) = (records.first(), records.last()) {
+            if first.intended_ns == last.intended_ns {
+                let (due, count) = (first.intended_ns, records.len() as u64);
+                recorder.record_n(Kind::Produce, due, now_ns - due, count);
+                recorder.record_n(Kind::Service, due, service_ns, count);
+            } else {
+                for record in records {
+                    let due = record.intended_ns;
+                    recorder.record(Kind::Produce, due, now_ns - due);
+                    recorder.record(Kind::Service, due, service_ns);
+                }
+            }
+            recorder.add_bytes(first.intended_ns, batch.wire_bytes());
+        }
+        tools.pool.push(batch);
+    }
+
+    /// There is room on link `number`: lets those go on that waited for it.
+    pub fn refill(&mut self, tools: &mut Tools<'_>, number: usize) {
+        while self.links[number].under_way() < tools.load.in_flight
+            && self.links[number].connection.is_some()
+        {
+            let Some(at) = self.links[number].stalled.pop_front() else {
+                break;
+            };
+            self.slots[at].stalled = false;
+            self.pump(tools, at);
+        }
+    }
+
+    /// Link `number` broke.
+    pub fn cut(&mut self, tools: &mut Tools<'_>, number: usize, why: &str) {
+        let (batches, reached) = self.links[number].cut();
+        self.outcome.breaks += 1;
+        self.outcome.failure = Some(why.to_owned());
+        for (at, batch) in batches.into_iter().enumerate() {
+            let slot = &mut self.slots[batch.slot];
+            slot.under_way -= 1;
+            if at < reached && !tools.load.repeat {
+                self.outcome.unanswered += batch.records.len() as u64;
+                tools.pool.push(batch);
                 continue;
             }
-            any = true;
-            // All answers of this read arrived by now: one time for them all.
-            let now = self.job.clock.now_ns();
-            while let Some(answer) = connection.next_frame()? {
-                let (id, answer) = client::open::<ProduceResponse>(answer, PRODUCE)?;
-                let asked = waiting
-                    .pop_front()
-                    .filter(|asked| asked.sequence as i32 == id);
-                let Some(asked) = asked else {
-                    return Err(ClientError::Malformed(format!("answer {id} was not due")));
-                };
-                let topic = answer.responses.first();
-                let partition = topic.and_then(|topic| topic.partition_responses.first());
-                match partition.map(|partition| partition.error_code) {
-                    Some(0) => drop(self.outcome.promised.insert(asked.sequence)),
-                    Some(code) => *self.outcome.refused.entry(code).or_default() += 1,
-                    None => return Err(ClientError::Malformed("an empty answer".to_owned())),
-                }
-                // A refusal is an answer too: leaving it out would flatter the broker.
-                self.recorder
-                    .record(Kind::Produce, asked.intended_ns, now - asked.intended_ns);
-                self.recorder
-                    .record(Kind::Service, asked.intended_ns, now - asked.sent_ns);
+            self.backlog += if at < reached { batch.frame.len() } else { 0 };
+            let place = batch.slot;
+            take_back(slot, batch, at < reached);
+            if !std::mem::replace(&mut self.slots[place].stalled, true) {
+                let link = self.slots[place].link;
+                self.links[link].stalled.push_back(place);
             }
         }
-        Ok(any)
+        let address = self.links[number].address.clone();
+        tools
+            .fixer
+            .ask(Ask::Dial(self.number as usize, number, address));
+        tools.fixer.ask(Ask::Look);
     }
 
-    fn under_way(&self) -> usize {
-        self.waiting.iter().map(VecDeque::len).sum()
-    }
-}
-
-fn due_is_over(next: &Option<Prepared>, stop_ns: u64) -> bool {
-    next.as_ref().is_none_or(|next| next.intended_ns >= stop_ns)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::latency::{Collector, SECOND_NS, Totals};
-    use crate::null::{self, Answer};
-    use hdrhistogram::Histogram;
-    use std::sync::mpsc::channel;
-    use std::time::SystemTime;
-
-    const MS: u64 = 1_000_000;
-
-    /// One producer against a null server: its outcome, histograms, and the server's own figures.
-    fn against(
-        rate: u64,
-        records: u64,
-        answer: impl Fn(u64) -> Answer + Send + 'static,
-    ) -> (Outcome, Totals, Histogram<u64>) {
-        let server = null::start(answer);
-        let clock = Clock::start();
-        let start_ns = clock.now_ns() + 50 * MS;
-        let end_ns = start_ns + records * SECOND_NS / rate;
-        let job = Job {
-            number: 0,
-            schedule: Schedule {
-                start_ns,
-                end_ns,
-                rate,
-                producers: 1,
-                turn: 0,
-            },
-            homes: vec![Home {
-                partition: 0,
-                address: server.address.clone(),
-            }],
-            topic: "null".to_owned(),
-            size: 1024,
-            acks: -1,
-            run: 1,
-            clock,
-            spin_ns: 20_000,
-            drain_ns: 500 * MS,
-            core: None,
-        };
-        let shared = Shared {
-            stop_ns: AtomicU64::new(u64::MAX),
-            done: AtomicUsize::new(0),
-            promised: AtomicU64::new(0),
-        };
-        let (out, intervals) = channel();
-        let outcome = run(&job, &shared, Recorder::new(KINDS, start_ns, out), || ());
-        let mut collector = Collector::new(SystemTime::now(), "test").unwrap();
-        intervals
-            .into_iter()
-            .for_each(|interval| collector.add(interval));
-        (outcome, collector.finish().unwrap().0, server.delays())
-    }
-
-    #[test]
-    fn a_known_delay_is_measured_as_it_is() {
-        // Four delays, evenly; the gap between records is longer than any of them.
-        let delays = [10 * MS, 15 * MS, 20 * MS, 25 * MS];
-        let (outcome, found, actual) =
-            against(33, 48, move |n| Answer::After(delays[(n % 4) as usize]));
-        assert_eq!((outcome.due, outcome.sent, outcome.unanswered), (48, 48, 0));
-        assert_eq!(outcome.promised.count(), 48);
-        // The middle of each of the four steps, beside what the server says it took. The
-        // allowance over 2 % is for the two wake-ups on a busy machine.
-        for quantile in [0.12, 0.37, 0.62, 0.87] {
-            let (own, real) = (
-                found[&Kind::Service].value_at_quantile(quantile),
-                actual.value_at_quantile(quantile),
-            );
-            let most = real + real / 50 + MS;
-            assert!(
-                (real..=most).contains(&(own + own / 500)),
-                "{quantile}: {own} for {real}"
-            );
+    /// It is known where partitions live: sends on to where they are.
+    pub fn moved(&mut self, tools: &mut Tools<'_>, homes: &[Home]) {
+        for at in 0..self.slots.len() {
+            let Some(home) = homes.get(self.slots[at].home) else {
+                continue;
+            };
+            let known = self.links.len();
+            let link = link_to(&mut self.links, &home.address);
+            if link == known {
+                let dial = Ask::Dial(self.number as usize, link, home.address.clone());
+                tools.fixer.ask(dial);
+            }
+            let slot = &mut self.slots[at];
+            if slot.under_way > 0 {
+                continue;
+            }
+            if slot.link != link {
+                let old = std::mem::replace(&mut slot.link, link);
+                slot.stalled = false;
+                self.links[old].stalled.retain(|other| *other != at);
+            }
+            self.slots[at].muted = false;
+            self.pump(tools, at);
+        }
+        if self.slots.iter().any(|slot| slot.muted) {
+            tools.fixer.ask(Ask::Look);
         }
     }
 
-    #[test]
-    fn a_stall_shows_at_its_full_size() {
-        // 1,000 records/s; the answer to the 200th takes 100 ms, all others none. So about 100
-        // records are held up, by 100, 99, 98, … ms. A closed loop would show one of them.
-        let (outcome, found, actual) = against(1_000, 600, |n| match n {
-            200 => Answer::After(100 * MS),
-            _ => Answer::After(0),
-        });
-        assert_eq!((outcome.sent, outcome.promised.count()), (600, 600));
-        let produce = &found[&Kind::Produce];
-        assert!(produce.max() >= 100 * MS, "max {}", produce.max());
-        assert!(
-            actual.count_between(90 * MS, u64::MAX / 2) == 1,
-            "the server stalled once"
-        );
-        for (above_ms, expected) in [(25, 75), (50, 50), (75, 25)] {
-            let held = produce.count_between(above_ms * MS, 3_600 * SECOND_NS);
-            // A busy machine may add stalls of its own; it cannot take one away.
-            assert!(held >= expected - 2, "{held} records over {above_ms} ms");
+    /// Whether link `number` is of use to any partition.
+    pub fn needs(&self, number: usize) -> bool {
+        self.slots.iter().any(|slot| slot.link == number)
+    }
+
+    /// Records that are made and not answered.
+    pub fn records_left(&self) -> u64 {
+        let held = self
+            .slots
+            .iter()
+            .flat_map(|slot| slot.open.iter().chain(&slot.ready));
+        let held: u64 = held.map(|batch| batch.records.len() as u64).sum();
+        held + self.links.iter().map(Link::records).sum::<u64>()
+    }
+
+    /// Ends it: counts what has no answer, and what is due before `stop_ns` and was not made.
+    pub fn finish(mut self, next_due_ns: u64, stop_ns: u64, now_ns: u64) -> Outcome {
+        let left = self.records_left();
+        let unsent = self.outcome.made.saturating_sub(self.outcome.sent);
+        self.outcome.unanswered += left.saturating_sub(unsent);
+        self.outcome.due = self.outcome.made;
+        let mut due = next_due_ns;
+        while due < stop_ns {
+            self.outcome.due += 1;
+            due = self.schedule.next_ns();
         }
-        let p95 = produce.value_at_quantile(0.95);
-        assert!(p95 >= 65 * MS, "p95 {p95}");
+        self.outcome.ended_ns = now_ns;
+        self.outcome
     }
 
-    #[test]
-    fn answers_that_do_not_come_and_refusals_are_counted() {
-        let (outcome, found, _) = against(200, 20, |n| match n {
-            3 => Answer::Refuse(7),
-            19 => Answer::Never,
-            _ => Answer::After(0),
-        });
-        assert_eq!((outcome.sent, outcome.unanswered), (20, 1));
-        assert_eq!(outcome.refused, BTreeMap::from([(7, 1)]));
-        assert_eq!(outcome.promised.count(), 18);
-        assert_eq!(found[&Kind::Produce].len(), 19);
-        assert_eq!(found[&Kind::Late].len(), 20);
+    /// With no schedule: makes full batches for as long as its links may have more under way.
+    pub fn fill(&mut self, tools: &mut Tools<'_>, now_ns: u64) -> bool {
+        let before = self.outcome.made;
+        // With keys, batches fill unevenly: as many may be open as there are partitions.
+        let ahead = self.links.len() * tools.load.in_flight.saturating_mul(tools.load.batch_bytes);
+        for _ in 0..FILL_RECORDS {
+            let room = self
+                .links
+                .iter()
+                .any(|link| link.connection.is_some() && link.under_way() < tools.load.in_flight);
+            if !room || self.backlog > ahead.min(BACKLOG_MAX_BYTES) {
+                break;
+            }
+            if !tools.load.keys.any() {
+                self.turn_to_room(tools);
+            }
+            self.make(tools, now_ns, now_ns);
+        }
+        self.outcome.made > before
     }
 
-    #[test]
-    fn a_connection_that_ends_is_said() {
-        let (outcome, _, _) = against(200, 40, |n| match n {
-            10 => Answer::Close,
-            _ => Answer::After(0),
-        });
-        assert!(outcome.failure.is_some());
-        assert_eq!((outcome.due, outcome.promised.count()), (40, 10));
-        assert!(outcome.unanswered >= 1);
+    /// Turns to a partition whose link may have more under way, if its batch is not begun.
+    fn turn_to_room(&mut self, tools: &Tools<'_>) {
+        for _ in 0..self.slots.len() {
+            let slot = &self.slots[self.turn % self.slots.len()];
+            let room = self.links[slot.link].under_way() < tools.load.in_flight;
+            if slot.open.is_some() || (room && slot.ready.is_empty()) {
+                break;
+            }
+            self.turn += 1;
+        }
     }
+}
+
+/// Records made in a row before answers are looked for.
+const FILL_RECORDS: usize = 1_000;
+
+/// Puts a batch back among those to be sent, in order.
+fn take_back(slot: &mut Slot, mut batch: Batch, reached: bool) {
+    batch.repeated |= reached;
+    let place = slot
+        .ready
+        .partition_point(|other| other.number < batch.number);
+    slot.ready.insert(place, batch);
+}
+
+/// The number of the link to `address`, which may be a new one.
+fn link_to(links: &mut Vec<Link>, address: &str) -> usize {
+    let known = links.iter().position(|link| link.address == address);
+    known.unwrap_or_else(|| {
+        links.push(Link::new(address));
+        links.len() - 1
+    })
 }

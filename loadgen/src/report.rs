@@ -6,7 +6,8 @@ use std::fmt::Write;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::latency::{Kind, Totals};
+use crate::floors::Floor;
+use crate::latency::{Kind, Totals, histogram};
 use crate::plan::Plan;
 use crate::verify::Findings;
 
@@ -52,11 +53,61 @@ pub struct Report {
     pub refused: BTreeMap<i16, u64>,
     /// Threads that could not go on, and why.
     pub failures: Vec<String>,
-    /// What the check of a consumed topic found.
+    /// What the check found; for several groups of consumers the sum.
     pub findings: Option<Findings>,
+    /// Batches refused for the moment and sent again, by Kafka error code.
+    pub repeated: BTreeMap<i16, u64>,
+    /// Each block's own figures.
+    pub blocks: Vec<BlockFigures>,
+    /// What the host did at best: when, and which floors.
+    pub floors: Vec<(String, Vec<Floor>)>,
+    /// CPU time of loadgen from the first send to the last answer, warm-up included, in seconds.
+    pub cpu_s: f64,
+    /// Bytes of batches that were acked in the measured part.
+    pub bytes: u64,
+    /// Whether a warm-up went on until it had to end.
+    pub unsteady: bool,
+}
+
+/// What one block came to.
+pub struct BlockFigures {
+    /// When it began, in seconds of the interval log.
+    pub from_s: f64,
+    /// When its last record was due.
+    pub to_s: f64,
+    /// Its merged histograms.
+    pub totals: Totals,
 }
 
 impl Report {
+    /// A report of nothing yet.
+    pub fn new(plan: Plan, host: Value, partitions: usize) -> Report {
+        Report {
+            plan,
+            host,
+            partitions,
+            totals: Kind::ALL
+                .into_iter()
+                .map(|kind| (kind, histogram()))
+                .collect(),
+            measured_s: 0.0,
+            scheduled_s: 0.0,
+            interrupted: false,
+            due: 0,
+            sent: 0,
+            unanswered: 0,
+            refused: BTreeMap::new(),
+            failures: Vec::new(),
+            findings: None,
+            repeated: BTreeMap::new(),
+            blocks: Vec::new(),
+            floors: Vec::new(),
+            cpu_s: 0.0,
+            bytes: 0,
+            unsteady: false,
+        }
+    }
+
     /// Records per second that were answered (acks=0: sent) in the measured part.
     pub fn achieved_rate(&self) -> f64 {
         let kind = if self.plan.acks == 0 {
@@ -69,7 +120,18 @@ impl Report {
 
     /// Records sent in the measured part.
     fn measured(&self) -> u64 {
-        self.totals[&Kind::Late].len()
+        self.totals[&Kind::Late]
+            .len()
+            .max(self.totals[&Kind::Produce].len())
+    }
+
+    /// CPU time of loadgen for each 10⁹ bytes that were acked, warm-up left out in proportion.
+    fn cpu_per_gb(&self) -> f64 {
+        let measured = self.totals[&Kind::Produce].len() as f64 / (self.sent.max(1)) as f64;
+        match self.bytes {
+            0 => 0.0,
+            bytes => self.cpu_s * measured.min(1.0) / (bytes as f64 / 1e9),
+        }
     }
 
     /// Sends later than a tenth of the p99, and that tenth in nanoseconds. The p99 is that of
@@ -93,16 +155,19 @@ impl Report {
     /// Why the figures must not be quoted; empty if they may.
     pub fn unfit(&self) -> Vec<String> {
         let mut reasons = self.failures.clone();
-        let sends = self.totals[&Kind::Late].len();
+        let sends = self.totals[&Kind::Late].len() + self.totals[&Kind::Produce].len();
         let (late, limit) = self.late();
+        if self.unsteady {
+            reasons.push("the load did not become steady in the longest warm-up".to_owned());
+        }
         if sends == 0 {
             reasons.push("nothing was sent in the measured part".to_owned());
-        } else if limit > 0 && late as f64 > sends as f64 * LATE_SHARE {
+        } else if limit > 0 && late as f64 > self.totals[&Kind::Late].len() as f64 * LATE_SHARE {
             reasons.push(format!(
                 "{:.2} % of the sends were more than {:.1} µs late, a tenth of the p99 \
                  (allowed: 0.1 %): loadgen needs more CPU to itself, or the broker did not take \
                  the records",
-                late as f64 * 100.0 / sends as f64,
+                late as f64 * 100.0 / self.totals[&Kind::Late].len() as f64,
                 limit as f64 / 1e3,
             ));
         }
@@ -120,9 +185,16 @@ impl Report {
                 "{count} records were refused with Kafka error code {code}"
             ));
         }
-        let offered = self.plan.rate as f64;
-        // The last turn may fall just outside a short run.
-        let allowed = offered * (1.0 - RATE_PART) - 1.0 / self.scheduled_s.max(1e-9);
+        let offered = self.plan.rate.unwrap_or(0) as f64;
+        // The last turn may fall just outside a short run, and Poisson processes vary: three
+        // standard deviations are allowed for.
+        let seconds = self.scheduled_s.max(1e-9);
+        let spread = if self.plan.poisson {
+            3.0 * (offered / seconds).sqrt()
+        } else {
+            0.0
+        };
+        let allowed = offered * (1.0 - RATE_PART) - 1.0 / seconds - spread;
         if self.achieved_rate() < allowed {
             reasons.push(format!(
                 "{:.1} records/s were achieved of {offered} offered: this load is past the knee",
@@ -152,17 +224,22 @@ impl Report {
     /// The report for people.
     pub fn text(&self) -> String {
         let plan = &self.plan;
+        let offered = match plan.rate {
+            Some(rate) => format!(
+                "{rate} records/s offered, {:.1} achieved",
+                self.achieved_rate()
+            ),
+            None => format!("{:.1} records/s, as fast as it went", self.achieved_rate()),
+        };
         let mut text = format!(
-            "{} records/s offered, {:.1} achieved; {} bytes, {} producers, {} partitions, \
-             acks={}, {:.1} s measured after {} s of warm-up{}\n\n",
-            plan.rate,
-            self.achieved_rate(),
+            "{offered}, {:.1} MB/s; {} bytes, {} producers, {} partitions, acks={}, {:.1} s \
+             measured{}\n\n",
+            self.bytes as f64 / 1e6 / self.measured_s.max(1e-9),
             plan.size,
             plan.producers,
             self.partitions,
             plan.acks,
             self.measured_s,
-            plan.warmup,
             if self.interrupted {
                 " (interrupted)"
             } else {
@@ -178,6 +255,29 @@ impl Report {
         text += &table(rows.map(|(kind, name)| (name, &self.totals[&kind])));
         text += "\nproduce ack and end to end count from the intended send time; service time \
                  from the actual\nsend, and so hides what waited: it is no latency.\n";
+        if plan.max {
+            text += "There was no schedule: each batch was made when an answer left room for it.\n";
+        }
+        for (when, found) in &self.floors {
+            let _ = writeln!(text, "\nThis host at best, {when}:");
+            text += &table(found.iter().map(|(name, times)| (*name, times)));
+        }
+        let batches = &self.totals[&Kind::BatchBytes];
+        if plan.batch_bytes() > 0 && !batches.is_empty() {
+            let _ = writeln!(
+                text,
+                "batches: {}, of {:.1} records and {:.0} bytes on average",
+                batches.len(),
+                self.totals[&Kind::BatchRecords].mean(),
+                batches.mean(),
+            );
+        }
+        let _ = writeln!(
+            text,
+            "loadgen's own CPU time: {:.2} s, {:.2} s for each GB acked",
+            self.cpu_s,
+            self.cpu_per_gb(),
+        );
         let (late, limit) = self.late();
         let _ = writeln!(
             text,
@@ -204,7 +304,7 @@ impl Report {
                     found.strange
                 );
             }
-            None => text += "check: off (--consume turns it on)\n",
+            None => text += "check: off\n",
         }
         match self.unfit().as_slice() {
             [] => text += "fit: loadgen kept its times and everything was answered\n",
@@ -218,6 +318,31 @@ impl Report {
         text
     }
 
+    /// The floors of all rounds merged, by name, and each round's own.
+    fn floors_json(&self) -> Value {
+        let round = |found: &[Floor]| {
+            let all = found
+                .iter()
+                .map(|(name, times)| ((*name).to_owned(), quantiles(times)));
+            all.collect::<serde_json::Map<_, _>>()
+        };
+        let mut merged: BTreeMap<&str, Histogram<u64>> = BTreeMap::new();
+        for (name, times) in self.floors.iter().flat_map(|(_, found)| found) {
+            let sum = merged.entry(name).or_insert_with(histogram);
+            sum.add(times).expect("all histograms have the same bounds");
+        }
+        let mut all: serde_json::Map<_, _> = merged
+            .iter()
+            .map(|(name, times)| ((*name).to_owned(), quantiles(times)))
+            .collect();
+        let rounds = self
+            .floors
+            .iter()
+            .map(|(when, found)| json!({ "when": when, "floors": round(found) }));
+        all.insert("rounds".to_owned(), rounds.collect());
+        Value::Object(all)
+    }
+
     /// The report for programs; durations are in microseconds.
     pub fn json(&self) -> Value {
         let unfit = self.unfit();
@@ -226,7 +351,20 @@ impl Report {
             "loadgen": env!("CARGO_PKG_VERSION"),
             "partitions": self.partitions,
             "host": self.host,
-            "rate": { "offered": self.plan.rate, "achieved": self.achieved_rate() },
+            "rate": { "offered": self.plan.rate, "achieved": self.achieved_rate(), "max": self.plan.max },
+            "bytes": self.bytes,
+            "cpu_s": self.cpu_s,
+            "cpu_s_per_gb": self.cpu_per_gb(),
+            "batches": {
+                "records": plain(&self.totals[&Kind::BatchRecords]),
+                "bytes": plain(&self.totals[&Kind::BatchBytes]),
+                "bars": bars(&self.totals[&Kind::BatchRecords]),
+            },
+            "blocks": self.blocks.iter().enumerate().map(|(at, block)| json!({
+                "number": at + 1, "from_s": block.from_s, "to_s": block.to_s,
+                "latency_us": figures(&block.totals),
+            })).collect::<Vec<_>>(),
+            "floors_us": (!self.floors.is_empty()).then(|| self.floors_json()),
             "measured_s": self.measured_s,
             "interrupted": self.interrupted,
             "latency_us": figures(&self.totals),
@@ -252,8 +390,40 @@ impl Report {
 fn figures(totals: &Totals) -> Value {
     let all = totals
         .iter()
+        .filter(|(kind, _)| kind.is_time())
         .map(|(kind, found)| (kind.name().to_owned(), quantiles(found)));
     Value::Object(all.collect())
+}
+
+/// How many batches have 1, 2, 3 to 4, 5 to 8, … records.
+fn bars(found: &Histogram<u64>) -> Value {
+    let (mut least, mut most) = (1, 1);
+    let mut bars = Vec::new();
+    while !found.is_empty() && least <= found.max() {
+        let count = found.count_between(least, most);
+        let name = if least == most {
+            format!("{least}")
+        } else {
+            format!("{least}–{most}")
+        };
+        if count > 0 {
+            bars.push(json!([name, count]));
+        }
+        (least, most) = (most + 1, most * 2);
+    }
+    Value::Array(bars)
+}
+
+/// The quantiles of one histogram that is not of times; null if it is empty.
+fn plain(found: &Histogram<u64>) -> Value {
+    if found.is_empty() {
+        return Value::Null;
+    }
+    let named = |quantile| found.value_at_quantile(quantile);
+    json!({
+        "mean": found.mean(), "p50": named(0.5), "p99": named(0.99), "max": found.max(),
+        "count": found.len(),
+    })
 }
 
 /// The quantiles of one histogram of nanoseconds, in microseconds; null if it is empty.
@@ -297,7 +467,6 @@ pub fn table<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Histogram<u64>)>) 
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::latency::histogram;
     use clap::Parser;
 
     /// A run of 10,000 records at 1,000/s whose acks took 1 ms each; `late` of them were 200 µs
@@ -307,7 +476,8 @@ mod tests {
         let Command::Run(plan) = Cli::parse_from(line.split(' ')).command else {
             unreachable!("run was asked for")
         };
-        let mut totals: BTreeMap<_, _> = Kind::ALL.into_iter().map(|k| (k, histogram())).collect();
+        let mut report = Report::new(*plan, Value::Null, 1);
+        let totals = &mut report.totals;
         for number in 0..10_000 {
             let lateness = if number < late { 200_000 } else { 1_000 };
             totals
@@ -321,21 +491,9 @@ mod tests {
                 .record(lateness)
                 .unwrap();
         }
-        Report {
-            plan: *plan,
-            host: Value::Null,
-            partitions: 1,
-            totals,
-            measured_s: 10.0,
-            scheduled_s: 10.0,
-            interrupted: false,
-            due: 10_000,
-            sent: 10_000,
-            unanswered: 0,
-            refused: BTreeMap::new(),
-            failures: Vec::new(),
-            findings: None,
-        }
+        (report.measured_s, report.scheduled_s) = (10.0, 10.0);
+        (report.due, report.sent) = (10_000, 10_000);
+        report
     }
 
     #[test]

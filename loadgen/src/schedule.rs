@@ -1,38 +1,69 @@
 //! Pure: when each record is to be sent, fixed before the first one is.
 
-/// The send times of one producer out of several that share a constant rate. Times do not
-/// depend on what the broker does, so a slow answer cannot postpone, and thereby hide, the next
-/// send; and they are computed from the record's number, so errors do not add up.
-#[derive(Clone, Copy, Debug)]
+use fastrand::Rng;
+
+/// How sends follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// So many records per second of all producers together, evenly.
+    Constant(u64),
+    /// As many on average, with the gaps of a Poisson process.
+    Poisson(u64),
+    /// As fast as answers come: there is no schedule.
+    Max,
+}
+
+/// The send times of one producer out of several that share a rate. Times do not depend on what
+/// the broker does, so a slow answer cannot postpone, and thereby hide, the next send; and even
+/// ones are computed from the record's number, so that errors do not add up.
+#[derive(Clone, Debug)]
 pub struct Schedule {
-    /// When the first record of all producers is due, in nanoseconds of the run's clock.
-    pub start_ns: u64,
-    /// Nothing is due from here on.
-    pub end_ns: u64,
-    /// Records per second of all producers together; at least 1.
-    pub rate: u64,
-    /// How many producers take turns; at least 1.
-    pub producers: u64,
-    /// This producer's turn, from 0.
-    pub turn: u64,
+    start_ns: u64,
+    pace: Pace,
+    producers: u64,
+    turn: u64,
+    /// Times given out.
+    given: u64,
+    /// Of a Poisson process: nanoseconds from the start to the last time given out.
+    elapsed_ns: f64,
+    rng: Rng,
 }
 
 impl Schedule {
-    /// When this producer's record number `sequence` (from 0) is due; `None` at the end or past.
-    pub fn intended_ns(&self, sequence: u64) -> Option<u64> {
-        let number = u128::from(sequence) * u128::from(self.producers) + u128::from(self.turn);
-        let after = number * 1_000_000_000 / u128::from(self.rate);
-        let due = u128::from(self.start_ns) + after;
-        u64::try_from(due).ok().filter(|due| *due < self.end_ns)
+    /// The schedule of producer number `turn` (from 0) out of `producers`, from `start_ns` of
+    /// the run's clock on. Equal seeds give equal times.
+    pub fn new(pace: Pace, start_ns: u64, producers: u64, turn: u64, seed: u64) -> Schedule {
+        Schedule {
+            start_ns,
+            pace,
+            producers: producers.max(1),
+            turn,
+            given: 0,
+            elapsed_ns: 0.0,
+            rng: Rng::with_seed(seed ^ turn.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        }
     }
 
-    /// How many of this producer's records are due before `until_ns`.
-    pub fn due_before(&self, until_ns: u64) -> u64 {
-        let until = until_ns.min(self.end_ns).saturating_sub(self.start_ns);
-        // The count of all records with number * 1e9 / rate < until, rounding as above.
-        let all = (u128::from(until) * u128::from(self.rate)).div_ceil(1_000_000_000);
-        let own = all.saturating_sub(u128::from(self.turn));
-        own.div_ceil(u128::from(self.producers)) as u64
+    /// When the next record is due, by the run's clock; always the start where there is no
+    /// schedule.
+    pub fn next_ns(&mut self) -> u64 {
+        let number = self.given;
+        self.given += 1;
+        match self.pace {
+            Pace::Constant(rate) => {
+                let number =
+                    u128::from(number) * u128::from(self.producers) + u128::from(self.turn);
+                let after = number * 1_000_000_000 / u128::from(rate.max(1));
+                u64::try_from(u128::from(self.start_ns) + after).unwrap_or(u64::MAX)
+            }
+            // Independent Poisson processes add up to one with the sum of their rates.
+            Pace::Poisson(rate) => {
+                let mean_ns = 1e9 * self.producers as f64 / rate.max(1) as f64;
+                self.elapsed_ns -= mean_ns * (1.0 - self.rng.f64()).ln();
+                self.start_ns + self.elapsed_ns as u64
+            }
+            Pace::Max => self.start_ns,
+        }
     }
 }
 
@@ -40,20 +71,15 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn schedule(rate: u64, producers: u64, turn: u64) -> Schedule {
-        Schedule {
-            start_ns: 500,
-            end_ns: 500 + 3_000_000_000,
-            rate,
-            producers,
-            turn,
-        }
+    fn times(pace: Pace, producers: u64, turn: u64, until_ns: u64) -> Vec<u64> {
+        let mut own = Schedule::new(pace, 500, producers, turn, 7);
+        let times = std::iter::repeat_with(|| own.next_ns());
+        times.take_while(|due| *due < 500 + until_ns).collect()
     }
 
     #[test]
     fn the_gaps_are_even_and_do_not_drift() {
-        let one = schedule(3, 1, 0);
-        let times: Vec<_> = (0..10).map_while(|n| one.intended_ns(n)).collect();
+        let times = times(Pace::Constant(3), 1, 0, 3_000_000_000);
         assert_eq!(times.len(), 9);
         assert_eq!(times[1], 500 + 333_333_333);
         assert_eq!(times[3], 500 + 1_000_000_000);
@@ -62,27 +88,28 @@ mod tests {
 
     #[test]
     fn producers_take_turns_and_together_keep_the_rate() {
-        let mut all: Vec<u64> = (0..7)
-            .flat_map(|turn| (0..).map_while(move |n| schedule(10_000, 7, turn).intended_ns(n)))
-            .collect();
+        let own = |turn| times(Pace::Constant(10_000), 7, turn, 3_000_000_000);
+        let mut all: Vec<u64> = (0..7).flat_map(own).collect();
         all.sort_unstable();
         assert_eq!(all.len(), 30_000);
         assert!(all.windows(2).all(|pair| pair[1] - pair[0] == 100_000));
     }
 
     #[test]
-    fn what_is_due_is_what_has_a_time() {
-        for (rate, producers) in [(3, 1), (1_000, 3), (999_983, 4), (7, 9)] {
-            for turn in 0..producers {
-                let own = schedule(rate, producers, turn);
-                for until in [0, 500, 501, 100_000_000, 333_333_833, 333_333_834, u64::MAX] {
-                    let counted = (0..)
-                        .map_while(|n| own.intended_ns(n))
-                        .take_while(|due| *due < until)
-                        .count();
-                    assert_eq!(own.due_before(until), counted as u64, "{own:?} {until}");
-                }
-            }
-        }
+    fn poisson_gaps_are_exponential_and_keep_the_rate() {
+        let own = |turn| times(Pace::Poisson(10_000), 4, turn, 10_000_000_000);
+        let mut all: Vec<u64> = (0..4).flat_map(own).collect();
+        all.sort_unstable();
+        // 100,000 are expected, give or take four times the square root.
+        assert!((98_700..101_300).contains(&all.len()), "{}", all.len());
+        let gaps: Vec<f64> = all.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        let spread = variance.sqrt() / mean;
+        assert!((0.98..1.02).contains(&spread), "{spread}");
+        let long = gaps.iter().filter(|gap| **gap > mean).count() as f64 / gaps.len() as f64;
+        assert!((0.36..0.376).contains(&long), "{long}: not 1/e");
+        assert_eq!(own(1), own(1), "equal seeds, equal times");
+        assert_ne!(own(1), own(2));
     }
 }

@@ -1,9 +1,9 @@
 //! Pure: whether what was acked came back: once, in order, whole.
 
-use std::collections::HashMap;
-
 /// Bytes of a record's value that loadgen needs for itself.
-pub const STAMP_BYTES: usize = 28;
+pub const STAMP_BYTES: usize = 32;
+/// Where the checksum stands in them.
+const CHECKSUM_AT: usize = 28;
 
 /// What a record's value begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,23 +19,43 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Writes the stamp over the beginning of `value`, which has [`STAMP_BYTES`] at least.
-    pub fn write(&self, value: &mut [u8]) {
+    /// Writes the stamp over the beginning of `value`, which has [`STAMP_BYTES`] at least, with
+    /// a checksum of it, and of all that follows if `whole`.
+    pub fn write(&self, value: &mut [u8], whole: bool) {
         value[0..8].copy_from_slice(&self.run.to_be_bytes());
         value[8..12].copy_from_slice(&self.producer.to_be_bytes());
         value[12..20].copy_from_slice(&self.sequence.to_be_bytes());
         value[20..28].copy_from_slice(&self.intended_ns.to_be_bytes());
+        let sum = checksum(value, whole).to_be_bytes();
+        value[CHECKSUM_AT..STAMP_BYTES].copy_from_slice(&sum);
     }
 
-    /// The stamp at the beginning of `value`; `None` if there is no room for one.
-    pub fn read(value: &[u8]) -> Option<Stamp> {
-        let u64_at = |at: usize| Some(u64::from_be_bytes(value.get(at..at + 8)?.try_into().ok()?));
+    /// The stamp at the beginning of `value`; `None` if there is none with the right checksum.
+    pub fn read(value: &[u8], whole: bool) -> Option<Stamp> {
+        let u64_at = |at: usize| Some(u64::from_be_bytes(*value.get(at..)?.first_chunk()?));
+        let sum = u32::from_be_bytes(*value.get(CHECKSUM_AT..)?.first_chunk()?);
+        if sum != checksum(value, whole) {
+            return None;
+        }
         Some(Stamp {
             run: u64_at(0)?,
-            producer: u32::from_be_bytes(value.get(8..12)?.try_into().ok()?),
+            producer: u32::from_be_bytes(*value.get(8..)?.first_chunk()?),
             sequence: u64_at(12)?,
             intended_ns: u64_at(20)?,
         })
+    }
+
+    /// The run that `value` claims to be of, whatever its checksum says.
+    pub fn claimed_run(value: &[u8]) -> Option<u64> {
+        Some(u64::from_be_bytes(*value.first_chunk()?))
+    }
+}
+
+fn checksum(value: &[u8], whole: bool) -> u32 {
+    let stamp = crc32c::crc32c(&value[..CHECKSUM_AT]);
+    match whole {
+        true => crc32c::crc32c_append(stamp, &value[STAMP_BYTES..]),
+        false => stamp,
     }
 }
 
@@ -60,6 +80,26 @@ impl Numbers {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    /// How many there are from `number` on.
+    pub fn count_from(&self, number: u64) -> u64 {
+        let (word, bit) = ((number / 64) as usize, number % 64);
+        let rest = self.0.iter().enumerate().skip(word);
+        let part = rest.map(|(at, bits)| if at == word { bits >> bit } else { *bits });
+        part.map(|bits| u64::from(bits.count_ones())).sum()
+    }
+
+    /// Adds those of `other`; says how many were there already.
+    pub fn merge(&mut self, other: &Numbers) -> u64 {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        let pairs = self.0.iter_mut().zip(&other.0);
+        let both = pairs.map(|(own, other)| {
+            let both = *own & other;
+            *own |= other;
+            u64::from(both.count_ones())
+        });
+        both.sum()
+    }
+
     /// How many of these are not in `other`.
     pub fn count_missing_in(&self, other: &Numbers) -> u64 {
         let others = other.0.iter().chain(std::iter::repeat(&0));
@@ -68,12 +108,12 @@ impl Numbers {
     }
 }
 
-/// Everything the consumer saw.
-#[derive(Default, Debug)]
+/// Everything that a consumer, or a group of them, saw.
+#[derive(Clone, Default, Debug)]
 pub struct Ledger {
     seen: Vec<Numbers>,
-    /// The highest sequence number seen of a producer in a partition.
-    highest: HashMap<(i32, u32), u64>,
+    /// One more than the highest sequence number seen, by partition and producer.
+    highest: Vec<Vec<u64>>,
     /// Different records of this run.
     pub unique: u64,
     /// Records that came more than once.
@@ -82,6 +122,8 @@ pub struct Ledger {
     pub disordered: u64,
     /// Records of this run that nobody of it can have sent.
     pub strange: u64,
+    /// Records whose checksum is wrong.
+    pub damaged: u64,
 }
 
 /// What the comparison of acks and the ledger came to.
@@ -97,7 +139,7 @@ pub struct Findings {
     pub duplicates: u64,
     /// Seen behind a later one.
     pub disordered: u64,
-    /// Seen and never sent.
+    /// Seen and never sent, or not as they were sent.
     pub strange: u64,
 }
 
@@ -105,6 +147,18 @@ impl Findings {
     /// Whether nothing is wrong.
     pub fn clean(&self) -> bool {
         self.lost + self.duplicates + self.disordered + self.strange == 0
+    }
+
+    /// Both together.
+    pub fn plus(self, other: Findings) -> Findings {
+        Findings {
+            promised: self.promised + other.promised,
+            seen: self.seen + other.seen,
+            lost: self.lost + other.lost,
+            duplicates: self.duplicates + other.duplicates,
+            disordered: self.disordered + other.disordered,
+            strange: self.strange + other.strange,
+        }
     }
 }
 
@@ -117,11 +171,12 @@ impl Ledger {
         }
     }
 
-    /// Notes a record of this run that came out of `partition`. `sent_max` bounds the sequence
-    /// numbers that can exist.
-    pub fn note(&mut self, partition: i32, stamp: &Stamp, sent_max: u64) {
-        let seen = self.seen.get_mut(stamp.producer as usize);
-        let Some(seen) = seen.filter(|_| stamp.sequence < sent_max) else {
+    /// Notes a record of this run that came out of home number `home` (see
+    /// [`crate::cluster::Home`]).
+    pub fn note(&mut self, home: usize, stamp: &Stamp) {
+        let producer = stamp.producer as usize;
+        let seen = self.seen.get_mut(producer);
+        let Some(seen) = seen.filter(|_| stamp.sequence < SEQUENCE_MAX) else {
             self.strange += 1;
             return;
         };
@@ -130,30 +185,50 @@ impl Ledger {
             return;
         }
         self.unique += 1;
-        let key = (partition, stamp.producer);
-        let highest = self.highest.entry(key).or_insert(stamp.sequence);
-        if stamp.sequence < *highest {
+        if home >= self.highest.len() {
+            self.highest.resize(home + 1, Vec::new());
+        }
+        let own = &mut self.highest[home];
+        if own.is_empty() {
+            own.resize(self.seen.len(), 0);
+        }
+        if stamp.sequence < own[producer] {
             self.disordered += 1;
         }
-        *highest = stamp.sequence.max(*highest);
+        own[producer] = own[producer].max(stamp.sequence + 1);
     }
 
-    /// Compares with what each producer was promised.
-    pub fn conclude<'a>(&self, promised: impl Iterator<Item = &'a Numbers> + Clone) -> Findings {
-        let lost = promised
-            .clone()
-            .zip(&self.seen)
-            .map(|(own, seen)| own.count_missing_in(seen));
-        Findings {
-            promised: promised.clone().map(Numbers::count).sum(),
+    /// Adds what another consumer of the same group saw, in other partitions.
+    pub fn merge(&mut self, other: &Ledger) {
+        let pairs = self.seen.iter_mut().zip(&other.seen);
+        let both: u64 = pairs.map(|(own, other)| own.merge(other)).sum();
+        self.unique += other.unique - both;
+        self.duplicates += other.duplicates + both;
+        self.disordered += other.disordered;
+        self.strange += other.strange;
+        self.damaged += other.damaged;
+    }
+
+    /// Compares with what each producer sent, and which of it was promised.
+    pub fn conclude<'a>(&self, sent: impl Iterator<Item = (u64, &'a Numbers)>) -> Findings {
+        let mut found = Findings {
             seen: self.unique,
-            lost: lost.sum(),
             duplicates: self.duplicates,
             disordered: self.disordered,
-            strange: self.strange,
+            strange: self.strange + self.damaged,
+            ..Findings::default()
+        };
+        for ((sent, promised), seen) in sent.zip(&self.seen) {
+            found.promised += promised.count();
+            found.lost += promised.count_missing_in(seen);
+            found.strange += seen.count_from(sent);
         }
+        found
     }
 }
+
+/// No producer sends more; a damaged record cannot make the ledger grow without bound.
+const SEQUENCE_MAX: u64 = 1 << 36;
 
 #[cfg(test)]
 mod tests {
@@ -169,11 +244,19 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_read_as_written_and_needs_room() {
+    fn a_stamp_is_read_as_written_and_vouches_for_its_value() {
         let mut value = [0; 40];
-        stamp(3, 1 << 40).write(&mut value);
-        assert_eq!(Stamp::read(&value), Some(stamp(3, 1 << 40)));
-        assert_eq!(Stamp::read(&value[..STAMP_BYTES - 1]), None);
+        stamp(3, 1 << 30).write(&mut value, true);
+        assert_eq!(Stamp::read(&value, true), Some(stamp(3, 1 << 30)));
+        assert_eq!(Stamp::read(&value[..STAMP_BYTES - 1], false), None);
+        for at in 0..40 {
+            value[at] ^= 4;
+            assert_eq!(Stamp::read(&value, true), None, "{at}");
+            value[at] ^= 4;
+        }
+        stamp(3, 5).write(&mut value, false);
+        value[39] ^= 1;
+        assert_eq!(Stamp::read(&value, false), Some(stamp(3, 5)));
     }
 
     #[test]
@@ -191,10 +274,10 @@ mod tests {
             .chain(62..100)
             .chain(101..200)
             .chain([150]);
-        order.for_each(|sequence| ledger.note(0, &stamp(0, sequence), 1_000));
-        ledger.note(1, &stamp(1, 5), 1_000);
-        ledger.note(1, &stamp(1, 6), 1_000);
-        let found = ledger.conclude(acked.iter());
+        order.for_each(|sequence| ledger.note(0, &stamp(0, sequence)));
+        ledger.note(1, &stamp(1, 5));
+        ledger.note(1, &stamp(1, 6));
+        let found = ledger.conclude([(200, &acked[0]), (7, &acked[1])].into_iter());
         let expected = Findings {
             promised: 201,
             seen: 201,
@@ -205,16 +288,28 @@ mod tests {
         };
         assert_eq!(found, expected);
         assert!(!found.clean());
+        // Had it sent no more than 5, number 6 would have come from nowhere.
+        let found = ledger.conclude([(200, &acked[0]), (6, &acked[1])].into_iter());
+        assert_eq!(found.strange, 1);
     }
 
     #[test]
     fn partitions_have_orders_of_their_own_and_strangers_are_counted() {
         let mut ledger = Ledger::new(1);
-        ledger.note(0, &stamp(0, 9), 10);
-        ledger.note(1, &stamp(0, 3), 10);
+        ledger.note(0, &stamp(0, 9));
+        ledger.note(1, &stamp(0, 3));
         assert_eq!((ledger.unique, ledger.disordered), (2, 0));
-        ledger.note(0, &stamp(0, 10), 10);
-        ledger.note(0, &stamp(1, 0), 10);
+        ledger.note(0, &stamp(0, u64::MAX));
+        ledger.note(0, &stamp(1, 0));
         assert_eq!(ledger.strange, 2);
+    }
+
+    #[test]
+    fn consumers_of_a_group_are_seen_as_one() {
+        let (mut one, mut two) = (Ledger::new(1), Ledger::new(1));
+        (0..100).for_each(|sequence| one.note(0, &stamp(0, sequence)));
+        (99..300).for_each(|sequence| two.note(1, &stamp(0, sequence)));
+        one.merge(&two);
+        assert_eq!((one.unique, one.duplicates, one.disordered), (300, 1, 0));
     }
 }

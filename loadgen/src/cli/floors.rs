@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::{floors, host, plan, report};
+use crate::{floors, host, own_cost, plan, report};
 
 /// What the host can do.
 #[derive(clap::Args, Debug, Clone)]
@@ -25,6 +25,19 @@ pub struct Args {
         value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub count: u32,
 
+    /// Measure what loadgen itself adds, too: its latency beside that of a bare loop, against a
+    /// server that answers at once
+    #[arg(long = "self")]
+    pub own: bool,
+
+    /// How long before a send to stop sleeping and spin, for --self
+    #[arg(long, value_name = "US", default_value = "20")]
+    pub spin_us: u32,
+
+    /// CPUs for the side that asks [default: the last]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub cpus: Vec<usize>,
+
     /// Write the figures and facts of this host to FILE
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -33,11 +46,34 @@ pub struct Args {
 /// Measures and prints them.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let host = host::facts();
-    let found = floors::measure(&args.dir, args.size, args.count)?;
+    let cores = crate::run::cores(&args.cpus)?;
+    let found = floors::measure(Some(&args.dir), args.size, args.count, &cores)?;
     print!(
         "{}",
         report::table(found.iter().map(|(name, times)| (*name, times)))
     );
+    let own = match args.own {
+        true => Some(own_cost::measure(
+            args.size,
+            u64::from(args.spin_us) * 1_000,
+            &cores,
+        )?),
+        false => None,
+    };
+    if let Some(own) = &own {
+        let rows = [
+            ("produce, by a bare loop", &own.bare),
+            ("produce, by loadgen", &own.own),
+        ];
+        println!("\n{}", report::table(rows).trim_end());
+        println!(
+            "loadgen adds {:.1} µs to the median ({:.1} to {:.1} in {} rounds, in turns)",
+            own.median_ns() as f64 / 1e3,
+            own.added_ns[0] as f64 / 1e3,
+            own.added_ns[own.added_ns.len() - 1] as f64 / 1e3,
+            own.added_ns.len(),
+        );
+    }
     if let Some(path) = &args.json {
         let figures: serde_json::Map<_, _> = found
             .iter()
@@ -46,6 +82,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let all = json!({
             "loadgen": env!("CARGO_PKG_VERSION"), "host": host, "dir": args.dir,
             "size": args.size, "count": args.count, "floors_us": figures,
+            "own_cost_us": own.map(|own| json!({
+                "bare": report::quantiles(&own.bare), "loadgen": report::quantiles(&own.own),
+                "added": own.added_ns.iter().map(|ns| *ns as f64 / 1e3).collect::<Vec<_>>(),
+            })),
         });
         fs::write(path, format!("{all:#}\n"))?;
     }

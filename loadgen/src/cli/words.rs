@@ -66,7 +66,7 @@ mod tests {
         let base = ["--bootstrap", "h:1", "--topic", "t"];
         let made = plan(&file, &typed(&[&base[..], &["--size=200"]].concat())).unwrap();
         assert_eq!(
-            (made.rate.to_string(), made.size.to_string()),
+            (made.rate.unwrap().to_string(), made.size.to_string()),
             ("5".into(), "200".into())
         );
         assert_eq!(made.outputs.settings["size"], 200);

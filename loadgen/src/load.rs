@@ -1,0 +1,275 @@
+//! Pure: what records are made of: sizes and keys, drawn from distributions by a seed.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use fastrand::Rng;
+
+use crate::verify::STAMP_BYTES;
+
+/// No value is larger, in bytes.
+const SIZE_MAX: usize = 16 << 20;
+/// More different keys are not kept in a table.
+const KEYS_MAX: u64 = 10_000_000;
+
+/// Sizes of values in bytes, as written on the command line.
+#[derive(Clone, Debug)]
+pub struct Sizes {
+    text: String,
+    shape: Shape,
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    Fixed(usize),
+    /// Each from the first to the second, evenly.
+    Uniform(usize, usize),
+    /// Sizes and the weights added up to each.
+    List(Vec<(usize, u64)>),
+    /// From the first to the second, heavy at the first; the exponent.
+    Pareto(usize, usize, f64),
+}
+
+/// Keys of records, as written on the command line.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    text: String,
+    kinds: Kinds,
+}
+
+#[derive(Clone, Debug)]
+enum Kinds {
+    None,
+    Uniform(u64),
+    /// The share of the keys up to each one.
+    Zipf(Arc<[f64]>),
+}
+
+// === impl Sizes ===
+
+impl Sizes {
+    /// The size of the next value.
+    pub fn draw(&self, rng: &mut Rng) -> usize {
+        match &self.shape {
+            Shape::Fixed(size) => *size,
+            Shape::Uniform(least, most) => rng.usize(*least..=*most),
+            Shape::List(list) => {
+                let all = list.last().map_or(1, |(_, sum)| *sum);
+                let at = rng.u64(0..all);
+                let found = list.partition_point(|(_, sum)| *sum <= at);
+                list[found].0
+            }
+            Shape::Pareto(least, most, alpha) => {
+                // The inverse of the distribution function of a bounded Pareto.
+                let (l, h) = (*least as f64, *most as f64);
+                let cut = 1.0 - (l / h).powf(*alpha);
+                let size = l / (1.0 - rng.f64() * cut).powf(1.0 / alpha);
+                (size as usize).clamp(*least, *most)
+            }
+        }
+    }
+
+    /// The largest that can come.
+    pub fn max(&self) -> usize {
+        match &self.shape {
+            Shape::Fixed(size) => *size,
+            Shape::Uniform(_, most) | Shape::Pareto(_, most, _) => *most,
+            Shape::List(list) => list.iter().map(|(size, _)| *size).max().unwrap_or(0),
+        }
+    }
+}
+
+impl fmt::Display for Sizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Sizes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Sizes, String> {
+        let shape = match text.split_once(':') {
+            None => Shape::Fixed(bytes(text)?),
+            Some(("uniform", range)) => {
+                let (least, most) = range_of(range)?;
+                Shape::Uniform(least, most)
+            }
+            Some(("pareto", rest)) => {
+                let (range, alpha) = rest.split_once(':').unwrap_or((rest, "1.16"));
+                let (least, most) = range_of(range)?;
+                let alpha: f64 = alpha.parse().map_err(|_| "the exponent is no number")?;
+                if !(0.01..=100.0).contains(&alpha) {
+                    return Err("the exponent is from 0.01 to 100".to_owned());
+                }
+                Shape::Pareto(least, most, alpha)
+            }
+            Some(("list", list)) => {
+                let mut sum = 0;
+                let items = list.split(',').map(|item| {
+                    let (size, weight) = item.split_once('x').unwrap_or((item, "1"));
+                    let weight: u32 = weight.parse().map_err(|_| "a weight is no number")?;
+                    sum += u64::from(weight.max(1));
+                    Ok::<_, String>((bytes(size)?, sum))
+                });
+                Shape::List(items.collect::<Result<_, _>>()?)
+            }
+            Some((other, _)) => return Err(format!("{other}: not uniform, list or pareto")),
+        };
+        Ok(Sizes {
+            text: text.to_owned(),
+            shape,
+        })
+    }
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let size = text.parse().map_err(|_| format!("{text} is no size"))?;
+    match size {
+        STAMP_BYTES..=SIZE_MAX => Ok(size),
+        _ => Err(format!("sizes are from {STAMP_BYTES} to {SIZE_MAX} bytes")),
+    }
+}
+
+fn range_of(text: &str) -> Result<(usize, usize), String> {
+    let (least, most) = text.split_once('-').ok_or("not LEAST-MOST")?;
+    let (least, most) = (bytes(least)?, bytes(most)?);
+    match least <= most {
+        true => Ok((least, most)),
+        false => Err("the least is more than the most".to_owned()),
+    }
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// The next record's key; `None` where there are none.
+    pub fn draw(&self, rng: &mut Rng) -> Option<u64> {
+        match &self.kinds {
+            Kinds::None => None,
+            Kinds::Uniform(count) => Some(rng.u64(0..*count)),
+            Kinds::Zipf(shares) => {
+                let at = rng.f64();
+                let found = shares.partition_point(|share| *share <= at);
+                Some(found.min(shares.len() - 1) as u64)
+            }
+        }
+    }
+
+    /// Whether records have keys.
+    pub fn any(&self) -> bool {
+        !matches!(self.kinds, Kinds::None)
+    }
+}
+
+impl fmt::Display for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Keys {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Keys, String> {
+        let count = |text: &str| match text.parse() {
+            Ok(count @ 1..=KEYS_MAX) => Ok(count),
+            _ => Err(format!("there may be from 1 to {KEYS_MAX} keys")),
+        };
+        let kinds = match text.split_once(':') {
+            None if text == "none" => Kinds::None,
+            Some(("uniform", number)) => Kinds::Uniform(count(number)?),
+            Some(("zipf", rest)) => {
+                let (number, exponent) = rest.split_once(':').unwrap_or((rest, "0.99"));
+                let exponent: f64 = exponent.parse().map_err(|_| "the exponent is no number")?;
+                if !(0.0..=10.0).contains(&exponent) {
+                    return Err("the exponent is from 0 to 10".to_owned());
+                }
+                Kinds::Zipf(zipf(count(number)?, exponent))
+            }
+            _ => return Err("none, uniform:N or zipf:N[:EXPONENT]".to_owned()),
+        };
+        Ok(Keys {
+            text: text.to_owned(),
+            kinds,
+        })
+    }
+}
+
+fn zipf(count: u64, exponent: f64) -> Arc<[f64]> {
+    let mut sum = 0.0;
+    let mut shares: Vec<f64> = (1..=count)
+        .map(|rank| {
+            sum += (rank as f64).powf(-exponent);
+            sum
+        })
+        .collect();
+    shares.iter_mut().for_each(|share| *share /= sum);
+    shares.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(text: &str) -> Vec<usize> {
+        let (sizes, mut rng): (Sizes, _) = (text.parse().unwrap(), Rng::with_seed(7));
+        assert_eq!(sizes.to_string(), text);
+        (0..100_000).map(|_| sizes.draw(&mut rng)).collect()
+    }
+
+    #[test]
+    fn sizes_are_distributed_as_they_say() {
+        assert!(drawn("1024").iter().all(|size| *size == 1024));
+        let uniform = drawn("uniform:100-299");
+        let mean = uniform.iter().sum::<usize>() as f64 / 1e5;
+        assert!((mean - 199.5).abs() < 1.0, "{mean}");
+        assert_eq!(
+            (uniform.iter().min(), uniform.iter().max()),
+            (Some(&100), Some(&299))
+        );
+        let list = drawn("list:100x3,200");
+        let small = list.iter().filter(|size| **size == 100).count();
+        assert!((74_000..76_000).contains(&small), "{small}");
+        let mut pareto = drawn("pareto:100-100000:1");
+        pareto.sort_unstable();
+        // The median of a Pareto with exponent 1 is twice its least.
+        assert!((198..203).contains(&pareto[50_000]), "{}", pareto[50_000]);
+        assert!(pareto[99_000] > 8_000 && pareto[99_999] <= 100_000);
+    }
+
+    #[test]
+    fn keys_are_distributed_as_they_say() {
+        let mut rng = Rng::with_seed(7);
+        let zipf: Keys = "zipf:1000:1".parse().unwrap();
+        let mut counts = vec![0u64; 1_000];
+        for _ in 0..200_000 {
+            counts[zipf.draw(&mut rng).unwrap() as usize] += 1;
+        }
+        // The first of a thousand has 1 / H(1000) = 13.36 % of all, the tenth a tenth of that.
+        assert!((26_000..27_500).contains(&counts[0]), "{}", counts[0]);
+        assert!((2_450..2_900).contains(&counts[9]), "{}", counts[9]);
+        let uniform: Keys = "uniform:3".parse().unwrap();
+        assert!((0..100).all(|_| uniform.draw(&mut rng).unwrap() < 3));
+        assert_eq!("none".parse::<Keys>().unwrap().draw(&mut rng), None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for wrong in [
+            "",
+            "31",
+            "uniform:9",
+            "uniform:200-100",
+            "pareto:40-90:x",
+            "list:",
+            "a:1",
+        ] {
+            assert!(wrong.parse::<Sizes>().is_err(), "{wrong}");
+        }
+        for wrong in ["", "uniform", "uniform:0", "zipf:10:x", "zipf:99999999999"] {
+            assert!(wrong.parse::<Keys>().is_err(), "{wrong}");
+        }
+    }
+}
