@@ -270,6 +270,9 @@ impl Consumer<'_> {
             if reader.links[at].connection.receive()? {
                 received = true;
                 let now = self.job.clock.now_ns();
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.tick(now);
+                }
                 while let Some(answer) = reader.links[at].connection.next_frame()? {
                     self.take(reader, at, answer, now)?;
                 }

@@ -360,6 +360,7 @@ impl Worker<'_> {
         };
         // All answers of this read arrived by now: one time for them all.
         let now = tools.clock.now_ns();
+        tools.recorder.tick(now);
         while wrong.is_none() {
             let Some(connection) = &mut one.links[link].connection else {
                 return Ok(());
