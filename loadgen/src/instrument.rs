@@ -249,7 +249,7 @@ fn lingering_and_full_batches_carry_every_record_once() {
         "--max --batch-bytes 65536 --producers 2 --in-flight 3",
         "--rate 20000 --poisson --batch-bytes 9000 --in-flight 1 --codec lz4",
     ] {
-        let found = against(options, 200, |_| Answer::After(0));
+        let found = against(options, 200, |_| Answer::After(MS));
         let promised: u64 = found.outcomes.iter().map(|one| one.promised.count()).sum();
         let made: u64 = found.outcomes.iter().map(|one| one.made).sum();
         assert_eq!(promised, made, "{options}");
