@@ -315,8 +315,7 @@ impl Collector {
             let at = at.saturating_sub(self.first_second());
             closed(at, &found);
             if !found.warm {
-                let times = found.histograms.iter().filter(|(kind, _)| kind.is_time());
-                for (kind, histogram) in times {
+                for (kind, histogram) in &found.histograms {
                     self.write(at, kind.name(), histogram)?;
                 }
             }
