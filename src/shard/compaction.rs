@@ -109,15 +109,23 @@ async fn dirtiest(shard: &Shard, now: WallMs) -> Option<(Rc<Partition>, Dirt)> {
 
 fn tell(partition: &Partition, dirt: &Dirt, cleaned: &Cleaned, millis: u64) {
     let (topic, partition) = (&partition.name().topic, partition.name().index);
-    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     let ((segments, fewer), (bytes, less)) = (cleaned.segments, cleaned.bytes);
     let (records, left) = cleaned.records;
     let seconds = millis as f64 / 1000.0;
-    let size = format!("{} -> {}", mib(bytes), mib(less));
+    let size = format!("{} -> {}", in_words(bytes), in_words(less));
     let upto = cleaned.end;
     let dirty = format!("{:.0} %", dirt.ratio() * 100.0);
     tracing::info!(%topic, partition, upto, dirty, size, segments = format!("{segments} -> {fewer}"),
         records = format!("{records} -> {left}"), keys = cleaned.keys_count, seconds, "compacted");
+}
+
+/// A size as people say it.
+fn in_words(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} bytes"),
+        10_240..10_485_760 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }
 
 // === impl Compaction ===

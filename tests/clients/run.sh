@@ -11,7 +11,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 against=corelane
 all=(tutorial java_tools java_client kcat kafka_python confluent_kafka aiokafka real_text
-  stopped_broker)
+  compaction stopped_broker)
 [ "${1:-}" != --against ] || { against=$2; shift 2; }
 # Taking over Kafka's folders is nothing that Kafka does.
 [ "$against" != corelane ] || all+=(adopt)
@@ -127,7 +127,7 @@ client=
 client() {
   local name=$1 log=$logs/$1.log status=0
   local command=("$here/$name.sh" "${@:2}")
-  [ ! -e "$here/with_$name.py" ] || command=("$PYTHON" "$here/with_$name.py")
+  [ ! -e "$here/with_$name.py" ] || command=("$PYTHON" "$here/with_$name.py" "${@:2}")
   : >"$log.part"
   setsid "${command[@]}" >"$log.part" 2>&1 </dev/null &
   client=$!
@@ -173,6 +173,8 @@ for name in "$@"; do
   if [ "$name" = stopped_broker ]; then
     client "$name" fill && stop_broker && client "$name" dump && start_broker &&
       client "$name" again || result=failed
+  elif [ "$name" = compaction ]; then
+    client "$name" fill && stop_broker && start_broker && client "$name" again || result=failed
   else
     client "$name" || result=failed
   fi
