@@ -28,6 +28,7 @@ mod progress;
 mod report;
 mod run;
 mod sampling;
+mod scenario;
 mod schedule;
 mod topic_facts;
 mod verify;

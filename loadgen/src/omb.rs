@@ -16,6 +16,9 @@ use crate::hlog::Log;
 /// The period of its statistics, in seconds.
 const PERIOD_S: f64 = 10.0;
 
+/// Workloads with rates from here on per second want the most that a broker takes.
+const AS_FAST_AS_IT_GOES: u64 = 5_000_000;
+
 /// All keys of a workload.
 const KEYS: [&str; 17] = [
     "name",
@@ -123,7 +126,16 @@ impl Workload {
                 );
             }
             0 => return Err("producerRate 0: use loadgen sweep to find the rate".to_owned()),
-            rate => out.option("rate", rate),
+            rate => {
+                out.option("rate", rate);
+                if rate >= AS_FAST_AS_IT_GOES {
+                    out.remark(
+                        "producerRate",
+                        "so many are offered, and the run is unfit if they are too many; such \
+                         files mean as fast as it goes: --max does that",
+                    );
+                }
+            }
         }
         match self.get("testDurationMinutes") {
             0 => return Err("testDurationMinutes has to be at least 1".to_owned()),
@@ -435,6 +447,12 @@ colour: blue
         let names: Vec<&str> = all.options.iter().map(|(name, _)| name.as_str()).collect();
         assert!(names.contains(&"topics") && names.contains(&"fanout"));
         assert!(names.contains(&"partitions") && !names.contains(&"create"));
+    }
+
+    #[test]
+    fn the_example_is_a_workload() {
+        let workload = Workload::parse(include_str!("../examples/workload.yaml")).unwrap();
+        assert!(workload.options(crate::cli::words::known).is_ok());
     }
 
     #[test]

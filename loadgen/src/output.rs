@@ -200,8 +200,9 @@ pub fn write(report: &Report, log: &[u8], observed: &Observed) -> Result<(), Box
     let outputs = &report.plan.outputs;
     let files = outputs.files();
     let mut told = report.json();
-    add_context(&mut told, report, observed, &files);
     let parsed = Log::parse(log)?;
+    add_context(&mut told, report, observed, &files);
+    told["started"] = json!(parsed.started_s.map(html::date));
     for (kind, path) in &files {
         match *kind {
             "hlog" => fs::write(path, log)?,

@@ -105,8 +105,21 @@ pub fn cpu_s() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// How a run ended.
+pub struct Ended {
+    /// The code to exit with.
+    pub code: u8,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
 /// Makes the load of `plan` and reports what came of it; the exit code says whether it holds.
 pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
+    run_to_end(plan).map(|ended| ExitCode::from(ended.code))
+}
+
+/// The same, for those who have more to do after it.
+pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
     let host = host::facts();
     plan.outputs.prepare()?;
     let ground = Ground::prepare(&plan, false)?;
@@ -149,7 +162,10 @@ pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
     let log;
     (report.totals, log) = collector.finish()?;
     output::write(&report, &log, &observed)?;
-    Ok(ExitCode::from(report.exit_code()))
+    Ok(Ended {
+        code: report.exit_code(),
+        interrupted: report.interrupted,
+    })
 }
 
 fn floors_round(

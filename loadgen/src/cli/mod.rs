@@ -3,6 +3,7 @@
 mod compare;
 mod floors;
 mod omb;
+mod plan;
 mod read;
 mod report;
 mod run;
@@ -49,6 +50,11 @@ pub enum Command {
     /// A round trip on loopback, a direct overwrite of a preallocated file, and the same with a
     /// flush: no broker on this host acks faster than the first, or durably than the sum.
     Floors(floors::Args),
+    /// Run a named scenario of several steps, from a TOML file or of those that come along.
+    ///
+    /// A scenario is made of the options of loadgen run; any that are given here win over it.
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(plan::Args),
     /// Run a workload file of OpenMessaging Benchmark, as it is.
     ///
     /// Keys that loadgen does not honour to the letter are named before the run and in its
@@ -98,6 +104,7 @@ impl Command {
             Command::Run(plan) => run::run(*plan),
             Command::Floors(args) => floors::run(&args),
             Command::Compare(args) => compare::run(&args),
+            Command::Plan(args) => plan::run(&args),
             Command::Omb(args) => omb::run(&args),
             Command::Read(args) => read::run(&args),
             Command::Report(args) => report::run(&args),

@@ -22,6 +22,10 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
+    /// Print what it becomes in options of loadgen run, and do not run it
+    #[arg(long)]
+    pub show: bool,
+
     /// Options of loadgen run; they win over the file's. --bootstrap and --topic are needed
     #[arg(
         value_name = "OPTION",
@@ -39,6 +43,14 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let made = workload.options(words::known).map_err(at)?;
     for (key, how) in &made.remarks {
         eprintln!("{key}: {how}");
+    }
+    if args.show {
+        let words = made.options.iter().map(|(name, value)| match value {
+            Some(value) => format!(" --{name} {value}"),
+            None => format!(" --{name}"),
+        });
+        println!("loadgen run{}", words.collect::<String>());
+        return Ok(ExitCode::SUCCESS);
     }
     let mut plan = words::plan(&made.options, &args.options).unwrap_or_else(|error| error.exit());
     if plan.outputs.name.is_none() {

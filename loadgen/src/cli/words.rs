@@ -4,9 +4,7 @@ use clap::CommandFactory;
 
 use super::{Cli, Command};
 use crate::plan::Plan;
-
-/// An option's name without dashes, and its value; a flag has none.
-pub type Word = (String, Option<String>);
+use crate::scenario::Word;
 
 /// Whether `loadgen run` has an option of this name.
 pub fn known(name: &str) -> bool {
@@ -27,6 +25,10 @@ pub fn option_names() -> Vec<String> {
 /// takes the place of a file's; an error is clap's, about the option that is wrong.
 pub fn plan(from_file: &[Word], typed: &[String]) -> Result<Plan, clap::Error> {
     let is_typed = |name: &str| {
+        // These two exclude each other.
+        if name == "rate" && typed.iter().any(|word| word == "--max") {
+            return true;
+        }
         let long = format!("--{name}");
         let with_value = format!("{long}=");
         typed

@@ -16,7 +16,7 @@ use crate::hlog::{Log, merged};
 use crate::html::{FLOOR, QUANTILES, duration, is_time, tag_name};
 use bootstrap::{BLOCKS_MIN, CHANGE_MIN, Random, Ratio, Verdict};
 
-pub use page::page;
+pub use page::{overview, page};
 
 /// A log without blocks of its own is cut into so many.
 const BLOCKS: f64 = 8.0;
@@ -53,7 +53,9 @@ pub struct Side {
     pub cut: bool,
     /// What its first run told of itself.
     pub told: Option<Value>,
-    /// Why it should not be quoted.
+    /// How many runs it is of.
+    pub runs: usize,
+    /// Why runs of it should not be quoted, a reason for each that should not.
     pub unfit: Vec<String>,
 }
 
@@ -67,6 +69,7 @@ impl Side {
             blocks: Vec::new(),
             cut: false,
             told: None,
+            runs: runs.len(),
             unfit: Vec::new(),
         };
         for run in &runs {
@@ -87,12 +90,18 @@ impl Side {
             } else {
                 vec![(0.0, end_s)]
             };
+            let whole = spans.len() == 1;
             for (from, to) in spans {
                 side.blocks.push(block(&run.log, from, to));
             }
+            // The log's last second is only a part of one; the run knows better.
+            let measured = told["measured_s"].as_f64().filter(|_| whole);
+            if let (Some(block), Some(measured)) = (side.blocks.last_mut(), measured) {
+                block.length_s = measured;
+            }
             let reasons = told["unfit"].as_array().into_iter().flatten();
-            let reasons = reasons.filter_map(|reason| reason.as_str().map(str::to_owned));
-            side.unfit.extend(reasons);
+            let first = reasons.filter_map(Value::as_str).next();
+            side.unfit.extend(first.map(str::to_owned));
         }
         side.told = runs.into_iter().next().and_then(|run| run.told);
         side
@@ -270,8 +279,12 @@ const BESIDE: [&str; 14] = [
 pub fn warnings(first: &Side, other: &Side) -> Vec<String> {
     let mut all = Vec::new();
     for side in [first, other] {
-        for reason in &side.unfit {
-            all.push(format!("{} is unfit: {reason}", side.name));
+        if let Some(reason) = side.unfit.first() {
+            let (unfit, runs) = (side.unfit.len(), side.runs);
+            all.push(format!(
+                "{}: {unfit} of {runs} runs unfit; {reason}",
+                side.name
+            ));
         }
         if side.blocks.len() < BLOCKS_MIN {
             all.push(format!(
@@ -476,7 +489,7 @@ mod tests {
         let two = Side::new("two".into(), vec![run(20, 1_000, 500, Some(told(5)))], None);
         let all = warnings(&one, &two).join("\n");
         for wanted in [
-            "unfit: too late",
+            "1 of 1 runs unfit; too late",
             "rate is 4 and 5",
             "has 4 blocks",
             "cut from one run",

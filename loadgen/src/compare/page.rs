@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use super::{Row, Side, rows, rule, tags, warnings};
 use crate::html::chart::{Axis, Chart, Line, Look, escape};
-use crate::html::{FLOOR, curves, duration, page as frame, tag_name};
+use crate::html::{FLOOR, count, curves, duration, page as frame, tag_name, tick};
 
 /// Ratios beyond these are drawn at the edge.
 const RATIO_MAX: f64 = 4.0;
@@ -40,6 +42,55 @@ pub fn page(sides: &[Side], seed: u64) -> String {
         body += &overlay(sides, tag);
     }
     frame(&title, &body)
+}
+
+/// The steps of a scenario side by side, each with a link to its own report.
+pub fn overview(title: &str, about: &str, steps: &[Side]) -> String {
+    let mut body = format!(
+        "<header><h1>{}</h1><p>{}</p></header><section><h2>Steps</h2><div class=wrap><table>\
+         <tr><th></th><th>offered</th><th>achieved</th><th>ack p50</th><th>p99</th><th>p99.9</th>\
+         <th>max</th><th></th></tr>",
+        escape(title),
+        escape(about)
+    );
+    for step in steps {
+        let none = Value::Null;
+        let told = step.told.as_ref().unwrap_or(&none);
+        let rate = |name: &str| {
+            let rate = told["rate"][name].as_f64();
+            rate.map_or("–".to_owned(), |rate| count(rate.round() as u64))
+        };
+        let found = step.total("produce");
+        let value = |quantile: f64| match found.len() as f64 * (1.0 - quantile) >= 9.99 {
+            true => duration(found.value_at_quantile(quantile) as f64),
+            false => "–".to_owned(),
+        };
+        let (class, word) = match told["fit"].as_bool() {
+            Some(true) => ("good", "fit"),
+            Some(false) => ("bad", "unfit"),
+            None => ("part", "not judged"),
+        };
+        let name = escape(&step.name);
+        let _ = write!(
+            body,
+            "<tr><td><a href=\"{name}/report.html\">{name}</a></td><td>{}</td><td>{}</td>\
+             <td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+             <td><span class=\"badge {class}\">{word}</span></td></tr>",
+            rate("offered"),
+            rate("achieved"),
+            value(0.5),
+            value(0.99),
+            value(0.999),
+            duration(found.max() as f64)
+        );
+    }
+    body += "</table></div></section>";
+    for tag in ["produce", "e2e"] {
+        if steps.iter().any(|step| !step.total(tag).is_empty()) {
+            body += &overlay(steps, tag);
+        }
+    }
+    frame(title, &body)
 }
 
 /// Where a ratio stands on a scale from a quarter to four times, in percent.
@@ -191,7 +242,7 @@ fn overlay(sides: &[Side], tag: &str) -> String {
             }),
             "block".to_owned(),
         ),
-        y: (Axis::logarithmic(low, high, duration), "p99".to_owned()),
+        y: (Axis::logarithmic(low, high, tick), "p99".to_owned()),
         lines,
         marks: Vec::new(),
     }

@@ -303,7 +303,14 @@ fn security(told: &mut Told<'_>) {
 }
 
 fn length(told: &mut Told<'_>) {
-    told.settings(&["warmup"]);
+    if let Some(warmup) = setting(told.told, "warmup") {
+        let unit = if warmup.parse::<u64>().is_ok() {
+            " s"
+        } else {
+            ""
+        };
+        told.say(format!("warm-up: {warmup}{unit}, left out"));
+    }
     let measured = told.told["measured_s"].as_f64();
     match measured {
         Some(measured) => told.say(format!("{} s measured after it", digits(measured))),

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use super::chart::{Axis, Chart, Line, Look, escape};
-use super::{FLOOR, count, curves, digits, duration, is_time, quantile_table, tag_name};
+use super::{FLOOR, count, curves, digits, duration, is_time, quantile_table, tag_name, tick};
 use crate::hlog::Log;
 
 /// More steps than these in time cannot be told apart on a screen.
@@ -219,8 +219,14 @@ pub fn quantiles(told: &Value, log: &Log) -> String {
         "produce_service" | "lateness" => Look::Plain,
         _ => Look::Dashed,
     };
+    // The others are of a different kind: they would only stretch the axis.
+    let comparable = |tag: &str| {
+        let apart = ["jitter", "hop"].iter().any(|word| tag.contains(word));
+        !(tag.starts_with(FLOOR) && apart)
+    };
     let drawn: Vec<_> = totals
         .iter()
+        .filter(|(tag, _)| comparable(tag))
         .map(|(tag, found)| {
             let (name, colour) = tag_name(tag);
             (name, colour, look(tag), found)
@@ -228,7 +234,8 @@ pub fn quantiles(told: &Value, log: &Log) -> String {
         .collect();
     let mut html = String::from(
         "<section><h2>Latency by percentile</h2><p class=note>Further right is rarer. Dotted: \
-         fewer than ten samples beyond, up to the maximum.",
+         fewer than ten samples beyond, up to the maximum. Service time counts from the actual \
+         send and so hides what waited.",
     );
     if !order.iter().any(|tag| tag.starts_with(FLOOR)) {
         html += match told["floors_us"].is_object() {
@@ -256,15 +263,26 @@ fn step_s(log: &Log) -> f64 {
     (log.end_s() / STEPS_MAX).ceil().max(1.0)
 }
 
-fn marks(told: &Value, log: &Log) -> Vec<(f64, String)> {
+/// When the blocks of the run began and ended.
+fn blocks(told: &Value) -> Vec<(f64, f64)> {
     let blocks = told["blocks"].as_array().into_iter().flatten();
-    let blocks = blocks.filter_map(|block| {
-        let number = block["number"].as_u64().unwrap_or(0);
-        Some((block["from_s"].as_f64()?, format!("block {number}")))
-    });
+    blocks
+        .filter_map(|block| Some((block["from_s"].as_f64()?, block["to_s"].as_f64()?)))
+        .collect()
+}
+
+fn marks(told: &Value, log: &Log) -> Vec<(f64, String)> {
+    let mut marks = Vec::new();
+    let blocks = blocks(told);
+    if blocks.len() > 1 {
+        for (number, (from, to)) in blocks.into_iter().enumerate() {
+            marks.push((from, format!("block {}", number + 1)));
+            marks.push((to, "end".to_owned()));
+        }
+    }
     let events = told["events"].as_array().into_iter().flatten();
     let events = events.filter_map(|event| Some((event["at_s"].as_f64()?, plain(&event["what"])?)));
-    let mut marks: Vec<_> = blocks.chain(events).collect();
+    marks.extend(events);
     marks.retain(|(at, _)| (-1.0..=log.end_s() + 1.0).contains(at));
     marks.sort_by(|a, b| a.0.total_cmp(&b.0));
     marks
@@ -324,7 +342,7 @@ pub fn over_time(told: &Value, log: &Log) -> String {
         html += &Chart {
             about: format!("Latency over time: {name}"),
             x: seconds_axis(log),
-            y: (Axis::logarithmic(low, high, duration), "latency".to_owned()),
+            y: (Axis::logarithmic(low, high, tick), "latency".to_owned()),
             lines,
             marks: marks(told, log),
         }
@@ -355,9 +373,12 @@ fn holes(
 /// Offered and achieved rate.
 pub fn rates(told: &Value, log: &Log) -> String {
     let step = step_s(log);
-    // Of the last step only a part may have been measured.
-    let end_s = told["measured_s"].as_f64().unwrap_or(log.end_s());
-    let whole = |(at, _): &&(f64, Histogram<u64>)| at + step <= end_s + 0.01;
+    // Of the last step only a part may have been measured, and nothing between blocks.
+    let spans = blocks(told);
+    let whole = |(at, _): &&(f64, Histogram<u64>)| {
+        let inside = |span: &(f64, f64)| span.0 - 0.01 <= *at && at + step <= span.1 + 0.01;
+        spans.is_empty() || spans.iter().any(inside)
+    };
     let mut lines = Vec::new();
     for (tag, name) in [("produce", "acked"), ("e2e", "consumed")] {
         let steps = log.steps(tag, step);
@@ -379,7 +400,13 @@ pub fn rates(told: &Value, log: &Log) -> String {
             name: "offered".to_owned(),
             colour: "var(--c6)".to_owned(),
             look: Look::Dashed,
-            points: vec![(0.0, offered), (log.end_s(), offered)],
+            points: match spans.is_empty() {
+                true => vec![(0.0, offered), (log.end_s(), offered)],
+                false => spans
+                    .iter()
+                    .flat_map(|(from, to)| [(*from, offered), (*to, offered), (*to, f64::NAN)])
+                    .collect(),
+            },
         });
     }
     let values = lines.iter().flat_map(|line| &line.points);
