@@ -25,6 +25,8 @@ use super::probe::Probe;
 
 /// Bytes of a log that are replayed before others get their turn.
 const LOAD_CHUNK_BYTES: usize = 256 * 1024;
+/// Between two looks at whether a full device has room again.
+const ROOM_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The groups whose partitions of `__consumer_offsets` this shard leads.
 pub struct GroupCoordinator {
@@ -325,7 +327,19 @@ impl Home {
                 return;
             }
             *self.state.borrow_mut() = State::Loading(Vec::new());
+            self.wait_for_room().await;
         }
+    }
+
+    /// Waits while the device is full, and until what was appended before is written: what is
+    /// loaded then is all that there is.
+    async fn wait_for_room(&self) {
+        let log = self.partition.log();
+        while log.lack_of_room().is_some() && !self.resigned.get() {
+            cores::sleep(ROOM_WAIT).await;
+        }
+        // A failure is found again by the next write.
+        let _ = self.partition.wait_committed(log.end_offset()).await;
     }
 
     fn begin(&self, machine: GroupMachine) {

@@ -36,6 +36,8 @@ pub enum AppendError {
     /// The device has not kept up: too many bytes wait to be written. Nothing is lost by
     /// waiting ([`super::Log::wait_for_room`]) and trying again.
     Busy,
+    /// The device has no room for more than is prepared: see [`super::Log::lack_of_room`].
+    NoRoom,
 }
 
 /// What the first look at the batches of an append gives.
@@ -73,6 +75,14 @@ impl Inner {
         }
         let base_offset = self.end_offset.get();
         let last_offset = base_offset + survey.records - 1;
+        if self.room.is_lacking() {
+            let is_full = self.active().is_none_or(|active| {
+                active.is_full_for(bytes, last_offset, survey.max_timestamp, now, &config)
+            });
+            if self.room.is_stuck() || !self.is_prepared_for(bytes, is_full) {
+                return Err(AppendError::NoRoom);
+            }
+        }
         let segment = self.segment_for(bytes, last_offset, survey.max_timestamp, now);
 
         let mut state = self.state.borrow_mut();
@@ -400,6 +410,7 @@ impl fmt::Display for AppendError {
             AppendError::LargerThanSegment(limit) => {
                 write!(f, "the batches do not fit into a segment of {limit} bytes")
             }
+            AppendError::NoRoom => f.write_str("the device is full"),
             AppendError::Busy => f.write_str("the device does not keep up with the appends"),
         }
     }

@@ -8,10 +8,11 @@ use super::inner::{FailedOperation, Inner};
 use super::segment::file_name;
 
 impl Inner {
-    /// Waits until all that was appended is written and flushed; `false` when the log failed.
+    /// Waits until all that was appended is written and flushed; `false` when the log failed, or
+    /// the device has no room for it.
     pub async fn drain(self: &Rc<Self>) -> bool {
         loop {
-            if self.has_failed() {
+            if self.has_failed() || self.room.is_stuck() {
                 return false;
             }
             let quiet = {
@@ -33,7 +34,9 @@ impl Inner {
         self.stopped.set(true);
         let snapshot = self.on_roll.borrow().clone();
         if !self.drain().await {
-            return Err(io::Error::other("the log had failed before"));
+            let lack = self.room.lack();
+            let why = lack.map_or("the log had failed before".to_owned(), |lack| lack.reason);
+            return Err(io::Error::other(why));
         }
         self.stop();
         while self.cleaning.get() {

@@ -44,7 +44,7 @@ impl Opener<'_> {
         stop: Stop,
         end: Offset,
     ) -> Result<bool, OpenError> {
-        if end < self.opening.recovery_point {
+        if end < self.opening.recovery_point.max(self.opening.flushed_offset) {
             return Ok(false);
         }
         let size = segment.size.get();

@@ -41,7 +41,11 @@ impl Inner {
             state.epochs.to_text()
         };
         let path = self.dir.join("leader-epoch-checkpoint");
-        self.logs.disk().replace(&path, text.into_bytes()).await
+        let written = self.logs.disk().replace(&path, text.into_bytes()).await;
+        if written.is_err() {
+            self.state.borrow_mut().epochs_changed = true;
+        }
+        written
     }
 
     /// Gives the files of a sealed segment their final form: true length, lookups on disk.

@@ -27,7 +27,7 @@ pub struct Folder {
     clean: bool,
     recovery_points: RefCell<Offsets>,
     start_offsets: RefCell<Offsets>,
-    high_watermarks: RefCell<Offsets>,
+    flushed_offsets: RefCell<Offsets>,
     cleaned_offsets: RefCell<Offsets>,
 }
 
@@ -56,7 +56,7 @@ impl Folder {
             clean,
             recovery_points: RefCell::new(read(disk, &dir.join(RECOVERY_POINTS)).await?),
             start_offsets: RefCell::new(read(disk, &dir.join(START_OFFSETS)).await?),
-            high_watermarks: RefCell::default(),
+            flushed_offsets: RefCell::new(read(disk, &dir.join(HIGH_WATERMARKS)).await?),
             cleaned_offsets: RefCell::new(read(disk, &dir.join(CLEANED_OFFSETS)).await?),
             disk: disk.clone(),
             dir: dir.to_owned(),
@@ -87,6 +87,7 @@ impl Folder {
         Opening {
             clean: self.clean,
             recovery_point: of(&self.recovery_points),
+            flushed_offset: of(&self.flushed_offsets),
             start_offset: of(&self.start_offsets),
             cleaned: self.cleaned(topic, partition),
             ..Opening::default()
@@ -151,17 +152,18 @@ impl Folder {
             let key = (topic.to_owned(), partition);
             recovery.insert(key.clone(), log.recovery_point());
             start.insert(key.clone(), log.start_offset());
-            high.insert(key, log.acked_offset());
+            // What is acked may not be flushed, by `flush.messages`.
+            high.insert(key, log.acked_offset().min(log.flushed_offset()));
         }
         let changed = *self.recovery_points.borrow() != recovery
             || *self.start_offsets.borrow() != start
-            || *self.high_watermarks.borrow() != high;
+            || *self.flushed_offsets.borrow() != high;
         if !changed {
             return Ok(());
         }
         self.recovery_points.replace(recovery);
         self.start_offsets.replace(start);
-        self.high_watermarks.replace(high);
+        self.flushed_offsets.replace(high);
         self.write().await
     }
 
@@ -177,7 +179,7 @@ impl Folder {
         [
             &self.recovery_points,
             &self.start_offsets,
-            &self.high_watermarks,
+            &self.flushed_offsets,
         ]
     }
 

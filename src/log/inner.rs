@@ -13,6 +13,7 @@ use super::epochs::Epochs;
 use super::flusher::Logs;
 use super::index::{OffsetIndex, TimeIndex};
 use super::maintain::Rounds;
+use super::room::Room;
 use super::scan::Scanner;
 use super::segment::{Segment, file_name};
 use super::tail::Tail;
@@ -87,6 +88,7 @@ pub struct Inner {
     /// Whether a write is under way or waits for prepared space.
     pub writer_busy: Cell<bool>,
     pub upkeep: Upkeep,
+    pub room: Room,
     pub rounds: Rounds,
     /// Reads from disk under way.
     pub reads: Cell<usize>,
@@ -148,6 +150,7 @@ impl Inner {
             writer_runs: Cell::new(false),
             writer_busy: Cell::new(false),
             upkeep: Upkeep::default(),
+            room: Room::default(),
             rounds: Rounds::default(),
             reads: Cell::new(0),
             cleaning: Cell::new(false),
@@ -172,6 +175,28 @@ impl Inner {
         self.progress.ring();
         self.work.call();
         self.tell_owner();
+    }
+
+    /// Notes that the device is full: until it has room, what needs new space is refused.
+    pub fn lack_room(&self, error: &io::Error) {
+        let failure = LogFailure {
+            operation: FailedOperation::Prepare,
+            kind: error.kind(),
+            reason: format!(
+                "{}: {error}: free space on this device, or lower the retention of what lies \
+                 there; records are taken again by themselves once there is room",
+                self.dir.display()
+            ),
+        };
+        self.room.lacks(failure);
+        self.tell_owner();
+    }
+
+    /// See [`super::Log::seek_room`].
+    pub fn seek_room(self: &Rc<Self>) {
+        if self.room.retry() && !self.stopped.get() {
+            self.start_upkeep();
+        }
     }
 
     /// Whether the log has failed.
@@ -205,7 +230,7 @@ impl Inner {
         }
     }
 
-    fn tell_owner(&self) {
+    pub fn tell_owner(&self) {
         // Cloned, because the callback may append or replace the callback.
         let callback = self.on_acked.borrow().clone();
         if let Some(callback) = callback {
@@ -323,7 +348,7 @@ impl Inner {
     /// Waits until less is queued than an append may find.
     pub async fn wait_for_room(&self) {
         let half = self.logs.options().queued_bytes_max as u64 / 2;
-        while !self.has_failed() && !self.stopped.get() {
+        while !self.has_failed() && !self.stopped.get() && !self.room.is_stuck() {
             if self.state.borrow().queued_bytes <= half {
                 return;
             }

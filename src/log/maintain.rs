@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
-use super::inner::{Inner, Mark};
+use super::inner::{FailedOperation, Inner, Mark};
 use super::retention::{Candidate, expired_count};
 use super::segment::{Segment, file_name};
 use crate::base::{Offset, WallMs};
@@ -39,6 +39,7 @@ impl Inner {
         if self.has_failed() || self.stopped.get() {
             return Ok(());
         }
+        self.look_at_length().await?;
         self.flush_if_late(now);
         self.vouch_if_idle();
         // Compaction may be exchanging segments just now: the next round comes soon enough.
@@ -52,6 +53,19 @@ impl Inner {
         // A job that could not be seen from an append may be due.
         if self.upkeep.has_folder() {
             self.start_upkeep();
+        }
+        Ok(())
+    }
+
+    /// Fails the log where the file that is written to is shorter than what is in it.
+    async fn look_at_length(&self) -> io::Result<()> {
+        let Some(active) = self.active() else {
+            return Ok(());
+        };
+        if let Some(file) = active.opened()
+            && file.len().await? < active.written.get()
+        {
+            self.fail(FailedOperation::Damage, &active.shrunk());
         }
         Ok(())
     }
@@ -101,7 +115,9 @@ impl Inner {
         if count == 0 {
             return Ok(());
         }
-        let whole = count == segments.len() && self.end_offset.get() == acked;
+        // A full device has no room for a new segment, and gets none while this waits for one.
+        let whole =
+            count == segments.len() && self.end_offset.get() == acked && !self.room.is_lacking();
         let first_kept = match segments.get(count).or(segments.last()) {
             Some(_) if whole => self.roll(now),
             Some(kept) => Rc::clone(kept),
@@ -130,7 +146,7 @@ impl Inner {
     /// will.
     async fn wait_for_name(self: &Rc<Self>, segment: &Segment) -> bool {
         while self.is_nameless(segment) || segment.has_next_name() {
-            if self.has_failed() || self.stopped.get() {
+            if self.has_failed() || self.stopped.get() || self.room.is_lacking() {
                 return false;
             }
             self.start_upkeep();

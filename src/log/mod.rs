@@ -36,6 +36,7 @@ mod probe;
 mod reader;
 mod recovery;
 mod retention;
+mod room;
 mod scan;
 mod segment;
 mod tail;
@@ -133,7 +134,8 @@ impl Log {
     }
 
     /// Calls `callback` with the new acked offset whenever it has moved, and once when the log
-    /// has failed (see [`Log::failure`]); in the task turn in which that became known.
+    /// has failed (see [`Log::failure`]), or when room on the device begins or ends to lack (see
+    /// [`Log::lack_of_room`]); in the task turn in which that became known.
     pub fn on_acked(&self, callback: Rc<dyn Fn(Offset)>) {
         *self.0.on_acked.borrow_mut() = Some(callback);
     }
@@ -169,6 +171,32 @@ impl Log {
     /// Why the log takes no more appends, for good.
     pub fn failure(&self) -> Option<LogFailure> {
         self.0.failure.borrow().clone()
+    }
+
+    /// Why records that need new space are refused for the time being: the device is full. What
+    /// fits into prepared space is taken, reads go on, and all goes on once there is room.
+    pub fn lack_of_room(&self) -> Option<LogFailure> {
+        self.0.room.lack()
+    }
+
+    /// Why what is appended and not written waits, if it waits for room on the device.
+    pub fn stuck(&self) -> Option<LogFailure> {
+        self.0.room.is_stuck().then(|| self.0.room.lack()).flatten()
+    }
+
+    /// Everything before this offset survives a power cut.
+    pub fn flushed_offset(&self) -> Offset {
+        self.0.flushed_offset.get()
+    }
+
+    /// Everything before this offset is written.
+    pub fn written_offset(&self) -> Offset {
+        self.0.written_offset.get()
+    }
+
+    /// Tries again to get the room that lacks; to be called every few seconds.
+    pub fn seek_room(&self) {
+        self.0.seek_room();
     }
 
     /// Waits until an append may succeed again after [`AppendError::Busy`].

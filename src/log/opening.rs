@@ -13,6 +13,9 @@ pub struct Opening {
     pub clean: bool,
     /// Everything before this offset was flushed and sealed (`recovery-point-offset-checkpoint`).
     pub recovery_point: Offset,
+    /// Everything before this offset was flushed (`replication-offset-checkpoint`): where less is
+    /// found, the end is not torn but lost.
+    pub flushed_offset: Offset,
     /// The first offset that may be read (`log-start-offset-checkpoint`).
     pub start_offset: Offset,
     /// Up to where the log was compacted (`cleaner-offset-checkpoint`), if it ever was.

@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::header::Header;
-use super::inner::Inner;
+use super::inner::{FailedOperation, Inner};
 use super::segment::{self, Segment};
 use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, Slice, block_down};
@@ -115,6 +115,11 @@ impl Inner {
             let bytes = match self.read_segment(&segment, &ask, out).await {
                 Err(_) if segment.is_replaced() => continue,
                 Err(_) if segment.is_retired() => return Err(ReadError::OutOfRange),
+                Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    let error = segment.shrunk();
+                    self.fail(FailedOperation::Damage, &error);
+                    return Err(ReadError::Io(error));
+                }
                 read => read?,
             };
             if bytes > 0 {

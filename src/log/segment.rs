@@ -153,6 +153,12 @@ impl Segment {
         Ok(self.file.borrow_mut().get_or_insert(file?).clone())
     }
 
+    /// What is wrong when the data file is shorter than it was made.
+    pub fn shrunk(&self) -> io::Error {
+        let reason = format!("{} has shrunk: records are gone", self.path().display());
+        io::Error::new(io::ErrorKind::InvalidData, reason)
+    }
+
     /// Lets nobody open the data file by its name any more, and waits for those who do.
     pub async fn retire(&self) {
         self.removed.set(true);

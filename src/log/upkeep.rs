@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::inner::{FailedOperation, Inner};
+use super::room::is_lack_of_room;
 use super::segment::{Segment, file_name};
 use super::trailer::extent;
 use crate::base::{Offset, WallMs};
@@ -132,9 +133,14 @@ impl Inner {
             if self.has_failed() {
                 return None;
             }
+            self.room.set_starved(true);
+            if self.room.is_stuck() {
+                self.tell_owner();
+            }
             self.upkeep.wake();
             self.progress.wait().await;
         }
+        self.room.set_starved(false);
         segment.opened()
     }
 
@@ -174,16 +180,19 @@ impl Inner {
     async fn keep_up(self: Rc<Self>) {
         loop {
             self.upkeep.event.wait().await;
-            while !self.has_failed()
-                && let Some(job) = self.next_job()
-            {
+            while !self.has_failed() && !self.room.rests() {
+                let Some(job) = self.next_job() else {
+                    self.room_suffices();
+                    break;
+                };
                 self.upkeep.busy.set(true);
                 let result = self.run(job).await;
                 self.upkeep.busy.set(false);
-                if let Err(error) = result
-                    && !self.has_failed()
-                {
-                    self.fail(FailedOperation::Prepare, &error);
+                match result {
+                    Err(_) if self.has_failed() => {}
+                    Err(error) if is_lack_of_room(&error) => self.lack_room(&error),
+                    Err(error) => self.fail(FailedOperation::Prepare, &error),
+                    Ok(()) => {}
                 }
                 self.progress.ring();
             }
@@ -191,6 +200,31 @@ impl Inner {
                 self.upkeep.runs.set(false);
                 return;
             }
+        }
+    }
+
+    /// Notes that nothing is left that needs room.
+    fn room_suffices(&self) {
+        if self.room.is_lacking() {
+            self.room.suffices();
+            self.tell_owner();
+            self.progress.ring();
+        }
+    }
+
+    /// Whether an append of `bytes` needs no space that is not prepared, in the active segment
+    /// or, where that `is_full`, in the next one.
+    pub fn is_prepared_for(&self, bytes: u64, is_full: bool) -> bool {
+        match self.active() {
+            Some(active) if is_full => {
+                let next = self.upkeep.next.borrow();
+                let next = next
+                    .as_ref()
+                    .filter(|next| next.after == active.base_offset);
+                next.is_some_and(|next| next.prepared >= extent(bytes))
+            }
+            Some(active) => active.prepared.get() >= extent(active.size.get() + bytes),
+            None => false,
         }
     }
 
@@ -289,7 +323,16 @@ impl Inner {
             },
             Job::CreateNext(active) => self.create_next(&active).await,
             Job::WriteEpochs => self.write_epochs().await,
-            Job::WriteSnapshot(offset, content) => self.write_snapshot(offset, content).await,
+            Job::WriteSnapshot(offset, content) => {
+                let written = self.write_snapshot(offset, content.clone()).await;
+                if written.as_ref().is_err_and(is_lack_of_room) {
+                    self.upkeep
+                        .snapshots
+                        .borrow_mut()
+                        .push_front((offset, content));
+                }
+                written
+            }
             Job::Settle(segment) => match self.settle(&segment).await {
                 // Retention took it meanwhile.
                 Err(_) if segment.is_retired() => Ok(()),
@@ -302,12 +345,14 @@ impl Inner {
         let disk = self.logs.disk();
         let from = segment.prepared.get();
         if segment.on_disk.get() {
-            segment.file(disk).await?.prepare(from, to).await?;
+            let file = segment.file(disk).await?;
+            if file.len().await? < segment.written.get() {
+                return Err(segment.shrunk());
+            }
+            file.prepare(from, to).await?;
         } else {
             self.make_folder().await?;
-            let file = disk.create(&segment.path()).await?;
-            file.prepare(from, to).await?;
-            disk.sync_dir(&self.dir).await?;
+            let file = self.prepared_anew(&segment.path(), to).await?;
             segment.set_file(file);
         }
         let interval = self.config.borrow().index_interval_bytes.max(1);
@@ -317,16 +362,34 @@ impl Inner {
         Ok(())
     }
 
+    /// A new file with so many bytes prepared; none is left where that fails, so that it can be
+    /// tried again.
+    async fn prepared_anew(&self, path: &Path, bytes: u64) -> io::Result<File> {
+        let disk = self.logs.disk();
+        let file = disk.create(path).await?;
+        let mut prepared = file.prepare(0, bytes).await;
+        if prepared.is_ok() {
+            prepared = disk.sync_dir(&self.dir).await;
+        }
+        match prepared {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                drop(file);
+                // What went wrong first is what counts.
+                let _ = disk.remove(path).await;
+                Err(error)
+            }
+        }
+    }
+
     async fn create_next(&self, active: &Rc<Segment>) -> io::Result<()> {
         let disk = self.logs.disk();
         let path = self.dir.join(file_name(active.base_offset, NEXT_SUFFIX));
-        let file = disk.create(&path).await?;
         let limit = block_up(self.config.borrow().segment_bytes);
         let prepared = block_up(self.upkeep.step_bytes.get())
             .min(limit)
             .min(PREPARE_PIECE_BYTES);
-        file.prepare(0, prepared).await?;
-        disk.sync_dir(&self.dir).await?;
+        let file = self.prepared_anew(&path, prepared).await?;
         self.logs.probe().prepared_bytes.add(prepared);
         let next = Next {
             after: active.base_offset,

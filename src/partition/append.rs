@@ -110,6 +110,10 @@ impl Partition {
     fn append_error(&self, error: log::AppendError) -> AppendError {
         match error {
             log::AppendError::Busy => AppendError::Busy,
+            log::AppendError::NoRoom => self
+                .log
+                .lack_of_room()
+                .map_or(AppendError::Busy, AppendError::Storage),
             log::AppendError::LargerThanSegment(_) => AppendError::TooLarge,
             log::AppendError::Malformed => AppendError::Invalid(Invalid::Malformed),
             log::AppendError::Closed => self

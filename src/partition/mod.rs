@@ -55,6 +55,8 @@ pub struct Partition {
     producers: RefCell<Producers>,
     waiters: Rc<RefCell<Waiters>>,
     closed: Cell<bool>,
+    /// Whether the device is full, as far as the log has told.
+    lacks_room: Cell<bool>,
     internal: bool,
 }
 
@@ -169,6 +171,12 @@ impl Partition {
         }
         if let Some(failure) = self.log.failure() {
             return Some(Err(append::AppendError::Storage(failure)));
+        }
+        // It is written once there is room: who sends it again then may find it there.
+        if upto > self.log.written_offset()
+            && let Some(lack) = self.log.stuck()
+        {
+            return Some(Err(append::AppendError::Storage(lack)));
         }
         self.closed
             .get()

@@ -73,6 +73,7 @@ impl Partition {
             producers: RefCell::new(producers),
             waiters: Rc::new(RefCell::new(Waiters::default())),
             closed: Cell::new(false),
+            lacks_room: Cell::new(false),
         });
         partition.listen_to_log();
         Ok(partition)
@@ -90,8 +91,9 @@ impl Partition {
             {
                 me.name.report("the log takes no more writes", failure);
             }
+            me.tell_of_room();
             let mut waiters = me.waiters.borrow_mut();
-            if failure.is_some() {
+            if failure.is_some() || me.lacks_room.get() {
                 waiters.wake_all();
             } else {
                 waiters.advance(upto);
@@ -103,6 +105,22 @@ impl Partition {
                 .map(|me| me.producers.borrow().to_snapshot())
                 .unwrap_or_default()
         }));
+    }
+}
+
+impl Partition {
+    fn tell_of_room(&self) {
+        let lack = self.log.lack_of_room();
+        if self.lacks_room.replace(lack.is_some()) == lack.is_some() {
+            return;
+        }
+        match lack {
+            Some(lack) => self.name.report("no room for more records", &lack),
+            None => {
+                let (topic, partition) = (&self.name.topic, self.name.index);
+                tracing::info!(%topic, partition, "there is room again: records are taken");
+            }
+        }
     }
 }
 

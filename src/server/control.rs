@@ -24,6 +24,9 @@ use crate::shard::mesh::{ControlMessage, ToShard};
 /// Memory registered for the metadata log's writes, in bytes.
 const IO_MEMORY_BYTES: usize = 1 << 20;
 
+/// How often the metadata log looks for room that it lacks.
+const ROOM_PERIOD: Duration = Duration::from_secs(2);
+
 /// All that the control executor starts with.
 pub struct ControlStart {
     /// The broker's settings.
@@ -63,6 +66,14 @@ pub fn start(start: ControlStart) -> Result<Core<()>, StartError> {
         io_memory_bytes: IO_MEMORY_BYTES,
     };
     cores::start(options, move || run(start)).map_err(StartError::Executor)
+}
+
+/// Lets the metadata log go on by itself when a full device has room again.
+async fn seek_room(controller: Rc<LocalController>) {
+    loop {
+        cores::sleep(ROOM_PERIOD).await;
+        controller.seek_room();
+    }
 }
 
 async fn run(start: ControlStart) {
@@ -105,6 +116,7 @@ async fn run(start: ControlStart) {
             socket.listen(),
         )
     });
+    drop(cores::spawn(seek_room(controller.clone())));
     while let Some(message) = inbox.next().await {
         match message {
             ControlMessage::Decide(call) => {

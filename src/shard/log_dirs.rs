@@ -183,6 +183,7 @@ fn is_no_room(error: &io::Error) -> bool {
 pub async fn check(shard: &Shard) {
     let mut failed = Vec::new();
     let partitions = shard.partitions.local();
+    partitions.iter().for_each(|one| one.log().seek_room());
     for dir in shard.dirs.working() {
         let has_failed = |one: &Rc<Partition>| dir.holds(one) && is_io(one);
         let in_doubt = dir.suspect.take() || partitions.iter().any(has_failed);

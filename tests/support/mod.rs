@@ -58,6 +58,8 @@ pub struct Start {
     pub shards: usize,
     /// More arguments.
     pub more: Vec<String>,
+    /// Number of the user that runs it, where that is another.
+    pub user: Option<String>,
 }
 
 impl Start {
@@ -68,6 +70,7 @@ impl Start {
             port: ports(),
             shards: 1,
             more: Vec::new(),
+            user: None,
         }
     }
 
@@ -83,8 +86,22 @@ impl Start {
         self
     }
 
+    /// Run by the user with this number; needs root.
+    pub fn user(mut self, number: &str) -> Start {
+        self.user = Some(number.to_owned());
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+        let broker = env!("CARGO_BIN_EXE_corelane");
+        let mut command = match &self.user {
+            None => Command::new(broker),
+            Some(user) => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", user, "--clear-groups", broker]);
+                command
+            }
+        };
         command.arg("serve").arg("--data-dir").arg(&self.dir);
         command.args(["--port", &self.port.to_string()]);
         command

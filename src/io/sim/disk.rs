@@ -33,8 +33,10 @@ pub enum Fault {
     Write,
     /// A flush fails.
     Flush,
-    /// Space runs out.
+    /// Preparing space fails.
     Prepare,
+    /// Space runs out.
+    Room,
     /// A read fails.
     Read,
     /// Flushes succeed and do nothing: a device that lies, to test the tests.
@@ -168,7 +170,7 @@ impl SimDisk {
             return Ok(());
         }
         Err(match fault {
-            Fault::Prepare => io::Error::from_raw_os_error(libc::ENOSPC),
+            Fault::Room => io::Error::from_raw_os_error(libc::ENOSPC),
             _ => io::Error::from_raw_os_error(libc::EIO),
         })
     }
@@ -340,6 +342,7 @@ impl SimDisk {
     pub(in crate::io) async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
         self.counted("write file");
         self.fails(path, Fault::Prepare)?;
+        self.fails(path, Fault::Room)?;
         let id = match self.file_id(path) {
             Ok(id) => id,
             Err(_) => self.new_file(path)?,
@@ -474,6 +477,7 @@ impl SimFile {
     pub(in crate::io) async fn prepare(&self, from: u64, to: u64) -> io::Result<()> {
         self.disk.counted("prepare");
         self.fails(Fault::Prepare)?;
+        self.fails(Fault::Room)?;
         let operation = Operation::Prepare(self.id, from as usize, to as usize);
         self.disk.perform(operation).await;
         Ok(())

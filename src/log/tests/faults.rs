@@ -82,6 +82,99 @@ fn in_worlds<F: Future<Output = ()> + 'static>(test: impl Fn(SimDisk) -> F) {
     }
 }
 
+/// Appends to `log` until the device has no room for more; what it took is returned.
+async fn fill_up(log: &Log) -> u64 {
+    for tag in log.end_offset() as u64..500 {
+        match log.append(&batch(1, 15_000, tag, 0), 0, None, 0) {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error, AppendError::NoRoom);
+                return tag;
+            }
+        }
+        while log.acked_offset() < log.end_offset() && log.stuck().is_none() {
+            yield_now().await;
+        }
+    }
+    panic!("it always found room");
+}
+
+/// Lets other tasks of the world run.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+#[test]
+fn a_full_disk_refuses_what_needs_room_and_goes_on_when_there_is_some() {
+    in_worlds(|sim| async move {
+        let shared = logs(&Disk::simulated(sim.clone()));
+        let dir = Path::new(DIR);
+        let (log, _) = open(&shared, dir, config(20_000), Opening::default()).await;
+        let other_dir = Path::new(OTHER);
+        let (other, _) = open(&shared, other_dir, config(20_000), Opening::default()).await;
+        for _ in 0..3 {
+            sim.inject_below(dir, Fault::Room);
+            let end = fill_up(&log).await;
+            let lack = log.lack_of_room().expect("it says so");
+            assert!(lack.reason.contains("free space"), "{lack}");
+            assert!(log.failure().is_none());
+            // What is acked can be read, and the other log has not noticed.
+            let acked_before = log.acked_offset();
+            let found = read_all(&log, 0, 1 << 20).await;
+            assert!(found.len() as Offset >= acked_before);
+            other
+                .append(&batch(1, 100, 0, 0), 0, None, 0)
+                .expect("the other goes on");
+            acked(&other, other.end_offset()).await;
+            // Still none: nothing changes.
+            log.seek_room();
+            let again = log.append(&batch(1, 15_000, 0, 0), 0, None, 0);
+            assert_eq!(again, Err(AppendError::NoRoom));
+            sim.repair();
+            log.seek_room();
+            acked(&log, end as Offset).await;
+            while log.lack_of_room().is_some() {
+                yield_now().await;
+            }
+        }
+        let end = log.end_offset() as u64;
+        log.append(&batch(1, 15_000, end, 0), 0, None, 0)
+            .expect("there is room");
+        acked(&log, end as Offset + 1).await;
+        log.close().await.expect("closed");
+        let (log, _) = open(&shared, dir, config(20_000), Opening::default()).await;
+        let found = read_all(&log, 0, 1 << 20).await;
+        let tags: Vec<u64> = found.iter().map(|it| it.2).collect();
+        assert_eq!(tags, (0..=end).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_log_that_waits_for_room_closes_without_it() {
+    in_worlds(|sim| async move {
+        let shared = logs(&Disk::simulated(sim.clone()));
+        let dir = Path::new(DIR);
+        let (log, _) = open(&shared, dir, config(20_000), Opening::default()).await;
+        sim.inject_below(dir, Fault::Room);
+        log.append(&batch(1, 100, 0, 0), 0, None, 0)
+            .expect("taken before it is known");
+        while log.stuck().is_none() {
+            yield_now().await;
+        }
+        let closed = log.close().await.expect_err("not all is written");
+        assert!(closed.to_string().contains("free space"), "{closed}");
+        assert_eq!(log.acked_offset(), 0);
+    });
+}
+
 #[test]
 fn a_full_disk_stops_one_log_and_loses_nothing() {
     in_worlds(|sim| breaks(sim, Fault::Prepare, FailedOperation::Prepare));

@@ -32,6 +32,8 @@ pub struct LocalController {
     chance: RefCell<Chance>,
     turn: Turn,
     directories: Vec<Vec<NodeDir>>,
+    /// Whether the device is full, as far as was told.
+    lacks_room: Cell<bool>,
 }
 
 /// One at a time: whoever decides, decides on an image that nobody else is about to change.
@@ -87,6 +89,7 @@ impl LocalController {
             chance: RefCell::new(chance),
             turn: Turn::default(),
             directories: found,
+            lacks_room: Cell::new(false),
         };
         if loaded.open_transaction {
             let reason = Some("the controller that began it is gone".to_owned());
@@ -173,6 +176,16 @@ impl LocalController {
         let registered = decide::register_nodes(&image, &nodes, offset, &mut chance);
         records.extend(registered);
         (records, decide::follow_directories(&image, &nodes))
+    }
+
+    /// Has the metadata log look for the room that it may lack.
+    pub fn seek_room(&self) {
+        let lack = self.log.lack_of_room();
+        let was_told = self.lacks_room.replace(lack.is_some());
+        if let Some(error) = lack.filter(|_| !was_told) {
+            tracing::error!(%error, "no room for more metadata: changes wait or are refused");
+        }
+        self.log.seek_room();
     }
 
     fn decide(&self, request: Request) -> Decision<Reply> {

@@ -1,0 +1,98 @@
+//! Pure: whether the device has room for what a log wants to prepare. Lack of it ends by itself.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+
+use super::inner::LogFailure;
+
+/// What a log knows of the room on its device.
+#[derive(Default)]
+pub struct Room {
+    lack: RefCell<Option<LogFailure>>,
+    /// No attempt before somebody says so.
+    rests: Cell<bool>,
+    /// What is appended waits for space that could not be had.
+    starved: Cell<bool>,
+}
+
+/// Whether this error says that the device, or whoever is allowed a share of it, is full.
+pub fn is_lack_of_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+// === impl Room ===
+
+impl Room {
+    /// Notes that there was none. Nothing is tried again before [`Room::retry`].
+    pub fn lacks(&self, failure: LogFailure) {
+        *self.lack.borrow_mut() = Some(failure);
+        self.rests.set(true);
+    }
+
+    /// Notes that all that was wanted is there.
+    pub fn suffices(&self) {
+        self.lack.borrow_mut().take();
+    }
+
+    /// Why there is no room, if that is so.
+    pub fn lack(&self) -> Option<LogFailure> {
+        self.lack.borrow().clone()
+    }
+
+    /// Whether there is no room.
+    pub fn is_lacking(&self) -> bool {
+        self.lack.borrow().is_some()
+    }
+
+    /// Whether no attempt is to be made now.
+    pub fn rests(&self) -> bool {
+        self.rests.get()
+    }
+
+    /// Has another attempt made; `false` when nothing lacks.
+    pub fn retry(&self) -> bool {
+        self.rests.set(false);
+        self.is_lacking()
+    }
+
+    /// Notes whether what is appended waits for space.
+    pub fn set_starved(&self, starved: bool) {
+        self.starved.set(starved);
+    }
+
+    /// Whether what is appended waits, and not only until it is prepared.
+    pub fn is_stuck(&self) -> bool {
+        self.starved.get() && self.is_lacking()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inner::FailedOperation;
+    use super::*;
+
+    #[test]
+    fn what_waits_is_stuck_only_while_room_lacks() {
+        let room = Room::default();
+        room.set_starved(true);
+        assert!(!room.is_stuck() && !room.retry());
+        room.lacks(LogFailure {
+            operation: FailedOperation::Prepare,
+            kind: io::ErrorKind::StorageFull,
+            reason: "full".to_owned(),
+        });
+        assert!(room.is_stuck() && room.rests());
+        assert!(room.retry() && !room.rests() && room.is_stuck());
+        room.suffices();
+        assert!(!room.is_stuck() && !room.retry());
+    }
+
+    #[test]
+    fn full_devices_and_used_up_quotas_lack_room() {
+        for code in [libc::ENOSPC, libc::EDQUOT] {
+            assert!(is_lack_of_room(&io::Error::from_raw_os_error(code)));
+        }
+        assert!(!is_lack_of_room(&io::Error::from_raw_os_error(libc::EIO)));
+    }
+}

@@ -1,0 +1,295 @@
+//! The cases.
+
+use std::fs;
+use std::path::Path;
+
+use crate::Case;
+use crate::loops::{Mount, run};
+use crate::records::create_topic;
+use crate::scene::{STORAGE_ERROR, Scene, TOPIC};
+use crate::support::{Start, data_dir};
+
+const fn case(name: &'static str, needs_root: bool, run: fn()) -> Case {
+    Case {
+        name,
+        needs_root,
+        run,
+    }
+}
+
+pub const ALL: &[Case] = &[
+    case("a full disk, ext4", true, || full("ext4", 64 << 20)),
+    case("a full disk, xfs", true, || full("xfs", 320 << 20)),
+    case("a full disk with everything on it", true, all_full),
+    case("writes fail", true, writes_fail),
+    case("a file shrinks", false, shrinks),
+    case("a folder may not be written, root", true, immutable),
+    case("a folder may not be written, another user", true, forbidden),
+    case("the data folder is removed", false, removed),
+];
+
+/// Folders with commas between them.
+fn start(dirs: &[&Path]) -> Start {
+    let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    Start::new(Path::new(&names.join(",")))
+}
+
+/// Fills the file system that `dir` is on, all but `left` bytes; the file that does it.
+fn fill(dir: &Path, left: u64) -> std::path::PathBuf {
+    let filler = dir.join("filler");
+    let room = run("df", &["--output=avail", "-B1", &dir.to_string_lossy()]).unwrap();
+    let room: u64 = room.lines().last().unwrap().trim().parse().unwrap();
+    let bytes = room.saturating_sub(left).to_string();
+    run("fallocate", &["-l", &bytes, &filler.to_string_lossy()]).unwrap();
+    filler
+}
+
+/// One of two folders is on a disk that fills up.
+fn full(fs: &str, bytes: u64) {
+    let here = data_dir();
+    let mount = Mount::sized(fs, bytes).unwrap();
+    let other = mount.path().join("data");
+    let mut scene = Scene::new(start(&[here.path(), &other]), &[]);
+    let (on_full, _) = scene.partition_in(&other);
+    let elsewhere = 1 - on_full;
+    for round in 0..2 {
+        let filler = fill(&mount.path(), 2 << 20);
+        scene.put_until_refused(on_full, 60_000);
+        scene.says(&["ERROR", "no room for more records", "free space"]);
+        // Readers and the other folder's partition go on.
+        scene.holds_all(on_full);
+        assert_eq!(scene.put(elsewhere, 60_000), 0);
+        scene.holds_all(elsewhere);
+        assert_eq!(scene.put(on_full, 60_000), STORAGE_ERROR);
+        if round == 1 {
+            // A start says what is in its way, and serves the rest.
+            scene.kill_and_start();
+            if scene.fetch_error(on_full, 0) != 0 {
+                scene.says(&["ERROR", "no room left", "free some"]);
+            }
+            scene.holds_all(elsewhere);
+        }
+        fs::remove_file(filler).unwrap();
+        if round == 1 {
+            scene.kill_and_start();
+            scene.holds_all(on_full);
+        }
+        scene.put_until_taken(on_full);
+        if round == 0 {
+            scene.says(&["INFO", "there is room again"]);
+        }
+        scene.holds_all(on_full);
+    }
+    scene.kill_and_start();
+    scene.holds_all(on_full);
+    scene.stop();
+}
+
+/// Metadata and groups are on the full disk too; a clean stop while it is full comes to an end.
+fn all_full() {
+    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let dir = mount.path().join("data");
+    let mut scene = Scene::new(start(&[&dir]), &[]);
+    let filler = fill(&mount.path(), 1 << 20);
+    scene.put_until_refused(0, 60_000);
+    scene.put_until_refused(1, 60_000);
+    scene.holds_all(0);
+    scene.holds_all(1);
+    // The metadata log has room of its own prepared.
+    let code = create_topic(&mut scene.client(), "more", 3);
+    assert!(matches!(code, 0 | STORAGE_ERROR), "{code}");
+    fs::remove_file(filler).unwrap();
+    scene.put_until_taken(0);
+    scene.put_until_taken(1);
+    let filler = fill(&mount.path(), 1 << 20);
+    scene.put_until_refused(0, 60_000);
+    scene.stop();
+    fs::remove_file(filler).unwrap();
+    scene.broker = Some(scene.start.ready());
+    scene.holds_all(0);
+    scene.holds_all(1);
+    scene.put_until_taken(0);
+    scene.stop();
+}
+
+/// The device fails where a log is about to write: thin storage that has run out under it.
+fn writes_fail() {
+    let here = data_dir();
+    let outer = Mount::sized("ext4", 128 << 20).unwrap();
+    let image = outer.path().join("thin");
+    let image_name = image.to_string_lossy().into_owned();
+    // All of it is there, so that only what is punched out below can fail.
+    let zeros = ["if=/dev/zero", "bs=1M", "count=96", "conv=fsync"];
+    run(
+        "dd",
+        &[zeros.as_slice(), &[&format!("of={image_name}")]].concat(),
+    )
+    .unwrap();
+    run(
+        "mkfs.ext4",
+        &["-q", "-F", "-b", "4096", "-O", "^has_journal", &image_name],
+    )
+    .unwrap();
+    let at = outer.path().join("inner");
+    fs::create_dir(&at).unwrap();
+    let at_name = at.to_string_lossy().into_owned();
+    mount(&image_name, &at_name);
+    let other = at.join("data");
+    let mut scene = Scene::new(start(&[here.path(), &other]), &[]);
+    let (partition, folder) = scene.partition_in(&other);
+    for _ in 0..20 {
+        assert_eq!(scene.put(partition, 10_000), 0);
+    }
+    // What lies ahead of the writes is taken away from the image, and the room for it.
+    let segment = folder.join("00000000000000000000.log");
+    let written = 22 * 10_000 / 4096 + 1;
+    let mut holes = 0;
+    for (first, physical, blocks) in extents(&segment) {
+        let skip = written.max(first) - first;
+        if skip < blocks {
+            let offset = ((physical + skip) * 4096).to_string();
+            let length = ((blocks - skip) * 4096).to_string();
+            let punch = ["-p", "-o", &offset, "-l", &length, &image_name];
+            run("fallocate", &punch).unwrap();
+            holes += 1;
+        }
+    }
+    assert!(holes > 0, "no prepared space found");
+    fill(&outer.path(), 0);
+    scene.put_until_refused(partition, 10_000);
+    // Some kernels pass on that the storage below is full, others say EIO.
+    scene.says(&["ERROR", "partition", "error"]);
+    assert_eq!(scene.put(1 - partition, 10_000), 0);
+    scene.holds_all(1 - partition);
+    scene.stop();
+    // The device is well again: all that was acked is there.
+    fs::remove_file(outer.path().join("filler")).unwrap();
+    // Else the kernel tells of its old errors once more.
+    run("umount", &[&at_name]).unwrap();
+    mount(&image_name, &at_name);
+    scene.broker = Some(scene.start.ready());
+    scene.holds_all(partition);
+    scene.put_until_taken(partition);
+    scene.stop();
+    run("umount", &["--lazy", &at_name]).unwrap();
+}
+
+/// Mounts an image with direct I/O to the file below.
+fn mount(image: &str, at: &str) {
+    let device = run("losetup", &["-f", "--show", "--direct-io=on", image]).unwrap();
+    run("mount", &[&device, at]).unwrap();
+    run("losetup", &["-d", &device]).unwrap();
+}
+
+/// First block, physical block and count of blocks of each extent of a file.
+fn extents(path: &Path) -> Vec<(u64, u64, u64)> {
+    let text = run("filefrag", &["-v", "-b4096", &path.to_string_lossy()]).unwrap();
+    let numbers = |line: &str| -> Vec<u64> {
+        let words = line.split(|c: char| !c.is_ascii_digit());
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let rows = text.lines().filter(|line| line.contains(".."));
+    // ext: first..last: physical..last: length: ...
+    rows.map(numbers)
+        .map(|row| (row[1], row[3], row[5]))
+        .collect()
+}
+
+/// A data file is cut short behind the broker's back.
+fn shrinks() {
+    let here = data_dir();
+    let properties = here.path().join("server.properties");
+    fs::write(
+        &properties,
+        "corelane.shard.tail.cache.bytes=1048576\n\
+         log.retention.check.interval.ms=200\n",
+    )
+    .unwrap();
+    let data = here.path().join("data");
+    let start = start(&[&data]).arg("--config", &properties.to_string_lossy());
+    let mut scene = Scene::new(start, &[("retention.ms", "-1")]);
+    for _ in 0..60 {
+        assert_eq!(scene.put(0, 100_000), 0);
+        assert_eq!(scene.put(1, 100_000), 0);
+    }
+    // A round of housekeeping notes how far the log is flushed.
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    let segment = data.join(format!("shard-0/{TOPIC}-0/00000000000000000000.log"));
+    let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    file.set_len(1_500_000).unwrap();
+    // The middle of the log is no longer there: said, and not answered with anything else.
+    assert_eq!(scene.fetch_error(0, 30), STORAGE_ERROR);
+    scene.put_until_refused(0, 100_000);
+    scene.says(&["ERROR", "shrunk", "t-0"]);
+    assert_eq!(scene.put(1, 100_000), 0);
+    scene.holds_all(1);
+    scene.kill_and_start();
+    // Never taken for a torn end: what was acked is not silently given up.
+    assert_eq!(scene.put(0, 1_000), STORAGE_ERROR);
+    scene.says(&["ERROR", "damaged", "t-0"]);
+    scene.holds_all(1);
+    scene.stop();
+}
+
+/// A partition's folder becomes immutable: even root creates nothing in it.
+fn immutable() {
+    let here = data_dir();
+    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let data = mount.path().join("data");
+    let mut scene = Scene::new(start(&[&data]), &[("segment.bytes", "1048576")]);
+    let folder = data.join(format!("shard-0/{TOPIC}-0"));
+    let folder_name = folder.to_string_lossy().into_owned();
+    run("chattr", &["+i", &folder_name]).unwrap();
+    only_one_stops(&mut scene);
+    scene.stop();
+    run("chattr", &["-i", &folder_name]).unwrap();
+    scene.broker = Some(scene.start.ready());
+    scene.holds_all(0);
+    scene.put_until_taken(0);
+    scene.stop();
+    drop(here);
+}
+
+/// Another user than root runs the broker and loses the permission.
+fn forbidden() {
+    const NOBODY: &str = "65534";
+    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let data = mount.path().join("data");
+    fs::create_dir(&data).unwrap();
+    run("chown", &[NOBODY, &data.to_string_lossy()]).unwrap();
+    let start = start(&[&data]).user(NOBODY);
+    let mut scene = Scene::new(start, &[("segment.bytes", "1048576")]);
+    let folder = data.join(format!("shard-0/{TOPIC}-0"));
+    let folder = folder.to_string_lossy().into_owned();
+    run("chmod", &["0500", &folder]).unwrap();
+    only_one_stops(&mut scene);
+    scene.stop();
+    run("chmod", &["0755", &folder]).unwrap();
+    scene.broker = Some(scene.start.ready());
+    scene.holds_all(0);
+    scene.put_until_taken(0);
+    scene.stop();
+}
+
+/// Partition 0 cannot begin a new segment; partition 1 can.
+fn only_one_stops(scene: &mut Scene) {
+    scene.put_until_refused(0, 100_000);
+    scene.says(&["ERROR", "the log takes no more writes", "t-0"]);
+    for _ in 0..30 {
+        assert_eq!(scene.put(1, 100_000), 0);
+    }
+    scene.holds_all(1);
+}
+
+/// All files go while the broker runs.
+fn removed() {
+    let here = data_dir();
+    let data = here.path().join("data");
+    let mut scene = Scene::new(start(&[&data]), &[]);
+    fs::remove_dir_all(&data).unwrap();
+    scene.put_until_refused(0, 10_000);
+    scene.says(&["ERROR", "log folder has failed"]);
+    // It still answers, and ends when it is told to.
+    assert_eq!(scene.put(1, 10), STORAGE_ERROR);
+    scene.stop();
+}
