@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -113,7 +114,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 fn list() -> Result<ExitCode, Box<dyn Error>> {
     for (name, text) in SHIPPED {
         let scenario = Scenario::parse(text, words::known)?;
-        println!("{name}\n    {}\n", scenario.about);
+        // Whoever reads only the first lines has closed the pipe: that is no error.
+        let _ = writeln!(io::stdout(), "{name}\n    {}\n", scenario.about);
     }
     Ok(ExitCode::SUCCESS)
 }

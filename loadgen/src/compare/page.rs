@@ -198,6 +198,7 @@ fn overlay(sides: &[Side], tag: &str) -> String {
         .zip(&totals)
         .enumerate()
         .rev()
+        .filter(|(_, (_, found))| !found.is_empty())
         .map(|(number, (side, found))| (side.name.clone(), colour(number), Look::Strong, found))
         .collect();
     let mut html = format!(
@@ -206,6 +207,9 @@ fn overlay(sides: &[Side], tag: &str) -> String {
         escape(&name),
         curves(&format!("{name} by percentile"), &drawn)
     );
+    if sides.iter().all(|side| side.blocks.len() < 2) {
+        return html + "</section>";
+    }
     let lines: Vec<Line> = sides
         .iter()
         .enumerate()
