@@ -7,6 +7,8 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::time::Duration;
 use std::{io, thread};
 
+use crate::client::ClientError;
+use crate::cluster::Home;
 use crate::consumer::{self, Until};
 use crate::latency::{Collector, Interval, SECOND_NS, Totals, Window};
 use crate::plan::{Load, Plan, Warmup};
@@ -20,6 +22,10 @@ use crate::worker::{self, Begin, Shared};
 const LEAD_NS: u64 = 100_000_000;
 /// A steady load is measured so many seconds after that is known.
 const STEADY_LEAD: u64 = 2;
+
+/// How often a broker that cannot be reached is tried before its records are read back.
+const READ_BACK_TRIES: u32 = 150;
+const READ_BACK_PAUSE: Duration = Duration::from_millis(200);
 
 /// What one block is to do.
 pub struct Block<'a> {
@@ -71,6 +77,8 @@ pub struct Done {
     pub cpu_s: f64,
     /// Whether a warm-up ended without becoming steady.
     pub unsteady: bool,
+    /// Whether not everything could be read back.
+    pub read_back_failed: bool,
 }
 
 impl<'a> Block<'a> {
@@ -193,9 +201,11 @@ pub fn run(
     let outcomes: Vec<_> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
     let mut ledgers = vec![Ledger::new(block.producers as usize); block.groups];
     let mut failures = collect(&mut ledgers, read);
+    let mut read_back_failed = false;
     if block.groups == 0 && block.check {
         let mut all = vec![Ledger::new(block.producers as usize)];
         let read = read_back(block, &from, &shared)?;
+        read_back_failed = read.failure.is_some();
         failures.append(&mut collect(&mut all, vec![read]));
         ledgers = all;
     }
@@ -216,6 +226,7 @@ pub fn run(
         ended_ns: ended.unwrap_or(0),
         cpu_s,
         unsteady: watch.unsteady,
+        read_back_failed,
         outcomes,
     })
 }
@@ -281,8 +292,23 @@ pub fn read_back(
     shared: &Shared,
 ) -> Result<consumer::Outcome, Box<dyn Error>> {
     let ground = block.ground;
-    let homes: Arc<[_]> = ground.cluster.homes()?.into();
-    let ends = ground.cluster.offsets(&homes, -1)?;
+    let cluster = &ground.cluster;
+    let look = || {
+        let homes = cluster.homes()?;
+        let ends = cluster.offsets(&homes, -1)?;
+        Ok::<_, ClientError>((homes, ends))
+    };
+    let mut found = look();
+    // The broker may be just coming back.
+    for _ in 0..READ_BACK_TRIES {
+        if found.is_ok() {
+            break;
+        }
+        thread::sleep(READ_BACK_PAUSE);
+        found = look();
+    }
+    let (homes, ends) = found?;
+    let homes: Arc<[Home]> = homes.into();
     let job = consumer::Job {
         cluster: ground.cluster.clone(),
         readers: vec![(0, (0..homes.len()).collect())],

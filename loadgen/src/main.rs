@@ -30,6 +30,7 @@ mod run;
 mod sampling;
 mod scenario;
 mod schedule;
+mod sweep;
 mod topic_facts;
 mod verify;
 mod worker;

@@ -67,6 +67,8 @@ pub struct Report {
     pub bytes: u64,
     /// Whether a warm-up went on until it had to end.
     pub unsteady: bool,
+    /// Whether not everything could be read back.
+    pub read_back_failed: bool,
 }
 
 /// What one block came to.
@@ -105,6 +107,7 @@ impl Report {
             cpu_s: 0.0,
             bytes: 0,
             unsteady: false,
+            read_back_failed: false,
         }
     }
 

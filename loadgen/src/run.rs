@@ -137,15 +137,20 @@ pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
     let mut origin_ns = None;
     floors_round(&ground, &mut report, &mut collector, "before")?;
     for number in 0..report.plan.blocks {
-        let found = one_block(
+        let label = match report.plan.blocks {
+            1 => String::new(),
+            all => format!("block {}/{all}  ", number + 1),
+        };
+        let (collector, origin_ns) = (&mut collector, &mut origin_ns);
+        one_block(
             &ground,
             &load,
             &mut report,
-            &mut collector,
+            collector,
             number,
-            &mut origin_ns,
-        );
-        found?;
+            origin_ns,
+            label,
+        )?;
         if ground.stop.load(Ordering::Relaxed) {
             report.interrupted = true;
             break;
@@ -156,7 +161,7 @@ pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
         } else {
             format!("after block {}", number + 1)
         };
-        floors_round(&ground, &mut report, &mut collector, &when)?;
+        floors_round(&ground, &mut report, collector, &when)?;
     }
     let observed = observer.finish();
     let log;
@@ -187,18 +192,17 @@ fn floors_round(
     Ok(())
 }
 
-fn one_block(
+/// Runs block `number` (from 0) and adds what came of it to `report`; `label` stands before each
+/// line of progress.
+pub fn one_block(
     ground: &Ground,
     load: &Load,
     report: &mut Report,
     collector: &mut Collector,
     number: u32,
     origin_ns: &mut Option<u64>,
+    label: String,
 ) -> Result<(), Box<dyn Error>> {
-    let label = match report.plan.blocks {
-        1 => String::new(),
-        all => format!("block {}/{all}  ", number + 1),
-    };
     let block = Block::new(ground, &report.plan, load, u64::from(number), label);
     let done = block::run(&block, collector, origin_ns)?;
     let since = |ns: u64| ns.saturating_sub(done.measure_ns) as f64 / SECOND_NS as f64;
@@ -207,6 +211,7 @@ fn one_block(
     report.cpu_s += done.cpu_s;
     report.bytes = done.bytes;
     report.unsteady |= done.unsteady;
+    report.read_back_failed |= done.read_back_failed;
     report.blocks.push(BlockFigures {
         from_s: done.from_s,
         to_s: done.from_s + since(done.stop_ns),

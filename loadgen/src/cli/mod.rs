@@ -7,6 +7,8 @@ mod plan;
 mod read;
 mod report;
 mod run;
+mod sweep;
+mod verify;
 pub mod words;
 
 use std::error::Error;
@@ -39,10 +41,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Send records at a constant rate and report latencies.
+    /// Send records and report latencies: at a constant rate, a Poisson one, or --max.
     ///
-    /// Each record is a request of its own (no lingering, no limit on requests in flight).
-    /// Ctrl-C ends a run early and still writes the whole report; a second one gives up.
+    /// Unless batches are asked for, each record is a request of its own. What was acked is read
+    /// back and checked. Ctrl-C ends a run early and still writes the whole report; a second one gives up.
     #[command(after_help = run::EXAMPLES)]
     Run(Box<Plan>),
     /// Measure what this host can do at best, without a broker.
@@ -50,6 +52,17 @@ pub enum Command {
     /// A round trip on loopback, a direct overwrite of a preallocated file, and the same with a
     /// flush: no broker on this host acks faster than the first, or durably than the sum.
     Floors(floors::Args),
+    /// Find the knee: latencies at higher and higher rates, until the broker cannot keep up.
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(Box<sweep::Args>),
+    /// Prove that no acked record is lost, repeated, disordered or damaged, whatever happens to
+    /// the broker meanwhile.
+    ///
+    /// Records are numbered and checksummed. Connections that break are made anew, and batches
+    /// sent again with the same sequence numbers; when all is acked, everything is read back.
+    /// Exit code: 0 proven; 3 not proven, since not everything was answered or read; 4 disproven.
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(Box<verify::Args>),
     /// Run a named scenario of several steps, from a TOML file or of those that come along.
     ///
     /// A scenario is made of the options of loadgen run; any that are given here win over it.
@@ -88,7 +101,12 @@ impl Cli {
         command.build();
         let matches = command.clone().try_get_matches_from(words)?;
         let mut cli = Cli::from_arg_matches(&matches)?;
-        if let (Command::Run(plan), Some((name, own))) = (&mut cli.command, matches.subcommand())
+        let plan = match &mut cli.command {
+            Command::Run(plan) => Some(&mut **plan),
+            Command::Sweep(args) => Some(&mut args.plan),
+            _ => None,
+        };
+        if let (Some(plan), Some((name, own))) = (plan, matches.subcommand())
             && let Some(command) = command.find_subcommand(name)
         {
             plan.outputs.settings = output::settings(command, own);
@@ -103,6 +121,8 @@ impl Command {
         match self {
             Command::Run(plan) => run::run(*plan),
             Command::Floors(args) => floors::run(&args),
+            Command::Sweep(args) => sweep::run(*args),
+            Command::Verify(args) => verify::run(*args),
             Command::Compare(args) => compare::run(&args),
             Command::Plan(args) => plan::run(&args),
             Command::Omb(args) => omb::run(&args),

@@ -1,0 +1,184 @@
+//! Drives: `loadgen verify`.
+
+use std::error::Error;
+use std::fs;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::latency::{Collector, Kind};
+use crate::plan::{Plan, Warmup};
+use crate::report::Report;
+use crate::run::{Ground, one_block};
+use crate::verify::Findings;
+
+/// Shown below the options.
+pub const EXAMPLES: &str = "Examples:
+  For a minute, while somebody kills and restarts the broker:
+    loadgen verify --bootstrap localhost:9092 --topic proof --create 8 --rate 2000
+  Without producer ids: records may then come twice, and are still not lost:
+    loadgen verify --bootstrap localhost:9092 --topic proof --rate 2000 --plain";
+
+/// The least time to wait for a broker to come back, in seconds.
+const DRAIN_LEAST: u64 = 60;
+
+/// The load, and what is to be proven of it.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Args {
+    /// The load.
+    #[command(flatten)]
+    pub plan: Plan,
+
+    /// Without producer ids and sequence numbers: records that are sent again over a new
+    /// connection may come twice or late, and are counted as no error
+    #[arg(long)]
+    pub plain: bool,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
+    let mut plan = args.plan;
+    if plan.acks == 0 {
+        return Err("with --acks 0 nothing is promised that could be verified".into());
+    }
+    let json_path = plan.outputs.json.clone();
+    if let Some(path) = &json_path {
+        fs::write(path, "")?;
+    }
+    plan.idempotent = !args.plain && plan.acks == -1;
+    plan.warmup = Warmup::Seconds(0);
+    plan.drain = plan.drain.max(DRAIN_LEAST);
+    // What is read is read after the broker's last restart, from its disk.
+    (plan.consume, plan.fanout, plan.no_check) = (false, None, false);
+    let ground = Ground::prepare(&plan, true)?;
+    let mut load = plan.load();
+    load.repeat = true;
+    let idempotent = plan.idempotent;
+    let mut collector = Collector::new("verify");
+    let mut report = Report::new(plan, crate::host::facts(), ground.homes.len());
+    one_block(
+        &ground,
+        &load,
+        &mut report,
+        &mut collector,
+        0,
+        &mut None,
+        String::new(),
+    )?;
+    (report.totals, _) = collector.finish()?;
+    let found = report.findings.unwrap_or_default();
+    let code = verdict(
+        &found,
+        idempotent,
+        report.unanswered,
+        report.read_back_failed,
+    );
+    print!("{}", text(&report, &found, idempotent, code));
+    if let Some(path) = &json_path {
+        let all = json!({
+            "loadgen": env!("CARGO_PKG_VERSION"), "idempotent": idempotent,
+            "promised": found.promised, "seen": found.seen, "lost": found.lost,
+            "duplicates": found.duplicates, "disordered": found.disordered,
+            "strange": found.strange, "unanswered": report.unanswered, "due": report.due,
+            "sent": report.sent, "refused": report.refused, "repeated": report.repeated,
+            "failures": report.failures,
+            "longest_ms": report.totals[&Kind::Produce].max() as f64 / 1e6, "exit": code,
+        });
+        fs::write(path, format!("{all:#}\n"))?;
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// 0 proven, 3 not proven, 4 disproven.
+fn verdict(found: &Findings, idempotent: bool, unanswered: u64, unread: bool) -> u8 {
+    let bearable = match idempotent {
+        true => *found,
+        false => Findings {
+            duplicates: 0,
+            disordered: 0,
+            ..*found
+        },
+    };
+    match bearable.clean() {
+        // What could not be read is not lost because of that.
+        false
+            if unread
+                && Findings {
+                    lost: 0,
+                    ..bearable
+                }
+                .clean() =>
+        {
+            3
+        }
+        false => 4,
+        true if unanswered > 0 || unread || found.promised == 0 => 3,
+        true => 0,
+    }
+}
+
+fn text(report: &Report, found: &Findings, idempotent: bool, code: u8) -> String {
+    let mut text = format!(
+        "{} records due, {} sent, {} acked, {} without an answer, {} read back\n\
+         longest wait for an ack: {:.1} ms\n",
+        report.due,
+        report.sent,
+        found.promised,
+        report.unanswered,
+        found.seen,
+        report.totals[&Kind::Produce].max() as f64 / 1e6,
+    );
+    for failure in &report.failures {
+        text += &format!("  {failure}\n");
+    }
+    for (code, count) in &report.repeated {
+        text += &format!("  {count} batches were sent again after Kafka error code {code}\n");
+    }
+    for (code, count) in &report.refused {
+        text += &format!("  {count} records were refused with Kafka error code {code}\n");
+    }
+    let may = if idempotent {
+        ""
+    } else {
+        " (allowed: no producer ids)"
+    };
+    text += &format!(
+        "lost           {:>10}\nrepeated       {:>10}{may}\nout of order   {:>10}{may}\n\
+         damaged, alien {:>10}\n",
+        found.lost, found.duplicates, found.disordered, found.strange,
+    );
+    text += match code {
+        0 => "PROVEN: every acked record is there, whole\n",
+        3 => "NOT PROVEN: not everything was answered and read back\n",
+        _ => "DISPROVEN: the broker broke its promise\n",
+    };
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_tells_what_was_proven() {
+        let clean = Findings {
+            promised: 9,
+            seen: 9,
+            ..Findings::default()
+        };
+        let lost = Findings { lost: 1, ..clean };
+        let twice = Findings {
+            duplicates: 1,
+            ..clean
+        };
+        assert_eq!(verdict(&clean, true, 0, false), 0);
+        assert_eq!(verdict(&clean, true, 1, false), 3);
+        assert_eq!(verdict(&Findings::default(), true, 0, false), 3);
+        assert_eq!(verdict(&lost, true, 0, false), 4);
+        assert_eq!(verdict(&lost, false, 0, false), 4);
+        assert_eq!(verdict(&lost, true, 0, true), 3);
+        assert_eq!(verdict(&twice, true, 0, true), 4);
+        assert_eq!(verdict(&twice, true, 0, false), 4);
+        assert_eq!(verdict(&twice, false, 0, false), 0);
+    }
+}
