@@ -156,6 +156,7 @@ fn validation() {
         timestamp_after_max_ms: 3_600_000,
         compacted: false,
         compression: None,
+        compression_level: 0,
     };
     for (count, value_bytes) in [(1, 1024), (64, 1024), (640, 100)] {
         let plain = count * value_bytes;

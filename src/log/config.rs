@@ -7,6 +7,8 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// `segment.ms`: a segment is closed once its first record is this old.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`: how much earlier it may be closed, at random.
+    pub segment_jitter_ms: i64,
     /// `retention.ms`: closed segments older than this go; negative keeps them.
     pub retention_ms: i64,
     /// `retention.bytes`: the oldest segments go while the log is larger; negative keeps them.
@@ -41,6 +43,7 @@ impl Default for LogConfig {
         LogConfig {
             segment_bytes: 1 << 30,
             segment_ms: 7 * DAY_MS,
+            segment_jitter_ms: 0,
             retention_ms: 7 * DAY_MS,
             retention_bytes: -1,
             delete_old: true,

@@ -1,6 +1,7 @@
 //! Drives: one data file of a log: where it begins, how far it reaches, its lookups.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -53,6 +54,8 @@ pub struct Segment {
     /// Name of the data file as of now; it changes once for a segment prepared ahead.
     path: RefCell<PathBuf>,
     bytes_since_entry: Cell<u64>,
+    /// A number of its own, by which its end is earlier than that of others.
+    luck: u64,
 }
 
 /// Name of a segment's file: its base offset in twenty digits and `suffix`.
@@ -93,6 +96,7 @@ impl Segment {
             replaced: Cell::new(false),
             path: RefCell::new(dir.join(file_name(base_offset, ".log"))),
             bytes_since_entry: Cell::new(0),
+            luck: luck(dir, base_offset),
         }
     }
 
@@ -252,7 +256,14 @@ impl Segment {
         } else {
             now - self.created_ms.get()
         };
-        waited > config.segment_ms
+        waited > config.segment_ms - self.jitter_ms(config)
+    }
+
+    fn jitter_ms(&self, config: &LogConfig) -> i64 {
+        match config.segment_jitter_ms.min(config.segment_ms) {
+            ..=0 => 0,
+            most => (self.luck % most as u64) as i64,
+        }
     }
 
     /// The youngest timestamp in it, or when it was begun where its records have none.
@@ -264,6 +275,14 @@ impl Segment {
     }
 }
 
+/// A number that differs from log to log and from segment to segment, and is the same again
+/// after a restart.
+fn luck(dir: &Path, base_offset: Offset) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (dir, base_offset).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// The segment that holds `offset`, or the first behind it; segments lie in offset order.
 pub fn find(segments: &[Rc<Segment>], offset: Offset) -> Option<&Rc<Segment>> {
     let after = segments.partition_point(|segment| segment.base_offset <= offset);
@@ -273,6 +292,25 @@ pub fn find(segments: &[Rc<Segment>], offset: Offset) -> Option<&Rc<Segment>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn with_jitter_segments_end_at_different_times_but_never_late() {
+        let config = LogConfig {
+            segment_ms: 1000,
+            segment_jitter_ms: 400,
+            ..LogConfig::default()
+        };
+        let end = |base: Offset| {
+            let segment = Segment::new(Path::new("/d/t-0"), base, 0);
+            (0..).find(|now| segment.is_due(-1, *now, &config))
+        };
+        let ends: Vec<i64> = (0..50).filter_map(end).collect();
+        assert!(
+            ends.iter().all(|end| (602..=1001).contains(end)),
+            "{ends:?}"
+        );
+        assert!(ends.iter().any(|end| *end < 750) && ends.iter().any(|end| *end > 850));
+    }
 
     #[test]
     fn names_are_kafkas() {

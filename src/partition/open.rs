@@ -147,6 +147,7 @@ pub(super) fn log_config(config: &TopicConfig) -> LogConfig {
         } else {
             config.segment_ms
         },
+        segment_jitter_ms: config.segment_jitter_ms,
         retention_ms: config.retention_ms.unwrap_or(-1),
         retention_bytes: config.retention_bytes.map_or(-1, |bytes| bytes as i64),
         delete_old: config.cleanup_policy.delete,

@@ -25,10 +25,10 @@ dynamic_settings! {
     "min.insync.replicas" Int = "1", AtLeast(1), Ignored(OneReplica), ["min.insync.replicas"];
         "How many replicas must hold a record before acks=all is answered. Kafka never asks for "
         "more than there are replicas, and there is one.";
-    "segment.jitter.ms" Long = "0", AtLeast(0), Ignored(OtherDesign),
+    "segment.jitter.ms" Long = "0", AtLeast(0), Applied,
         ["log.roll.jitter.ms", "log.roll.jitter.hours"];
-        "How much earlier than `segment.ms` a segment may end, at random. Here segments end by "
-        "the clock of their own first record.";
+        "How much earlier than `segment.ms` a segment may end, at random, so that not all "
+        "partitions go on in a new one at the same moment.";
     "remote.log.copy.disable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether a tiered topic has stopped copying segments to remote storage.";
     "local.retention.ms" Long = "-2", AtLeast(-2), Ignored(NoTiering),
@@ -44,25 +44,25 @@ dynamic_settings! {
         "The longest time that records which are written but not flushed stay so.";
     "follower.replication.throttled.replicas" List = "", ThrottledReplicas, Ignored(OneReplica), [];
         "Replicas whose catching up is slowed down on the follower's side.";
-    "compression.lz4.level" Int = "9", Between(1, 17), Ignored(OtherDesign),
+    "compression.lz4.level" Int = "9", Between(1, 17), Applied,
         ["compression.lz4.level"];
-        "How hard the broker tries when it recompresses to lz4. The codec's usual level is taken.";
+        "How hard the broker tries when `compression.type` has it compress to lz4.";
     "segment.bytes" Int = "134217728", AtLeast(1048576), Applied, ["log.segment.bytes"];
         "The size at which a log goes on in a new segment file. Smaller than in Kafka: what is "
         "written ahead for a busy partition, and what retention can drop at once, is one segment.";
     "retention.ms" Long = "604800000", AtLeast(-1), Applied,
         ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
         "How long records are kept, in whole segments; -1 for ever.";
-    "compression.gzip.level" Int = "-1", GzipLevel, Ignored(OtherDesign),
+    "compression.gzip.level" Int = "-1", GzipLevel, Applied,
         ["compression.gzip.level"];
-        "How hard the broker tries when it recompresses to gzip. The codec's usual level is taken.";
+        "How hard the broker tries when `compression.type` has it compress to gzip.";
     "flush.messages" Long = "1", AtLeast(1), Applied, ["log.flush.interval.messages"];
         "After how many records the log is flushed to the device. 1 means that an ack is sent "
         "only once the records are on stable storage. A larger number means that an ack is sent "
         "once the write has completed: it survives a crash of the process, not a power cut.";
-    "compression.zstd.level" Int = "3", Between(-131072, 22), Ignored(OtherDesign),
+    "compression.zstd.level" Int = "3", Between(-131072, 22), Applied,
         ["compression.zstd.level"];
-        "How hard the broker tries when it recompresses to zstd. The codec's usual level is taken.";
+        "How hard the broker tries when `compression.type` has it compress to zstd.";
     "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Applied,
         ["log.cleaner.max.compaction.lag.ms"];
         "The longest time that a record stays uncompacted, whatever the ratio. Segments end at the "
@@ -115,6 +115,8 @@ pub struct TopicConfig {
     pub segment_bytes: u64,
     /// The age at which it does so anyway, in milliseconds.
     pub segment_ms: i64,
+    /// How much earlier it may do so, in milliseconds.
+    pub segment_jitter_ms: i64,
     /// The size at which a full index ends a segment, in bytes.
     pub segment_index_bytes: u64,
     /// How long records are kept, in milliseconds; `None` for ever.
@@ -145,6 +147,8 @@ pub struct TopicConfig {
     pub delete_retention_ms: i64,
     /// The codec on disk.
     pub compression_type: Compression,
+    /// How hard to try where that is not the producer's: the level of the codec.
+    pub compression_level: i32,
     /// Bytes of records that one entry of the offset index stands for.
     pub index_interval_bytes: u64,
 }
@@ -268,10 +272,12 @@ impl TopicConfig {
             Value::Double(number) => number,
             _ => 0.5,
         };
+        let compression_type = Compression::named(value("compression.type").text());
         let has = |item: &str| value("cleanup.policy").items().iter().any(|i| i == item);
         TopicConfig {
             segment_bytes: not_negative("segment.bytes").unwrap_or(0),
             segment_ms: long("segment.ms"),
+            segment_jitter_ms: long("segment.jitter.ms"),
             segment_index_bytes: not_negative("segment.index.bytes").unwrap_or(0),
             retention_ms: Some(long("retention.ms")).filter(|&ms| ms >= 0),
             retention_bytes: not_negative("retention.bytes"),
@@ -292,7 +298,13 @@ impl TopicConfig {
             min_compaction_lag_ms: long("min.compaction.lag.ms"),
             max_compaction_lag_ms: long("max.compaction.lag.ms"),
             delete_retention_ms: long("delete.retention.ms"),
-            compression_type: Compression::named(value("compression.type").text()),
+            compression_type,
+            compression_level: match compression_type {
+                Compression::Gzip => long("compression.gzip.level") as i32,
+                Compression::Lz4 => long("compression.lz4.level") as i32,
+                Compression::Zstd => long("compression.zstd.level") as i32,
+                Compression::Producer | Compression::Uncompressed | Compression::Snappy => 0,
+            },
             index_interval_bytes: not_negative("index.interval.bytes").unwrap_or(0),
         }
     }
@@ -340,6 +352,8 @@ mod tests {
             ("cleanup.policy", "compact"),
             ("message.timestamp.type", "LogAppendTime"),
             ("compression.type", "zstd"),
+            ("compression.zstd.level", "19"),
+            ("segment.jitter.ms", "5"),
             ("min.cleanable.dirty.ratio", "0.25"),
             ("max.compaction.lag.ms", "77"),
             ("flush.messages", "1000"),
@@ -358,6 +372,10 @@ mod tests {
         );
         assert_eq!(config.message_timestamp_type, TimestampType::LogAppendTime);
         assert_eq!(config.compression_type, Compression::Zstd);
+        assert_eq!(
+            (config.compression_level, config.segment_jitter_ms),
+            (19, 5)
+        );
         assert_eq!(config.flush_messages, 1000);
         assert_eq!(
             (config.min_dirty_ratio, config.max_compaction_lag_ms),

@@ -57,6 +57,7 @@ fn what_clients_write_is_stored_as_it_comes_and_says_the_same() {
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
         compacted: false,
+        compression_level: 3,
         compression: None,
     };
     for of_client in BATCHES.chunks(5) {

@@ -49,6 +49,8 @@ pub struct Rules {
     pub compacted: bool,
     /// The codec of stored batches; `None`: the producer's (`compression.type`).
     pub compression: Option<Codec>,
+    /// The level of that codec (`compression.gzip.level` and so on).
+    pub compression_level: i32,
 }
 
 impl From<&TopicConfig> for Rules {
@@ -63,6 +65,7 @@ impl From<&TopicConfig> for Rules {
             timestamp_before_max_ms: config.message_timestamp_before_max_ms,
             timestamp_after_max_ms: config.message_timestamp_after_max_ms,
             compacted: config.cleanup_policy.compact,
+            compression_level: config.compression_level,
             compression: match config.compression_type {
                 Compression::Producer => None,
                 Compression::Uncompressed => Some(Codec::None),
@@ -346,6 +349,7 @@ impl<'r> Walk<'r> {
         Ok(Some(Rewrite {
             renumber: !self.is_ordered,
             codec: target,
+            level: rules.compression_level,
             create_time: restamp.then_some(self.max_timestamp),
             size_max: rules.max_message_bytes,
             uncompressed_max: rules.uncompressed_bytes_max(),

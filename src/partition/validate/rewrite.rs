@@ -5,7 +5,7 @@ use crate::base::WallMs;
 use crate::wire::batch::{
     BatchView, Codec, HEADER_BYTES, RecordError, TimestampType, reseal, set_timestamp,
 };
-use crate::wire::compress::{DecompressError, compress, decompress};
+use crate::wire::compress::{DecompressError, compress_at, decompress};
 use crate::wire::cursor::{Cursor, Sink, varint_len, varlong_len};
 
 use super::Invalid;
@@ -17,6 +17,8 @@ pub(super) struct Rewrite {
     pub renumber: bool,
     /// Compress them so.
     pub codec: Codec,
+    /// How hard to try, as a level of that codec.
+    pub level: i32,
     /// Give out their timestamps as the producer's, this one being the largest.
     pub create_time: Option<WallMs>,
     /// The largest batch allowed, in bytes.
@@ -81,7 +83,7 @@ fn put_records(
             &plain
         }
     };
-    compress(how.codec, plain, out).map_err(|_| Invalid::Undecodable(how.codec))
+    compress_at(how.codec, how.level, plain, out).map_err(|_| Invalid::Undecodable(how.codec))
 }
 
 /// Copies the records with their offsets counted anew.

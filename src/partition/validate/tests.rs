@@ -14,6 +14,7 @@ const RULES: Rules = Rules {
     timestamp_after_max_ms: 3_600_000,
     compacted: false,
     compression: None,
+    compression_level: 3,
 };
 
 const CODECS: [Codec; 5] = [

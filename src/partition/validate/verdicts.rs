@@ -28,6 +28,7 @@ fn rules(topic: &str) -> Rules {
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
         compacted: false,
+        compression_level: 3,
         compression: None,
     };
     let compression = match topic {
@@ -48,6 +49,7 @@ fn rules(topic: &str) -> Rules {
         _ => (i64::MAX, 3_600_000),
     };
     Rules {
+        compression_level: 3,
         max_message_bytes,
         timestamp_type: match topic {
             "lat" => TimestampType::LogAppendTime,

@@ -129,12 +129,30 @@ pub fn decompress(
 
 const STEP_BYTES: usize = 16 * 1024;
 
-/// Appends `bytes`, compressed as Kafka's clients do it with their codecs' usual levels.
+/// Appends `bytes`, compressed with the codecs' usual levels.
 pub fn compress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    const LZ4_FAST: i32 = 0;
+    let level = match codec {
+        Codec::Gzip => GZIP_USUAL,
+        Codec::Zstd => ::zstd::DEFAULT_COMPRESSION_LEVEL,
+        Codec::None | Codec::Snappy | Codec::Lz4 => LZ4_FAST,
+    };
+    compress_at(codec, level, bytes, out)
+}
+
+/// The level of gzip that leaves it to the library.
+const GZIP_USUAL: i32 = -1;
+
+/// Appends `bytes`, compressed at a level of the codec's own: gzip 1 to 9 or -1, lz4 1 to 17,
+/// zstd up to 22 (`compression.*.level`, KIP-390); the others have none.
+pub fn compress_at(codec: Codec, level: i32, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     match codec {
         Codec::None => out.extend_from_slice(bytes),
         Codec::Gzip => {
-            let level = flate2::Compression::default();
+            let level = match u32::try_from(level) {
+                Ok(level) => flate2::Compression::new(level.min(9)),
+                Err(_) => flate2::Compression::default(),
+            };
             let mut encoder = flate2::write::GzEncoder::new(out, level);
             encoder.write_all(bytes)?;
             encoder.finish()?;
@@ -143,12 +161,12 @@ pub fn compress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()>
         Codec::Lz4 => {
             let mut builder = ::lz4::EncoderBuilder::new();
             builder.block_mode(::lz4::BlockMode::Independent);
+            builder.level(level.max(0) as u32);
             let mut encoder = builder.build(out)?;
             encoder.write_all(bytes)?;
             encoder.finish().1?;
         }
         Codec::Zstd => {
-            let level = ::zstd::DEFAULT_COMPRESSION_LEVEL;
             let mut encoder = ::zstd::stream::write::Encoder::new(out, level)?;
             encoder.write_all(bytes)?;
             encoder.finish()?;
@@ -193,6 +211,25 @@ mod tests {
                 decompress(codec, &packed, size, &mut unpacked).unwrap();
                 assert!(unpacked[1..] == bytes, "{codec:?} {size}");
             }
+        }
+    }
+
+    #[test]
+    fn a_higher_level_takes_less_room() {
+        let bytes = text(200_000);
+        for (codec, levels) in [
+            (Codec::Gzip, [1, 9]),
+            (Codec::Lz4, [1, 9]),
+            (Codec::Zstd, [-50, 19]),
+        ] {
+            let sizes = levels.map(|level| {
+                let (mut packed, mut unpacked) = (Vec::new(), Vec::new());
+                compress_at(codec, level, &bytes, &mut packed).unwrap();
+                decompress(codec, &packed, bytes.len(), &mut unpacked).unwrap();
+                assert!(unpacked == bytes, "{codec:?} {level}");
+                packed.len()
+            });
+            assert!(sizes[1] < sizes[0], "{codec:?} {sizes:?}");
         }
     }
 

@@ -26,10 +26,9 @@ broker_settings! {
         "The age at which a log goes on in a new segment; wins over `log.roll.hours`.";
     "log.roll.hours" Int = Some("168"), AtLeast(1), High, ReadOnly, Applied;
         "The age at which a log goes on in a new segment, in hours.";
-    "log.roll.jitter.ms" Long = None, Any, High, ClusterWide, Ignored(OtherDesign);
-        "How much earlier than `log.roll.ms` a segment may end, at random. Here segments end by "
-        "the clock of their own first record.";
-    "log.roll.jitter.hours" Int = Some("0"), AtLeast(0), High, ReadOnly, Ignored(OtherDesign);
+    "log.roll.jitter.ms" Long = None, Any, High, ClusterWide, Applied;
+        "How much earlier than `log.roll.ms` a segment may end, at random.";
+    "log.roll.jitter.hours" Int = Some("0"), AtLeast(0), High, ReadOnly, Applied;
         "The same in hours.";
     "log.retention.ms" Long = None, Any, High, ClusterWide, Applied;
         "How long records are kept; wins over minutes and hours; -1 for ever.";

@@ -43,14 +43,14 @@ broker_settings! {
         OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), High, ClusterWide,
         Applied;
         "The codec of batches on disk where the topic does not say otherwise.";
-    "compression.gzip.level" Int = Some("-1"), GzipLevel, Medium, ClusterWide, Ignored(OtherDesign);
-        "How hard the broker tries when it recompresses to gzip. The codec's usual level is taken.";
+    "compression.gzip.level" Int = Some("-1"), GzipLevel, Medium, ClusterWide, Applied;
+        "How hard the broker tries when `compression.type` has it compress to gzip.";
     "compression.lz4.level" Int = Some("9"), Between(1, 17), Medium, ClusterWide,
-        Ignored(OtherDesign);
-        "How hard the broker tries when it recompresses to lz4. The codec's usual level is taken.";
+        Applied;
+        "How hard the broker tries when `compression.type` has it compress to lz4.";
     "compression.zstd.level" Int = Some("3"), Between(-131072, 22), Medium, ClusterWide,
-        Ignored(OtherDesign);
-        "How hard the broker tries when it recompresses to zstd. The codec's usual level is taken.";
+        Applied;
+        "How hard the broker tries when `compression.type` has it compress to zstd.";
     "background.threads" Int = Some("10"), AtLeast(1), High, ClusterWide, Ignored(Threads);
         "Threads for chores.";
     "num.io.threads" Int = Some("8"), AtLeast(1), High, ClusterWide, Ignored(Threads);
