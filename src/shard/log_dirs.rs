@@ -41,6 +41,8 @@ pub struct LogDir {
     failed: Cell<bool>,
     /// Whether something went wrong with it that it has not been checked after.
     suspect: Cell<bool>,
+    /// How many logs on its device had failed when it was last checked.
+    failed_logs: Cell<u64>,
 }
 
 // === impl LogDirs ===
@@ -84,6 +86,7 @@ impl LogDirs {
                     folder,
                     failed: Cell::new(false),
                     suspect: Cell::new(false),
+                    failed_logs: Cell::new(0),
                 })),
                 (_, opened) => {
                     let error = opened
@@ -151,6 +154,15 @@ impl LogDir {
         self.suspect.set(true);
     }
 
+    /// Whether to look if it can be written. That a log has failed is found by its count first:
+    /// there may be many logs, and this is asked often.
+    fn is_in_doubt(&self, partitions: &[Rc<Partition>]) -> bool {
+        let count = self.logs.probe().failed_logs_count.get();
+        let more = self.failed_logs.replace(count) != count;
+        let has_failed = |one: &Rc<Partition>| self.holds(one) && is_io(one);
+        self.suspect.take() || (more && partitions.iter().any(has_failed))
+    }
+
     /// Whether it is still the folder it was, and can be written where that is in doubt.
     async fn is_sound(&self, in_doubt: bool) -> io::Result<()> {
         let disk = self.logs.disk();
@@ -185,8 +197,7 @@ pub async fn check(shard: &Shard) {
     let partitions = shard.partitions.local();
     partitions.iter().for_each(|one| one.log().seek_room());
     for dir in shard.dirs.working() {
-        let has_failed = |one: &Rc<Partition>| dir.holds(one) && is_io(one);
-        let in_doubt = dir.suspect.take() || partitions.iter().any(has_failed);
+        let in_doubt = dir.is_in_doubt(&partitions);
         if let Err(error) = dir.is_sound(in_doubt).await {
             tracing::error!(dir = %dir.path.display(), %error,
                 "a log folder has failed: its partitions are offline until the broker is \

@@ -197,6 +197,28 @@ fn a_folder_that_goes_while_the_broker_runs_takes_its_partitions_only() {
     broker.stop();
 }
 
+#[test]
+fn the_metadata_log_may_have_a_folder_of_its_own() {
+    let (one, two) = (data_dir(), data_dir());
+    let own = two.path().join("metadata");
+    let file = two.path().join("server.properties");
+    std::fs::write(&file, format!("metadata.log.dir={}\n", own.display())).unwrap();
+    let start = || start(&[one.path()]).arg("--config", file.to_str().unwrap());
+    let broker = start().ready();
+    assert_eq!(create_topic(&mut broker.client(), TOPIC, 1), 0);
+    assert_eq!(put(&mut broker.client(), 0, "first of 0"), 0);
+    broker.stop();
+    assert!(own.join("__cluster_metadata-0").is_dir() && !own.join("shard-0").exists());
+    assert!(!one.path().join("__cluster_metadata-0").exists());
+    let broker = start().ready();
+    serves(&broker, &[0], &[]);
+    broker.stop();
+    // Without it the partitions are not taken for those of a new broker.
+    std::fs::remove_dir_all(&own).unwrap();
+    let (status, said) = start().refused();
+    assert!(!status.success() && said.contains("metadata log"), "{said}");
+}
+
 /// A file system of its own on a loop device; unmounted when dropped.
 struct Mount(PathBuf);
 
@@ -229,7 +251,7 @@ impl Drop for Mount {
 }
 
 #[test]
-fn folders_on_two_devices_flush_each_their_own() {
+fn a_device_that_goes_takes_its_partitions_only() {
     let (one, two) = (data_dir(), data_dir());
     // Only root can mount; who is not has run the same on one device above.
     let Some(mount) = Mount::new(two.path()) else {
