@@ -254,6 +254,14 @@ pub async fn format(
     Ok(cluster_id.into())
 }
 
+/// Checks that there are no partitions anywhere: a metadata log that says nothing is new, or lost.
+pub async fn check_unused(disk: &Disk, found: &[Vec<NodeDir>]) -> Result<(), LoadError> {
+    for dir in found.iter().flatten() {
+        refuse_partitions(disk, &dir.path).await?;
+    }
+    Ok(())
+}
+
 /// A folder with partitions in it is not formatted anew: somebody's records are in there.
 async fn refuse_partitions(disk: &Disk, dir: &Path) -> Result<(), LoadError> {
     if list(disk, dir).await?.iter().any(is_partition) {

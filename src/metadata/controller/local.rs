@@ -78,7 +78,9 @@ impl LocalController {
             folder::check_nodes(&image, &nodes)?;
         }
         let mut found = folder::read_identities(disk, dirs, nodes.len()).await?;
-        if !is_new {
+        if is_new {
+            folder::check_unused(disk, &found).await?;
+        } else {
             folder::check_identities(&image, &nodes, &found)?;
         }
         image.cluster_id = folder::format(disk, &nodes, &mut found, &mut chance).await?;
