@@ -155,6 +155,14 @@ impl Ledger {
         }
     }
 
+    /// Whether a batch was found in the log by an audit; then it counts as acked from now on.
+    pub fn is_known(&mut self, lane: usize, first: u64) -> bool {
+        let batches = &mut self.lanes[lane].batches;
+        let found = batches.iter_mut().find(|batch| batch.first == first);
+        let known = found.filter(|batch| batch.promised.is_some());
+        known.map(|batch| batch.acked = true).is_some()
+    }
+
     /// Records promised so far.
     pub fn promised_count(&self) -> u64 {
         let batches = self.lanes.iter().flat_map(|lane| &lane.batches);
