@@ -64,6 +64,24 @@ pub fn kernel() -> Result<(), HostError> {
     Ok(())
 }
 
+/// Lets this process open as many files as it may: each connection and each segment in use takes
+/// one, and shells start programs with room for 1024.
+#[allow(unsafe_code)]
+pub fn raise_file_limit() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid rlimit to be filled in, and then one to be read.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            // Where it cannot be raised it stays as it is.
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
 /// How many shards the data folder `dir` was formatted with, as far as their folders tell.
 pub fn formatted_shards(dir: &Path) -> Option<usize> {
     let has = |index: &usize| dir.join(format!("shard-{index}/meta.properties")).is_file();
@@ -99,7 +117,7 @@ pub fn lock(dir: &Path) -> Result<FolderLock, HostError> {
 
 /// Checks that files in `dir` can be written with direct I/O.
 pub fn direct_io(dir: &Path) -> Result<(), HostError> {
-    let path = dir.join(format!(".direct-io-check-{}", std::process::id()));
+    let path = dir.join(".direct-io-check");
     let checked = try_direct_io(&path);
     // A left-over of a few kilobytes hurts nobody and is overwritten by the next check.
     let _ = fs::remove_file(&path);

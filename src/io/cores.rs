@@ -9,6 +9,10 @@ use glommio::{
     TaskQueueHandle,
 };
 
+/// Threads of each executor for what blocks. They wait for the disk nearly all the time: files
+/// that many partitions create and sync at the same time share the file system's commits.
+const BLOCKING_THREADS: usize = 16;
+
 /// How an executor is placed and how it waits.
 #[derive(Clone, Debug)]
 pub struct CoreOptions {
@@ -56,7 +60,7 @@ where
         .ring_depth(512)
         .preempt_timer(Duration::from_millis(1))
         // Blocking file work must not queue behind the reactor on its own CPU.
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
         .spawn(main)
         .map(Core)
         .map_err(|error| io::Error::other(error.to_string()))
@@ -88,7 +92,7 @@ pub fn spawn_into<T: 'static>(
     ))
 }
 
-/// Runs `work` on the executor's blocking thread, off the data core.
+/// Runs `work` on one of the executor's blocking threads, off the data core.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     glommio::executor().spawn_blocking(work).await
 }

@@ -129,12 +129,18 @@ impl Disk {
     /// Puts `content` in the place of a small file, durably: after a crash there is either the
     /// old or the new content under `path`.
     pub async fn replace(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        self.swap(path, content).await?;
+        self.sync_dir(path.parent().unwrap_or(Path::new("."))).await
+    }
+
+    /// As [`Disk::replace`], but which of the two it is after a crash is open until the folder
+    /// is synced.
+    pub async fn swap(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
         self.write(&temporary, content).await?;
-        self.rename(&temporary, path).await?;
-        self.sync_dir(path.parent().unwrap_or(Path::new("."))).await
+        self.rename(&temporary, path).await
     }
 
     /// Creates a folder and those above it that are missing, durably.

@@ -100,8 +100,12 @@ pub fn read_all(dir: &Path, suffix: &str) -> Vec<Vec<u8>> {
 /// file can be asked, so one is made for the moment.
 #[allow(unsafe_code)]
 fn alignment(dir: &Path) -> Option<(u32, u32)> {
-    let path = dir.join(format!(".alignment-check-{}", std::process::id()));
-    let made = OpenOptions::new().create_new(true).write(true).open(&path);
+    let path = dir.join(".alignment-check");
+    let made = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(&path);
     drop(made.ok()?);
     let name = CString::new(path.as_os_str().as_bytes()).ok()?;
     let mut found = MaybeUninit::<libc::statx>::zeroed();

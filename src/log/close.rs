@@ -53,7 +53,7 @@ impl Inner {
             }
             if !segment.settled.get() {
                 segment.note_time();
-                self.settle(segment).await?;
+                self.settle_unnamed(segment).await?;
             }
             segment.close_file();
         }
@@ -61,11 +61,16 @@ impl Inner {
         if let Some(snapshot) = snapshot {
             let end = self.end_offset.get();
             let path = self.dir.join(file_name(end, ".snapshot"));
-            self.logs.disk().replace(&path, snapshot(end)).await?;
+            self.logs.disk().swap(&path, snapshot(end)).await?;
         }
         self.drop_next().await?;
-        self.write_epochs().await?;
-        self.logs.disk().sync_dir(&self.dir).await
+        if self.state.borrow().epochs_changed {
+            self.write_epochs().await?;
+        }
+        // All names at once: many logs close at the same time.
+        self.logs.disk().sync_dir(&self.dir).await?;
+        segments.iter().for_each(|it| it.settled.set(true));
+        Ok(())
     }
 
     /// See [`super::Log::remove`].

@@ -25,7 +25,7 @@ impl Opener<'_> {
             match probe.step(&bytes, len) {
                 Step::Batch(..) => break,
                 Step::Stop(_) => return Ok(false),
-                Step::More(needed) => read_on(&file, 0, &mut bytes, needed).await?,
+                Step::More(needed) => read_on(&file, 0, &mut bytes, needed, len).await?,
             }
         }
         let name = file_name(scanner.expected, ".log");
@@ -91,7 +91,8 @@ impl Opener<'_> {
         if planted!(CutOldestFirst) {
             later.reverse();
         }
-        if !matches!(stop, Stop::Blank | Stop::End) || !later.is_empty() {
+        let blank = matches!(stop, Stop::Blank | Stop::End) && later.is_empty();
+        if !blank {
             self.recovered.cut = Some(Cut {
                 file: segment.path().display().to_string(),
                 position: size,
@@ -106,7 +107,9 @@ impl Opener<'_> {
             }
             self.disk.sync_dir(&self.inner.dir).await?;
         }
-        if len > size && !planted!(NoCut) {
+        // Blank space may stay: the next append has it prepared again before it writes there,
+        // and a truncation for each of ten thousand logs would take a start minutes.
+        if len > size && !blank && !planted!(NoCut) {
             file.truncate(size).await?;
         }
         segment.prepared.set(size);

@@ -50,6 +50,14 @@ impl Inner {
 
     /// Gives the files of a sealed segment their final form: true length, lookups on disk.
     pub async fn settle(&self, segment: &Segment) -> io::Result<()> {
+        self.settle_unnamed(segment).await?;
+        self.logs.disk().sync_dir(&self.dir).await?;
+        segment.settled.set(true);
+        Ok(())
+    }
+
+    /// Does so, but leaves it to the caller to sync the folder.
+    pub async fn settle_unnamed(&self, segment: &Segment) -> io::Result<()> {
         let disk = self.logs.disk();
         segment
             .file(disk)
@@ -64,8 +72,6 @@ impl Inner {
             disk.write(&name(".index"), offsets).await?;
             disk.write(&name(".timeindex"), times).await?;
         }
-        disk.sync_dir(&self.dir).await?;
-        segment.settled.set(true);
         Ok(())
     }
 

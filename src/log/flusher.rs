@@ -12,6 +12,9 @@ use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
 use crate::io::file::File;
 
+/// Stretches up to this are prepared without waiting for others, in bytes.
+const PREPARE_FREE_BYTES: u64 = 256 << 10;
+
 /// Bounds of what the logs of one shard may use.
 #[derive(Clone, Debug)]
 pub struct LogsOptions {
@@ -46,6 +49,9 @@ struct Shared {
     chunk_order: RefCell<VecDeque<Weak<Inner>>>,
     read_bytes_out: Cell<usize>,
     reads_done: Bell,
+    /// Whether somebody prepares a long stretch.
+    preparing: Cell<bool>,
+    prepared: Bell,
 }
 
 /// Leave to have a read of some bytes under way; ends when dropped.
@@ -53,6 +59,9 @@ pub struct ReadPermit {
     shared: Rc<Shared>,
     bytes: usize,
 }
+
+/// Leave to prepare a stretch; ends when dropped.
+pub struct PreparePermit(Option<Rc<Shared>>);
 
 /// A log whose writes up to `offset` are complete and want a flush.
 struct Waiter {
@@ -89,6 +98,8 @@ impl Logs {
             chunk_order: RefCell::default(),
             read_bytes_out: Cell::new(0),
             reads_done: Bell::default(),
+            preparing: Cell::new(false),
+            prepared: Bell::default(),
         }))
     }
 
@@ -136,6 +147,19 @@ impl Logs {
         }
     }
 
+    /// Waits until no other log prepares a long stretch, if this one is long: zeros written by
+    /// one are background, by sixteen at a time they are in the way of appends.
+    pub(super) async fn prepare_permit(&self, bytes: u64) -> PreparePermit {
+        if bytes <= PREPARE_FREE_BYTES {
+            return PreparePermit(None);
+        }
+        while self.0.preparing.get() {
+            self.0.prepared.wait().await;
+        }
+        self.0.preparing.set(true);
+        PreparePermit(Some(Rc::clone(&self.0)))
+    }
+
     /// Notes that `log` took `count` chunks, and has the oldest given up where they are too
     /// many by now.
     pub(super) fn chunks_taken(&self, log: &Rc<Inner>, count: usize) {
@@ -156,6 +180,15 @@ impl Logs {
             {
                 order.push_back(oldest);
             }
+        }
+    }
+}
+
+impl Drop for PreparePermit {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.preparing.set(false);
+            shared.prepared.ring();
         }
     }
 }

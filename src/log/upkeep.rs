@@ -344,6 +344,7 @@ impl Inner {
     async fn prepare(&self, segment: &Segment, to: u64) -> io::Result<()> {
         let disk = self.logs.disk();
         let from = segment.prepared.get();
+        let _permit = self.logs.prepare_permit(to - from).await;
         if segment.on_disk.get() {
             let file = segment.file(disk).await?;
             if file.len().await? < segment.written.get() {
@@ -389,7 +390,9 @@ impl Inner {
         let prepared = block_up(self.upkeep.step_bytes.get())
             .min(limit)
             .min(PREPARE_PIECE_BYTES);
+        let permit = self.logs.prepare_permit(prepared).await;
         let file = self.prepared_anew(&path, prepared).await?;
+        drop(permit);
         self.logs.probe().prepared_bytes.add(prepared);
         let next = Next {
             after: active.base_offset,

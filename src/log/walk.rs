@@ -34,25 +34,30 @@ pub async fn walk(
                 bytes.drain(..whole.min(bytes.len()));
                 begin += whole as u64;
                 let needed = (scanner.position - begin) as usize + needed;
-                read_on(file, begin, &mut bytes, needed).await?;
+                let all = len.saturating_sub(begin);
+                read_on(file, begin, &mut bytes, needed, all).await?;
             }
         }
     }
 }
 
-/// Reads on behind `bytes`, which begin at `begin`, until there are at least `needed`.
+/// Reads on behind `bytes`, which begin at `begin`, until there are at least `needed`; the file
+/// has `all` bytes from there on.
 pub async fn read_on(
     file: &File,
     begin: u64,
     bytes: &mut Vec<u8>,
     needed: usize,
+    all: u64,
 ) -> io::Result<()> {
     while bytes.len() < needed {
         if !bytes.len().is_multiple_of(BLOCK_BYTES) {
             // The file ended there: it is shorter than it was said to be.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let len = SCAN_BYTES.max((needed - bytes.len()).min(8 * SCAN_BYTES));
+        let wanted = (needed - bytes.len()).min(8 * SCAN_BYTES);
+        let rest = all.saturating_sub(bytes.len() as u64);
+        let len = wanted.max(rest.min(SCAN_BYTES as u64) as usize);
         let len = len.next_multiple_of(BLOCK_BYTES);
         let piece = file.read(begin + bytes.len() as u64, len).await?;
         if piece.is_empty() {
@@ -69,7 +74,8 @@ pub async fn newest_trailer(file: &File, from: u64, len: u64) -> io::Result<Opti
     let mut newest = None;
     let mut at = from;
     while at < len {
-        let piece = file.read(at, SCAN_BYTES).await?;
+        let wanted = (len - at).min(SCAN_BYTES as u64) as usize;
+        let piece = file.read(at, wanted.next_multiple_of(BLOCK_BYTES)).await?;
         if piece.is_empty() {
             break;
         }

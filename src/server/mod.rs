@@ -32,6 +32,7 @@ use crate::shard::mesh;
 pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), StartError> {
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;
+    checks::raise_file_limit();
     let config = Arc::new(config);
     let folders = start::folders(&config)?;
     let devices = start::devices(&config, &folders.usable);

@@ -19,6 +19,8 @@ use crate::partition::{Name, Partition, PartitionOptions};
 
 /// Logs opened at the same time when a shard starts.
 const OPEN_AT_ONCE: usize = 64;
+/// Topics placed at the same time.
+const TOPICS_AT_ONCE: usize = 8;
 
 /// What is known of the partitions of a core, by topic name and by topic id.
 #[derive(Default)]
@@ -153,13 +155,17 @@ impl Partitions {
 pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
     let before = shard.image();
     shard.set_config(&image);
-    for change in image.topics.changes_since(&before.topics) {
-        match (change.before, change.after) {
-            (_, Some(topic)) => place(shard, &image, &topic, now).await,
-            (Some(topic), None) => remove(shard, topic.id).await,
-            (None, None) => {}
+    let changes = image.topics.changes_since(&before.topics);
+    for change in &changes {
+        // First, since a topic created since may have the name.
+        if let (Some(topic), None) = (&change.before, &change.after) {
+            remove(shard, topic.id).await;
         }
     }
+    let there = changes.iter().filter_map(|change| change.after.as_ref());
+    stream::iter(there)
+        .for_each_concurrent(TOPICS_AT_ONCE, |topic| place(shard, &image, topic, now))
+        .await;
     let defaults_changed = !same_broker_settings(shard, &before, &image);
     let changed = image.configs.topics_changed_since(&before.configs);
     for topic in shard.partitions.all() {

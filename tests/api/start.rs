@@ -38,11 +38,122 @@ fn a_folder_in_use() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made() {
+    let proc = Path::new("/proc/sys/corelane-cannot-be-made-here");
+    refused(&Start::new(proc), &[proc.to_str().unwrap()]);
+}
+
+#[test]
 fn a_folder_without_direct_io() {
-    let shm = Path::new("/proc/sys/corelane-cannot-be-made-here");
-    refused(
-        &Start::new(shm),
-        &["/proc/sys/corelane-cannot-be-made-here"],
+    let dir = data_dir();
+    let point = dir.path().join("ramfs");
+    std::fs::create_dir(&point).unwrap();
+    let mount = |words: &[&str]| {
+        let done = Command::new(words[0])
+            .args(&words[1..])
+            .arg(&point)
+            .status();
+        done.is_ok_and(|status| status.success())
+    };
+    if !mount(&["mount", "-t", "ramfs", "none"]) {
+        println!("not looked at: only root may mount");
+        return;
+    }
+    let data = point.join("data");
+    let (status, said) = Start::new(&data).refused();
+    let check = Command::new(env!("CARGO_BIN_EXE_corelane"))
+        .args(["check", "--no-measure", "--data-dir"])
+        .arg(&data)
+        .output();
+    assert!(mount(&["umount", "-l"]));
+    assert_eq!(status.code(), Some(1), "{said}");
+    for word in [data.to_str().unwrap(), "has no direct I/O", "ext4 or XFS"] {
+        assert!(said.contains(word), "`{word}` is missing from: {said}");
+    }
+    let check = check.unwrap();
+    let said = String::from_utf8_lossy(&check.stdout);
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("CANNOT SERVE HERE: the file system of"),
+        "{said}"
+    );
+    assert!(said.contains("ramfs is memory"), "{said}");
+}
+
+/// Has the kernel refuse io_uring to a program, as containers do.
+#[allow(unsafe_code)]
+fn without_io_uring(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    let step = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    let steps = [
+        // The number of the system call stands at the front of what a filter sees.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            1,
+            libc::SYS_io_uring_setup as u32,
+        ),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, refuse),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let confine = move || {
+        let mut steps = steps;
+        let program = libc::sock_fprog {
+            len: steps.len() as u16,
+            filter: steps.as_mut_ptr(),
+        };
+        // SAFETY: plain system calls; the program and its steps live until they return.
+        let refused = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+                || libc::prctl(
+                    libc::PR_SET_SECCOMP,
+                    libc::SECCOMP_MODE_FILTER,
+                    &raw const program,
+                ) != 0
+        };
+        match refused {
+            true => Err(std::io::Error::last_os_error()),
+            false => Ok(()),
+        }
+    };
+    // SAFETY: between fork and exec it makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(confine) };
+}
+
+#[test]
+fn io_uring_switched_off() {
+    let dir = data_dir();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+    command
+        .args(["serve", "--shards", "1", "--data-dir"])
+        .arg(dir.path());
+    without_io_uring(&mut command);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for word in [
+        "io_uring does not work here",
+        "kernel.io_uring_disabled=0",
+        "seccomp",
+    ] {
+        assert!(said.contains(word), "`{word}` is missing from: {said}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+    command.args(["check", "--data-dir"]).arg(dir.path());
+    without_io_uring(&mut command);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("CANNOT SERVE HERE: io_uring does not work"),
+        "{said}"
     );
 }
 

@@ -217,6 +217,20 @@ impl Broker {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// CPU time used so far, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name in parentheses may hold blanks; what follows it does not.
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        let ticks: Vec<f64> = fields
+            .skip(11)
+            .take(2)
+            .map(|it| it.parse().unwrap())
+            .collect();
+        // The kernel counts them in hundredths, whatever its own clock.
+        ticks.iter().sum::<f64>() / 100.0
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

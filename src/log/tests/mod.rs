@@ -4,6 +4,7 @@ mod basics;
 mod compaction;
 mod crash;
 mod faults;
+mod hot;
 mod lifecycle;
 mod states;
 mod story;
