@@ -144,6 +144,9 @@ impl Inner {
             return Err(CleanError::Overtaken);
         }
         let _busy = Busy(Rc::clone(self));
+        // What was cleaned before holds no record of an aborted transaction, and its marker may
+        // go now: who still knew of it would pass over what its producer committed later.
+        self.aborted.borrow_mut().cut_front(dirt.first_dirty);
         let offsets = (dirt.end - dirt.first_dirty).max(0) as u64;
         let step_bytes = (job.buffer_bytes / 2).clamp(STEP_BYTES_MIN, STEP_BYTES_MAX);
         let mut cleaner = Cleaner {
@@ -404,8 +407,8 @@ impl Cleaner<'_> {
         let mut changed = false;
         while let Some(batch) = source.next(&self.pace).await? {
             if is_part_of_transaction(&batch) && self.aborted.is_none() {
-                // None were met in the dirty part, so none of those here was aborted.
-                self.aborted = Some(Vec::new());
+                // The map did not come as far, or they are from before.
+                self.survey().await?;
             }
             let fate = self.fate(&batch, group_end, last_records);
             let rules = Rules {

@@ -154,6 +154,8 @@ impl Opener<'_> {
                 self.listing.segments.remove(&old);
                 self.listing.snapshots.retain(|offset| *offset != old);
             }
+            let left = |it: &Offset| !(base..end).contains(it);
+            self.listing.transactions.retain(left);
             let swap = dir.join(file_name(base, SWAP_SUFFIX));
             let name = dir.join(file_name(base, ".log"));
             self.disk.rename(&swap, &name).await?;
