@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::client::ClientError;
-use crate::cluster::Home;
+use crate::cluster::{Cluster, Home};
 use crate::consumer::{self, Until};
 use crate::latency::{Collector, Interval, SECOND_NS, Totals, Window};
 use crate::plan::{Load, Plan, Warmup};
@@ -23,9 +23,9 @@ const LEAD_NS: u64 = 100_000_000;
 /// A steady load is measured so many seconds after that is known.
 const STEADY_LEAD: u64 = 2;
 
-/// How often a broker that cannot be reached is tried before its records are read back.
-const READ_BACK_TRIES: u32 = 150;
-const READ_BACK_PAUSE: Duration = Duration::from_millis(200);
+/// How often brokers are asked again where partitions end.
+const LOOKS: u32 = 150;
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
 /// What one block is to do.
 pub struct Block<'a> {
@@ -130,7 +130,7 @@ pub fn run(
     let ground = block.ground;
     let (homes, cluster) = (&ground.homes, &ground.cluster);
     let from: Arc<[i64]> = match block.groups > 0 || block.check {
-        true => cluster.offsets(&cluster.homes()?, -1)?.into(),
+        true => ends(cluster)?.1.into(),
         false => vec![0; homes.len()].into(),
     };
     let shared = Shared {
@@ -285,6 +285,25 @@ fn consumer_jobs(block: &Block<'_>, from: &Arc<[i64]>) -> Vec<consumer::Job> {
     jobs
 }
 
+/// Where the partitions live, and where each ends. A topic may be so new that its leaders do not
+/// know of it, and a broker may be just coming back.
+fn ends(cluster: &Cluster) -> Result<(Vec<Home>, Vec<i64>), ClientError> {
+    let look = || {
+        let homes = cluster.homes()?;
+        let ends = cluster.offsets(&homes, -1)?;
+        Ok((homes, ends))
+    };
+    let mut found = look();
+    for _ in 0..LOOKS {
+        if found.is_ok() {
+            break;
+        }
+        thread::sleep(LOOK_PAUSE);
+        found = look();
+    }
+    found
+}
+
 /// Reads everything back that was written since `from`.
 pub fn read_back(
     block: &Block<'_>,
@@ -292,22 +311,7 @@ pub fn read_back(
     shared: &Shared,
 ) -> Result<consumer::Outcome, Box<dyn Error>> {
     let ground = block.ground;
-    let cluster = &ground.cluster;
-    let look = || {
-        let homes = cluster.homes()?;
-        let ends = cluster.offsets(&homes, -1)?;
-        Ok::<_, ClientError>((homes, ends))
-    };
-    let mut found = look();
-    // The broker may be just coming back.
-    for _ in 0..READ_BACK_TRIES {
-        if found.is_ok() {
-            break;
-        }
-        thread::sleep(READ_BACK_PAUSE);
-        found = look();
-    }
-    let (homes, ends) = found?;
+    let (homes, ends) = ends(&ground.cluster)?;
     let homes: Arc<[Home]> = homes.into();
     let job = consumer::Job {
         cluster: ground.cluster.clone(),

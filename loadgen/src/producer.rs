@@ -86,6 +86,8 @@ struct Slot {
     open: Option<Batch>,
     /// Full, in order, not on a link.
     ready: VecDeque<Batch>,
+    /// Whether the open batch has lingered long enough: it takes records until it can leave.
+    expired: bool,
     /// On a link.
     under_way: usize,
     /// Refused for the moment: nothing goes out until it is known where to.
@@ -139,6 +141,7 @@ impl Producer {
                 link: link_to(&mut links, &found.address),
                 open: None,
                 ready: VecDeque::new(),
+                expired: false,
                 under_way: 0,
                 muted: false,
                 stalled: false,
@@ -232,6 +235,7 @@ impl Producer {
         let Some(mut batch) = slot.open.take() else {
             return;
         };
+        slot.expired = false;
         let identity = self
             .identity
             .map(|(id, epoch)| (id, epoch, slot.next_sequence));
@@ -256,10 +260,11 @@ impl Producer {
 
     /// The linger time of the batch that slot `at` opened at `opened_ns` is over.
     pub fn expire(&mut self, tools: &mut Tools<'_>, at: usize, opened_ns: u64) {
-        let open = self.slots[at].open.as_ref();
+        let slot = &mut self.slots[at];
+        let open = slot.open.as_ref();
         if open.is_some_and(|batch| batch.opened_ns == opened_ns) {
-            self.seal(tools, at);
-            self.turn += usize::from(!tools.load.keys.any());
+            // As long as there is no room for it, it may as well take more records.
+            slot.expired = true;
             self.pump(tools, at);
         }
     }
@@ -279,8 +284,8 @@ impl Producer {
         loop {
             let slot = &self.slots[at];
             let (number, link) = (slot.link, &self.links[slot.link]);
-            let opens =
-                slot.open.is_none() || tools.load.linger_ns > 0 || tools.load.pace == Pace::Max;
+            let lingers = tools.load.linger_ns > 0 && !slot.expired;
+            let opens = slot.open.is_none() || lingers || tools.load.pace == Pace::Max;
             if slot.muted || (slot.ready.is_empty() && opens) {
                 break;
             }
