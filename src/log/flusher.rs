@@ -108,6 +108,11 @@ impl Logs {
         &self.0.disk
     }
 
+    /// Whether this is the same, not only one like it.
+    pub fn is(&self, other: &Logs) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The bounds.
     pub fn options(&self) -> &LogsOptions {
         &self.0.options

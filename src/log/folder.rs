@@ -1,6 +1,7 @@
 //! Drives: a folder of logs as a whole: was it closed cleanly, and its checkpoints.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const START_OFFSETS: &str = "log-start-offset-checkpoint";
 const CLEANED_OFFSETS: &str = "cleaner-offset-checkpoint";
+/// Checksums of the checkpoints, which have none of their own: of each the content as it is and
+/// as it is about to be. Our own file; one that is missing vouches for everything.
+const CHECKSUMS: &str = "corelane-checkpoint-checksums";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// What the name of a folder ends with whose log is being removed.
 const TRASH_SUFFIX: &str = "-delete";
@@ -29,7 +33,13 @@ pub struct Folder {
     start_offsets: RefCell<Offsets>,
     flushed_offsets: RefCell<Offsets>,
     cleaned_offsets: RefCell<Offsets>,
+    sums: RefCell<Checksums>,
+    damaged: Vec<&'static str>,
 }
+
+/// By name, the checksums that a checkpoint may have.
+#[derive(Clone, Debug, Default)]
+struct Checksums(BTreeMap<String, Vec<u32>>);
 
 impl Folder {
     /// Takes the folder `dir` into use; it is made if it is not there. From here on it counts
@@ -52,12 +62,20 @@ impl Folder {
             disk.remove(&dir.join(CLEAN_SHUTDOWN)).await?;
             disk.sync_dir(dir).await?;
         }
+        let sums = Checksums::read(disk, &dir.join(CHECKSUMS)).await?;
+        let mut damaged = Vec::new();
+        let recovery_points = read(disk, dir, RECOVERY_POINTS, &sums, &mut damaged).await?;
+        let start_offsets = read(disk, dir, START_OFFSETS, &sums, &mut damaged).await?;
+        let flushed_offsets = read(disk, dir, HIGH_WATERMARKS, &sums, &mut damaged).await?;
+        let cleaned_offsets = read(disk, dir, CLEANED_OFFSETS, &sums, &mut damaged).await?;
         Ok(Folder {
             clean,
-            recovery_points: RefCell::new(read(disk, &dir.join(RECOVERY_POINTS)).await?),
-            start_offsets: RefCell::new(read(disk, &dir.join(START_OFFSETS)).await?),
-            flushed_offsets: RefCell::new(read(disk, &dir.join(HIGH_WATERMARKS)).await?),
-            cleaned_offsets: RefCell::new(read(disk, &dir.join(CLEANED_OFFSETS)).await?),
+            recovery_points: RefCell::new(recovery_points),
+            start_offsets: RefCell::new(start_offsets),
+            sums: RefCell::new(sums),
+            damaged,
+            flushed_offsets: RefCell::new(flushed_offsets),
+            cleaned_offsets: RefCell::new(cleaned_offsets),
             disk: disk.clone(),
             dir: dir.to_owned(),
         })
@@ -66,6 +84,11 @@ impl Folder {
     /// Whether the folder had been closed cleanly.
     pub fn was_clean(&self) -> bool {
         self.clean
+    }
+
+    /// The checkpoints that were not what had been written: nothing of them is believed.
+    pub fn damaged(&self) -> &[&'static str] {
+        &self.damaged
     }
 
     /// Where the log of a partition lies.
@@ -135,8 +158,7 @@ impl Folder {
 
     async fn write_cleaned(&self) -> io::Result<()> {
         let text = checkpoint::to_text(&self.cleaned_offsets.borrow());
-        let path = self.dir.join(CLEANED_OFFSETS);
-        self.disk.replace(&path, text.into_bytes()).await
+        self.put(vec![(CLEANED_OFFSETS, text)]).await
     }
 
     /// Writes the checkpoints of all logs; to be called every minute or so.
@@ -185,25 +207,94 @@ impl Folder {
 
     async fn write(&self) -> io::Result<()> {
         let names = [RECOVERY_POINTS, START_OFFSETS, HIGH_WATERMARKS];
-        for (name, offsets) in names.into_iter().zip(self.all()) {
-            let text = checkpoint::to_text(&offsets.borrow());
-            self.disk
-                .replace(&self.dir.join(name), text.into_bytes())
-                .await?;
+        let files: Vec<(&'static str, String)> = names
+            .into_iter()
+            .zip(self.all())
+            .map(|(name, offsets)| (name, checkpoint::to_text(&offsets.borrow())))
+            .collect();
+        self.put(files).await
+    }
+
+    /// Writes checkpoints, their checksums first: a crash in between leaves either content, and
+    /// both are known.
+    async fn put(&self, files: Vec<(&'static str, String)>) -> io::Result<()> {
+        let sums = {
+            let mut sums = self.sums.borrow_mut();
+            for (name, text) in &files {
+                sums.expect(name, crc32c::crc32c(text.as_bytes()));
+            }
+            sums.to_text()
+        };
+        let path = self.dir.join(CHECKSUMS);
+        self.disk.replace(&path, sums.into_bytes()).await?;
+        for (name, text) in files {
+            let path = self.dir.join(name);
+            self.disk.replace(&path, text.into_bytes()).await?;
         }
         Ok(())
     }
 }
 
-/// Reads a checkpoint. One that is missing or no checkpoint knows nothing: logs are then
-/// checked from their beginning.
-async fn read(disk: &Disk, path: &Path) -> io::Result<Offsets> {
-    match disk.read(path).await {
-        Ok(bytes) => {
-            let text = std::str::from_utf8(&bytes).ok();
-            Ok(text.and_then(checkpoint::from_text).unwrap_or_default())
+impl Checksums {
+    async fn read(disk: &Disk, path: &Path) -> io::Result<Checksums> {
+        let text = match disk.read(path).await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        let mut sums = Checksums::default();
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let Some(name) = words.next() else { continue };
+            let known = words.filter_map(|word| u32::from_str_radix(word, 16).ok());
+            sums.0.insert(name.to_owned(), known.collect());
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Offsets::new()),
-        Err(error) => Err(error),
+        Ok(sums)
+    }
+
+    /// A checkpoint is about to be written whose content has this checksum.
+    fn expect(&mut self, name: &str, sum: u32) {
+        let known = self.0.entry(name.to_owned()).or_default();
+        known.retain(|other| *other != sum);
+        known.push(sum);
+        let older = known.len().saturating_sub(2);
+        known.drain(..older);
+    }
+
+    fn allow(&self, name: &str, content: &[u8]) -> bool {
+        let known = self.0.get(name);
+        known.is_none_or(|known| known.contains(&crc32c::crc32c(content)))
+    }
+
+    fn to_text(&self) -> String {
+        let line = |(name, sums): (&String, &Vec<u32>)| {
+            let sums: Vec<String> = sums.iter().map(|sum| format!(" {sum:08x}")).collect();
+            format!("{name}{}\n", sums.concat())
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+/// Reads a checkpoint. One that is missing, or is not what was written, knows nothing: logs are
+/// then checked from their beginning.
+async fn read(
+    disk: &Disk,
+    dir: &Path,
+    name: &'static str,
+    sums: &Checksums,
+    damaged: &mut Vec<&'static str>,
+) -> io::Result<Offsets> {
+    let bytes = match disk.read(&dir.join(name)).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Offsets::new()),
+        Err(error) => return Err(error),
+    };
+    let text = std::str::from_utf8(&bytes).ok();
+    match text.and_then(checkpoint::from_text) {
+        Some(offsets) if sums.allow(name, &bytes) => Ok(offsets),
+        _ => {
+            damaged.push(name);
+            Ok(Offsets::new())
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Drives: the state that the parts of a log share, its progress and its failure.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,8 @@ pub struct Inner {
     pub upkeep: Upkeep,
     pub room: Room,
     pub rounds: Rounds,
+    /// Segment and position of each batch known to be damaged.
+    pub damaged_places: RefCell<BTreeSet<(Offset, u64)>>,
     /// Reads from disk under way.
     pub reads: Cell<usize>,
     /// Whether the log is being compacted.
@@ -152,6 +154,7 @@ impl Inner {
             upkeep: Upkeep::default(),
             room: Room::default(),
             rounds: Rounds::default(),
+            damaged_places: RefCell::default(),
             reads: Cell::new(0),
             cleaning: Cell::new(false),
             reshaping: Cell::new(false),
@@ -292,6 +295,7 @@ impl Inner {
         *segment.offsets.borrow_mut() = offsets;
         *segment.times.borrow_mut() = times;
         segment.indexed.set(true);
+        segment.times_checked.set(false);
         Ok(true)
     }
 
@@ -335,13 +339,21 @@ impl Inner {
         )
         .await?;
         fresh.note_time();
+        let is_whole = scanner.position == segment.size.get();
         segment.first_timestamp.set(fresh.first_timestamp.get());
-        segment.max_timestamp.set(fresh.max_timestamp.get());
+        segment.max_timestamp.set(match is_whole {
+            true => fresh.max_timestamp.get(),
+            // What lies behind the damage may be of any age: who looks for it must meet it.
+            false => (WallMs::MAX, scanner.expected),
+        });
         segment.offsets.replace(fresh.offsets.take());
         segment.times.replace(fresh.times.take());
+        segment.times_checked.set(true);
         segment.indexed.set(true);
-        // On disk it is put right with the next clean close.
-        segment.settled.set(false);
+        // On disk it is put right soon, unless the data are what is wrong.
+        if is_whole {
+            segment.settled.set(false);
+        }
         Ok(())
     }
 

@@ -38,6 +38,7 @@ mod recovery;
 mod retention;
 mod room;
 mod scan;
+mod scrub;
 mod segment;
 mod tail;
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use opening::{Cut, Damage, OpenError, Opening, Recovered, Replay};
 pub use probe::Probe;
 pub use reader::{Cached, ReadError};
 pub use scan::Stop;
+pub use scrub::{Scrub, Scrubbed};
 pub use times::Found;
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
@@ -226,6 +228,12 @@ impl Log {
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
         self.0.read(offset, max_bytes, upto, out).await
+    }
+
+    /// The first sealed segment that begins behind the offset `after`, to be read through and
+    /// checked step by step; `None` behind the last one.
+    pub async fn scrub_after(&self, after: Offset) -> io::Result<Option<Scrub>> {
+        self.0.scrub_after(after).await
     }
 
     /// Bytes of the batches in all segments.

@@ -1,5 +1,6 @@
 //! Pure: what is known of a log before it is opened, and what opening it found.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 
@@ -65,8 +66,9 @@ pub struct Damage {
 
 /// What a rebuild of producer state is shown, in order: perhaps a snapshot, then batches.
 pub enum Replay<'a> {
-    /// The content of `<offset>.snapshot`: the state before the record at that offset.
-    Snapshot(Offset, &'a [u8]),
+    /// The content of `<offset>.snapshot`: the state before the record at that offset. Who finds
+    /// that it is none sets the cell, and is shown an older one, or all batches.
+    Snapshot(Offset, &'a [u8], &'a Cell<bool>),
     /// A whole valid batch behind that.
     Batch(&'a [u8]),
 }

@@ -46,6 +46,12 @@ pub struct Probe {
     pub disk_reads_count: Count,
     /// Bytes of those reads.
     pub disk_read_bytes: Count,
+    /// Places found damaged when they were read, each counted once.
+    pub damaged_places_count: Count,
+    /// Bytes of sealed segments that were read to see whether they are sound.
+    pub scrubbed_bytes: Count,
+    /// Sealed segments read so.
+    pub scrubbed_segments_count: Count,
     /// Logs closed by a failed write, flush or preparation.
     pub failed_logs_count: Count,
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::header::Header;
 use super::inner::{FailedOperation, Inner};
 use super::segment::{self, Segment};
-use crate::base::Offset;
+use crate::base::{LeaderEpoch, Offset};
 use crate::io::buffer::{BLOCK_BYTES, Slice, block_down};
 use crate::io::file::File;
 
@@ -33,19 +33,35 @@ pub enum ReadError {
         file: String,
         /// Where in it, in bytes.
         position: u64,
+        /// Whether this place was not known to be damaged.
+        is_news: bool,
     },
     /// The device failed.
     Io(io::Error),
 }
 
 /// Counts a read from disk for as long as it lasts.
-struct UnderWay(Rc<Inner>);
+pub struct UnderWay(Rc<Inner>);
 
 /// What is to be read.
-struct Ask {
-    offset: Offset,
-    max_bytes: usize,
-    upto: Offset,
+pub struct Ask {
+    /// The first offset.
+    pub offset: Offset,
+    /// The most bytes, but at least one batch.
+    pub max_bytes: usize,
+    /// Where the last batch ends at the latest.
+    pub upto: Offset,
+}
+
+/// A batch in a data file.
+struct Place {
+    header: Header,
+    position: u64,
+    bytes: usize,
+    /// Its first offset is not before this.
+    expected: Offset,
+    /// The epoch of the one before it.
+    epoch: LeaderEpoch,
 }
 
 /// A stretch of a data file in memory.
@@ -138,7 +154,7 @@ impl Inner {
     }
 
     /// Reads from one segment; lookups that turn out wrong are made anew once.
-    async fn read_segment(
+    pub async fn read_segment(
         &self,
         segment: &Rc<Segment>,
         ask: &Ask,
@@ -179,41 +195,128 @@ impl Inner {
         let mut at = from;
         let mut begin = None;
         let mut taken = 0;
+        let mut passed: Option<Place> = None;
+        let mut expected = segment.base_offset;
+        let mut epoch = LeaderEpoch::MIN;
         while at < size {
             let header = self.header_at(file, &mut window, at, size).await?;
             let whole = header.and_then(|header| {
-                let batch = header.size_bytes()?;
-                let fits = header.magic() == 2 && at + batch as u64 <= size;
-                fits.then_some((header, batch))
-            });
-            let Some((header, batch)) = whole else {
-                return Err(ReadError::Damaged {
-                    file: segment.path().display().to_string(),
+                let bytes = header.size_bytes()?;
+                let fits = header.magic() == 2 && at + bytes as u64 <= size;
+                fits.then_some(Place {
+                    header,
                     position: at,
-                });
+                    bytes,
+                    expected,
+                    epoch,
+                })
+            });
+            let Some(place) = whole else {
+                return self.up_to_damage(segment, at, &window, begin, taken, out);
             };
-            if header.last_offset() >= ask.upto {
-                break;
-            }
-            if begin.is_none() && header.last_offset() >= ask.offset {
-                begin = Some(at);
-                window.forget_before(at);
-            }
-            if begin.is_some() {
-                if taken > 0 && taken + batch > ask.max_bytes {
+            let (base, last) = (place.header.base_offset(), place.header.last_offset());
+            let takes = begin.is_some() || last >= ask.offset;
+            if takes {
+                // Where the offset lies in no batch, the one before may have lost it.
+                let before = passed.take().filter(|_| base > ask.offset);
+                if let Some(before) = before
+                    && !self.is_sound(&window, &before, Some(&place.header), base)
+                {
+                    return Err(self.damaged(segment, before.position));
+                }
+                let end = at + place.bytes as u64;
+                let is_more = taken > 0 && taken + place.bytes > ask.max_bytes;
+                if is_more || begin.is_some() && last >= ask.upto {
                     break;
                 }
-                taken += batch;
+                self.extend(file, &mut window, end, size).await?;
+                let behind = match end < size {
+                    true => self.header_at(file, &mut window, end, size).await?,
+                    false => None,
+                };
+                let limit = behind.map_or(self.end_of(segment), |next| next.base_offset());
+                if !self.is_sound(&window, &place, behind.as_ref(), limit) {
+                    return self.up_to_damage(segment, at, &window, begin, taken, out);
+                }
+                if last >= ask.upto {
+                    break;
+                }
+                if begin.is_none() {
+                    begin = Some(at);
+                    window.forget_before(at);
+                }
+                taken += place.bytes;
             }
-            at += batch as u64;
+            at += place.bytes as u64;
+            expected = last + 1;
+            epoch = place.header.leader_epoch();
+            passed = Some(place).filter(|_| !takes);
         }
-        let Some(begin) = begin else {
-            return Ok(0);
+        Ok(begin.map_or(0, |begin| window.share(begin, taken, out)))
+    }
+
+    /// Gives out what lies before a damaged place; fails where that is nothing.
+    fn up_to_damage(
+        &self,
+        segment: &Segment,
+        position: u64,
+        window: &Window,
+        begin: Option<u64>,
+        taken: usize,
+        out: &mut Vec<Slice>,
+    ) -> Result<usize, ReadError> {
+        match begin {
+            Some(begin) if taken > 0 => Ok(window.share(begin, taken, out)),
+            _ => Err(self.damaged(segment, position)),
+        }
+    }
+
+    /// Whether a batch is what was written there: its checksum fits, and so do the two fields
+    /// that the checksum leaves out. Its offsets go on where the one before ended, or at least lie
+    /// before `limit`; its epoch is the one known for them, or at least lies between those of its
+    /// neighbours. (Where a neighbour is the damaged one, the former holds.)
+    fn is_sound(
+        &self,
+        window: &Window,
+        place: &Place,
+        next: Option<&Header>,
+        limit: Offset,
+    ) -> bool {
+        let header = &place.header;
+        let (base, last) = (header.base_offset(), header.last_offset());
+        let fits = base == place.expected || base > place.expected && last < limit;
+        let epoch = header.leader_epoch();
+        let next = next.map(Header::leader_epoch);
+        let rises = match place.epoch {
+            LeaderEpoch::MIN => next == Some(epoch),
+            before => before <= epoch && next.is_some_and(|next| epoch <= next),
         };
-        self.extend(file, &mut window, begin + taken as u64, size)
-            .await?;
-        window.share(begin, taken, out);
-        Ok(taken)
+        let known = self.state.borrow().epochs.epoch_at(base);
+        let epoch_fits = rises || known.is_none_or(|known| known == epoch);
+        fits && base <= last && epoch_fits && window.crc(place) == header.crc()
+    }
+
+    /// Where `segment` ends: where the next one begins, or the log ends.
+    pub fn end_of(&self, segment: &Segment) -> Offset {
+        let state = self.state.borrow();
+        let segments = &state.segments;
+        let after = segments.partition_point(|it| it.base_offset <= segment.base_offset);
+        let next = segments.get(after).map(|next| next.base_offset);
+        next.unwrap_or(self.end_offset.get())
+    }
+
+    /// Notes that a place is damaged; counts it once.
+    pub fn damaged(&self, segment: &Segment, position: u64) -> ReadError {
+        let place = (segment.base_offset, position);
+        let is_news = self.damaged_places.borrow_mut().insert(place);
+        if is_news {
+            self.logs.probe().damaged_places_count.add(1);
+        }
+        ReadError::Damaged {
+            file: segment.path().display().to_string(),
+            position,
+            is_news,
+        }
     }
 
     /// The header at `position`, read with what lies around it when it is not in memory.
@@ -261,7 +364,8 @@ impl Inner {
 }
 
 impl UnderWay {
-    fn new(log: &Rc<Inner>) -> UnderWay {
+    /// Begins now, ends when dropped.
+    pub fn new(log: &Rc<Inner>) -> UnderWay {
         log.reads.set(log.reads.get() + 1);
         UnderWay(Rc::clone(log))
     }
@@ -319,10 +423,23 @@ impl Window {
             .flatten()
     }
 
-    fn share(&self, position: u64, len: usize, out: &mut Vec<Slice>) {
+    /// Gives out `len` bytes from `position` on; returns `len`.
+    fn share(&self, position: u64, len: usize, out: &mut Vec<Slice>) -> usize {
         self.each(position, len, |piece, from, to| {
             out.push(piece.part(from, to))
         });
+        len
+    }
+
+    /// The checksum over a batch, which is here as a whole.
+    fn crc(&self, place: &Place) -> u32 {
+        let mut crc = place.header.crc_seed();
+        let records = place.position + super::header::HEADER_BYTES as u64;
+        let bytes = place.bytes - super::header::HEADER_BYTES;
+        self.each(records, bytes, |piece, from, to| {
+            crc = crc32c::crc32c_append(crc, &piece[from..to]);
+        });
+        crc
     }
 
     /// Calls `take` with the parts of pieces that cover `len` bytes from `position` on.
@@ -344,7 +461,7 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadError::OutOfRange => f.write_str("the offset lies outside the log"),
-            ReadError::Damaged { file, position } => {
+            ReadError::Damaged { file, position, .. } => {
                 write!(f, "{file} holds no batch at byte {position}: it is damaged")
             }
             ReadError::Io(error) => write!(f, "a read failed: {error}"),

@@ -1,5 +1,6 @@
 //! Drives: opening a log: what is there, what of it is valid, cutting a torn end.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -231,17 +232,16 @@ impl Opener<'_> {
                 .filter(|base| *base <= self.opening.recovery_point);
             known.max().or(bases.min()).unwrap_or(0)
         };
-        let newest = self
-            .listing
-            .snapshots
-            .iter()
-            .rev()
-            .find(|offset| **offset <= limit);
-        if let Some(offset) = newest.copied() {
+        let snapshots = self.listing.snapshots.clone();
+        for offset in snapshots.into_iter().rev().filter(|it| *it <= limit) {
             let path = self.inner.dir.join(file_name(offset, ".snapshot"));
             let content = self.disk.read(&path).await?;
-            (self.replay)(Replay::Snapshot(offset, &content));
-            self.replay_from = offset;
+            let refused = Cell::new(false);
+            (self.replay)(Replay::Snapshot(offset, &content, &refused));
+            if !refused.get() {
+                self.replay_from = offset;
+                break;
+            }
         }
         Ok(())
     }

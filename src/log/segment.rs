@@ -39,6 +39,8 @@ pub struct Segment {
     pub times: RefCell<TimeIndex>,
     /// Whether the two lookups are in memory.
     pub indexed: Cell<bool>,
+    /// Whether the youngest timestamp is known to be true, not only read from a file.
+    pub times_checked: Cell<bool>,
     /// Whether it was read from disk since this was last cleared.
     pub used: Cell<bool>,
     /// Whether the data file is there, open or not.
@@ -86,6 +88,7 @@ impl Segment {
             offsets: RefCell::default(),
             times: RefCell::default(),
             indexed: Cell::new(true),
+            times_checked: Cell::new(true),
             used: Cell::new(false),
             on_disk: Cell::new(false),
             settled: Cell::new(false),

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::header::Header;
 use super::inner::Inner;
-use super::reader::ReadError;
+use super::reader::{Ask, ReadError};
 use super::segment::Segment;
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::wire::batch::{BatchView, Codec, Records, TimestampType, batches};
@@ -33,14 +34,16 @@ impl Inner {
     ) -> Result<Option<Found>, ReadError> {
         let segments = self.state.borrow().segments.clone();
         for segment in &segments {
-            self.load_lookups(segment).await.map_err(ReadError::Io)?;
+            self.load_times(segment).await?;
             if segment.max_timestamp.get().0 < timestamp {
                 continue;
             }
-            let from = segment
-                .times
-                .borrow()
-                .offset_before(segment.base_offset, timestamp);
+            let base = segment.base_offset;
+            let entry = segment.times.borrow().entry_before(base, timestamp);
+            if !self.time_fits(segment, entry).await? {
+                self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
+            }
+            let from = segment.times.borrow().offset_before(base, timestamp);
             let from = from.max(self.start_offset.get());
             let mut each = |batch: &BatchView<'_>| {
                 let may_hold = batch.max_timestamp() >= timestamp;
@@ -59,7 +62,7 @@ impl Inner {
         let segments = self.state.borrow().segments.clone();
         let mut best: Option<&Rc<Segment>> = None;
         for segment in &segments {
-            self.load_lookups(segment).await.map_err(ReadError::Io)?;
+            self.load_times(segment).await?;
             let better =
                 |best: &Rc<Segment>| segment.max_timestamp.get().0 > best.max_timestamp.get().0;
             if segment.max_timestamp.get().0 >= 0 && best.is_none_or(better) {
@@ -92,6 +95,42 @@ impl Inner {
         .await
     }
 
+    /// Whether there is a batch as young as an entry of the time index says, where it says.
+    async fn time_fits(
+        self: &Rc<Self>,
+        segment: &Rc<Segment>,
+        entry: Option<(WallMs, Offset)>,
+    ) -> Result<bool, ReadError> {
+        let Some((timestamp, offset)) = entry else {
+            return Ok(true);
+        };
+        let mut found = Vec::new();
+        let ask = Ask {
+            offset,
+            max_bytes: 1,
+            upto: self.end_of(segment),
+        };
+        self.read_segment(segment, &ask, &mut found).await?;
+        let head: Vec<u8> = found
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
+        Ok(Header::copy(&head).is_some_and(|header| {
+            header.base_offset() <= offset && header.max_timestamp() == timestamp
+        }))
+    }
+
+    /// Sees to it that the youngest timestamp of `segment` is known, and true.
+    async fn load_times(self: &Rc<Self>, segment: &Rc<Segment>) -> Result<(), ReadError> {
+        self.load_lookups(segment).await.map_err(ReadError::Io)?;
+        let last = segment.times.borrow().last(segment.base_offset);
+        // The file has no checksum.
+        if !segment.times_checked.replace(true) && !self.time_fits(segment, last).await? {
+            self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
+        }
+        Ok(())
+    }
+
     /// Shows the batches of `segment` from the one that holds `from` on, until one is found.
     async fn look(
         self: &Rc<Self>,
@@ -119,10 +158,7 @@ impl Inner {
                 .collect();
             let before = next;
             for batch in batches(&bytes) {
-                let batch = batch.map_err(|_| ReadError::Damaged {
-                    file: segment.path().display().to_string(),
-                    position: 0,
-                })?;
+                let batch = batch.map_err(|_| self.damaged(segment, 0))?;
                 if let Some(found) = each(&batch) {
                     return Ok(Some(found));
                 }

@@ -77,14 +77,17 @@ impl Partition {
         Ok(within(bytes, max_bytes, at_least_one, from, out))
     }
 
-    /// Fails where the partition is not in service any more.
+    /// Fails where the partition is not in service any more, not even for reading.
     pub fn check_serving(&self) -> Result<(), ReadError> {
         if self.is_closed() {
             return Err(ReadError::Closed);
         }
+        // One that takes no more writes still has what it had acked.
         match self.failure() {
-            Some(failure) => Err(ReadError::Storage(failure)),
-            None => Ok(()),
+            Some(failure) if failure.operation.is_told_elsewhere() => {
+                Err(ReadError::Storage(failure))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -122,5 +125,15 @@ impl fmt::Display for ReadError {
             ReadError::Log(error) => error.fmt(f),
             ReadError::Closed => f.write_str("the partition is closed"),
         }
+    }
+}
+
+impl ReadError {
+    /// Whether this was said before: damage stays where it is, and readers come back to it.
+    pub fn is_known(&self) -> bool {
+        matches!(
+            self,
+            ReadError::Log(LogReadError::Damaged { is_news: false, .. })
+        )
     }
 }

@@ -47,11 +47,12 @@ impl Partition {
         } = options;
         let mut producers = Producers::new(options.producer_expiration_ms);
         let mut replay = |seen: Replay<'_>| match seen {
-            Replay::Snapshot(_, bytes) => {
-                // A snapshot that cannot be read is as good as none: batches follow from it on.
+            Replay::Snapshot(_, bytes, refused) => {
+                // One that cannot be read is as good as none: an older one follows.
                 if let Err(error) = producers.load_snapshot(bytes, now) {
                     tracing::warn!(topic = %name.topic, partition = name.index, %error,
-                        "ignoring a producer snapshot");
+                        "ignoring a damaged producer snapshot");
+                    refused.set(true);
                 }
             }
             Replay::Batch(bytes) => {

@@ -13,6 +13,10 @@ const SHARES: usize = 100;
 
 /// Share that compaction gets: it has all the time there is.
 const COMPACTION_SHARES: usize = 20;
+/// Share of the core that reading sealed segments through gets.
+const SCRUB_SHARES: usize = 10;
+/// Every sealed segment is read through once in this time, in seconds.
+const SCRUB_ROUND_S: u64 = 24 * 3600;
 
 /// The running jobs.
 pub struct Jobs(Vec<Task<()>>);
@@ -31,6 +35,10 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
         cores::spawn_into(
             class,
             logs(server.clone(), Duration::from_millis(retention)),
+        ),
+        cores::spawn_into(
+            cores::background("scrub", SCRUB_SHARES),
+            scrub(server.clone(), Duration::from_secs(60)),
         ),
         cores::spawn_into(class, log_dirs(server.clone(), Duration::from_secs(2))),
         cores::spawn_into(compaction, compact(server.clone())),
@@ -83,6 +91,22 @@ async fn logs(server: Rc<ServerState>, period: Duration) {
     loop {
         cores::sleep(period).await;
         partitions::maintain(&server.shard, server.wall_ms()).await;
+    }
+}
+
+/// Reads the sealed segments through for damage, slowly, once a day.
+async fn scrub(server: Rc<ServerState>, delay: Duration) {
+    let rate = server.shard.config().shard.scrub_bytes_per_second;
+    if rate == 0 {
+        return;
+    }
+    cores::sleep(delay).await;
+    loop {
+        let begun = server.now();
+        shard::scrub::round(&server.shard, rate).await;
+        let lasted = server.now().since(begun);
+        let rest = Duration::from_secs(SCRUB_ROUND_S).saturating_sub(lasted);
+        cores::sleep(rest.max(delay)).await;
     }
 }
 

@@ -12,7 +12,7 @@ use crate::base::metrics::Snapshot;
 use crate::io::checks;
 use crate::io::disk::Disk;
 use crate::io::host;
-use crate::log::{FailedOperation, Folder, Logs, LogsOptions};
+use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
 use crate::metadata::controller::decide::is_reserved;
 use crate::metadata::controller::{IDENTITY_FILE, Identity, NodeDir, Request};
 use crate::partition::Partition;
@@ -79,15 +79,22 @@ impl LogDirs {
             let at = distinct.iter().position(|one| *one == device);
             let logs = &logs[at.unwrap_or_default()];
             match (dir.id(), Folder::open(logs.disk(), &dir.path).await) {
-                (Some(id), Ok(folder)) => open.dirs.push(Rc::new(LogDir {
-                    path: dir.path,
-                    id,
-                    logs: logs.clone(),
-                    folder,
-                    failed: Cell::new(false),
-                    suspect: Cell::new(false),
-                    failed_logs: Cell::new(0),
-                })),
+                (Some(id), Ok(folder)) => {
+                    if !folder.damaged().is_empty() {
+                        tracing::error!(dir = %dir.path.display(), files = ?folder.damaged(),
+                            "checkpoints are not what was written: every log is checked from its \
+                             beginning, and records deleted before may be back");
+                    }
+                    open.dirs.push(Rc::new(LogDir {
+                        path: dir.path,
+                        id,
+                        logs: logs.clone(),
+                        folder,
+                        failed: Cell::new(false),
+                        suspect: Cell::new(false),
+                        failed_logs: Cell::new(0),
+                    }));
+                }
                 (_, opened) => {
                     let error = opened
                         .err()
@@ -129,6 +136,39 @@ impl LogDirs {
             "Folders of log.dirs that cannot be used; their partitions are offline.",
             self.failed().count() as f64,
         );
+        let counts: [(_, _, fn(&Probe) -> u64); 4] = [
+            (
+                "corelane_log_damaged_places_total",
+                "Places in data files that were found damaged; readers of them get CORRUPT_MESSAGE.",
+                |probe| probe.damaged_places_count.get(),
+            ),
+            (
+                "corelane_log_failed_total",
+                "Logs that take no more writes since a write, a flush or a preparation failed.",
+                |probe| probe.failed_logs_count.get(),
+            ),
+            (
+                "corelane_log_scrubbed_bytes_total",
+                "Bytes of sealed segments read through for damage.",
+                |probe| probe.scrubbed_bytes.get(),
+            ),
+            (
+                "corelane_log_scrubbed_segments_total",
+                "Sealed segments read through for damage.",
+                |probe| probe.scrubbed_segments_count.get(),
+            ),
+        ];
+        for (name, help, count) in counts {
+            let total = self.distinct_logs().map(|logs| count(logs.probe())).sum();
+            to.counter(name, help, total);
+        }
+    }
+
+    /// What the logs share, once for each device.
+    fn distinct_logs(&self) -> impl Iterator<Item = &Logs> {
+        let all = self.dirs.iter().enumerate();
+        all.filter(|(at, dir)| !self.dirs[..*at].iter().any(|it| it.logs.is(&dir.logs)))
+            .map(|(_, dir)| &dir.logs)
     }
 }
 

@@ -148,6 +148,8 @@ pub struct ShardConfig {
     pub memory_bytes: usize,
     /// The newest records kept in memory, in bytes.
     pub tail_cache_bytes: usize,
+    /// How fast sealed segments are read through for damage, in bytes a second; 0 for not at all.
+    pub scrub_bytes_per_second: usize,
     /// How long an idle shard looks for work before it sleeps, in microseconds.
     pub spin_us: u64,
 }
@@ -222,6 +224,7 @@ impl BrokerConfig {
             shard: ShardConfig {
                 memory_bytes: read.size("corelane.shard.memory.bytes"),
                 tail_cache_bytes: read.size("corelane.shard.tail.cache.bytes"),
+                scrub_bytes_per_second: read.size("corelane.log.scrub.bytes.per.second"),
                 spin_us: read.long("corelane.spin.us").max(0) as u64,
             },
             data_dir: fixed.data_dir,

@@ -116,9 +116,14 @@ impl World {
 
     /// The process dies and starts again: all tasks are gone, I/O under way still ends.
     pub fn kill(self, seed: u64) -> World {
+        World::on(seed, self.stop())
+    }
+
+    /// What is left on the disk when the process dies.
+    pub fn stop(self) -> Left {
         self.tasks.clear();
         while self.disk.complete_one() {}
-        World::on(seed, self.disk.keep())
+        self.disk.keep()
     }
 }
 

@@ -41,6 +41,14 @@ impl OffsetIndex {
         Some((base_offset + i64::from(relative), u64::from(position)))
     }
 
+    /// Last offset and position of every indexed batch.
+    pub fn entries(&self, base_offset: Offset) -> Vec<(Offset, u64)> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(relative, position)| (base_offset + i64::from(*relative), u64::from(*position)))
+            .collect()
+    }
+
     /// The file's content.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len() * ENTRY_BYTES);

@@ -36,11 +36,26 @@ impl TimeIndex {
         })
     }
 
+    /// The entry that [`TimeIndex::offset_before`] goes by.
+    pub fn entry_before(&self, base_offset: Offset, timestamp: WallMs) -> Option<(WallMs, Offset)> {
+        let at = self.entries.partition_point(|entry| entry.0 < timestamp);
+        let (timestamp, relative) = *self.entries.get(at.checked_sub(1)?)?;
+        Some((timestamp, base_offset + i64::from(relative)))
+    }
+
     /// The last entry: the largest timestamp known here and its offset.
     pub fn last(&self, base_offset: Offset) -> Option<(WallMs, Offset)> {
         self.entries
             .last()
             .map(|(timestamp, relative)| (*timestamp, base_offset + i64::from(*relative)))
+    }
+
+    /// Every entry: a timestamp and the offset of the record that has it.
+    pub fn entries(&self, base_offset: Offset) -> Vec<(WallMs, Offset)> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(timestamp, relative)| (*timestamp, base_offset + i64::from(*relative)))
+            .collect()
     }
 
     /// The file's content.

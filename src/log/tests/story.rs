@@ -239,7 +239,7 @@ pub async fn find(
     };
     let mut seen = Seen::default();
     let mut replay = |replay: Replay<'_>| match replay {
-        Replay::Snapshot(offset, content) => seen.snapshot = Some((offset, content.to_vec())),
+        Replay::Snapshot(offset, content, _) => seen.snapshot = Some((offset, content.to_vec())),
         Replay::Batch(bytes) => {
             let batch = batches(bytes).next().expect("one").expect("valid");
             seen.batches.push(batch.base_offset());

@@ -3,6 +3,7 @@
 
 use crate::base::ErrorCode;
 use crate::coordinator::group::GroupError;
+use crate::log;
 use crate::metadata::controller::decide::{
     AlterConfigsError, AssignmentError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
     NameError, PlacementError,
@@ -74,7 +75,11 @@ pub fn read(error: &ReadError) -> ErrorCode {
         ReadError::OffsetOutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
         ReadError::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
         ReadError::UnknownLeaderEpoch => ErrorCode::UNKNOWN_LEADER_EPOCH,
-        ReadError::Storage(_) | ReadError::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+        ReadError::Log(log::ReadError::Damaged { .. }) => ErrorCode::CORRUPT_MESSAGE,
+        ReadError::Log(log::ReadError::OutOfRange) => ErrorCode::OFFSET_OUT_OF_RANGE,
+        ReadError::Storage(_) | ReadError::Log(log::ReadError::Io(_)) => {
+            ErrorCode::KAFKA_STORAGE_ERROR
+        }
         ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     }
 }

@@ -25,6 +25,10 @@ broker_settings! {
     "corelane.shard.tail.cache.bytes" Long = Some("134217728"), AtLeast(1048576), Medium, ReadOnly,
         Applied;
         "How much of the newest records one shard keeps in memory for its readers.";
+    "corelane.log.scrub.bytes.per.second" Long = Some("8388608"), AtLeast(0), Low, ReadOnly,
+        Applied;
+        "How fast one shard reads through its sealed segments in the background, once a day, to find "
+        "damage before a consumer does. 0 leaves it out.";
 }
 
 /// Settings that Kafka knows only as dynamic ones: never in the file.

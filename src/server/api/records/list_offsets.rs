@@ -107,8 +107,10 @@ async fn find(
         },
     };
     found.map_err(|error| {
-        if let ReadError::Log(error) = &error {
-            partition.name().report("cannot read", error);
+        if let ReadError::Log(cause) = &error
+            && !error.is_known()
+        {
+            partition.name().report("cannot read", cause);
         }
         errors::read(&error)
     })

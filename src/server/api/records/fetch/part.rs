@@ -268,8 +268,10 @@ impl Found {
     }
 
     fn read_error(error: &ReadError, partition: &Partition, reader: Reader) -> Found {
-        if let ReadError::Log(error) = error {
-            partition.name().report("cannot read", error);
+        if let ReadError::Log(cause) = error
+            && !error.is_known()
+        {
+            partition.name().report("cannot read", cause);
         }
         let mut found = Found::error(errors::read(error), UNASKED);
         if let ReadError::FencedLeaderEpoch = error {

@@ -1,0 +1,388 @@
+//! Drives: damage to every file of a folder of logs, byte by byte and sector by sector: whatever
+//! it hits, what is read is what was written, or an error.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::story::ROOT;
+use super::support::*;
+use crate::base::Offset;
+use crate::io::disk::Disk;
+use crate::io::sim::{Fault, Left, Random, SimDisk, World};
+use crate::log::{Folder, Log, ReadError, Scrubbed};
+use crate::wire::batch::batches;
+
+const BATCHES: u64 = 40;
+/// Of these offsets on nothing was deleted.
+const START: Offset = 5;
+
+/// A batch as it was written.
+#[derive(Clone, Debug)]
+struct Known {
+    base: Offset,
+    last: Offset,
+    timestamp: i64,
+    bytes: Vec<u8>,
+}
+
+/// How a folder was left, and what its log held.
+struct Filled {
+    left: Left,
+    batches: Rc<Vec<Known>>,
+    end: Offset,
+}
+
+/// What became of a damaged folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// All is as it was.
+    Harmless,
+    /// Somebody was told.
+    Noticed,
+}
+
+async fn open_folder(disk: &Disk) -> Result<(Folder, Log, bool), String> {
+    let folder = Folder::open(disk, Path::new(ROOT)).await;
+    let folder = folder.map_err(|error| error.to_string())?;
+    let shared = logs(disk);
+    let opening = folder.opening("t", 0);
+    let dir = folder.path("t", 0);
+    let opened = Log::open(&shared, &dir, config(9_000), opening, 1_000, &mut |_| {}).await;
+    let (log, recovered) = opened.map_err(|error| error.to_string())?;
+    let told = recovered.damage.is_some() || !folder.damaged().is_empty();
+    match &recovered.cut {
+        Some(cut) if recovered.damage.is_none() => Err(format!("cut silently: {cut}")),
+        _ => Ok((folder, log, told)),
+    }
+}
+
+/// Some segments over three epochs; stopped cleanly or killed.
+fn filled(seed: u64, clean: bool) -> Filled {
+    let world = World::new(seed);
+    let disk = Disk::simulated(world.disk().clone());
+    let batches = world.run(async move {
+        let (folder, log, _) = open_folder(&disk).await.expect("opened");
+        log.on_roll(Rc::new(|offset| vec![offset as u8; 100]));
+        let mut random = Random::new(seed);
+        for tag in 0..BATCHES {
+            let bytes = batch(
+                1 + random.below(3),
+                300 + random.below(1_500),
+                tag,
+                tag as i64 * 100,
+            );
+            log.append(&bytes, tag as i32 / 15, None, 0)
+                .expect("appended");
+            acked(&log, log.end_offset()).await;
+        }
+        log.delete_records_before(START).expect("within");
+        for _ in 0..4 {
+            log.maintain(0).await.expect("maintained");
+            log.0.drain().await;
+        }
+        let mut all = Vec::new();
+        let mut next = START;
+        while next < log.end_offset() {
+            let mut out = Vec::new();
+            log.read(next, 1, Offset::MAX, &mut out)
+                .await
+                .expect("read");
+            let bytes = joined(&out);
+            let batch = batches(&bytes).next().expect("one").expect("whole");
+            all.push(Known {
+                base: batch.base_offset(),
+                last: batch.last_offset(),
+                timestamp: batch.max_timestamp(),
+                bytes: bytes.clone(),
+            });
+            next = batch.next_offset();
+        }
+        if clean {
+            log.close().await.expect("closed");
+        }
+        folder
+            .checkpoint([("t", 0, &log)].into_iter())
+            .await
+            .expect("written");
+        if clean {
+            folder.close_cleanly().await.expect("written");
+        }
+        all
+    });
+    Filled {
+        end: batches.last().map_or(0, |last| last.last + 1),
+        batches: Rc::new(batches),
+        left: world.stop(),
+    }
+}
+
+/// Reads everything, by offset and by time.
+async fn survey(disk: Disk, known: Rc<Vec<Known>>, end: Offset) -> Result<Outcome, String> {
+    let (_folder, log, told) = match open_folder(&disk).await {
+        Ok(opened) => opened,
+        Err(wrong) if wrong.starts_with("cut silently") => return Err(wrong),
+        Err(_) => return Ok(Outcome::Noticed),
+    };
+    let mut noticed = told;
+    if log.end_offset() != end && !told {
+        return Err(format!("ends at {} and not at {end}", log.end_offset()));
+    }
+    if log.start_offset() > START {
+        return Err(format!(
+            "begins at {} and not at {START}",
+            log.start_offset()
+        ));
+    }
+    for offset in START..log.end_offset() {
+        let mut out = Vec::new();
+        let read = log.read(offset, 1, log.end_offset(), &mut out).await;
+        let expected = known.iter().find(|batch| batch.last >= offset);
+        match read {
+            Err(_) => noticed = true,
+            Ok(_) if Some(joined(&out)) == expected.map(|batch| batch.bytes.clone()) => {}
+            Ok(bytes) => return Err(format!("{bytes} wrong bytes at {offset}")),
+        }
+    }
+    for batch in known.iter().filter(|_| !told) {
+        let found = log.offset_for_time(batch.timestamp).await;
+        match found {
+            Err(_) => noticed = true,
+            Ok(Some(found)) if (batch.base..=batch.last).contains(&found.offset) => {}
+            Ok(found) => return Err(format!("{found:?} at time {}", batch.timestamp)),
+        }
+    }
+    Ok(if noticed {
+        Outcome::Noticed
+    } else {
+        Outcome::Harmless
+    })
+}
+
+/// Ways in which a device spoils a place.
+fn spoil(content: &mut [u8], how: usize, random: &mut Random) {
+    let at = random.below(content.len());
+    let sector = at / 512 * 512;
+    let end = (sector + 512).min(content.len());
+    match how {
+        0 => content[at] ^= 1 << random.below(8),
+        1 => content[sector..end].fill(0),
+        // What stood there before, or belongs elsewhere.
+        _ => {
+            let from = random.below(content.len() / 512 + 1) * 512;
+            let other = content.to_vec();
+            for (to, byte) in content[sector..end]
+                .iter_mut()
+                .zip(&other[from.min(other.len())..])
+            {
+                *to = *byte;
+            }
+        }
+    }
+}
+
+fn files(sim: &SimDisk) -> Vec<PathBuf> {
+    let mut paths = sim.paths();
+    // What a checkpoint of another partition's epochs could not know either: see the docs.
+    paths.retain(|path| !path.ends_with("leader-epoch-checkpoint"));
+    paths
+}
+
+#[test]
+fn whatever_is_damaged_is_noticed_before_it_is_served() {
+    let mut noticed = 0;
+    for (seed, clean) in [(1, true), (2, false), (3, true), (4, false)] {
+        let Filled { left, batches, end } = filled(seed, clean);
+        let paths = files(World::on(0, left.clone()).disk());
+        for (number, path) in paths.iter().enumerate() {
+            for trial in 0..8 {
+                let mut random = Random::new(seed << 32 | (number as u64) << 16 | trial);
+                let world = World::on(random.next(), left.clone());
+                let how = random.below(3);
+                let mut same = false;
+                world.disk().damage(path, |content| {
+                    let before = content.clone();
+                    if !content.is_empty() {
+                        spoil(content, how, &mut random);
+                    }
+                    same = before == *content;
+                });
+                let disk = Disk::simulated(world.disk().clone());
+                let outcome = world.run(survey(disk, Rc::clone(&batches), end));
+                let place = format!("seed {seed}, {}, trial {trial}, {how}", path.display());
+                match outcome {
+                    Err(wrong) => panic!("{place}: {wrong}"),
+                    Ok(Outcome::Noticed) if same => panic!("{place}: false alarm"),
+                    Ok(outcome) => noticed += usize::from(outcome == Outcome::Noticed),
+                }
+            }
+        }
+    }
+    assert!(noticed > 30, "damage of data is noticed: {noticed}");
+}
+
+#[test]
+fn every_bit_of_a_batch_header_counts() {
+    let Filled {
+        left,
+        batches: known,
+        end,
+    } = filled(7, true);
+    let world = World::on(0, left.clone());
+    let data: Vec<PathBuf> = files(world.disk())
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|it| it == "log"))
+        .collect();
+    let path = &data[1];
+    let content = world.disk().content(path).expect("there");
+    let size = batches(&content).next().expect("one").expect("whole");
+    let second = size.bytes().len();
+    for bit in 0..61 * 8 {
+        let world = World::on(bit as u64, left.clone());
+        world
+            .disk()
+            .damage(path, |content| content[second + bit / 8] ^= 1 << (bit % 8));
+        let disk = Disk::simulated(world.disk().clone());
+        let outcome = world.run(survey(disk, Rc::clone(&known), end));
+        // The epoch of a batch between two of the same cannot change unseen.
+        assert_eq!(outcome, Ok(Outcome::Noticed), "bit {bit}");
+    }
+}
+
+async fn scrub_all(log: &Log) -> Vec<Scrubbed> {
+    let mut found = Vec::new();
+    let mut after = -1;
+    while let Some(mut scrub) = log.scrub_after(after).await.expect("read") {
+        after = scrub.base_offset();
+        loop {
+            match scrub.step().await.expect("read") {
+                Scrubbed::On(bytes) => assert!(bytes > 0, "it gets on"),
+                end => {
+                    found.push(end);
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_scrubber_finds_damage_once_and_mends_lookups() {
+    for seed in 10..30 {
+        let Filled { left, .. } = filled(seed, true);
+        let world = World::on(seed, left);
+        let mut random = Random::new(seed);
+        let sim = world.disk().clone();
+        let disk = Disk::simulated(sim.clone());
+        let (log, sealed) = world.run(async move {
+            let (_, log, _) = open_folder(&disk).await.expect("opened");
+            let found = scrub_all(&log).await;
+            assert!(
+                found.iter().all(|it| matches!(it, Scrubbed::Sound)),
+                "{found:?}"
+            );
+            (log, found.len())
+        });
+        assert!(sealed >= 3);
+        let of_kind = |kind: &str| -> Vec<PathBuf> {
+            let mut paths = files(&sim);
+            paths.retain(|path| path.extension().is_some_and(|it| it == kind));
+            paths.truncate(sealed);
+            paths
+        };
+        let data = of_kind("log");
+        let spoilt = &data[random.below(data.len())];
+        sim.damage(spoilt, |content| {
+            let at = random.below(content.len());
+            // Not the epoch, see above.
+            content[if at % 1_000 < 61 {
+                at / 1_000 * 1_000 + 61
+            } else {
+                at
+            }] ^= 4;
+        });
+        let index = of_kind("timeindex");
+        let other = index.iter().zip(&data).find(|(_, data)| *data != spoilt);
+        sim.damage(other.expect("another").0, |content| {
+            let last = content.len() - 5;
+            content[last] ^= 1;
+        });
+        let found = world.run(async move {
+            let found = scrub_all(&log).await;
+            let again = scrub_all(&log).await;
+            let news = |found: &[Scrubbed]| {
+                let is_news = |it: &&Scrubbed| {
+                    matches!(
+                        it,
+                        Scrubbed::Damaged(ReadError::Damaged { is_news: true, .. })
+                    )
+                };
+                found.iter().filter(is_news).count()
+            };
+            assert_eq!((news(&found), news(&again)), (1, 0), "{found:?} {again:?}");
+            assert_eq!(log.0.logs.probe().damaged_places_count.get(), 1);
+            found
+        });
+        let mended = found
+            .iter()
+            .filter(|it| matches!(it, Scrubbed::LookupsMended));
+        // Lookups that are in memory already do not see what became of their file.
+        assert!(mended.count() <= 1);
+    }
+}
+
+#[test]
+fn a_read_that_fails_spoils_nothing() {
+    for seed in 0..20 {
+        let Filled { left, batches, end } = filled(seed, true);
+        let world = World::on(seed, left);
+        let sim = world.disk().clone();
+        let disk = Disk::simulated(sim.clone());
+        world.run(async move {
+            let (_, log, _) = open_folder(&disk).await.expect("opened");
+            sim.inject_below(Path::new("/data/t-0"), Fault::Read);
+            for offset in [START, end / 2, end - 1] {
+                let mut out = Vec::new();
+                let read = log.read(offset, 1, end, &mut out).await;
+                assert!(matches!(read, Err(ReadError::Io(_))), "{read:?}");
+            }
+            assert!(
+                log.failure().is_none(),
+                "a read that failed may be tried again"
+            );
+            sim.repair();
+            for batch in batches.iter() {
+                let mut out = Vec::new();
+                log.read(batch.base.max(START), 1, end, &mut out)
+                    .await
+                    .expect("read");
+                assert!(joined(&out) == batch.bytes);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_log_that_failed_serves_what_it_acked() {
+    for (seed, fault) in [(1, Fault::Write), (2, Fault::Flush), (3, Fault::Prepare)] {
+        let Filled { left, batches, end } = filled(seed, true);
+        let world = World::on(seed, left);
+        let sim = world.disk().clone();
+        let disk = Disk::simulated(sim.clone());
+        world.run(async move {
+            let (_, log, _) = open_folder(&disk).await.expect("opened");
+            sim.inject(fault);
+            log.append(&batch(1, 8_000, 0, 0), 9, None, 0)
+                .expect("appended");
+            log.wait_acked(end + 1).await.expect_err("the device fails");
+            assert_eq!(log.acked_offset(), end);
+            for batch in batches.iter() {
+                let mut out = Vec::new();
+                let read = log
+                    .read(batch.base.max(START), 1, log.acked_offset(), &mut out)
+                    .await;
+                assert!(read.is_ok() && joined(&out) == batch.bytes, "{read:?}");
+            }
+        });
+    }
+}
