@@ -1,6 +1,6 @@
 //! Drives: a folder of logs as a whole: was it closed cleanly, and its checkpoints.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use super::checkpoint::{self, Offsets};
 use super::opening::Opening;
 use crate::base::{Offset, PartitionIndex};
 use crate::io::disk::Disk;
+use crate::io::event::Bell;
 
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
 /// The file whose presence says that every log in the folder was closed cleanly.
@@ -34,6 +35,9 @@ pub struct Folder {
     flushed_offsets: RefCell<Offsets>,
     cleaned_offsets: RefCell<Offsets>,
     sums: RefCell<Checksums>,
+    /// Whether somebody writes checkpoints now.
+    writes: Cell<bool>,
+    written: Bell,
     damaged: Vec<&'static str>,
 }
 
@@ -73,6 +77,8 @@ impl Folder {
             recovery_points: RefCell::new(recovery_points),
             start_offsets: RefCell::new(start_offsets),
             sums: RefCell::new(sums),
+            writes: Cell::new(false),
+            written: Bell::default(),
             damaged,
             flushed_offsets: RefCell::new(flushed_offsets),
             cleaned_offsets: RefCell::new(cleaned_offsets),
@@ -157,8 +163,7 @@ impl Folder {
     }
 
     async fn write_cleaned(&self) -> io::Result<()> {
-        let text = checkpoint::to_text(&self.cleaned_offsets.borrow());
-        self.put(vec![(CLEANED_OFFSETS, text)]).await
+        self.put(&[(CLEANED_OFFSETS, &self.cleaned_offsets)]).await
     }
 
     /// Writes the checkpoints of all logs; to be called every minute or so.
@@ -207,31 +212,52 @@ impl Folder {
 
     async fn write(&self) -> io::Result<()> {
         let names = [RECOVERY_POINTS, START_OFFSETS, HIGH_WATERMARKS];
-        let files: Vec<(&'static str, String)> = names
-            .into_iter()
-            .zip(self.all())
-            .map(|(name, offsets)| (name, checkpoint::to_text(&offsets.borrow())))
-            .collect();
-        self.put(files).await
+        let files: Vec<_> = names.into_iter().zip(self.all()).collect();
+        self.put(&files).await
     }
 
     /// Writes checkpoints, their checksums first: a crash in between leaves either content, and
-    /// both are known.
-    async fn put(&self, files: Vec<(&'static str, String)>) -> io::Result<()> {
+    /// both are known. One caller at a time: they share the file of checksums.
+    async fn put(&self, files: &[(&'static str, &RefCell<Offsets>)]) -> io::Result<()> {
+        while self.writes.get() {
+            self.written.wait().await;
+        }
+        let _writing = Writing::begin(self);
+        let texts: Vec<String> = files
+            .iter()
+            .map(|(_, offsets)| checkpoint::to_text(&offsets.borrow()))
+            .collect();
         let sums = {
             let mut sums = self.sums.borrow_mut();
-            for (name, text) in &files {
+            for ((name, _), text) in files.iter().zip(&texts) {
                 sums.expect(name, crc32c::crc32c(text.as_bytes()));
             }
             sums.to_text()
         };
         let path = self.dir.join(CHECKSUMS);
         self.disk.replace(&path, sums.into_bytes()).await?;
-        for (name, text) in files {
+        for ((name, _), text) in files.iter().zip(texts) {
             let path = self.dir.join(name);
             self.disk.replace(&path, text.into_bytes()).await?;
         }
         Ok(())
+    }
+}
+
+/// Checkpoints are being written for as long as this lives.
+struct Writing<'a>(&'a Folder);
+
+impl Writing<'_> {
+    fn begin(folder: &Folder) -> Writing<'_> {
+        folder.writes.set(true);
+        Writing(folder)
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.writes.set(false);
+        self.0.written.ring();
     }
 }
 

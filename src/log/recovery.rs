@@ -397,6 +397,13 @@ impl Opener<'_> {
     ) -> Result<Option<Offset>, OpenError> {
         let len = self.listing.segments[&base];
         let segment = self.new_segment(base, len);
+        {
+            // What is scanned says itself which epochs wrote it; the checkpoint may speak of
+            // batches that were lost.
+            let mut state = self.inner.state.borrow_mut();
+            state.epochs.cut_back(base);
+            state.epochs_changed = true;
+        }
         let file = segment.file(&self.disk).await?;
         let stop = self.scan(&segment, &file, len, scanner, true).await?;
         segment.written.set(scanner.position);
