@@ -20,6 +20,9 @@ use crate::partition::Partition;
 /// Written where it is in doubt whether a folder can still be written.
 const PROBE_FILE: &str = ".write-check";
 
+/// Name, meaning and value of a count of the logs of a device.
+type CountOf = (&'static str, &'static str, fn(&Probe) -> u64);
+
 /// A shard's folders of logs.
 pub struct LogDirs {
     /// Those that could be used when the shard started, in the order of the settings.
@@ -136,7 +139,7 @@ impl LogDirs {
             "Folders of log.dirs that cannot be used; their partitions are offline.",
             self.failed().count() as f64,
         );
-        let counts: [(_, _, fn(&Probe) -> u64); 4] = [
+        let counts: [CountOf; 4] = [
             (
                 "corelane_log_damaged_places_total",
                 "Places in data files that were found damaged; readers of them get CORRUPT_MESSAGE.",
