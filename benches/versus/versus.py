@@ -250,6 +250,7 @@ class Versus:
             "group": cell.group,
             "ack": {side: MODES[cell.flush[side]] for side in SIDES},
             "consume": cell.consume,
+            "seconds": self.options.seconds,
             "blocks": blocks,
         }
 
@@ -356,6 +357,12 @@ def table(rows, columns):
     return "\n".join(lines)
 
 
+def taken(rows):
+    """In how many blocks of how many seconds rows were measured."""
+    shapes = sorted({(len(row["blocks"]["kafka"]), row["seconds"]) for row in rows})
+    return " or ".join(f"{count} blocks of {seconds} s a side" for count, seconds in shapes)
+
+
 def render(results):
     """Writes the tables between their marks on the page."""
     rows, about = results["rows"], results["host"]
@@ -368,22 +375,22 @@ def render(results):
     text = f"""Corelane {about['commit']} beside Apache Kafka {about['kafka']}, {about['date']}: {about['cpu']},
 kernel {about['kernel']}, {about['file_system'].split()[0]}; {results['cpus']}.
 Each figure is Corelane / Kafka = **ratio** (lowest–highest of single blocks), of medians over
-{results['blocks']} interleaved blocks of {results['seconds']} s after {results['warm_up']} s of warm-up each. *durable* is
-`flush.messages=1` on that side, *written* Kafka's default: its page cache, our write without a
-flush. What the machine itself took in the same run: {results['floor_line']}.
+interleaved blocks. *durable* is `flush.messages=1` on that side, *written* Kafka's default: its
+page cache, our write without a flush. What the machine itself took in the same run:
+{results['floor_line']}.
 
-Closed loop, one request of one record in flight for each producer:
+Closed loop, one request of one record in flight for each producer ({taken(by_group['goal'])}):
 
 {table(by_group['goal'], latency)}
 
-As fast as it goes, in large batches:
+As fast as it goes, in large batches ({taken(by_group['bulk'])}):
 
 {table(by_group['bulk'], bulk)}
 
 From start to first durable ack, on a formatted folder: {starts['corelane']:.2f} s / {starts['kafka']:.2f} s =
 **{starts['corelane'] / starts['kafka']:.3f}**.
 
-Open loop, latency from the intended send time:
+Open loop, latency from the intended send time ({taken(by_group['grid'])}):
 
 {table(by_group['grid'], latency)}
 
@@ -398,12 +405,13 @@ knee of one side): the raw summary says which and why."""
 
 def floor_line(taken):
     """The median of each floor over the run, in one line."""
-    names = sorted({name for floors in taken for name in floors["latency_us"] if floors["latency_us"][name]})
+    names = sorted({name for floors in taken for name in floors["floors_us"]})
     parts = []
     for name in names:
-        found = [floors["latency_us"][name] for floors in taken if floors["latency_us"].get(name)]
-        p50, p99 = (statistics.median(one[q] for one in found) for q in ("p50", "p99"))
-        parts.append(f"{name.replace('floor_', '').replace('_', ' ')} {p50:.0f} µs (p99 {p99:.0f})")
+        found = [floors["floors_us"][name] for floors in taken if floors["floors_us"].get(name)]
+        if found:
+            p50, p99 = (statistics.median(one[q] for one in found) for q in ("p50", "p99"))
+            parts.append(f"{name.replace('_', ' ')} {number(p50)} µs (p99 {number(p99)})")
     return ", ".join(parts)
 
 
@@ -423,6 +431,7 @@ def main():
     parser.add_argument("--load-cpus", default=None, help="for loadgen [the first CPU]")
     parser.add_argument("--free", action="store_true", help="pin neither broker nor loadgen")
     parser.add_argument("--folder", default=TARGET, help="on the disk to be measured [target]")
+    parser.add_argument("--as-built", action="store_true", help="build nothing before")
     options = parser.parse_args()
     if options.render:
         render(json.loads(RESULTS.read_text()))
@@ -432,7 +441,8 @@ def main():
     options.load_cpus = options.load_cpus or (
         ",".join(str(cpu) for cpu in range(os.cpu_count())) if options.free else "0"
     )
-    subprocess.run(["cargo", "build", "--release", "--workspace"], cwd=ROOT, check=True)
+    if not options.as_built:
+        subprocess.run(["cargo", "build", "--release", "--workspace"], cwd=ROOT, check=True)
     versus = Versus(options)
     try:
         results = compare(versus, options)
@@ -440,9 +450,19 @@ def main():
         for broker in versus.brokers.values():
             broker.stop()
         shutil.rmtree(versus.folder, ignore_errors=True)
+    if options.only or options.group:
+        results = merged(results)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    if not (options.only or options.group):
-        render(results)
+    render(results)
+
+
+def merged(results):
+    """These results in place of the kept ones of the same rows, the other kept rows as they are."""
+    key = lambda row: (row["group"], tuple(row["ack"].values()), row["name"])
+    kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    rows = {key(row): row for row in [*kept, *results["rows"]]}
+    order = [(cell.group, tuple(MODES[cell.flush[side]] for side in SIDES), cell.name) for cell in cells()]
+    return {**results, "rows": [rows[one] for one in order if one in rows]}
 
 
 def compare(versus, options):
