@@ -18,7 +18,7 @@ use corelane::io::channel::{self, Receiver};
 use corelane::io::cores::{self, CoreOptions, TaskClass};
 use corelane::io::disk::Disk;
 use corelane::log::{
-    AppendError, Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening,
+    AppendError, Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening, Scrubbed,
 };
 use corelane::wire::batch::{BatchBuilder, NewRecord};
 use harness::{DirectFile, Samples, size};
@@ -27,6 +27,8 @@ use harness::{DirectFile, Samples, size};
 const RATE: u32 = 2_000;
 /// Small enough that a segment is full some eight times in a second.
 const SMALL_SEGMENT: u64 = 256 << 10;
+/// As the broker does by default.
+const SCRUB_BYTES_PER_SECOND: f64 = 8.0 * 1048576.0;
 /// Of each round of the floor.
 const FLOOR_BLOCKS: u64 = 512;
 
@@ -37,15 +39,17 @@ enum Beside {
     Rolling,
     Deleting,
     Compacting,
+    Scrubbing,
     Recovering,
     ColdReader,
 }
 
-const ALL: [Beside; 6] = [
+const ALL: [Beside; 7] = [
     Beside::Nothing,
     Beside::Rolling,
     Beside::Deleting,
     Beside::Compacting,
+    Beside::Scrubbing,
     Beside::Recovering,
     Beside::ColdReader,
 ];
@@ -191,6 +195,7 @@ impl Beside {
             Beside::Rolling => "rolling segments",
             Beside::Deleting => "rolling, deleting segments",
             Beside::Compacting => "compacting another log",
+            Beside::Scrubbing => "scrubbing another log",
             Beside::Recovering => "recovering another log",
             Beside::ColdReader => "a cold reader at full speed",
         }
@@ -201,7 +206,7 @@ impl Beside {
             Beside::Nothing => String::new(),
             Beside::Rolling | Beside::Deleting => format!("({count} rolls)"),
             Beside::Compacting => format!("({count} MB compacted)"),
-            Beside::Recovering => format!("({count} MB checked)"),
+            Beside::Scrubbing | Beside::Recovering => format!("({count} MB checked)"),
             Beside::ColdReader => format!("({count} MB read)"),
         }
     }
@@ -285,6 +290,27 @@ impl Scene {
                     while let Some(dirt) = log.dirt(None, i64::MAX, 0).await.unwrap() {
                         let cleaned = log.clean(&dirt, &job).await.unwrap();
                         done.set(done.get() + cleaned.moved_bytes.0 / 1_000_000);
+                    }
+                })
+            }
+            Beside::Scrubbing => {
+                let dir = self.dir.join("cold-0");
+                Box::pin(async move {
+                    let log = open(&logs, dir).await;
+                    let (mut after, mut read) = (-1, 0);
+                    loop {
+                        let Some(mut scrub) = log.scrub_after(after).await.unwrap() else {
+                            after = -1;
+                            cores::sleep(Duration::from_millis(10)).await;
+                            continue;
+                        };
+                        after = scrub.base_offset();
+                        while let Scrubbed::On(bytes) = scrub.step().await.unwrap() {
+                            read += bytes as u64;
+                            done.set(read / 1_000_000);
+                            let length = bytes as f64 / SCRUB_BYTES_PER_SECOND;
+                            cores::sleep(Duration::from_secs_f64(length)).await;
+                        }
                     }
                 })
             }
