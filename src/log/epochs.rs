@@ -2,6 +2,9 @@
 
 use crate::base::{LeaderEpoch, Offset};
 
+/// The name of their checkpoint in the log's folder.
+pub const FILE: &str = "leader-epoch-checkpoint";
+
 /// The start offset of every leader epoch that wrote to a log, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Epochs(Vec<(LeaderEpoch, Offset)>);

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::checksums;
+use super::epochs;
 use super::inner::Inner;
 use super::segment::{Segment, file_name};
 use crate::base::Offset;
@@ -33,15 +35,27 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes the leader epoch checkpoint.
+    /// Writes the leader epoch checkpoint, its checksum first: a crash in between leaves either
+    /// content, and both are known.
     pub async fn write_epochs(&self) -> io::Result<()> {
         let text = {
             let mut state = self.state.borrow_mut();
             state.epochs_changed = false;
             state.epochs.to_text()
         };
-        let path = self.dir.join("leader-epoch-checkpoint");
-        let written = self.logs.disk().replace(&path, text.into_bytes()).await;
+        let sums = {
+            let mut sums = self.sums.borrow_mut();
+            sums.expect(epochs::FILE, crc32c::crc32c(text.as_bytes()));
+            sums.to_text()
+        };
+        let disk = self.logs.disk();
+        let written = async {
+            let path = self.dir.join(checksums::FILE);
+            disk.replace(&path, sums.into_bytes()).await?;
+            let path = self.dir.join(epochs::FILE);
+            disk.replace(&path, text.into_bytes()).await
+        };
+        let written = written.await;
         if written.is_err() {
             self.state.borrow_mut().epochs_changed = true;
         }

@@ -1,12 +1,14 @@
 //! Drives: a folder of logs as a whole: was it closed cleanly, and its checkpoints.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Log;
 use super::checkpoint::{self, Offsets};
+use super::checksums::{self, Checksums};
+use super::inner::FailedOperation;
 use super::opening::Opening;
 use crate::base::{Offset, PartitionIndex};
 use crate::io::disk::Disk;
@@ -18,9 +20,6 @@ pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const START_OFFSETS: &str = "log-start-offset-checkpoint";
 const CLEANED_OFFSETS: &str = "cleaner-offset-checkpoint";
-/// Checksums of the checkpoints, which have none of their own: of each the content as it is and
-/// as it is about to be. Our own file; one that is missing vouches for everything.
-const CHECKSUMS: &str = "corelane-checkpoint-checksums";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// What the name of a folder ends with whose log is being removed.
 const TRASH_SUFFIX: &str = "-delete";
@@ -34,16 +33,14 @@ pub struct Folder {
     start_offsets: RefCell<Offsets>,
     flushed_offsets: RefCell<Offsets>,
     cleaned_offsets: RefCell<Offsets>,
+    /// Logs that could not be opened: what is known of them is kept as it is.
+    unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
     sums: RefCell<Checksums>,
     /// Whether somebody writes checkpoints now.
     writes: Cell<bool>,
     written: Bell,
     damaged: Vec<&'static str>,
 }
-
-/// By name, the checksums that a checkpoint may have.
-#[derive(Clone, Debug, Default)]
-struct Checksums(BTreeMap<String, Vec<u32>>);
 
 impl Folder {
     /// Takes the folder `dir` into use; it is made if it is not there. From here on it counts
@@ -66,7 +63,7 @@ impl Folder {
             disk.remove(&dir.join(CLEAN_SHUTDOWN)).await?;
             disk.sync_dir(dir).await?;
         }
-        let sums = Checksums::read(disk, &dir.join(CHECKSUMS)).await?;
+        let sums = Checksums::read(disk, &dir.join(checksums::FILE)).await?;
         let mut damaged = Vec::new();
         let recovery_points = read(disk, dir, RECOVERY_POINTS, &sums, &mut damaged).await?;
         let start_offsets = read(disk, dir, START_OFFSETS, &sums, &mut damaged).await?;
@@ -76,6 +73,7 @@ impl Folder {
             clean,
             recovery_points: RefCell::new(recovery_points),
             start_offsets: RefCell::new(start_offsets),
+            unopened: RefCell::default(),
             sums: RefCell::new(sums),
             writes: Cell::new(false),
             written: Bell::default(),
@@ -123,10 +121,18 @@ impl Folder {
         }
     }
 
+    /// Notes that the log of a partition could not be opened. The checkpoints go on saying what
+    /// it held, so that the next start does not take it for a new one.
+    pub fn keep(&self, topic: &str, partition: PartitionIndex) {
+        let key = (topic.to_owned(), partition);
+        self.unopened.borrow_mut().insert(key);
+    }
+
     /// Forgets a partition whose log is about to be removed: a later one of the same name
     /// begins anew.
     pub async fn forget(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {
         let key = (topic.to_owned(), partition);
+        self.unopened.borrow_mut().remove(&key);
         let mut known = false;
         for offsets in self.all() {
             known |= offsets.borrow_mut().remove(&key).is_some();
@@ -166,21 +172,36 @@ impl Folder {
         self.put(&[(CLEANED_OFFSETS, &self.cleaned_offsets)]).await
     }
 
-    /// Writes the checkpoints of all logs; to be called every minute or so.
+    /// Writes the checkpoints of all logs; to be called every minute or so. Of a log that was
+    /// found damaged, or could not be opened, they go on saying what they said: else the next
+    /// start would take what is left of it for all that there was.
     pub async fn checkpoint<'a>(
         &self,
         logs: impl Iterator<Item = (&'a str, PartitionIndex, &'a Log)>,
     ) -> io::Result<()> {
         let [mut recovery, mut start, mut high] = [(); 3].map(|()| Offsets::new());
+        let mut kept = self.unopened.borrow().clone();
         for (topic, partition, log) in logs {
+            let key = (topic.to_owned(), partition);
+            let failure = log.failure();
+            if failure.is_some_and(|it| it.operation == FailedOperation::Damage) {
+                kept.insert(key);
+                continue;
+            }
             if log.end_offset() == 0 {
                 continue;
             }
-            let key = (topic.to_owned(), partition);
             recovery.insert(key.clone(), log.recovery_point());
             start.insert(key.clone(), log.start_offset());
             // What is acked may not be flushed, by `flush.messages`.
             high.insert(key, log.acked_offset().min(log.flushed_offset()));
+        }
+        let fresh = [&mut recovery, &mut start, &mut high];
+        for (offsets, fresh) in self.all().into_iter().zip(fresh) {
+            let offsets = offsets.borrow();
+            let known = |key| Some((key, *offsets.get(key)?));
+            let known = kept.iter().filter_map(known);
+            fresh.extend(known.map(|(key, offset)| (key.clone(), offset)));
         }
         let changed = *self.recovery_points.borrow() != recovery
             || *self.start_offsets.borrow() != start
@@ -234,7 +255,7 @@ impl Folder {
             }
             sums.to_text()
         };
-        let path = self.dir.join(CHECKSUMS);
+        let path = self.dir.join(checksums::FILE);
         self.disk.replace(&path, sums.into_bytes()).await?;
         for ((name, _), text) in files.iter().zip(texts) {
             let path = self.dir.join(name);
@@ -258,46 +279,6 @@ impl Drop for Writing<'_> {
     fn drop(&mut self) {
         self.0.writes.set(false);
         self.0.written.ring();
-    }
-}
-
-impl Checksums {
-    async fn read(disk: &Disk, path: &Path) -> io::Result<Checksums> {
-        let text = match disk.read(path).await {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(error),
-        };
-        let mut sums = Checksums::default();
-        for line in text.lines() {
-            let mut words = line.split_ascii_whitespace();
-            let Some(name) = words.next() else { continue };
-            let known = words.filter_map(|word| u32::from_str_radix(word, 16).ok());
-            sums.0.insert(name.to_owned(), known.collect());
-        }
-        Ok(sums)
-    }
-
-    /// A checkpoint is about to be written whose content has this checksum.
-    fn expect(&mut self, name: &str, sum: u32) {
-        let known = self.0.entry(name.to_owned()).or_default();
-        known.retain(|other| *other != sum);
-        known.push(sum);
-        let older = known.len().saturating_sub(2);
-        known.drain(..older);
-    }
-
-    fn allow(&self, name: &str, content: &[u8]) -> bool {
-        let known = self.0.get(name);
-        known.is_none_or(|known| known.contains(&crc32c::crc32c(content)))
-    }
-
-    fn to_text(&self) -> String {
-        let line = |(name, sums): (&String, &Vec<u32>)| {
-            let sums: Vec<String> = sums.iter().map(|sum| format!(" {sum:08x}")).collect();
-            format!("{name}{}\n", sums.concat())
-        };
-        self.0.iter().map(line).collect()
     }
 }
 

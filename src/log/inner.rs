@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::aborted::AbortedTransactions;
+use super::checksums::Checksums;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::flusher::Logs;
@@ -70,6 +71,8 @@ pub struct Inner {
     pub config: RefCell<Rc<LogConfig>>,
     pub state: RefCell<State>,
     pub aborted: RefCell<AbortedTransactions>,
+    /// What the leader epoch checkpoint may be.
+    pub sums: RefCell<Checksums>,
     pub start_offset: Cell<Offset>,
     pub end_offset: Cell<Offset>,
     pub written_offset: Cell<Offset>,
@@ -138,6 +141,7 @@ impl Inner {
             config: RefCell::new(Rc::new(config)),
             state: RefCell::default(),
             aborted: RefCell::default(),
+            sums: RefCell::default(),
             start_offset: Cell::new(0),
             end_offset: Cell::new(0),
             written_offset: Cell::new(0),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
+use super::epochs;
 use super::segment::base_offset_in;
 use super::upkeep::NEXT_SUFFIX;
 use crate::base::Offset;
@@ -43,7 +44,7 @@ impl Listing {
                 listing.snapshots.push(offset);
             } else if let Some(base) = base_offset_in(name, ".txnindex") {
                 listing.transactions.push(base);
-            } else if name == "leader-epoch-checkpoint" {
+            } else if name == epochs::FILE {
                 listing.has_epochs = true;
             } else if [".tmp", ".deleted", CLEANED_SUFFIX]
                 .iter()

@@ -16,6 +16,7 @@ macro_rules! planted {
 mod aborted;
 mod appender;
 pub mod checkpoint;
+mod checksums;
 mod close;
 mod compaction;
 mod config;

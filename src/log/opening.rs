@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use super::scan::Stop;
 use crate::base::{Offset, TopicId};
@@ -27,6 +28,14 @@ pub struct Opening {
     pub topic_id: Option<TopicId>,
 }
 
+impl Opening {
+    /// The offset that the log is known to have come to, at least.
+    pub fn known_offset(&self) -> Offset {
+        let flushed = self.flushed_offset.max(self.recovery_point);
+        flushed.max(self.start_offset)
+    }
+}
+
 /// What opening a log found and did.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
@@ -36,6 +45,9 @@ pub struct Recovered {
     pub scanned_bytes: u64,
     /// What was cut off the end, if anything but blank space was.
     pub cut: Option<Cut>,
+    /// Whether the leader epoch checkpoint was not what had been written. It was made anew from
+    /// the batches.
+    pub epochs_damaged: bool,
     /// Damage before the end: nothing was cut, and the log takes no appends.
     pub damage: Option<Damage>,
 }
@@ -85,6 +97,8 @@ pub enum OpenError {
         /// The offset with which the next begins.
         next: Offset,
     },
+    /// The folder, or every data file in it, is gone, though the log had come to this offset.
+    Lost(PathBuf, Offset),
 }
 
 impl From<io::Error> for OpenError {
@@ -100,6 +114,12 @@ impl fmt::Display for OpenError {
             OpenError::Gap { end, next } => write!(
                 f,
                 "a segment ends at offset {end} and the next begins at {next}: records are missing"
+            ),
+            OpenError::Lost(dir, known) => write!(
+                f,
+                "the data files of {} are gone, though the log had come to offset {known}: put \
+                 the folder back from a copy and start again",
+                dir.display()
             ),
         }
     }

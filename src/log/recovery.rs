@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::checksums::{self, Checksums};
 use super::config::LogConfig;
-use super::epochs::Epochs;
+use super::epochs::{self, Epochs};
 use super::flusher::Logs;
 use super::inner::{FailedOperation, Inner};
 use super::listing::Listing;
@@ -48,9 +49,12 @@ pub async fn open(
     let disk = logs.disk().clone();
     let entries = match disk.list(dir).await {
         Ok(entries) => entries,
-        // Nothing was ever appended.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok((inner, Recovered::default()));
+            // Nothing was ever appended, or somebody took it away.
+            return match opening.known_offset() {
+                0 => Ok((inner, Recovered::default())),
+                known => Err(OpenError::Lost(dir.to_owned(), known)),
+            };
         }
         Err(error) => return Err(OpenError::Io(error)),
     };
@@ -80,6 +84,10 @@ impl Opener<'_> {
         self.load_snapshot().await?;
         let bases: Vec<Offset> = self.listing.segments.keys().copied().collect();
         let start = bases.first().copied().unwrap_or(self.opening.start_offset);
+        if bases.is_empty() && start < self.opening.known_offset() {
+            let dir = self.inner.dir.clone();
+            return Err(OpenError::Lost(dir, self.opening.known_offset()));
+        }
         let mut end = start;
         let mut next = bases.first().copied();
         let mut epoch = -1;
@@ -196,14 +204,18 @@ impl Opener<'_> {
         Ok(())
     }
 
-    /// Reads the leader epoch checkpoint. Where there are segments and it is missing or no
-    /// checkpoint, nothing is taken for sealed: the epochs come from the batches.
+    /// Reads the leader epoch checkpoint. Where there are segments and it is missing or not what
+    /// was written, nothing is taken for sealed: the epochs come from the batches.
     async fn load_epochs(&mut self) -> Result<(), OpenError> {
         let mut epochs = None;
         if self.listing.has_epochs {
-            let path = self.inner.dir.join("leader-epoch-checkpoint");
+            let sums = Checksums::read(&self.disk, &self.inner.dir.join(checksums::FILE)).await?;
+            let path = self.inner.dir.join(epochs::FILE);
             let text = self.disk.read(&path).await?;
             epochs = std::str::from_utf8(&text).ok().and_then(Epochs::from_text);
+            epochs = epochs.filter(|_| sums.allow(epochs::FILE, &text));
+            self.recovered.epochs_damaged = epochs.is_none();
+            self.inner.sums.replace(sums);
         }
         match epochs {
             Some(epochs) => self.inner.state.borrow_mut().epochs = epochs,

@@ -131,6 +131,10 @@ fn report(name: &Name, recovered: &crate::log::Recovered) {
         tracing::info!(%topic, partition, file = cut.file, position = cut.position,
             reason = %cut.reason, "cut a torn end: no ack had been given for it");
     }
+    if recovered.epochs_damaged {
+        tracing::error!(%topic, partition,
+            "leader-epoch-checkpoint is not what was written: made anew from the batches");
+    }
     if let Some(damage) = &recovered.damage {
         tracing::error!(%topic, partition, file = damage.file, position = damage.position,
             offset = damage.offset, reason = %damage.reason,

@@ -13,7 +13,7 @@ use super::{Shard, coordinators};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
-use crate::log::Opening;
+use crate::log::{OpenError, Opening};
 use crate::metadata::image::{self, Image};
 use crate::partition::{Name, Partition, PartitionOptions};
 
@@ -262,7 +262,13 @@ async fn open(
     match Partition::open(&dir.logs, options, now).await {
         Ok(partition) => Place::Here(partition),
         Err(error) => {
-            tracing::error!(%topic, partition = index, %error, "cannot open the log");
+            let what_else = match &error {
+                OpenError::Lost(..) => "; or delete the topic, to go on without these records",
+                _ => "",
+            };
+            tracing::error!(%topic, partition = index, %error,
+                "cannot open the log: its partition stays offline{what_else}");
+            dir.folder.keep(&topic, index);
             dir.suspect();
             Place::Broken { directory: dir.id }
         }
@@ -313,6 +319,24 @@ async fn remove(shard: &Shard, id: TopicId) {
         if let Err(error) = removed {
             let topic = &topic.name;
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");
+        }
+    }
+    forget_broken(shard, &topic).await;
+}
+
+/// Forgets what the checkpoints say of logs of a deleted topic that could not be opened.
+async fn forget_broken(shard: &Shard, topic: &Topic) {
+    for (index, place) in topic.partitions.iter().enumerate() {
+        let Place::Broken { directory } = place else {
+            continue;
+        };
+        let Some(dir) = shard.dirs.get(*directory) else {
+            continue;
+        };
+        let index = index as PartitionIndex;
+        if let Err(error) = dir.folder.forget(&topic.name, index).await {
+            let topic = &topic.name;
+            tracing::error!(%topic, partition = index, %error, "cannot forget the log");
         }
     }
 }

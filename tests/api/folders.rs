@@ -7,7 +7,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::{DescribeLogDirsRequest, MetadataRequest};
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::{DeleteTopicsRequest, DescribeLogDirsRequest, MetadataRequest};
+use kafka_protocol::protocol::StrBytes;
 
 use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce, read_all};
 use crate::support::{Broker, Client, PATIENCE, Start, data_dir};
@@ -127,6 +129,44 @@ fn partitions_are_spread_over_the_folders_and_found_again() {
         (&described[dirs[0]].1, &described[dirs[1]].1),
         (&held[0], &held[1])
     );
+    broker.stop();
+}
+
+#[test]
+fn a_partition_whose_folder_was_taken_away_is_not_begun_anew() {
+    let (one, two) = (data_dir(), data_dir());
+    let dirs = [one.path(), two.path()];
+    let broker = start(&dirs).ready();
+    let held = filled(&broker, dirs);
+    broker.stop();
+    let gone = held[0][0];
+    std::fs::remove_dir_all(one.path().join(format!("shard-0/{TOPIC}-{gone}"))).unwrap();
+    let others: Vec<i32> = (0..PARTITIONS).filter(|one| *one != gone).collect();
+    // The first stop writes the checkpoints without the log: they must go on knowing of it.
+    for _ in 0..2 {
+        let broker = start(&dirs).ready();
+        serves(&broker, &others, &[]);
+        let mut client = broker.client();
+        assert_eq!(put(&mut client, gone, "lost?"), STORAGE_ERROR);
+        assert_eq!(fetch_error(&mut client, gone), STORAGE_ERROR);
+        broker.stop();
+    }
+    // A topic of the same name that comes after begins anew.
+    let broker = start(&dirs).ready();
+    let mut client = broker.client();
+    let topic =
+        DeleteTopicState::default().with_name(Some(StrBytes::from_static_str(TOPIC).into()));
+    let answer = client.call(
+        6,
+        &DeleteTopicsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(5_000),
+    );
+    assert_eq!(answer.responses[0].error_code, 0);
+    filled(&broker, dirs);
+    broker.stop();
+    let broker = start(&dirs).ready();
+    serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
     broker.stop();
 }
 

@@ -49,7 +49,8 @@ async fn open_folder(disk: &Disk) -> Result<(Folder, Log, bool), String> {
     let dir = folder.path("t", 0);
     let opened = Log::open(&shared, &dir, config(9_000), opening, 1_000, &mut |_| {}).await;
     let (log, recovered) = opened.map_err(|error| error.to_string())?;
-    let told = recovered.damage.is_some() || !folder.damaged().is_empty();
+    let told =
+        recovered.damage.is_some() || recovered.epochs_damaged || !folder.damaged().is_empty();
     match &recovered.cut {
         Some(cut) if recovered.damage.is_none() => Err(format!("cut silently: {cut}")),
         _ => Ok((folder, log, told)),
@@ -181,10 +182,7 @@ fn spoil(content: &mut [u8], how: usize, random: &mut Random) {
 }
 
 fn files(sim: &SimDisk) -> Vec<PathBuf> {
-    let mut paths = sim.paths();
-    // What a checkpoint of another partition's epochs could not know either: see the docs.
-    paths.retain(|path| !path.ends_with("leader-epoch-checkpoint"));
-    paths
+    sim.paths()
 }
 
 #[test]
@@ -246,6 +244,126 @@ fn every_bit_of_a_batch_header_counts() {
         // The epoch of a batch between two of the same cannot change unseen.
         assert_eq!(outcome, Ok(Outcome::Noticed), "bit {bit}");
     }
+}
+
+/// Which epoch wrote each batch, as the log says.
+fn epochs_of(log: &Log, known: &[Known]) -> Vec<Option<i32>> {
+    let state = log.0.state.borrow();
+    let bases = known.iter().map(|batch| batch.base);
+    bases.map(|base| state.epochs.epoch_at(base)).collect()
+}
+
+#[test]
+fn no_damaged_epochs_are_believed() {
+    for (seed, clean) in [(40, true), (41, false)] {
+        let Filled { left, batches, .. } = filled(seed, clean);
+        let written = |batch: &Known| {
+            let view = crate::wire::batch::BatchView::parse(&batch.bytes);
+            Some(view.expect("whole").leader_epoch())
+        };
+        let expected: Vec<Option<i32>> = batches.iter().map(written).collect();
+        let dir = Path::new(ROOT).join("t-0");
+        let opened = |world: World| {
+            let disk = Disk::simulated(world.disk().clone());
+            let known = Rc::clone(&batches);
+            world.run(async move {
+                let (_, log, told) = open_folder(&disk).await.expect("opened");
+                (epochs_of(&log, &known), told)
+            })
+        };
+        assert_eq!(
+            opened(World::on(1, left.clone())),
+            (expected.clone(), false),
+            "no false alarm"
+        );
+        for name in ["leader-epoch-checkpoint", "corelane-checkpoint-checksums"] {
+            let path = dir.join(name);
+            let content = World::on(1, left.clone()).disk().content(&path);
+            let bits = content.expect("there").len() * 8;
+            // One more: the sector is lost.
+            for bit in 0..=bits {
+                let world = World::on(bit as u64, left.clone());
+                world.disk().damage(&path, |content| match bit == bits {
+                    true => content.fill(0),
+                    false => content[bit / 8] ^= 1 << (bit % 8),
+                });
+                let (epochs, told) = opened(world);
+                assert_eq!(epochs, expected, "{name}, bit {bit}");
+                assert!(told || name.starts_with("corelane"), "{name}, bit {bit}");
+            }
+        }
+    }
+}
+
+/// Starts twice, with the checkpoints written in between as housekeeping does; both times what
+/// is wrong must be told.
+fn is_told_twice(world: World, what: &str) {
+    let disk = Disk::simulated(world.disk().clone());
+    let what = what.to_owned();
+    world.run(async move {
+        for _ in 0..2 {
+            let folder = Folder::open(&disk, Path::new(ROOT)).await.expect("opened");
+            let shared = logs(&disk);
+            let (opening, dir) = (folder.opening("t", 0), folder.path("t", 0));
+            let opened = Log::open(&shared, &dir, config(9_000), opening, 1_000, &mut |_| {}).await;
+            let logs = match opened {
+                Ok((log, recovered)) => {
+                    assert!(
+                        recovered.damage.is_some() && recovered.cut.is_none(),
+                        "{what}"
+                    );
+                    Some(log)
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("put the folder back"), "{what}: {text}");
+                    folder.keep("t", 0);
+                    None
+                }
+            };
+            let logs = logs.iter().map(|log| ("t", 0, log));
+            folder.checkpoint(logs).await.expect("written");
+        }
+        // Once the topic is deleted, another may have its name.
+        let folder = Folder::open(&disk, Path::new(ROOT)).await.expect("opened");
+        folder.forget("t", 0).await.expect("written");
+        assert_eq!(folder.opening("t", 0).known_offset(), 0);
+    });
+}
+
+#[test]
+fn a_log_that_was_taken_away_is_not_begun_anew() {
+    for (seed, clean) in [(50, true), (51, false)] {
+        let Filled { left, .. } = filled(seed, clean);
+        for whole in [true, false] {
+            let world = World::on(seed, left.clone());
+            let disk = Disk::simulated(world.disk().clone());
+            let paths = files(world.disk());
+            world.run(async move {
+                let dir = Path::new(ROOT).join("t-0");
+                if whole {
+                    return disk.remove_dir(&dir).await.expect("removed");
+                }
+                let data = |path: &&PathBuf| path.to_string_lossy().contains(".log");
+                for path in paths.iter().filter(data) {
+                    disk.remove(path).await.expect("removed");
+                }
+            });
+            is_told_twice(world, &format!("{clean}, {whole}"));
+        }
+    }
+}
+
+#[test]
+fn damage_is_still_damage_at_the_second_start() {
+    let Filled { left, .. } = filled(60, false);
+    let world = World::on(60, left);
+    let mut data = files(world.disk());
+    data.retain(|path| path.extension().is_some_and(|it| it == "log"));
+    let path = data.last().expect("one");
+    // Nothing is left that could vouch for what was there, but the checkpoint.
+    world.disk().damage(path, |content| content.fill(0));
+    is_told_twice(world, "a blank segment");
 }
 
 async fn scrub_all(log: &Log) -> Vec<Scrubbed> {

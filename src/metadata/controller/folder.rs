@@ -37,6 +37,8 @@ pub enum LoadError {
     },
     /// There are partitions, but nothing says what they are.
     MetadataLost(PathBuf),
+    /// The metadata log is gone, though the note beside it knows of one.
+    LogLost(PathBuf, PathBuf),
     /// The metadata log cannot be used.
     Source(SourceError),
     /// The metadata log cannot be written.
@@ -59,6 +61,13 @@ impl fmt::Display for LoadError {
                 "{} holds partitions, but the metadata log that says what they are is gone; \
                  restore __cluster_metadata-0, or use another --data-dir",
                 path.display()
+            ),
+            LoadError::LogLost(path, note) => write!(
+                f,
+                "the metadata log {} is gone, though {} knows of one; put it back from a copy, \
+                 or use another --data-dir",
+                path.display(),
+                note.display()
             ),
             LoadError::Source(error) => error.fmt(f),
             LoadError::Write => {

@@ -8,6 +8,9 @@ use crate::base::ids::{Uuid, base64_url};
 /// The file's name in a node's folder.
 pub const FILE: &str = "meta.properties";
 
+/// How the line begins that vouches for the others, in a comment: Kafka passes over it.
+const CHECKSUM: &str = "#crc32c=";
+
 /// Whose folder this is (`MetaProperties` of Kafka, version 1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
@@ -26,6 +29,8 @@ pub enum IdentityError {
     Missing(&'static str),
     /// This line has a value that cannot be read.
     Bad(&'static str, String),
+    /// It is not what was written.
+    Damaged,
 }
 
 impl fmt::Display for IdentityError {
@@ -33,6 +38,10 @@ impl fmt::Display for IdentityError {
         match self {
             IdentityError::Missing(name) => write!(f, "the line {name}=… is missing"),
             IdentityError::Bad(name, value) => write!(f, "{name}={value} is not understood"),
+            IdentityError::Damaged => f.write_str(
+                "it is not what was written: its checksum does not fit; put it back from a \
+                     copy, or remove its first line if it was changed on purpose",
+            ),
         }
     }
 }
@@ -40,8 +49,15 @@ impl fmt::Display for IdentityError {
 impl std::error::Error for IdentityError {}
 
 impl Identity {
-    /// Reads a `meta.properties`; lines that it does not know are passed over.
+    /// Reads a `meta.properties`; lines that it does not know are passed over. A checksum in its
+    /// first line must fit the rest; Kafka writes none.
     pub fn parse(text: &str) -> Result<Identity, IdentityError> {
+        if let Some((first, rest)) = text.split_once('\n')
+            && let Some(sum) = first.strip_prefix(CHECKSUM)
+            && u32::from_str_radix(sum, 16) != Ok(crc32c::crc32c(rest.as_bytes()))
+        {
+            return Err(IdentityError::Damaged);
+        }
         let get = |name: &'static str| {
             let lines = text
                 .lines()
@@ -69,12 +85,15 @@ impl Identity {
 
     /// The file's text.
     pub fn text(&self) -> String {
-        format!(
-            "#\nnode.id={}\ndirectory.id={}\nversion=1\ncluster.id={}\n",
+        let lines = format!(
+            "node.id={}\ndirectory.id={}\nversion=1\ncluster.id={}\n",
             self.node,
             base64_url(self.directory.as_bytes()),
             self.cluster_id
-        )
+        );
+        // First, so that damage cannot join it to another line unseen.
+        let sum = crc32c::crc32c(lines.as_bytes());
+        format!("{CHECKSUM}{sum:08x}\n{lines}")
     }
 }
 
@@ -138,5 +157,30 @@ mod tests {
         );
         let short = KAFKAS.replace("fc_u2XRuTA6LNEnX6YvsBw", "fc_u");
         assert_eq!(refused(&short), "directory.id=fc_u is not understood");
+    }
+
+    #[test]
+    fn no_damage_makes_it_another() {
+        let identity = Identity::parse(KAFKAS).unwrap();
+        let text = identity.text().into_bytes();
+        let mut refused = 0;
+        for bit in 0..text.len() * 8 {
+            let mut bytes = text.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            match Identity::parse(&String::from_utf8_lossy(&bytes)) {
+                Ok(found) => assert_eq!(found, identity, "bit {bit}"),
+                Err(_) => refused += 1,
+            }
+        }
+        // What is not refused spoils the mark of the checksum, or the case of its digits.
+        assert!(
+            refused >= (text.len() - CHECKSUM.len() - 8) * 8,
+            "{refused}"
+        );
+        for at in 0..text.len() {
+            let mut bytes = text.clone();
+            bytes[at..].fill(0);
+            Identity::parse(&String::from_utf8_lossy(&bytes)).unwrap_err();
+        }
     }
 }

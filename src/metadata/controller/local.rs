@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::config::BrokerConfig;
@@ -11,10 +12,11 @@ use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, WallMs};
 use crate::io::disk::Disk;
 use crate::io::event::Bell;
-use crate::log::{AppendError, Log, Logs, LogsOptions};
+use crate::log::{AppendError, Log, Logs, LogsOptions, OpenError};
 use crate::metadata::image::{Delta, Image};
 use crate::metadata::record::{AbortTransaction, Endpoint, MetadataRecord, encode_batch};
-use crate::metadata::source::local as source;
+use crate::metadata::source::local::{self as source, SourceError};
+use crate::metadata::source::note::{self, Note};
 
 use super::decide::{self, Chance, Deciding, Decision, NodeStart, RECORDS_MAX};
 use super::folder::{self, LoadError, NodeDir};
@@ -27,6 +29,7 @@ const EPOCH: LeaderEpoch = 1;
 /// through here, one request after the other.
 pub struct LocalController {
     log: Log,
+    note: Rc<Note>,
     config: Arc<BrokerConfig>,
     image: RefCell<Arc<Image>>,
     chance: RefCell<Chance>,
@@ -69,9 +72,18 @@ impl LocalController {
         let mut chance = Chance::new(random_seed());
         let logs = Logs::new(disk, logs_options());
         let empty = Image::default();
-        let (log, loaded) = source::open(&logs, &folder::metadata_dir(data_dir), &empty, now)
+        let note = Note::read(disk, data_dir)
             .await
-            .map_err(LoadError::Source)?;
+            .map_err(|error| LoadError::Io(data_dir.join(note::FILE), error))?;
+        let dir = folder::metadata_dir(data_dir);
+        let (log, loaded) = source::open(&logs, &dir, &empty, note.offset(), now)
+            .await
+            .map_err(|error| match error {
+                SourceError::Open(OpenError::Lost(..)) => {
+                    LoadError::LogLost(dir, note.path().into())
+                }
+                other => LoadError::Source(other),
+            })?;
         let mut image = loaded.image;
         let is_new = image.brokers.is_empty();
         if !is_new {
@@ -86,6 +98,7 @@ impl LocalController {
         image.cluster_id = folder::format(disk, &nodes, &mut found, &mut chance).await?;
         let controller = LocalController {
             log,
+            note,
             config: config.clone(),
             image: RefCell::new(image.into()),
             chance: RefCell::new(chance),
@@ -143,7 +156,9 @@ impl LocalController {
     /// Closes the metadata log so that nothing needs to be checked at the next start.
     pub async fn close(&self) -> io::Result<()> {
         let _turn = self.turn.take().await;
-        self.log.close().await
+        let closed = self.log.close().await;
+        self.note.settle().await;
+        closed
     }
 
     /// What the log lacks at a start: who the nodes are, and then what follows from the folders
@@ -264,7 +279,9 @@ impl LocalController {
             .map_err(|failure| {
                 tracing::error!(%failure, "cannot write the metadata log");
                 CannotWrite
-            })
+            })?;
+        self.note.set(self.log.acked_offset());
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::base::ids::Uuid;
-use crate::base::{TopicId, WallMs};
+use crate::base::{Offset, TopicId, WallMs};
 use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Recovered, Replay};
 use crate::metadata::image::Image;
 use crate::wire::batch::batches;
@@ -32,7 +32,10 @@ impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SourceError::Open(error) => write!(f, "the metadata log cannot be opened: {error}"),
-            SourceError::Damaged(what) => write!(f, "the metadata log is damaged: {what}"),
+            SourceError::Damaged(what) => write!(
+                f,
+                "the metadata log is damaged: {what}; put its folder back from a copy and start again"
+            ),
             SourceError::Load(error) => write!(f, "the metadata log cannot be read: {error}"),
         }
     }
@@ -41,11 +44,13 @@ impl fmt::Display for SourceError {
 impl std::error::Error for SourceError {}
 
 /// Opens the log in `dir`, which need not exist, and reads it on top of `image`: an empty one,
-/// or what a snapshot held, whose end offset is then where reading starts.
+/// or what a snapshot held, whose end offset is then where reading starts. All before `flushed`
+/// is known to have been flushed once.
 pub async fn open(
     logs: &Logs,
     dir: &Path,
     image: &Image,
+    flushed: Offset,
     now: WallMs,
 ) -> Result<(Log, Loaded), SourceError> {
     let mut loader = Loader::new(image);
@@ -62,6 +67,7 @@ pub async fn open(
     // All of it is read, so nothing is gained by knowing how it was closed.
     let opening = Opening {
         replay: true,
+        flushed_offset: flushed,
         topic_id: Some(TOPIC_ID),
         ..Opening::default()
     };

@@ -3,6 +3,7 @@
 //! transaction.
 
 pub mod local;
+pub mod note;
 
 use std::fmt;
 

@@ -1,0 +1,58 @@
+//! Drives: the checksums of checkpoints, which by Kafka's formats have none of their own.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use crate::io::disk::Disk;
+
+/// Our own file beside the checkpoints of a folder: of each the checksum of its content as it is
+/// and as it is about to be. One that is missing vouches for everything.
+pub const FILE: &str = "corelane-checkpoint-checksums";
+
+/// By name, the checksums that a checkpoint may have.
+#[derive(Clone, Debug, Default)]
+pub struct Checksums(BTreeMap<String, Vec<u32>>);
+
+impl Checksums {
+    /// Reads the file at `path`; where there is none, nothing is known.
+    pub async fn read(disk: &Disk, path: &Path) -> io::Result<Checksums> {
+        let text = match disk.read(path).await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        let mut sums = Checksums::default();
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let Some(name) = words.next() else { continue };
+            let known = words.filter_map(|word| u32::from_str_radix(word, 16).ok());
+            sums.0.insert(name.to_owned(), known.collect());
+        }
+        Ok(sums)
+    }
+
+    /// A checkpoint is about to be written whose content has this checksum.
+    pub fn expect(&mut self, name: &str, sum: u32) {
+        let known = self.0.entry(name.to_owned()).or_default();
+        known.retain(|other| *other != sum);
+        known.push(sum);
+        let older = known.len().saturating_sub(2);
+        known.drain(..older);
+    }
+
+    /// Whether the checkpoint called `name` may have this content.
+    pub fn allow(&self, name: &str, content: &[u8]) -> bool {
+        let known = self.0.get(name);
+        known.is_none_or(|known| known.contains(&crc32c::crc32c(content)))
+    }
+
+    /// The file's text.
+    pub fn to_text(&self) -> String {
+        let line = |(name, sums): (&String, &Vec<u32>)| {
+            let sums: Vec<String> = sums.iter().map(|sum| format!(" {sum:08x}")).collect();
+            format!("{name}{}\n", sums.concat())
+        };
+        self.0.iter().map(line).collect()
+    }
+}
