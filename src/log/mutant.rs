@@ -25,6 +25,8 @@ pub enum Mutant {
     NoCut,
     /// The file prepared for the next segment is not looked for.
     NextForgotten,
+    /// What compaction has left is put in place before it is durable.
+    SwapBeforeFlush,
 }
 
 thread_local! {

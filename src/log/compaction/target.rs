@@ -118,7 +118,9 @@ impl Target {
 
     async fn make_durable(&self) -> io::Result<()> {
         let (disk, segment) = (self.log.logs.disk(), &self.segment);
-        self.file.flush().await?;
+        if !planted!(SwapBeforeFlush) {
+            self.file.flush().await?;
+        }
         self.file.truncate(segment.size.get()).await?;
         segment.note_time();
         let offsets = segment.offsets.borrow().to_bytes();

@@ -288,6 +288,7 @@ fn planted_bugs_are_found() {
         Mutant::StaleSnapshot,
         Mutant::NoCut,
         Mutant::NextForgotten,
+        Mutant::SwapBeforeFlush,
     ];
     let bugs = lies
         .map(Bug::Lie)

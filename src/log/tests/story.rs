@@ -1,6 +1,7 @@
 //! Drives: what was done to a log and when, and whether what a start found can have come of it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use crate::base::{LeaderEpoch, Offset};
 use crate::io::disk::Disk;
 use crate::io::sim::End;
 use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay};
-use crate::wire::batch::batches;
+use crate::wire::batch::{BatchView, Record, Records, batches};
 
 /// Where all logs lie.
 pub const ROOT: &str = "/data";
@@ -17,13 +18,16 @@ pub const ROOT: &str = "/data";
 /// What a check found wrong.
 pub type Wrong = String;
 
-/// A batch as it was appended, or found.
+/// A batch as it was appended, or found; in a compacted log, each record of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
+    /// Of the record, where it is one.
     pub base: Offset,
     pub last: Offset,
     pub crc: u32,
     pub epoch: LeaderEpoch,
+    /// Of a record: its key, and whether it is there to delete that.
+    pub key: Option<(u8, bool)>,
 }
 
 /// Offsets that only rise, each with the moment of the disk's history at which it was seen.
@@ -121,7 +125,8 @@ impl Story {
         })
     }
 
-    fn check(&self, found: &Found, promised: Offset, start_max: Offset) -> Result<(), Wrong> {
+    fn check(&self, found: &Found, promised: Offset, topic: (bool, Offset)) -> Result<(), Wrong> {
+        let (compact, start_max) = topic;
         if found.end < promised {
             return Err(format!("promised up to {promised}: {found:?}"));
         }
@@ -131,11 +136,14 @@ impl Story {
         let batches = self.batches.borrow();
         let from = batches.partition_point(|batch| batch.last < found.start);
         let to = batches.partition_point(|batch| batch.base < found.end);
-        if batches[from.min(to)..to] != found.batches {
-            return Err(format!(
-                "appended {:?}, {found:?}",
-                &batches[from.min(to)..]
-            ));
+        let expected = &batches[from.min(to)..to];
+        let same = match compact {
+            true => can_be_left_of(expected, found),
+            false => expected == found.batches,
+        };
+        if !same {
+            let appended = &batches[from.min(to)..];
+            return Err(format!("appended {appended:?}, {found:?}"));
         }
         let ends_with = to.checked_sub(1).map_or(0, |at| batches[at].last + 1);
         if ends_with != found.end {
@@ -203,7 +211,8 @@ impl Topic {
         if by_then(&story.removed) {
             return Err(named(format!("came back after its removal: {found:?}")));
         }
-        let checked = story.check(found, promised, story.start.at_most(moment));
+        let start_max = story.start.at_most(moment);
+        let checked = story.check(found, promised, (self.config.compact, start_max));
         checked.map_err(named)?;
         story.check_seen(found, seen).map_err(named)?;
         Ok(Some(Rc::clone(story)))
@@ -242,7 +251,8 @@ pub async fn find(
         Replay::Snapshot(offset, content, _) => seen.snapshot = Some((offset, content.to_vec())),
         Replay::Batch(bytes) => {
             let batch = batches(bytes).next().expect("one").expect("valid");
-            seen.batches.push(batch.base_offset());
+            let parts = parts_of(&batch, topic.config.compact);
+            seen.batches.extend(parts.iter().map(|part| part.base));
         }
     };
     let opened = Log::open(logs, &dir, topic.config.clone(), opening, 0, &mut replay).await;
@@ -263,6 +273,7 @@ pub async fn find(
 /// Reads all that is readable, from the lookups' various places on.
 pub async fn contents(log: &Log) -> Result<Vec<Batch>, Wrong> {
     let (mut next, end) = (log.start_offset(), log.acked_offset());
+    let compact = log.0.config.borrow().compact;
     let mut found: Vec<Batch> = Vec::new();
     while next < end {
         let mut out = Vec::new();
@@ -280,25 +291,68 @@ pub async fn contents(log: &Log) -> Result<Vec<Batch>, Wrong> {
                     "not epoch {epoch} at {next} of {log:?}: {epochs:?}"
                 ));
             }
-            found.push(Batch {
-                base: batch.base_offset(),
-                last: batch.last_offset(),
-                crc: crc_of(batch.bytes()),
-                epoch,
-            });
+            found.extend(parts_of(&batch, compact));
             next = batch.next_offset();
+        }
+        if next == before && compact {
+            // The end of it may have been compacted away.
+            break;
         }
         if next == before {
             return Err(format!("nothing at {next} of {log:?}"));
         }
     }
+    if compact {
+        found.retain(|record| record.base >= log.start_offset());
+    }
     Ok(found)
 }
 
-/// The checksum in a batch's header.
-pub fn crc_of(batch: &[u8]) -> u32 {
-    let crc = batch.get(17..21).and_then(|crc| crc.try_into().ok());
-    u32::from_be_bytes(crc.unwrap_or_default())
+/// What is compared of a batch: itself, or its records where compaction may take some of them.
+pub fn parts_of(batch: &BatchView<'_>, compact: bool) -> Vec<Batch> {
+    let whole = Batch {
+        base: batch.base_offset(),
+        last: batch.last_offset(),
+        crc: batch.crc(),
+        epoch: batch.leader_epoch(),
+        key: None,
+    };
+    if !compact {
+        return vec![whole];
+    }
+    let records = Records::of(batch).map(|record| record.expect("a record"));
+    let part = |record: Record<'_>| {
+        let key = record.key.unwrap_or_default();
+        Batch {
+            base: record.offset(batch),
+            crc: crc32c::crc32c_append(crc32c::crc32c(key), record.value.unwrap_or_default()),
+            key: Some((key.first().copied().unwrap_or(0), record.value.is_none())),
+            ..whole.clone()
+        }
+    };
+    records.map(part).collect()
+}
+
+/// Whether compaction may have left this of these records: each is one of them, in their order,
+/// and a table made of it holds the same.
+fn can_be_left_of(appended: &[Batch], found: &Found) -> bool {
+    let appended = appended.iter().filter(|it| it.base >= found.start);
+    let mut rest = appended.clone();
+    let known = found.batches.iter().all(|it| rest.any(|one| one == it));
+    known && table(appended) == table(found.batches.iter())
+}
+
+/// The newest record of each key that was not deleted.
+fn table<'a>(records: impl Iterator<Item = &'a Batch>) -> BTreeMap<u8, Offset> {
+    let mut table = BTreeMap::new();
+    for record in records {
+        match record.key {
+            Some((key, true)) => table.remove(&key),
+            Some((key, false)) => table.insert(key, record.base),
+            None => None,
+        };
+    }
+    table
 }
 
 /// Opens everything below the root as a start does, and says what is there.

@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use super::story::{Batch, ROOT, Story, Topic, Wrong, contents, crc_of, find};
+use futures_util::future::join;
+
+use super::story::{ROOT, Story, Topic, Wrong, contents, find, parts_of};
 use super::support::{batch, config, logs};
 use crate::base::Offset;
 use crate::io::disk::Disk;
 use crate::io::sim::{End, Random, SimDisk};
-use crate::log::{AppendError, Folder, Log, LogConfig, Logs};
+use crate::log::{AppendError, CleanError, Cleaning, Folder, LastRecords, Log, LogConfig, Logs};
+use crate::wire::batch::{BatchBuilder, NewRecord, batches, stamp};
 
 /// Segments of a few batches each, so that a short life has many.
 const SEGMENT_BYTES: u64 = 9_000;
@@ -26,16 +29,25 @@ struct Life {
     random: Random,
 }
 
-/// The logs of a world: one acked when flushed, one acked when written, one that comes and goes.
+/// The logs of a world: one acked when flushed, one acked when written, one that is compacted,
+/// one that comes and goes.
 pub fn topics() -> Vec<Topic> {
     let relaxed = LogConfig {
         flush_messages: 6,
         flush_ms: 30,
         ..config(SEGMENT_BYTES)
     };
+    let compacted = LogConfig {
+        compact: true,
+        delete_old: false,
+        min_dirty_ratio: 0.0,
+        delete_retention_ms: 20,
+        ..config(SEGMENT_BYTES / 3)
+    };
     vec![
         Topic::new("t", config(SEGMENT_BYTES)),
         Topic::new("u", relaxed),
+        Topic::new("c", compacted),
         Topic::new("v", config(2 * SEGMENT_BYTES)),
     ]
 }
@@ -105,7 +117,7 @@ impl Life {
     async fn act(&mut self) -> Result<bool, Wrong> {
         self.now += self.random.below(20) as i64;
         let which = self.random.below(self.logs.len());
-        match self.random.below(24) {
+        match self.random.below(25) {
             0 | 1 => self.checkpoint().await?,
             2 | 3 => self.maintain().await?,
             4 => self.epoch += 1,
@@ -126,6 +138,7 @@ impl Life {
             10 if self.random.one_in(3) => self.remove_last().await?,
             11 if self.random.one_in(3) => return self.close().await.map(|()| true),
             12 => self.burst(which).await?,
+            14 => self.clean().await?,
             13 => {
                 for which in 0..self.logs.len() {
                     self.append(which).await?;
@@ -154,6 +167,53 @@ impl Life {
             }
         }
         Ok(())
+    }
+
+    /// Appends to the log that is compacted, and compacts it while more is appended.
+    async fn clean(&mut self) -> Result<(), Wrong> {
+        let topics = Rc::clone(&self.topics);
+        let Some(which) = topics.iter().position(|topic| topic.config.compact) else {
+            return Ok(());
+        };
+        for _ in 0..2 + self.random.below(6) {
+            self.append(which).await?;
+        }
+        let log = &self.logs[which];
+        let acked = log.wait_acked(log.end_offset()).await;
+        acked.map_err(|failure| failure.to_string())?;
+        log.maintain(self.now).await.map_err(|it| it.to_string())?;
+        log.0.upkeep_idle().await;
+        self.look();
+        self.append(which).await?;
+        let (log, name) = (&self.logs[which], topics[which].name);
+        let cleaned = self.folder.cleaned(name, 0);
+        let dirt = log.dirt(cleaned, Offset::MAX, self.now).await;
+        let Some(dirt) = dirt.map_err(|error| error.to_string())? else {
+            return Ok(());
+        };
+        if !dirt.is_due(log.min_dirty_ratio()) {
+            return Ok(());
+        }
+        let job = Cleaning {
+            map_bytes_max: [0, 1 << 20][self.random.below(2)],
+            map_load_factor: 0.9,
+            buffer_bytes: 16 << 10,
+            bytes_per_second: f64::MAX,
+            last_records: &LastRecords::new,
+            now: self.now,
+        };
+        let appended = log.wait_acked(log.end_offset());
+        let (cleaned, acked) = join(log.clean(&dirt, &job), appended).await;
+        acked.map_err(|failure| failure.to_string())?;
+        self.look();
+        match cleaned {
+            Ok(cleaned) => {
+                let noted = self.folder.set_cleaned(name, 0, cleaned.end).await;
+                noted.map_err(|error| error.to_string())
+            }
+            Err(CleanError::Overtaken) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn checkpoint(&self) -> Result<(), Wrong> {
@@ -226,13 +286,14 @@ impl Life {
         for _ in 0..1 + random.below(3) {
             let count = 1 + random.below(3);
             let size = [20, 300, 1_500][random.below(3)] + random.below(100);
-            let one = batch(count, size, random.next(), self.now);
-            appended.push(Batch {
-                base: next,
-                last: next + count as Offset - 1,
-                crc: crc_of(&one),
-                epoch: self.epoch,
-            });
+            let compact = self.topics[which].config.compact;
+            let mut one = match compact {
+                true => keyed(count, size / 2, random, self.now),
+                false => batch(count, size, random.next(), self.now),
+            };
+            stamp(&mut one, next, self.epoch);
+            let parts = batches(&one).flatten().map(|it| parts_of(&it, compact));
+            appended.extend(parts.flatten());
             next += count as Offset;
             bytes.extend(one);
         }
@@ -249,4 +310,17 @@ impl Life {
         story.batches.borrow_mut().truncate(known);
         Ok(())
     }
+}
+
+/// A batch of `count` records of a few keys, some of which delete theirs.
+fn keyed(count: usize, bytes: usize, random: &mut Random, now: i64) -> Vec<u8> {
+    let mut builder = BatchBuilder::new();
+    for _ in 0..count {
+        let key = [b'a' + random.below(6) as u8];
+        let mut value = vec![key[0]; bytes.max(8)];
+        value[..8].copy_from_slice(&random.next().to_be_bytes());
+        let value = (!random.one_in(5)).then_some(&value[..]);
+        builder.push(NewRecord::new(now, Some(&key), value));
+    }
+    builder.build()
 }
