@@ -82,15 +82,12 @@ impl Opener<'_> {
         stop: Stop,
     ) -> Result<(), OpenError> {
         let size = segment.size.get();
-        let mut later: Vec<Offset> = self
+        let later: Vec<Offset> = self
             .listing
             .segments
             .range(segment.base_offset + 1..)
             .map(|(base, _)| *base)
             .collect();
-        if planted!(CutOldestFirst) {
-            later.reverse();
-        }
         let blank = matches!(stop, Stop::Blank | Stop::End) && later.is_empty();
         if !blank {
             self.recovered.cut = Some(Cut {

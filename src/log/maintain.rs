@@ -125,7 +125,7 @@ impl Inner {
         };
         // Until it has its own name, a start after a crash finds it by the one before it; and
         // where nothing else is left, its name is all that tells where the log went on.
-        if !planted!(RetentionTooEarly) && !self.wait_for_name(&first_kept).await {
+        if !self.wait_for_name(&first_kept).await {
             return Ok(());
         }
         let end = first_kept.base_offset;

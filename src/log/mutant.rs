@@ -15,10 +15,6 @@ pub enum Mutant {
     NoOffsetCheck,
     /// The checkpoint says that all written records need no check.
     RecoveryPointTooLarge,
-    /// Retention takes a segment whose name the next one still needs.
-    RetentionTooEarly,
-    /// Of the segments behind a torn end the oldest goes first.
-    CutOldestFirst,
     /// A snapshot of producers behind the end is left where it is, and believed.
     StaleSnapshot,
     /// A torn end is left where it is.

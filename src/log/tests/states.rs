@@ -21,7 +21,7 @@ const LIVES: u64 = 4;
 const WHOLE_CHAINS: u64 = 16;
 
 /// A planted bug must be found within so many states.
-const BUG_STATES: usize = 60_000;
+const BUG_STATES: usize = 20_000;
 
 /// A state from which a start went wrong.
 #[derive(Debug)]

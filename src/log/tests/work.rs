@@ -35,7 +35,7 @@ pub fn topics() -> Vec<Topic> {
     let relaxed = LogConfig {
         flush_messages: 6,
         flush_ms: 30,
-        ..config(SEGMENT_BYTES)
+        ..config(SEGMENT_BYTES / 3)
     };
     let compacted = LogConfig {
         compact: true,
