@@ -296,7 +296,9 @@ impl Scene {
             Beside::Scrubbing => {
                 let dir = self.dir.join("cold-0");
                 Box::pin(async move {
-                    let log = open(&logs, dir).await;
+                    let config = LogConfig::default();
+                    let log = Log::open(&logs, &dir, config, clean(), 0, &mut |_| {}).await;
+                    let log = log.unwrap().0;
                     let (mut after, mut read) = (-1, 0);
                     loop {
                         let Some(mut scrub) = log.scrub_after(after).await.unwrap() else {

@@ -64,11 +64,20 @@ impl Samples {
     }
 }
 
-/// A server on a thread of its own that sends `answer` bytes for every `request` bytes.
+/// A server on a thread of its own that sends `answer` bytes for every `request` bytes. It has
+/// the last CPU, where a broker's first shard runs, and the calling thread the first one: a
+/// round trip within one CPU is no floor of one between two.
 pub fn echo_server(request: usize, answer: usize) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let cpus = core_affinity::get_core_ids().unwrap_or_default();
+    if let Some(first) = cpus.first() {
+        core_affinity::set_for_current(*first);
+    }
     thread::spawn(move || {
+        if let Some(last) = cpus.last() {
+            core_affinity::set_for_current(*last);
+        }
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_nodelay(true).unwrap();
         let (mut received, sent) = (vec![0; request], vec![0; answer]);
