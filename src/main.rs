@@ -87,6 +87,9 @@ fn start_logging(level: &str) {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would tell of a line that cannot be written on standard error, and panic when that
+        // fails too: a log on a full disk is no reason to stop serving.
+        .log_internal_errors(false)
         .init();
 }
 
