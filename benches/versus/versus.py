@@ -232,7 +232,7 @@ class Versus:
         out = self.folder / "floors.json"
         command = [TARGET / "release" / "loadgen", "floors", "--dir", self.folder, "--json", out]
         run(*command)
-        return json.loads(out.read_text())
+        return {"floors_us": json.loads(out.read_text())["floors_us"]}
 
     def row(self, cell):
         """All blocks of a cell, in the order A B B A …"""
@@ -368,8 +368,8 @@ def render(results):
     rows, about = results["rows"], results["host"]
     latency = [("acks/s", "rate"), ("p50 µs", "p50"), ("p99 µs", "p99"), ("p99.9 µs", "p99.9")]
     latency += [("max µs", "max")]
-    bulk = [("records/s of 1 KiB", "rate"), ("p99 µs", "p99"), ("CPU s/GB", "cpu_s_per_gb")]
-    bulk += [("resident MiB", "resident_mib")]
+    bulk = [("records/s of 1 KiB", "rate"), ("p50 µs", "p50"), ("p99 µs", "p99")]
+    bulk += [("p99.9 µs", "p99.9"), ("CPU s/GB", "cpu_s_per_gb"), ("resident MiB", "resident_mib")]
     by_group = {group: [r for r in rows if r["group"] == group] for group in ("goal", "bulk", "grid")}
     starts = {side: statistics.median(times) for side, times in results["starts"].items()}
     text = f"""Corelane {about['commit']} beside Apache Kafka {about['kafka']}, {about['date']}: {about['cpu']},
@@ -388,7 +388,9 @@ As fast as it goes, in large batches ({taken(by_group['bulk'])}):
 {table(by_group['bulk'], bulk)}
 
 From start to first durable ack, on a formatted folder: {starts['corelane']:.2f} s / {starts['kafka']:.2f} s =
-**{starts['corelane'] / starts['kafka']:.3f}**.
+**{starts['corelane'] / starts['kafka']:.3f}**."""
+    if by_group["grid"]:
+        text += f"""
 
 Open loop, latency from the intended send time ({taken(by_group['grid'])}):
 
@@ -396,6 +398,7 @@ Open loop, latency from the intended send time ({taken(by_group['grid'])}):
 
 ¹ loadgen called at least one block of this row unfit to be quoted (late sends, or a load past the
 knee of one side): the raw summary says which and why."""
+
     page = PAGE.read_text()
     begin, end = "<!-- versus: begin -->", "<!-- versus: end -->"
     head, rest = page.split(begin)
