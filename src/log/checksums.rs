@@ -6,6 +6,10 @@ use std::path::Path;
 
 use crate::io::disk::Disk;
 
+/// Contents of one file that may be found: what was there, and one for each of those who may be
+/// replacing it at the same time.
+const KNOWN_MAX: usize = 4;
+
 /// Our own file beside the checkpoints of a folder: of each the checksum of its content as it is
 /// and as it is about to be. One that is missing vouches for everything.
 pub const FILE: &str = "corelane-checkpoint-checksums";
@@ -37,7 +41,7 @@ impl Checksums {
         let known = self.0.entry(name.to_owned()).or_default();
         known.retain(|other| *other != sum);
         known.push(sum);
-        let older = known.len().saturating_sub(2);
+        let older = known.len().saturating_sub(KNOWN_MAX);
         known.drain(..older);
     }
 
