@@ -7,23 +7,26 @@
 #
 #   --only WORD    only knobs whose name holds WORD (power, cores, memory, network, disk: a group)
 #   --save FILE    the save file [default: /var/lib/corelane-tuning.saved]
+#   --root DIR     take DIR/proc and DIR/sys for the host's (for tests and containers)
 #
 # DATA_FOLDER says which disk [default: ./corelane-data, or else the current folder]. What lasts
 # longer than until the next boot, needs a reboot, can lose data (the drive's write cache) or
 # depends on your topology (isolation, interrupts, coalescing) is left to you and README.md.
-# Exit code: 0 all done or nothing to do, 1 some knob refused, 2 wrong call.
+# What somebody else has set since, and what a reboot has undone already, --revert leaves alone.
+# The knobs are in knobs.tsv beside this script. Exit code: 0 all done or nothing to do, 1 some
+# knob refused, 2 wrong call.
 set -uo pipefail
 export LC_ALL=C
 
-mode=dry only='' save=/var/lib/corelane-tuning.saved data=''
+mode=dry only='' save=/var/lib/corelane-tuning.saved data='' root=''
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     --apply) mode=apply ;;
     --revert) mode=revert ;;
-    --only | --save)
+    --only | --save | --root)
       [ $# -gt 1 ] || { echo "apply.sh: $1 wants a value" >&2; exit 2; }
-      if [ "$1" = --only ]; then only=$2; else save=$2; fi
+      case $1 in --only) only=$2 ;; --save) save=$2 ;; --root) root=${2%/} ;; esac
       shift ;;
     -*) echo "apply.sh: no such option: $1 (see --help)" >&2; exit 2 ;;
     *) data=$1 ;;
@@ -32,6 +35,10 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$data" ] || { [ -d corelane-data ] && data=corelane-data || data=.; }
 [ -d "$data" ] || { echo "apply.sh: $data is no folder" >&2; exit 2; }
+knobs=$(dirname "$0")/knobs.tsv
+[ -r "$knobs" ] || { echo "apply.sh: cannot read $knobs" >&2; exit 2; }
+boot=$(cat "$root/proc/sys/kernel/random/boot_id" 2>/dev/null)
+boot=${boot:-unknown}
 
 changed=0 refused=0 fine=0
 
@@ -46,50 +53,64 @@ current() {
 # put FILE VALUE: writes, and looks whether the kernel took it.
 put() { (printf '%s\n' "$2" >"$1") 2>/dev/null && [ "$(current "$1")" = "$2" ]; }
 
-# knob GROUP NAME FILE VALUE
+# knob NAME FILE OLD NEW
 knob() {
-  local have
-  case "$1 $2" in *"$only"*) ;; *) return ;; esac
-  [ -e "$3" ] || return
-  have=$(current "$3") || return
-  if [ "$have" = "$4" ]; then fine=$((fine + 1)); return; fi
   if [ "$mode" = dry ]; then
-    printf 'would    %-28s %s -> %s   (%s)\n' "$2" "${have:-empty}" "$4" "$3"
+    printf 'would    %-28s %s -> %s   (%s)\n' "$1" "${3:-empty}" "$4" "$2"
     changed=$((changed + 1))
     return
   fi
   # The old value is on disk before the new one is in force: whatever happens, it can be undone.
-  { printf "%s\t%s\n" "$3" "$have" >>"$save" && sync "$save"; } ||
+  { printf '%s\t%s\t%s\t%s\n' "$boot" "$2" "$4" "$3" >>"$save" && sync "$save"; } ||
     { echo "apply.sh: cannot write $save" >&2; exit 1; }
-  if put "$3" "$4"; then
-    printf 'set      %-28s %s -> %s\n' "$2" "${have:-empty}" "$4"
+  if put "$2" "$4"; then
+    printf 'set      %-28s %s -> %s\n' "$1" "${3:-empty}" "$4"
     changed=$((changed + 1))
   else
-    printf 'refused  %-28s stays %s   (%s)\n' "$2" "${have:-empty}" "$3"
+    # Some files take another value than the one written; then the old one has to come back.
+    [ "$(current "$2")" = "$3" ] || put "$2" "$3"
+    printf 'refused  %-28s stays %s   (%s)\n' "$1" "$(current "$2")" "$2"
     refused=$((refused + 1))
   fi
 }
 
-# least GROUP NAME FILE NUMBER: raises the last number in the file, never lowers it.
-least() {
-  local have
-  [ -e "$3" ] && have=$(current "$3") || return
-  if [ "${have##* }" -ge "$4" ] 2>/dev/null; then
-    case "$1 $2" in *"$only"*) fine=$((fine + 1)) ;; esac
-  else
-    case $have in *' '*) knob "$1" "$2" "$3" "${have% *} $4" ;; *) knob "$1" "$2" "$3" "$4" ;; esac
-  fi
+# row NAME RULE FILE VALUE: `is` one of the values between |, or `least` as its last number.
+row() {
+  local name=$1 file=$3 have want
+  [ -e "$file" ] && have=$(current "$file") || return
+  case $2 in
+    is)
+      case "|$4|" in *"|$have|"*) fine=$((fine + 1)); return ;; esac
+      want=${4%%|*} ;;
+    least)
+      if [ "${have##* }" -ge "$4" ] 2>/dev/null; then fine=$((fine + 1)); return; fi
+      # Of several numbers the others stay.
+      case $have in *' '*) want="${have% *} $4" ;; *) want=$4 ;; esac ;;
+    *) echo "apply.sh: $knobs says '$2' of $name" >&2; exit 2 ;;
+  esac
+  knob "$name" "$file" "$have" "$want"
 }
 
-if [ "$mode" = revert ]; then
+revert() {
+  local left at file new old now
   [ -s "$save" ] || { echo "nothing to undo: there is no $save"; exit 0; }
-  left=$(mktemp) || exit 1
-  while IFS=$'\t' read -r file old; do
-    if [ "$(current "$file")" = "$old" ] || put "$file" "$old"; then
+  [ -O "$save" ] || { echo "apply.sh: $save is somebody else's" >&2; exit 2; }
+  left=$(mktemp "$save.XXXXXX") || exit 1
+  while IFS=$'\t' read -r at file new old; do
+    now=$(current "$file" 2>/dev/null)
+    if [ "$at" != "$boot" ]; then
+      printf 'gone     %s = %s: undone by a reboot\n' "$file" "$now"
+    elif [ ! -e "$file" ]; then
+      printf 'gone     %s is not there any more\n' "$file"
+    elif [ "$now" = "$old" ]; then
+      printf 'is back  %s = %s\n' "$file" "$old"
+    elif [ "$now" != "$new" ]; then
+      printf 'left     %s = %s: set by somebody else since\n' "$file" "$now"
+    elif put "$file" "$old"; then
       printf 'back     %s = %s\n' "$file" "$old"
     else
-      printf 'refused  %s stays %s, was %s\n' "$file" "$(current "$file")" "$old"
-      printf '%s\t%s\n' "$file" "$old" >>"$left"
+      printf 'refused  %s stays %s, was %s\n' "$file" "$now" "$old"
+      printf '%s\t%s\t%s\t%s\n' "$at" "$file" "$new" "$old" >>"$left"
       refused=$((refused + 1))
     fi
   done < <(tac "$save")
@@ -97,41 +118,38 @@ if [ "$mode" = revert ]; then
   rm -f "$left"
   [ "$refused" = 0 ]
   exit
-fi
+}
+
+[ "$mode" != revert ] || revert
 if [ "$mode" = apply ]; then
-  [ "$(id -u)" = 0 ] || { echo "apply.sh: --apply wants root" >&2; exit 2; }
+  [ "$(id -u)" = 0 ] || [ -n "$root" ] || { echo "apply.sh: --apply wants root" >&2; exit 2; }
   mkdir -p "$(dirname "$save")"
 fi
 
-for file in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; do
-  cpu=${file#*/cpu/} cpu=${cpu%%/*}
-  knob power "governor of $cpu" "$file" performance
-done
-knob power 'PCIe power saving' /sys/module/pcie_aspm/parameters/policy performance
-knob cores 'scheduler slice' /sys/kernel/debug/sched/base_slice_ns 500000
-knob cores 'scheduler autogroups' /proc/sys/kernel/sched_autogroup_enabled 0
-knob cores 'NUMA balancing' /proc/sys/kernel/numa_balancing 0
-knob memory 'transparent huge pages' /sys/kernel/mm/transparent_hugepage/enabled madvise
-knob memory swappiness /proc/sys/vm/swappiness 1
-knob memory vm.stat_interval /proc/sys/vm/stat_interval 120
-least network somaxconn /proc/sys/net/core/somaxconn 4096
-least network tcp_max_syn_backlog /proc/sys/net/ipv4/tcp_max_syn_backlog 4096
-least network tcp_rmem /proc/sys/net/ipv4/tcp_rmem 16777216
-least network tcp_wmem /proc/sys/net/ipv4/tcp_wmem 16777216
-knob network tcp_slow_start_after_idle /proc/sys/net/ipv4/tcp_slow_start_after_idle 0
-knob cores io_uring_disabled /proc/sys/kernel/io_uring_disabled 0
-
 device=$(findmnt -no MAJ:MIN -T "$data" | tr -d ' ')
-node=$(readlink -f "/sys/dev/block/$device")
+node=$(readlink -f "$root/sys/dev/block/$device")
+# A partition has the queue of the disk that it is on.
 [ -d "$node/queue" ] || node=${node%/*}
-if [ -d "$node/queue" ]; then
-  name=${node##*/}
-  knob disk "$name scheduler" "$node/queue/scheduler" none
-  knob disk "$name nomerges" "$node/queue/nomerges" 2
-  knob disk "$name wbt_lat_usec" "$node/queue/wbt_lat_usec" 0
-  knob disk "$name iostats" "$node/queue/iostats" 0
-  knob disk "$name add_random" "$node/queue/add_random" 0
-fi
+
+while IFS=$'\t' read -r group name rule pattern value; do
+  case $group in '#'* | '') continue ;; esac
+  label=$name
+  case $pattern in
+    queue/*)
+      [ -d "$node/queue" ] || continue
+      label="${node##*/} $name" pattern=$node/$pattern ;;
+    *) pattern=$root$pattern ;;
+  esac
+  case "$group $label" in *"$only"*) ;; *) continue ;; esac
+  # Patterns stay split at nothing but what they match.
+  IFS=
+  for file in $pattern; do
+    cpu=${file#"$root"/sys/devices/system/cpu/} cpu=${cpu%%/*}
+    if [ "$file" = "$pattern" ]; then row "$label" "$rule" "$file" "$value"
+    else row "$label of $cpu" "$rule" "$file" "$value"; fi
+  done
+  unset IFS
+done <"$knobs"
 
 if [ "$mode" = dry ]; then
   echo "$fine as wanted, $changed would change; nothing was changed (--apply does it)"

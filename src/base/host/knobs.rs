@@ -1,5 +1,6 @@
 //! Pure: what on a host costs latency: for each knob the value that is wanted, why, and how to
-//! find and change it. The rows are in `table.rs`; `tuning/README.md` is made from them.
+//! find and change it. The rows are in `table.rs`; the table in `tuning/README.md` and the list
+//! that `tuning/apply.sh` goes through are made from them.
 
 use std::fmt::Write;
 
@@ -21,10 +22,27 @@ pub struct Knob {
     pub wanted: &'static str,
     /// What it is good for.
     pub why: &'static str,
-    /// How to set it, and how to go back.
+    /// How to look at it.
+    pub see: &'static str,
+    /// How to set it.
     pub how: &'static str,
+    /// How to go back.
+    pub back: &'static str,
     /// How its value is found.
     pub find: Find,
+    /// What `tuning/apply.sh` does about it.
+    pub apply: Apply,
+}
+
+/// What a script may write on a running host.
+pub enum Apply {
+    /// Nothing: it needs a reboot, depends on the topology, or can lose data.
+    ByHand,
+    /// What [`Find`] takes for fine, into the file that it looks at.
+    Wanted,
+    /// Into each of these files (a pattern of the shell) one of these values, with `|` between
+    /// them: any of them may stay, and the first one is what is written else.
+    Write(&'static str, &'static str),
 }
 
 /// How the value of a knob is found.
@@ -147,23 +165,66 @@ pub const MARK: &str = "<!-- knobs -->\n";
 
 /// The table in markdown.
 pub fn markdown() -> String {
-    let mut text = String::from("| knob | wanted | why | how, and how to go back |\n");
-    text += "|---|---|---|---|\n";
+    let mut text =
+        String::from("| knob | wanted | why | how to check | how to set | how to revert |\n");
+    text += "|---|---|---|---|---|---|\n";
     for (group, knobs) in TABLE {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "| **{group}** | | | |");
+        let _ = writeln!(text, "| **{group}** | | | | | |");
         for knob in *knobs {
             let Knob {
                 name,
                 wanted,
                 why,
+                see,
                 how,
+                back,
                 ..
             } = knob;
-            let _ = writeln!(text, "| {name} | {wanted} | {why} | {how} |");
+            let _ = writeln!(
+                text,
+                "| {name} | {wanted} | {why} | {see} | {how} | {back} |"
+            );
         }
     }
     text
+}
+
+/// What `tuning/apply.sh` reads: a line for each knob that it may set, with tabs between group,
+/// name, `is` or `least`, file, and value. Files of the data folder's disk begin with `queue/`.
+pub fn script() -> String {
+    let mut text = String::from(
+        "# Read by apply.sh, made from src/base/host/table.rs: change it there, then\n\
+         # CORELANE_RENEW_DOCS=1 cargo test --lib tuning_\n",
+    );
+    for (group, knobs) in TABLE {
+        for knob in *knobs {
+            if let Some((rule, file, value)) = knob.written() {
+                let name = knob.name.replace('`', "");
+                let group = group.to_lowercase();
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{group}\t{name}\t{rule}\t{file}\t{value}");
+            }
+        }
+    }
+    text
+}
+
+// === impl Knob ===
+
+impl Knob {
+    /// What a script writes: the rule, the file, the value.
+    fn written(&self) -> Option<(&'static str, &'static str, String)> {
+        match (&self.apply, &self.find) {
+            (Apply::ByHand, _) => None,
+            (Apply::Write(file, values), _) => Some(("is", file, (*values).to_owned())),
+            (Apply::Wanted, Find::Is(file, accepted)) => Some(("is", file, accepted.join("|"))),
+            (Apply::Wanted, Find::Chosen(file, word)) => Some(("is", file, (*word).to_owned())),
+            (Apply::Wanted, Find::AtLeast(file, least)) => Some(("least", file, least.to_string())),
+            // A test sees to it that there is no such row.
+            (Apply::Wanted, Find::ByHand | Find::By(_)) => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -270,19 +331,56 @@ mod tests {
     }
 
     #[test]
-    fn tuning_readme_is_fresh() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tuning/README.md");
-        let text = std::fs::read_to_string(path).unwrap();
-        let mut parts = text.split(MARK);
-        let (front, back) = (parts.next().unwrap(), parts.nth(1).unwrap_or_default());
-        let wanted = format!("{front}{MARK}{}{MARK}{back}", markdown());
+    fn what_the_script_writes_is_what_check_wants() {
+        for (group, knobs) in TABLE {
+            for knob in *knobs {
+                let name = knob.name;
+                if let Find::Is(path, _) | Find::Chosen(path, _) | Find::AtLeast(path, _) =
+                    &knob.find
+                {
+                    assert!(
+                        knob.see.contains(path),
+                        "{group}, {name}: another file is shown"
+                    );
+                }
+                let Some((_, file, value)) = knob.written() else {
+                    assert!(matches!(knob.apply, Apply::ByHand), "{group}, {name}");
+                    continue;
+                };
+                let value = value.split('|').next().unwrap().to_owned();
+                let file = file
+                    .replace("[0-9]*", "0")
+                    .replace("queue/", "/sys/sda/queue/");
+                let swaps = ("/proc/swaps", "Filename Type\n/dev/zram0 partition");
+                let fine = fine(&[(&file, &value), swaps], name);
+                assert_eq!(fine, Some(true), "{group}, {name}: {value}");
+            }
+        }
+    }
+
+    fn assert_fresh(name: &str, wanted: impl Fn(&str) -> String) {
+        let path = format!("{}/tuning/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let wanted = wanted(&text);
         if std::env::var_os("CORELANE_RENEW_DOCS").is_some() {
             std::fs::write(path, &wanted).unwrap();
         } else {
-            assert!(
-                text == wanted,
-                "stale: CORELANE_RENEW_DOCS=1 cargo test --lib tuning_readme"
-            );
+            let renew = "CORELANE_RENEW_DOCS=1 cargo test --lib tuning_";
+            assert!(text == wanted, "tuning/{name} is stale: {renew}");
         }
+    }
+
+    #[test]
+    fn tuning_readme_is_fresh() {
+        assert_fresh("README.md", |text| {
+            let mut parts = text.split(MARK);
+            let (front, back) = (parts.next().unwrap(), parts.nth(1).unwrap_or_default());
+            format!("{front}{MARK}{}{MARK}{back}", markdown())
+        });
+    }
+
+    #[test]
+    fn tuning_list_of_the_script_is_fresh() {
+        assert_fresh("knobs.tsv", |_| script());
     }
 }

@@ -1,6 +1,7 @@
 //! Pure: what the host under the broker is, told by texts that somebody else has read.
 
 pub mod device;
+mod finders;
 pub mod guarantee;
 pub mod knobs;
 pub mod mounts;

@@ -281,8 +281,8 @@ impl Report {
             let value = if value.is_empty() { "empty" } else { value };
             let _ = writeln!(
                 text,
-                "\n{}: {}\n  is      {value}\n  wanted  {}\n  why     {}\n  how     {}",
-                finding.group, knob.name, knob.wanted, knob.why, knob.how
+                "\n{}: {}\n  is      {value}\n  wanted  {}\n  why     {}\n  how     {}\n  revert  {}",
+                finding.group, knob.name, knob.wanted, knob.why, knob.how, knob.back
             );
         }
     }
@@ -298,12 +298,13 @@ impl Report {
             };
             format!(
                 "{{\"knob\":{},\"group\":{},\"found\":{value},\"wanted\":{},\"verdict\":\
-                 \"{verdict}\",\"why\":{},\"how\":{}}}",
+                 \"{verdict}\",\"why\":{},\"how\":{},\"revert\":{}}}",
                 quoted(knob.name),
                 quoted(&finding.group),
                 quoted(knob.wanted),
                 quoted(knob.why),
-                quoted(knob.how)
+                quoted(knob.how),
+                quoted(knob.back)
             )
         });
         format!(
