@@ -224,6 +224,8 @@ pub struct Second {
 /// All threads' histograms together.
 pub struct Collector {
     about: String,
+    /// What stands behind each tag in the log, after an @; nothing if empty.
+    part: String,
     /// The first second that is measured, and when that was.
     zero: Option<(u64, SystemTime)>,
     totals: Totals,
@@ -238,6 +240,7 @@ impl Collector {
     pub fn new(about: &str) -> Collector {
         Collector {
             about: about.to_owned(),
+            part: String::new(),
             zero: None,
             totals: no_totals(),
             block: no_totals(),
@@ -245,6 +248,11 @@ impl Collector {
             open: BTreeMap::new(),
             lines: Vec::new(),
         }
+    }
+
+    /// Has what follows logged with tags of its own: `produce@PART` instead of `produce`.
+    pub fn part(&mut self, part: String) {
+        self.part = part;
     }
 
     /// Says which second is the first that is measured, and when that was; later calls change
@@ -316,7 +324,11 @@ impl Collector {
             closed(at, &found);
             if !found.warm {
                 for (kind, histogram) in &found.histograms {
-                    self.write(at, kind.name(), histogram)?;
+                    let tag = match self.part.as_str() {
+                        "" => kind.name().to_owned(),
+                        part => format!("{}@{part}", kind.name()),
+                    };
+                    self.write(at, &tag, histogram)?;
                 }
             }
         }

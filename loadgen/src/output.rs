@@ -117,33 +117,43 @@ fn at_second(text: &str) -> Result<Event, String> {
     }
 }
 
-impl Outputs {
-    /// The files to be written, with the folder's where one is given.
-    fn files(&self) -> Vec<(&'static str, PathBuf)> {
-        let own = [
-            ("hlog", "run.hlog", &self.hlog),
-            ("json", "run.json", &self.json),
-            ("html", "report.html", &self.html),
-            ("omb", "omb.json", &self.omb_json),
-        ];
-        let mut files = Vec::new();
-        for (kind, name, given) in own {
-            let in_folder = self.out.as_ref().map(|dir| dir.join(name));
-            files.extend(in_folder.map(|path| (kind, path)));
-            files.extend(given.clone().map(|path| (kind, path)));
-        }
-        files
-    }
+/// A kind of file, and its path.
+pub type File = (&'static str, PathBuf);
 
-    /// Creates what is to be written: a path that cannot be is better known before the run.
-    pub fn prepare(&self) -> Result<(), Box<dyn Error>> {
+/// What is written into a folder: kinds of files, and their names there.
+pub type Names = [(&'static str, &'static str)];
+
+/// What `loadgen run` writes into its folder.
+pub const RUN_FILES: &Names = &[
+    ("hlog", "run.hlog"),
+    ("json", "run.json"),
+    ("html", "report.html"),
+    ("omb", "omb.json"),
+];
+
+impl Outputs {
+    /// The files to be written, with the folder's where one is given. They are created: a path
+    /// that cannot be is better known before the run.
+    pub fn prepare(&self, names: &Names) -> Result<Vec<File>, Box<dyn Error>> {
         if let Some(dir) = &self.out {
             fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         }
-        for (_, path) in self.files() {
-            fs::write(&path, "").map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut files = Vec::new();
+        for (kind, name) in names {
+            let given = match *kind {
+                "hlog" => &self.hlog,
+                "json" => &self.json,
+                "html" => &self.html,
+                _ => &self.omb_json,
+            };
+            let in_folder = self.out.as_ref().map(|dir| dir.join(name));
+            let both = in_folder.into_iter().chain(given.clone());
+            files.extend(both.map(|path| (*kind, path)));
         }
-        Ok(())
+        for (_, path) in &files {
+            fs::write(path, "").map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(files)
     }
 }
 
@@ -195,15 +205,20 @@ pub fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
     words.join(" ")
 }
 
-/// Writes the files and prints; `log` is the interval log of the measured part.
-pub fn write(report: &Report, log: &[u8], observed: &Observed) -> Result<(), Box<dyn Error>> {
+/// Writes `files` and prints; `log` is the interval log of the measured part.
+pub fn write(
+    report: &Report,
+    log: &[u8],
+    observed: &Observed,
+    files: &[File],
+) -> Result<(), Box<dyn Error>> {
     let outputs = &report.plan.outputs;
-    let files = outputs.files();
     let mut told = report.json();
     let parsed = Log::parse(log)?;
-    add_context(&mut told, report, observed, &files);
+    add_context(&mut told, outputs, files);
+    add_observed(&mut told, observed, report.bytes);
     told["started"] = json!(parsed.started_s.map(html::date));
-    for (kind, path) in &files {
+    for (kind, path) in files {
         match *kind {
             "hlog" => fs::write(path, log)?,
             "json" => fs::write(path, format!("{told:#}\n"))?,
@@ -247,35 +262,32 @@ fn write_tables(dir: &Path, log: &Log) -> Result<(), Box<dyn Error>> {
 }
 
 /// What stands around the figures.
-fn add_context(
-    told: &mut Value,
-    report: &Report,
-    observed: &Observed,
-    files: &[(&'static str, PathBuf)],
-) {
-    let outputs = &report.plan.outputs;
-    let bytes = report.bytes;
+pub fn add_context(told: &mut Value, outputs: &Outputs, files: &[File]) {
     told["name"] = json!(outputs.name);
     told["about"] = json!(outputs.about);
     told["command"] = json!(command_line(std::env::args_os()));
     told["settings"] = outputs.settings.clone();
     told["notes"] = json!(outputs.note);
-    told["events"] = observed.events_json();
-    told["brokers"] = observed.brokers_json(bytes);
-    told["broker_cpus"] = json!(observed.cpus());
     told["device"] = json!(outputs.data_dir.as_deref().and_then(host::device));
     let paths = files.iter().map(|(kind, path)| {
         let name = path.file_name().map(|name| name.to_string_lossy());
         ((*kind).to_owned(), json!(name))
     });
     told["files"] = Value::Object(paths.collect());
+}
+
+/// What was seen beside them; `bytes` of records were acked meanwhile.
+pub fn add_observed(told: &mut Value, observed: &Observed, bytes: u64) {
+    told["events"] = observed.events_json();
+    told["brokers"] = observed.brokers_json(bytes);
+    told["broker_cpus"] = json!(observed.cpus());
     if let (Value::Object(told), Value::Object(topic)) = (told, &observed.topic) {
         told.extend(topic.clone());
     }
 }
 
 /// What the watched processes cost, for people.
-fn watched(told: &Value) -> String {
+pub fn watched(told: &Value) -> String {
     let mut text = String::new();
     for broker in told["brokers"].as_array().into_iter().flatten() {
         let figure = |name: &str| broker[name].as_f64();
@@ -347,13 +359,13 @@ mod tests {
             json: Some(dir.path().join("own.json")),
             ..Outputs::default()
         };
-        outputs.prepare().unwrap();
+        assert_eq!(outputs.prepare(RUN_FILES).unwrap().len(), 5);
         assert!(dir.path().join("a/b/report.html").exists());
         assert!(dir.path().join("own.json").exists());
         let wrong = Outputs {
             json: Some(dir.path().join("none/own.json")),
             ..Outputs::default()
         };
-        assert!(wrong.prepare().is_err());
+        assert!(wrong.prepare(RUN_FILES).is_err());
     }
 }

@@ -322,7 +322,7 @@ impl Report {
     }
 
     /// The floors of all rounds merged, by name, and each round's own.
-    fn floors_json(&self) -> Value {
+    pub fn floors_json(&self) -> Value {
         let round = |found: &[Floor]| {
             let all = found
                 .iter()

@@ -62,6 +62,17 @@ impl Ground {
         })
     }
 
+    /// Begins to watch what `plan` wants watched, marked and done.
+    pub fn observe(&self, plan: &Plan) -> Result<Observer, String> {
+        Observer::start(
+            &plan.outputs,
+            &plan.bootstrap,
+            &self.cluster.topics[0],
+            self.clock,
+            self.measured_ns.clone(),
+        )
+    }
+
     /// The core for thread `number`.
     pub fn core(&self, number: usize) -> Option<CoreId> {
         (!self.cores.is_empty()).then(|| self.cores[number % self.cores.len()])
@@ -121,15 +132,9 @@ pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
 /// The same, for those who have more to do after it.
 pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
     let host = host::facts();
-    plan.outputs.prepare()?;
+    let files = plan.outputs.prepare(output::RUN_FILES)?;
     let ground = Ground::prepare(&plan, false)?;
-    let observer = Observer::start(
-        &plan.outputs,
-        &plan.bootstrap,
-        &ground.cluster.topics[0],
-        ground.clock,
-        ground.measured_ns.clone(),
-    )?;
+    let observer = ground.observe(&plan)?;
     let load = plan.load();
     let about = format!("loadgen {}, nanoseconds", env!("CARGO_PKG_VERSION"));
     let mut collector = Collector::new(&about);
@@ -166,14 +171,15 @@ pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
     let observed = observer.finish();
     let log;
     (report.totals, log) = collector.finish()?;
-    output::write(&report, &log, &observed)?;
+    output::write(&report, &log, &observed, &files)?;
     Ok(Ended {
         code: report.exit_code(),
         interrupted: report.interrupted,
     })
 }
 
-fn floors_round(
+/// Measures what the host does at best, where the plan asks for it; `when` says when that was.
+pub fn floors_round(
     ground: &Ground,
     report: &mut Report,
     collector: &mut Collector,

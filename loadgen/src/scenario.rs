@@ -109,6 +109,54 @@ impl Scenario {
     }
 }
 
+/// Options that are seconds.
+const SECONDS: [&str; 2] = ["duration", "warmup"];
+/// Options that begin with a second and an equals sign.
+const MOMENTS: [&str; 2] = ["at", "event"];
+
+impl Scenario {
+    /// Makes all its times so many times as long; those that it leaves to `default` become its
+    /// own. Whole seconds stay whole, and none that was something becomes nothing.
+    pub fn scale(
+        &mut self,
+        times: f64,
+        default: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), String> {
+        if times == 1.0 {
+            return Ok(());
+        }
+        for step in &mut self.steps {
+            for name in SECONDS {
+                if !step.options.iter().any(|(own, _)| own == name) {
+                    step.options.push((name.to_owned(), default(name)));
+                }
+            }
+            for (name, value) in &mut step.options {
+                let Some(text) = value else { continue };
+                let wrong = || format!("{}: {name} {text} is no time", step.name);
+                let scaled = match name.as_str() {
+                    // A load is steady when it is.
+                    "warmup" if text == "steady" => continue,
+                    name if SECONDS.contains(&name) => {
+                        let seconds: f64 = text.parse().map_err(|_| wrong())?;
+                        let least = f64::from(u8::from(seconds > 0.0));
+                        format!("{}", (seconds * times).round().max(least))
+                    }
+                    name if MOMENTS.contains(&name) => {
+                        let (at, what) = text.split_once('=').ok_or_else(wrong)?;
+                        let at: f64 = at.trim().parse().map_err(|_| wrong())?;
+                        format!("{}={what}", at * times)
+                    }
+                    _ => continue,
+                };
+                *text = scaled;
+            }
+        }
+        self.about += &format!(" (All times were {times} times those of the scenario.)");
+        Ok(())
+    }
+}
+
 fn step(
     own: &Table,
     shared: &Table,
@@ -223,6 +271,33 @@ mod tests {
         assert!(one.contains(&word("note", Some("b"))) && one.len() == 4);
         let two = &scenario.steps[1].options;
         assert!(two.contains(&word("rate", Some("9"))) && two.len() == 3);
+    }
+
+    #[test]
+    fn all_times_are_scaled_and_none_becomes_nothing() {
+        let text = "name = 'x'\nabout = 'y'\n[run]\nrate = 5\n[[step]]\nname = 'one'\n\
+                    run = { duration = 40, warmup = 0, at = ['15=sleep 1', '20=b=c'] }\n\
+                    [[step]]\nname = 'two'\nrun = { warmup = 'steady' }\n";
+        let mut scenario = Scenario::parse(text, |_| true).unwrap();
+        let default = |name: &str| (name == "duration").then(|| "3".to_owned());
+        scenario.scale(0.1, default).unwrap();
+        let of = |step: usize, name: &str| -> Vec<&str> {
+            let own = scenario.steps[step].options.iter();
+            own.filter(|(own, _)| own == name)
+                .filter_map(|(_, value)| value.as_deref())
+                .collect()
+        };
+        assert_eq!((of(0, "duration"), of(0, "warmup")), (vec!["4"], vec!["0"]));
+        assert_eq!(of(0, "at"), ["1.5=sleep 1", "2=b=c"]);
+        assert_eq!(
+            (of(1, "duration"), of(1, "warmup")),
+            (vec!["1"], vec!["steady"])
+        );
+        assert_eq!(of(0, "rate"), ["5"]);
+        assert!(scenario.about.contains("0.1 times"));
+        let wrong = "name = 'x'\n[run]\nduration = 'soon'";
+        let mut wrong = Scenario::parse(wrong, |_| true).unwrap();
+        assert!(wrong.scale(0.1, |_| None).unwrap_err().contains("soon"));
     }
 
     #[test]

@@ -3,16 +3,19 @@
 use std::error::Error;
 use std::sync::atomic::Ordering;
 
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::host;
 use crate::latency::{Collector, Kind};
 use crate::plan::Plan;
-use crate::report::Report;
-use crate::run::{Ground, main_kind, one_block};
+use crate::report::{Report, quantiles};
+use crate::run::{Ground, floors_round, main_kind, one_block};
 
 /// The achieved rate may be this part below the offered one, before the knee.
 const RATE_PART: f64 = 0.01;
+/// The part of the last rate before the knee at which brokers are well compared, in percent.
+const GOOD_PERCENT: u64 = 70;
 
 /// How to go up.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +35,14 @@ pub struct Ramp {
 pub struct Step {
     /// Records per second that were due.
     pub offered: u64,
+    /// What stands behind the @ of its tags in the log.
+    pub part: String,
     /// And that were answered.
     pub achieved: f64,
-    /// p50, p99, p99.9 and the maximum, in nanoseconds.
-    pub quantiles_ns: [u64; 4],
-    /// Samples.
-    pub count: u64,
+    /// The latency that the knee is looked for in, in nanoseconds.
+    pub times: Histogram<u64>,
+    /// End to end, in nanoseconds; empty if nobody read along.
+    pub end_to_end: Histogram<u64>,
     /// Why it is past the knee, if it is.
     pub past: Option<String>,
     /// Why its figures must not be quoted.
@@ -54,119 +59,189 @@ pub struct Sweep {
     pub below: Option<u64>,
     /// The lowest one past it.
     pub knee: Option<u64>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+    /// The interval log; tags are those of a run with `@` and the rate behind them.
+    pub log: Vec<u8>,
+    kind: Kind,
     host: Value,
+    floors: Value,
 }
 
 /// Why a step is past the knee, if it is; `low_p99_ns` is that of the first rate.
 fn past(step: &Step, low_p99_ns: u64, ramp: &Ramp) -> Option<String> {
-    let [_, p99, ..] = step.quantiles_ns;
-    if step.count == 0 {
+    if step.times.is_empty() {
         return Some("nothing was answered".to_owned());
     }
     if step.achieved < step.offered as f64 * (1.0 - RATE_PART) {
         let percent = step.achieved * 100.0 / step.offered as f64;
         return Some(format!("{percent:.1} % of the offered rate"));
     }
-    let times = p99 as f64 / low_p99_ns.max(1) as f64;
+    let times = step.times.value_at_quantile(0.99) as f64 / low_p99_ns.max(1) as f64;
     (times > ramp.times).then(|| format!("p99 is {times:.1} x that of the first rate"))
 }
 
 /// Goes up from the rate of `plan`, each for its warm-up and duration.
 pub fn sweep(plan: &Plan, ramp: &Ramp) -> Result<Sweep, Box<dyn Error>> {
-    let first = plan
-        .rate
-        .ok_or("a sweep begins at a --rate; --max has none")?;
+    let first = plan.rate.ok_or("a sweep begins at a --rate")?;
     let ground = Ground::prepare(plan, false)?;
-    let mut found = Sweep {
-        steps: Vec::new(),
-        rule: format!(
-            "the knee is the first rate of which less than 99 % was achieved, or whose p99 is \
-             more than {} x that of the first rate",
-            ramp.times
-        ),
-        below: None,
-        knee: None,
-        host: host::facts(),
+    let about = format!("loadgen {}, nanoseconds", env!("CARGO_PKG_VERSION"));
+    let mut climb = Climb {
+        ground: &ground,
+        plan,
+        ramp,
+        collector: Collector::new(&about),
+        origin_ns: None,
+        blocks: 0,
+        found: Sweep {
+            steps: Vec::new(),
+            rule: format!(
+                "the knee is the first rate of which less than 99 % was achieved, or whose p99 \
+                 is more than {} x that of the first rate; it is measured twice and the better \
+                 time counts, so that no hiccup passes for a knee",
+                ramp.times
+            ),
+            below: None,
+            knee: None,
+            interrupted: false,
+            log: Vec::new(),
+            kind: main_kind(plan.acks),
+            host: host::facts(),
+            floors: Value::Null,
+        },
     };
-    let mut rate = first;
-    while found.knee.is_none() && rate <= ramp.most {
-        found.add(&ground, plan, ramp, rate)?;
-        if ground.stop.load(Ordering::Relaxed) {
-            return Ok(found);
-        }
-        rate = ((rate as f64 * ramp.factor).ceil() as u64).max(rate + 1);
+    let mut whole = Report::new(plan.clone(), Value::Null, ground.homes.len());
+    floors_round(&ground, &mut whole, &mut climb.collector, "before")?;
+    climb.up(first)?;
+    if !climb.stopped() {
+        floors_round(&ground, &mut whole, &mut climb.collector, "after")?;
     }
-    for _ in 0..ramp.refine {
-        let (Some(below), Some(knee)) = (found.below, found.knee) else {
-            break;
-        };
-        let middle = (below as f64 * knee as f64).sqrt() as u64;
-        if middle <= below || middle >= knee || ground.stop.load(Ordering::Relaxed) {
-            break;
-        }
-        found.add(&ground, plan, ramp, middle)?;
+    let mut found = climb.found;
+    if !whole.floors.is_empty() {
+        found.floors = whole.floors_json();
     }
+    found.interrupted = ground.stop.load(Ordering::Relaxed);
     found.steps.sort_by_key(|step| step.offered);
+    (_, found.log) = climb.collector.finish()?;
     Ok(found)
 }
 
-impl Sweep {
-    fn add(
-        &mut self,
-        ground: &Ground,
-        plan: &Plan,
-        ramp: &Ramp,
-        rate: u64,
-    ) -> Result<(), Box<dyn Error>> {
-        let mut plan = plan.clone();
-        plan.rate = Some(rate);
-        let (load, kind) = (plan.load(), main_kind(plan.acks));
-        let mut collector = Collector::new("a sweep");
-        let mut report = Report::new(plan, Value::Null, ground.homes.len());
-        let number = self.steps.len() as u32;
-        let label = format!("{rate}/s  ");
-        one_block(
-            ground,
-            &load,
-            &mut report,
-            &mut collector,
-            number,
-            &mut None,
-            label,
-        )?;
-        (report.totals, _) = collector.finish()?;
-        let times = &report.totals[&kind];
-        let mut step = Step {
-            offered: rate,
-            achieved: report.achieved_rate(),
-            quantiles_ns: [0.5, 0.99, 0.999, 1.0].map(|q| times.value_at_quantile(q)),
-            count: times.len(),
-            past: None,
-            unfit: report.unfit(),
-        };
-        let low = self.steps.first().unwrap_or(&step).quantiles_ns[1];
-        step.past = past(&step, low, ramp);
-        match step.past {
-            Some(_) => self.knee = Some(self.knee.map_or(rate, |knee| knee.min(rate))),
-            None => self.below = Some(self.below.map_or(rate, |below| below.max(rate))),
+/// A sweep on its way.
+struct Climb<'a> {
+    ground: &'a Ground,
+    plan: &'a Plan,
+    ramp: &'a Ramp,
+    collector: Collector,
+    origin_ns: Option<u64>,
+    /// Blocks that were measured: each has a mark of its own in its records.
+    blocks: u32,
+    found: Sweep,
+}
+
+impl Climb<'_> {
+    /// All rates from `first` on, and those between the last good one and the knee.
+    fn up(&mut self, first: u64) -> Result<(), Box<dyn Error>> {
+        let mut rate = first;
+        while self.found.knee.is_none() && rate <= self.ramp.most && !self.stopped() {
+            self.step(rate)?;
+            rate = ((rate as f64 * self.ramp.factor).ceil() as u64).max(rate + 1);
         }
-        eprintln!("{}", self.line(&step));
-        self.steps.push(step);
+        for _ in 0..self.ramp.refine {
+            let (Some(below), Some(knee)) = (self.found.below, self.found.knee) else {
+                break;
+            };
+            let middle = (below as f64 * knee as f64).sqrt() as u64;
+            if middle <= below || middle >= knee || self.stopped() {
+                break;
+            }
+            self.step(middle)?;
+        }
         Ok(())
     }
 
-    fn line(&self, step: &Step) -> String {
-        let us = step.quantiles_ns.map(|ns| ns as f64 / 1e3);
-        let note = match (&step.past, step.unfit.is_empty()) {
-            (Some(why), _) => format!("past the knee: {why}"),
-            (None, true) => String::new(),
-            (None, false) => "unfit to be quoted".to_owned(),
+    fn stopped(&self) -> bool {
+        self.ground.stop.load(Ordering::Relaxed)
+    }
+
+    /// One rate; a second time if it is past the knee.
+    fn step(&mut self, rate: u64) -> Result<(), Box<dyn Error>> {
+        let mut step = self.measure(rate, rate.to_string())?;
+        if step.past.is_some() && !self.stopped() {
+            let again = self.measure(rate, format!("{rate}-again"))?;
+            if again.past.is_none() {
+                step = again;
+            }
+        }
+        let found = &mut self.found;
+        match step.past {
+            Some(_) => found.knee = Some(found.knee.map_or(rate, |knee| knee.min(rate))),
+            None => found.below = Some(found.below.map_or(rate, |below| below.max(rate))),
+        }
+        found.steps.push(step);
+        Ok(())
+    }
+
+    /// One rate, logged with `part` behind the tags.
+    fn measure(&mut self, rate: u64, part: String) -> Result<Step, Box<dyn Error>> {
+        let mut plan = self.plan.clone();
+        plan.rate = Some(rate);
+        let load = plan.load();
+        self.collector.part(part.clone());
+        let mut report = Report::new(plan, Value::Null, self.ground.homes.len());
+        self.blocks += 1;
+        one_block(
+            self.ground,
+            &load,
+            &mut report,
+            &mut self.collector,
+            self.blocks,
+            &mut self.origin_ns,
+            format!("{rate}/s  "),
+        )?;
+        if let Some(block) = report.blocks.pop() {
+            report.totals = block.totals;
+        }
+        let mut step = Step {
+            offered: rate,
+            part,
+            achieved: report.achieved_rate(),
+            unfit: report.unfit(),
+            times: report.totals[&self.found.kind].clone(),
+            end_to_end: report.totals[&Kind::EndToEnd].clone(),
+            past: None,
         };
-        let line = format!(
-            "{:>10} {:>12.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10}  {note}",
-            step.offered, step.achieved, us[0], us[1], us[2], us[3], step.count,
-        );
-        line.trim_end().to_owned()
+        let low = &self.found.steps.first().unwrap_or(&step).times;
+        step.past = past(&step, low.value_at_quantile(0.99), self.ramp);
+        eprintln!("{}", line(&step));
+        Ok(step)
+    }
+}
+
+fn line(step: &Step) -> String {
+    let us = [0.5, 0.99, 0.999, 1.0].map(|q| step.times.value_at_quantile(q) as f64 / 1e3);
+    let note = match (&step.past, step.unfit.is_empty()) {
+        (Some(why), _) => format!("past the knee: {why}"),
+        (None, true) => String::new(),
+        (None, false) => "unfit to be quoted".to_owned(),
+    };
+    let line = format!(
+        "{:>10} {:>12.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10}  {note}",
+        step.offered,
+        step.achieved,
+        us[0],
+        us[1],
+        us[2],
+        us[3],
+        step.times.len(),
+    );
+    line.trim_end().to_owned()
+}
+
+impl Sweep {
+    /// A rate at which brokers are well compared: a part of the last one before the knee.
+    fn good(&self) -> Option<u64> {
+        let below = self.below.filter(|_| self.knee.is_some());
+        below.map(|below| below * GOOD_PERCENT / 100)
     }
 
     /// For people.
@@ -176,33 +251,38 @@ impl Sweep {
             "offered/s", "achieved/s", "p50 µs", "p99", "p99.9", "max", "count"
         );
         for step in &self.steps {
-            text += &format!("{}\n", self.line(step));
+            text += &format!("{}\n", line(step));
         }
         text += &match (self.below, self.knee) {
             (Some(below), Some(knee)) => format!(
-                "\nknee between {below} and {knee} records/s; 70 % of the former is {}\n",
-                below * 7 / 10
+                "\nknee between {below} and {knee} records/s; {GOOD_PERCENT} % of the former is \
+                 {}\n",
+                below * GOOD_PERCENT / 100
             ),
             (None, Some(knee)) => format!("\nthe first rate, {knee}, is past the knee already\n"),
             (_, None) => "\nno knee up to the last rate\n".to_owned(),
         };
+        if self.interrupted {
+            text += "interrupted: the last rate was not measured for its whole duration\n";
+        }
         text + &format!("({})\n", self.rule)
     }
 
     /// For programs; times are in microseconds.
-    pub fn json(&self, settings: &Value) -> Value {
+    pub fn json(&self) -> Value {
         let steps = self.steps.iter().map(|step| {
-            let us = step.quantiles_ns.map(|ns| ns as f64 / 1e3);
             json!({
-                "offered": step.offered, "achieved": step.achieved, "count": step.count,
-                "latency_us": { "p50": us[0], "p99": us[1], "p99.9": us[2], "max": us[3] },
+                "offered": step.offered, "achieved": step.achieved, "count": step.times.len(),
+                "tag": format!("{}@{}", self.kind.name(), step.part),
+                "latency_us": quantiles(&step.times), "e2e_us": quantiles(&step.end_to_end),
                 "past_knee": step.past, "fit": step.unfit.is_empty(), "unfit": step.unfit,
             })
         });
         json!({
-            "loadgen": env!("CARGO_PKG_VERSION"), "host": self.host, "settings": settings,
-            "latency": Kind::Produce.name(), "rule": self.rule, "below": self.below,
-            "knee": self.knee, "steps": steps.collect::<Vec<_>>(),
+            "loadgen": env!("CARGO_PKG_VERSION"), "host": self.host, "floors_us": self.floors,
+            "latency": self.kind.name(), "rule": self.rule, "below": self.below,
+            "knee": self.knee, "good": self.good(), "interrupted": self.interrupted,
+            "steps": steps.collect::<Vec<_>>(),
         })
     }
 }
@@ -210,6 +290,7 @@ impl Sweep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::histogram;
 
     #[test]
     fn the_knee_is_where_its_rule_says() {
@@ -219,13 +300,18 @@ mod tests {
             times: 4.0,
             refine: 0,
         };
-        let step = |offered, achieved, p99| Step {
-            offered,
-            achieved,
-            quantiles_ns: [100, p99, 2 * p99, 3 * p99],
-            count: 10,
-            past: None,
-            unfit: Vec::new(),
+        let step = |offered, achieved, p99| {
+            let mut times = histogram();
+            times.record_n(p99, 10).unwrap();
+            Step {
+                offered,
+                part: String::new(),
+                achieved,
+                times,
+                end_to_end: histogram(),
+                past: None,
+                unfit: Vec::new(),
+            }
         };
         assert_eq!(past(&step(1_000, 991.0, 399), 100, &ramp), None);
         assert!(
@@ -238,8 +324,8 @@ mod tests {
                 .unwrap()
                 .contains("4.0 x")
         );
-        let mut nothing = step(1_000, 0.0, 0);
-        nothing.count = 0;
+        let mut nothing = step(1_000, 0.0, 1);
+        nothing.times.reset();
         assert!(past(&nothing, 100, &ramp).is_some());
     }
 }

@@ -5,6 +5,7 @@ mod floors;
 mod omb;
 mod plan;
 mod read;
+mod refused;
 mod report;
 mod run;
 mod sweep;
@@ -97,13 +98,17 @@ impl Cli {
     pub fn from_words<W: Into<OsString> + Clone>(
         words: impl IntoIterator<Item = W>,
     ) -> Result<Cli, clap::Error> {
-        let mut command = Cli::command();
+        let mut command = refused::hide(Cli::command());
         command.build();
         let matches = command.clone().try_get_matches_from(words)?;
+        if let Some((name, own)) = matches.subcommand() {
+            refused::check(&mut command, name, own)?;
+        }
         let mut cli = Cli::from_arg_matches(&matches)?;
         let plan = match &mut cli.command {
             Command::Run(plan) => Some(&mut **plan),
             Command::Sweep(args) => Some(&mut args.plan),
+            Command::Verify(args) => Some(&mut args.plan),
             _ => None,
         };
         if let (Some(plan), Some((name, own))) = (plan, matches.subcommand())

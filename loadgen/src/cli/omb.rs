@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::words;
+use super::words::{self, Typed};
 use crate::omb::Workload;
 
 /// Shown below the options.
@@ -22,17 +22,9 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Print what it becomes in options of loadgen run, and do not run it
-    #[arg(long)]
-    pub show: bool,
-
-    /// Options of loadgen run; they win over the file's. --bootstrap and --topic are needed
-    #[arg(
-        value_name = "OPTION",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-    pub options: Vec<String>,
+    /// What is typed behind it.
+    #[command(flatten)]
+    pub typed: Typed,
 }
 
 /// Runs it.
@@ -44,7 +36,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     for (key, how) in &made.remarks {
         eprintln!("{key}: {how}");
     }
-    if args.show {
+    if args.typed.show {
         let words = made.options.iter().map(|(name, value)| match value {
             Some(value) => format!(" --{name} {value}"),
             None => format!(" --{name}"),
@@ -52,7 +44,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         println!("loadgen run{}", words.collect::<String>());
         return Ok(ExitCode::SUCCESS);
     }
-    let mut plan = words::plan(&made.options, &args.options).unwrap_or_else(|error| error.exit());
+    let mut plan =
+        words::plan(&made.options, &args.typed.options).unwrap_or_else(|error| error.exit());
     if plan.outputs.name.is_none() {
         plan.outputs.name = Some(workload.name().to_owned());
     }

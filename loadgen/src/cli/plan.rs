@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::words;
+use super::words::{self, Typed};
 use crate::compare::{Side, overview};
 use crate::run::Ended;
 use crate::scenario::{SHIPPED, Scenario, fill_in};
@@ -19,6 +19,8 @@ pub const EXAMPLES: &str = "Examples:
     loadgen plan burst --bootstrap localhost:9092 --out result
   The same, at ten times the pace in every step:
     loadgen plan burst --bootstrap localhost:9092 --rate 5000
+  Only to see that it works, a twentieth of the time:
+    loadgen plan steady --scale 0.05 --bootstrap localhost:9092 --out tried
   Begin one of your own with it:
     loadgen plan burst --show > mine.toml";
 
@@ -33,18 +35,19 @@ pub struct Args {
     #[arg(long)]
     pub list: bool,
 
-    /// Print the scenario, as a file to begin with
-    #[arg(long)]
-    pub show: bool,
+    /// All times of the scenario so many times as long (0.1 is one): to try it, or to be sure
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = scale)]
+    pub scale: f64,
 
-    /// Options of loadgen run, for every step; they win over the scenario's. --bootstrap is
-    /// needed
-    #[arg(
-        value_name = "OPTION",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-    pub options: Vec<String>,
+    /// What is typed behind it.
+    #[command(flatten)]
+    pub typed: Typed,
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let found = text.parse::<f64>().ok();
+    let found = found.filter(|times| (0.001..=1_000.0).contains(times));
+    found.ok_or("from 0.001 to 1000".to_owned())
 }
 
 /// Runs all steps; the exit code is the worst of them.
@@ -58,17 +61,20 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             format!("{given} is no scenario of loadgen's (see --list), and no file: {error}")
         })?,
     };
-    let scenario = Scenario::parse(&text, words::known).map_err(|why| format!("{given}: {why}"))?;
-    if args.show {
+    let at = |why: String| format!("{given}: {why}");
+    let mut scenario = Scenario::parse(&text, words::known).map_err(at)?;
+    if args.typed.show {
         print!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
+    let mut options = args.typed.options.clone();
+    let times = late_scale(&mut options)?.unwrap_or(args.scale);
+    scenario.scale(times, words::default_of)?;
     // All steps are looked at before the first one runs.
     let program = std::env::current_exe()?;
     let mut plans = Vec::new();
     for step in &scenario.steps {
-        let mut plan =
-            words::plan(&step.options, &args.options).unwrap_or_else(|error| error.exit());
+        let mut plan = words::plan(&step.options, &options).unwrap_or_else(|error| error.exit());
         for event in &mut plan.outputs.at {
             let program = program.to_string_lossy();
             event.what = fill_in(&event.what, &program, &plan.bootstrap, &plan.topic);
@@ -111,6 +117,24 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(worst))
 }
 
+/// Takes a --scale out of the options that were typed for `loadgen run`: nobody remembers what
+/// has to stand where.
+fn late_scale(options: &mut Vec<String>) -> Result<Option<f64>, String> {
+    let is_scale = |word: &String| word == "--scale" || word.starts_with("--scale=");
+    let Some(at) = options.iter().position(is_scale) else {
+        return Ok(None);
+    };
+    let word = options.remove(at);
+    let value = match word.strip_prefix("--scale=") {
+        Some(value) => value.to_owned(),
+        None if at < options.len() => options.remove(at),
+        None => String::new(),
+    };
+    scale(&value)
+        .map(Some)
+        .map_err(|why| format!("--scale: {why}"))
+}
+
 fn list() -> Result<ExitCode, Box<dyn Error>> {
     for (name, text) in SHIPPED {
         let scenario = Scenario::parse(text, words::known)?;
@@ -137,4 +161,26 @@ fn write_overview(
     let path = base.join("index.html");
     fs::write(&path, overview(&scenario.name, &scenario.about, &sides))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_may_stand_behind_options_of_a_run() {
+        let typed = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+        for (line, rest) in [
+            ("--rate 5 --scale 0.5 --quiet", "--rate 5 --quiet"),
+            ("--scale=0.5 --rate 5", "--rate 5"),
+        ] {
+            let mut options = typed(line);
+            assert_eq!(late_scale(&mut options), Ok(Some(0.5)));
+            assert_eq!(options, typed(rest));
+        }
+        assert_eq!(late_scale(&mut typed("--rate 5")), Ok(None));
+        for wrong in ["--rate 5 --scale", "--scale 0", "--scale=x"] {
+            assert!(late_scale(&mut typed(wrong)).is_err(), "{wrong}");
+        }
+    }
 }

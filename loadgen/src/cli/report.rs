@@ -13,11 +13,11 @@ use crate::html;
 /// Which run.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Args {
-    /// The folder that `loadgen run --out` wrote
+    /// The folder that `loadgen run --out` or `loadgen sweep --out` wrote
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// Write the page to FILE [default: report.html in DIR]
+    /// Write the page to FILE [default: report.html or sweep.html in DIR]
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 
@@ -33,8 +33,13 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let path = args.dir.join(name);
         fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let log = Log::parse(&read("run.hlog")?)?;
-    let mut told: Value = serde_json::from_slice(&read("run.json")?)?;
+    let is_sweep = args.dir.join("sweep.json").exists();
+    let (name, page) = match is_sweep {
+        true => ("sweep", "sweep.html"),
+        false => ("run", "report.html"),
+    };
+    let log = Log::parse(&read(&format!("{name}.hlog"))?)?;
+    let mut told: Value = serde_json::from_slice(&read(&format!("{name}.json"))?)?;
     if !told["notes"].is_array() {
         told["notes"] = Value::Array(Vec::new());
     }
@@ -42,8 +47,12 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         notes.extend(args.note.iter().cloned().map(Value::from));
     }
     let path = args.html.clone();
-    let path = path.unwrap_or_else(|| args.dir.join("report.html"));
-    fs::write(&path, html::report(&told, &log))?;
+    let path = path.unwrap_or_else(|| args.dir.join(page));
+    let drawn = match is_sweep {
+        true => html::sweep::page(&told, &log),
+        false => html::report(&told, &log),
+    };
+    fs::write(&path, drawn)?;
     println!("{}", path.display());
     Ok(ExitCode::SUCCESS)
 }

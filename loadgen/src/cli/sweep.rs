@@ -4,15 +4,21 @@ use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 
+use serde_json::json;
+
+use crate::hlog::Log;
+use crate::output::{Format, Names};
 use crate::plan::Plan;
 use crate::sweep::{self, Ramp};
+use crate::{html, output};
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:
   From 1,000 records/s up, half as many more each time, 10 s for each rate:
     loadgen sweep --bootstrap localhost:9092 --topic load --rate 1000 --duration 10 --warmup 3
-  The same with the curve kept:
-    loadgen sweep --bootstrap localhost:9092 --topic load --rate 1000 --json curve.json";
+  The same with the curve drawn, beside what the host does at best, and all figures kept:
+    loadgen sweep --bootstrap localhost:9092 --topic load --rate 1000 \\
+      --floors ./corelane-data --out curve";
 
 /// The load, and how to go up.
 #[derive(clap::Args, Debug, Clone)]
@@ -51,20 +57,17 @@ fn more_than_one(text: &str) -> Result<f64, String> {
     found.ok_or("a number of more than 1".to_owned())
 }
 
+/// What it writes into its folder.
+pub const FILES: &Names = &[
+    ("hlog", "sweep.hlog"),
+    ("json", "sweep.json"),
+    ("html", "sweep.html"),
+];
+
 /// Runs it.
 pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let outputs = &args.plan.outputs;
-    if outputs.hlog.is_some() || outputs.html.is_some() || outputs.omb_json.is_some() {
-        return Err("a sweep writes --json, or sweep.json into the folder of --out".into());
-    }
-    let mut paths: Vec<_> = outputs.json.iter().cloned().collect();
-    if let Some(dir) = &outputs.out {
-        fs::create_dir_all(dir)?;
-        paths.push(dir.join("sweep.json"));
-    }
-    for path in &paths {
-        fs::write(path, "")?;
-    }
+    let files = outputs.prepare(FILES)?;
     let ramp = Ramp {
         factor: args.factor,
         most: args.until,
@@ -72,9 +75,20 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         refine: args.refine,
     };
     let found = sweep::sweep(&args.plan, &ramp)?;
-    print!("{}", found.text());
-    for path in &paths {
-        fs::write(path, format!("{:#}\n", found.json(&outputs.settings)))?;
+    let log = Log::parse(&found.log)?;
+    let mut told = found.json();
+    output::add_context(&mut told, outputs, &files);
+    told["started"] = json!(log.started_s.map(html::date));
+    for (kind, path) in &files {
+        match *kind {
+            "hlog" => fs::write(path, &found.log)?,
+            "json" => fs::write(path, format!("{told:#}\n"))?,
+            _ => fs::write(path, html::sweep::page(&told, &log))?,
+        }
+    }
+    match outputs.format {
+        Format::Json => println!("{told:#}"),
+        _ => print!("{}", found.text()),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::latency::{Collector, Kind};
+use crate::output::{self, Format, Names};
 use crate::plan::{Plan, Warmup};
 use crate::report::Report;
 use crate::run::{Ground, one_block};
@@ -16,6 +18,9 @@ use crate::verify::Findings;
 pub const EXAMPLES: &str = "Examples:
   For a minute, while somebody kills and restarts the broker:
     loadgen verify --bootstrap localhost:9092 --topic proof --create 8 --rate 2000
+  The same, with the kill and the restart on a time table:
+    loadgen verify --bootstrap localhost:9092 --topic proof --create 8 --rate 2000 \\
+      --at '20=kill -9 $(pidof corelane)' --at '25=systemctl start corelane' --out proof
   Without producer ids: records may then come twice, and are still not lost:
     loadgen verify --bootstrap localhost:9092 --topic proof --rate 2000 --plain";
 
@@ -35,26 +40,27 @@ pub struct Args {
     pub plain: bool,
 }
 
+/// What it writes into its folder.
+pub const FILES: &Names = &[("hlog", "verify.hlog"), ("json", "verify.json")];
+
 /// Runs it.
 pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut plan = args.plan;
     if plan.acks == 0 {
         return Err("with --acks 0 nothing is promised that could be verified".into());
     }
-    let json_path = plan.outputs.json.clone();
-    if let Some(path) = &json_path {
-        fs::write(path, "")?;
-    }
+    let files = plan.outputs.prepare(FILES)?;
     plan.idempotent = !args.plain && plan.acks == -1;
     plan.warmup = Warmup::Seconds(0);
     plan.drain = plan.drain.max(DRAIN_LEAST);
     // What is read is read after the broker's last restart, from its disk.
     (plan.consume, plan.fanout, plan.no_check) = (false, None, false);
     let ground = Ground::prepare(&plan, true)?;
+    let observer = ground.observe(&plan)?;
     let mut load = plan.load();
     load.repeat = true;
     let idempotent = plan.idempotent;
-    let mut collector = Collector::new("verify");
+    let mut collector = Collector::new("loadgen verify, nanoseconds");
     let mut report = Report::new(plan, crate::host::facts(), ground.homes.len());
     one_block(
         &ground,
@@ -65,7 +71,10 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         &mut None,
         String::new(),
     )?;
-    (report.totals, _) = collector.finish()?;
+    report.interrupted = ground.stop.load(Ordering::Relaxed);
+    let observed = observer.finish();
+    let log;
+    (report.totals, log) = collector.finish()?;
     let found = report.findings.unwrap_or_default();
     let code = verdict(
         &found,
@@ -73,20 +82,37 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         report.unanswered,
         report.read_back_failed,
     );
-    print!("{}", text(&report, &found, idempotent, code));
-    if let Some(path) = &json_path {
-        let all = json!({
-            "loadgen": env!("CARGO_PKG_VERSION"), "idempotent": idempotent,
-            "promised": found.promised, "seen": found.seen, "lost": found.lost,
-            "duplicates": found.duplicates, "disordered": found.disordered,
-            "strange": found.strange, "unanswered": report.unanswered, "due": report.due,
-            "sent": report.sent, "refused": report.refused, "repeated": report.repeated,
-            "failures": report.failures,
-            "longest_ms": report.totals[&Kind::Produce].max() as f64 / 1e6, "exit": code,
-        });
-        fs::write(path, format!("{all:#}\n"))?;
+    let mut told = told(&report, &found, idempotent, code);
+    output::add_context(&mut told, &report.plan.outputs, &files);
+    output::add_observed(&mut told, &observed, report.bytes);
+    for (kind, path) in &files {
+        match *kind {
+            "hlog" => fs::write(path, &log)?,
+            _ => fs::write(path, format!("{told:#}\n"))?,
+        }
+    }
+    match report.plan.outputs.format {
+        Format::Json => println!("{told:#}"),
+        _ => print!(
+            "{}{}",
+            text(&report, &found, idempotent, code),
+            output::watched(&told)
+        ),
     }
     Ok(ExitCode::from(code))
+}
+
+/// For programs.
+fn told(report: &Report, found: &Findings, idempotent: bool, code: u8) -> Value {
+    json!({
+        "loadgen": env!("CARGO_PKG_VERSION"), "host": report.host, "idempotent": idempotent,
+        "promised": found.promised, "seen": found.seen, "lost": found.lost,
+        "duplicates": found.duplicates, "disordered": found.disordered,
+        "strange": found.strange, "unanswered": report.unanswered, "due": report.due,
+        "sent": report.sent, "refused": report.refused, "repeated": report.repeated,
+        "failures": report.failures, "interrupted": report.interrupted,
+        "longest_ms": report.totals[&Kind::Produce].max() as f64 / 1e6, "exit": code,
+    })
 }
 
 /// 0 proven, 3 not proven, 4 disproven.

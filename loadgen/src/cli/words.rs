@@ -6,9 +6,37 @@ use super::{Cli, Command};
 use crate::plan::Plan;
 use crate::scenario::Word;
 
+/// Options of `loadgen run` behind those of a subcommand that has a file of them.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Typed {
+    /// Print what the file says, and run nothing
+    #[arg(long)]
+    pub show: bool,
+
+    /// Options of loadgen run; they win over the file's. --bootstrap is needed, and --topic where
+    /// the file has none
+    #[arg(
+        value_name = "OPTION",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub options: Vec<String>,
+}
+
 /// Whether `loadgen run` has an option of this name.
 pub fn known(name: &str) -> bool {
     option_names().iter().any(|known| known == name)
+}
+
+/// What option `name` of `loadgen run` is where nobody says.
+pub fn default_of(name: &str) -> Option<String> {
+    let cli = Cli::command();
+    let run = cli.find_subcommand("run")?;
+    let own = run
+        .get_arguments()
+        .find(|one| one.get_long() == Some(name))?;
+    let text = own.get_default_values().first()?;
+    text.to_str().map(str::to_owned)
 }
 
 /// The names of all options of `loadgen run`.

@@ -97,6 +97,8 @@ fn nice_step(rough: f64) -> f64 {
 pub enum Look {
     /// What the chart is about.
     Strong,
+    /// The same with a dot at each point, which is something measured.
+    Dots,
     /// What goes with it.
     Plain,
     /// Something to compare with.
@@ -267,7 +269,7 @@ impl Chart {
 
     fn line(&self, svg: &mut String, frame: &Frame, line: &Line) {
         let class = match line.look {
-            Look::Strong => "line strong",
+            Look::Strong | Look::Dots => "line strong",
             Look::Plain => "line",
             Look::Dashed => "line dashed",
             Look::Faint => "line faint",
@@ -298,6 +300,13 @@ impl Chart {
                 line.colour
             );
             let _ = write!(svg, "<title>{}</title></path>", escape(&line.name));
+            for (x, y) in spots.iter().filter(|_| line.look == Look::Dots) {
+                let colour = &line.colour;
+                let _ = write!(
+                    svg,
+                    "<circle cx={x:.1} cy={y:.1} r=3.6 fill=\"{colour}\" />"
+                );
+            }
         }
     }
 

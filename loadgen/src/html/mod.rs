@@ -8,6 +8,7 @@
 pub mod chart;
 mod fair;
 mod sections;
+pub mod sweep;
 
 use std::fmt::Write;
 
@@ -42,6 +43,11 @@ const BEYOND: f64 = 10.0;
 
 /// What people call a tag, and the colour of its line.
 pub fn tag_name(tag: &str) -> (String, String) {
+    // What a sweep logs has the rate behind it.
+    if let Some((tag, rate)) = tag.split_once('@') {
+        let (name, colour) = tag_name(tag);
+        return (format!("{name} at {rate}/s"), colour);
+    }
     let (name, colour) = match tag {
         "produce" => ("produce ack", "--c1"),
         "e2e" => ("end to end", "--c2"),

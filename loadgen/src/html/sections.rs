@@ -90,7 +90,8 @@ pub fn head(told: &Value, title: &str) -> String {
     html
 }
 
-fn tile(name: &str, value: &str) -> String {
+/// A figure with its name.
+pub fn tile(name: &str, value: &str) -> String {
     format!(
         "<div class=tile><span>{}</span><b>{}</b></div>",
         escape(name),
