@@ -1,46 +1,21 @@
-//! What is done to every produce request before it reaches the log: reading the request and the
-//! batch's header, the checksum, validation, stamping; and the shape check of other requests.
+//! What is done to every batch before it reaches the log: reading its header, the checksum,
+//! validation, stamping. What is done to requests is in `benches/requests.rs`.
 //!
 //! `cargo bench --bench batch`; under `cargo test` it runs small and checks only that it works.
 
 mod harness;
 
 use std::hint::black_box;
-use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
 use corelane::partition::producers::{Producers, Verdict};
 use corelane::partition::validate::{Origin, Rules, validate};
 use corelane::wire::batch::{
     BatchBuilder, BatchView, Codec, NewRecord, Records, TimestampType, set_log_append_time, stamp,
 };
-use corelane::wire::codec::Encodable;
 use corelane::wire::compress::{compress, decompress};
-use corelane::wire::{produce, shape};
-use harness::size;
-use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{MetadataRequest, ProduceRequest, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use harness::{size, time};
 
 const NOW: i64 = 1_700_000_000_000;
-
-/// Times `work` in blocks and prints the time of one call in the fastest and the median block:
-/// the calls are too short to be timed one by one.
-fn time(name: &str, bytes: usize, mut work: impl FnMut()) {
-    let (blocks, calls) = size((3, 2), (51, 2_000_000 / bytes.max(100)));
-    let mut took: Vec<f64> = (0..blocks)
-        .map(|_| {
-            let begun = Instant::now();
-            (0..calls).for_each(|_| work());
-            begun.elapsed().as_secs_f64() * 1e9 / calls as f64
-        })
-        .collect();
-    took.sort_by(f64::total_cmp);
-    let (best, median) = (took[0], took[blocks / 2]);
-    let rate = bytes as f64 / median;
-    println!("{name:<44} {best:>10.1} ns best {median:>10.1} ns median {rate:>7.2} GB/s");
-}
 
 /// A batch of so many records with values of so many bytes, compressed or not.
 fn batch(count: usize, value_bytes: usize, codec: Codec) -> Vec<u8> {
@@ -56,61 +31,6 @@ fn batch(count: usize, value_bytes: usize, codec: Codec) -> Vec<u8> {
         compress(codec, records, &mut packed).unwrap();
         packed
     })
-}
-
-fn produce_request(version: i16, batch: &[u8]) -> BytesMut {
-    let partition = PartitionProduceData::default()
-        .with_index(3)
-        .with_records(Some(Bytes::copy_from_slice(batch)));
-    let mut topic = TopicProduceData::default().with_partition_data(vec![partition]);
-    if version < produce::TOPIC_ID_FROM {
-        topic.name = TopicName(StrBytes::from_static_str("orders"));
-    }
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_timeout_ms(30_000)
-        .with_topic_data(vec![topic]);
-    let mut body = BytesMut::new();
-    request.encode(&mut body, version).unwrap();
-    body
-}
-
-fn metadata_request(topics: usize) -> BytesMut {
-    let topic = |i| {
-        let name = TopicName(StrBytes::from_string(format!("topic-{i}")));
-        MetadataRequestTopic::default().with_name(Some(name))
-    };
-    let request = MetadataRequest::default().with_topics(Some((0..topics).map(topic).collect()));
-    let mut body = BytesMut::new();
-    request.encode(&mut body, 12).unwrap();
-    body
-}
-
-fn requests() {
-    let one = batch(1, 1024, Codec::None);
-    for version in [7, 9, 13] {
-        let body = produce_request(version, &one);
-        time(
-            &format!("produce parse, v{version}, one partition"),
-            0,
-            || {
-                let mut bytes = 0;
-                let head = produce::walk(black_box(&body), version, |item| {
-                    if let produce::Item::Partition { records, .. } = item {
-                        bytes += records.unwrap_or_default().len();
-                    }
-                });
-                assert!(black_box(head).is_ok() && bytes == one.len());
-            },
-        );
-    }
-    for topics in [1, 100] {
-        let body = metadata_request(topics);
-        let name = format!("shape check, metadata of {topics} topics");
-        time(&name, body.len(), || {
-            assert!(shape::check(3, 12, black_box(&body)).is_ok());
-        });
-    }
 }
 
 fn headers_and_checksums() {
@@ -219,7 +139,6 @@ fn idempotence() {
 }
 
 fn main() {
-    requests();
     headers_and_checksums();
     validation();
     idempotence();

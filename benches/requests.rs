@@ -6,7 +6,6 @@
 mod harness;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use corelane::wire::batch::Codec;
@@ -14,29 +13,12 @@ use corelane::wire::codec::Encodable;
 use corelane::wire::compress::{compress, decompress};
 use corelane::wire::header::RequestHeader;
 use corelane::wire::{fetch, produce, shape};
-use harness::size;
+use harness::time;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{FetchRequest, MetadataRequest, ProduceRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
-
-/// Times `work` in blocks and prints the time of one call in the fastest and the median block:
-/// the calls are too short to be timed one by one.
-fn time(name: &str, bytes: usize, mut work: impl FnMut()) {
-    let (blocks, calls) = size((3, 2), (51, 2_000_000 / bytes.max(100)));
-    let mut took: Vec<f64> = (0..blocks)
-        .map(|_| {
-            let begun = Instant::now();
-            (0..calls).for_each(|_| work());
-            begun.elapsed().as_secs_f64() * 1e9 / calls as f64
-        })
-        .collect();
-    took.sort_by(f64::total_cmp);
-    let (best, median) = (took[0], took[blocks / 2]);
-    let rate = bytes as f64 / median;
-    println!("{name:<38} {best:>10.1} ns best {median:>10.1} ns median {rate:>7.2} GB/s");
-}
 
 fn produce_request(version: i16, batch: &[u8]) -> BytesMut {
     let partition = PartitionProduceData::default()

@@ -20,6 +20,23 @@ pub fn size<T>(small: T, large: T) -> T {
     if is_large() { large } else { small }
 }
 
+/// Times `work` in blocks and prints the time of one call in the fastest and the median block:
+/// the calls are too short to be timed one by one.
+pub fn time(name: &str, bytes: usize, mut work: impl FnMut()) {
+    let (blocks, calls) = size((3, 2), (51, 2_000_000 / bytes.max(100)));
+    let mut took: Vec<f64> = (0..blocks)
+        .map(|_| {
+            let begun = Instant::now();
+            (0..calls).for_each(|_| work());
+            begun.elapsed().as_secs_f64() * 1e9 / calls as f64
+        })
+        .collect();
+    took.sort_by(f64::total_cmp);
+    let (best, median) = (took[0], took[blocks / 2]);
+    let rate = bytes as f64 / median;
+    println!("{name:<44} {best:>10.1} ns best {median:>10.1} ns median {rate:>7.2} GB/s");
+}
+
 /// Durations of one kind, for percentiles.
 #[derive(Default, Clone)]
 pub struct Samples(Vec<Duration>);

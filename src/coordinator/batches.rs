@@ -3,10 +3,8 @@
 use std::fmt;
 
 use crate::base::{Offset, WallMs};
-use crate::wire::batch::{
-    BatchBuilder, BatchError, BatchView, Codec, ControlKind, NewRecord, Records, batches,
-};
-use crate::wire::compress::{DecompressError, decompress};
+use crate::wire::batch::{BatchBuilder, BatchError, BatchView, ControlKind, NewRecord, batches};
+use crate::wire::unpack::{UnpackError, unpack};
 
 use super::group::{GroupMachine, Origin};
 use super::record::{Encoded, Record, RecordError};
@@ -16,18 +14,13 @@ use super::record::{Encoded, Record, RecordError};
 const BATCH_BYTES: usize = 256 * 1024;
 /// More bytes than the lengths and deltas of a record take.
 const RECORD_OVERHEAD_BYTES: usize = 31;
-/// What a batch of a Kafka broker may hold when uncompressed, in bytes.
-const UNCOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
-
 /// Why a log of `__consumer_offsets` cannot be loaded.
 #[derive(Debug)]
 pub enum LoadError {
     /// Bytes are no batch.
     Batch(BatchError),
-    /// A batch is compressed in a way unknown to Kafka; the number is the codec's id.
-    Codec(u8),
     /// A compressed batch cannot be read.
-    Compressed(Offset, DecompressError),
+    Compressed(Offset, UnpackError),
     /// A batch at this offset holds no records.
     Records(Offset, crate::wire::batch::RecordError),
     /// A record at this offset is none of the topic's.
@@ -79,20 +72,8 @@ fn replay_batch(
     from: Offset,
 ) -> Result<(), LoadError> {
     let base = batch.base_offset();
-    let codec = batch.attributes().codec().map_err(LoadError::Codec)?;
     let mut room = Vec::new();
-    let records = if codec == Codec::None {
-        Records::of(batch)
-    } else {
-        decompress(
-            codec,
-            batch.records_bytes(),
-            UNCOMPRESSED_BYTES_MAX,
-            &mut room,
-        )
-        .map_err(|error| LoadError::Compressed(base, error))?;
-        Records::new(batch.record_count(), &room)
-    };
+    let records = unpack(batch, &mut room).map_err(|error| LoadError::Compressed(base, error))?;
     let attributes = batch.attributes();
     let transaction = attributes.is_transactional().then(|| batch.producer_id());
     for record in records {
@@ -125,7 +106,6 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Batch(error) => error.fmt(f),
-            LoadError::Codec(id) => write!(f, "unknown compression {id}"),
             LoadError::Compressed(offset, error) => write!(f, "batch at {offset}: {error}"),
             LoadError::Records(offset, error) => write!(f, "batch at {offset}: {error}"),
             LoadError::Record(offset, error) => write!(f, "record at {offset}: {error}"),
@@ -141,7 +121,7 @@ mod tests {
     use crate::base::ids::Uuid;
     use crate::base::{Instant, TopicId};
     use crate::coordinator::group::*;
-    use crate::wire::batch::EndMarker;
+    use crate::wire::batch::{Codec, EndMarker};
     use crate::wire::compress::compress;
 
     fn machine() -> GroupMachine {

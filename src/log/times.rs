@@ -7,14 +7,11 @@ use super::inner::Inner;
 use super::reader::{Ask, ReadError};
 use super::segment::Segment;
 use crate::base::{LeaderEpoch, Offset, WallMs};
-use crate::wire::batch::{BatchView, Codec, Records, TimestampType, batches};
-use crate::wire::compress::decompress;
+use crate::wire::batch::{BatchView, TimestampType, batches};
+use crate::wire::unpack::unpack;
 
 /// Bytes read at once while looking through batches.
 const LOOK_BYTES: usize = 64 << 10;
-/// What a compressed batch may grow to while it is looked into, in bytes.
-const UNCOMPRESSED_BYTES_MAX: usize = 256 << 20;
-
 /// A record found by its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -174,20 +171,8 @@ impl Inner {
 
 /// The first record of `batch` at or behind `offset` that is no older than `timestamp`.
 fn first_at(batch: &BatchView<'_>, timestamp: WallMs, offset: Offset) -> Option<Found> {
-    let codec = batch.attributes().codec().ok()?;
     let mut room = Vec::new();
-    let records = if codec == Codec::None {
-        Records::of(batch)
-    } else {
-        decompress(
-            codec,
-            batch.records_bytes(),
-            UNCOMPRESSED_BYTES_MAX,
-            &mut room,
-        )
-        .ok()?;
-        Records::new(batch.record_count(), &room)
-    };
+    let records = unpack(batch, &mut room).ok()?;
     records
         .map_while(Result::ok)
         .find(|record| record.timestamp(batch) >= timestamp && record.offset(batch) >= offset)

@@ -13,3 +13,4 @@ pub mod frame;
 pub mod header;
 pub mod produce;
 pub mod shape;
+pub mod unpack;

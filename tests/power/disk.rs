@@ -20,7 +20,6 @@ const REQUEST_MAGIC: u32 = 0x2560_9513;
 const REPLY_MAGIC: u32 = 0x6744_6698;
 /// There are flags; FLUSH and FUA are understood.
 const FEATURES: u16 = 1 | 4 | 8;
-const EIO: u32 = 5;
 const EINVAL: u32 = 22;
 
 /// Data of a write; zeros are not kept.
@@ -57,19 +56,10 @@ pub struct History {
     pub flushes: Vec<Flush>,
 }
 
-/// Which requests are answered with EIO.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    pub reads: bool,
-    pub writes: bool,
-    pub flushes: bool,
-}
-
 /// The disk as its server and its observer share it.
 pub struct Disk {
     pub clock: Arc<Clock>,
     pub history: Mutex<History>,
-    pub faults: Mutex<Faults>,
     bytes: Mutex<Vec<u8>>,
 }
 
@@ -113,7 +103,6 @@ impl Disk {
         Arc::new(Disk {
             clock,
             history: Mutex::default(),
-            faults: Mutex::default(),
             bytes: Mutex::new(bytes),
         })
     }
@@ -173,9 +162,6 @@ impl Disk {
     }
 
     fn read(&self, handle: u64, position: u64, len: usize) -> Reply {
-        if self.faults.lock().unwrap().reads {
-            return reply(handle, EIO, Noted::Nothing);
-        }
         let bytes = self.bytes.lock().unwrap();
         match bytes.get(position as usize..position as usize + len) {
             Some(found) => Reply {
@@ -187,9 +173,6 @@ impl Disk {
     }
 
     fn write(&self, handle: u64, position: u64, data: &[u8], fua: bool) -> Reply {
-        if self.faults.lock().unwrap().writes {
-            return reply(handle, EIO, Noted::Nothing);
-        }
         let mut bytes = self.bytes.lock().unwrap();
         let Some(place) = bytes.get_mut(position as usize..position as usize + data.len()) else {
             return reply(handle, EINVAL, Noted::Nothing);
@@ -207,9 +190,6 @@ impl Disk {
     }
 
     fn flush(&self, handle: u64) -> Reply {
-        if self.faults.lock().unwrap().flushes {
-            return reply(handle, EIO, Noted::Nothing);
-        }
         let mut history = self.history.lock().unwrap();
         history.flushes.push(Flush {
             arrived: self.clock.tick(),

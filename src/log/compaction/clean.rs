@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use super::filter::{Fate, Filter, LastRecords, Left, Rules, Unreadable, records};
+use super::filter::{Fate, Filter, LastRecords, Left, Rules, Unreadable};
 use super::keymap::KeyMap;
 use super::pace::Pace;
 use super::plan::{Bounds, Dirt, Piece, groups};
@@ -18,6 +18,7 @@ use crate::log::header::Header;
 use crate::log::inner::Inner;
 use crate::log::segment::Segment;
 use crate::wire::batch::BatchView;
+use crate::wire::unpack::unpack;
 
 /// Bytes read or written at once, at most.
 const STEP_BYTES_MAX: usize = 256 << 10;
@@ -326,7 +327,8 @@ impl Cleaner<'_> {
     ) -> Result<bool, CleanError> {
         let base = batch.base_offset();
         let unreadable = |error| CleanError::Unreadable(base, error);
-        for record in records(batch, room).map_err(unreadable)? {
+        let records = unpack(batch, room).map_err(Unreadable::Compression);
+        for record in records.map_err(unreadable)? {
             let record = record.map_err(|error| unreadable(Unreadable::Record(error)))?;
             let offset = record.offset(batch);
             if offset < first_dirty {
@@ -497,7 +499,6 @@ impl std::error::Error for CleanError {}
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unreadable::Codec(id) => write!(f, "there is no codec {id}"),
             Unreadable::Compression(error) => error.fmt(f),
             Unreadable::Record(error) => error.fmt(f),
         }

@@ -6,12 +6,10 @@ use std::collections::HashMap;
 use super::keymap::KeyMap;
 use crate::base::{Offset, ProducerId, WallMs};
 use crate::wire::batch::{
-    BatchView, Codec, HEADER_BYTES, Record, RecordError, Records, Remains, seal_remains,
+    BatchView, Codec, HEADER_BYTES, Record, RecordError, Remains, seal_remains,
 };
-use crate::wire::compress::{DecompressError, compress, decompress};
-
-/// What a compressed batch may grow to, in bytes.
-const UNCOMPRESSED_BYTES_MAX: usize = 256 << 20;
+use crate::wire::compress::{DecompressError, compress};
+use crate::wire::unpack::{UnpackError, unpack};
 
 /// The last thing that an active producer wrote; what follows it is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +60,8 @@ pub enum Left {
 /// Why a batch cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// Its codec is none of Kafka's.
-    Codec(u8),
-    /// Its records cannot be decompressed.
-    Compression(DecompressError),
+    /// Its records cannot be decompressed, or not be compressed again.
+    Compression(UnpackError),
     /// It holds no records where its header says so.
     Record(RecordError),
 }
@@ -81,22 +77,6 @@ pub struct Filter {
     pub records_read: u64,
     /// Records left.
     pub records_kept: u64,
-}
-
-/// The records of a batch, uncompressed: in `room` where it is not that already.
-pub fn records<'a>(
-    batch: &BatchView<'a>,
-    room: &'a mut Vec<u8>,
-) -> Result<Records<'a>, Unreadable> {
-    let codec = batch.attributes().codec().map_err(Unreadable::Codec)?;
-    // One that was emptied says the codec it had.
-    if codec == Codec::None || batch.record_count() == 0 {
-        return Ok(Records::of(batch));
-    }
-    room.clear();
-    decompress(codec, batch.records_bytes(), UNCOMPRESSED_BYTES_MAX, room)
-        .map_err(Unreadable::Compression)?;
-    Ok(Records::new(batch.record_count(), room))
 }
 
 // === impl Rules ===
@@ -133,7 +113,7 @@ impl Filter {
         let mut kept = Vec::new();
         let mut has_tombstone = false;
         if !fate.discard {
-            for record in records(batch, &mut self.plain)? {
+            for record in unpack(batch, &mut self.plain).map_err(Unreadable::Compression)? {
                 let record = record.map_err(Unreadable::Record)?;
                 if is_control || rules.keeps(&record, record.offset(batch), horizon) {
                     has_tombstone |= record.value.is_none();
@@ -162,7 +142,8 @@ impl Filter {
             max_timestamp = max_timestamp.max(timestamp);
             record.write(timestamp.wrapping_sub(base_timestamp), &mut self.records);
         }
-        let codec = batch.attributes().codec().map_err(Unreadable::Codec)?;
+        let codec = batch.attributes().codec();
+        let codec = codec.map_err(|id| Unreadable::Compression(UnpackError::Codec(id)))?;
         let remains = Remains {
             codec,
             count: kept.len() as i32,
@@ -173,7 +154,8 @@ impl Filter {
         self.out.clear();
         self.out.extend_from_slice(&batch.bytes()[..HEADER_BYTES]);
         compress(codec, &self.records, &mut self.out)
-            .map_err(|_| Unreadable::Compression(DecompressError::Corrupt(codec)))?;
+            .map_err(|_| UnpackError::Compression(DecompressError::Corrupt(codec)))
+            .map_err(Unreadable::Compression)?;
         seal_remains(&mut self.out, &remains);
         Ok(Left::Part)
     }
@@ -256,7 +238,7 @@ mod tests {
         let batch = BatchView::parse(bytes).expect("a batch");
         batch.verify_crc().expect("sealed");
         let mut room = Vec::new();
-        let all = records(&batch, &mut room).expect("readable");
+        let all = unpack(&batch, &mut room).expect("readable");
         all.map(|record| {
             let record = record.expect("a record");
             let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);

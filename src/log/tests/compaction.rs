@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use futures_util::future::join;
 
-use super::support::{joined, logs, on_both_disks, open, runs};
+use super::support::{joined, killed_or_cut, logs, on_both_disks, open, runs};
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
 use crate::io::sim::{Random, World};
@@ -619,12 +619,7 @@ fn run(seed: u64) -> Result<usize, Wrong> {
         if let Some(Err(wrong)) = world.run_for(steps, life) {
             return Err(wrong);
         }
-        let next = random.next();
-        world = if random.one_in(4) {
-            world.kill(next)
-        } else {
-            world.crash(next)
-        };
+        world = killed_or_cut(world, &mut random);
     }
     for _ in 0..2 {
         let disk = Disk::simulated(world.disk().clone());

@@ -187,12 +187,7 @@ fn run(seed: u64, fault: Option<Fault>) -> Result<(), Wrong> {
         if let Some(Err(wrong)) = world.run_for(steps, life) {
             return Err(wrong);
         }
-        let next = random.next();
-        world = if random.one_in(4) {
-            world.kill(next)
-        } else {
-            world.crash(next)
-        };
+        world = killed_or_cut(world, &mut random);
     }
     // It must be found whole twice in a row, and the first look must change nothing.
     for _ in 0..2 {

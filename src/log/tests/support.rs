@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::Slice;
 use crate::io::disk::Disk;
-use crate::io::sim::World;
+use crate::io::sim::{Random, World};
 use crate::log::{Log, LogConfig, Logs, LogsOptions, Opening, ReadError, Recovered, Replay};
 use crate::wire::batch::{BatchBuilder, NewRecord, Records, batches};
 
@@ -20,6 +20,15 @@ pub fn batch(count: usize, bytes: usize, tag: u64, timestamp: WallMs) -> Vec<u8>
         builder.push(NewRecord::new(timestamp, None, Some(&value)));
     }
     builder.build()
+}
+
+/// The end of a life: one in four is a kill, the others are power cuts.
+pub fn killed_or_cut(world: World, random: &mut Random) -> World {
+    let next = random.next();
+    match random.one_in(4) {
+        true => world.kill(next),
+        false => world.crash(next),
+    }
 }
 
 /// Small limits, so that bounds are met within small tests.

@@ -9,6 +9,14 @@ use super::configs::{BROKER, TOPIC, resource};
 use super::scene::{Topic, topic};
 use crate::script::{Story, make, s};
 
+/// What is called a broker, and by which name.
+const BROKERS: [(&str, &str); 4] = [
+    ("the broker, only checked", "1"),
+    ("all brokers, only checked", ""),
+    ("an unknown broker", "99"),
+    ("a broker without a number", "one"),
+];
+
 /// Notes what a topic's own settings are now.
 fn settings(story: &mut Story, what: &str, topic: &Topic) {
     // What was accepted takes a moment to be seen.
@@ -117,30 +125,9 @@ pub fn alter_configs(story: &mut Story) {
         );
         settings(story, "removing all", &one);
         let size: Settings = &[("message.max.bytes", Some("1000000"))];
-        ask(
-            story,
-            "the broker, only checked",
-            true,
-            vec![part(BROKER, "1", size)],
-        );
-        ask(
-            story,
-            "all brokers, only checked",
-            true,
-            vec![part(BROKER, "", size)],
-        );
-        ask(
-            story,
-            "an unknown broker",
-            true,
-            vec![part(BROKER, "99", size)],
-        );
-        ask(
-            story,
-            "a broker without a number",
-            true,
-            vec![part(BROKER, "one", size)],
-        );
+        for (what, name) in BROKERS {
+            ask(story, what, true, vec![part(BROKER, name, size)]);
+        }
         ask(story, "a read-only setting of the broker", true, {
             vec![part(BROKER, "1", &[("log.dirs", Some("/tmp"))])]
         });
@@ -284,30 +271,9 @@ pub fn incremental_alter_configs(story: &mut Story) {
             vec![part(TOPIC, &one.name, flush), part(TOPIC, &one.name, flush)]
         });
         let size: Changes = &[("message.max.bytes", SET, Some("1000000"))];
-        ask(
-            story,
-            "the broker, only checked",
-            true,
-            vec![part(BROKER, "1", size)],
-        );
-        ask(
-            story,
-            "all brokers, only checked",
-            true,
-            vec![part(BROKER, "", size)],
-        );
-        ask(
-            story,
-            "an unknown broker",
-            true,
-            vec![part(BROKER, "99", size)],
-        );
-        ask(
-            story,
-            "a broker without a number",
-            true,
-            vec![part(BROKER, "one", size)],
-        );
+        for (what, name) in BROKERS {
+            ask(story, what, true, vec![part(BROKER, name, size)]);
+        }
         ask(story, "a read-only setting of the broker", true, {
             vec![part(BROKER, "1", &[("log.dirs", SET, Some("/tmp"))])]
         });
