@@ -8,6 +8,9 @@ use super::inner::Inner;
 use super::segment::{Segment, file_name};
 use crate::base::Offset;
 
+/// Says of which topic a log is (Kafka's name and content).
+pub const PARTITION_METADATA: &str = "partition.metadata";
+
 impl Inner {
     /// Creates the log's folder and what identifies it, once.
     pub async fn make_folder(&self) -> io::Result<()> {
@@ -17,7 +20,7 @@ impl Inner {
         let disk = self.logs.disk();
         disk.create_dir(&self.dir).await?;
         if let Some(topic_id) = self.topic_id {
-            let path = self.dir.join("partition.metadata");
+            let path = self.dir.join(PARTITION_METADATA);
             let text = format!("version: 0\ntopic_id: {topic_id}");
             disk.write(&path, text.into_bytes()).await?;
         }

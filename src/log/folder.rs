@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use super::Log;
 use super::checkpoint::{self, Offsets};
 use super::checksums::{self, Checksums};
+use super::files::PARTITION_METADATA;
 use super::inner::FailedOperation;
 use super::opening::Opening;
-use crate::base::{Offset, PartitionIndex};
-use crate::io::disk::Disk;
+use crate::base::{Offset, PartitionIndex, TopicId};
+use crate::io::disk::{Disk, Entry};
 use crate::io::event::Bell;
 
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
@@ -23,6 +24,9 @@ const CLEANED_OFFSETS: &str = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// What the name of a folder ends with whose log is being removed.
 const TRASH_SUFFIX: &str = "-delete";
+/// What the name of a folder ends with whose log belongs to no topic that is known (Kafka's
+/// `LogManager.StrayDirSuffix`).
+const STRAY_SUFFIX: &str = "-stray";
 
 /// A folder that holds one folder for each log, `<topic>-<partition>`, and their checkpoints.
 pub struct Folder {
@@ -35,6 +39,10 @@ pub struct Folder {
     cleaned_offsets: RefCell<Offsets>,
     /// Logs that could not be opened: what is known of them is kept as it is.
     unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    /// Folders of logs that were there at the start and that nobody has claimed.
+    found: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    /// Logs of deleted topics whose folders could not be removed.
+    undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
     sums: RefCell<Checksums>,
     /// Whether somebody writes checkpoints now.
     writes: Cell<bool>,
@@ -74,6 +82,8 @@ impl Folder {
             recovery_points: RefCell::new(recovery_points),
             start_offsets: RefCell::new(start_offsets),
             unopened: RefCell::default(),
+            found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
+            undeleted: RefCell::default(),
             sums: RefCell::new(sums),
             writes: Cell::new(false),
             written: Bell::default(),
@@ -143,6 +153,87 @@ impl Folder {
         if self.cleaned_offsets.borrow_mut().remove(&key).is_some() {
             self.write_cleaned().await?;
         }
+        Ok(())
+    }
+
+    /// Removes the folder of a log that could not be opened and whose topic was deleted.
+    pub async fn discard(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        unique: &str,
+    ) -> io::Result<()> {
+        self.forget(topic, partition).await?;
+        let trash = self.trash_path(topic, partition, unique);
+        match self.disk.rename(&self.path(topic, partition), &trash).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
+        }
+        self.disk.sync_dir(&self.dir).await?;
+        self.disk.remove_dir(&trash).await
+    }
+
+    /// Notes that the log of a deleted topic is still there: the next topic of that name must
+    /// not be given its records.
+    pub fn was_not_removed(&self, topic: &str, partition: PartitionIndex) {
+        let key = (topic.to_owned(), partition);
+        self.undeleted.borrow_mut().insert(key);
+    }
+
+    /// To be called before the log of a partition of the topic with `id` is opened: sets aside
+    /// what is in its place of a topic of the same name that was deleted. After a clean stop
+    /// there is nothing of that kind, and nothing is read.
+    pub async fn claim(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        id: TopicId,
+    ) -> io::Result<()> {
+        let key = (topic.to_owned(), partition);
+        let undeleted = self.undeleted.borrow().contains(&key);
+        let found = self.found.borrow_mut().remove(&key) && !self.clean;
+        let other = found && self.is_of_another(topic, partition, id).await;
+        if undeleted || other {
+            self.set_aside(topic, partition).await?;
+        }
+        self.undeleted.borrow_mut().remove(&key);
+        Ok(())
+    }
+
+    /// The logs that were there at the start and that nobody has claimed.
+    pub fn unclaimed(&self) -> Vec<(String, PartitionIndex)> {
+        self.found.borrow().iter().cloned().collect()
+    }
+
+    /// Whether the log in a partition's place says that it is of another topic than that with
+    /// `id`.
+    pub async fn is_of_another(&self, topic: &str, partition: PartitionIndex, id: TopicId) -> bool {
+        let own = self.topic_id(topic, partition).await;
+        own.is_some_and(|own| own != id.to_string())
+    }
+
+    async fn topic_id(&self, topic: &str, partition: PartitionIndex) -> Option<String> {
+        let path = self.path(topic, partition).join(PARTITION_METADATA);
+        let text = String::from_utf8(self.disk.read(&path).await.ok()?).ok()?;
+        let id = text.lines().find_map(|line| line.strip_prefix("topic_id:"));
+        id.map(|id| id.trim().to_owned())
+    }
+
+    /// Gives a log that is of no known topic another name, and forgets what the checkpoints say
+    /// of it. It stays for whoever may want its records, as with Kafka.
+    pub async fn set_aside(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {
+        self.forget(topic, partition).await?;
+        let id = self.topic_id(topic, partition).await;
+        let id = id.as_deref().unwrap_or("unknown");
+        let name = format!("{topic}-{partition}.{id}{STRAY_SUFFIX}");
+        let (from, to) = (self.path(topic, partition), self.dir.join(&name));
+        match self.disk.rename(&from, &to).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
+        }
+        self.disk.sync_dir(&self.dir).await?;
+        tracing::warn!(dir = %self.dir.display(), name,
+            "set aside a log of a topic that is gone: remove its folder once nobody wants it");
         Ok(())
     }
 
@@ -280,6 +371,13 @@ impl Drop for Writing<'_> {
         self.0.writes.set(false);
         self.0.written.ring();
     }
+}
+
+/// The partition that a folder is named after.
+fn partition_of(entry: &Entry) -> Option<(String, PartitionIndex)> {
+    let (topic, index) = entry.name.rsplit_once('-')?;
+    let index: PartitionIndex = index.parse().ok()?;
+    (entry.is_dir && index >= 0).then(|| (topic.to_owned(), index))
 }
 
 /// Reads a checkpoint. One that is missing, or is not what was written, knows nothing: logs are

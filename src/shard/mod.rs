@@ -96,7 +96,8 @@ impl Shard {
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
         });
-        partitions::apply(&shard, image, now).await;
+        partitions::apply(&shard, image.clone(), now).await;
+        partitions::set_strays_aside(&shard, &image).await;
         Ok(shard)
     }
 

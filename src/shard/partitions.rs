@@ -259,7 +259,12 @@ async fn open(
         config,
         producer_expiration_ms: shard.config().producer_id_expiration_ms,
     };
-    match Partition::open(&dir.logs, options, now).await {
+    let claimed = dir.folder.claim(&topic, index, options.name.topic_id).await;
+    let opened = match claimed {
+        Ok(()) => Partition::open(&dir.logs, options, now).await,
+        Err(error) => Err(OpenError::Io(error)),
+    };
+    match opened {
         Ok(partition) => Place::Here(partition),
         Err(error) => {
             let what_else = match &error {
@@ -317,15 +322,17 @@ async fn remove(shard: &Shard, id: TopicId) {
             Err(error) => Err(error),
         };
         if let Err(error) = removed {
+            dir.folder.was_not_removed(&topic.name, index);
             let topic = &topic.name;
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }
     }
-    forget_broken(shard, &topic).await;
+    remove_broken(shard, &topic).await;
 }
 
-/// Forgets what the checkpoints say of logs of a deleted topic that could not be opened.
-async fn forget_broken(shard: &Shard, topic: &Topic) {
+/// Removes logs of a deleted topic that could not be opened.
+async fn remove_broken(shard: &Shard, topic: &Topic) {
+    let unique = topic.id.0.simple().to_string();
     for (index, place) in topic.partitions.iter().enumerate() {
         let Place::Broken { directory } = place else {
             continue;
@@ -334,11 +341,40 @@ async fn forget_broken(shard: &Shard, topic: &Topic) {
             continue;
         };
         let index = index as PartitionIndex;
-        if let Err(error) = dir.folder.forget(&topic.name, index).await {
+        if let Err(error) = dir.folder.discard(&topic.name, index, &unique).await {
+            dir.folder.was_not_removed(&topic.name, index);
             let topic = &topic.name;
-            tracing::error!(%topic, partition = index, %error, "cannot forget the log");
+            tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }
     }
+}
+
+/// Sets aside the logs that are of no topic in `image`: their topics were deleted while their
+/// folder was away, or the broker died between the deletion and the removal. To be called once
+/// the partitions of the image are open.
+pub async fn set_strays_aside(shard: &Shard, image: &Image) {
+    for dir in shard.dirs.working() {
+        for (topic, index) in dir.folder.unclaimed() {
+            let known = image.topics.named(&topic);
+            let stray = match known.filter(|known| is_replica_of(shard, known, index)) {
+                Some(known) => dir.folder.is_of_another(&topic, index, known.id).await,
+                None => true,
+            };
+            if !stray {
+                continue;
+            }
+            if let Err(error) = dir.folder.set_aside(&topic, index).await {
+                dir.folder.was_not_removed(&topic, index);
+                tracing::error!(%topic, partition = index, %error, "cannot set the log aside");
+            }
+        }
+    }
+}
+
+fn is_replica_of(shard: &Shard, topic: &image::Topic, index: PartitionIndex) -> bool {
+    let partition = usize::try_from(index).ok();
+    let partition = partition.and_then(|index| topic.partitions.get(index));
+    partition.is_some_and(|state| state.replicas.contains(&shard.node))
 }
 
 fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {

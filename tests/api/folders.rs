@@ -84,6 +84,32 @@ fn filled(broker: &Broker, dirs: [&Path; 2]) -> [Vec<i32>; 2] {
     held
 }
 
+fn delete_topic(client: &mut Client) {
+    let topic =
+        DeleteTopicState::default().with_name(Some(StrBytes::from_static_str(TOPIC).into()));
+    let request = DeleteTopicsRequest::default();
+    let request = request.with_topics(vec![topic]).with_timeout_ms(5_000);
+    assert_eq!(client.call(6, &request).responses[0].error_code, 0);
+}
+
+/// What lies in the folder of the first shard under the name of partition 0 of the topic.
+fn folders_of_zero(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir.join("shard-0")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names
+        .filter(|name| name.starts_with(&format!("{TOPIC}-0")))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Creates the topic with one partition; its one record is `value`.
+fn with_one_record(client: &mut Client, value: &str) {
+    assert_eq!(create_topic(client, TOPIC, 1), 0);
+    assert_eq!(put(client, 0, value), 0);
+    assert_eq!(read_all(client, TOPIC, 0), [(0, value.into())]);
+}
+
 /// The partitions `there` serve, the partitions `away` do not.
 fn serves(broker: &Broker, there: &[i32], away: &[i32]) {
     let mut client = broker.client();
@@ -153,20 +179,79 @@ fn a_partition_whose_folder_was_taken_away_is_not_begun_anew() {
     }
     // A topic of the same name that comes after begins anew.
     let broker = start(&dirs).ready();
-    let mut client = broker.client();
-    let topic =
-        DeleteTopicState::default().with_name(Some(StrBytes::from_static_str(TOPIC).into()));
-    let answer = client.call(
-        6,
-        &DeleteTopicsRequest::default()
-            .with_topics(vec![topic])
-            .with_timeout_ms(5_000),
-    );
-    assert_eq!(answer.responses[0].error_code, 0);
+    delete_topic(&mut broker.client());
     filled(&broker, dirs);
     broker.stop();
     let broker = start(&dirs).ready();
     serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
+    broker.stop();
+}
+
+#[test]
+fn deleting_a_topic_removes_a_log_that_could_not_be_opened() {
+    let data = data_dir();
+    let broker = start(&[data.path()]).ready();
+    with_one_record(&mut broker.client(), "old");
+    broker.stop();
+    let log = data.path().join(format!("shard-0/{TOPIC}-0"));
+    let segment = log.join("00000000000000000000.log");
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::create_dir(&segment).unwrap();
+    let broker = start(&[data.path()]).ready();
+    let mut client = broker.client();
+    assert_eq!(put(&mut client, 0, "lost?"), STORAGE_ERROR);
+    delete_topic(&mut client);
+    assert_eq!(folders_of_zero(data.path()), [""; 0]);
+    with_one_record(&mut client, "new");
+    broker.kill();
+    let broker = start(&[data.path()]).ready();
+    assert_eq!(
+        read_all(&mut broker.client(), TOPIC, 0),
+        [(0, "new".into())]
+    );
+    broker.stop();
+}
+
+#[test]
+fn a_log_that_a_kill_kept_from_being_removed_is_not_given_to_the_next_topic_of_its_name() {
+    let (data, kept) = (data_dir(), data_dir());
+    let log = data.path().join(format!("shard-0/{TOPIC}-0"));
+    let copy = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+        assert!(copied.unwrap().success());
+    };
+    let old = kept.path().join("old");
+    let broker = start(&[data.path()]).ready();
+    with_one_record(&mut broker.client(), "old");
+    copy(&log, &old);
+    delete_topic(&mut broker.client());
+    assert_eq!(folders_of_zero(data.path()), [""; 0]);
+    broker.kill();
+    // Nobody has the name: what is left is set aside at the start, and not looked at again.
+    copy(&old, &log);
+    let broker = start(&[data.path()]).ready();
+    let [stray] = &folders_of_zero(data.path())[..] else {
+        panic!("{:?}", folders_of_zero(data.path()));
+    };
+    assert!(stray.ends_with("-stray"), "{stray}");
+    assert!(broker.log().contains("set aside a log"), "{}", broker.log());
+    assert_eq!(create_topic(&mut broker.client(), TOPIC, 1), 0);
+    broker.kill();
+    // The next topic has the name already, and no record yet.
+    std::fs::remove_dir_all(data.path().join("shard-0").join(stray)).unwrap();
+    copy(&old, &log);
+    let broker = start(&[data.path()]).ready();
+    let mut client = broker.client();
+    assert_eq!(put(&mut client, 0, "new"), 0);
+    assert_eq!(read_all(&mut client, TOPIC, 0), [(0, "new".into())]);
+    let names = folders_of_zero(data.path());
+    assert_eq!((names.len(), &names[0][..]), (2, "spread-0"), "{names:?}");
+    broker.stop();
+    let broker = start(&[data.path()]).ready();
+    assert_eq!(
+        read_all(&mut broker.client(), TOPIC, 0),
+        [(0, "new".into())]
+    );
     broker.stop();
 }
 
