@@ -196,6 +196,7 @@ impl Inner {
             ),
         };
         self.room.lacks(failure);
+        self.progress.ring();
         self.tell_owner();
     }
 

@@ -136,6 +136,21 @@ impl Log {
         Ok(())
     }
 
+    /// Waits until everything before `offset` is acked; `false` when that takes room which the
+    /// device does not have: it is acked later, if there is some.
+    pub async fn wait_acked_or_stuck(&self, offset: Offset) -> Result<bool, LogFailure> {
+        while self.acked_offset() < offset {
+            if let Some(failure) = self.failure() {
+                return Err(failure);
+            }
+            if offset > self.written_offset() && self.stuck().is_some() {
+                return Ok(false);
+            }
+            self.0.progress.wait().await;
+        }
+        Ok(true)
+    }
+
     /// Calls `callback` with the new acked offset whenever it has moved, and once when the log
     /// has failed (see [`Log::failure`]), or when room on the device begins or ends to lack (see
     /// [`Log::lack_of_room`]); in the task turn in which that became known.

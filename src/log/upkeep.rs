@@ -135,6 +135,7 @@ impl Inner {
             }
             self.room.set_starved(true);
             if self.room.is_stuck() {
+                self.progress.ring();
                 self.tell_owner();
             }
             self.upkeep.wake();

@@ -1,12 +1,13 @@
 //! Drives: the control executor: the controller, the admin pages, what must not touch a data core.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 
 use super::admin::{self, Admin};
 use super::start::StartError;
@@ -72,7 +73,7 @@ pub fn start(start: ControlStart) -> Result<Core<()>, StartError> {
 async fn seek_room(controller: Rc<LocalController>) {
     loop {
         cores::sleep(ROOM_PERIOD).await;
-        controller.seek_room();
+        controller.seek_room(clock::wall_ms()).await;
     }
 }
 
@@ -117,17 +118,25 @@ async fn run(start: ControlStart) {
         )
     });
     drop(cores::spawn(seek_room(controller.clone())));
-    while let Some(message) = inbox.next().await {
+    let mut published = controller.image();
+    loop {
+        let message = {
+            let (next, settled) = (pin!(inbox.next()), pin!(controller.settled()));
+            match select(next, settled).await {
+                Either::Left((message, _)) => message,
+                Either::Right(_) => {
+                    publish(&controller, &shards, &mut published).await;
+                    continue;
+                }
+            }
+        };
+        let Some(message) = message else { return };
         match message {
             ControlMessage::Decide(call) => {
                 let (request, answer) = call.split();
-                let before = controller.image();
                 let reply = controller.handle(request, clock::wall_ms()).await;
-                let image = controller.image();
-                if !Arc::ptr_eq(&before, &image) {
-                    // Who asked shall find what was decided on every shard.
-                    join_all(shards.iter().map(|shard| shard.publish(image.clone()))).await;
-                }
+                // Who asked shall find what was decided on every shard.
+                publish(&controller, &shards, &mut published).await;
                 answer(reply);
             }
             ControlMessage::Stop(call) => {
@@ -138,6 +147,15 @@ async fn run(start: ControlStart) {
                 return;
             }
         }
+    }
+}
+
+/// Has all shards serve by the controller's image, if that is another one than they know.
+async fn publish(controller: &LocalController, shards: &[ToShard], published: &mut Arc<Image>) {
+    let image = controller.image();
+    if !Arc::ptr_eq(published, &image) {
+        join_all(shards.iter().map(|shard| shard.publish(image.clone()))).await;
+        *published = image;
     }
 }
 

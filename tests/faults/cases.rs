@@ -1,13 +1,24 @@
 //! The cases.
 
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::{FindCoordinatorRequest, OffsetCommitRequest};
+use kafka_protocol::protocol::StrBytes;
 
 use crate::Case;
 use crate::loops::{Mount, run};
-use crate::records::create_topic;
+use crate::records::{create_topic, topic_name};
 use crate::scene::{STORAGE_ERROR, Scene, TOPIC};
-use crate::support::{Start, data_dir};
+use crate::support::{PATIENCE, Start, data_dir};
+
+const TOPIC_EXISTS: i16 = 36;
 
 const fn case(name: &'static str, needs_root: bool, run: fn()) -> Case {
     Case {
@@ -21,6 +32,11 @@ pub const ALL: &[Case] = &[
     case("a full disk, ext4", true, || full("ext4", 64 << 20)),
     case("a full disk, xfs", true, || full("xfs", 320 << 20)),
     case("a full disk with everything on it", true, all_full),
+    case(
+        "a full disk and what the cluster is",
+        true,
+        full_of_metadata,
+    ),
     case("writes fail", true, writes_fail),
     case("a file shrinks", false, shrinks),
     case("a folder may not be written, root", true, immutable),
@@ -41,6 +57,24 @@ fn fill(dir: &Path, left: u64) -> std::path::PathBuf {
     let room: u64 = room.lines().last().unwrap().trim().parse().unwrap();
     let bytes = room.saturating_sub(left).to_string();
     run("fallocate", &["-l", &bytes, &filler.to_string_lossy()]).unwrap();
+    filler
+}
+
+/// Fills the file system to its last block, those kept for root too; the file that does it.
+fn fill_up(dir: &Path) -> std::path::PathBuf {
+    let filler = fill(dir, 0);
+    let mut file = fs::OpenOptions::new().append(true).open(&filler).unwrap();
+    let mut bytes = 1 << 16;
+    while bytes > 0 {
+        match file
+            .write_all(&vec![1; bytes])
+            .and_then(|()| file.sync_all())
+        {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull => bytes /= 4,
+            Err(error) => panic!("{error}"),
+        }
+    }
     filler
 }
 
@@ -109,6 +143,97 @@ fn all_full() {
     scene.holds_all(0);
     scene.holds_all(1);
     scene.put_until_taken(0);
+    scene.stop();
+}
+
+/// Longest that a request may take which the disk has no room for, however full it is.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Commits an offset of a group; the error code.
+fn commit(scene: &Scene) -> i16 {
+    // Large, so that what is prepared does not last for long.
+    let note = StrBytes::from_string("x".repeat(4_000));
+    let partition = OffsetCommitRequestPartition::default()
+        .with_committed_offset(1)
+        .with_committed_metadata(Some(note));
+    let topic = OffsetCommitRequestTopic::default()
+        .with_name(topic_name(TOPIC))
+        .with_partitions(vec![partition]);
+    let request = OffsetCommitRequest::default()
+        .with_group_id(StrBytes::from_static_str("g").into())
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let answer = scene.client().call(8, &request);
+    answer.topics[0].partitions[0].error_code
+}
+
+/// Asks for the coordinator of the group until there is one.
+fn find_coordinator(scene: &Scene) {
+    let begun = Instant::now();
+    let request = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("g"));
+    while scene.client().call(3, &request).error_code != 0 || commit(scene) != 0 {
+        assert!(begun.elapsed() < PATIENCE, "{}", scene.broker().log());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What is decided about the cluster, and what groups commit, has no room: it is refused in time,
+/// and done once there is room. A decision that was written after its refusal counts.
+fn full_of_metadata() {
+    const PARTITIONS: i32 = 9_000;
+    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let dir = mount.path().join("data");
+    let mut scene = Scene::new(start(&[&dir]), &[]);
+    find_coordinator(&scene);
+    for round in 0..2 {
+        let filler = fill_up(&mount.path());
+        let timed = |what: &str, act: &dyn Fn() -> i16| {
+            let begun = Instant::now();
+            let code = act();
+            let took = begun.elapsed();
+            assert!(took < ANSWER_MAX, "{what} took {took:?}");
+            code
+        };
+        let large = format!("large-{round}");
+        // The metadata log has less prepared than this takes.
+        let code = timed("a large topic", &|| {
+            create_topic(&mut scene.client(), &large, PARTITIONS)
+        });
+        assert_eq!(code, STORAGE_ERROR);
+        let small = || create_topic(&mut scene.client(), "small", 1);
+        assert_eq!(timed("a small topic", &small), STORAGE_ERROR);
+        let begun = Instant::now();
+        while timed("a commit", &|| commit(&scene)) == 0 {
+            assert!(begun.elapsed() < PATIENCE, "every commit is taken");
+        }
+        if round == 1 {
+            // Nothing that waits for room keeps it from ending.
+            let begun = Instant::now();
+            scene.stop();
+            let took = begun.elapsed();
+            assert!(took < ANSWER_MAX, "the stop took {took:?}");
+        }
+        fs::remove_file(filler).unwrap();
+        if round == 1 {
+            scene.broker = Some(scene.start.ready());
+        }
+        // The same once more says whether it is there by now.
+        let begun = Instant::now();
+        let codes = [0, TOPIC_EXISTS];
+        while !codes.contains(&create_topic(&mut scene.client(), &large, PARTITIONS)) {
+            assert!(begun.elapsed() < PATIENCE, "{}", scene.broker().log());
+            thread::sleep(Duration::from_millis(100));
+        }
+        find_coordinator(&scene);
+    }
+    assert_eq!(create_topic(&mut scene.client(), "small", 1), 0);
+    scene.put_until_taken(0);
+    scene.kill_and_start();
+    scene.holds_all(0);
+    assert_eq!(
+        create_topic(&mut scene.client(), "large-0", 1),
+        TOPIC_EXISTS
+    );
     scene.stop();
 }
 

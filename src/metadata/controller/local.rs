@@ -1,6 +1,7 @@
 //! Drives: the controller of a standalone broker: decides, appends, waits, then answers.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use crate::base::config::BrokerConfig;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, WallMs};
 use crate::io::disk::Disk;
-use crate::io::event::Bell;
+use crate::io::event::{Bell, Event};
 use crate::log::{AppendError, Log, Logs, LogsOptions, OpenError};
 use crate::metadata::image::{Delta, Image};
 use crate::metadata::record::{AbortTransaction, Endpoint, MetadataRecord, encode_batch};
@@ -37,6 +38,17 @@ pub struct LocalController {
     directories: Vec<Vec<NodeDir>>,
     /// Whether the device is full, as far as was told.
     lacks_room: Cell<bool>,
+    /// What was begun to be written when the device had no room for all of it.
+    stuck: RefCell<Option<Stuck>>,
+    settled: Event,
+}
+
+/// A decision that the log will have once there is room: it cannot be taken back.
+struct Stuck {
+    /// Its batches that are not in the log's queue yet.
+    batches: VecDeque<Vec<u8>>,
+    /// The cluster as the decision makes it.
+    after: Delta,
 }
 
 /// One at a time: whoever decides, decides on an image that nobody else is about to change.
@@ -51,6 +63,14 @@ struct Taken<'a>(&'a Turn);
 
 /// The metadata log cannot be written; the reason was logged.
 struct CannotWrite;
+
+/// What keeps an append from its end.
+enum Blocked {
+    /// There is no room on the device, but may be later.
+    NoRoom,
+    /// For good; the reason was logged.
+    Failed,
+}
 
 // === impl LocalController ===
 
@@ -105,12 +125,19 @@ impl LocalController {
             turn: Turn::default(),
             directories: found,
             lacks_room: Cell::new(false),
+            stuck: RefCell::default(),
+            settled: Event::default(),
         };
         if loaded.open_transaction {
             let reason = Some("the controller that began it is gone".to_owned());
-            controller
-                .append(&[AbortTransaction { reason }.into()], now)
-                .await?;
+            let mut batch = [encode_batch(
+                &[AbortTransaction { reason }.into()],
+                EPOCH,
+                now,
+            )]
+            .into();
+            let appended = controller.append(&mut batch, now).await;
+            appended.map_err(|_| CannotWrite)?;
         }
         let (first, then) = controller.first_records(is_new, ports);
         controller.take(first, now).await?;
@@ -146,6 +173,9 @@ impl LocalController {
     /// [`LocalController::image`].
     pub async fn handle(&self, request: Request, now: WallMs) -> Reply {
         let _turn = self.turn.take().await;
+        if !self.settle(now).await {
+            return Reply::Failed;
+        }
         let Decision { records, answer } = self.decide(request);
         match self.take(records, now).await {
             Ok(()) => answer,
@@ -195,14 +225,42 @@ impl LocalController {
         (records, decide::follow_directories(&image, &nodes))
     }
 
-    /// Has the metadata log look for the room that it may lack.
-    pub fn seek_room(&self) {
+    /// Has the metadata log look for the room that it may lack, and finishes what waited for it.
+    pub async fn seek_room(&self, now: WallMs) {
         let lack = self.log.lack_of_room();
         let was_told = self.lacks_room.replace(lack.is_some());
         if let Some(error) = lack.filter(|_| !was_told) {
-            tracing::error!(%error, "no room for more metadata: changes wait or are refused");
+            tracing::error!(%error, "no room for more metadata: changes are refused until there is");
         }
         self.log.seek_room();
+        if self.stuck.borrow().is_some() {
+            let _turn = self.turn.take().await;
+            self.settle(now).await;
+        }
+    }
+
+    /// Waits until a decision whose asker was told that there is no room has become part of the
+    /// image after all.
+    pub async fn settled(&self) {
+        self.settled.wait().await;
+    }
+
+    /// Finishes the decision that waited for room; `false` while there is none.
+    async fn settle(&self, now: WallMs) -> bool {
+        let Some(mut stuck) = self.stuck.take() else {
+            return true;
+        };
+        if self.append(&mut stuck.batches, now).await.is_err() {
+            self.stuck.replace(Some(stuck));
+            return false;
+        }
+        self.become_image(stuck.after);
+        self.settled.call();
+        true
+    }
+
+    fn become_image(&self, delta: Delta) {
+        *self.image.borrow_mut() = delta.apply(self.log.end_offset()).into();
     }
 
     fn decide(&self, request: Request) -> Decision<Reply> {
@@ -251,35 +309,54 @@ impl LocalController {
                 return Err(CannotWrite);
             }
         }
-        self.append(&records, now).await?;
-        *self.image.borrow_mut() = delta.apply(self.log.end_offset()).into();
-        Ok(())
+        // One batch unless they are more than fit.
+        let batches = records.chunks(RECORDS_MAX);
+        let mut batches = batches
+            .map(|records| encode_batch(records, EPOCH, now))
+            .collect();
+        let begin = self.log.end_offset();
+        match self.append(&mut batches, now).await {
+            Ok(()) => {
+                self.become_image(delta);
+                Ok(())
+            }
+            // Nothing of it is in the log: it is as if nobody had asked.
+            Err(Blocked::NoRoom) if self.log.end_offset() == begin => Err(CannotWrite),
+            Err(Blocked::NoRoom) => {
+                let after = delta;
+                self.stuck.replace(Some(Stuck { batches, after }));
+                Err(CannotWrite)
+            }
+            Err(Blocked::Failed) => Err(CannotWrite),
+        }
     }
 
-    /// Appends records, in one batch unless they are more than fit, and waits until they are on
-    /// disk.
-    async fn append(&self, records: &[MetadataRecord], now: WallMs) -> Result<(), CannotWrite> {
-        for records in records.chunks(RECORDS_MAX) {
-            let batch = encode_batch(records, EPOCH, now);
-            loop {
-                match self.log.append(&batch, EPOCH, None, now) {
-                    Ok(_) => break,
-                    Err(AppendError::Busy) => self.log.wait_for_room().await,
-                    Err(error) => {
-                        let failure = self.log.failure();
-                        tracing::error!(?error, ?failure, "cannot append to the metadata log");
-                        return Err(CannotWrite);
-                    }
+    /// Appends batches, and waits until they are on disk; those that came into the log are taken
+    /// from `batches`.
+    async fn append(&self, batches: &mut VecDeque<Vec<u8>>, now: WallMs) -> Result<(), Blocked> {
+        while let Some(batch) = batches.front() {
+            match self.log.append(batch, EPOCH, None, now) {
+                Ok(_) => drop(batches.pop_front()),
+                Err(AppendError::NoRoom) => return Err(Blocked::NoRoom),
+                Err(AppendError::Busy) if self.log.stuck().is_some() => {
+                    return Err(Blocked::NoRoom);
+                }
+                Err(AppendError::Busy) => self.log.wait_for_room().await,
+                Err(error) => {
+                    let failure = self.log.failure();
+                    tracing::error!(?error, ?failure, "cannot append to the metadata log");
+                    return Err(Blocked::Failed);
                 }
             }
         }
-        self.log
-            .wait_acked(self.log.end_offset())
-            .await
-            .map_err(|failure| {
-                tracing::error!(%failure, "cannot write the metadata log");
-                CannotWrite
-            })?;
+        let written = self.log.wait_acked_or_stuck(self.log.end_offset()).await;
+        let written = written.map_err(|failure| {
+            tracing::error!(%failure, "cannot write the metadata log");
+            Blocked::Failed
+        })?;
+        if !written {
+            return Err(Blocked::NoRoom);
+        }
         self.note.set(self.log.acked_offset());
         Ok(())
     }

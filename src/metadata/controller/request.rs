@@ -50,8 +50,9 @@ pub enum Reply {
     RenewedLeaders(usize),
     /// How many partitions lost their leader.
     FailedDirectories(usize),
-    /// The metadata log cannot be written. Nothing was decided, and nothing will be until the
-    /// broker is started anew; the reason is in the broker's own log.
+    /// The metadata log cannot be written; the reason is in the broker's own log. Where its
+    /// device is full, that ends by itself, and what was asked may be done then; else nothing
+    /// was decided, and nothing will be until the broker is started anew.
     Failed,
 }
 
