@@ -77,7 +77,7 @@ pub struct Done {
     pub cpu_s: f64,
     /// Whether a warm-up ended without becoming steady.
     pub unsteady: bool,
-    /// Whether not everything could be read back.
+    /// Whether not everything could be read.
     pub read_back_failed: bool,
 }
 
@@ -200,8 +200,8 @@ pub fn run(
     };
     let outcomes: Vec<_> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
     let mut ledgers = vec![Ledger::new(block.producers as usize); block.groups];
+    let mut read_back_failed = read.iter().any(|one| one.failure.is_some());
     let mut failures = collect(&mut ledgers, read);
-    let mut read_back_failed = false;
     if block.groups == 0 && block.check {
         let mut all = vec![Ledger::new(block.producers as usize)];
         let read = read_back(block, &from, &shared)?;

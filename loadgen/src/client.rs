@@ -13,7 +13,8 @@ use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// As long as Kafka's clients wait (request.timeout.ms).
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// No answer of a broker is larger: a larger length is no Kafka.
 const FRAME_MAX_BYTES: usize = 1 << 30;
 
@@ -26,6 +27,8 @@ pub enum ClientError {
     Io(io::Error),
     /// The broker closed the connection.
     Closed,
+    /// Nothing came for longer than the socket waits.
+    Silent,
     /// An answer is not what was asked for.
     Malformed(String),
     /// The broker answered with a Kafka error code.
@@ -283,7 +286,8 @@ impl Connection {
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
             // A socket that waits says so only when its read timeout has passed.
-            Err(error) if is_passing(&error) && !self.waits => Ok(false),
+            Err(error) if is_passing(&error) && self.waits => Err(ClientError::Silent),
+            Err(error) if is_passing(&error) => Ok(false),
             Err(error) => Err(ClientError::Io(error)),
         }
     }
@@ -339,6 +343,9 @@ impl fmt::Display for ClientError {
             ClientError::Connect(address, error) => write!(f, "cannot reach {address}: {error}"),
             ClientError::Io(error) => write!(f, "the connection broke: {error}"),
             ClientError::Closed => f.write_str("the broker closed the connection"),
+            ClientError::Silent => f.write_str(
+                "the broker is there and does not answer: it hangs, or has no CPU or disk to go on",
+            ),
             ClientError::Malformed(reason) => write!(f, "not a Kafka answer: {reason}"),
             ClientError::Refused(what, code) => {
                 write!(f, "{what} was refused with Kafka error code {code}")

@@ -253,13 +253,24 @@ impl Consumer<'_> {
                 Until::Promised => {}
             }
             if now >= give_up_ns {
-                return Ok(());
+                return self.came_to_the_end(readers);
             }
             if !received {
                 let links = readers.iter().flat_map(|reader| &reader.links);
                 client::sleep(links.map(|link| &link.connection), SLEEP_NS);
             }
         }
+    }
+
+    /// What is missing now is lost only if there is nothing more to read.
+    fn came_to_the_end(&self, readers: &[Reader]) -> Result<(), ClientError> {
+        let cluster = &self.job.cluster;
+        let ends = cluster.offsets(&cluster.homes()?, -1)?;
+        if readers.iter().all(|reader| reader.is_done(&ends)) {
+            return Ok(());
+        }
+        let text = "records that are there were not handed out within --drain seconds";
+        Err(ClientError::Topic(text.to_owned()))
     }
 
     /// Takes in what has arrived; whether anything had.

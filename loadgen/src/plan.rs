@@ -191,7 +191,7 @@ pub struct Plan {
     #[arg(
         long,
         value_name = "US",
-        default_value = "20",
+        default_value = "50",
         help_heading = "Threads"
     )]
     pub spin_us: u32,

@@ -115,6 +115,8 @@ pub struct Producer {
     identity: Option<(i64, i16)>,
     batches: u64,
     backlog: usize,
+    /// The next record with its slot, made before it is due.
+    ahead: Option<(usize, Batch)>,
 }
 
 impl Producer {
@@ -160,6 +162,7 @@ impl Producer {
             identity: None,
             batches: 0,
             backlog: 0,
+            ahead: None,
         }
     }
 
@@ -178,45 +181,85 @@ impl Producer {
         self.backlog > BACKLOG_MAX_BYTES
     }
 
-    /// Makes the record that was due at `intended_ns`. The slot whose batch begins to linger
-    /// with it, if one does.
-    pub fn make(&mut self, tools: &mut Tools<'_>, intended_ns: u64, now_ns: u64) -> Option<usize> {
-        let sequence = self.outcome.made;
-        self.outcome.made += 1;
+    /// Makes the record that will be due at `intended_ns`, where each record is a request of its
+    /// own: all that is in it is known before. What is left to do then is to send it.
+    pub fn prepare(&mut self, tools: &mut Tools<'_>, intended_ns: u64) {
+        if self.ahead.is_some() || tools.load.batch_bytes > 0 || self.is_full() {
+            return;
+        }
+        let (at, key, size) = self.draw(tools);
+        let mut batch = tools.pool.pop().unwrap_or_else(Batch::new);
+        batch.open(&self.slots[at].head, at, intended_ns);
+        self.push(tools, &mut batch, intended_ns, key, size);
+        self.complete(tools, &mut batch, at);
+        self.turn += usize::from(key.is_none());
+        self.ahead = Some((at, batch));
+    }
+
+    /// The slot, the key and the size of the next record.
+    fn draw(&mut self, tools: &Tools<'_>) -> (usize, Option<u64>, usize) {
         let size = tools.load.sizes.draw(&mut self.rng);
         let key = tools.load.keys.draw(&mut self.rng);
         let at = match key {
             Some(key) => {
-                let topic = &self.topics[(sequence % self.topics.len() as u64) as usize];
+                let topic = self.outcome.made % self.topics.len() as u64;
+                let topic = &self.topics[topic as usize];
                 let mut text = [0; 12];
                 let key = key_text(key, &mut text);
                 topic.start + partition_of_key(key, topic.len() as i32) as usize
             }
             None => self.turn % self.slots.len(),
         };
+        (at, key, size)
+    }
+
+    /// Adds the next record to `batch`.
+    fn push(
+        &mut self,
+        tools: &Tools<'_>,
+        batch: &mut Batch,
+        intended_ns: u64,
+        key: Option<u64>,
+        size: usize,
+    ) {
+        let stamp = Stamp {
+            run: tools.run,
+            producer: self.number,
+            sequence: self.outcome.made,
+            intended_ns,
+        };
+        self.outcome.made += 1;
+        let time_ms = tools.clock.wall_ms(intended_ns);
+        batch.push(tools.filler, &stamp, key, size, time_ms);
+    }
+
+    /// Makes the record that was due at `intended_ns`, and sends what can go. The slot whose
+    /// batch begins to linger with it, if one does.
+    pub fn make(&mut self, tools: &mut Tools<'_>, intended_ns: u64, now_ns: u64) -> Option<usize> {
+        if let Some((at, batch)) = self.ahead.take() {
+            self.enqueue(at, batch);
+            self.pump(tools, at);
+            return None;
+        }
+        let (at, key, size) = self.draw(tools);
         let full = tools.load.batch_bytes;
         let slot = &self.slots[at];
         let open_bytes = slot.open.as_ref().map_or(0, Batch::size_bytes);
         if open_bytes > 0 && open_bytes + size + RECORD_OVERHEAD > full {
             self.seal(tools, at);
         }
-        let slot = &mut self.slots[at];
-        let fresh = slot.open.is_none();
-        let batch = slot.open.get_or_insert_with(|| {
+        let open = self.slots[at].open.take();
+        let fresh = open.is_none();
+        let mut batch = open.unwrap_or_else(|| {
             let mut batch = tools.pool.pop().unwrap_or_else(Batch::new);
-            batch.open(&slot.head, at, now_ns);
+            batch.open(&self.slots[at].head, at, now_ns);
             batch
         });
-        let stamp = Stamp {
-            run: tools.run,
-            producer: self.number,
-            sequence,
-            intended_ns,
-        };
-        let time_ms = tools.clock.wall_ms(intended_ns);
-        batch.push(tools.filler, &stamp, key, size, time_ms);
+        self.push(tools, &mut batch, intended_ns, key, size);
+        let size_bytes = batch.size_bytes();
+        self.slots[at].open = Some(batch);
         // One more like this would not fit.
-        if batch.size_bytes() + size + RECORD_OVERHEAD > full {
+        if size_bytes + size + RECORD_OVERHEAD > full {
             self.seal(tools, at);
             self.turn += usize::from(key.is_none());
             self.pump(tools, at);
@@ -236,6 +279,13 @@ impl Producer {
             return;
         };
         slot.expired = false;
+        self.complete(tools, &mut batch, at);
+        self.enqueue(at, batch);
+    }
+
+    /// Completes a batch of slot `at`: nothing comes in any more.
+    fn complete(&mut self, tools: &Tools<'_>, batch: &mut Batch, at: usize) {
+        let slot = &mut self.slots[at];
         let identity = self
             .identity
             .map(|(id, epoch)| (id, epoch, slot.next_sequence));
@@ -245,17 +295,12 @@ impl Producer {
         batch.number = self.batches;
         self.batches += 1;
         batch.seal(tools.load.codec, identity);
-        if let Some(first) = batch.records.first() {
-            let counted = (first.intended_ns, batch.records.len() as u64);
-            tools
-                .recorder
-                .record(Kind::BatchRecords, counted.0, counted.1);
-            tools
-                .recorder
-                .record(Kind::BatchBytes, counted.0, batch.wire_bytes());
-        }
+    }
+
+    /// Puts a batch behind those of slot `at` that are to be sent.
+    fn enqueue(&mut self, at: usize, batch: Batch) {
         self.backlog += batch.frame.len();
-        slot.ready.push_back(batch);
+        self.slots[at].ready.push_back(batch);
     }
 
     /// The linger time of the batch that slot `at` opened at `opened_ns` is over.
@@ -314,10 +359,14 @@ impl Producer {
     /// Sends what link `number` holds. An error has been dealt with.
     pub fn flush(&mut self, tools: &mut Tools<'_>, number: usize) -> Result<(), ()> {
         let (outcome, backlog) = (&mut self.outcome, &mut self.backlog);
+        let recorder = &mut tools.recorder;
         let flushed = self.links[number].flush(tools.clock, |batch| {
             *backlog = backlog.saturating_sub(batch.frame.len());
-            if !batch.repeated {
-                outcome.sent += batch.records.len() as u64;
+            if let Some(first) = batch.records.first().filter(|_| !batch.repeated) {
+                let (due, count) = (first.intended_ns, batch.records.len() as u64);
+                outcome.sent += count;
+                recorder.record(Kind::BatchRecords, due, count);
+                recorder.record(Kind::BatchBytes, due, batch.wire_bytes());
             }
         });
         if let Err(error) = flushed {
@@ -498,6 +547,10 @@ impl Producer {
 
     /// Ends it: counts what has no answer, and what is due before `stop_ns` and was not made.
     pub fn finish(mut self, next_due_ns: u64, stop_ns: u64, now_ns: u64) -> Outcome {
+        if self.ahead.take().is_some() {
+            // The end came before its time.
+            self.outcome.made -= 1;
+        }
         let left = self.records_left();
         let unsent = self.outcome.made.saturating_sub(self.outcome.sent);
         self.outcome.unanswered += left.saturating_sub(unsent);

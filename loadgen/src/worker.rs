@@ -35,6 +35,10 @@ pub const KINDS: &[Kind] = &[
 const SLEEP_MAX_NS: u64 = 50_000_000;
 /// How often what was asked of others is looked after.
 const LOOK_NS: u64 = 2_000_000;
+/// So shortly before a send nothing else is looked at, in nanoseconds: less than a look takes.
+const AIM_NS: u64 = 1_000;
+/// Records from so many bytes on take longer to make than a thread spins.
+const LARGE_BYTES: usize = 8 << 10;
 /// Records made in a row before answers are looked for.
 const DUE_IN_A_ROW: usize = 64;
 
@@ -236,6 +240,9 @@ impl Worker<'_> {
                 return Ok(());
             }
             let sleep_ns = if busy { 0 } else { self.gap(stop_ns) };
+            if !busy {
+                self.prepare(now, stop_ns);
+            }
             self.poll(sleep_ns)?;
         }
     }
@@ -270,30 +277,49 @@ impl Worker<'_> {
             stays
         });
         for _ in 0..DUE_IN_A_ROW {
-            let Some(mut first) = self.due.peek_mut() else {
+            let Some(Reverse((due, at))) = self.due.peek().copied() else {
                 return false;
             };
-            let Reverse((due, at)) = *first;
             // The time of this very record: those before it took some.
-            let now = tools.clock.now_ns();
-            if due > now || due >= stop_ns {
+            let mut now = tools.clock.now_ns();
+            if due >= stop_ns || due > now + AIM_NS {
                 return false;
+            }
+            while due > now {
+                std::hint::spin_loop();
+                now = tools.clock.now_ns();
             }
             let one = &mut self.producers[at];
             if one.is_full() {
-                std::collections::binary_heap::PeekMut::pop(first);
+                self.due.pop();
                 self.parked.push((due, at));
                 continue;
             }
-            *first = Reverse((one.next_due_ns(), at));
-            drop(first);
+            // What is not needed to send it comes behind.
+            let lingers = one.make(tools, due, now);
             tools.recorder.record(Kind::Late, due, now - due);
-            if let Some(slot) = one.make(tools, due, now) {
+            if let Some(mut first) = self.due.peek_mut() {
+                *first = Reverse((one.next_due_ns(), at));
+            }
+            if let Some(slot) = lingers {
                 let ends_ns = now + tools.load.linger_ns;
                 self.lingering.push_back((ends_ns, at, slot, now));
             }
         }
         true
+    }
+
+    /// Makes the next record while its time has not come: late enough that it is still in the
+    /// CPU's caches when it goes out, and early enough.
+    fn prepare(&mut self, now: u64, stop_ns: u64) {
+        let load = self.tools.load;
+        let Some(Reverse((due, at))) = self.due.peek().copied() else {
+            return;
+        };
+        let early = load.spin_ns < AIM_NS || load.sizes.max() >= LARGE_BYTES;
+        if due < stop_ns && (early || due <= now + load.spin_ns) {
+            self.producers[at].prepare(&mut self.tools, due);
+        }
     }
 
     /// Sends batches that have lingered long enough; whether there were any.

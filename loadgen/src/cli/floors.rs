@@ -31,7 +31,7 @@ pub struct Args {
     pub own: bool,
 
     /// How long before a send to stop sleeping and spin, for --self
-    #[arg(long, value_name = "US", default_value = "20")]
+    #[arg(long, value_name = "US", default_value = "50")]
     pub spin_us: u32,
 
     /// CPUs for the side that asks [default: the last]
@@ -66,12 +66,14 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             ("produce, by loadgen", &own.own),
         ];
         println!("\n{}", report::table(rows).trim_end());
+        let (low, high) = own.half_ns();
         println!(
-            "loadgen adds {:.1} µs to the median ({:.1} to {:.1} in {} rounds, in turns)",
+            "loadgen adds {:.1} µs to the median (of {} rounds, in turns; half of them: {:.1} to \
+             {:.1})",
             own.median_ns() as f64 / 1e3,
-            own.added_ns[0] as f64 / 1e3,
-            own.added_ns[own.added_ns.len() - 1] as f64 / 1e3,
             own.added_ns.len(),
+            low as f64 / 1e3,
+            high as f64 / 1e3,
         );
     }
     if let Some(path) = &args.json {

@@ -165,7 +165,11 @@ fn check_tile(told: &Value) -> String {
                 of("duplicates"),
                 of("disordered")
             );
-            tile("lost / repeated / out of order", &text)
+            let name = match check["unread"] == true {
+                true => "not all could be read: missing / repeated / out of order",
+                false => "lost / repeated / out of order",
+            };
+            tile(name, &text)
         }
         None => tile("loss and order", "not checked"),
     }
@@ -282,11 +286,26 @@ fn marks(told: &Value, log: &Log) -> Vec<(f64, String)> {
         }
     }
     let events = told["events"].as_array().into_iter().flatten();
-    let events = events.filter_map(|event| Some((event["at_s"].as_f64()?, plain(&event["what"])?)));
+    let events = events.filter_map(|event| {
+        let what = plain(&event["what"])?;
+        Some((event["at_s"].as_f64()?, without_folder(&what)))
+    });
     marks.extend(events);
     marks.retain(|(at, _)| (-1.0..=log.end_s() + 1.0).contains(at));
     marks.sort_by(|a, b| a.0.total_cmp(&b.0));
     marks
+}
+
+/// `begin: /a/b/loadgen read` as `begin: loadgen read`: there is little room beside a mark.
+fn without_folder(what: &str) -> String {
+    for word in ["begin: ", "end: ", "stopped: "] {
+        if let Some(command) = what.strip_prefix(word) {
+            let end = command.find(' ').unwrap_or(command.len());
+            let from = command[..end].rfind('/').map_or(0, |slash| slash + 1);
+            return format!("{word}{}", &command[from..]);
+        }
+    }
+    what.to_owned()
 }
 
 fn seconds_axis(log: &Log) -> (Axis, String) {
@@ -374,8 +393,13 @@ fn holes(
 /// Offered and achieved rate.
 pub fn rates(told: &Value, log: &Log) -> String {
     let step = step_s(log);
-    // Of the last step only a part may have been measured, and nothing between blocks.
-    let spans = blocks(told);
+    // Of the last step only a part may have been measured, and nothing between blocks. Of a lone
+    // block the backlog that is answered after the last send belongs to the picture.
+    let offered_in = blocks(told);
+    let mut spans = offered_in.clone();
+    if let ([(_, to)], Some(measured)) = (&mut spans[..], told["measured_s"].as_f64()) {
+        *to = to.max(measured);
+    }
     let whole = |(at, _): &&(f64, Histogram<u64>)| {
         let inside = |span: &(f64, f64)| span.0 - 0.01 <= *at && at + step <= span.1 + 0.01;
         spans.is_empty() || spans.iter().any(inside)
@@ -401,9 +425,9 @@ pub fn rates(told: &Value, log: &Log) -> String {
             name: "offered".to_owned(),
             colour: "var(--c6)".to_owned(),
             look: Look::Dashed,
-            points: match spans.is_empty() {
+            points: match offered_in.is_empty() {
                 true => vec![(0.0, offered), (log.end_s(), offered)],
-                false => spans
+                false => offered_in
                     .iter()
                     .flat_map(|(from, to)| [(*from, offered), (*to, offered), (*to, f64::NAN)])
                     .collect(),
@@ -619,6 +643,24 @@ pub fn facts(told: &Value) -> String {
 mod tests {
     use super::*;
     use crate::latency::histogram;
+
+    #[test]
+    fn a_mark_names_a_command_without_its_folder() {
+        for (what, shown) in [
+            (
+                "begin: /usr/bin/loadgen read /a/b",
+                "begin: loadgen read /a/b",
+            ),
+            ("end: sleep 5", "end: sleep 5"),
+            (
+                "failed (exit status: 1): /x/y",
+                "failed (exit status: 1): /x/y",
+            ),
+            ("a/b roll", "a/b roll"),
+        ] {
+            assert_eq!(without_folder(what), shown);
+        }
+    }
 
     #[test]
     fn every_batch_is_in_one_bar() {
