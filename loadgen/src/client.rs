@@ -44,6 +44,8 @@ pub enum ClientError {
 pub struct Clock {
     origin: Instant,
     wall: SystemTime,
+    /// The beginning in nanoseconds since 1970.
+    since_1970_ns: u64,
 }
 
 /// The versions of each API that a broker speaks.
@@ -65,9 +67,12 @@ pub struct Connection {
 impl Clock {
     /// A clock that begins now.
     pub fn start() -> Clock {
+        let wall = SystemTime::now();
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH);
         Clock {
             origin: Instant::now(),
-            wall: SystemTime::now(),
+            wall,
+            since_1970_ns: since.map_or(0, |since| since.as_nanos() as u64),
         }
     }
 
@@ -81,10 +86,9 @@ impl Clock {
         self.wall + Duration::from_nanos(ns)
     }
 
-    /// The same in milliseconds since 1970.
+    /// The same in milliseconds since 1970; each record has it.
     pub fn wall_ms(&self, ns: u64) -> i64 {
-        let since = self.wall(ns).duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_millis() as i64)
+        ((self.since_1970_ns + ns) / 1_000_000) as i64
     }
 }
 
@@ -367,6 +371,15 @@ impl std::error::Error for ClientError {}
 mod tests {
     use super::*;
     use std::net::TcpListener;
+
+    #[test]
+    fn both_times_of_day_are_the_same() {
+        let clock = Clock::start();
+        for ns in [0, 1, 999_999, 123_456_789_012] {
+            let since = clock.wall(ns).duration_since(SystemTime::UNIX_EPOCH);
+            assert_eq!(clock.wall_ms(ns), since.unwrap().as_millis() as i64);
+        }
+    }
 
     #[test]
     fn answers_are_cut_into_frames_wherever_they_are_split() {

@@ -41,6 +41,11 @@ pub const QUANTILES: [(&str, f64); 6] = [
 /// A quantile is shown as reliable with so many samples beyond it.
 const BEYOND: f64 = 10.0;
 
+/// Whether enough of so many samples lie beyond a quantile; the maximum is always known.
+pub fn is_sure(samples: u64, quantile: f64) -> bool {
+    quantile == 1.0 || samples as f64 * (1.0 - quantile) >= BEYOND * 0.999
+}
+
 /// What people call a tag, and the colour of its line.
 pub fn tag_name(tag: &str) -> (String, String) {
     // What a sweep logs has the rate behind it.
@@ -281,8 +286,7 @@ pub fn quantile_table(rows: &[(String, String, &Histogram<u64>)]) -> String {
             escape(name)
         );
         for (_, quantile) in QUANTILES {
-            let sure = found.len() as f64 * (1.0 - quantile) >= BEYOND * 0.999 || quantile == 1.0;
-            let text = match sure {
+            let text = match is_sure(found.len(), quantile) {
                 true => duration(found.value_at_quantile(quantile) as f64),
                 false => "–".to_owned(),
             };

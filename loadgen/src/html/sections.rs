@@ -6,7 +6,10 @@ use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use super::chart::{Axis, Chart, Line, Look, escape};
-use super::{FLOOR, count, curves, digits, duration, is_time, quantile_table, tag_name, tick};
+use super::{
+    FLOOR, QUANTILES, count, curves, digits, duration, is_sure, is_time, quantile_table, tag_name,
+    tick,
+};
 use crate::hlog::Log;
 
 /// More steps than these in time cannot be told apart on a screen.
@@ -321,8 +324,17 @@ fn seconds_axis(log: &Log) -> (Axis, String) {
     )
 }
 
+/// Of what ends behind its block, fewer than these are a few stragglers and no second.
+const LEFTOVER: u64 = 10;
+
+fn is_after_a_block(blocks: &[(f64, f64)], at_s: f64) -> bool {
+    let inside = |(from, to): &(f64, f64)| *from - 0.01 <= at_s && at_s < *to - 0.01;
+    !blocks.is_empty() && !blocks.iter().any(inside)
+}
+
 /// p50, p99 and the maximum of each second.
 pub fn over_time(told: &Value, log: &Log) -> String {
+    let blocks = blocks(told);
     let mut html = String::new();
     for tag in ["produce", "e2e", ""] {
         let steps = log.steps(tag, step_s(log));
@@ -333,8 +345,11 @@ pub fn over_time(told: &Value, log: &Log) -> String {
             name: name.to_owned(),
             colour: format!("var({colour})"),
             look,
-            points: holes(&steps, step_s(log), |found| {
-                found.value_at_quantile(part) as f64
+            points: holes(&steps, step_s(log), |at, found| {
+                match part < 1.0 && found.len() < LEFTOVER && is_after_a_block(&blocks, at) {
+                    true => f64::NAN,
+                    false => found.value_at_quantile(part) as f64,
+                }
             }),
         };
         let lines = vec![
@@ -376,7 +391,7 @@ pub fn over_time(told: &Value, log: &Log) -> String {
 fn holes(
     steps: &[(f64, Histogram<u64>)],
     step_s: f64,
-    of: impl Fn(&Histogram<u64>) -> f64,
+    of: impl Fn(f64, &Histogram<u64>) -> f64,
 ) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> = Vec::new();
     let mut next = None;
@@ -384,7 +399,7 @@ fn holes(
         if next.is_some_and(|next: f64| *at > next + step_s / 2.0) {
             points.push((*at, f64::NAN));
         }
-        points.push((at + step_s / 2.0, of(found)));
+        points.push((at + step_s / 2.0, of(*at, found)));
         next = Some(at + step_s);
     }
     points
@@ -413,7 +428,7 @@ pub fn rates(told: &Value, log: &Log) -> String {
                 name: name.to_owned(),
                 colour: tag_name(tag).1,
                 look: Look::Plain,
-                points: holes(&steps, step, |found| found.len() as f64 / step),
+                points: holes(&steps, step, |_, found| found.len() as f64 / step),
             });
         }
     }
@@ -616,7 +631,6 @@ pub fn facts(told: &Value) -> String {
         ("host", "The host"),
         ("records", "Records"),
         ("check", "The check"),
-        ("floors_us", "Floors, in microseconds"),
     ] {
         let Some(all) = told[key].as_object().filter(|all| !all.is_empty()) else {
             continue;
@@ -636,13 +650,71 @@ pub fn facts(told: &Value) -> String {
         }
         html += "</table></details></section>";
     }
-    html
+    html + &floors(&told["floors_us"])
+}
+
+/// The floors of each round, and of all rounds together.
+fn floors(told: &Value) -> String {
+    let rounds = told["rounds"].as_array().into_iter().flatten();
+    let rounds = rounds.filter_map(|round| Some((plain(&round["when"])?, &round["floors"])));
+    let all = [("all rounds together".to_owned(), told)];
+    let mut html = String::new();
+    for (when, found) in rounds.chain(all) {
+        let Some(found) = found.as_object() else {
+            continue;
+        };
+        let _ = write!(html, "<tr><th>{}</th>", escape(&when));
+        for (name, _) in QUANTILES {
+            let _ = write!(html, "<th>{name}</th>");
+        }
+        html += "<th>samples</th></tr>";
+        for (name, found) in found.iter().filter(|(_, found)| found["count"].is_u64()) {
+            let samples = found["count"].as_u64().unwrap_or(0);
+            let _ = write!(html, "<tr><td>{}</td>", escape(name));
+            for (quantile, part) in QUANTILES {
+                let us = found[quantile].as_f64().filter(|_| is_sure(samples, part));
+                let text = us.map_or("–".to_owned(), |us| duration(us * 1e3));
+                let _ = write!(html, "<td>{text}</td>");
+            }
+            let _ = write!(html, "<td>{}</td></tr>", count(samples));
+        }
+    }
+    match html.is_empty() {
+        true => html,
+        false => format!(
+            "<section><details><summary>Floors of this host, round by round</summary>\
+             <div class=wrap><table>{html}</table></div></details></section>"
+        ),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::latency::histogram;
+
+    #[test]
+    fn stragglers_behind_a_block_are_told_from_its_seconds() {
+        let blocks = [(0.0, 3.0), (12.0, 15.0)];
+        let after: Vec<bool> = [0.0, 2.0, 3.0, 11.0, 12.0, 14.0, 15.0]
+            .map(|at| is_after_a_block(&blocks, at))
+            .into();
+        assert_eq!(after, [false, false, true, true, false, false, true]);
+        assert!(!is_after_a_block(&[], 5.0));
+    }
+
+    #[test]
+    fn floors_are_a_table_of_rounds() {
+        let one = serde_json::json!({ "p50": 48.1, "p99": 90.0, "max": 100.0, "count": 100 });
+        let told = serde_json::json!({
+            "loopback round trip": one,
+            "rounds": [{ "when": "before", "floors": { "loopback round trip": one } }],
+        });
+        let html = floors(&told);
+        assert_eq!(html.matches("<td>48.1 µs</td>").count(), 2);
+        assert!(html.contains("<th>before</th>") && !html.contains("90.0 µs"));
+        assert_eq!(floors(&Value::Null), "");
+    }
 
     #[test]
     fn a_mark_names_a_command_without_its_folder() {

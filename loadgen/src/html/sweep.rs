@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::chart::{Axis, Chart, Line, Look, escape};
 use super::sections::{facts, plain, setting, tile};
-use super::{BEYOND, FLOOR, QUANTILES, count, curves, duration, page as frame, tag_name, tick};
+use super::{FLOOR, QUANTILES, count, curves, duration, is_sure, page as frame, tag_name, tick};
 use crate::hlog::Log;
 
 /// More curves than these cannot be told apart.
@@ -114,10 +114,10 @@ fn marks(told: &Value) -> Vec<(f64, String)> {
 
 /// A quantile of a step under `key`, in nanoseconds, if enough samples stand for it.
 fn quantile(step: &Value, key: &str, name: &str) -> Option<f64> {
-    let samples = step[key]["count"].as_f64()?;
+    let samples = step[key]["count"].as_u64()?;
     let known = QUANTILES.iter().find(|(own, _)| *own == name)?.1;
-    let sure = known == 1.0 || samples * (1.0 - known) >= BEYOND * 0.999;
-    Some(step[key][name].as_f64().filter(|_| sure)? * 1e3)
+    let us = step[key][name].as_f64();
+    Some(us.filter(|_| is_sure(samples, known))? * 1e3)
 }
 
 /// Quantiles over the rates, of what the steps have under `key`.
