@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::batch::{BatchView, Codec, Records};
-use super::compress::{DecompressError, decompress};
+use super::compress::{DecompressError, Decompressor};
 
 /// What a compressed batch of our own log may grow to while it is looked into, in bytes. What
 /// clients send has a tighter bound, by `partition::validate`.
@@ -32,13 +32,48 @@ pub fn unpack<'a>(
     batch: &BatchView<'a>,
     room: &'a mut Vec<u8>,
 ) -> Result<Records<'a>, UnpackError> {
-    let codec = batch.attributes().codec().map_err(UnpackError::Codec)?;
-    // One that was emptied says the codec it had.
-    if codec == Codec::None || batch.record_count() == 0 {
-        return Ok(Records::of(batch));
+    let mut unpacking = Unpacking::new(batch, room)?;
+    while unpacking.step(room)? {}
+    Ok(unpacking.records(room))
+}
+
+/// A batch that is uncompressed in steps, so that others may run in between.
+pub struct Unpacking<'a> {
+    batch: BatchView<'a>,
+    source: Option<Decompressor<'a>>,
+}
+
+impl<'a> Unpacking<'a> {
+    /// Begins; `room` is emptied.
+    pub fn new(batch: &BatchView<'a>, room: &mut Vec<u8>) -> Result<Unpacking<'a>, UnpackError> {
+        room.clear();
+        let codec = batch.attributes().codec().map_err(UnpackError::Codec)?;
+        // One that was emptied says the codec it had.
+        let packed = codec != Codec::None && batch.record_count() != 0;
+        let source =
+            packed.then(|| Decompressor::new(codec, batch.records_bytes(), UNCOMPRESSED_BYTES_MAX));
+        Ok(Unpacking {
+            batch: *batch,
+            source: source.transpose().map_err(UnpackError::Compression)?,
+        })
     }
-    room.clear();
-    decompress(codec, batch.records_bytes(), UNCOMPRESSED_BYTES_MAX, room)
-        .map_err(UnpackError::Compression)?;
-    Ok(Records::new(batch.record_count(), room))
+
+    /// Goes on for some kilobytes; `false` at the end.
+    pub fn step(&mut self, room: &mut Vec<u8>) -> Result<bool, UnpackError> {
+        match &mut self.source {
+            Some(source) => source.append_to(room).map_err(UnpackError::Compression),
+            None => Ok(false),
+        }
+    }
+
+    /// The records, once there are no more steps.
+    pub fn records<'r>(&self, room: &'r [u8]) -> Records<'r>
+    where
+        'a: 'r,
+    {
+        match self.source {
+            Some(_) => Records::new(self.batch.record_count(), room),
+            None => Records::of(&self.batch),
+        }
+    }
 }

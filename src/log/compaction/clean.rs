@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use super::filter::{Fate, Filter, LastRecords, Left, Rules, Unreadable};
+use super::filter::{Fate, Filter, Judged, LastRecords, Left, PACK_BYTES, Rules, Unreadable};
 use super::keymap::KeyMap;
 use super::pace::Pace;
 use super::plan::{Bounds, Dirt, Piece, groups};
@@ -18,10 +18,13 @@ use crate::log::header::Header;
 use crate::log::inner::Inner;
 use crate::log::segment::Segment;
 use crate::wire::batch::BatchView;
-use crate::wire::unpack::unpack;
+use crate::wire::compress::STEP_BYTES;
+use crate::wire::unpack::Unpacking;
 
 /// Bytes read or written at once, at most.
 const STEP_BYTES_MAX: usize = 256 << 10;
+/// What a record counts for at the least, in bytes, when its key goes into the map.
+const MAP_BYTES_MIN: usize = 64;
 /// The least that makes sense.
 const STEP_BYTES_MIN: usize = 4 << 10;
 
@@ -300,7 +303,7 @@ impl Cleaner<'_> {
             if is_part_of_transaction(&batch) && self.aborted.is_none() {
                 self.survey().await?;
             }
-            if !self.watch(&batch) && !self.put_keys(&batch, first_dirty, &mut room)? {
+            if !self.watch(&batch) && !self.put_keys(&batch, first_dirty, &mut room).await? {
                 return Ok(false);
             }
             self.mapped = self.mapped.max(batch.next_offset());
@@ -319,7 +322,7 @@ impl Cleaner<'_> {
         self.transactions.on_data(batch)
     }
 
-    fn put_keys(
+    async fn put_keys(
         &mut self,
         batch: &BatchView<'_>,
         first_dirty: Offset,
@@ -327,8 +330,12 @@ impl Cleaner<'_> {
     ) -> Result<bool, CleanError> {
         let base = batch.base_offset();
         let unreadable = |error| CleanError::Unreadable(base, error);
-        let records = unpack(batch, room).map_err(Unreadable::Compression);
-        for record in records.map_err(unreadable)? {
+        let packed = |error| unreadable(Unreadable::Compression(error));
+        let mut unpacking = Unpacking::new(batch, room).map_err(packed)?;
+        while unpacking.step(room).map_err(packed)? {
+            self.pace.worked(STEP_BYTES).await;
+        }
+        for record in unpacking.records(room) {
             let record = record.map_err(|error| unreadable(Unreadable::Record(error)))?;
             let offset = record.offset(batch);
             if offset < first_dirty {
@@ -340,6 +347,8 @@ impl Cleaner<'_> {
                 return Ok(false);
             }
             self.mapped = self.mapped.max(offset + 1);
+            let value_bytes = record.value.map_or(0, <[u8]>::len);
+            self.pace.worked(value_bytes.max(MAP_BYTES_MIN)).await;
         }
         Ok(true)
     }
@@ -419,7 +428,7 @@ impl Cleaner<'_> {
                 now: self.job.now,
                 delete_retention_ms: self.log.config.borrow().delete_retention_ms,
             };
-            let left = self.filter.apply(&batch, fate, &rules);
+            let left = filtered(&mut self.filter, &self.pace, &batch, fate, &rules).await;
             let left = left.map_err(|error| CleanError::Unreadable(batch.base_offset(), error))?;
             let bytes = match left {
                 Left::Whole => batch.bytes(),
@@ -462,6 +471,32 @@ impl Cleaner<'_> {
             // Each segment ends with the offset before the next one's first, so that a start
             // sees that nothing is missing in between. Kafka does so for the last one only.
             stays: is_last || batch.next_offset() == group_end,
+        }
+    }
+}
+
+/// What is left of a batch; others run between the steps of a large one.
+async fn filtered(
+    filter: &mut Filter,
+    pace: &Pace,
+    batch: &BatchView<'_>,
+    fate: Fate,
+    rules: &Rules<'_>,
+) -> Result<Left, Unreadable> {
+    let mut unpacking = filter.unpacking(batch, fate)?;
+    if let Some(unpacking) = &mut unpacking {
+        while filter.unpack(unpacking)? {
+            pace.worked(STEP_BYTES).await;
+        }
+    }
+    match filter.judge(batch, fate, rules, unpacking.as_ref())? {
+        Judged::Left(left) => Ok(left),
+        Judged::Pack(mut packing) => {
+            pace.worked(batch.size_bytes()).await;
+            while filter.pack(&mut packing)? {
+                pace.worked(PACK_BYTES).await;
+            }
+            filter.seal(*packing)
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::base::{Offset, ProducerId, WallMs};
 use crate::wire::batch::{
     BatchView, Codec, HEADER_BYTES, Record, RecordError, Remains, seal_remains,
 };
-use crate::wire::compress::{DecompressError, compress};
-use crate::wire::unpack::{UnpackError, unpack};
+use crate::wire::compress::{Compressor, DecompressError};
+use crate::wire::unpack::{UnpackError, Unpacking};
 
 /// The last thing that an active producer wrote; what follows it is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,24 @@ pub enum Left {
     Nothing,
 }
 
+/// What is to be done about a batch.
+pub enum Judged {
+    /// Nothing more.
+    Left(Left),
+    /// Some records are left, to be compressed.
+    Pack(Box<Packing>),
+}
+
+/// What is left of a batch while it is compressed.
+pub struct Packing {
+    remains: Remains,
+    compressor: Compressor<Vec<u8>>,
+    done: usize,
+}
+
+/// Compressed in one step, in bytes: a whole number of snappy's blocks.
+pub const PACK_BYTES: usize = 32 << 10;
+
 /// Why a batch cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
@@ -99,21 +117,42 @@ impl Rules<'_> {
 // === impl Filter ===
 
 impl Filter {
-    /// Decides what is left of `batch`.
-    pub fn apply(
+    /// Begins with a batch: its records are uncompressed in steps, if it is not discarded.
+    pub fn unpacking<'a>(
+        &mut self,
+        batch: &BatchView<'a>,
+        fate: Fate,
+    ) -> Result<Option<Unpacking<'a>>, Unreadable> {
+        if fate.discard {
+            return Ok(None);
+        }
+        let begun = Unpacking::new(batch, &mut self.plain);
+        begun.map(Some).map_err(Unreadable::Compression)
+    }
+
+    /// Goes on for some kilobytes; `false` at the end.
+    pub fn unpack(&mut self, unpacking: &mut Unpacking<'_>) -> Result<bool, Unreadable> {
+        let more = unpacking.step(&mut self.plain);
+        more.map_err(Unreadable::Compression)
+    }
+
+    /// Decides what is left of `batch`, whose records are unpacked; of one that was discarded
+    /// nothing is.
+    pub fn judge(
         &mut self,
         batch: &BatchView<'_>,
         fate: Fate,
         rules: &Rules<'_>,
-    ) -> Result<Left, Unreadable> {
+        unpacked: Option<&Unpacking<'_>>,
+    ) -> Result<Judged, Unreadable> {
         let count = batch.record_count().max(0) as u64;
         self.records_read += count;
         let is_control = batch.attributes().is_control();
         let horizon = delete_horizon(batch);
         let mut kept = Vec::new();
         let mut has_tombstone = false;
-        if !fate.discard {
-            for record in unpack(batch, &mut self.plain).map_err(Unreadable::Compression)? {
+        if let Some(unpacked) = unpacked {
+            for record in unpacked.records(&self.plain) {
                 let record = record.map_err(Unreadable::Record)?;
                 if is_control || rules.keeps(&record, record.offset(batch), horizon) {
                     has_tombstone |= record.value.is_none();
@@ -123,11 +162,11 @@ impl Filter {
         }
         self.records_kept += kept.len() as u64;
         if kept.is_empty() {
-            return Ok(self.emptied(batch, fate.stays));
+            return Ok(Judged::Left(self.emptied(batch, fate.stays)));
         }
         let begins_to_wait = horizon.is_none() && (has_tombstone || fate.needless_marker);
         if kept.len() as u64 == count && !begins_to_wait {
-            return Ok(Left::Whole);
+            return Ok(Judged::Left(Left::Whole));
         }
         let horizon = if begins_to_wait {
             Some(rules.now.saturating_add(rules.delete_retention_ms))
@@ -153,10 +192,31 @@ impl Filter {
         };
         self.out.clear();
         self.out.extend_from_slice(&batch.bytes()[..HEADER_BYTES]);
-        compress(codec, &self.records, &mut self.out)
-            .map_err(|_| UnpackError::Compression(DecompressError::Corrupt(codec)))
-            .map_err(Unreadable::Compression)?;
-        seal_remains(&mut self.out, &remains);
+        let out = std::mem::take(&mut self.out);
+        let compressor = Compressor::usual(codec, out).map_err(|_| cannot_compress(codec))?;
+        Ok(Judged::Pack(Box::new(Packing {
+            remains,
+            compressor,
+            done: 0,
+        })))
+    }
+
+    /// Compresses what is left of the batch, some kilobytes of it; `false` at the end.
+    pub fn pack(&mut self, packing: &mut Packing) -> Result<bool, Unreadable> {
+        let rest = &self.records[packing.done..];
+        let part = &rest[..rest.len().min(PACK_BYTES)];
+        let written = packing.compressor.write(part);
+        written.map_err(|_| cannot_compress(packing.remains.codec))?;
+        packing.done += part.len();
+        Ok(packing.done < self.records.len())
+    }
+
+    /// Makes a batch of what was packed.
+    pub fn seal(&mut self, packing: Packing) -> Result<Left, Unreadable> {
+        let codec = packing.remains.codec;
+        let packed = packing.compressor.finish();
+        self.out = packed.map_err(|_| cannot_compress(codec))?;
+        seal_remains(&mut self.out, &packing.remains);
         Ok(Left::Part)
     }
 
@@ -179,6 +239,10 @@ impl Filter {
     }
 }
 
+fn cannot_compress(codec: Codec) -> Unreadable {
+    Unreadable::Compression(UnpackError::Compression(DecompressError::Corrupt(codec)))
+}
+
 /// The moment from which on tombstones in this batch may go, once it was set.
 pub fn delete_horizon(batch: &BatchView<'_>) -> Option<WallMs> {
     batch
@@ -191,6 +255,30 @@ pub fn delete_horizon(batch: &BatchView<'_>) -> Option<WallMs> {
 mod tests {
     use super::*;
     use crate::wire::batch::{BatchBuilder, NewRecord};
+    use crate::wire::compress::compress;
+    use crate::wire::unpack::unpack;
+
+    impl Filter {
+        /// All steps at once.
+        fn apply(
+            &mut self,
+            batch: &BatchView<'_>,
+            fate: Fate,
+            rules: &Rules<'_>,
+        ) -> Result<Left, Unreadable> {
+            let mut unpacking = self.unpacking(batch, fate)?;
+            if let Some(unpacking) = &mut unpacking {
+                while self.unpack(unpacking)? {}
+            }
+            match self.judge(batch, fate, rules, unpacking.as_ref())? {
+                Judged::Left(left) => Ok(left),
+                Judged::Pack(mut packing) => {
+                    while self.pack(&mut packing)? {}
+                    self.seal(*packing)
+                }
+            }
+        }
+    }
 
     type Seen = (Offset, WallMs, Option<Vec<u8>>, Option<Vec<u8>>);
 

@@ -94,6 +94,15 @@ impl<'a> Decompressor<'a> {
         Ok(count)
     }
 
+    /// Appends the next bytes to `out`, some kilobytes at the most; `false` at the end.
+    pub fn append_to(&mut self, out: &mut Vec<u8>) -> Result<bool, DecompressError> {
+        let filled = out.len();
+        out.resize(filled + STEP_BYTES, 0);
+        let count = self.read(&mut out[filled..]);
+        out.truncate(filled + count.unwrap_or(0));
+        Ok(count? > 0)
+    }
+
     fn fault(&self, error: &io::Error) -> DecompressError {
         match error.kind() {
             io::ErrorKind::FileTooLarge => self.too_large(),
@@ -116,28 +125,25 @@ pub fn decompress(
     out: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
     let mut source = Decompressor::new(codec, compressed, max_bytes)?;
-    loop {
-        let filled = out.len();
-        out.resize(filled + STEP_BYTES, 0);
-        let count = source.read(&mut out[filled..]);
-        out.truncate(filled + count.unwrap_or(0));
-        if count? == 0 {
-            return Ok(());
-        }
-    }
+    while source.append_to(out)? {}
+    Ok(())
 }
 
-const STEP_BYTES: usize = 16 * 1024;
+/// What [`Decompressor::append_to`] appends at the most, in bytes.
+pub const STEP_BYTES: usize = 16 * 1024;
 
 /// Appends `bytes`, compressed with the codecs' usual levels.
 pub fn compress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    compress_at(codec, usual_level(codec), bytes, out)
+}
+
+fn usual_level(codec: Codec) -> i32 {
     const LZ4_FAST: i32 = 0;
-    let level = match codec {
+    match codec {
         Codec::Gzip => GZIP_USUAL,
         Codec::Zstd => ::zstd::DEFAULT_COMPRESSION_LEVEL,
         Codec::None | Codec::Snappy | Codec::Lz4 => LZ4_FAST,
-    };
-    compress_at(codec, level, bytes, out)
+    }
 }
 
 /// The level of gzip that leaves it to the library.
@@ -146,33 +152,74 @@ const GZIP_USUAL: i32 = -1;
 /// Appends `bytes`, compressed at a level of the codec's own: gzip 1 to 9 or -1, lz4 1 to 17,
 /// zstd up to 22 (`compression.*.level`, KIP-390); the others have none.
 pub fn compress_at(codec: Codec, level: i32, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    match codec {
-        Codec::None => out.extend_from_slice(bytes),
-        Codec::Gzip => {
-            let level = match u32::try_from(level) {
-                Ok(level) => flate2::Compression::new(level.min(9)),
-                Err(_) => flate2::Compression::default(),
-            };
-            let mut encoder = flate2::write::GzEncoder::new(out, level);
-            encoder.write_all(bytes)?;
-            encoder.finish()?;
-        }
-        Codec::Snappy => snappy::compress(bytes, out)?,
-        Codec::Lz4 => {
-            let mut builder = ::lz4::EncoderBuilder::new();
-            builder.block_mode(::lz4::BlockMode::Independent);
-            builder.level(level.max(0) as u32);
-            let mut encoder = builder.build(out)?;
-            encoder.write_all(bytes)?;
-            encoder.finish().1?;
-        }
-        Codec::Zstd => {
-            let mut encoder = ::zstd::stream::write::Encoder::new(out, level)?;
-            encoder.write_all(bytes)?;
-            encoder.finish()?;
+    let mut compressor = Compressor::new(codec, level, out)?;
+    compressor.write(bytes)?;
+    compressor.finish().map(drop)
+}
+
+/// Compresses what comes in parts; snappy ends a block with each part.
+pub struct Compressor<W: Write>(Sink<W>);
+
+enum Sink<W: Write> {
+    Plain(W),
+    Gzip(flate2::write::GzEncoder<W>),
+    Snappy(Box<snappy::Encoder<W>>),
+    Lz4(::lz4::Encoder<W>),
+    Zstd(::zstd::stream::write::Encoder<'static, W>),
+}
+
+impl<W: Write> Compressor<W> {
+    /// Begins to compress into `out` at a level of the codec's own, see [`compress_at`].
+    pub fn new(codec: Codec, level: i32, out: W) -> io::Result<Compressor<W>> {
+        Ok(Compressor(match codec {
+            Codec::None => Sink::Plain(out),
+            Codec::Gzip => {
+                let level = match u32::try_from(level) {
+                    Ok(level) => flate2::Compression::new(level.min(9)),
+                    Err(_) => flate2::Compression::default(),
+                };
+                Sink::Gzip(flate2::write::GzEncoder::new(out, level))
+            }
+            Codec::Snappy => Sink::Snappy(Box::new(snappy::Encoder::new(out)?)),
+            Codec::Lz4 => {
+                let mut builder = ::lz4::EncoderBuilder::new();
+                builder.block_mode(::lz4::BlockMode::Independent);
+                builder.level(level.max(0) as u32);
+                Sink::Lz4(builder.build(out)?)
+            }
+            Codec::Zstd => Sink::Zstd(::zstd::stream::write::Encoder::new(out, level)?),
+        }))
+    }
+
+    /// Begins at the codec's usual level.
+    pub fn usual(codec: Codec, out: W) -> io::Result<Compressor<W>> {
+        Compressor::new(codec, usual_level(codec), out)
+    }
+
+    /// Takes the next part.
+    pub fn write(&mut self, part: &[u8]) -> io::Result<()> {
+        match &mut self.0 {
+            Sink::Plain(out) => out.write_all(part),
+            Sink::Gzip(encoder) => encoder.write_all(part),
+            Sink::Snappy(encoder) => encoder.write(part),
+            Sink::Lz4(encoder) => encoder.write_all(part),
+            Sink::Zstd(encoder) => encoder.write_all(part),
         }
     }
-    Ok(())
+
+    /// Ends; what was written into is given back.
+    pub fn finish(self) -> io::Result<W> {
+        match self.0 {
+            Sink::Plain(out) => Ok(out),
+            Sink::Gzip(encoder) => encoder.finish(),
+            Sink::Snappy(encoder) => Ok(encoder.finish()),
+            Sink::Lz4(encoder) => {
+                let (out, ended) = encoder.finish();
+                ended.map(|()| out)
+            }
+            Sink::Zstd(encoder) => encoder.finish(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Pure: snappy, in the framing of the library for Java or, as librdkafka writes it, as one
 //! block without any.
 
-use std::io;
+use std::io::{self, Write};
 
 use super::block::Block;
 use crate::wire::cursor::Cursor;
@@ -77,15 +77,33 @@ fn corrupt() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-/// Appends `bytes` in blocks, framed.
-pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&VERSIONS);
-    let mut encoder = snap::raw::Encoder::new();
-    for block in bytes.chunks(BLOCK_BYTES) {
-        let compressed = encoder.compress_vec(block).map_err(io::Error::other)?;
-        out.extend_from_slice(&(compressed.len() as u32).to_be_bytes());
-        out.extend_from_slice(&compressed);
+/// Writes blocks, framed.
+pub(super) struct Encoder<W> {
+    encoder: snap::raw::Encoder,
+    out: W,
+}
+
+impl<W: Write> Encoder<W> {
+    pub fn new(mut out: W) -> io::Result<Encoder<W>> {
+        out.write_all(&MAGIC)?;
+        out.write_all(&VERSIONS)?;
+        let encoder = snap::raw::Encoder::new();
+        Ok(Encoder { encoder, out })
     }
-    Ok(())
+
+    /// Each call ends a block.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for block in bytes.chunks(BLOCK_BYTES) {
+            let compressed = self.encoder.compress_vec(block);
+            let compressed = compressed.map_err(io::Error::other)?;
+            self.out
+                .write_all(&(compressed.len() as u32).to_be_bytes())?;
+            self.out.write_all(&compressed)?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> W {
+        self.out
+    }
 }
