@@ -123,7 +123,7 @@ async fn longest_turn(dir: &Path, codec: Codec) -> Duration {
     let logs = Logs::new(&Disk::direct(), LogsOptions::default());
     let config = LogConfig {
         compact: true,
-        segment_bytes: 4 << 20,
+        segment_bytes: 2 << 20,
         ..LogConfig::default()
     };
     let opened = Log::open(&logs, dir, config, Opening::default(), 0, &mut |_| {}).await;
