@@ -1072,6 +1072,8 @@ impl UringCommon for PollRing {
 
 struct SleepableRing {
     ring: IoUring,
+    // Corelane: whether completions wait until they are asked for.
+    is_deferred: bool,
     size: usize,
     submission_queue: ReactorQueue,
     name: &'static str,
@@ -1090,8 +1092,10 @@ impl SleepableRing {
         source_map: Rc<RefCell<SourceMap>>,
     ) -> io::Result<Self> {
         check_uring_support()?;
+        let (ring, is_deferred) = Self::ring(size as _, name)?;
         Ok(SleepableRing {
-            ring: IoUring::new(size as _)?,
+            ring,
+            is_deferred,
             size,
             submission_queue: UringQueueState::with_capacity(size * 4),
             name,
@@ -1101,6 +1105,30 @@ impl SleepableRing {
             source_map,
             in_kernel: 0,
         })
+    }
+
+    /// Corelane: completions of the main ring wait until this thread asks for them. Otherwise each
+    /// socket that becomes readable interrupts the CPU in the middle of other work. The latency
+    /// ring must go on to interrupt, since a task that runs looks for preemption there without
+    /// a system call.
+    fn ring(size: u32, name: &str) -> io::Result<(IoUring, bool)> {
+        if name == "main" {
+            let deferred = IoUring::builder()
+                .setup_single_issuer()
+                .setup_defer_taskrun()
+                .setup_taskrun_flag()
+                .build(size);
+            // Before Linux 6.1 there is no such thing.
+            if let Ok(ring) = deferred {
+                return Ok((ring, true));
+            }
+        }
+        IoUring::new(size).map(|ring| (ring, false))
+    }
+
+    /// Corelane: whether completions wait in the kernel until it is entered.
+    fn has_deferred(&mut self) -> bool {
+        self.ring.submission().taskrun()
     }
 
     fn ring_fd(&self) -> RawFd {
@@ -1334,14 +1362,15 @@ impl UringCommon for SleepableRing {
 
     fn needs_kernel_enter(&mut self) -> bool {
         // We only need to enter the kernel to submit SQEs, not to collect CQEs (the
-        // kernel posts the CQEs asynchronously for us)
-        self.waiting_kernel_submission() > 0
+        // kernel posts the CQEs asynchronously for us), but for those that it deferred.
+        self.waiting_kernel_submission() > 0 || self.has_deferred()
     }
 
     fn can_sleep(&mut self) -> bool {
         self.submission_queue.borrow().is_empty()
             && self.waiting_kernel_submission() == 0
             && self.waiting_kernel_collection() == 0
+            && !self.has_deferred()
     }
 
     fn waiting_kernel_submission(&mut self) -> usize {
@@ -1361,7 +1390,16 @@ impl UringCommon for SleepableRing {
     }
 
     fn submit_sqes(&mut self) -> io::Result<usize> {
-        let x = self.ring.submit()?;
+        let x = if self.is_deferred {
+            // Corelane: takes what was deferred along, or what these entries complete at once
+            // (a timer that is cancelled) would have to be asked for apart.
+            const GET_EVENTS: u32 = 1;
+            let len = self.ring.submission().len() as u32;
+            // SAFETY: no signal mask is given; the entries were checked when they were pushed.
+            unsafe { self.ring.submitter().enter::<libc::sigset_t>(len, 0, GET_EVENTS, None)? }
+        } else {
+            self.ring.submit()?
+        };
         self.in_kernel += x;
         Ok(x)
     }
