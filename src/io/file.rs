@@ -13,7 +13,7 @@ use super::cores;
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
 
-/// Bytes zeroed by one blocking write while space is prepared.
+/// Bytes zeroed by one write while space is prepared: longer ones are in the way of appends.
 const ZERO_STEP_BYTES: usize = 256 << 10;
 
 /// An open data file; cheap to clone, closed with its last clone.
@@ -80,7 +80,8 @@ impl File {
     }
 
     /// Flushes the device: every overwrite completed before this call, of this file or of any
-    /// other on the same device, then survives a power cut.
+    /// other on the same device, then survives a power cut, and so does every write to space of
+    /// this file that was only [reserved](File::reserve).
     pub async fn flush(&self) -> io::Result<()> {
         match &self.0 {
             Kind::Direct(file) => Ok(file.fdatasync().await?),
@@ -90,20 +91,15 @@ impl File {
     }
 
     /// Makes the bytes from `from` to `to` zeros that are allocated, written and durable, and
-    /// the file at least `to` long, so that later overwrites there touch no metadata. Runs on
-    /// the blocking thread, step by step.
+    /// the file at least `to` long, so that later overwrites there touch no metadata. The zeros
+    /// go through the ring, one write at a time; what may block runs on the blocking threads.
     pub async fn prepare(&self, from: u64, to: u64) -> io::Result<()> {
         debug_assert!(to.is_multiple_of(BLOCK_BYTES as u64));
         match &self.0 {
             Kind::Direct(file) => {
                 let descriptor = file.as_fd().try_clone_to_owned()?;
-                let mut descriptor = allocate(descriptor, from, to).await?;
-                let mut at = block_up(from);
-                while at < to {
-                    let until = to.min(at + 4 * ZERO_STEP_BYTES as u64);
-                    descriptor = zero(descriptor, at, until).await?;
-                    at = until;
-                }
+                let descriptor = allocate(descriptor, from, to).await?;
+                zero(file, block_up(from), to).await?;
                 sync(descriptor).await
             }
             #[cfg(any(test, feature = "sim"))]
@@ -111,8 +107,9 @@ impl File {
         }
     }
 
-    /// Gives the bytes from `from` to `to` room on the device, for writes in the background:
-    /// neither zeroed nor durable.
+    /// Gives the bytes from `from` to `to` room on the device, neither zeroed nor durable. A
+    /// write there changes metadata: to make it durable takes a flush of this very file, and a
+    /// commit of the file system's journal.
     pub async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
         match &self.0 {
             Kind::Direct(file) => {
@@ -120,7 +117,7 @@ impl File {
                 allocate(descriptor, from, to).await.map(drop)
             }
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(file) => file.prepare(from, to).await,
+            Kind::Sim(file) => file.reserve(from, to).await,
         }
     }
 
@@ -176,41 +173,23 @@ async fn allocate(descriptor: OwnedFd, from: u64, to: u64) -> io::Result<OwnedFd
     .await
 }
 
-async fn zero(descriptor: OwnedFd, from: u64, to: u64) -> io::Result<OwnedFd> {
-    #[repr(align(4096))]
-    struct Zeros([u8; ZERO_STEP_BYTES]);
-    static ZEROS: Zeros = Zeros([0; ZERO_STEP_BYTES]);
-    cores::blocking(move || {
-        let mut at = from;
-        while at < to {
-            let len = ZERO_STEP_BYTES.min((to - at) as usize);
-            // SAFETY: `ZEROS` holds at least `len` bytes and is only read.
-            let written = unsafe {
-                libc::pwrite(
-                    descriptor.as_raw_fd(),
-                    ZEROS.0.as_ptr().cast(),
-                    len,
-                    at as libc::off_t,
-                )
-            };
-            match written {
-                -1 => {
-                    let error = io::Error::last_os_error();
-                    if error.kind() != io::ErrorKind::Interrupted {
-                        return Err(error);
-                    }
-                }
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                // A direct write that was cut short goes on at a whole block.
-                count => at += (count as u64) & !(BLOCK_BYTES as u64 - 1),
-            }
-            if written > 0 && (written as usize) < BLOCK_BYTES {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+async fn zero(file: &DmaFile, from: u64, to: u64) -> io::Result<()> {
+    let mut zeros = file.alloc_dma_buffer(ZERO_STEP_BYTES.min((to - from) as usize));
+    zeros.as_bytes_mut().fill(0);
+    let zeros = Rc::new(zeros);
+    let mut at = from;
+    while at < to {
+        // The last one begins earlier, over zeros, rather than have a buffer of its own.
+        let position = at.min(to - zeros.len() as u64);
+        let written = file.write_rc_at(Rc::clone(&zeros), position).await? as u64;
+        // A direct write that was cut short goes on at a whole block.
+        let written = written & !(BLOCK_BYTES as u64 - 1);
+        if position + written <= at {
+            return Err(io::ErrorKind::WriteZero.into());
         }
-        Ok(descriptor)
-    })
-    .await
+        at = position + written;
+    }
+    Ok(())
 }
 
 async fn sync(descriptor: OwnedFd) -> io::Result<()> {

@@ -268,7 +268,9 @@ impl Inner {
             let probe = self.logs.probe();
             probe.writes_count.add(1);
             probe.write_bytes.add(bytes.len() as u64);
+            let reached = buffer.len() as u64;
             file.write(position, buffer).await?;
+            segment.note_write(position, reached);
             position += len as u64;
             segment.written.set(position.min(to));
         }
@@ -304,25 +306,26 @@ impl Inner {
 
     /// Has everything written so far flushed.
     pub fn flush(self: &Rc<Self>) {
-        let Some(file) = self.active().and_then(|active| active.opened()) else {
+        let Some(active) = self.active().filter(|active| active.opened().is_some()) else {
             return;
         };
-        if !self.logs.options().shared_flushes {
-            for older in self.unflushed_before_active() {
-                self.logs.flush(self, older, self.flushed_offset.get());
-            }
+        for older in self.unflushed_before_active() {
+            self.logs.flush(self, &older, self.flushed_offset.get());
         }
-        self.logs.flush(self, file, self.written_offset.get());
+        self.logs.flush(self, &active, self.written_offset.get());
     }
 
-    /// Files of segments before the active one that hold what is not flushed yet.
-    fn unflushed_before_active(&self) -> Vec<File> {
+    /// Segments before the active one that hold what is not flushed yet, and that the active
+    /// one's flush does not cover.
+    fn unflushed_before_active(&self) -> Vec<Rc<Segment>> {
         let state = self.state.borrow();
         let flushed = self.flushed_offset.get();
-        let pairs = state.segments.windows(2);
+        let pairs = state.segments.windows(2).rev();
         pairs
-            .filter(|pair| pair[1].base_offset > flushed)
-            .filter_map(|pair| pair[0].opened())
+            .take_while(|pair| pair[1].base_offset > flushed)
+            .map(|pair| &pair[0])
+            .filter(|it| it.needs_own_flush() || !self.logs.options().shared_flushes)
+            .cloned()
             .collect()
     }
 

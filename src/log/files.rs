@@ -82,6 +82,7 @@ impl Inner {
             .truncate(segment.size.get())
             .await?;
         segment.prepared.set(segment.size.get());
+        segment.reserved.set((0, 0));
         if segment.indexed.get() {
             let offsets = segment.offsets.borrow().to_bytes();
             let times = segment.times.borrow().to_bytes();

@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 
 use super::inner::{FailedOperation, Inner};
 use super::probe::Probe;
+use super::segment::Segment;
 use crate::base::Offset;
 use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
@@ -31,6 +32,9 @@ pub struct LogsOptions {
     pub shared_flushes: bool,
     /// The first and the largest step in which space is prepared, in bytes.
     pub prepare_bytes: (u64, u64),
+    /// What a log gets at a time while it is filled faster than space is prepared, in bytes: room
+    /// without zeros. Steps have to have grown to a sixteenth of it before.
+    pub reserve_bytes: u64,
 }
 
 /// The logs of one shard on one device; cheap to clone. One flush of the device serves all of
@@ -49,8 +53,9 @@ struct Shared {
     chunk_order: RefCell<VecDeque<Weak<Inner>>>,
     read_bytes_out: Cell<usize>,
     reads_done: Bell,
-    /// Whether somebody prepares a long stretch.
-    preparing: Cell<bool>,
+    /// Who prepares a long stretch, and behind it who waits to, the next one first.
+    preparing: RefCell<VecDeque<Ticket>>,
+    next_ticket: Cell<u64>,
     prepared: Bell,
 }
 
@@ -60,12 +65,19 @@ pub struct ReadPermit {
     bytes: usize,
 }
 
-/// Leave to prepare a stretch; ends when dropped.
-pub struct PreparePermit(Option<Rc<Shared>>);
+/// Leave to prepare a stretch, or a place in the line for it; ends when dropped.
+pub struct PreparePermit(Option<(Rc<Shared>, u64)>);
+
+/// A place in the line of those who prepare long stretches.
+struct Ticket {
+    number: u64,
+    is_urgent: bool,
+}
 
 /// A log whose writes up to `offset` are complete and want a flush.
 struct Waiter {
     log: Rc<Inner>,
+    segment: Rc<Segment>,
     file: File,
     offset: Offset,
 }
@@ -79,6 +91,7 @@ impl Default for LogsOptions {
             read_ahead_bytes: 256 << 10,
             shared_flushes: true,
             prepare_bytes: (64 << 10, 64 << 20),
+            reserve_bytes: 16 << 20,
         }
     }
 }
@@ -98,7 +111,8 @@ impl Logs {
             chunk_order: RefCell::default(),
             read_bytes_out: Cell::new(0),
             reads_done: Bell::default(),
-            preparing: Cell::new(false),
+            preparing: RefCell::default(),
+            next_ticket: Cell::new(0),
             prepared: Bell::default(),
         }))
     }
@@ -125,9 +139,13 @@ impl Logs {
 
     /// Has the device flushed and then calls [`Inner::after_flush`] with `offset`. A flush
     /// under way does not cover this; the next one does, together with all that came meanwhile.
-    pub(super) fn flush(&self, log: &Rc<Inner>, file: File, offset: Offset) {
+    pub(super) fn flush(&self, log: &Rc<Inner>, segment: &Rc<Segment>, offset: Offset) {
+        let Some(file) = segment.opened() else {
+            return;
+        };
         self.0.waiting.borrow_mut().push(Waiter {
             log: Rc::clone(log),
+            segment: Rc::clone(segment),
             file,
             offset,
         });
@@ -153,16 +171,19 @@ impl Logs {
     }
 
     /// Waits until no other log prepares a long stretch, if this one is long: zeros written by
-    /// one are background, by sixteen at a time they are in the way of appends.
-    pub(super) async fn prepare_permit(&self, bytes: u64) -> PreparePermit {
+    /// one are background, by sixteen at a time they are in the way of appends. Those that
+    /// appends wait for (`is_urgent`) go first, else who asked first: a log that is filled fast
+    /// would never let another have its turn.
+    pub(super) async fn prepare_permit(&self, bytes: u64, is_urgent: bool) -> PreparePermit {
         if bytes <= PREPARE_FREE_BYTES {
             return PreparePermit(None);
         }
-        while self.0.preparing.get() {
+        let ticket = self.0.stand_in_line(is_urgent);
+        let permit = PreparePermit(Some((Rc::clone(&self.0), ticket)));
+        while self.0.preparing.borrow().front().map(|it| it.number) != Some(ticket) {
             self.0.prepared.wait().await;
         }
-        self.0.preparing.set(true);
-        PreparePermit(Some(Rc::clone(&self.0)))
+        permit
     }
 
     /// Notes that `log` took `count` chunks, and has the oldest given up where they are too
@@ -191,8 +212,11 @@ impl Logs {
 
 impl Drop for PreparePermit {
     fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
-            shared.preparing.set(false);
+        if let Some((shared, ticket)) = &self.0 {
+            shared
+                .preparing
+                .borrow_mut()
+                .retain(|it| it.number != *ticket);
             shared.prepared.ring();
         }
     }
@@ -207,18 +231,39 @@ impl Drop for ReadPermit {
 }
 
 impl Shared {
-    /// Flushes the device once, or each file that is waited for where that would not do.
+    /// Takes a place in the line of those who prepare long stretches, behind the one whose turn
+    /// it is; returns its number.
+    fn stand_in_line(&self, is_urgent: bool) -> u64 {
+        let number = self.next_ticket.get();
+        self.next_ticket.set(number + 1);
+        let mut line = self.preparing.borrow_mut();
+        let others = line.iter().skip(1);
+        let before = others.take_while(|it| it.is_urgent || !is_urgent).count() + 1;
+        let place = before.min(line.len());
+        line.insert(place, Ticket { number, is_urgent });
+        number
+    }
+
+    /// Flushes each file that no other's flush covers, or else the device once.
     async fn flush_all(&self, covered: &[Waiter]) -> io::Result<()> {
-        let needed = match self.options.shared_flushes {
-            true => &covered[..covered.len().min(1)],
-            false => covered,
-        };
-        for waiter in needed {
-            let result = waiter.file.flush().await;
-            self.probe.flushes_count.add(1);
-            result?;
+        let mut flushed_any = false;
+        for waiter in covered {
+            let own = waiter.segment.needs_own_flush() && !planted!(OwnFlushForgotten);
+            if own || !self.options.shared_flushes {
+                self.flush_one(waiter).await?;
+                flushed_any = true;
+            }
         }
-        Ok(())
+        match covered.first() {
+            Some(first) if !flushed_any => self.flush_one(first).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn flush_one(&self, waiter: &Waiter) -> io::Result<()> {
+        let result = waiter.segment.flush(&waiter.file).await;
+        self.probe.flushes_count.add(1);
+        result
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Mutant {
     NoCut,
     /// The file prepared for the next segment is not looked for.
     NextForgotten,
+    /// A write to space that was only reserved is thought durable with any file's flush.
+    OwnFlushForgotten,
     /// What compaction has left is put in place before it is durable.
     SwapBeforeFlush,
 }

@@ -23,8 +23,13 @@ pub struct Segment {
     pub base_offset: Offset,
     /// Bytes of batches appended to it, written or not.
     pub size: Cell<u64>,
-    /// Bytes from the front that are allocated, written with something and durable.
+    /// Bytes from the front that may be written: allocated, written with something and
+    /// durable, but for what `reserved` says.
     pub prepared: Cell<u64>,
+    /// From byte to byte, what of it has room and was never written: see [`File::reserve`].
+    pub reserved: Cell<(u64, u64)>,
+    /// Writes to what was reserved, and how many of them a flush of the file has covered.
+    reserved_writes: Cell<(u64, u64)>,
     /// Bytes from the front that have reached the device.
     pub written: Cell<u64>,
     /// Largest timestamp and the last offset of the first batch that has it.
@@ -81,6 +86,8 @@ impl Segment {
             base_offset,
             size: Cell::new(0),
             prepared: Cell::new(0),
+            reserved: Cell::new((0, 0)),
+            reserved_writes: Cell::new((0, 0)),
             written: Cell::new(0),
             max_timestamp: Cell::new((NO_TIMESTAMP, base_offset)),
             first_timestamp: Cell::new(NO_TIMESTAMP),
@@ -101,6 +108,32 @@ impl Segment {
             bytes_since_entry: Cell::new(0),
             luck: luck(dir, base_offset),
         }
+    }
+
+    /// Notes that `len` bytes at `position` were written.
+    pub fn note_write(&self, position: u64, len: u64) {
+        let (from, to) = self.reserved.get();
+        let end = position + len;
+        if position < to && from < end {
+            self.reserved.set((end.min(to), to));
+            let (count, flushed) = self.reserved_writes.get();
+            self.reserved_writes.set((count + 1, flushed));
+        }
+    }
+
+    /// Whether no flush but one of this segment's own file makes all of it durable.
+    pub fn needs_own_flush(&self) -> bool {
+        let (count, flushed) = self.reserved_writes.get();
+        count != flushed
+    }
+
+    /// Flushes the segment's own `file`.
+    pub async fn flush(&self, file: &File) -> io::Result<()> {
+        let (covered, _) = self.reserved_writes.get();
+        file.flush().await?;
+        let (count, _) = self.reserved_writes.get();
+        self.reserved_writes.set((count, covered));
+        Ok(())
     }
 
     /// The data file's name as of now.

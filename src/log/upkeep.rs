@@ -19,11 +19,17 @@ use crate::io::file::File;
 pub const NEXT_SUFFIX: &str = ".log.next";
 
 /// Steps longer than this are prepared and made durable piece by piece, in bytes.
-const PREPARE_PIECE_BYTES: u64 = 8 << 20;
+const PREPARE_PIECE_BYTES: u64 = 4 << 20;
+/// The same while appends wait, to this log or to the next one in line, in bytes.
+const URGENT_PIECE_BYTES: u64 = 2 << 20;
 /// A step used up within this time makes the next one twice as long.
 const FAST_STEP_MS: i64 = 5_000;
 /// A step that lasted longer than this makes the next one half as long.
 const SLOW_STEP_MS: i64 = 60_000;
+
+/// A log that was filled faster than space was prepared gets it without zeros for so long, and
+/// twice as long each time until this happens no more.
+const OUTRUN_MS: (i64, i64) = (1_000, 64_000);
 
 /// State of one log's background work.
 #[derive(Default)]
@@ -38,6 +44,10 @@ pub struct Upkeep {
     step_bytes: Cell<u64>,
     /// When a step was last asked for.
     step_ms: Cell<WallMs>,
+    /// When records were last appended.
+    now: Cell<WallMs>,
+    /// Until when space is reserved, and not prepared, and for how long that was decided.
+    outrun: Cell<(WallMs, i64)>,
     /// Snapshots of producer state to be written.
     snapshots: RefCell<VecDeque<(Offset, Vec<u8>)>>,
     /// Whether the log's folder is known to be there.
@@ -54,7 +64,10 @@ struct Next {
 
 /// One piece of background work.
 enum Job {
-    Prepare(Rc<Segment>, u64),
+    /// Up to there; whether appends wait for it.
+    Prepare(Rc<Segment>, u64, bool),
+    /// Room up to there, without zeros.
+    Reserve(Rc<Segment>, u64),
     Rename(Rc<Segment>),
     CreateNext(Rc<Segment>),
     WriteEpochs,
@@ -127,6 +140,7 @@ impl Inner {
     pub async fn prepared_file(self: &Rc<Self>, segment: &Segment, to: u64) -> Option<File> {
         if segment.prepared.get() < to {
             self.logs.probe().unprepared_waits_count.add(1);
+            self.note_outrun(segment);
             self.start_upkeep();
         }
         while segment.prepared.get() < to {
@@ -148,13 +162,22 @@ impl Inner {
     /// Has space prepared when little is left, in steps that follow the rate of appends.
     pub fn upkeep_if_low(self: &Rc<Self>, segment: &Segment, now: WallMs) {
         let upkeep = &self.upkeep;
-        let (least, most) = self.logs.options().prepare_bytes;
+        upkeep.now.set(now);
+        if !self.is_outrun() {
+            self.give_back_reserved(segment);
+        }
+        let options = self.logs.options();
+        let (least, most) = options.prepare_bytes;
         let step = upkeep.step_bytes.get().max(least);
+        let low = match self.is_outrun() {
+            true => step.max(options.reserve_bytes) / 2,
+            false => step / 2,
+        };
         let size = segment.size.get();
         let limit = block_up(self.config.borrow().segment_bytes);
         let left = segment.prepared.get().saturating_sub(size);
         let next_is_there = upkeep.next.borrow().is_some();
-        if left > step / 2 || segment.prepared.get() >= limit && next_is_there {
+        if left > low || segment.prepared.get() >= limit && next_is_there {
             return;
         }
         if !upkeep.busy.get() {
@@ -167,6 +190,61 @@ impl Inner {
             upkeep.step_bytes.set(step);
         }
         self.start_upkeep();
+    }
+
+    /// Whether the log was filled faster than space was prepared a short while ago.
+    fn is_outrun(&self) -> bool {
+        self.upkeep.now.get() < self.upkeep.outrun.get().0
+    }
+
+    /// Appends wait for space in `segment`: notes it where this is a log that is filled fast.
+    fn note_outrun(&self, segment: &Segment) {
+        let step = self.upkeep.step_bytes.get();
+        if step * 16 < self.logs.options().reserve_bytes || !self.may_reserve(segment) {
+            return;
+        }
+        let now = self.upkeep.now.get();
+        let (until, lasted) = self.upkeep.outrun.get();
+        if now >= until {
+            let (least, most) = OUTRUN_MS;
+            let again = now - until < 4 * lasted;
+            let lasts = if again { (lasted * 2).min(most) } else { least };
+            self.upkeep.outrun.set((now + lasts, lasts));
+        }
+    }
+
+    /// Whether space can be reserved in `segment` behind what is prepared: it has a file, and
+    /// nothing prepared lies behind what is reserved.
+    fn may_reserve(&self, segment: &Segment) -> bool {
+        let (from, to) = segment.reserved.get();
+        segment.on_disk.get() && (from >= to || to == segment.prepared.get())
+    }
+
+    fn reserve_target(&self, segment: &Segment) -> u64 {
+        let limit = block_up(self.config.borrow().segment_bytes);
+        let needed = extent(segment.size.get());
+        let ahead = segment.prepared.get() + self.logs.options().reserve_bytes;
+        needed.max(block_up(ahead).min(limit))
+    }
+
+    /// Has reserved space prepared where the log is no longer filled fast: a flush of what is
+    /// written there takes longer.
+    fn give_back_reserved(&self, segment: &Segment) {
+        let (from, to) = segment.reserved.get();
+        // As much as is appended until zeros are there behind it.
+        let left = block_up(self.logs.options().reserve_bytes / 64);
+        let keep = extent(segment.size.get()) + left;
+        if from < to && to == segment.prepared.get() && keep < to && !self.upkeep.busy.get() {
+            segment.reserved.set((from, keep));
+            segment.prepared.set(keep);
+        }
+    }
+
+    /// Has the steps be twice as long from now on, up to the longest.
+    fn double_step(&self) {
+        let (least, most) = self.logs.options().prepare_bytes;
+        let step = self.upkeep.step_bytes.get().max(least);
+        self.upkeep.step_bytes.set((step * 2).min(most));
     }
 
     /// Starts the background work, or has it looked at again.
@@ -239,8 +317,16 @@ impl Inner {
                 && segment.prepared.get() < extent(segment.size.get())
         });
         if let Some(segment) = starved {
+            if segment.prepared.get() > 0 {
+                self.double_step();
+            }
+            self.note_outrun(segment);
+            if self.is_outrun() && self.may_reserve(segment) {
+                let to = self.reserve_target(segment);
+                return Some(Job::Reserve(Rc::clone(segment), to));
+            }
             let to = self.prepare_target(segment, true);
-            return Some(Job::Prepare(Rc::clone(segment), to));
+            return Some(Job::Prepare(Rc::clone(segment), to, true));
         }
         if self.stopped.get() {
             return None;
@@ -250,10 +336,20 @@ impl Inner {
         let prepared = active.prepared.get();
         let target = self.prepare_target(active, false);
         if self.is_nameless(active) && state.segments.len() > 1 {
-            return Some(Job::Prepare(Rc::clone(active), target.max(extent(0))));
+            return Some(Job::Prepare(
+                Rc::clone(active),
+                target.max(extent(0)),
+                false,
+            ));
         }
-        if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
-            return Some(Job::Prepare(Rc::clone(active), target));
+        let reserve_to = self.reserve_target(active);
+        if self.is_outrun() && self.may_reserve(active) && prepared < reserve_to {
+            let low = self.logs.options().reserve_bytes / 2;
+            if prepared.saturating_sub(size) <= low {
+                return Some(Job::Reserve(Rc::clone(active), reserve_to));
+            }
+        } else if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
+            return Some(Job::Prepare(Rc::clone(active), target, false));
         }
         if let Some(segment) = state
             .segments
@@ -309,15 +405,19 @@ impl Inner {
         let limit = block_up(self.config.borrow().segment_bytes);
         let needed = extent(segment.size.get());
         let ahead = block_up(segment.size.get() + self.upkeep.step_bytes.get()).min(limit);
-        let piece = block_up(segment.prepared.get()) + PREPARE_PIECE_BYTES;
+        let prepared = block_up(segment.prepared.get());
         // What is waited for is not made to wait for the luxury of a long step.
-        let piece = if starved { needed.max(piece) } else { piece };
+        let piece = match starved {
+            true => needed.max(prepared + URGENT_PIECE_BYTES),
+            false => prepared + PREPARE_PIECE_BYTES,
+        };
         needed.max(ahead).min(piece)
     }
 
     async fn run(&self, job: Job) -> io::Result<()> {
         match job {
-            Job::Prepare(segment, to) => self.prepare(&segment, to).await,
+            Job::Prepare(segment, to, is_urgent) => self.prepare(&segment, to, is_urgent).await,
+            Job::Reserve(segment, to) => self.reserve(&segment, to).await,
             Job::Rename(segment) => match self.rename_to_final(&segment).await {
                 Err(_) if segment.is_retired() => Ok(()),
                 result => result,
@@ -342,10 +442,14 @@ impl Inner {
         }
     }
 
-    async fn prepare(&self, segment: &Segment, to: u64) -> io::Result<()> {
+    async fn prepare(&self, segment: &Segment, to: u64, is_urgent: bool) -> io::Result<()> {
         let disk = self.logs.disk();
         let from = segment.prepared.get();
-        let _permit = self.logs.prepare_permit(to - from).await;
+        let _permit = self.logs.prepare_permit(to - from, is_urgent).await;
+        if self.is_outrun() && self.may_reserve(segment) {
+            // Appends wait by now, and room alone is had faster.
+            return Ok(());
+        }
         if segment.on_disk.get() {
             let file = segment.file(disk).await?;
             if file.len().await? < segment.written.get() {
@@ -357,11 +461,30 @@ impl Inner {
             let file = self.prepared_anew(&segment.path(), to).await?;
             segment.set_file(file);
         }
+        self.now_prepared(segment, to);
+        Ok(())
+    }
+
+    async fn reserve(&self, segment: &Segment, to: u64) -> io::Result<()> {
+        let from = segment.prepared.get();
+        let file = segment.file(self.logs.disk()).await?;
+        if file.len().await? < segment.written.get() {
+            return Err(segment.shrunk());
+        }
+        file.reserve(from, to).await?;
+        let (start, end) = segment.reserved.get();
+        let start = if start < end { start } else { from };
+        segment.reserved.set((start, to));
+        self.now_prepared(segment, to);
+        Ok(())
+    }
+
+    /// Lets writes reach up to `to`.
+    fn now_prepared(&self, segment: &Segment, to: u64) {
         let interval = self.config.borrow().index_interval_bytes.max(1);
         segment.reserve_entries((to / interval) as usize);
-        segment.prepared.set(to);
+        let from = segment.prepared.replace(to);
         self.logs.probe().prepared_bytes.add(to - from);
-        Ok(())
     }
 
     /// A new file with so many bytes prepared; none is left where that fails, so that it can be
@@ -391,7 +514,7 @@ impl Inner {
         let prepared = block_up(self.upkeep.step_bytes.get())
             .min(limit)
             .min(PREPARE_PIECE_BYTES);
-        let permit = self.logs.prepare_permit(prepared).await;
+        let permit = self.logs.prepare_permit(prepared, false).await;
         let file = self.prepared_anew(&path, prepared).await?;
         drop(permit);
         self.logs.probe().prepared_bytes.add(prepared);

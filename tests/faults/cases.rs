@@ -411,7 +411,9 @@ fn removed() {
     let here = data_dir();
     let data = here.path().join("data");
     let mut scene = Scene::new(start(&[&data]), &[]);
-    fs::remove_dir_all(&data).unwrap();
+    // Files may be made while others are removed.
+    let gone = (0..100).any(|_| fs::remove_dir_all(&data).is_ok());
+    assert!(gone, "{} is removed", data.display());
     scene.put_until_refused(0, 10_000);
     scene.says(&["ERROR", "log folder has failed"]);
     // It still answers, and ends when it is told to.

@@ -119,7 +119,7 @@ impl Moment<'_> {
         while let Some(event) = self.history.events.get(self.at) {
             self.at += 1;
             let looks = match event {
-                Event::Begin(_, Operation::Look | Operation::Flush(_)) => true,
+                Event::Begin(_, Operation::Look | Operation::Flush(..)) => true,
                 Event::Begin(_, Operation::SyncDir(_) | Operation::SyncAll) => true,
                 Event::Done(ticket) => self
                     .state
@@ -163,7 +163,10 @@ impl State {
         let changes = |operation: &Operation| {
             matches!(
                 operation,
-                Operation::Prepare(..) | Operation::Truncate(..) | Operation::Content(..)
+                Operation::Prepare(..)
+                    | Operation::Reserve(..)
+                    | Operation::Truncate(..)
+                    | Operation::Content(..)
             )
         };
         self.under_way.iter().filter(|(_, it)| changes(it)).count()
@@ -266,6 +269,11 @@ impl State {
         for (at, write) in self.doubtful().enumerate() {
             let sectors = write.bytes.len().div_ceil(SECTOR_BYTES).max(1);
             let content = image.file_mut(write.file);
+            // The length of room that was never written is durable with its first write, or
+            // earlier.
+            if data != Data::None && write.position + write.bytes.len() > content.len() {
+                content.resize(self.now.files[write.file].len(), 0);
+            }
             match data {
                 Data::None => {}
                 Data::All => put(content, write, |_| true),
@@ -327,6 +335,10 @@ fn half_done(image: &mut Image, operation: &Operation, rest: Rest, random: &mut 
                 *from,
                 if whole { *to } else { reached },
             );
+        }
+        Operation::Reserve(file, _, to) => {
+            let file = image.file_mut(*file);
+            file.resize(file.len().max(*to), 0);
         }
         Operation::Truncate(file, len) => {
             let done = whole || random.one_in(2);

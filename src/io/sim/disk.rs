@@ -178,13 +178,13 @@ impl SimDisk {
     /// Whether the device only pretends to do `operation`.
     fn lies_about(&self, operation: &Operation) -> bool {
         let fault = match operation {
-            Operation::Flush(_) => Fault::SilentFlush,
+            Operation::Flush(..) => Fault::SilentFlush,
             Operation::SyncDir(_) => Fault::SilentSyncDir,
             Operation::Content(..) => Fault::SilentContent,
             Operation::Prepare(..) => Fault::SilentPrepare,
             Operation::Truncate(..) => Fault::SilentTruncate,
             Operation::SyncAll => Fault::SilentSyncAll,
-            Operation::Look | Operation::Write(_) => return false,
+            Operation::Look | Operation::Write(_) | Operation::Reserve(..) => return false,
         };
         let faults = self.0.faults.borrow();
         faults.iter().any(|it| it.1 == fault)
@@ -448,10 +448,14 @@ impl SimFile {
         self.fails(Fault::Write)?;
         let bytes: Rc<[u8]> = buffer.bytes().into();
         let (len, position) = (bytes.len(), position as usize);
-        let durable_len = self.disk.0.state.borrow().durable.files[self.id].len();
+        let (durable_len, reserved) = {
+            let state = self.disk.0.state.borrow();
+            let reserved = state.reserved.get(&self.id).map_or(0, |it| it.1);
+            (state.durable.files[self.id].len(), reserved)
+        };
         let lies = self.disk.lies_about(&Operation::Prepare(self.id, 0, 0));
         assert!(
-            position + len <= durable_len || lies,
+            position + len <= durable_len.max(reserved) || lies,
             "a write to {position}..{} goes beyond the {durable_len} bytes prepared",
             position + len
         );
@@ -470,7 +474,7 @@ impl SimFile {
         self.disk.counted("flush");
         self.fails(Fault::Flush)?;
         let upto = self.disk.0.state.borrow().clock;
-        self.disk.perform(Operation::Flush(upto)).await;
+        self.disk.perform(Operation::Flush(self.id, upto)).await;
         Ok(())
     }
 
@@ -479,6 +483,15 @@ impl SimFile {
         self.fails(Fault::Prepare)?;
         self.fails(Fault::Room)?;
         let operation = Operation::Prepare(self.id, from as usize, to as usize);
+        self.disk.perform(operation).await;
+        Ok(())
+    }
+
+    pub(in crate::io) async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        self.disk.counted("reserve");
+        self.fails(Fault::Prepare)?;
+        self.fails(Fault::Room)?;
+        let operation = Operation::Reserve(self.id, from as usize, to as usize);
         self.disk.perform(operation).await;
         Ok(())
     }

@@ -36,6 +36,9 @@ pub(super) struct State {
     pub name_changes: Vec<(PathBuf, NameChange)>,
     /// Writes that are complete and not flushed.
     pub unflushed: Vec<Write>,
+    /// From byte to byte, what has room and was never written: a write there is only durable
+    /// with a flush of this very file.
+    pub reserved: BTreeMap<FileId, (usize, usize)>,
     /// Operations that were begun and are not done.
     pub under_way: Vec<(u64, Operation)>,
     /// Count of events so far.
@@ -79,8 +82,11 @@ pub(super) enum Operation {
     /// Nothing changes: reads, listings.
     Look,
     Write(Write),
-    /// Makes the writes that were done by this clock durable.
-    Flush(u64),
+    /// Makes the writes that were done by this clock durable: those to this file, and those to
+    /// others that are overwrites.
+    Flush(FileId, u64),
+    /// Room from byte to byte of a file, and the length.
+    Reserve(FileId, usize, usize),
     /// Zeros from byte to byte, and the length, of a file.
     Prepare(FileId, usize, usize),
     Truncate(FileId, usize),
@@ -149,8 +155,19 @@ impl State {
                 put(self.now.file_mut(write.file), &write, |_| true);
                 self.unflushed.push(write);
             }
-            Operation::Flush(upto) => self.settle(|write| write.done_at <= upto),
+            Operation::Flush(file, upto) => self.flush(file, upto),
+            Operation::Reserve(file, from, to) => {
+                let content = self.now.file_mut(file);
+                content.resize(content.len().max(to), 0);
+                let from = self.reserved.get(&file).map_or(from, |it| it.0.min(from));
+                self.reserved.insert(file, (from, to));
+            }
             Operation::Prepare(file, from, to) => {
+                // What is zeroed is written.
+                let zeroed_from = block_up(from as u64) as usize;
+                if let Some(reserved) = self.reserved.get_mut(&file) {
+                    reserved.1 = reserved.1.min(zeroed_from);
+                }
                 for image in [&mut self.now, &mut self.durable] {
                     prepare(image.file_mut(file), from, to);
                 }
@@ -168,6 +185,11 @@ impl State {
             }
             Operation::SyncDir(dir) => self.sync_names(|folder| folder == dir),
             Operation::SyncAll => {
+                for file in self.reserved.keys() {
+                    let len = self.now.files[*file].len();
+                    self.durable.file_mut(*file).resize(len, 0);
+                }
+                self.reserved.clear();
                 self.settle(|_| true);
                 self.sync_names(|_| true);
             }
@@ -184,6 +206,23 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    fn flush(&mut self, file: FileId, upto: u64) {
+        let done = |write: &&Write| write.file == file && write.done_at <= upto;
+        if let Some(reserved) = self.reserved.get_mut(&file) {
+            for write in self.unflushed.iter().filter(done) {
+                let end = write.position + write.bytes.len();
+                if write.position <= reserved.0 {
+                    reserved.0 = reserved.0.max(end);
+                }
+            }
+            let len = self.now.files[file].len();
+            self.durable.file_mut(file).resize(len, 0);
+        }
+        let reserved = std::mem::take(&mut self.reserved);
+        self.settle(|write| write.done_at <= upto && !write.is_within(&reserved));
+        self.reserved = reserved;
     }
 
     fn settle(&mut self, covers: impl Fn(&Write) -> bool) {
@@ -226,6 +265,13 @@ impl State {
             }
         }
         self.name_changes = left;
+    }
+}
+
+impl Write {
+    fn is_within(&self, reserved: &BTreeMap<FileId, (usize, usize)>) -> bool {
+        let (from, to) = reserved.get(&self.file).copied().unwrap_or_default();
+        self.position < to && from < self.position + self.bytes.len()
     }
 }
 

@@ -133,3 +133,66 @@ fn logs_that_append_together_share_their_flushes() {
         });
     }
 }
+
+#[test]
+fn a_log_filled_faster_than_zeros_are_written_gets_room_alone_and_zeros_again_when_it_slows_down() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let shared = Logs::new(&Disk::simulated(sim.clone()), options());
+            let [(fast, _), (other, _)] = [
+                open(
+                    &shared,
+                    Path::new("/data/f-0"),
+                    config(4 << 20),
+                    Opening::default(),
+                )
+                .await,
+                open(
+                    &shared,
+                    Path::new("/data/o-0"),
+                    config(4 << 20),
+                    Opening::default(),
+                )
+                .await,
+            ];
+            for tag in 0..40 {
+                fast.append(&batch(4, 8 << 10, tag, 0), 0, None, 0)
+                    .expect("appended");
+                if tag % 8 == 7 {
+                    acked(&fast, fast.end_offset()).await;
+                }
+            }
+            let reserved = sim.count("reserve");
+            assert!(reserved > 0, "8 times 32 KiB at once outrun the zeros");
+
+            // Both wait for a flush together, the other one first: it is not enough.
+            let flushes = shared.probe().flushes_count.get();
+            let own = |log: &Log| log.0.active().expect("a segment").needs_own_flush();
+            other
+                .append(&batch(1, 100, 0, 0), 0, None, 0)
+                .expect("appended");
+            fast.append(&batch(1, 8 << 10, 40, 0), 0, None, 0)
+                .expect("appended");
+            acked(&other, 1).await;
+            acked(&fast, fast.end_offset()).await;
+            assert!(shared.probe().flushes_count.get() > flushes && !own(&fast));
+
+            // A minute later, and slowly.
+            for tag in 0..60 {
+                let now = 60_000 + 100 * i64::from(tag as u32);
+                fast.append(&batch(1, 2 << 10, tag, now), 0, None, now)
+                    .expect("appended");
+                acked(&fast, fast.end_offset()).await;
+            }
+            assert_eq!(sim.count("reserve"), reserved);
+            let segment = fast.0.active().expect("a segment");
+            let (from, to) = segment.reserved.get();
+            assert!(from >= to, "{from} to {to} is left without zeros");
+            assert!(!segment.needs_own_flush());
+            let all = read_all(&fast, 0, 64 << 20).await;
+            assert_eq!(all.len(), 40 + 1 + 60);
+        });
+    }
+}

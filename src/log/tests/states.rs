@@ -289,6 +289,7 @@ fn planted_bugs_are_found() {
         Mutant::NoCut,
         Mutant::NextForgotten,
         Mutant::SwapBeforeFlush,
+        Mutant::OwnFlushForgotten,
     ];
     let bugs = lies
         .map(Bug::Lie)

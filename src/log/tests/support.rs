@@ -40,6 +40,7 @@ pub fn options() -> LogsOptions {
         read_ahead_bytes: 16 << 10,
         shared_flushes: true,
         prepare_bytes: (16 << 10, 64 << 10),
+        reserve_bytes: 64 << 10,
     }
 }
 

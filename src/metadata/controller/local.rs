@@ -386,6 +386,7 @@ fn logs_options() -> LogsOptions {
         read_bytes_max: 1 << 20,
         read_ahead_bytes: 256 << 10,
         prepare_bytes: (64 << 10, 4 << 20),
+        reserve_bytes: 16 << 20,
     }
 }
 
