@@ -3,6 +3,7 @@
 
     benches/versus/versus.py                 the whole comparison
     benches/versus/versus.py --only WORD     only cells whose name holds WORD; repeatable
+    benches/versus/versus.py --free --group goal   neither side pinned: a table of its own
     benches/versus/versus.py --render        write the table anew from the kept results
 
 Both brokers run all the time, each on its own fresh folder of the same disk, and are measured in
@@ -370,7 +371,7 @@ def render(results):
     latency += [("max µs", "max")]
     bulk = [("records/s of 1 KiB", "rate"), ("p50 µs", "p50"), ("p99 µs", "p99")]
     bulk += [("p99.9 µs", "p99.9"), ("CPU s/GB", "cpu_s_per_gb"), ("resident MiB", "resident_mib")]
-    by_group = {group: [r for r in rows if r["group"] == group] for group in ("goal", "bulk", "grid")}
+    by_group = {group: [r for r in rows if r["group"] == group] for group in ("goal", "bulk", "grid", "free")}
     starts = {side: statistics.median(times) for side, times in results["starts"].items()}
     text = f"""Corelane {about['commit']} beside Apache Kafka {about['kafka']}, {about['date']}: {about['cpu']},
 kernel {about['kernel']}, {about['file_system'].split()[0]}; {results['cpus']}.
@@ -399,6 +400,14 @@ Open loop, latency from the intended send time ({taken(by_group['grid'])}):
 ¹ loadgen called at least one block of this row unfit to be quoted (late sends, or a load past the
 knee of one side): the raw summary says which and why."""
 
+    if by_group["free"]:
+        text += f"""
+
+Neither side pinned, loadgen on both CPUs too ({taken(by_group['free'])}; floors:
+{results['free_floor_line']}):
+
+{table(by_group['free'], latency)}"""
+
     page = PAGE.read_text()
     begin, end = "<!-- versus: begin -->", "<!-- versus: end -->"
     head, rest = page.split(begin)
@@ -413,8 +422,11 @@ def floor_line(taken):
     for name in names:
         found = [floors["floors_us"][name] for floors in taken if floors["floors_us"].get(name)]
         if found:
-            p50, p99 = (statistics.median(one[q] for one in found) for q in ("p50", "p99"))
-            parts.append(f"{name.replace('_', ' ')} {number(p50)} µs (p99 {number(p99)})")
+            p50, p99, tail = (
+                statistics.median(one[q] for one in found) for q in ("p50", "p99", "p99.9")
+            )
+            tails = f"p99 {number(p99)}, p99.9 {number(tail)}"
+            parts.append(f"{name.replace('_', ' ')} {number(p50)} µs ({tails})")
     return ", ".join(parts)
 
 
@@ -453,10 +465,20 @@ def main():
         for broker in versus.brokers.values():
             broker.stop()
         shutil.rmtree(versus.folder, ignore_errors=True)
-    if options.only or options.group:
+    if options.free:
+        results = added_free(results)
+    elif RESULTS.exists():
         results = merged(results)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     render(results)
+
+
+def added_free(results):
+    """The kept results, with these as rows of a table of their own."""
+    kept = json.loads(RESULTS.read_text())
+    pinned = [row for row in kept["rows"] if row["group"] != "free"]
+    free = [{**row, "group": "free"} for row in results["rows"]]
+    return {**kept, "rows": pinned + free, "free_floor_line": results["floor_line"]}
 
 
 def merged(results):
@@ -464,8 +486,10 @@ def merged(results):
     key = lambda row: (row["group"], tuple(row["ack"].values()), row["name"])
     kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     rows = {key(row): row for row in [*kept, *results["rows"]]}
+    free = [row for row in kept if row["group"] == "free"]
     order = [(cell.group, tuple(MODES[cell.flush[side]] for side in SIDES), cell.name) for cell in cells()]
-    return {**results, "rows": [rows[one] for one in order if one in rows]}
+    rows = [rows[one] for one in order if one in rows] + free
+    return {**json.loads(RESULTS.read_text()), **results, "rows": rows}
 
 
 def compare(versus, options):

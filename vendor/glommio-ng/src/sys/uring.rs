@@ -1394,9 +1394,20 @@ impl UringCommon for SleepableRing {
             // Corelane: takes what was deferred along, or what these entries complete at once
             // (a timer that is cancelled) would have to be asked for apart.
             const GET_EVENTS: u32 = 1;
+            const MORE_MAX: usize = 8;
             let len = self.ring.submission().len() as u32;
             // SAFETY: no signal mask is given; the entries were checked when they were pushed.
-            unsafe { self.ring.submitter().enter::<libc::sigset_t>(len, 0, GET_EVENTS, None)? }
+            let x = unsafe { self.ring.submitter().enter::<libc::sigset_t>(len, 0, GET_EVENTS, None)? };
+            // One call posts some twenty completions. Those of writes that ended together shall
+            // be seen together: they share a flush.
+            for _ in 0..MORE_MAX {
+                if !self.has_deferred() {
+                    break;
+                }
+                // SAFETY: as above, and nothing is submitted.
+                unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) }.ok();
+            }
+            x
         } else {
             self.ring.submit()?
         };
