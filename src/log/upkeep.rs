@@ -316,6 +316,14 @@ impl Inner {
             segment.written.get() < segment.size.get()
                 && segment.prepared.get() < extent(segment.size.get())
         });
+        // A name for each file before there is one behind it: a start could take a hole for what
+        // compaction left.
+        let unnamed = state.segments.iter().find(|it| it.has_next_name());
+        if let Some(unnamed) = unnamed
+            && starved.is_some_and(|segment| self.is_nameless(segment))
+        {
+            return Some(Job::Rename(Rc::clone(unnamed)));
+        }
         if let Some(segment) = starved {
             if segment.prepared.get() > 0 {
                 self.double_step();
@@ -336,6 +344,9 @@ impl Inner {
         let prepared = active.prepared.get();
         let target = self.prepare_target(active, false);
         if self.is_nameless(active) && state.segments.len() > 1 {
+            if let Some(unnamed) = unnamed {
+                return Some(Job::Rename(Rc::clone(unnamed)));
+            }
             return Some(Job::Prepare(
                 Rc::clone(active),
                 target.max(extent(0)),
@@ -351,12 +362,8 @@ impl Inner {
         } else if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
             return Some(Job::Prepare(Rc::clone(active), target, false));
         }
-        if let Some(segment) = state
-            .segments
-            .iter()
-            .find(|segment| segment.has_next_name())
-        {
-            return Some(Job::Rename(Rc::clone(segment)));
+        if let Some(unnamed) = unnamed {
+            return Some(Job::Rename(Rc::clone(unnamed)));
         }
         let limit = block_up(self.config.borrow().segment_bytes);
         let near_end = prepared >= limit && limit.saturating_sub(size) <= step;
@@ -472,6 +479,9 @@ impl Inner {
             return Err(segment.shrunk());
         }
         file.reserve(from, to).await?;
+        // The length first: where a file ended with its last batch and another followed, a start
+        // would take what was lost between them for what compaction left out.
+        file.flush().await?;
         let (start, end) = segment.reserved.get();
         let start = if start < end { start } else { from };
         segment.reserved.set((start, to));

@@ -159,7 +159,9 @@ impl State {
             Operation::Reserve(file, from, to) => {
                 let content = self.now.file_mut(file);
                 content.resize(content.len().max(to), 0);
-                let from = self.reserved.get(&file).map_or(from, |it| it.0.min(from));
+                // What was prepared behind room that is used up is no room.
+                let left = self.reserved.get(&file).filter(|it| it.0 < it.1);
+                let from = left.map_or(from, |it| it.0.min(from));
                 self.reserved.insert(file, (from, to));
             }
             Operation::Prepare(file, from, to) => {
