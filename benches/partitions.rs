@@ -107,7 +107,10 @@ fn usage(dir: &Path) -> (u64, u64) {
     };
     let (mut bytes, mut files) = (0, 0);
     for entry in entries.flatten() {
-        let metadata = entry.metadata().unwrap();
+        // The broker renames and removes files meanwhile: what went is counted by nobody.
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
         files += 1;
         if metadata.is_dir() {
             let (more_bytes, more_files) = usage(&entry.path());
