@@ -53,11 +53,18 @@ fn start(dirs: &[&Path]) -> Start {
 /// Fills the file system that `dir` is on, all but `left` bytes; the file that does it.
 fn fill(dir: &Path, left: u64) -> std::path::PathBuf {
     let filler = dir.join("filler");
-    let room = run("df", &["--output=avail", "-B1", &dir.to_string_lossy()]).unwrap();
-    let room: u64 = room.lines().last().unwrap().trim().parse().unwrap();
-    let bytes = room.saturating_sub(left).to_string();
-    run("fallocate", &["-l", &bytes, &filler.to_string_lossy()]).unwrap();
-    filler
+    for _ in 0..20 {
+        let room = run("df", &["--output=avail", "-B1", &dir.to_string_lossy()]).unwrap();
+        let room: u64 = room.lines().last().unwrap().trim().parse().unwrap();
+        let bytes = room.saturating_sub(left).to_string();
+        if run("fallocate", &["-l", &bytes, &filler.to_string_lossy()]).is_ok() {
+            return filler;
+        }
+        // The broker took some of it in between, for what it prepares.
+        fs::remove_file(&filler).unwrap();
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("what is free on {} changes all the time", dir.display());
 }
 
 /// Fills the file system to its last block, those kept for root too; the file that does it.
