@@ -19,7 +19,12 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 pub struct World {
     tasks: Rc<Tasks>,
     disk: SimDisk,
+    _end: Rc<End>,
 }
+
+/// Drops the tasks of a world with its last handle: they hold the disk, which holds them, so
+/// that both would stay for good.
+struct End(Rc<Tasks>);
 
 /// Tasks by number; finished ones leave a hole.
 pub(super) struct Tasks {
@@ -48,6 +53,7 @@ impl World {
         });
         World {
             disk: SimDisk::new(Rc::clone(&tasks), left.0),
+            _end: Rc::new(End(Rc::clone(&tasks))),
             tasks,
         }
     }
@@ -170,11 +176,40 @@ impl Tasks {
     }
 }
 
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         let mut ready = self.ready.lock().expect("one thread");
         if !ready.contains(&self.task) {
             ready.push(self.task);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_good_goes_with_its_world() {
+        let kept = Rc::new(());
+        for seed in 0..3 {
+            let world = World::new(seed);
+            let (disk, held) = (world.disk().clone(), Rc::clone(&kept));
+            world.disk().spawn(async move {
+                std::future::pending::<()>().await;
+                drop((disk, held));
+            });
+            let again = world.clone();
+            drop(world);
+            assert_eq!(Rc::strong_count(&kept), 2);
+            drop(again);
+            assert_eq!(Rc::strong_count(&kept), 1);
         }
     }
 }

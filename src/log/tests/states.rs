@@ -226,7 +226,13 @@ fn every_crash_state_is_started_from() {
             bug: None,
         };
         match chain(plan) {
-            Ok(states) => tried += states,
+            Ok(states) => {
+                let hundred_thousands = tried / 100_000;
+                tried += states;
+                if tried / 100_000 > hundred_thousands {
+                    say(&format!("{tried} states so far"));
+                }
+            }
             Err(Failure { seed, state, wrong }) => {
                 panic!("with CRASH_SEED={seed} CRASH_STATE={state}: {wrong}")
             }
