@@ -143,7 +143,7 @@ impl File {
         match &self.0 {
             Kind::Direct(file) => Ok(file.file_size().await?),
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(file) => Ok(file.len()),
+            Kind::Sim(file) => Ok(file.len().await),
         }
     }
 

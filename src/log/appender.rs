@@ -88,6 +88,7 @@ impl Inner {
         let mut state = self.state.borrow_mut();
         if self.flushed_offset.get() == base_offset {
             self.unflushed_since.set(now);
+            self.failed_flushes.set(self.logs.failed_flushes());
         }
         if state.epochs.assign(epoch, base_offset) {
             state.epochs_changed = true;
@@ -306,24 +307,31 @@ impl Inner {
 
     /// Has everything written so far flushed.
     pub fn flush(self: &Rc<Self>) {
-        let Some(active) = self.active().filter(|active| active.opened().is_some()) else {
+        // Nothing is written yet of a segment that has no file.
+        let newest = {
+            let state = self.state.borrow();
+            let mut newest_first = state.segments.iter().rev();
+            newest_first.find(|it| it.opened().is_some()).cloned()
+        };
+        let Some(newest) = newest else {
             return;
         };
-        for older in self.unflushed_before_active() {
+        for older in self.unflushed_before(&newest) {
             self.logs.flush(self, &older, self.flushed_offset.get());
         }
-        self.logs.flush(self, &active, self.written_offset.get());
+        self.logs.flush(self, &newest, self.written_offset.get());
     }
 
-    /// Segments before the active one that hold what is not flushed yet, and that the active
-    /// one's flush does not cover.
-    fn unflushed_before_active(&self) -> Vec<Rc<Segment>> {
+    /// Segments before the `newest` that hold what is not flushed yet, and that its flush does
+    /// not cover.
+    fn unflushed_before(&self, newest: &Rc<Segment>) -> Vec<Rc<Segment>> {
         let state = self.state.borrow();
         let flushed = self.flushed_offset.get();
         let pairs = state.segments.windows(2).rev();
         pairs
             .take_while(|pair| pair[1].base_offset > flushed)
             .map(|pair| &pair[0])
+            .filter(|it| !Rc::ptr_eq(it, newest))
             .filter(|it| it.needs_own_flush() || !self.logs.options().shared_flushes)
             .cloned()
             .collect()
@@ -331,6 +339,11 @@ impl Inner {
 
     /// Called by the flusher: what had been written up to `offset` survives a power cut.
     pub fn after_flush(&self, offset: Offset) {
+        let is_news = offset > self.flushed_offset.get();
+        if is_news && self.failed_flushes.get() != self.logs.failed_flushes() {
+            let error = io::Error::other("an earlier one failed and may have dropped a write");
+            return self.fail(FailedOperation::Flush, &error);
+        }
         self.flushed_offset
             .set(self.flushed_offset.get().max(offset));
         self.ack(offset);

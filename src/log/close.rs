@@ -47,7 +47,8 @@ impl Inner {
         if segments.is_empty() || !self.upkeep.has_folder() {
             return Ok(());
         }
-        for segment in &segments {
+        // One that was begun has nothing on disk where there was no room for it, or no time.
+        for segment in segments.iter().filter(|it| !self.is_nameless(it)) {
             if segment.has_next_name() {
                 self.rename_to_final(segment).await?;
             }

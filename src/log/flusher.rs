@@ -49,6 +49,7 @@ struct Shared {
     waiting: RefCell<Vec<Waiter>>,
     due: Event,
     flusher_runs: Cell<bool>,
+    failed_flushes: Cell<u64>,
     /// Logs in the order in which they took chunks, one entry for each.
     chunk_order: RefCell<VecDeque<Weak<Inner>>>,
     read_bytes_out: Cell<usize>,
@@ -108,6 +109,7 @@ impl Logs {
             waiting: RefCell::default(),
             due: Event::default(),
             flusher_runs: Cell::new(false),
+            failed_flushes: Cell::new(0),
             chunk_order: RefCell::default(),
             read_bytes_out: Cell::new(0),
             reads_done: Bell::default(),
@@ -155,6 +157,12 @@ impl Logs {
             self.0.disk.spawn(flush_on(shared));
         }
         self.0.due.call();
+    }
+
+    /// How many flushes have failed. Each may have dropped any write that it was to cover, and
+    /// the next one does not say so.
+    pub(super) fn failed_flushes(&self) -> u64 {
+        self.0.failed_flushes.get()
     }
 
     /// Waits until a read of `bytes` fits into the bound; one read always does.
@@ -287,7 +295,9 @@ async fn flush_on(shared: Weak<Shared>) {
                 }
             }
             Err(error) => {
-                // What the device dropped is not known: whoever waits for it has failed.
+                // What the device dropped is not known: whoever waits for it has failed, and
+                // who has written and does not wait yet fails when it does.
+                shared.failed_flushes.set(shared.failed_flushes.get() + 1);
                 let waiting = std::mem::take(&mut *shared.waiting.borrow_mut());
                 for waiter in covered.drain(..).chain(waiting) {
                     waiter.log.fail(FailedOperation::Flush, &error);

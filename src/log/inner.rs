@@ -80,6 +80,8 @@ pub struct Inner {
     pub acked_offset: Cell<Offset>,
     /// When the oldest append that is not flushed was made; meaningful while there is one.
     pub unflushed_since: Cell<WallMs>,
+    /// How many flushes had failed when that append was made: see [`Logs::failed_flushes`].
+    pub failed_flushes: Cell<u64>,
     pub failure: RefCell<Option<LogFailure>>,
     /// No more appends, and tasks end when they run out of work.
     pub stopped: Cell<bool>,
@@ -148,6 +150,7 @@ impl Inner {
             flushed_offset: Cell::new(0),
             acked_offset: Cell::new(0),
             unflushed_since: Cell::new(0),
+            failed_flushes: Cell::new(0),
             failure: RefCell::new(None),
             stopped: Cell::new(false),
             on_acked: RefCell::default(),

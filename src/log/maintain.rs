@@ -62,8 +62,10 @@ impl Inner {
         let Some(active) = self.active() else {
             return Ok(());
         };
+        // Asked before: it may grow, and be written to, before the answer is here.
+        let written = active.written.get();
         if let Some(file) = active.opened()
-            && file.len().await? < active.written.get()
+            && file.len().await? < written
         {
             self.fail(FailedOperation::Damage, &active.shrunk());
         }

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::inner::{FailedOperation, Inner};
+use super::header::HEADER_BYTES;
+use super::inner::{FailedOperation, Inner, State};
 use super::room::is_lack_of_room;
 use super::segment::{Segment, file_name};
 use super::trailer::extent;
@@ -42,6 +43,8 @@ pub struct Upkeep {
     next: RefCell<Option<Next>>,
     /// Bytes that are kept prepared ahead of the appends.
     step_bytes: Cell<u64>,
+    /// Whether there was no room for what was asked for last, and less is asked for now.
+    asks_less: Cell<bool>,
     /// When a step was last asked for.
     step_ms: Cell<WallMs>,
     /// When records were last appended.
@@ -166,11 +169,9 @@ impl Inner {
         if !self.is_outrun() {
             self.give_back_reserved(segment);
         }
-        let options = self.logs.options();
-        let (least, most) = options.prepare_bytes;
-        let step = upkeep.step_bytes.get().max(least);
+        let step = self.step_bytes();
         let low = match self.is_outrun() {
-            true => step.max(options.reserve_bytes) / 2,
+            true => step.max(self.logs.options().reserve_bytes) / 2,
             false => step / 2,
         };
         let size = segment.size.get();
@@ -181,20 +182,18 @@ impl Inner {
             return;
         }
         if !upkeep.busy.get() {
-            let lasted = now - upkeep.step_ms.replace(now);
-            let step = match lasted {
-                ..FAST_STEP_MS => (step * 2).min(most),
-                SLOW_STEP_MS.. => (step / 2).max(least),
+            self.set_step(match now - upkeep.step_ms.replace(now) {
+                ..FAST_STEP_MS => step * 2,
+                SLOW_STEP_MS.. => step / 2,
                 _ => step,
-            };
-            upkeep.step_bytes.set(step);
+            });
         }
         self.start_upkeep();
     }
 
     /// Whether the log was filled faster than space was prepared a short while ago.
     fn is_outrun(&self) -> bool {
-        self.upkeep.now.get() < self.upkeep.outrun.get().0
+        self.upkeep.now.get() < self.upkeep.outrun.get().0 && !self.upkeep.asks_less.get()
     }
 
     /// Appends wait for space in `segment`: notes it where this is a log that is filled fast.
@@ -240,11 +239,23 @@ impl Inner {
         }
     }
 
-    /// Has the steps be twice as long from now on, up to the longest.
-    fn double_step(&self) {
+    fn step_bytes(&self) -> u64 {
+        let (least, _) = self.logs.options().prepare_bytes;
+        self.upkeep.step_bytes.get().max(least)
+    }
+
+    /// Has the steps be so long from now on, within their bounds.
+    fn set_step(&self, bytes: u64) {
         let (least, most) = self.logs.options().prepare_bytes;
-        let step = self.upkeep.step_bytes.get().max(least);
-        self.upkeep.step_bytes.set((step * 2).min(most));
+        self.upkeep.step_bytes.set(bytes.clamp(least, most));
+    }
+
+    /// Has the shortest steps asked for where there was no room for a longer one; `false` when
+    /// that has been tried.
+    fn ask_for_less(&self) -> bool {
+        self.set_step(0);
+        self.upkeep.outrun.set((self.upkeep.now.get(), 0));
+        !self.upkeep.asks_less.replace(true)
     }
 
     /// Starts the background work, or has it looked at again.
@@ -269,7 +280,11 @@ impl Inner {
                 self.upkeep.busy.set(false);
                 match result {
                     Err(_) if self.has_failed() => {}
-                    Err(error) if is_lack_of_room(&error) => self.lack_room(&error),
+                    Err(error) if is_lack_of_room(&error) => {
+                        if !self.ask_for_less() {
+                            self.lack_room(&error);
+                        }
+                    }
                     Err(error) => self.fail(FailedOperation::Prepare, &error),
                     Ok(()) => {}
                 }
@@ -312,6 +327,12 @@ impl Inner {
     fn next_job(&self) -> Option<Job> {
         let state = self.state.borrow();
         let active = state.segments.last()?;
+        // What a sealed segment has ahead is room, too.
+        if self.room.is_lacking()
+            && let Some(sealed) = self.to_settle(&state)
+        {
+            return Some(Job::Settle(sealed));
+        }
         let starved = state.segments.iter().find(|segment| {
             segment.written.get() < segment.size.get()
                 && segment.prepared.get() < extent(segment.size.get())
@@ -325,8 +346,8 @@ impl Inner {
             return Some(Job::Rename(Rc::clone(unnamed)));
         }
         if let Some(segment) = starved {
-            if segment.prepared.get() > 0 {
-                self.double_step();
+            if segment.prepared.get() > 0 && !self.upkeep.asks_less.get() {
+                self.set_step(self.step_bytes() * 2);
             }
             self.note_outrun(segment);
             if self.is_outrun() && self.may_reserve(segment) {
@@ -391,19 +412,19 @@ impl Inner {
         if let Some((offset, content)) = self.upkeep.take_snapshot() {
             return Some(Job::WriteSnapshot(offset, content));
         }
+        self.to_settle(&state).map(Job::Settle)
+    }
+
+    /// The oldest sealed segment whose files do not have their final form, once all of it is
+    /// flushed.
+    fn to_settle(&self, state: &State) -> Option<Rc<Segment>> {
         let flushed = self.flushed_offset.get();
-        state
-            .segments
-            .windows(2)
-            .find(|pair| {
-                let [sealed, follower] = pair else {
-                    return false;
-                };
-                !sealed.settled.get()
-                    && follower.base_offset <= flushed
-                    && !state.is_to_write(sealed)
-            })
-            .map(|pair| Job::Settle(Rc::clone(&pair[0])))
+        let mut pairs = state.segments.windows(2);
+        let found = pairs.find(|pair| {
+            let (sealed, follower) = (&pair[0], &pair[1]);
+            !sealed.settled.get() && follower.base_offset <= flushed && !state.is_to_write(sealed)
+        });
+        found.map(|pair| Rc::clone(&pair[0]))
     }
 
     /// Up to where `segment` is to be prepared now: a step ahead of its end where it is still
@@ -415,6 +436,7 @@ impl Inner {
         let prepared = block_up(segment.prepared.get());
         // What is waited for is not made to wait for the luxury of a long step.
         let piece = match starved {
+            true if self.upkeep.asks_less.get() => needed,
             true => needed.max(prepared + URGENT_PIECE_BYTES),
             false => prepared + PREPARE_PIECE_BYTES,
         };
@@ -491,8 +513,12 @@ impl Inner {
 
     /// Lets writes reach up to `to`.
     fn now_prepared(&self, segment: &Segment, to: u64) {
-        let interval = self.config.borrow().index_interval_bytes.max(1);
-        segment.reserve_entries((to / interval) as usize);
+        let config = self.config.borrow().clone();
+        // However near each other entries may be, each is of a batch.
+        let interval = config.index_interval_bytes.max(HEADER_BYTES as u64);
+        let entries = (to / interval).min(config.segment_index_bytes / 8);
+        segment.reserve_entries(entries as usize);
+        self.upkeep.asks_less.set(false);
         let from = segment.prepared.replace(to);
         self.logs.probe().prepared_bytes.add(to - from);
     }
@@ -527,6 +553,7 @@ impl Inner {
         let permit = self.logs.prepare_permit(prepared, false).await;
         let file = self.prepared_anew(&path, prepared).await?;
         drop(permit);
+        self.upkeep.asks_less.set(false);
         self.logs.probe().prepared_bytes.add(prepared);
         let next = Next {
             after: active.base_offset,

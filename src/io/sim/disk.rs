@@ -37,6 +37,8 @@ pub enum Fault {
     Prepare,
     /// Space runs out.
     Room,
+    /// There is no space for more than so many bytes at once.
+    RoomBeyond(usize),
     /// A read fails.
     Read,
     /// Flushes succeed and do nothing: a device that lies, to test the tests.
@@ -428,6 +430,21 @@ impl SimFile {
         self.disk.fails(&self.disk.name_of(self.id), fault)
     }
 
+    /// Fails where there is no room for so many bytes more.
+    fn lacks_room(&self, bytes: u64) -> io::Result<()> {
+        self.fails(Fault::Room)?;
+        let name = self.disk.name_of(self.id);
+        let faults = self.disk.0.faults.borrow();
+        let is_short = faults.iter().any(|(below, fault)| match fault {
+            Fault::RoomBeyond(room) => bytes > *room as u64 && name.starts_with(below),
+            _ => false,
+        });
+        match is_short {
+            true => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+            false => Ok(()),
+        }
+    }
+
     pub(in crate::io) async fn read(&self, position: u64, len: usize) -> io::Result<Slice> {
         self.disk.counted("read");
         self.disk.perform(Operation::Look).await;
@@ -481,7 +498,7 @@ impl SimFile {
     pub(in crate::io) async fn prepare(&self, from: u64, to: u64) -> io::Result<()> {
         self.disk.counted("prepare");
         self.fails(Fault::Prepare)?;
-        self.fails(Fault::Room)?;
+        self.lacks_room(to - from)?;
         let operation = Operation::Prepare(self.id, from as usize, to as usize);
         self.disk.perform(operation).await;
         Ok(())
@@ -490,7 +507,7 @@ impl SimFile {
     pub(in crate::io) async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
         self.disk.counted("reserve");
         self.fails(Fault::Prepare)?;
-        self.fails(Fault::Room)?;
+        self.lacks_room(to - from)?;
         let operation = Operation::Reserve(self.id, from as usize, to as usize);
         self.disk.perform(operation).await;
         Ok(())
@@ -504,8 +521,11 @@ impl SimFile {
         Ok(())
     }
 
-    pub(in crate::io) fn len(&self) -> u64 {
-        self.disk.0.state.borrow().now.files[self.id].len() as u64
+    /// The length at some moment before this returns.
+    pub(in crate::io) async fn len(&self) -> u64 {
+        let len = self.disk.0.state.borrow().now.files[self.id].len() as u64;
+        self.disk.perform(Operation::Look).await;
+        len
     }
 }
 

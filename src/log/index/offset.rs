@@ -91,6 +91,12 @@ impl OffsetIndex {
     pub fn reserve(&mut self, count: usize) {
         self.entries.reserve(count);
     }
+
+    /// Count of entries that there is memory for.
+    #[cfg(test)]
+    pub fn room(&self) -> usize {
+        self.entries.capacity()
+    }
 }
 
 #[cfg(test)]

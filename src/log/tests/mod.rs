@@ -2,6 +2,7 @@
 
 mod basics;
 mod compaction;
+mod corners;
 mod crash;
 mod damage;
 mod faults;

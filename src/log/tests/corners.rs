@@ -1,0 +1,241 @@
+//! Drives: rare meetings: a full disk and a roll, a stop and retention, what a torn end leaves.
+
+use std::path::Path;
+
+use futures_util::future::join;
+
+use super::support::*;
+use crate::base::Offset;
+use crate::io::disk::Disk;
+use crate::io::sim::{Fault, SimDisk, World};
+use crate::log::{AppendError, Log, LogConfig, Logs, Opening};
+
+const DIR: &str = "/data/t-0";
+
+/// Runs `test` in so many worlds.
+fn in_worlds<F: Future<Output = ()> + 'static>(count: u64, test: impl Fn(SimDisk) -> F) {
+    for seed in 0..count {
+        let world = World::new(seed);
+        world.run(test(world.disk().clone()));
+    }
+}
+
+async fn opened(disk: &Disk, settings: LogConfig) -> (Logs, Log) {
+    let shared = logs(disk);
+    let (log, _) = open(&shared, Path::new(DIR), settings, Opening::default()).await;
+    (shared, log)
+}
+
+/// Lets other tasks run and I/O be done for a while, until `done`; whether that came to pass.
+async fn soon(disk: &Disk, done: impl Fn() -> bool) -> bool {
+    for _ in 0..200 {
+        if done() {
+            return true;
+        }
+        disk.yield_now().await;
+    }
+    done()
+}
+
+#[test]
+fn what_was_written_is_acked_though_the_next_segment_finds_no_room() {
+    in_worlds(20, |sim| async move {
+        let disk = Disk::simulated(sim.clone());
+        let (_shared, log) = opened(&disk, config(20_000)).await;
+        log.append(&batch(1, 15_000, 0, 0), 0, None, 0)
+            .expect("appended");
+        acked(&log, 1).await;
+        sim.inject_below(Path::new(DIR), Fault::Room);
+        // A small one that the segment takes, and a large one that begins the next.
+        for tag in 1.. {
+            let size = [15_000, 2_000][tag % 2];
+            match log.append(&batch(1, size, tag as u64, 0), 0, None, 0) {
+                Ok(_) if tag % 2 == 1 => continue,
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error, AppendError::NoRoom);
+                    break;
+                }
+            }
+            let waits = || log.acked_offset() < log.end_offset() && log.stuck().is_none();
+            assert!(soon(&disk, || !waits()).await);
+            if log.stuck().is_some() {
+                break;
+            }
+        }
+        let is_acked = || log.acked_offset() == log.written_offset();
+        assert!(soon(&disk, is_acked).await, "{log:?}");
+        // What the segments before have too much is given back.
+        log.seek_room();
+        assert!(soon(&disk, || sim.count("truncate") > 0).await);
+    });
+}
+
+#[test]
+fn a_log_that_was_to_be_emptied_without_room_for_more_closes() {
+    for flush_messages in [1, 1_000] {
+        in_worlds(20, move |sim| async move {
+            let disk = Disk::simulated(sim.clone());
+            let settings = LogConfig {
+                retention_ms: 1_000,
+                flush_messages,
+                flush_ms: i64::MAX,
+                ..config(1 << 20)
+            };
+            let (_shared, log) = opened(&disk, settings.clone()).await;
+            log.append(&batch(1, 1_000, 7, 0), 0, None, 0)
+                .expect("appended");
+            acked(&log, 1).await;
+            sim.inject_below(Path::new(DIR), Fault::Room);
+            log.maintain(1_000_000).await.expect("maintained");
+            sim.repair();
+            log.close().await.expect("all that there is is on disk");
+            drop(log);
+            let shared = logs(&disk);
+            let opening = Opening {
+                clean: true,
+                ..Opening::default()
+            };
+            let (log, _) = open(&shared, Path::new(DIR), settings, opening).await;
+            assert_eq!(read_all(&log, 0, 1 << 20).await, [(0, 1, 7)]);
+        });
+    }
+}
+
+#[test]
+fn a_log_that_grows_while_its_length_is_looked_at_has_not_shrunk() {
+    in_worlds(60, |sim| async move {
+        let (_shared, log) = opened(&Disk::simulated(sim), config(4 << 20)).await;
+        for tag in 0..20 {
+            log.append(&batch(4, 8 << 10, tag, 0), 0, None, 0)
+                .expect("appended");
+            let (maintained, acked) = join(log.maintain(0), log.wait_acked(log.end_offset())).await;
+            maintained.expect("maintained");
+            acked.expect("nothing is wrong with it");
+        }
+    });
+}
+
+#[test]
+fn a_flush_that_failed_counts_for_all_that_was_written_before_it() {
+    in_worlds(20, |sim| async move {
+        let disk = Disk::simulated(sim.clone());
+        let shared = logs(&disk);
+        let settings = LogConfig {
+            flush_messages: 3,
+            flush_ms: i64::MAX,
+            ..config(1 << 20)
+        };
+        let (late, _) = open(&shared, Path::new(DIR), settings, Opening::default()).await;
+        let other = Path::new("/data/u-0");
+        let (other, _) = open(&shared, other, config(1 << 20), Opening::default()).await;
+        for log in [&late, &other] {
+            log.append(&batch(1, 100, 0, 0), 0, None, 0)
+                .expect("appended");
+            acked(log, 1).await;
+        }
+        sim.inject(Fault::Flush);
+        other
+            .append(&batch(1, 100, 1, 0), 0, None, 0)
+            .expect("appended");
+        other.wait_acked(2).await.expect_err("it is not flushed");
+        // The device may have dropped what it had of the log that was not waiting.
+        sim.repair();
+        for tag in 1..3 {
+            log_on(&late, tag).await;
+        }
+        let told = || late.flushed_offset() == 3 || late.failure().is_some();
+        assert!(soon(&disk, told).await);
+        assert_eq!(late.flushed_offset(), 0);
+        // Who had nothing to lose goes on.
+        let (third, _) = open(
+            &shared,
+            Path::new("/data/v-0"),
+            config(1 << 20),
+            Opening::default(),
+        )
+        .await;
+        log_on(&third, 0).await;
+        assert_eq!(third.flushed_offset(), 1);
+    });
+}
+
+async fn log_on(log: &Log, tag: u64) {
+    let end = log.end_offset() + 1;
+    log.append(&batch(1, 100, tag, 0), 0, None, 0)
+        .expect("appended");
+    let _ = log.wait_acked(end as Offset).await;
+}
+
+#[test]
+fn a_segment_that_ends_in_its_last_block_takes_what_still_fits() {
+    on_both_disks(|disk, dir| async move {
+        let shared = logs(&disk);
+        let settings = config(8_192);
+        let (log, _) = open(&shared, &dir, settings.clone(), Opening::default()).await;
+        log.append(&batch(1, 7_900, 0, 0), 0, None, 0)
+            .expect("appended");
+        acked(&log, 1).await;
+        log.close().await.expect("closed");
+        let opening = Opening {
+            clean: true,
+            ..Opening::default()
+        };
+        let (log, _) = open(&shared, &dir, settings, opening).await;
+        log.append(&batch(1, 16, 1, 0), 0, None, 0)
+            .expect("appended");
+        acked(&log, 2).await;
+        assert_eq!(log.0.state.borrow().segments.len(), 1);
+        assert_eq!(read_all(&log, 0, 1 << 20).await.len(), 2);
+    });
+}
+
+#[test]
+fn lookups_get_no_more_memory_than_batches_can_fill() {
+    in_worlds(3, |sim| async move {
+        let settings = LogConfig {
+            index_interval_bytes: 0,
+            ..config(64 << 20)
+        };
+        let (_shared, log) = opened(&Disk::simulated(sim), settings).await;
+        log.append(&batch(1, 1 << 20, 0, 0), 0, None, 0)
+            .expect("appended");
+        acked(&log, 1).await;
+        let segment = log.0.active().expect("a segment");
+        let (prepared, room) = (segment.prepared.get(), segment.offsets.borrow().room());
+        assert!(room as u64 <= prepared / 61 * 2, "{room} of {prepared}");
+    });
+}
+
+#[test]
+fn a_log_that_was_filled_fast_takes_what_room_a_nearly_full_disk_has() {
+    in_worlds(20, |sim| async move {
+        let disk = Disk::simulated(sim.clone());
+        let (_shared, log) = opened(&disk, config(4 << 20)).await;
+        for tag in 0..16 {
+            log.append(&batch(4, 8 << 10, tag, 0), 0, None, 0)
+                .expect("appended");
+            if tag % 8 == 7 {
+                acked(&log, log.end_offset()).await;
+            }
+        }
+        assert!(sim.count("reserve") > 0);
+        sim.inject_below(Path::new(DIR), Fault::RoomBeyond(16 << 10));
+        for tag in 16..40 {
+            let refused = log.append(&batch(1, 8 << 10, tag, 0), 0, None, 0).is_err();
+            let goes_on = || match refused {
+                true => log.lack_of_room().is_none(),
+                false => log.acked_offset() == log.end_offset(),
+            };
+            for _ in 0..5 {
+                // Housekeeping does so every two seconds.
+                log.seek_room();
+                if soon(&disk, goes_on).await {
+                    break;
+                }
+            }
+            assert!(goes_on(), "{log:?}");
+        }
+        assert!(log.end_offset() >= 64 + 12, "{log:?}");
+    });
+}
