@@ -3,6 +3,9 @@
 /// Bytes a connection may hold without counting against its core's budget: its resting receive
 /// buffer and small requests.
 pub const CONNECTION_FREE_BYTES: usize = 64 * 1024;
+/// Memory of large requests that a core keeps for the next ones, in bytes: a few of Kafka's
+/// largest batches (1 MiB).
+pub const RECEIVE_IDLE_BYTES_MAX: usize = 4 << 20;
 /// Requests of one connection that may be pending before its socket is not read: Kafka clients
 /// keep 5 produce requests in flight by default, librdkafka more.
 pub const CONNECTION_PENDING_MAX: usize = 128;

@@ -11,6 +11,8 @@ use std::rc::{Rc, Weak};
 
 use glommio::io::{DmaBuffer, ReadResult};
 
+use super::gather::{Gather, GatherPool};
+
 /// Unit of direct I/O: positions, lengths and memory are multiples of it, in bytes.
 pub const BLOCK_BYTES: usize = 4096;
 
@@ -35,6 +37,7 @@ struct PoolInner {
     chunk_bytes_out: Cell<usize>,
     writes: RefCell<Vec<Vec<Rc<DmaBuffer>>>>,
     write_bytes_idle: Cell<usize>,
+    gathers: GatherPool,
 }
 
 /// Aligned memory of a chunk; bytes are written through `base`, never through a reference.
@@ -158,6 +161,11 @@ impl Pool {
             class: Some(class),
             pool: self.clone(),
         }
+    }
+
+    /// Pieces that one write is to take in order; none yet.
+    pub fn gather(&self) -> Gather {
+        self.0.gathers.gather()
     }
 
     fn take_back(&self, buffer: Rc<DmaBuffer>, class: usize) {

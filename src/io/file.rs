@@ -10,6 +10,7 @@ use glommio::io::{DmaFile, OpenOptions};
 
 use super::buffer::{BLOCK_BYTES, Slice, WriteBuffer, block_up};
 use super::cores;
+use super::gather::Gather;
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
 
@@ -67,16 +68,21 @@ impl File {
         let written = match &self.0 {
             Kind::Direct(file) => file.write_rc_at(buffer.shared(), position).await?,
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(file) => file.write(position, &buffer).await?,
+            Kind::Sim(file) => file.write(position, buffer.bytes().into()).await?,
         };
-        if written == len {
-            Ok(())
-        } else {
-            Err(io::Error::new(
-                io::ErrorKind::WriteZero,
-                format!("{written} of {len} bytes were written"),
-            ))
-        }
+        whole(written, len)
+    }
+
+    /// As [`File::write`], with bytes that lie in several places.
+    pub async fn write_gathered(&self, position: u64, gather: Gather) -> io::Result<()> {
+        debug_assert!(position.is_multiple_of(BLOCK_BYTES as u64));
+        let len = gather.len();
+        let written = match &self.0 {
+            Kind::Direct(file) => file.write_gathered_at(gather.shared(), position).await?,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(file) => file.write(position, gather.to_vec().into()).await?,
+        };
+        whole(written, len)
     }
 
     /// Flushes the device: every overwrite completed before this call, of this file or of any
@@ -151,6 +157,14 @@ impl File {
     pub async fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len().await? == 0)
     }
+}
+
+fn whole(written: usize, len: usize) -> io::Result<()> {
+    if written == len {
+        return Ok(());
+    }
+    let reason = format!("{written} of {len} bytes were written");
+    Err(io::Error::new(io::ErrorKind::WriteZero, reason))
 }
 
 /// Allocates blocks and sets the length first, so that the zeroing that follows neither extends

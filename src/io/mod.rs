@@ -9,6 +9,7 @@ pub mod cores;
 pub mod disk;
 pub mod event;
 pub mod file;
+pub mod gather;
 pub mod host;
 pub mod listener;
 pub mod measure;

@@ -241,41 +241,98 @@ impl Inner {
 
     /// Writes from the block where the last write ended up to `to`.
     async fn write_bytes(&self, segment: &Segment, file: &File, to: u64) -> io::Result<()> {
-        let trailer = Trailer {
-            flushed_offset: if planted!(TrailerTooLarge) {
-                self.end_offset.get()
-            } else {
-                self.flushed_offset.get()
-            },
-            end: to,
-        };
         let end = extent(to);
         let mut position = block_down(segment.written.get());
         while position < end {
             let len = (end - position).min(WRITE_BYTES_MAX as u64) as usize;
-            let mut buffer = self.write_buffer(segment, position, len);
-            let bytes = buffer.bytes_mut();
-            let wanted = len.min(to.saturating_sub(position) as usize);
-            let copied = self.state.borrow().tail.copy_out(
-                segment.base_offset,
-                position,
-                &mut bytes[..wanted],
-            );
-            assert_eq!(copied, wanted, "the tail keeps what is not written");
-            bytes[wanted..].fill(0);
-            if position + len as u64 == end {
-                bytes[len - TRAILER_BYTES..len].copy_from_slice(&trailer.to_bytes());
-            }
-            let probe = self.logs.probe();
-            probe.writes_count.add(1);
-            probe.write_bytes.add(bytes.len() as u64);
-            let reached = buffer.len() as u64;
-            file.write(position, buffer).await?;
+            // What is large is written from where it lies.
+            let shared = block_down(to.min(position + len as u64)).saturating_sub(position);
+            let reached = if shared >= self.logs.options().shared_write_bytes_min {
+                let behind = position + len as u64;
+                self.write_shared(segment, file, (position, position + shared, behind), to)
+                    .await?
+            } else {
+                let buffer = self.write_buffer(segment, position, len);
+                let buffer = self.filled(segment, position, buffer, to);
+                let reached = buffer.len() as u64;
+                self.count_write(reached);
+                file.write(position, buffer).await?;
+                reached
+            };
             segment.note_write(position, reached);
             position += len as u64;
             segment.written.set(position.min(to));
         }
         Ok(())
+    }
+
+    /// Writes the blocks of the first two positions from the tail, those up to the third from a
+    /// buffer; returns how many bytes that were.
+    async fn write_shared(
+        &self,
+        segment: &Segment,
+        file: &File,
+        (from, shared_to, behind): (u64, u64, u64),
+        to: u64,
+    ) -> io::Result<u64> {
+        let pool = self.logs.disk().pool();
+        let mut gather = pool.gather();
+        let base = segment.base_offset;
+        self.state
+            .borrow()
+            .tail
+            .share_blocks(base, from, shared_to, |piece| gather.push(piece));
+        assert_eq!(
+            gather.len() as u64,
+            shared_to - from,
+            "the tail keeps what is not written"
+        );
+        if shared_to < behind {
+            let buffer = pool.write_buffer((behind - shared_to) as usize, true);
+            gather.push_last(self.filled(segment, shared_to, buffer, to));
+        }
+        self.count_write(behind - from);
+        file.write_gathered(from, gather).await?;
+        Ok(behind - from)
+    }
+
+    /// A buffer for `position` with what the tail has for it up to `to`, zeros behind that, and
+    /// the trailer if the write ends there.
+    fn filled(
+        &self,
+        segment: &Segment,
+        position: u64,
+        mut buffer: WriteBuffer,
+        to: u64,
+    ) -> WriteBuffer {
+        let bytes = buffer.bytes_mut();
+        let wanted = bytes.len().min(to.saturating_sub(position) as usize);
+        let copied =
+            self.state
+                .borrow()
+                .tail
+                .copy_out(segment.base_offset, position, &mut bytes[..wanted]);
+        assert_eq!(copied, wanted, "the tail keeps what is not written");
+        bytes[wanted..].fill(0);
+        let end = (extent(to) - position) as usize;
+        if end <= bytes.len() {
+            let trailer = Trailer {
+                flushed_offset: if planted!(TrailerTooLarge) {
+                    self.end_offset.get()
+                } else {
+                    self.flushed_offset.get()
+                },
+                end: to,
+            };
+            bytes[end - TRAILER_BYTES..end].copy_from_slice(&trailer.to_bytes());
+        }
+        buffer
+    }
+
+    fn count_write(&self, bytes: u64) {
+        let probe = self.logs.probe();
+        probe.writes_count.add(1);
+        probe.write_bytes.add(bytes);
     }
 
     /// A buffer for `len` bytes at `position`; a somewhat longer one where that stays within

@@ -25,6 +25,9 @@ pub struct LogsOptions {
     pub queued_bytes_max: usize,
     /// Memory for reads from disk under way at one time, in bytes.
     pub read_bytes_max: usize,
+    /// Of a write with at least so many bytes of whole blocks, those are written from where they
+    /// lie; of a shorter one they are copied.
+    pub shared_write_bytes_min: u64,
     /// Bytes that one read from disk asks for.
     pub read_ahead_bytes: usize,
     /// Whether one flush makes durable what was written before it whatever file it is of, as
@@ -89,6 +92,7 @@ impl Default for LogsOptions {
             cache_bytes: 64 << 20,
             queued_bytes_max: 32 << 20,
             read_bytes_max: 16 << 20,
+            shared_write_bytes_min: 32 << 10,
             read_ahead_bytes: 256 << 10,
             shared_flushes: true,
             prepare_bytes: (64 << 10, 64 << 20),

@@ -120,6 +120,18 @@ impl Tail {
         copied
     }
 
+    /// Shares the whole blocks of `segment` from `from` to `to`, piece by piece.
+    pub fn share_blocks(&self, segment: Offset, from: u64, to: u64, mut with: impl FnMut(Slice)) {
+        for kept in self.chunks.iter().filter(|kept| kept.segment == segment) {
+            let end = kept.position + kept.chunk.filled() as u64;
+            let (from, to) = (from.max(kept.position), to.min(end));
+            if from < to {
+                let at = |position| (position - kept.position) as usize;
+                with(kept.chunk.slice(at(from), at(to)));
+            }
+        }
+    }
+
     /// Position of the block of `segment` whose first bytes are on disk and not here, with
     /// their count.
     pub fn missing_head(&self, segment: Offset) -> Option<(u64, usize)> {

@@ -140,7 +140,7 @@ impl Connection {
 
     async fn read_requests(self: &Rc<Self>) -> Result<(), Ended> {
         let max_bytes = self.server.shard.config().network.request_bytes_max;
-        let mut buffer = ReceiveBuffer::new();
+        let mut buffer = ReceiveBuffer::new(&self.server.large_rooms);
         let mut room: Option<Reserved> = None;
         loop {
             while let Some(frame) = buffer.next_frame(max_bytes).map_err(Refused::Frame)? {

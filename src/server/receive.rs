@@ -1,27 +1,49 @@
 //! Pure: the bytes of a connection that are not yet a whole request.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::mem;
 use std::ops::Range;
+use std::rc::Rc;
 
+use crate::base::limits;
 use crate::wire::frame::{self, FrameError, Next};
 
-/// Room a connection starts with and falls back to.
+/// Room that a connection has for itself.
 const SMALL_BYTES: usize = 8 * 1024;
+/// Sizes of room for large requests are multiples of this, in bytes.
+const STEP_BYTES: usize = 16 * 1024;
 
-/// A receive buffer that grows with what has arrived, never with what was merely announced,
-/// and gives the room back once a large request is through.
+/// A connection's receive buffer: small while requests are, and with room for exactly one large
+/// request from when [`SMALL_BYTES`] of it are there until it is through.
 pub struct ReceiveBuffer {
     bytes: Vec<u8>,
+    /// The small room, while `bytes` is large.
+    small: Vec<u8>,
     start: usize,
     end: usize,
+    large: Rc<LargeRooms>,
 }
 
+/// Room for large requests that none is using, for the next one on any connection of a core:
+/// touched memory, so that nobody has to clear it or to have the kernel find pages for it again.
+#[derive(Default)]
+pub struct LargeRooms {
+    idle: RefCell<VecDeque<Vec<u8>>>,
+    idle_bytes: Cell<usize>,
+}
+
+// === impl ReceiveBuffer ===
+
 impl ReceiveBuffer {
-    /// An empty buffer.
-    pub fn new() -> ReceiveBuffer {
+    /// An empty buffer, which takes its room for large requests from `large`.
+    pub fn new(large: &Rc<LargeRooms>) -> ReceiveBuffer {
         ReceiveBuffer {
             bytes: vec![0; SMALL_BYTES],
+            small: Vec::new(),
             start: 0,
             end: 0,
+            large: Rc::clone(large),
         }
     }
 
@@ -70,39 +92,99 @@ impl ReceiveBuffer {
         key.map(i16::from_be_bytes)
     }
 
-    /// Bytes it would occupy after [`Self::make_room`]: enough for twice what has arrived, as
-    /// far as the request goes.
+    /// Bytes it would occupy after [`Self::make_room`]: those of the whole request, once it is
+    /// known to be large and has not only been announced.
     pub fn wanted_bytes(&self) -> usize {
-        let (partial, announced) = (self.partial_bytes(), self.announced_bytes());
-        if partial.max(announced) <= SMALL_BYTES {
-            return SMALL_BYTES;
+        let announced = self.announced_bytes();
+        match announced > SMALL_BYTES && self.partial_bytes() >= SMALL_BYTES {
+            true => announced,
+            false => SMALL_BYTES,
         }
-        if partial < self.bytes.len() {
-            return self.bytes.len();
-        }
-        (self.bytes.len() * 2).min(announced.max(partial + 1))
     }
 
-    /// Moves what is left to the front, and grows when the buffer is full of one partial request.
+    /// Moves what is left to the front of a room that is large enough to go on.
     pub fn make_room(&mut self) {
-        let wanted = self.wanted_bytes();
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        if wanted != self.bytes.len() {
-            self.bytes.resize(wanted, 0);
-            self.bytes.shrink_to_fit();
+        let (wanted, partial) = (self.wanted_bytes(), self.start..self.end);
+        let count = partial.len();
+        if wanted <= SMALL_BYTES && self.is_large() {
+            let large = mem::replace(&mut self.bytes, mem::take(&mut self.small));
+            // A large room ends with its request: nothing of the next one is in it.
+            debug_assert_eq!(count, 0);
+            self.large.keep(large);
+        } else if wanted > self.bytes.len() {
+            let mut larger = self.large.take(wanted);
+            larger[..count].copy_from_slice(&self.bytes[partial]);
+            let old = mem::replace(&mut self.bytes, larger);
+            match self.small.is_empty() {
+                true => self.small = old,
+                false => self.large.keep(old),
+            }
+        } else if self.start > 0 {
+            self.bytes.copy_within(partial, 0);
         }
+        self.start = 0;
+        self.end = count;
     }
 
-    /// The room to read into.
+    fn is_large(&self) -> bool {
+        !self.small.is_empty()
+    }
+
+    /// The room to read into: of a large request its own only, so that what follows need not be
+    /// moved out of its room.
     pub fn spare(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.end..]
+        let to = match self.is_large() {
+            true => self.start + self.announced_bytes(),
+            false => self.bytes.len(),
+        };
+        &mut self.bytes[self.end..to]
     }
 
     /// `count` bytes were read into the spare room.
     pub fn filled(&mut self, count: usize) {
         self.end += count;
+    }
+}
+
+impl Drop for ReceiveBuffer {
+    fn drop(&mut self) {
+        if self.is_large() {
+            self.large.keep(mem::take(&mut self.bytes));
+        }
+    }
+}
+
+// === impl LargeRooms ===
+
+impl LargeRooms {
+    /// Room for at least `bytes`, whose content is whatever an earlier request left there.
+    fn take(&self, bytes: usize) -> Vec<u8> {
+        let mut idle = self.idle.borrow_mut();
+        let fits = |room: &Vec<u8>| room.len() >= bytes && room.len() / 2 <= bytes;
+        let found = idle.iter().rposition(fits);
+        match found.and_then(|at| idle.remove(at)) {
+            Some(room) => {
+                self.idle_bytes.set(self.idle_bytes.get() - room.len());
+                room
+            }
+            None => vec![0; bytes.next_multiple_of(STEP_BYTES)],
+        }
+    }
+
+    /// Keeps it for the next, in place of those that have lain longest where it gets too much.
+    fn keep(&self, room: Vec<u8>) {
+        if room.len() > limits::RECEIVE_IDLE_BYTES_MAX {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        let mut idle_bytes = self.idle_bytes.get() + room.len();
+        idle.push_back(room);
+        while idle_bytes > limits::RECEIVE_IDLE_BYTES_MAX
+            && let Some(oldest) = idle.pop_front()
+        {
+            idle_bytes -= oldest.len();
+        }
+        self.idle_bytes.set(idle_bytes);
     }
 }
 
@@ -138,7 +220,7 @@ mod tests {
             stream.extend_from_slice(body);
         }
         for piece in [1, 3, 1_000, stream.len()] {
-            let mut buffer = ReceiveBuffer::new();
+            let mut buffer = ReceiveBuffer::new(&Rc::default());
             let frames: Vec<Vec<u8>> = stream
                 .chunks(piece)
                 .flat_map(|part| feed(&mut buffer, part, 100_000))
@@ -151,9 +233,58 @@ mod tests {
 
     #[test]
     fn an_announced_giant_takes_no_room_before_it_arrives() {
-        let mut buffer = ReceiveBuffer::new();
+        let mut buffer = ReceiveBuffer::new(&Rc::default());
         assert!(feed(&mut buffer, &90_000_000i32.to_be_bytes(), 100_000_000).is_empty());
         buffer.make_room();
         assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
+    }
+
+    #[test]
+    fn room_for_large_requests_is_used_again_and_bounded() {
+        let large = Rc::new(LargeRooms::default());
+        let sizes = [
+            9_000, 70_000, 70_100, 900_000, 1_000_000, 5_000_000, 800_000,
+        ];
+        for count in 1..=8 {
+            let mut buffers: Vec<ReceiveBuffer> =
+                (0..count).map(|_| ReceiveBuffer::new(&large)).collect();
+            for size in sizes {
+                let body = vec![count as u8; size];
+                let mut request = (size as i32).to_be_bytes().to_vec();
+                request.extend_from_slice(&body);
+                let (most, last) = request.split_at(size / 2 + 4_500);
+                for buffer in &mut buffers {
+                    assert!(feed(buffer, most, 10_000_000).is_empty());
+                }
+                for buffer in &mut buffers {
+                    assert_eq!(feed(buffer, last, 10_000_000), [body.as_slice()]);
+                    buffer.make_room();
+                    assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
+                }
+                let idle: usize = large.idle.borrow().iter().map(Vec::len).sum();
+                assert_eq!(idle, large.idle_bytes.get());
+                assert!(idle <= limits::RECEIVE_IDLE_BYTES_MAX, "{idle}");
+            }
+        }
+        let room = large.take(790_000);
+        let idle = large.idle_bytes.get();
+        drop(room);
+        assert!(large.take(40_000_000).len() >= 40_000_000);
+        assert_eq!(
+            large.idle_bytes.get(),
+            idle,
+            "nothing of that size lay there"
+        );
+        let mut buffer = ReceiveBuffer::new(&large);
+        feed(
+            &mut buffer,
+            &vec![0x00, 0x00, 0xff, 0xff].repeat(5_000),
+            10_000_000,
+        );
+        drop(buffer);
+        assert!(
+            large.idle_bytes.get() >= idle,
+            "one that goes leaves its room"
+        );
     }
 }

@@ -13,6 +13,7 @@ use crate::server::api::transactions::ProducerIds;
 use crate::server::connection::Connection;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::probe::Probe;
+use crate::server::receive::LargeRooms;
 use crate::shard::Shard;
 
 /// What all connections of one shard share.
@@ -25,6 +26,8 @@ pub struct ServerState {
     pub probe: Probe,
     /// Ids for idempotent producers.
     pub producer_ids: ProducerIds,
+    /// Where connections have room for large requests from.
+    pub large_rooms: Rc<LargeRooms>,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
     next_connection: Cell<u64>,
     spare_produce: RefCell<Vec<produce::Pending>>,
@@ -40,6 +43,7 @@ impl ServerState {
             sessions: RefCell::new(FetchSessions::new(slots, limits::SESSION_EVICT_MS, seed)),
             probe: Probe::default(),
             producer_ids: ProducerIds::default(),
+            large_rooms: Rc::default(),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             spare_produce: RefCell::default(),

@@ -12,7 +12,7 @@ use super::cut::{Data, End, History, Left, Names, Rest};
 use super::executor::Tasks;
 use super::random::Random;
 use super::state::{Event, FileId, NameChange, Node, Operation, State, Write};
-use crate::io::buffer::{Slice, WriteBuffer};
+use crate::io::buffer::Slice;
 use crate::io::disk::Entry;
 
 /// A simulated disk; cheap to clone.
@@ -456,14 +456,9 @@ impl SimFile {
         Ok(content[from..to].to_vec().into())
     }
 
-    pub(in crate::io) async fn write(
-        &self,
-        position: u64,
-        buffer: &WriteBuffer,
-    ) -> io::Result<usize> {
+    pub(in crate::io) async fn write(&self, position: u64, bytes: Rc<[u8]>) -> io::Result<usize> {
         self.disk.counted("write");
         self.fails(Fault::Write)?;
-        let bytes: Rc<[u8]> = buffer.bytes().into();
         let (len, position) = (bytes.len(), position as usize);
         let (durable_len, reserved) = {
             let state = self.disk.0.state.borrow();

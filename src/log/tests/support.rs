@@ -37,6 +37,7 @@ pub fn options() -> LogsOptions {
         cache_bytes: 64 << 10,
         queued_bytes_max: 4 << 20,
         read_bytes_max: 1 << 20,
+        shared_write_bytes_min: 4 << 10,
         read_ahead_bytes: 16 << 10,
         shared_flushes: true,
         prepare_bytes: (16 << 10, 64 << 10),

@@ -178,7 +178,7 @@ pub use self::{
     splice_source::SpliceSource,
     stat::Stat,
 };
-pub use crate::sys::DmaBuffer;
+pub use crate::sys::{DmaBuffer, GatheredBuffers};
 
 #[cfg(test)]
 mod test {

@@ -431,10 +431,23 @@ impl Drop for SleepNotifier {
     }
 }
 
+/// Corelane: memory that one write takes in order, see [`crate::io::DmaFile::write_gathered_at`].
+///
+/// # Safety
+///
+/// For as long as the value lives, [`GatheredBuffers::iovecs`] gives the same array, whose memory
+/// may be read and is not written to.
+pub unsafe trait GatheredBuffers: std::fmt::Debug {
+    /// Where the bytes are.
+    fn iovecs(&self) -> &[libc::iovec];
+}
+
 #[derive(Debug)]
 pub(crate) enum DmaSource {
     Owned(DmaBuffer),
     Shared(Rc<DmaBuffer>),
+    /// Corelane.
+    Gathered(Rc<dyn GatheredBuffers>),
 }
 
 impl DmaSource {
@@ -442,6 +455,7 @@ impl DmaSource {
         match self {
             DmaSource::Owned(buffer) => buffer.uring_buffer_id(),
             DmaSource::Shared(buffer) => buffer.uring_buffer_id(),
+            DmaSource::Gathered(_) => None,
         }
     }
 }
@@ -453,6 +467,8 @@ impl Deref for DmaSource {
         match &self {
             Self::Owned(buffer) => buffer.as_bytes(),
             Self::Shared(buffer) => buffer.as_bytes(),
+            // Not one slice; what asks for it is never given these.
+            Self::Gathered(_) => &[],
         }
     }
 }

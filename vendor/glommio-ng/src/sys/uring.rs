@@ -35,7 +35,7 @@ use crate::{
         self,
         blocking::{BlockingThreadOp, BlockingThreadPool},
         dma_buffer::{BufferStorage, DmaBuffer},
-        membarrier, DirectIo, EnqueuedSource, EnqueuedStatus, InnerSource, IoBuffer,
+        membarrier, DirectIo, DmaSource, EnqueuedSource, EnqueuedStatus, InnerSource, IoBuffer,
         PollableStatus, SockAddrStorage, Source, SourceType, Statx, TimeSpec64,
     },
     GlommioError, IoRequirements, IoStats, ReactorErrorKind, RingIoStats, TaskQueueHandle,
@@ -52,6 +52,8 @@ enum UringOpDescriptor {
     PollRemove(*const u8),
     Cancel(u64),
     Write(*const u8, usize, u64),
+    /// Corelane.
+    Writev(*const libc::iovec, usize, u64),
     WriteFixed(*const u8, usize, u64, u32),
     ReadFixed(u64, usize),
     Read(u64, usize),
@@ -382,6 +384,9 @@ where
             }
             UringOpDescriptor::Write(ptr, len, pos) => {
                 opcode::Write::new(fd, ptr, len as u32).offset(pos).build()
+            }
+            UringOpDescriptor::Writev(iovecs, count, pos) => {
+                opcode::Writev::new(fd, iovecs, count as u32).offset(pos).build()
             }
             UringOpDescriptor::Read(pos, len) => {
                 source_map.peek_source_mut(from_user_data(op.user_data), |mut x| {
@@ -1633,6 +1638,10 @@ impl Reactor {
 
     pub(crate) fn write_dma(&self, source: &Source, pos: u64) {
         let op = match &*source.source_type() {
+            SourceType::Write(_, IoBuffer::DmaSource(DmaSource::Gathered(buffers))) => {
+                let iovecs = buffers.iovecs();
+                UringOpDescriptor::Writev(iovecs.as_ptr(), iovecs.len(), pos)
+            }
             SourceType::Write(
                 PollableStatus::NonPollable(DirectIo::Disabled),
                 IoBuffer::DmaSource(buf),
