@@ -278,7 +278,7 @@ mod tests {
         let mut buffer = ReceiveBuffer::new(&large);
         feed(
             &mut buffer,
-            &vec![0x00, 0x00, 0xff, 0xff].repeat(5_000),
+            &[0x00, 0x00, 0xff, 0xff].repeat(5_000),
             10_000_000,
         );
         drop(buffer);

@@ -139,6 +139,14 @@ impl LogDirs {
             "Folders of log.dirs that cannot be used; their partitions are offline.",
             self.failed().count() as f64,
         );
+        let held = self
+            .distinct_logs()
+            .map(|logs| logs.disk().pool().chunk_bytes_out());
+        to.gauge(
+            "corelane_tail_cache_bytes",
+            "Memory of the newest records, for readers and until they are written.",
+            held.sum::<usize>() as f64,
+        );
         let counts: [CountOf; 4] = [
             (
                 "corelane_log_damaged_places_total",

@@ -22,7 +22,7 @@ broker_settings! {
         Applied;
         "What one shard may use for requests, tail cache and reads in flight. It is a bound, not "
         "a reservation.";
-    "corelane.shard.tail.cache.bytes" Long = Some("134217728"), AtLeast(1048576), Medium, ReadOnly,
+    "corelane.shard.tail.cache.bytes" Long = Some("67108864"), AtLeast(1048576), Medium, ReadOnly,
         Applied;
         "How much of the newest records one shard keeps in memory for its readers.";
     "corelane.log.scrub.bytes.per.second" Long = Some("8388608"), AtLeast(0), Low, ReadOnly,
