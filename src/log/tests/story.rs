@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::support::joined;
 use crate::base::{LeaderEpoch, Offset};
 use crate::io::disk::Disk;
-use crate::io::sim::End;
+use crate::io::sim::{Data, End, Names, Rest};
 use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay};
 use crate::wire::batch::{BatchView, Record, Records, batches};
 
@@ -99,6 +99,12 @@ impl Marks {
 
     fn reset(&self, offset: Offset) {
         self.0.replace(vec![(0, offset)]);
+    }
+
+    /// `before` up to that moment, and `offset` from then on.
+    fn begin(&self, before: Offset, moment: usize, offset: Offset) {
+        self.0
+            .replace(vec![(0, before.min(offset)), (moment, offset)]);
     }
 }
 
@@ -199,9 +205,7 @@ impl Topic {
         end: End,
         (found, seen): &(Found, Seen),
     ) -> Result<Option<Rc<Story>>, Wrong> {
-        let stories = self.stories.borrow();
-        let told = stories.iter().rev().find(|story| story.born <= moment);
-        let story = told.ok_or("no story")?;
+        let story = &self.told(moment).ok_or("no story")?;
         let by_then = |at: &Cell<Option<usize>>| at.get().is_some_and(|at| at <= moment);
         let promised = story.promised(moment, end, &self.config);
         let named = |wrong| format!("{}: {wrong}", self.name);
@@ -218,8 +222,23 @@ impl Topic {
         Ok(Some(Rc::clone(story)))
     }
 
-    /// From here on the log is what was found.
-    pub fn go_on(&self, story: Option<Rc<Story>>, found: &Found) {
+    fn told(&self, moment: usize) -> Option<Rc<Story>> {
+        let stories = self.stories.borrow();
+        let mut newest_first = stories.iter().rev();
+        newest_first.find(|it| it.born <= moment).cloned()
+    }
+
+    /// What must survive a power cut after the machine had ended at that moment, before a start
+    /// has found, and kept, more.
+    pub fn promised(&self, moment: usize) -> Offset {
+        let cut = End::Cut(Data::None, Names::None, Rest::None);
+        let promised = |story: Rc<Story>| story.promised(moment, cut, &self.config);
+        self.told(moment).map_or(0, promised)
+    }
+
+    /// The log is what was found from the moment on at which a start has found it; `before`
+    /// that, only what was promised then is sure.
+    pub fn go_on(&self, story: Option<Rc<Story>>, found: &Found, before: Offset, moment: usize) {
         let next = Story::default();
         if let Some(story) = story {
             let mut batches = story.batches.take();
@@ -227,7 +246,7 @@ impl Topic {
             next.batches.replace(batches);
         }
         for marks in [&next.acked, &next.flushed] {
-            marks.reset(found.end);
+            marks.begin(before, moment, found.end);
         }
         next.start.reset(found.start);
         self.stories.replace(vec![Rc::new(next)]);

@@ -78,7 +78,8 @@ pub async fn live(
     for topic in topics.iter() {
         let (log, found) = find(&life.disk, &life.folder, &life.shared, topic).await?;
         let story = topic.check(moment, ended, &found)?;
-        topic.go_on(story, &found.0);
+        let before = topic.promised(moment);
+        topic.go_on(story, &found.0, before, life.sim.moment());
         life.listen(&log, topic);
         life.epoch = life.epoch.max(log.latest_epoch().unwrap_or(0));
         life.logs.push(log);
