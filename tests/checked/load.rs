@@ -17,6 +17,10 @@ use super::{Clock, Random};
 const RETAINED_BYTES: u64 = 3 << 20;
 /// What a crash may take from its end after retention counted it.
 const RETAINED_SLACK: u64 = 1 << 20;
+/// The same of the topic that is filled as fast as it goes, where more is under way at a time.
+const FAST_BYTES: u64 = 16 << 20;
+/// See `RETAINED_SLACK`.
+const FAST_SLACK: u64 = 8 << 20;
 /// As in Kafka, a snapshot keeps each producer's last batch only: who sends an older one again
 /// after a restart is told this, of a batch that is in the log.
 const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
@@ -61,26 +65,34 @@ fn place(topic: &'static str, index: i32, rule: Rule, shape: Shape) -> Place {
 }
 
 impl Load {
-    /// The places and producers of the load, nothing sent yet. `compacts`: whether there is a
-    /// compacted topic too.
+    /// The places and producers of the load, nothing sent yet.
     pub fn new(port: u16, clock: Arc<Clock>, seed: u64) -> Load {
+        let kept = || Rule::Retain(RETAINED_BYTES - RETAINED_SLACK);
         let places = vec![
-            place("deleted", 0, Rule::Delete, Shape::Small),
-            place("deleted", 1, Rule::Delete, Shape::Small),
-            place(
-                "retained",
-                0,
-                Rule::Retain(RETAINED_BYTES - RETAINED_SLACK),
-                Shape::Large,
-            ),
-            place(
-                "retained",
-                1,
-                Rule::Retain(RETAINED_BYTES - RETAINED_SLACK),
-                Shape::Large,
-            ),
+            place("retained", 0, kept(), Shape::Large),
+            place("retained", 1, kept(), Shape::Large),
             place("compacted", 0, Rule::Compact, Shape::Keyed),
         ];
+        Load::of(places, port, clock, seed)
+    }
+
+    /// A load that fills two logs with batches of a quarter of a MiB, faster than space can be
+    /// zeroed ahead of them, beside two that get small ones.
+    pub fn outrun(port: u16, clock: Arc<Clock>, seed: u64) -> Load {
+        let kept = || Rule::Retain(FAST_BYTES - FAST_SLACK);
+        let places = vec![
+            place("fast", 0, kept(), Shape::Huge),
+            place("fast", 1, kept(), Shape::Huge),
+        ];
+        Load::of(places, port, clock, seed)
+    }
+
+    fn of(others: Vec<Place>, port: u16, clock: Arc<Clock>, seed: u64) -> Load {
+        let mut places = vec![
+            place("deleted", 0, Rule::Delete, Shape::Small),
+            place("deleted", 1, Rule::Delete, Shape::Small),
+        ];
+        places.extend(others);
         let lane = |place, idempotent| Lane {
             place,
             producer: None,
@@ -118,6 +130,15 @@ impl Load {
         let flush = ("flush.messages", flush_messages.to_string());
         let rolls = ("segment.ms", "40".to_owned());
         broker.create_topic("deleted", 2, &[flush.clone(), rolls.clone()])?;
+        let is_fast = |place: &Place| place.topic == "fast";
+        if self.ledger.lock().unwrap().places.iter().any(is_fast) {
+            let fast = [
+                flush,
+                ("segment.bytes", (12 << 20).to_string()),
+                ("retention.bytes", FAST_BYTES.to_string()),
+            ];
+            return broker.create_topic("fast", 2, &fast);
+        }
         let retained = [
             flush.clone(),
             ("segment.bytes", (1 << 20).to_string()),

@@ -11,6 +11,8 @@ pub enum Shape {
     Small,
     /// Up to 100 KB, so that segments fill.
     Large,
+    /// Some 90 KB each.
+    Huge,
     /// Small, with one of a few keys; now and then without a value.
     Keyed,
 }
@@ -57,8 +59,10 @@ pub fn content(lane: u32, number: u64, shape: Shape) -> Content {
         (Shape::Small | Shape::Keyed, _) => 900,
         (Shape::Large, 0..4) => 100_000,
         (Shape::Large, _) => 9_000,
+        (Shape::Huge, _) => 10_000,
     };
-    let len = random.below(most) as usize;
+    let least = [0, 85_000][usize::from(shape == Shape::Huge)];
+    let len = least + random.below(most) as usize;
     let mut value = Vec::with_capacity(len + 8);
     while value.len() < len {
         value.extend_from_slice(&random.bits().to_le_bytes());

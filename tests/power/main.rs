@@ -6,6 +6,8 @@
 //! and unpacks a kernel). After `--`:
 //!
 //! - `--states N`: crash states for each file system. `--seconds N`: how long the load lasts.
+//! - `--load outrun`: logs are filled faster than space is zeroed ahead of them, so that they get
+//!   room without zeros, and flushes of their own.
 //! - `--on ext4|xfs`: only this one. `--seed N`: another run; every run prints its seed.
 //! - `--accel kvm`: with the help of the host's CPU; without, everything is emulated, and runs
 //!   anywhere.
@@ -50,6 +52,7 @@ struct Arguments {
     seed: u64,
     filesystems: Vec<String>,
     broken_flush: bool,
+    outrun: bool,
     accelerator: String,
 }
 
@@ -95,7 +98,10 @@ fn run(arguments: &Arguments, fs: &str) -> Result<()> {
 
     let clock = Arc::new(Clock::default());
     let disk = Disk::new(fresh.clone(), clock.clone());
-    let load = Load::new(support::ports(), clock.clone(), arguments.seed);
+    let load = match arguments.outrun {
+        true => Load::outrun(support::ports(), clock.clone(), arguments.seed),
+        false => Load::new(support::ports(), clock.clone(), arguments.seed),
+    };
     let (from, to) = live(arguments, &dir, fs, &disk, &load)?;
 
     let history = std::mem::take(&mut *disk.history.lock().unwrap());
@@ -117,17 +123,23 @@ fn run(arguments: &Arguments, fs: &str) -> Result<()> {
         false => history,
     };
     let mut crashes = Crashes::new(&history, fresh);
-    let (mut open, mut lost, begun) = (0, 0, Instant::now());
+    let (mut open, mut lost, mut with_room, begun) = (0, 0, 0, Instant::now());
     for (number, cut) in cuts.into_iter().enumerate() {
         let fate = FATES[number % FATES.len()];
         let state = crashes.at(cut, fate, &mut random);
         open += state.open;
         lost += state.sectors_lost;
         let checked = check(&load, &image, &state.bytes, cut);
-        checked.map_err(|error| Error::other(format!("cut at {cut}, {fate:?}: {error}")))?;
+        let has_room =
+            checked.map_err(|error| Error::other(format!("cut at {cut}, {fate:?}: {error}")))?;
+        with_room += u64::from(has_room);
+    }
+    if arguments.outrun && with_room == 0 {
+        return Err(Error::other("no log was filled faster than zeros came"));
     }
     println!(
-        "{fs}: {} states good in {:.0} s; {open} writes not vouched for, {lost} sectors lost",
+        "{fs}: {} states good in {:.0} s; {open} writes not vouched for, {lost} sectors lost; \
+         {with_room} with room that was never written",
         arguments.states,
         begun.elapsed().as_secs_f64()
     );
@@ -195,8 +207,9 @@ fn lie(mut history: disk::History) -> disk::History {
     history
 }
 
-/// Mounts what the disk holds after a cut, starts a broker on it, and audits that.
-fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<()> {
+/// Mounts what the disk holds after a cut, starts a broker on it, and audits that. Whether there
+/// was room in data files that had never been written.
+fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<bool> {
     write_image(image, bytes)?;
     let mounted = Mounted::new(image)?;
     let mut start = Start::new(&mounted.0.join("broker")).shards(2);
@@ -204,6 +217,9 @@ fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<()> {
     if !start.dir.exists() {
         return Err(Error::other("the broker's folder is gone"));
     }
+    let folder = start.dir.to_string_lossy().into_owned();
+    let maps = "find \"$0\" -name '*.log' -size +0 -exec filefrag -v {} +";
+    let has_room = loops::run("sh", &["-c", maps, &folder])?.contains("unwritten");
     let broker = start.ready();
     let audited = load.audit(Depth::Whole, cut, false);
     let log = broker.log();
@@ -214,7 +230,7 @@ fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<()> {
         .find(|line| line.contains("ERROR") || line.contains("panicked"));
     match loud {
         Some(line) => Err(Error::other(format!("the broker logged: {line}"))),
-        None => Ok(()),
+        None => Ok(has_room),
     }
 }
 
@@ -263,6 +279,7 @@ fn arguments() -> std::result::Result<Arguments, String> {
         seed: now.unwrap_or(Duration::ZERO).as_millis() as u64,
         filesystems: vec!["ext4".to_owned(), "xfs".to_owned()],
         broken_flush: false,
+        outrun: false,
         accelerator: "tcg".to_owned(),
     };
     let mut rest = std::env::args().skip(1);
@@ -280,6 +297,7 @@ fn arguments() -> std::result::Result<Arguments, String> {
             "--states" => found.states = number()?,
             "--seconds" => found.seconds = number()?,
             "--seed" => found.seed = number()?,
+            "--load" if value == "outrun" => found.outrun = true,
             "--accel" => found.accelerator = value,
             "--on" => found.filesystems = vec![value],
             _ => return Err(format!("{name} is not known; see tests/power/main.rs")),
