@@ -41,7 +41,7 @@ pub struct Upkeep {
     busy: Cell<bool>,
     /// Prepared file for the segment after the active one.
     next: RefCell<Option<Next>>,
-    /// Bytes that are kept prepared ahead of the appends.
+    /// Bytes that are kept prepared ahead of the appends; 0 before the first since the start.
     step_bytes: Cell<u64>,
     /// Whether there was no room for what was asked for last, and less is asked for now.
     asks_less: Cell<bool>,
@@ -258,6 +258,16 @@ impl Inner {
         !self.upkeep.asks_less.replace(true)
     }
 
+    /// Cuts a sealed segment to its length: what it has ahead is room, too. Whether that was done.
+    async fn give_room_back(&self) -> bool {
+        let sealed = self.to_settle(&self.state.borrow());
+        match sealed {
+            // If it fails, the job that this is otherwise will say so.
+            Some(sealed) => self.settle(&sealed).await.is_ok(),
+            None => false,
+        }
+    }
+
     /// Starts the background work, or has it looked at again.
     pub fn start_upkeep(self: &Rc<Self>) {
         if !self.upkeep.runs.replace(true) {
@@ -276,15 +286,16 @@ impl Inner {
                     break;
                 };
                 self.upkeep.busy.set(true);
-                let result = self.run(job).await;
+                let mut result = self.run(job).await;
+                if result.as_ref().is_err_and(is_lack_of_room)
+                    && (self.ask_for_less() || self.give_room_back().await)
+                {
+                    result = Ok(());
+                }
                 self.upkeep.busy.set(false);
                 match result {
                     Err(_) if self.has_failed() => {}
-                    Err(error) if is_lack_of_room(&error) => {
-                        if !self.ask_for_less() {
-                            self.lack_room(&error);
-                        }
-                    }
+                    Err(error) if is_lack_of_room(&error) => self.lack_room(&error),
                     Err(error) => self.fail(FailedOperation::Prepare, &error),
                     Ok(()) => {}
                 }
@@ -327,12 +338,6 @@ impl Inner {
     fn next_job(&self) -> Option<Job> {
         let state = self.state.borrow();
         let active = state.segments.last()?;
-        // What a sealed segment has ahead is room, too.
-        if self.room.is_lacking()
-            && let Some(sealed) = self.to_settle(&state)
-        {
-            return Some(Job::Settle(sealed));
-        }
         let starved = state.segments.iter().find(|segment| {
             segment.written.get() < segment.size.get()
                 && segment.prepared.get() < extent(segment.size.get())
@@ -380,7 +385,7 @@ impl Inner {
             if prepared.saturating_sub(size) <= low {
                 return Some(Job::Reserve(Rc::clone(active), reserve_to));
             }
-        } else if size > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
+        } else if step > 0 && prepared < target && prepared.saturating_sub(size) <= step / 2 {
             return Some(Job::Prepare(Rc::clone(active), target, false));
         }
         if let Some(unnamed) = unnamed {

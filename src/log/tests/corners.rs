@@ -239,3 +239,27 @@ fn a_log_that_was_filled_fast_takes_what_room_a_nearly_full_disk_has() {
         assert!(log.end_offset() >= 64 + 12, "{log:?}");
     });
 }
+
+#[test]
+fn a_log_that_nobody_appends_to_after_a_start_stays_as_it_was_closed() {
+    in_worlds(3, |sim| async move {
+        let disk = Disk::simulated(sim.clone());
+        let (_shared, log) = opened(&disk, config(1 << 20)).await;
+        log_on(&log, 0).await;
+        log.close().await.expect("closed");
+        let prepared = sim.count("prepare");
+        let shared = logs(&disk);
+        let opening = Opening {
+            clean: true,
+            ..Opening::default()
+        };
+        let (log, _) = open(&shared, Path::new(DIR), config(1 << 20), opening).await;
+        for now in 0..3 {
+            log.maintain(now).await.expect("maintained");
+            assert!(!soon(&disk, || sim.count("prepare") > prepared).await);
+        }
+        assert!(log.0.active().expect("a segment").opened().is_none());
+        log_on(&log, 1).await;
+        assert_eq!(log.acked_offset(), 2);
+    });
+}
