@@ -1,6 +1,7 @@
 //! Drives: the kernel and nothing else; the only room that names the runtime.
 //! May use: `base`. Never: knows of Kafka, logs or partitions.
 
+pub mod budget;
 pub mod buffer;
 pub mod channel;
 pub mod checks;

@@ -15,6 +15,7 @@ use std::task::{Poll, Waker};
 use futures_util::future::{Either, select};
 
 use crate::base::{Instant, limits};
+use crate::io::budget::{Reserved, Use};
 use crate::io::cores;
 use crate::io::event::Event;
 use crate::io::stream::Stream;
@@ -22,7 +23,6 @@ use crate::server::ServerState;
 use crate::server::api::Spare;
 use crate::server::dispatch::{self, Refused, Slot};
 use crate::server::receive::ReceiveBuffer;
-use crate::shard::budget::Reserved;
 
 /// Who is at the other end.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl Connection {
                     drop(room.take());
                     // Who waits for memory has not left anything half sent.
                     self.partial.set(false);
-                    room = Some(self.server.shard.budget.reserve(bytes).await);
+                    room = Some(self.server.shard.budget.reserve(Use::Requests, bytes).await);
                     self.active.set(self.server.now());
                     self.arrival.set(Some(Arrival::begin(self.server.now())));
                 }

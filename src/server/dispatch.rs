@@ -7,9 +7,9 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use crate::base::limits;
+use crate::io::budget::{Reserved, Use};
 use crate::server::api::{self, CallError, Context, Row, Run, cluster::api_versions, records};
 use crate::server::connection::Connection;
-use crate::shard::budget::Reserved;
 use crate::wire::cursor::Short;
 use crate::wire::frame::FrameError;
 use crate::wire::header::{API_VERSIONS_KEY, HeaderError, RequestHeader};
@@ -102,7 +102,11 @@ pub async fn take_up(
 /// The memory of a small request. Where there is none left it does not wait for others, of
 /// whom any may wait for this connection: it goes uncounted, one at a time.
 async fn small_memory(connection: &Rc<Connection>, bytes: usize) -> Option<Reserved> {
-    let memory = connection.server.shard.budget.try_reserve(bytes);
+    let memory = connection
+        .server
+        .shard
+        .budget
+        .try_reserve(Use::Requests, bytes);
     if memory.is_none() {
         connection.wait_for_pending(0).await;
     }

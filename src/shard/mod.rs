@@ -1,7 +1,6 @@
 //! Drives: one core: everything it owns, in one struct.
 //! May use: everything to its left. Never: shares anything with another core but messages.
 
-pub mod budget;
 pub mod compaction;
 pub mod coordinators;
 pub mod log_dirs;
@@ -17,13 +16,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::config::BrokerConfig;
-use crate::base::metrics::Snapshot;
+use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{NodeId, WallMs};
 use crate::coordinator::GroupCoordinator;
+use crate::io::budget::{Budget, Use};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
-use budget::Budget;
 use compaction::Compaction;
 use log_dirs::LogDirs;
 use mesh::ToControl;
@@ -151,10 +150,18 @@ impl Shard {
             "Bytes of records that crossed to another core.",
             self.probe.mesh_record_bytes.get(),
         );
+        for used_for in Use::ALL {
+            to.push(
+                "corelane_memory_bytes",
+                "Memory that clients make a shard hold, by what for.",
+                vec![("use", used_for.name().to_owned())],
+                SampleValue::Gauge(self.budget.used_by(used_for) as f64),
+            );
+        }
         to.gauge(
-            "corelane_request_memory_bytes",
-            "Memory that requests hold.",
-            self.budget.used_bytes() as f64,
+            "corelane_memory_limit_bytes",
+            "The bound of all uses of corelane_memory_bytes together.",
+            self.budget.total_bytes() as f64,
         );
         self.dirs.export(to);
         self.compaction.export(to);

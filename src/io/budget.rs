@@ -1,0 +1,327 @@
+//! Drives: how much memory this core may still promise to what clients make it hold.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+/// What memory is held for. Each use is counted by itself; all of them share one bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Requests that arrive or are handled, and what connections keep for them.
+    Requests,
+    /// Answers until the kernel has taken them, other than records.
+    Answers,
+    /// Records that were read from disk for a reader.
+    Reads,
+    /// The newest records of all logs, and older ones that slow readers still hold.
+    Tail,
+    /// Incremental fetch sessions.
+    Sessions,
+    /// Groups, their members and committed offsets.
+    Groups,
+    /// What is known of idempotent producers.
+    Producers,
+}
+
+/// Bytes that may be in use at once; who asks for more than is left waits, first come first
+/// served, which for a connection means that its socket is not read. Who waits must hold
+/// nothing of the same budget, else those who wait may wait for each other.
+pub struct Budget {
+    total_bytes: usize,
+    /// May exceed the total: see [`Budget::hold`].
+    used_bytes: Cell<usize>,
+    used_by: [Cell<usize>; Use::ALL.len()],
+    waiting: RefCell<VecDeque<(u64, Waker)>>,
+    next_ticket: Cell<u64>,
+}
+
+/// Bytes taken from a budget; given back when dropped.
+pub struct Reserved {
+    budget: Rc<Budget>,
+    used_for: Use,
+    bytes: usize,
+}
+
+/// A place in the queue; left when dropped.
+struct Ticket<'a> {
+    budget: &'a Budget,
+    number: u64,
+}
+
+// === impl Use ===
+
+impl Use {
+    /// Every use.
+    pub const ALL: [Use; 7] = [
+        Use::Requests,
+        Use::Answers,
+        Use::Reads,
+        Use::Tail,
+        Use::Sessions,
+        Use::Groups,
+        Use::Producers,
+    ];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Use::Requests => "requests",
+            Use::Answers => "answers",
+            Use::Reads => "reads",
+            Use::Tail => "tail",
+            Use::Sessions => "sessions",
+            Use::Groups => "groups",
+            Use::Producers => "producers",
+        }
+    }
+}
+
+// === impl Budget ===
+
+impl Budget {
+    /// A budget of `total_bytes`.
+    pub fn new(total_bytes: usize) -> Rc<Budget> {
+        Rc::new(Budget {
+            total_bytes,
+            used_bytes: Cell::default(),
+            used_by: Default::default(),
+            waiting: RefCell::default(),
+            next_ticket: Cell::default(),
+        })
+    }
+
+    /// The bound, in bytes.
+    pub fn total_bytes(&self) -> usize {
+        self.total_bytes
+    }
+
+    /// Bytes in use.
+    pub fn used_bytes(&self) -> usize {
+        self.used_bytes.get()
+    }
+
+    /// Bytes in use for one purpose.
+    pub fn used_by(&self, used_for: Use) -> usize {
+        self.used_by[used_for as usize].get()
+    }
+
+    /// Bytes that are free.
+    pub fn free_bytes(&self) -> usize {
+        self.total_bytes.saturating_sub(self.used_bytes.get())
+    }
+
+    /// Whether a task waits for memory.
+    pub fn is_short(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
+    /// Takes `bytes` now, if they are free and nobody waits for them. A request larger than
+    /// the whole budget is granted when nothing else is in use, so that it is served, alone,
+    /// rather than never.
+    pub fn try_reserve(self: &Rc<Self>, used_for: Use, bytes: usize) -> Option<Reserved> {
+        match self.waiting.borrow().is_empty() {
+            true => self.take(used_for, bytes),
+            false => None,
+        }
+    }
+
+    /// Takes `bytes`, waiting until they are free.
+    pub async fn reserve(self: &Rc<Self>, used_for: Use, bytes: usize) -> Reserved {
+        if let Some(reserved) = self.try_reserve(used_for, bytes) {
+            return reserved;
+        }
+        let ticket = Ticket::take(self);
+        poll_fn(|cx| {
+            if ticket.is_next(cx.waker())
+                && let Some(reserved) = self.take(used_for, bytes)
+            {
+                return Poll::Ready(reserved);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Counts `bytes` whether they are free or not: what is held already, such as state found
+    /// when a partition was opened. New claims wait until the total is within the bound again.
+    pub fn hold(self: &Rc<Self>, used_for: Use, bytes: usize) -> Reserved {
+        self.add(used_for, bytes);
+        Reserved {
+            budget: self.clone(),
+            used_for,
+            bytes,
+        }
+    }
+
+    fn take(self: &Rc<Self>, used_for: Use, bytes: usize) -> Option<Reserved> {
+        let bytes = bytes.min(self.total_bytes);
+        (bytes <= self.free_bytes()).then(|| self.hold(used_for, bytes))
+    }
+
+    fn add(&self, used_for: Use, bytes: usize) {
+        let by = &self.used_by[used_for as usize];
+        by.set(by.get() + bytes);
+        self.used_bytes.set(self.used_bytes.get() + bytes);
+    }
+
+    fn give_back(&self, used_for: Use, bytes: usize) {
+        let by = &self.used_by[used_for as usize];
+        by.set(by.get() - bytes);
+        self.used_bytes.set(self.used_bytes.get() - bytes);
+        self.wake_next();
+    }
+
+    fn wake_next(&self) {
+        if let Some((_, waker)) = self.waiting.borrow().front() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+// === impl Reserved ===
+
+impl Reserved {
+    /// Bytes taken.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Hands on up to `bytes` of it.
+    pub fn split(&mut self, bytes: usize) -> Reserved {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Reserved {
+            budget: self.budget.clone(),
+            used_for: self.used_for,
+            bytes,
+        }
+    }
+
+    /// Counts `bytes` instead of what it did, whether more are free or not.
+    pub fn resize(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes > before {
+            self.budget.add(self.used_for, bytes - before);
+        } else if bytes < before {
+            self.budget.give_back(self.used_for, before - bytes);
+        }
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.budget.give_back(self.used_for, self.bytes);
+    }
+}
+
+// === impl Ticket ===
+
+impl<'a> Ticket<'a> {
+    fn take(budget: &'a Budget) -> Ticket<'a> {
+        let number = budget.next_ticket.get();
+        budget.next_ticket.set(number + 1);
+        let mut waiting = budget.waiting.borrow_mut();
+        waiting.push_back((number, Waker::noop().clone()));
+        Ticket { budget, number }
+    }
+
+    /// Whether it is first in the queue; `waker` is woken when it may have become so.
+    fn is_next(&self, waker: &Waker) -> bool {
+        let mut waiting = self.budget.waiting.borrow_mut();
+        let at = waiting
+            .iter()
+            .position(|(number, _)| *number == self.number);
+        if let Some(at) = at {
+            waiting[at].1.clone_from(waker);
+        }
+        at == Some(0)
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.budget.waiting.borrow_mut();
+        waiting.retain(|(number, _)| *number != self.number);
+        drop(waiting);
+        // What is left may be enough for the next in the queue.
+        self.budget.wake_next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_is_free_again_and_a_giant_is_served_alone() {
+        let budget = Budget::new(100);
+        let first = budget.try_reserve(Use::Requests, 60).unwrap();
+        assert!(budget.try_reserve(Use::Requests, 41).is_none());
+        assert!(budget.try_reserve(Use::Requests, 1_000).is_none());
+        drop(first);
+        let giant = budget.try_reserve(Use::Requests, 1_000).unwrap();
+        assert_eq!(budget.used_bytes(), 100);
+        drop(giant);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn who_came_first_is_served_first_and_who_leaves_blocks_nobody() {
+        let budget = Budget::new(100);
+        let mut cx = Context::from_waker(Waker::noop());
+        let held = budget.try_reserve(Use::Requests, 60).unwrap();
+        let mut large = Box::pin(budget.reserve(Use::Requests, 80));
+        let mut small = Box::pin(budget.reserve(Use::Requests, 10));
+        assert!(large.as_mut().poll(&mut cx).is_pending());
+        assert!(small.as_mut().poll(&mut cx).is_pending());
+        assert!(budget.try_reserve(Use::Requests, 1).is_none());
+        drop(held);
+        assert!(small.as_mut().poll(&mut cx).is_pending());
+        let Poll::Ready(granted) = large.as_mut().poll(&mut cx) else {
+            panic!("the first in the queue waits though there is room");
+        };
+        assert_eq!(granted.bytes(), 80);
+        assert!(small.as_mut().poll(&mut cx).is_ready());
+        let mut leaving = Box::pin(budget.reserve(Use::Requests, 100));
+        assert!(leaving.as_mut().poll(&mut cx).is_pending());
+        drop(leaving);
+        assert!(budget.try_reserve(Use::Requests, 5).is_some());
+    }
+
+    #[test]
+    fn what_is_split_off_is_given_back_by_itself() {
+        let budget = Budget::new(100);
+        let mut whole = budget.try_reserve(Use::Requests, 50).unwrap();
+        let part = whole.split(20);
+        drop(whole);
+        assert_eq!(budget.used_bytes(), 20);
+        drop(part);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn each_use_is_counted_and_what_is_held_anyway_makes_others_wait() {
+        let budget = Budget::new(100);
+        let mut state = budget.hold(Use::Groups, 120);
+        assert_eq!((budget.used_bytes(), budget.free_bytes()), (120, 0));
+        assert!(budget.try_reserve(Use::Reads, 1).is_none());
+        state.resize(30);
+        let read = budget.try_reserve(Use::Reads, 60).unwrap();
+        assert_eq!(budget.used_by(Use::Groups), 30);
+        assert_eq!(budget.used_by(Use::Reads), 60);
+        state.resize(40);
+        assert_eq!(budget.free_bytes(), 0);
+        drop((state, read));
+        assert!(Use::ALL.iter().all(|it| budget.used_by(*it) == 0));
+        assert!(
+            Use::ALL
+                .iter()
+                .enumerate()
+                .all(|(at, it)| *it as usize == at)
+        );
+    }
+}
