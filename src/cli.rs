@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::base::config::{self, BrokerConfig, ConfigError, ConfigFile, Flags, HostFacts};
+use crate::base::version::version;
 
 /// A Kafka-compatible broker for low-latency pipelines on Linux.
 ///
@@ -15,7 +16,7 @@ use crate::base::config::{self, BrokerConfig, ConfigError, ConfigFile, Flags, Ho
 /// Without a command it serves with its defaults: 127.0.0.1, first port 9092, data in
 /// ./corelane-data, nothing else to install or start.
 #[derive(Parser, Debug)]
-#[command(name = "corelane", version, max_term_width = 100)]
+#[command(name = "corelane", version = version(), max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -353,7 +353,7 @@ impl Report {
         let unfit = self.unfit();
         let (late, limit) = self.late();
         json!({
-            "loadgen": env!("CARGO_PKG_VERSION"),
+            "loadgen": corelane::base::version::version(),
             "partitions": self.partitions,
             "host": self.host,
             "rate": { "offered": self.plan.rate, "achieved": self.achieved_rate(), "max": self.plan.max },

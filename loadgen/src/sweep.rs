@@ -85,7 +85,10 @@ fn past(step: &Step, low_p99_ns: u64, ramp: &Ramp) -> Option<String> {
 pub fn sweep(plan: &Plan, ramp: &Ramp) -> Result<Sweep, Box<dyn Error>> {
     let first = plan.rate.ok_or("a sweep begins at a --rate")?;
     let ground = Ground::prepare(plan, false)?;
-    let about = format!("loadgen {}, nanoseconds", env!("CARGO_PKG_VERSION"));
+    let about = format!(
+        "loadgen {}, nanoseconds",
+        corelane::base::version::version()
+    );
     let mut climb = Climb {
         ground: &ground,
         plan,
@@ -279,7 +282,7 @@ impl Sweep {
             })
         });
         json!({
-            "loadgen": env!("CARGO_PKG_VERSION"), "host": self.host, "floors_us": self.floors,
+            "loadgen": corelane::base::version::version(), "host": self.host, "floors_us": self.floors,
             "latency": self.kind.name(), "rule": self.rule, "below": self.below,
             "knee": self.knee, "good": self.good(), "interrupted": self.interrupted,
             "steps": steps.collect::<Vec<_>>(),

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod metrics;
 pub mod time;
 pub mod timers;
+pub mod version;
 
 pub use error_code::ErrorCode;
 pub use ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerId, TopicId};

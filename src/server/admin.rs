@@ -34,6 +34,7 @@ use crate::base::config::{BrokerConfig, Described, Source};
 use crate::base::host::device::DeviceFacts;
 use crate::base::limits;
 use crate::base::metrics::{SampleValue, Snapshot, to_prometheus};
+use crate::base::version;
 use crate::io::cores::{self, Task};
 use crate::io::listener::Listener;
 use crate::io::stream::Stream;
@@ -137,7 +138,8 @@ impl Admin {
     /// The numbers of every shard that answers, and this process's own.
     async fn snapshots(&self) -> Vec<Snapshot> {
         let mut own = Snapshot::default();
-        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        let commit = version::COMMIT.unwrap_or("unknown").to_owned();
+        let version = vec![("version", version::RELEASE.to_owned()), ("commit", commit)];
         own.push(
             "corelane_info",
             "Which build this is.",

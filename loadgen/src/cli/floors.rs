@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             .map(|(name, times)| ((*name).to_owned(), report::quantiles(times)))
             .collect();
         let all = json!({
-            "loadgen": env!("CARGO_PKG_VERSION"), "host": host, "dir": args.dir,
+            "loadgen": corelane::base::version::version(), "host": host, "dir": args.dir,
             "size": args.size, "count": args.count, "floors_us": figures,
             "own_cost_us": own.map(|own| json!({
                 "bare": report::quantiles(&own.bare), "loadgen": report::quantiles(&own.own),

@@ -32,7 +32,7 @@ use crate::plan::Plan;
 /// Exit code: 0 all well; 1 it could not run; 2 wrong usage; 3 the run is unfit to be quoted;
 /// 4 records were lost, repeated or out of order.
 #[derive(Parser, Debug)]
-#[command(name = "loadgen", version, max_term_width = 100)]
+#[command(name = "loadgen", version = corelane::base::version::version(), max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

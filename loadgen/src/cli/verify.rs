@@ -105,7 +105,7 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
 /// For programs.
 fn told(report: &Report, found: &Findings, idempotent: bool, code: u8) -> Value {
     json!({
-        "loadgen": env!("CARGO_PKG_VERSION"), "host": report.host, "idempotent": idempotent,
+        "loadgen": corelane::base::version::version(), "host": report.host, "idempotent": idempotent,
         "promised": found.promised, "seen": found.seen, "lost": found.lost,
         "duplicates": found.duplicates, "disordered": found.disordered,
         "strange": found.strange, "unanswered": report.unanswered, "due": report.due,

@@ -395,7 +395,7 @@ pub fn to_json(sides: &[Side], seed: u64) -> Value {
         })
     };
     json!({
-        "loadgen": env!("CARGO_PKG_VERSION"),
+        "loadgen": corelane::base::version::version(),
         "first": about(first),
         "rule": rule(),
         "seed": seed,

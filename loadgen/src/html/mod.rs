@@ -173,7 +173,7 @@ pub fn page(title: &str, body: &str) -> String {
          averaged; latency counts from the time a record was to be sent.</footer>\
          </main></body></html>\n",
         escape(title),
-        env!("CARGO_PKG_VERSION"),
+        corelane::base::version::version(),
     )
 }
 
