@@ -35,3 +35,9 @@ pub const ADMIN_CONNECTION_MAX_MS: u64 = 300_000;
 /// How long the admin pages wait for a shard, in milliseconds: one that is silent for so long is
 /// stuck, and a scraper gives up after ten seconds.
 pub const ADMIN_SHARD_WAIT_MS: u64 = 2_000;
+/// Topics that a shard has being created at a time because clients asked for them: each is some
+/// records of the metadata log and a few files.
+pub const AUTO_CREATE_TOPICS_MAX: usize = 1_000;
+/// Partitions of the topics that are created so with one request to the controller, which takes
+/// no more (`ReplicationControlManager` of Kafka).
+pub const AUTO_CREATE_PARTITIONS_MAX: usize = 10_000;

@@ -14,7 +14,7 @@ use crate::io::disk::Disk;
 use crate::io::host;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
 use crate::metadata::controller::decide::is_reserved;
-use crate::metadata::controller::{IDENTITY_FILE, Identity, NodeDir, Request};
+use crate::metadata::controller::{IDENTITY_FILE, Identity, NodeDir};
 use crate::partition::Partition;
 
 /// Written where it is in doubt whether a folder can still be written.
@@ -263,12 +263,12 @@ pub async fn check(shard: &Shard) {
         dir.failed.set(true);
         partitions::fail(shard, dir);
     }
-    let request = Request::FailDirectories {
-        node: shard.node,
-        directories: failed.iter().map(|dir| dir.id).collect(),
-    };
+    let directories = failed.iter().map(|dir| dir.id).collect();
     // Where the controller is gone or cannot write, the partitions are out of service all the same.
-    let _ = shard.control.decide(request).await;
+    let _ = shard
+        .control
+        .fail_directories(shard.node, directories)
+        .await;
 }
 
 /// Whether a partition's log has failed at reading or writing its files.

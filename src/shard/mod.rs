@@ -1,6 +1,7 @@
 //! Drives: one core: everything it owns, in one struct.
 //! May use: everything to its left. Never: shares anything with another core but messages.
 
+pub mod auto_create;
 pub mod compaction;
 pub mod coordinators;
 pub mod log_dirs;
@@ -9,7 +10,7 @@ pub mod partitions;
 pub mod probe;
 pub mod scrub;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -23,6 +24,7 @@ use crate::io::budget::{Budget, Use};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
+use auto_create::AutoCreate;
 use compaction::Compaction;
 use log_dirs::LogDirs;
 use mesh::ToControl;
@@ -61,8 +63,8 @@ pub struct Shard {
     pub probe: Probe,
     /// Its folders of logs.
     pub dirs: LogDirs,
-    /// Whether the topic of groups is being created.
-    creates_offsets_topic: Cell<bool>,
+    /// The topics that it has created because a client asks for them.
+    pub auto_create: AutoCreate,
     config: RefCell<Rc<BrokerConfig>>,
     image: RefCell<Arc<Image>>,
 }
@@ -91,7 +93,7 @@ impl Shard {
             compaction: Compaction::default(),
             probe: Probe::default(),
             dirs,
-            creates_offsets_topic: Cell::new(false),
+            auto_create: AutoCreate::default(),
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
         });

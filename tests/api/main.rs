@@ -4,6 +4,7 @@
 mod support;
 
 mod admin;
+mod auto_create;
 mod bad_input;
 mod check;
 mod folders;

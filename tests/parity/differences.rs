@@ -2,7 +2,9 @@
 //!
 //! What is named here is taken out of the answers of both before they are compared; a golden file
 //! shows it as `<differs: NAME>`. (That human texts are compared only as to whether there is one
-//! is no difference but part of the normalisation: their words are Corelane's own.)
+//! is no difference but part of the normalisation: their words are Corelane's own. Where single
+//! steps may differ, their titles say so, with the marks of `script.rs`: a topic that is created on
+//! first use is named with its leaders by the answer that waited for it, `docs/decisions/0006`.)
 
 use crate::value::Value;
 

@@ -29,6 +29,10 @@ pub const OR_CLOSED: &str = "(or closed)";
 /// that it does not support it.
 pub const OR_UNSUPPORTED: &str = "(or unsupported)";
 
+/// At the end of the title of a step that Corelane may answer as Kafka answers the step after it:
+/// it has done already what Kafka does in between (`docs/decisions/0006`).
+pub const OR_AS_NEXT: &str = "(or as the next)";
+
 /// One request and what became of it.
 pub struct Step {
     /// The API and what was asked.

@@ -5,10 +5,18 @@ mod message;
 
 pub use message::{ControlCall, ControlMessage, ShardCall, ShardMessage};
 
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::base::ids::Uuid;
+use crate::base::{NodeId, ProducerId};
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
-use crate::metadata::controller;
+use crate::metadata::controller::decide::{AlterConfigsError, CreatePartitionsError};
+use crate::metadata::controller::{
+    AlterConfigs, CreatePartitions, CreateTopicResult, CreateTopics, DeleteTopicResult, Reply,
+    Request, TopicRef,
+};
 use crate::metadata::image::Image;
 
 /// The way from any core to the control executor.
@@ -31,17 +39,102 @@ pub fn shard() -> (ToShard, Receiver<ShardMessage>) {
     (ToShard(sender), receiver)
 }
 
+/// Why the controller decided nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undecided {
+    /// The broker stops.
+    Stopping,
+    /// The metadata log cannot be written: see [`Reply::Failed`].
+    Failed,
+}
+
 // === impl ToControl ===
 
 impl ToControl {
-    /// Asks the controller and waits until its decision is durable and published.
-    pub async fn decide(
+    /// Creates topics: a result for each, in the order that [`CreateTopics`] says.
+    pub async fn create_topics(
         &self,
-        request: controller::Request,
-    ) -> Result<controller::Reply, Disconnected> {
+        topics: CreateTopics,
+    ) -> Result<Vec<CreateTopicResult>, Undecided> {
+        self.decide(Request::CreateTopics(topics), |reply| match reply {
+            Reply::CreateTopics(results) => Some(results),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Deletes topics: a result for each, in no order that means anything.
+    pub async fn delete_topics(
+        &self,
+        topics: Vec<TopicRef>,
+    ) -> Result<Vec<DeleteTopicResult>, Undecided> {
+        self.decide(Request::DeleteTopics(topics), |reply| match reply {
+            Reply::DeleteTopics(results) => Some(results),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Adds partitions to topics: how it went for each, with its name.
+    pub async fn create_partitions(
+        &self,
+        topics: CreatePartitions,
+    ) -> Result<Vec<(String, Result<(), CreatePartitionsError>)>, Undecided> {
+        self.decide(Request::CreatePartitions(topics), |reply| match reply {
+            Reply::CreatePartitions(results) => Some(results),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Changes settings: how it went for each resource, in their order.
+    pub async fn alter_configs(
+        &self,
+        configs: AlterConfigs,
+    ) -> Result<Vec<Result<(), AlterConfigsError>>, Undecided> {
+        self.decide(Request::AlterConfigs(configs), |reply| match reply {
+            Reply::AlterConfigs(results) => Some(results),
+            _ => None,
+        })
+        .await
+    }
+
+    /// A block of producer ids for `node`, or none where all have been handed out.
+    pub async fn allocate_producer_ids(
+        &self,
+        node: NodeId,
+    ) -> Result<Option<Range<ProducerId>>, Undecided> {
+        self.decide(Request::AllocateProducerIds(node), |reply| match reply {
+            Reply::ProducerIds(block) => Some(block),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Says that log directories of `node` have failed: how many partitions lost their leader.
+    pub async fn fail_directories(
+        &self,
+        node: NodeId,
+        directories: Vec<Uuid>,
+    ) -> Result<usize, Undecided> {
+        let request = Request::FailDirectories { node, directories };
+        self.decide(request, |reply| match reply {
+            Reply::FailedDirectories(count) => Some(count),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Asks the controller and waits until its decision is durable, and published to every
+    /// shard; `pick` takes what a reply to this kind of request carries.
+    async fn decide<T>(
+        &self,
+        request: Request,
+        pick: fn(Reply) -> Option<T>,
+    ) -> Result<T, Undecided> {
         let (call, answer) = Call::new(request);
         self.0.send(ControlMessage::Decide(call))?;
-        answer.wait().await
+        pick(answer.wait().await?).ok_or(Undecided::Failed)
     }
 
     /// Ends the control executor once everything asked before is done.
@@ -74,5 +167,22 @@ impl ToShard {
         let (call, answer) = Call::new(());
         self.0.send(ShardMessage::Stop(call))?;
         answer.wait().await
+    }
+}
+
+// === impl Undecided ===
+
+impl From<Disconnected> for Undecided {
+    fn from(_: Disconnected) -> Undecided {
+        Undecided::Stopping
+    }
+}
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Undecided::Stopping => "the broker stops",
+            Undecided::Failed => "the metadata log cannot be written",
+        })
     }
 }

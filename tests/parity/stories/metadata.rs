@@ -46,7 +46,8 @@ pub fn metadata(story: &mut Story) {
                 by_name(&[&new], false),
             );
         }
-        story.ask("an unknown topic, to be created", v, by_name(&[&new], true));
+        let to_be_created = "an unknown topic, to be created (or as the next)";
+        story.ask(to_be_created, v, by_name(&[&new], true));
         wait_for_leaders(story, &t(&new));
         story.ask("the topic that was created so", v, by_name(&[&new], true));
         for name in ["", ".", "..", "a b", "a/b", "é", "__cluster_metadata"] {

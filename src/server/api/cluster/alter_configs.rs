@@ -65,13 +65,13 @@ pub(super) async fn alter(
     resources: Vec<ResourceChange>,
 ) -> Vec<Changed> {
     let asked: Vec<Asked> = resources.iter().map(Asked::of).collect();
-    let request = controller::Request::AlterConfigs(controller::AlterConfigs {
+    let request = controller::AlterConfigs {
         node: cx.shard.node,
         validate_only,
         resources,
-    });
-    let results = match cx.shard.control.decide(request).await {
-        Ok(controller::Reply::AlterConfigs(results)) if results.len() == asked.len() => results
+    };
+    let results = match cx.shard.control.alter_configs(request).await {
+        Ok(results) if results.len() == asked.len() => results
             .into_iter()
             .map(|result| match result {
                 Ok(()) => (ErrorCode::NONE, None),

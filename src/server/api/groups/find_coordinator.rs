@@ -1,12 +1,13 @@
 //! Drives: FindCoordinator, versions 0 to 6 (KIP-98 types in 1, KIP-699 several keys in 4).
 //!
-//! Knows the coordinators of groups. The first one asked for has `__consumer_offsets` created;
-//! until it is there the answer is to ask again. Left out: transactional ids and share groups,
+//! Knows the coordinators of groups. The first one asked for has `__consumer_offsets` created,
+//! and the answer waits for that (docs/decisions/0006). Left out: transactional ids and share groups,
 //! whose clients are told so at once instead of being kept waiting.
 
 use crate::base::ErrorCode;
 use crate::server::api::{Api, Context};
-use crate::shard::coordinators::{self, OFFSETS_TOPIC};
+use crate::shard::auto_create;
+use crate::shard::coordinators::OFFSETS_TOPIC;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::find_coordinator_response::Coordinator;
 use crate::wire::codec::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
@@ -35,6 +36,9 @@ impl Api for FindCoordinator {
     const NAME: &'static str = "FindCoordinator";
 
     async fn handle(cx: &Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+        if request.key_type == GROUP && cx.image().topics.named(OFFSETS_TOPIC).is_none() {
+            auto_create::create(&cx.shard, &[OFFSETS_TOPIC]).await;
+        }
         if cx.version < 4 {
             return single(find(cx, request.key_type, &request.key), cx.version);
         }
@@ -68,10 +72,6 @@ fn find_group(cx: &Context, group: &str) -> Result<Found, Missing> {
         "The coordinator is not available.",
     );
     let image = cx.image();
-    if image.topics.named(OFFSETS_TOPIC).is_none() {
-        coordinators::create_offsets_topic(&cx.shard);
-        return Err(not_yet);
-    }
     let partition = cx.shard.groups.partition_of(group);
     let leader = image.topics.partition(OFFSETS_TOPIC, partition);
     let leader = leader.map(|partition| partition.leader);

@@ -1,7 +1,7 @@
 //! Drives: CreatePartitions, versions 0 to 3 (KIP-195). Left out: mutation quotas (KIP-599).
 
 use crate::base::{ErrorCode, NodeId};
-use crate::metadata::controller::{self, MorePartitions, Reply};
+use crate::metadata::controller::{self, MorePartitions};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::create_partitions_request::CreatePartitionsTopic;
@@ -21,12 +21,12 @@ impl Api for CreatePartitions {
     async fn handle(cx: &Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
         let topics: Vec<MorePartitions> = request.topics.into_iter().map(more).collect();
         let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
-        let decided = controller::Request::CreatePartitions(controller::CreatePartitions {
+        let request = controller::CreatePartitions {
             validate_only: request.validate_only,
             topics,
-        });
-        let results = match cx.shard.control.decide(decided).await {
-            Ok(Reply::CreatePartitions(results)) => results
+        };
+        let results = match cx.shard.control.create_partitions(request).await {
+            Ok(results) => results
                 .into_iter()
                 .map(|(name, result)| match result {
                     Ok(()) => shape(&name, ErrorCode::NONE, None),
@@ -36,7 +36,7 @@ impl Api for CreatePartitions {
                     }
                 })
                 .collect(),
-            _ => names
+            Err(_) => names
                 .iter()
                 .map(|name| shape(name, errors::CONTROLLER_FAILED, None))
                 .collect(),

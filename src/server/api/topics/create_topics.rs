@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::base::config::{BrokerConfig, Source};
 use crate::base::{ErrorCode, NodeId};
-use crate::metadata::controller::{self, CreateTopicResult, CreatedTopic, NewTopic, Reply};
+use crate::metadata::controller::{self, CreateTopicResult, CreatedTopic, NewTopic};
 use crate::server::api::cluster::alter_configs::warn_of_not_applied;
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
@@ -32,12 +32,12 @@ impl Api for CreateTopics {
             .iter()
             .map(|topic| (topic.name.clone(), overrides(topic)))
             .collect();
-        let decided = controller::Request::CreateTopics(controller::CreateTopics {
+        let decided = controller::CreateTopics {
             validate_only: request.validate_only,
             topics: asked,
-        });
-        let topics = match cx.shard.control.decide(decided).await {
-            Ok(Reply::CreateTopics(results)) => {
+        };
+        let topics = match cx.shard.control.create_topics(decided).await {
+            Ok(results) => {
                 let config = cx.shard.config();
                 let none = BTreeMap::new();
                 let shape = |result: CreateTopicResult| {
@@ -49,7 +49,7 @@ impl Api for CreateTopics {
                 };
                 results.into_iter().map(shape).collect()
             }
-            _ => names
+            Err(_) => names
                 .iter()
                 .map(|name| refused(name, errors::CONTROLLER_FAILED, None))
                 .collect(),

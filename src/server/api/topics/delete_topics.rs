@@ -2,7 +2,7 @@
 //! (KIP-599).
 
 use crate::base::{ErrorCode, TopicId};
-use crate::metadata::controller::{self, DeleteTopicResult, Reply, TopicRef};
+use crate::metadata::controller::{DeleteTopicResult, TopicRef};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::delete_topics_response::DeletableTopicResult;
@@ -27,13 +27,12 @@ impl Api for DeleteTopics {
             };
             return refused(&topics, code, cx.version);
         }
-        let decided = controller::Request::DeleteTopics(topics.clone());
-        match cx.shard.control.decide(decided).await {
-            Ok(Reply::DeleteTopics(results)) => {
+        match cx.shard.control.delete_topics(topics.clone()).await {
+            Ok(results) => {
                 let responses = results.into_iter().map(|result| shape(result, cx.version));
                 DeleteTopicsResponse::default().with_responses(responses.collect())
             }
-            _ => refused(&topics, errors::CONTROLLER_FAILED, cx.version),
+            Err(_) => refused(&topics, errors::CONTROLLER_FAILED, cx.version),
         }
     }
 }

@@ -1,18 +1,17 @@
 //! Drives: Metadata, versions 0 to 13 (KIP-4, KIP-430, KIP-516 topic ids).
 //!
 //! Where topics and nodes are, which every client asks before anything else. Naming a topic
-//! that does not exist may create it (`auto.create.topics.enable`); as in Kafka, the answer to
-//! the request that does so still says that there is none.
+//! that does not exist may create it (`auto.create.topics.enable`); the answer waits for that and
+//! says what there is then (docs/decisions/0006).
 
 use std::collections::BTreeSet;
 
 use crate::base::{ErrorCode, NodeId, TopicId};
-use crate::metadata::controller::decide::{METADATA_TOPIC, check_topic_name};
-use crate::metadata::controller::{CreateTopics, NewTopic, Reply, Request};
+use crate::metadata::controller::decide::check_topic_name;
 use crate::metadata::image::{Brokers, Image, Partition, Topic, is_internal};
 use crate::server::api::cluster::describe_cluster::CLUSTER_OPERATIONS;
 use crate::server::api::{Api, Context, errors};
-use crate::shard::coordinators::{self, OFFSETS_TOPIC};
+use crate::shard::auto_create;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::codec::messages::metadata_response::{
@@ -47,6 +46,13 @@ impl Api for Metadata {
             Ok(asked) => asked,
             Err(code) => return refused(&request, cx.version, code),
         };
+        if let Asked::Names(names) = &asked
+            && request.allow_auto_topic_creation
+            && cx.shard.config().auto_create_topics
+        {
+            create_missing(cx, names).await;
+        }
+        // Only now: it has the topics that this request had created.
         let image = cx.image();
         let mut topics = match &asked {
             Asked::All => image
@@ -56,11 +62,7 @@ impl Api for Metadata {
                 .map(|t| known(&image, t, cx.version))
                 .collect(),
             Asked::Ids(ids) => by_ids(&image, ids, cx.version),
-            Asked::Names(names) => {
-                let create =
-                    request.allow_auto_topic_creation && cx.shard.config().auto_create_topics;
-                by_names(cx, &image, names, create).await
-            }
+            Asked::Names(names) => by_names(&image, names, cx.version),
         };
         if cx.version >= 8 && request.include_topic_authorized_operations {
             for topic in &mut topics {
@@ -155,63 +157,33 @@ fn by_ids(image: &Image, ids: &[TopicId], version: i16) -> Vec<MetadataResponseT
     ids.iter().map(one).collect()
 }
 
-async fn by_names(
-    cx: &Context,
-    image: &Image,
-    names: &[String],
-    create: bool,
-) -> Vec<MetadataResponseTopic> {
-    let mut topics = Vec::new();
-    let mut missing = Vec::new();
-    for wanted in names {
+/// Has those of `names` created that there are not.
+async fn create_missing(cx: &Context, names: &[String]) {
+    let image = cx.image();
+    let names = names.iter().map(String::as_str);
+    let missing: Vec<&str> = names
+        .filter(|name| image.topics.named(name).is_none())
+        .collect();
+    if !missing.is_empty() {
+        auto_create::create(&cx.shard, &missing).await;
+    }
+}
+
+fn by_names(image: &Image, names: &[String], version: i16) -> Vec<MetadataResponseTopic> {
+    let one = |wanted: &String| {
         if let Some(topic) = image.topics.named(wanted) {
-            topics.push(known(image, topic, cx.version));
-            continue;
+            return known(image, topic, version);
         }
         let code = match check_topic_name(wanted) {
-            Ok(()) => {
-                missing.push(wanted);
-                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-            }
+            Ok(()) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             Err(error) => errors::topic_name(&error),
         };
         let unknown = MetadataResponseTopic::default()
             .with_error_code(code.0)
             .with_name(Some(name(wanted)));
-        topics.push(internal(unknown, is_internal(wanted), cx.version));
-    }
-    if create && !missing.is_empty() {
-        create_topics(cx, &missing).await;
-    }
-    topics
-}
-
-/// Creates what was asked for with the defaults that topics have.
-async fn create_topics(cx: &Context, names: &[&String]) {
-    if names.iter().any(|name| *name == OFFSETS_TOPIC) {
-        coordinators::create_offsets_topic(&cx.shard);
-    }
-    let own = names
-        .iter()
-        .filter(|name| !is_internal(name) && **name != METADATA_TOPIC);
-    let topics: Vec<NewTopic> = own.map(|name| NewTopic::new(name, -1)).collect();
-    if topics.is_empty() {
-        return;
-    }
-    let request = Request::CreateTopics(CreateTopics::new(topics));
-    let Ok(Reply::CreateTopics(results)) = cx.shard.control.decide(request).await else {
-        return;
+        internal(unknown, is_internal(wanted), version)
     };
-    for result in results {
-        match result.result {
-            Ok(created) => tracing::info!(
-                topic = result.name,
-                partitions = created.partitions,
-                "created on first use"
-            ),
-            Err(error) => tracing::warn!(topic = result.name, %error, "not created on first use"),
-        }
-    }
+    names.iter().map(one).collect()
 }
 
 /// A topic that there is.

@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use crate::base::{ErrorCode, ProducerId};
-use crate::metadata::controller::{Reply, Request};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
@@ -34,15 +33,10 @@ impl Api for InitProducerId {
         // Whoever had an id before gets a new one: what it wrote under the old one stands.
         let id = match ids.take() {
             Some(id) => Some(id),
-            None => match cx
-                .shard
-                .control
-                .decide(Request::AllocateProducerIds(cx.shard.node))
-                .await
-            {
-                Ok(Reply::ProducerIds(Some(block))) => ids.put(block),
-                Ok(Reply::ProducerIds(None)) => return refused(ErrorCode::UNKNOWN_SERVER_ERROR),
-                _ => None,
+            None => match cx.shard.control.allocate_producer_ids(cx.shard.node).await {
+                Ok(Some(block)) => ids.put(block),
+                Ok(None) => return refused(ErrorCode::UNKNOWN_SERVER_ERROR),
+                Err(_) => None,
             },
         };
         match id {
