@@ -16,6 +16,9 @@ pub const ARRIVAL_GRACE_MS: u64 = 1_000;
 pub const ARRIVAL_BYTES_PER_MS: u64 = 1_000;
 /// How long a request may stay half sent before its connection is closed, in milliseconds.
 pub const PARTIAL_REQUEST_MAX_MS: i64 = 30_000;
+/// How long a connection whose requests have ended may go without an answer that is taken,
+/// in milliseconds, before what is still pending on it is given up.
+pub const LINGER_MAX_MS: i64 = 30_000;
 /// How long a fetch session must have been silent before another may take its place, in
 /// milliseconds (`FetchSessionCache` of Kafka).
 pub const SESSION_EVICT_MS: i64 = 120_000;

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -48,6 +49,12 @@ pub struct Connection {
     arrival: Cell<Option<Arrival>>,
     /// Whether the writer is answering a produce request.
     acking: Cell<bool>,
+    /// Whether no more requests come: what is pending is still done, and answered.
+    ending: Cell<bool>,
+    /// Whether the other side takes no more answers: what is pending is still done.
+    deaf: Cell<bool>,
+    /// The writer is through with everything that came before the end.
+    drained: Event,
     closed: Event,
 }
 
@@ -82,6 +89,9 @@ impl Connection {
             partial: Cell::new(false),
             arrival: Cell::new(None),
             acking: Cell::new(false),
+            ending: Cell::new(false),
+            deaf: Cell::new(false),
+            drained: Event::default(),
             closed: Event::default(),
         }
     }
@@ -116,22 +126,50 @@ impl Connection {
         self.slots.borrow().is_empty()
     }
 
+    /// Whether its requests have ended and only answers are due.
+    pub fn is_ending(&self) -> bool {
+        self.ending.get()
+    }
+
+    /// Sends an answer, or drops it where the other side takes none any more.
+    pub(super) async fn send(&self, answer: &[u8]) -> io::Result<()> {
+        match self.deaf.get() {
+            true => Ok(()),
+            false => self.stream.write_all(answer).await,
+        }
+    }
+
+    /// Whether answers are still taken.
+    pub(super) fn takes_answers(&self) -> bool {
+        !self.deaf.get()
+    }
+
     /// Closes it from this side. Its reader ends wherever it is: it may not be reading.
     pub async fn close(&self) {
         self.closed.call();
         self.stream.shutdown().await;
     }
 
-    /// Serves it until it ends.
+    /// Serves it until it ends. Requests that were received whole before the other side ended,
+    /// or sent what cannot be a request, are done in their order and answered, as in Kafka.
     pub async fn serve(self: Rc<Self>) -> Ended {
         let writer = cores::spawn(self.clone().write_responses());
-        let ended = {
+        let read = {
             let reading = pin!(self.read_requests());
             match select(reading, pin!(self.closed.wait())).await {
-                Either::Left((Err(ended), _)) => ended,
-                Either::Left((Ok(()), _)) | Either::Right(_) => Ended::Gone,
+                Either::Left((read, _)) => Some(read),
+                Either::Right(_) => None,
             }
         };
+        if read.is_some() {
+            self.ending.set(true);
+            self.partial.set(false);
+            self.arrival.set(None);
+            self.active.set(self.server.now());
+            self.wake_writer();
+            select(pin!(self.drained.wait()), pin!(self.closed.wait())).await;
+        }
+        let ended = read.and_then(Result::err).unwrap_or(Ended::Gone);
         writer.cancel().await;
         self.stream.shutdown().await;
         self.slots.borrow_mut().clear();
@@ -170,10 +208,14 @@ impl Connection {
             }
             buffer.make_room();
             self.partial.set(buffer.partial_bytes() > 0);
-            let count = self.stream.read(buffer.spare()).await.unwrap_or(0);
-            if count == 0 {
-                return Ok(());
-            }
+            let count = match self.stream.read(buffer.spare()).await {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(_) => {
+                    self.deaf.set(true);
+                    return Ok(());
+                }
+            };
             buffer.filled(count);
             self.active.set(self.server.now());
             self.arrival
@@ -183,23 +225,33 @@ impl Connection {
 
     async fn write_responses(self: Rc<Self>) {
         let mut out = Vec::with_capacity(512);
-        loop {
-            let slot = self.next_slot().await;
-            let answered = dispatch::answer(&self, slot, &mut out).await;
-            if let Err(refused) = answered {
-                tracing::warn!(peer = %self.peer.address, reason = %refused, "closing connection");
-                break;
+        while let Some(slot) = self.next_slot().await {
+            match dispatch::answer(&self, slot, &mut out).await {
+                Ok(()) => {}
+                // The reader finds the end of what came before, and ends the connection.
+                Err(Refused::Gone(error)) => {
+                    tracing::debug!(peer = %self.peer.address, %error, "answers are not taken");
+                    self.deaf.set(true);
+                }
+                Err(refused) => {
+                    tracing::warn!(peer = %self.peer.address, reason = %refused, "closing connection");
+                    return self.close().await;
+                }
             }
             self.active.set(self.server.now());
             if out.capacity() > limits::CONNECTION_FREE_BYTES {
                 out = Vec::with_capacity(512);
             }
         }
-        self.close().await;
+        self.drained.call();
     }
 
     fn push(&self, slot: Slot) {
         self.slots.borrow_mut().push_back(slot);
+        self.wake_writer();
+    }
+
+    fn wake_writer(&self) {
         if let Some(writer) = self.writer.borrow_mut().take() {
             writer.wake();
         }
@@ -219,9 +271,11 @@ impl Connection {
         slot
     }
 
-    async fn next_slot(&self) -> Slot {
+    /// The next slot; `None` once all are done and no more come.
+    async fn next_slot(&self) -> Option<Slot> {
         poll_fn(|cx| match self.next_if(|_| true) {
-            Some(slot) => Poll::Ready(slot),
+            Some(slot) => Poll::Ready(Some(slot)),
+            None if self.ending.get() => Poll::Ready(None),
             None => {
                 self.acking.set(false);
                 *self.writer.borrow_mut() = Some(cx.waker().clone());

@@ -128,18 +128,10 @@ pub async fn answer(
             while let Some(Slot::Produce(next)) = connection.next_if(ready) {
                 records::produce::answer(connection, next, out).await?;
             }
-            connection
-                .stream
-                .write_all(out)
-                .await
-                .map_err(Refused::Gone)
+            connection.send(out).await.map_err(Refused::Gone)
         }
         Slot::Call(call) => run(connection, call, out).await,
-        Slot::Ready(frame) => connection
-            .stream
-            .write_all(&frame)
-            .await
-            .map_err(Refused::Gone),
+        Slot::Ready(frame) => connection.send(&frame).await.map_err(Refused::Gone),
     }
 }
 
@@ -156,6 +148,8 @@ async fn run(
     } = call;
     let (version, taken_up) = (cx.version, cx.now);
     match row.run {
+        // A reader that is gone has done all that it would.
+        Run::Fetch if !connection.takes_answers() => {}
         Run::Fetch => {
             let answer = records::fetch::answer(&cx, &body, out).await;
             let answer = answer.map_err(|Short| Refused::Malformed(row.name, version))?;
@@ -168,11 +162,7 @@ async fn run(
         Run::Call(function) => {
             let frame = function(cx, body).await;
             let frame = frame.map_err(|error| Refused::Call(row.name, version, error))?;
-            connection
-                .stream
-                .write_all(&frame)
-                .await
-                .map_err(Refused::Gone)?;
+            connection.send(&frame).await.map_err(Refused::Gone)?;
         }
         Run::Produce => unreachable!("take_up begins produce requests itself"),
     }

@@ -56,6 +56,8 @@ async fn idle_connections(server: Rc<ServerState>, period: Duration) {
             let idle_max = server.shard.config().network.idle_max_ms;
             let reason = if connection.is_partial() && silent > limits::PARTIAL_REQUEST_MAX_MS {
                 "a request was left half sent"
+            } else if connection.is_ending() && silent > limits::LINGER_MAX_MS {
+                "requests of a client that has ended could not be answered in time"
             } else if connection.is_idle() && idle_max.is_some_and(|max| silent > max) {
                 "idle for connections.max.idle.ms"
             } else {

@@ -1,7 +1,7 @@
 //! Drives: one plain connection to a broker, for well-formed requests and for raw bytes.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -68,6 +68,11 @@ impl Client {
     /// Sends bytes as they are.
     pub fn send_raw(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// Ends this side: the broker reads that nothing more comes, and may still answer.
+    pub fn end_sending(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// The next answer without its length.

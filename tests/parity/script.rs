@@ -265,6 +265,11 @@ impl Story {
         }
     }
 
+    /// A connection of its own.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
     /// Sends raw bytes on a fresh connection and notes what comes back, decoded by `read`.
     pub fn raw(&mut self, what: &str, bytes: &[u8], read: impl Fn(Bytes) -> Outcome<String>) {
         let mut client = Client::connect(self.address);

@@ -3,6 +3,7 @@
 mod alter_configs;
 mod cluster;
 mod configs;
+mod endings;
 mod fetch;
 mod frames;
 mod groups;
@@ -71,6 +72,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("offset_fetch", offsets::offset_fetch),
     ("offset_delete", offsets::offset_delete),
     ("frames", frames::frames),
+    ("endings", endings::endings),
     ("unsupported_versions", frames::unsupported_versions),
 ];
 

@@ -42,7 +42,7 @@ pub fn commit(v: i16, group: &str, offsets: Offsets) -> OffsetCommitRequest {
 }
 
 /// A commit from a member.
-fn by(v: i16, member: &Member, offsets: Offsets) -> OffsetCommitRequest {
+pub fn by(v: i16, member: &Member, offsets: Offsets) -> OffsetCommitRequest {
     let mut request = commit(v, &member.group, offsets);
     request.member_id = member.id.clone();
     request.generation_id_or_member_epoch = member.generation;
