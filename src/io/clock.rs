@@ -22,3 +22,8 @@ pub fn wall_ms() -> WallMs {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as WallMs)
 }
+
+/// Microseconds since `begun`.
+pub fn us_since(begun: Instant) -> u64 {
+    now().since(begun).as_micros() as u64
+}

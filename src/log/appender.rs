@@ -8,8 +8,9 @@ use super::header::{HEADER_BYTES, whole_batch};
 use super::inner::{FailedOperation, Inner, Mark, State};
 use super::segment::Segment;
 use super::trailer::{TRAILER_BYTES, Trailer, extent};
-use crate::base::{LeaderEpoch, Offset, WallMs};
+use crate::base::{Instant, LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer, block_down, block_up};
+use crate::io::clock;
 use crate::io::file::File;
 
 /// Appends are written together up to this many bytes; also the granularity of progress.
@@ -255,8 +256,9 @@ impl Inner {
                 let buffer = self.write_buffer(segment, position, len);
                 let buffer = self.filled(segment, position, buffer, to);
                 let reached = buffer.len() as u64;
-                self.count_write(reached);
+                let begun = clock::now();
                 file.write(position, buffer).await?;
+                self.count_write(reached, begun);
                 reached
             };
             segment.note_write(position, reached);
@@ -291,8 +293,9 @@ impl Inner {
             let buffer = pool.write_buffer((behind - shared_to) as usize, true);
             gather.push_last(self.filled(segment, shared_to, buffer, to));
         }
-        self.count_write(behind - from);
+        let begun = clock::now();
         file.write_gathered(from, gather).await?;
+        self.count_write(behind - from, begun);
         Ok(behind - from)
     }
 
@@ -329,8 +332,9 @@ impl Inner {
         buffer
     }
 
-    fn count_write(&self, bytes: u64) {
+    fn count_write(&self, bytes: u64, begun: Instant) {
         let probe = self.logs.probe();
+        probe.write_latency.record_us(clock::us_since(begun));
         probe.writes_count.add(1);
         probe.write_bytes.add(bytes);
     }

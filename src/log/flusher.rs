@@ -9,6 +9,7 @@ use super::inner::{FailedOperation, Inner};
 use super::probe::Probe;
 use super::segment::Segment;
 use crate::base::Offset;
+use crate::io::clock;
 use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
 use crate::io::file::File;
@@ -52,7 +53,6 @@ struct Shared {
     waiting: RefCell<Vec<Waiter>>,
     due: Event,
     flusher_runs: Cell<bool>,
-    failed_flushes: Cell<u64>,
     /// Logs in the order in which they took chunks, one entry for each.
     chunk_order: RefCell<VecDeque<Weak<Inner>>>,
     read_bytes_out: Cell<usize>,
@@ -113,7 +113,6 @@ impl Logs {
             waiting: RefCell::default(),
             due: Event::default(),
             flusher_runs: Cell::new(false),
-            failed_flushes: Cell::new(0),
             chunk_order: RefCell::default(),
             read_bytes_out: Cell::new(0),
             reads_done: Bell::default(),
@@ -143,6 +142,11 @@ impl Logs {
         &self.0.probe
     }
 
+    /// Logs that wait for the next flush.
+    pub fn waiting_for_flush_count(&self) -> usize {
+        self.0.waiting.borrow().len()
+    }
+
     /// Has the device flushed and then calls [`Inner::after_flush`] with `offset`. A flush
     /// under way does not cover this; the next one does, together with all that came meanwhile.
     pub(super) fn flush(&self, log: &Rc<Inner>, segment: &Rc<Segment>, offset: Offset) {
@@ -166,7 +170,7 @@ impl Logs {
     /// How many flushes have failed. Each may have dropped any write that it was to cover, and
     /// the next one does not say so.
     pub(super) fn failed_flushes(&self) -> u64 {
-        self.0.failed_flushes.get()
+        self.0.probe.failed_flushes_count.get()
     }
 
     /// Waits until a read of `bytes` fits into the bound; one read always does.
@@ -273,8 +277,10 @@ impl Shared {
     }
 
     async fn flush_one(&self, waiter: &Waiter) -> io::Result<()> {
+        let begun = clock::now();
         let result = waiter.segment.flush(&waiter.file).await;
         self.probe.flushes_count.add(1);
+        self.probe.flush_latency.record_us(clock::us_since(begun));
         result
     }
 }
@@ -301,7 +307,7 @@ async fn flush_on(shared: Weak<Shared>) {
             Err(error) => {
                 // What the device dropped is not known: whoever waits for it has failed, and
                 // who has written and does not wait yet fails when it does.
-                shared.failed_flushes.set(shared.failed_flushes.get() + 1);
+                shared.probe.failed_flushes_count.add(1);
                 let waiting = std::mem::take(&mut *shared.waiting.borrow_mut());
                 for waiter in covered.drain(..).chain(waiting) {
                     waiter.log.fail(FailedOperation::Flush, &error);

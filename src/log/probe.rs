@@ -1,57 +1,70 @@
 //! Pure: what the logs of one shard count, in plain cells.
 
-use std::cell::Cell;
+use crate::base::metrics::{Histogram, Snapshot};
 
-/// A number that only grows.
-#[derive(Default, Debug)]
-pub struct Count(Cell<u64>);
-
-impl Count {
-    /// Adds `amount`.
-    #[inline]
-    pub fn add(&self, amount: u64) {
-        self.0.set(self.0.get().wrapping_add(amount));
+crate::counters! {
+    /// Counts of all logs that share one [`super::Logs`].
+    pub struct Probe {
+        appends_count: "corelane_log_appends_total",
+            "Appends to logs, each of one or more batches.";
+        append_bytes: "corelane_log_append_bytes_total",
+            "Bytes of appended batches.";
+        writes_count: "corelane_log_writes_total",
+            "Writes to the device for appended batches.";
+        write_bytes: "corelane_log_write_bytes_total",
+            "Bytes of those writes, rewritten tail blocks included.";
+        flushes_count: "corelane_log_flushes_total",
+            "Device flushes.";
+        flushed_logs_count: "corelane_log_flushed_logs_total",
+            "Logs served by those flushes; divided by corelane_log_flushes_total, how well \
+             flushes are shared.";
+        failed_flushes_count: "corelane_log_failed_flushes_total",
+            "Device flushes that failed.";
+        unprepared_waits_count: "corelane_log_unprepared_waits_total",
+            "Writes that had to wait for prepared space.";
+        prepared_bytes: "corelane_log_prepared_bytes_total",
+            "Bytes of space prepared ahead of the writes.";
+        rolls_count: "corelane_log_rolls_total",
+            "Segments closed because the next was due.";
+        cached_reads_count: "corelane_log_cached_reads_total",
+            "Reads answered from memory.";
+        disk_reads_count: "corelane_log_disk_reads_total",
+            "Reads from the device.";
+        disk_read_bytes: "corelane_log_disk_read_bytes_total",
+            "Bytes of reads from the device.";
+        damaged_places_count: "corelane_log_damaged_places_total",
+            "Places in data files that were found damaged; readers of them get CORRUPT_MESSAGE.";
+        scrubbed_bytes: "corelane_log_scrubbed_bytes_total",
+            "Bytes of sealed segments read through for damage.";
+        scrubbed_segments_count: "corelane_log_scrubbed_segments_total",
+            "Sealed segments read through for damage.";
+        failed_logs_count: "corelane_log_failed_total",
+            "Logs that take no more writes since a write, a flush or a preparation failed.";
     }
-
-    /// The number so far.
-    pub fn get(&self) -> u64 {
-        self.0.get()
+    and {
+        /// How long writes of appended batches take.
+        pub write_latency: Histogram,
+        /// How long flushes take.
+        pub flush_latency: Histogram,
     }
 }
 
-/// Counts of all logs that share one [`super::Flusher`].
-#[derive(Default, Debug)]
-pub struct Probe {
-    /// Appends (calls, each of one or more batches).
-    pub appends_count: Count,
-    /// Bytes of appended batches.
-    pub append_bytes: Count,
-    /// Writes to the device for appended batches.
-    pub writes_count: Count,
-    /// Bytes of those writes, rewritten tail blocks included.
-    pub write_bytes: Count,
-    /// Device flushes.
-    pub flushes_count: Count,
-    /// Logs served by those flushes; divided by the flushes, how well they are shared.
-    pub flushed_logs_count: Count,
-    /// Writes that had to wait for prepared space.
-    pub unprepared_waits_count: Count,
-    /// Bytes zeroed ahead of the writes.
-    pub prepared_bytes: Count,
-    /// Segments closed because the next was due.
-    pub rolls_count: Count,
-    /// Reads answered from memory.
-    pub cached_reads_count: Count,
-    /// Reads from the device.
-    pub disk_reads_count: Count,
-    /// Bytes of those reads.
-    pub disk_read_bytes: Count,
-    /// Places found damaged when they were read, each counted once.
-    pub damaged_places_count: Count,
-    /// Bytes of sealed segments that were read to see whether they are sound.
-    pub scrubbed_bytes: Count,
-    /// Sealed segments read so.
-    pub scrubbed_segments_count: Count,
-    /// Logs closed by a failed write, flush or preparation.
-    pub failed_logs_count: Count,
+impl Probe {
+    /// Adds the times that the device at `dir` takes to a snapshot.
+    pub fn export_latency(&self, dir: &str, to: &mut Snapshot) {
+        let labels = || vec![("dir", dir.to_owned())];
+        to.latency(
+            "corelane_log_write_latency_seconds",
+            "From a write given to the device to its completion, by the first folder on it.",
+            labels(),
+            self.write_latency.read(),
+        );
+        to.latency(
+            "corelane_log_flush_latency_seconds",
+            "From a flush given to the device to its completion, by the first folder on it. \
+             Kafka: kafka.log:type=LogFlushStats,name=LogFlushRateAndTimeMs",
+            labels(),
+            self.flush_latency.read(),
+        );
+    }
 }

@@ -235,6 +235,9 @@ impl Connection {
                 }
                 Err(refused) => {
                     tracing::warn!(peer = %self.peer.address, reason = %refused, "closing connection");
+                    let probe = &self.server.probe;
+                    let why = refused.closing();
+                    why.into_iter().for_each(|why| probe.note_closing(why));
                     return self.close().await;
                 }
             }

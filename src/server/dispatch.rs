@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::limits;
+use crate::base::{ErrorCode, limits};
 use crate::io::budget::{Reserved, Use};
 use crate::server::api::{self, CallError, Context, Row, Run, cluster::api_versions, records};
 use crate::server::connection::Connection;
+use crate::server::probe::Closing;
 use crate::wire::cursor::Short;
 use crate::wire::frame::FrameError;
 use crate::wire::header::{API_VERSIONS_KEY, HeaderError, RequestHeader};
@@ -76,6 +77,8 @@ pub async fn take_up(
             return Err(Refused::UnsupportedVersion(row.name, header.api_version));
         }
         // KIP-511: a version we do not know is answered in the oldest form, with our table.
+        let probe = &connection.server.probe;
+        probe.note_error(row.key, ErrorCode::UNSUPPORTED_VERSION);
         return Ok(Some(Slot::Ready(api_versions::unsupported_version(
             header.correlation_id,
         ))));
@@ -188,6 +191,24 @@ fn context(connection: &Rc<Connection>, header: &RequestHeader<'_>) -> Context {
 }
 
 // === impl Refused ===
+
+impl Refused {
+    /// What the connection's end is counted as; `None` where the client left, not we.
+    pub fn closing(&self) -> Option<Closing> {
+        Some(match self {
+            Refused::Frame(_) => Closing::Frame,
+            Refused::Header(_) => Closing::Header,
+            Refused::UnknownApi(_) => Closing::UnknownApi,
+            Refused::UnsupportedVersion(..) => Closing::UnsupportedVersion,
+            Refused::Malformed(..) | Refused::Call(_, _, CallError::Request(_)) => {
+                Closing::Malformed
+            }
+            Refused::Call(_, _, CallError::Answer(_)) => Closing::Unanswerable,
+            Refused::NoAnswerWanted(_) => Closing::NoAnswerWanted,
+            Refused::Gone(_) => return None,
+        })
+    }
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

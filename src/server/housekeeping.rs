@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::ServerState;
+use super::probe::Closing;
 use crate::base::limits;
 use crate::io::cores::{self, Task};
 use crate::shard::{self, compaction, partitions};
@@ -54,16 +55,20 @@ async fn idle_connections(server: Rc<ServerState>, period: Duration) {
         for connection in server.connections() {
             let silent = now.since(connection.active()).as_millis() as i64;
             let idle_max = server.shard.config().network.idle_max_ms;
-            let reason = if connection.is_partial() && silent > limits::PARTIAL_REQUEST_MAX_MS {
-                "a request was left half sent"
+            let (why, reason) = if connection.is_partial()
+                && silent > limits::PARTIAL_REQUEST_MAX_MS
+            {
+                (Closing::HalfSent, "a request was left half sent")
             } else if connection.is_ending() && silent > limits::LINGER_MAX_MS {
-                "requests of a client that has ended could not be answered in time"
+                let reason = "requests of a client that has ended could not be answered in time";
+                (Closing::Ended, reason)
             } else if connection.is_idle() && idle_max.is_some_and(|max| silent > max) {
-                "idle for connections.max.idle.ms"
+                (Closing::Idle, "idle for connections.max.idle.ms")
             } else {
                 continue;
             };
             tracing::info!(peer = %connection.peer.address, reason, "closing connection");
+            server.probe.note_closing(why);
             connection.close().await;
         }
     }
@@ -82,6 +87,7 @@ async fn slow_senders(server: Rc<ServerState>, period: Duration) {
             if connection.dawdles(now) {
                 let reason = "a large request comes in too slowly while others wait for memory";
                 tracing::warn!(peer = %connection.peer.address, reason, "closing connection");
+                server.probe.note_closing(Closing::SlowSender);
                 connection.close().await;
             }
         }

@@ -129,7 +129,8 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
         let Ok(address) = stream.peer() else { continue };
         server.probe.accepted_connections.add(1);
         if let Err(limit) = server.admit(address.ip()) {
-            tracing::warn!(peer = %address, limit, "refusing a connection");
+            tracing::warn!(peer = %address, limit = limit.name(), "refusing a connection");
+            server.probe.note_closing(limit);
             stream.shutdown().await;
             continue;
         }
@@ -143,7 +144,10 @@ async fn serve(server: Rc<ServerState>, connection: Rc<Connection>) {
     let number = server.enter(&connection);
     let peer = connection.peer.clone();
     if let Ended::Refused(reason) = connection.serve().await {
-        server.probe.refused_connections.add(1);
+        reason
+            .closing()
+            .into_iter()
+            .for_each(|why| server.probe.note_closing(why));
         tracing::warn!(peer = %peer.address, %reason, "closing connection");
     }
     server.leave(number);

@@ -1,31 +1,113 @@
 //! Drives: counts and latencies per API, made from the API table.
 
-use crate::base::Instant;
-use crate::base::metrics::{Counter, Histogram, SampleValue, Snapshot};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::base::metrics::{Counter, Histogram, Level, SampleValue, Snapshot};
+use crate::base::{ErrorCode, Instant};
 use crate::server::api::TABLE;
 
 /// What the server room of one shard counts.
 pub struct Probe {
     /// In the order of the API table.
     latency: Vec<Histogram>,
+    /// How often which API (its key) answered which error.
+    errors: RefCell<BTreeMap<(i16, ErrorCode), u64>>,
+    /// In the order of [`Closing::ALL`].
+    closed: [Counter; Closing::ALL.len()],
     /// Bytes of records sent to consumers.
     pub fetched_bytes: Counter,
-    /// Connections that were closed because of what came over them.
-    pub refused_connections: Counter,
     /// Connections accepted.
     pub accepted_connections: Counter,
+    /// Fetches that wait for more records.
+    pub parked_fetches: Level,
+}
+
+/// Why the broker closes a connection, or does not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// There are `max.connections`.
+    Connections,
+    /// There are `max.connections.per.ip` from its address.
+    ConnectionsPerIp,
+    /// A length prefix cannot be right.
+    Frame,
+    /// A request header cannot be read.
+    Header,
+    /// No API with this key is served.
+    UnknownApi,
+    /// The API is served, this version is not.
+    UnsupportedVersion,
+    /// A body is not what its header says.
+    Malformed,
+    /// A produce request that wants no answer failed.
+    NoAnswerWanted,
+    /// An answer could not be encoded.
+    Unanswerable,
+    /// It was silent for `connections.max.idle.ms`.
+    Idle,
+    /// It left a request half sent.
+    HalfSent,
+    /// Its client had ended, and requests of it could not be answered in time.
+    Ended,
+    /// It sends a large request too slowly while others wait for memory.
+    SlowSender,
 }
 
 impl Default for Probe {
     fn default() -> Probe {
         Probe {
             latency: TABLE.iter().map(|_| Histogram::default()).collect(),
+            errors: RefCell::default(),
+            closed: Default::default(),
             fetched_bytes: Counter::default(),
-            refused_connections: Counter::default(),
             accepted_connections: Counter::default(),
+            parked_fetches: Level::default(),
         }
     }
 }
+
+// === impl Closing ===
+
+impl Closing {
+    /// Every reason, in the order of their declaration.
+    pub const ALL: [Closing; 13] = [
+        Closing::Connections,
+        Closing::ConnectionsPerIp,
+        Closing::Frame,
+        Closing::Header,
+        Closing::UnknownApi,
+        Closing::UnsupportedVersion,
+        Closing::Malformed,
+        Closing::NoAnswerWanted,
+        Closing::Unanswerable,
+        Closing::Idle,
+        Closing::HalfSent,
+        Closing::Ended,
+        Closing::SlowSender,
+    ];
+
+    /// Its name in metrics and log lines; where a setting is the reason, that.
+    pub fn name(self) -> &'static str {
+        match self {
+            Closing::Connections => "max.connections",
+            Closing::ConnectionsPerIp => "max.connections.per.ip",
+            Closing::Frame => "malformed frame",
+            Closing::Header => "malformed header",
+            Closing::UnknownApi => "unknown API",
+            Closing::UnsupportedVersion => "unsupported version",
+            Closing::Malformed => "malformed body",
+            Closing::NoAnswerWanted => "failed acks=0",
+            Closing::Unanswerable => "no answer possible",
+            Closing::Idle => "connections.max.idle.ms",
+            Closing::HalfSent => "half-sent request",
+            Closing::Ended => "ended and unanswered",
+            Closing::SlowSender => "slow large request",
+        }
+    }
+}
+
+// === impl Probe ===
 
 impl Probe {
     /// Counts a request of API `key`, from the moment it had arrived whole to the one at which
@@ -36,31 +118,91 @@ impl Probe {
         }
     }
 
+    /// Counts an error that API `key` answers. There are no more of these counts than APIs times
+    /// codes.
+    pub fn note_error(&self, key: i16, code: ErrorCode) {
+        if code.is_error() {
+            *self.errors.borrow_mut().entry((key, code)).or_default() += 1;
+        }
+    }
+
+    /// Counts a connection that is closed, or not taken.
+    pub fn note_closing(&self, why: Closing) {
+        self.closed[why as usize].add(1);
+    }
+
     /// Adds all counts to a snapshot.
     pub fn export(&self, to: &mut Snapshot) {
         for (row, latency) in TABLE.iter().zip(&self.latency) {
-            let Some(latency) = latency.copy() else {
-                continue;
-            };
-            let labels = vec![("api", row.name.to_owned())];
-            let help = "From a whole request to its answer given to the kernel, by API.";
-            let value = SampleValue::LatencyUs(Box::new(latency));
-            to.push("corelane_request_latency_us", help, labels, value);
+            let seen = latency.read();
+            if !seen.is_empty() {
+                let labels = vec![("api", row.name.to_owned())];
+                to.latency(
+                    "corelane_request_latency_seconds",
+                    "From a whole request to its answer given to the kernel, by API; the count \
+                     is that of requests answered. \
+                     Kafka: kafka.network:type=RequestMetrics,name=TotalTimeMs",
+                    labels,
+                    seen,
+                );
+            }
         }
+        self.export_errors(to);
         to.counter(
             "corelane_fetched_bytes_total",
-            "Bytes of records sent to consumers.",
+            "Bytes of records sent to consumers. \
+             Kafka: kafka.server:type=BrokerTopicMetrics,name=BytesOutPerSec",
             self.fetched_bytes.get(),
+        );
+        to.gauge(
+            "corelane_parked_fetches",
+            "Fetches that wait for more records than there are. Kafka: \
+             kafka.server:type=DelayedOperationPurgatory,name=PurgatorySize,delayedOperation=Fetch",
+            self.parked_fetches.get() as f64,
         );
         to.counter(
             "corelane_connections_accepted_total",
-            "Connections accepted.",
+            "Connections accepted. Kafka: kafka.server:type=socket-server-metrics \
+             connection-creation-rate",
             self.accepted_connections.get(),
         );
-        to.counter(
-            "corelane_connections_refused_total",
-            "Connections closed because of what came over them.",
-            self.refused_connections.get(),
-        );
+        for (why, count) in Closing::ALL.into_iter().zip(&self.closed) {
+            to.push(
+                "corelane_connections_refused_total",
+                "Connections that the broker closed or did not take, by reason.",
+                vec![("reason", why.name().to_owned())],
+                SampleValue::Counter(count.get()),
+            );
+        }
+    }
+
+    fn export_errors(&self, to: &mut Snapshot) {
+        for ((key, code), count) in &*self.errors.borrow() {
+            let api = super::api::find(*key).map_or("unknown", |row| row.name);
+            let error = match code.name() {
+                "UNLISTED" => code.0.to_string(),
+                name => name.to_owned(),
+            };
+            to.push(
+                "corelane_request_errors_total",
+                "Errors that clients were answered, by API and code; one for each topic, \
+                 partition, group or resource that has one. \
+                 Kafka: kafka.network:type=RequestMetrics,name=ErrorsPerSec",
+                vec![("api", api.to_owned()), ("error", error)],
+                SampleValue::Counter(*count),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_stand_at_their_own_place() {
+        for (at, why) in Closing::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, at, "{}", why.name());
+        }
     }
 }

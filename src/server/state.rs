@@ -12,7 +12,7 @@ use crate::server::api::records::{fetch, produce};
 use crate::server::api::transactions::ProducerIds;
 use crate::server::connection::Connection;
 use crate::server::fetch_sessions::FetchSessions;
-use crate::server::probe::Probe;
+use crate::server::probe::{Closing, Probe};
 use crate::server::receive::LargeRooms;
 use crate::shard::Shard;
 
@@ -78,11 +78,11 @@ impl ServerState {
     }
 
     /// Whether one more connection from this address is allowed, or which limit it breaks.
-    pub fn admit(&self, from: IpAddr) -> Result<(), &'static str> {
+    pub fn admit(&self, from: IpAddr) -> Result<(), Closing> {
         let network = &self.shard.config().network;
         let connections = self.connections.borrow();
         if connections.len() >= network.connections_max {
-            return Err("max.connections");
+            return Err(Closing::Connections);
         }
         if network.connections_per_ip_max < connections.len() {
             let same = |one: &Weak<Connection>| {
@@ -91,7 +91,7 @@ impl ServerState {
             };
             let count = connections.values().filter(|one| same(one)).count();
             if count >= network.connections_per_ip_max {
-                return Err("max.connections.per.ip");
+                return Err(Closing::ConnectionsPerIp);
             }
         }
         Ok(())
@@ -104,12 +104,14 @@ impl ServerState {
         self.shard.export(&mut snapshot);
         snapshot.gauge(
             "corelane_connections",
-            "Connections open.",
+            "Connections open. \
+             Kafka: kafka.server:type=socket-server-metrics connection-count",
             self.connection_count() as f64,
         );
         snapshot.gauge(
             "corelane_fetch_sessions",
-            "Incremental fetch sessions.",
+            "Incremental fetch sessions. \
+             Kafka: kafka.server:type=FetchSessionCache,name=NumIncrementalFetchSessions",
             self.sessions.borrow().count() as f64,
         );
         snapshot.with_label("node", &self.shard.node.to_string())

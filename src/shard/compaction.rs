@@ -22,13 +22,26 @@ pub struct Compaction {
     uncleanable: RefCell<HashSet<(TopicId, PartitionIndex)>>,
     /// The largest share of dirty bytes that was found in the last look at all partitions.
     max_dirty_ratio: Cell<f64>,
-    runs: Counter,
     millis: Counter,
-    bytes_read: Counter,
-    bytes_written: Counter,
-    bytes_removed: Counter,
-    records_read: Counter,
-    records_removed: Counter,
+    counts: Counts,
+}
+
+crate::counters! {
+    /// What compactions that came to their end have done.
+    pub struct Counts {
+        runs: "corelane_compactions_total",
+            "Compactions of a log that came to their end.";
+        bytes_read: "corelane_compaction_read_bytes_total",
+            "Bytes that compaction read.";
+        bytes_written: "corelane_compaction_written_bytes_total",
+            "Bytes that compaction wrote.";
+        bytes_removed: "corelane_compaction_removed_bytes_total",
+            "Bytes by which compaction made logs smaller.";
+        records_read: "corelane_compaction_records_total",
+            "Records that compaction looked at.";
+        records_removed: "corelane_compaction_removed_records_total",
+            "Records that compaction removed.";
+    }
 }
 
 /// Compacts the dirtiest log for which it is time; whether there was one.
@@ -152,13 +165,16 @@ impl Compaction {
     }
 
     fn count(&self, cleaned: &Cleaned) {
-        self.runs.add(1);
-        self.bytes_read.add(cleaned.moved_bytes.0);
-        self.bytes_written.add(cleaned.moved_bytes.1);
-        self.bytes_removed
+        let counts = &self.counts;
+        counts.runs.add(1);
+        counts.bytes_read.add(cleaned.moved_bytes.0);
+        counts.bytes_written.add(cleaned.moved_bytes.1);
+        counts
+            .bytes_removed
             .add(cleaned.bytes.0.saturating_sub(cleaned.bytes.1));
-        self.records_read.add(cleaned.records.0);
-        self.records_removed
+        counts.records_read.add(cleaned.records.0);
+        counts
+            .records_removed
             .add(cleaned.records.0.saturating_sub(cleaned.records.1));
     }
 
@@ -169,49 +185,22 @@ impl Compaction {
 
     /// Adds the counts to a snapshot.
     pub fn export(&self, to: &mut Snapshot) {
-        to.counter(
-            "corelane_compactions_total",
-            "Compactions of a log that came to their end.",
-            self.runs.get(),
-        );
-        to.counter(
-            "corelane_compaction_milliseconds_total",
+        Counts::export_counts(&[&self.counts], to);
+        to.seconds(
+            "corelane_compaction_seconds_total",
             "Time that compaction took, pauses included.",
-            self.millis.get(),
-        );
-        to.counter(
-            "corelane_compaction_read_bytes_total",
-            "Bytes that compaction read.",
-            self.bytes_read.get(),
-        );
-        to.counter(
-            "corelane_compaction_written_bytes_total",
-            "Bytes that compaction wrote.",
-            self.bytes_written.get(),
-        );
-        to.counter(
-            "corelane_compaction_removed_bytes_total",
-            "Bytes by which compaction made logs smaller.",
-            self.bytes_removed.get(),
-        );
-        to.counter(
-            "corelane_compaction_records_total",
-            "Records that compaction looked at.",
-            self.records_read.get(),
-        );
-        to.counter(
-            "corelane_compaction_removed_records_total",
-            "Records that compaction removed.",
-            self.records_removed.get(),
+            self.millis.get() as f64 / 1e3,
         );
         to.gauge(
             "corelane_compaction_max_dirty_ratio",
-            "Share of bytes not compacted yet of the log that has the largest.",
+            "Share of bytes not compacted yet of the log that has the largest. \
+             Kafka: kafka.log:type=LogCleanerManager,name=max-dirty-percent",
             self.max_dirty_ratio.get(),
         );
         to.gauge(
             "corelane_compaction_uncleanable_partitions",
-            "Partitions that compaction has given up until the next start.",
+            "Partitions that compaction has given up until the next start. \
+             Kafka: kafka.log:type=LogCleanerManager,name=uncleanable-partitions-count",
             self.uncleanable.borrow().len() as f64,
         );
     }

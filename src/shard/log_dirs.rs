@@ -20,9 +20,6 @@ use crate::partition::Partition;
 /// Written where it is in doubt whether a folder can still be written.
 const PROBE_FILE: &str = ".write-check";
 
-/// Name, meaning and value of a count of the logs of a device.
-type CountOf = (&'static str, &'static str, fn(&Probe) -> u64);
-
 /// A shard's folders of logs.
 pub struct LogDirs {
     /// Those that could be used when the shard started, in the order of the settings.
@@ -136,7 +133,8 @@ impl LogDirs {
     pub fn export(&self, to: &mut Snapshot) {
         to.gauge(
             "corelane_log_dirs_offline",
-            "Folders of log.dirs that cannot be used; their partitions are offline.",
+            "Folders of log.dirs that cannot be used; their partitions are offline. \
+             Kafka: kafka.log:type=LogManager,name=OfflineLogDirectoryCount",
             self.failed().count() as f64,
         );
         let held = self
@@ -147,39 +145,29 @@ impl LogDirs {
             "Memory of the newest records, for readers and until they are written.",
             held.sum::<usize>() as f64,
         );
-        let counts: [CountOf; 4] = [
-            (
-                "corelane_log_damaged_places_total",
-                "Places in data files that were found damaged; readers of them get CORRUPT_MESSAGE.",
-                |probe| probe.damaged_places_count.get(),
-            ),
-            (
-                "corelane_log_failed_total",
-                "Logs that take no more writes since a write, a flush or a preparation failed.",
-                |probe| probe.failed_logs_count.get(),
-            ),
-            (
-                "corelane_log_scrubbed_bytes_total",
-                "Bytes of sealed segments read through for damage.",
-                |probe| probe.scrubbed_bytes.get(),
-            ),
-            (
-                "corelane_log_scrubbed_segments_total",
-                "Sealed segments read through for damage.",
-                |probe| probe.scrubbed_segments_count.get(),
-            ),
-        ];
-        for (name, help, count) in counts {
-            let total = self.distinct_logs().map(|logs| count(logs.probe())).sum();
-            to.counter(name, help, total);
+        let probes: Vec<&Probe> = self.distinct_logs().map(Logs::probe).collect();
+        Probe::export_counts(&probes, to);
+        for (dir, logs) in self.devices() {
+            logs.probe().export_latency(&dir.display().to_string(), to);
         }
+        let waiting = self.distinct_logs().map(Logs::waiting_for_flush_count);
+        to.gauge(
+            "corelane_log_flush_waiting_logs",
+            "Logs whose last write waits for a device flush to begin.",
+            waiting.sum::<usize>() as f64,
+        );
     }
 
     /// What the logs share, once for each device.
     fn distinct_logs(&self) -> impl Iterator<Item = &Logs> {
+        self.devices().map(|(_, logs)| logs)
+    }
+
+    /// Each device: the first folder on it, and what its logs share.
+    fn devices(&self) -> impl Iterator<Item = (&Path, &Logs)> {
         let all = self.dirs.iter().enumerate();
         all.filter(|(at, dir)| !self.dirs[..*at].iter().any(|it| it.logs.is(&dir.logs)))
-            .map(|(_, dir)| &dir.logs)
+            .map(|(_, dir)| (dir.path.as_path(), &dir.logs))
     }
 }
 

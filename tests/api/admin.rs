@@ -50,7 +50,7 @@ fn pages_tell_about_a_broker_that_runs() {
         (
             "/metrics",
             "HTTP/1.1 200",
-            "corelane_request_latency_us_count{api=\"ApiVersions\",node=\"2\"} 1\n",
+            "corelane_request_latency_seconds_count{api=\"ApiVersions\",node=\"2\"} 1\n",
         ),
         (
             "/config",

@@ -1,16 +1,17 @@
 //! Pure: numbers a core keeps about itself, in plain cells: no atomics, no locks, no names
 //! until somebody asks.
+//!
+//! Names are Prometheus': `corelane_`, what it is, its unit (bytes, seconds), and `_total` where
+//! it only grows. Help texts are one sentence, and end with `Kafka: ` and the name of the MBean
+//! that answers the same question in Apache Kafka, where there is one.
 
+mod histogram;
 mod text;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
-use hdrhistogram::Histogram as Hdr;
-
+pub use histogram::{BUCKETS_US, Distribution, Histogram};
 pub use text::to_prometheus;
-
-/// The largest value a latency histogram tells apart, in microseconds: one minute.
-const LATENCY_MAX_US: u64 = 60_000_000;
 
 /// A number that only grows.
 #[derive(Default, Debug)]
@@ -29,34 +30,26 @@ impl Counter {
     }
 }
 
-/// A latency distribution in microseconds, right to one part in a hundred; what takes longer
-/// than a minute counts as a minute. It takes 20 KB: a third digit would take 140 KB each, which
-/// every scrape has to copy on the core that serves requests.
-#[derive(Debug)]
-pub struct Histogram(RefCell<Hdr<u64>>);
+/// How many of something there are now.
+#[derive(Default, Debug)]
+pub struct Level(Cell<u64>);
 
-impl Default for Histogram {
-    fn default() -> Histogram {
-        // The bounds are constants that the crate accepts: a test makes one.
-        Histogram(RefCell::new(
-            Hdr::new_with_bounds(1, LATENCY_MAX_US, 2).expect("valid bounds"),
-        ))
-    }
-}
-
-impl Histogram {
-    /// Counts one value.
+impl Level {
+    /// One more.
     #[inline]
-    pub fn record_us(&self, value: u64) {
-        self.0
-            .borrow_mut()
-            .saturating_record(value.clamp(1, LATENCY_MAX_US));
+    pub fn rise(&self) {
+        self.0.set(self.0.get() + 1);
     }
 
-    /// A copy to be sent elsewhere; `None` where nothing was counted yet.
-    pub fn copy(&self) -> Option<Hdr<u64>> {
-        let histogram = self.0.borrow();
-        (!histogram.is_empty()).then(|| histogram.clone())
+    /// One less.
+    #[inline]
+    pub fn fall(&self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+
+    /// How many.
+    pub fn get(&self) -> u64 {
+        self.0.get()
     }
 }
 
@@ -78,10 +71,12 @@ pub struct Sample {
 pub enum SampleValue {
     /// Grows only.
     Counter(u64),
+    /// A time that only grows, in seconds.
+    Seconds(f64),
     /// Goes up and down.
     Gauge(f64),
-    /// A distribution in microseconds.
-    LatencyUs(Box<Hdr<u64>>),
+    /// A distribution of times.
+    Latency(Box<Distribution>),
 }
 
 /// The numbers of one core at one moment.
@@ -97,6 +92,22 @@ impl Snapshot {
     /// Adds a gauge without labels.
     pub fn gauge(&mut self, name: &'static str, help: &'static str, value: f64) {
         self.push(name, help, Vec::new(), SampleValue::Gauge(value));
+    }
+
+    /// Adds a time that only grows, in seconds, without labels.
+    pub fn seconds(&mut self, name: &'static str, help: &'static str, value: f64) {
+        self.push(name, help, Vec::new(), SampleValue::Seconds(value));
+    }
+
+    /// Adds a distribution of times.
+    pub fn latency(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: Vec<(&'static str, String)>,
+        value: Distribution,
+    ) {
+        self.push(name, help, labels, SampleValue::Latency(Box::new(value)));
     }
 
     /// Adds a sample.
@@ -123,4 +134,54 @@ impl Snapshot {
         }
         self
     }
+}
+
+/// What a counter of a [`counters!`](crate::counters) struct is exported as.
+pub struct Exported<P> {
+    /// The metric's name.
+    pub name: &'static str,
+    /// What it counts, in a sentence.
+    pub help: &'static str,
+    /// What it has counted.
+    pub value: fn(&P) -> u64,
+}
+
+/// Makes a struct of [`Counter`]s, each with the name and the help text that it is exported
+/// with, so that none is counted and never seen; further fields stand behind `and`. `COUNTS`
+/// lists what is exported, `export_counts` adds it to a snapshot.
+#[macro_export]
+macro_rules! counters {
+    (
+        $(#[$about:meta])*
+        pub struct $Name:ident {
+            $($field:ident: $metric:literal, $help:literal;)*
+        }
+        $(and { $($(#[$more_about:meta])* pub $more:ident: $More:ty,)* })?
+    ) => {
+        $(#[$about])*
+        #[derive(Default, Debug)]
+        pub struct $Name {
+            $(#[doc = $help] pub $field: $crate::base::metrics::Counter,)*
+            $($($(#[$more_about])* pub $more: $More,)*)?
+        }
+
+        impl $Name {
+            /// What its counters are exported as.
+            pub const COUNTS: &[$crate::base::metrics::Exported<$Name>] = &[
+                $($crate::base::metrics::Exported {
+                    name: $metric,
+                    help: $help,
+                    value: |counts| counts.$field.get(),
+                },)*
+            ];
+
+            /// Adds its counters to a snapshot; those of several, summed up.
+            pub fn export_counts(all: &[&$Name], to: &mut $crate::base::metrics::Snapshot) {
+                for count in Self::COUNTS {
+                    let total = all.iter().map(|one| (count.value)(one)).sum();
+                    to.counter(count.name, count.help, total);
+                }
+            }
+        }
+    };
 }

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use crate::wire::codec::{self, DecodeError, EncodeError, Request};
 
 pub mod cluster;
+pub mod codes;
 pub mod context;
 pub mod errors;
 pub mod groups;
@@ -22,12 +23,14 @@ pub mod records;
 pub mod topics;
 pub mod transactions;
 
+use crate::base::ErrorCode;
+use codes::Codes;
 pub use context::{Context, Spare};
 
 /// One Kafka API that is decoded whole, handled, and encoded whole.
 pub trait Api {
     /// The request, with its key and response type.
-    type Request: Request;
+    type Request: Request<Response: Codes>;
     /// First and last version served.
     const VERSIONS: (i16, i16);
     /// The API's name as Kafka prints it.
@@ -150,6 +153,8 @@ fn call<A: Api + 'static>(cx: Rc<Context>, body: Bytes) -> Pin<Box<dyn Future<Ou
         let response = A::handle(&cx, request.map_err(CallError::Request)?).await;
         let mut frame = BytesMut::new();
         let key = <A::Request as Request>::KEY;
+        let probe = &cx.server.probe;
+        response.codes(&mut |code| probe.note_error(key, ErrorCode(code)));
         codec::encode_response(key, version, cx.correlation_id, &response, &mut frame)
             .map_err(CallError::Answer)?;
         Ok(frame)

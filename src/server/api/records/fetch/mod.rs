@@ -26,6 +26,7 @@ use crate::io::stream::Stream;
 use crate::partition::Partition;
 use crate::server::ServerState;
 use crate::server::fetch_sessions::{FetchSessions, Key, NO_SESSION, News, Opened, Wanted};
+use crate::server::probe::Probe;
 use crate::wire::cursor::Short;
 use crate::wire::fetch::{self, AbortedTransaction, Encoder, Head, Item, TOPIC_ID_FROM};
 use crate::wire::field::NodeEndpoint;
@@ -273,7 +274,7 @@ impl Scratch {
             }
             let timer = timer.get_or_insert_with(|| Box::pin(cores::sleep(wait)));
             time_up = matches!(
-                select(timer, pin!(self.wait_for_more())).await,
+                select(timer, pin!(self.wait_for_more(&cx.server.probe))).await,
                 Either::Left(_)
             );
         }
@@ -309,9 +310,10 @@ impl Scratch {
     }
 
     /// Waits until one of the partitions moves.
-    async fn wait_for_more(&self) {
+    async fn wait_for_more(&self, probe: &Probe) {
         let mut parked = Parked {
             parts: &self.parts,
+            probe,
             waker: None,
         };
         poll_fn(|cx| {
@@ -351,6 +353,7 @@ impl Scratch {
     ) -> Answer {
         let open = frame::open(out);
         header::put_response_header(out, ROW.key, cx.version, cx.correlation_id);
+        cx.server.probe.note_error(ROW.key, error);
         let topics = self.parts.chunk_by(Part::same_topic).count();
         let mut encoder = Encoder::new(out, cx.version, 0, error, session, topics);
         let mut records_bytes = 0;
@@ -358,6 +361,7 @@ impl Scratch {
             encoder.topic(&topic[0].key.topic, topic[0].key.topic_id, topic.len());
             for part in topic {
                 let answer = part.answer(&self.aborted);
+                cx.server.probe.note_error(ROW.key, answer.error);
                 let at = encoder.partition(&answer);
                 if part.found.bytes > 0 {
                     self.splices.push((at, part.found.slices.clone()));
@@ -389,6 +393,7 @@ impl Scratch {
 /// A reader parked on its partitions; takes its waker back when the wait ends, however it ends.
 struct Parked<'a> {
     parts: &'a [Part],
+    probe: &'a Probe,
     waker: Option<Waker>,
 }
 
@@ -400,6 +405,7 @@ impl Parked<'_> {
     fn park(&mut self, waker: &Waker) {
         self.partitions()
             .for_each(|partition| partition.park_reader(waker));
+        self.probe.parked_fetches.rise();
         self.waker = Some(waker.clone());
     }
 }
@@ -407,6 +413,7 @@ impl Parked<'_> {
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
         if let Some(waker) = &self.waker {
+            self.probe.parked_fetches.fall();
             self.partitions()
                 .for_each(|partition| partition.leave_reader(waker));
         }

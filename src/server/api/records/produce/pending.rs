@@ -257,7 +257,9 @@ impl Pending {
         for topic in named {
             encoder.topic(topic.name.as_str(), topic.id, topic.partitions);
             for partition in partitions.by_ref().take(topic.partitions) {
-                encoder.partition(&partition.answer());
+                let answer = partition.answer();
+                server.probe.note_error(ROW.key, answer.error);
+                encoder.partition(&answer);
                 leaders.extend(partition.leader());
             }
             encoder.end_topic();

@@ -1,0 +1,78 @@
+//! Pure: which error codes an answer holds, so that what clients are told is counted
+//! (`AbstractResponse.errorCounts` of Kafka).
+
+use crate::wire::codec::messages::*;
+
+/// An answer whose error codes can be looked at.
+pub trait Codes {
+    /// Shows every error code of the answer, zeros included.
+    fn codes(&self, see: &mut dyn FnMut(i16));
+}
+
+/// For each answer the lists, from the outside in, whose members have an error code; `[]` is the
+/// answer's own.
+macro_rules! codes {
+    ($($Answer:ident: $([$($list:ident)*])*;)*) => {
+        $(impl Codes for $Answer {
+            fn codes(&self, see: &mut dyn FnMut(i16)) {
+                $(codes!(@walk self, see, $($list)*);)*
+            }
+        })*
+    };
+    (@walk $at:expr, $see:ident,) => { $see($at.error_code) };
+    (@walk $at:expr, $see:ident, $list:ident $($more:ident)*) => {
+        for one in &$at.$list {
+            codes!(@walk one, $see, $($more)*);
+        }
+    };
+}
+
+codes! {
+    AlterConfigsResponse: [responses];
+    ApiVersionsResponse: [];
+    CreatePartitionsResponse: [results];
+    CreateTopicsResponse: [topics];
+    DeleteGroupsResponse: [results];
+    DeleteRecordsResponse: [topics partitions];
+    DeleteTopicsResponse: [responses];
+    DescribeClusterResponse: [];
+    DescribeConfigsResponse: [results];
+    DescribeGroupsResponse: [groups];
+    DescribeLogDirsResponse: [] [results];
+    DescribeTopicPartitionsResponse: [topics] [topics partitions];
+    FindCoordinatorResponse: [] [coordinators];
+    HeartbeatResponse: [];
+    IncrementalAlterConfigsResponse: [responses];
+    InitProducerIdResponse: [];
+    JoinGroupResponse: [];
+    LeaveGroupResponse: [] [members];
+    ListConfigResourcesResponse: [];
+    ListGroupsResponse: [];
+    ListOffsetsResponse: [topics partitions];
+    MetadataResponse: [] [topics] [topics partitions];
+    OffsetCommitResponse: [topics partitions];
+    OffsetDeleteResponse: [] [topics partitions];
+    OffsetFetchResponse: [] [topics partitions] [groups] [groups topics partitions];
+    OffsetForLeaderEpochResponse: [topics partitions];
+    SyncGroupResponse: [];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::codec::messages::list_offsets_response::{
+        ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+    };
+
+    #[test]
+    fn codes_of_inner_lists_are_seen() {
+        let partition = |code| ListOffsetsPartitionResponse::default().with_error_code(code);
+        let topic = |codes: [i16; 2]| {
+            ListOffsetsTopicResponse::default().with_partitions(codes.map(partition).into())
+        };
+        let answer = ListOffsetsResponse::default().with_topics(vec![topic([0, 3]), topic([6, 3])]);
+        let mut seen = Vec::new();
+        answer.codes(&mut |code| seen.push(code));
+        assert_eq!(seen, [0, 3, 6, 3]);
+    }
+}
