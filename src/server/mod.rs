@@ -5,6 +5,7 @@ pub mod adopt;
 mod admin;
 pub mod api;
 pub mod check;
+mod closings;
 pub mod connection;
 mod control;
 pub mod dispatch;

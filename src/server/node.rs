@@ -129,8 +129,7 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
         let Ok(address) = stream.peer() else { continue };
         server.probe.accepted_connections.add(1);
         if let Err(limit) = server.admit(address.ip()) {
-            tracing::warn!(peer = %address, limit = limit.name(), "refusing a connection");
-            server.probe.note_closing(limit);
+            server.log_closing(address, Some(limit), &limit.name());
             stream.shutdown().await;
             continue;
         }
@@ -144,11 +143,7 @@ async fn serve(server: Rc<ServerState>, connection: Rc<Connection>) {
     let number = server.enter(&connection);
     let peer = connection.peer.clone();
     if let Ended::Refused(reason) = connection.serve().await {
-        reason
-            .closing()
-            .into_iter()
-            .for_each(|why| server.probe.note_closing(why));
-        tracing::warn!(peer = %peer.address, %reason, "closing connection");
+        server.log_closing(peer.address, reason.closing(), &reason);
     }
     server.leave(number);
 }

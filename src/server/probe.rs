@@ -52,6 +52,10 @@ pub enum Closing {
     Ended,
     /// It sends a large request too slowly while others wait for memory.
     SlowSender,
+    /// It does not read an answer.
+    Unread,
+    /// It reads an answer too slowly while others wait for memory.
+    SlowReader,
 }
 
 impl Default for Probe {
@@ -71,7 +75,7 @@ impl Default for Probe {
 
 impl Closing {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Closing; 13] = [
+    pub const ALL: [Closing; 15] = [
         Closing::Connections,
         Closing::ConnectionsPerIp,
         Closing::Frame,
@@ -85,6 +89,8 @@ impl Closing {
         Closing::HalfSent,
         Closing::Ended,
         Closing::SlowSender,
+        Closing::Unread,
+        Closing::SlowReader,
     ];
 
     /// Its name in metrics and log lines; where a setting is the reason, that.
@@ -103,6 +109,8 @@ impl Closing {
             Closing::HalfSent => "half-sent request",
             Closing::Ended => "ended and unanswered",
             Closing::SlowSender => "slow large request",
+            Closing::Unread => "unread answer",
+            Closing::SlowReader => "slow reader",
         }
     }
 }

@@ -12,4 +12,5 @@ mod kill;
 mod pressure;
 mod records;
 mod shards;
+mod slow;
 mod start;
