@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::fmt;
 
 use crate::base::{Instant, limits};
-use crate::server::probe::Closing;
 
 /// What a connection has been doing since when. All of it is noted as it happens but for the
 /// progress of writes, which [`Lifetime::overdue`] looks at whenever it is called.
@@ -104,7 +103,7 @@ impl Lifetime {
     }
 
     /// More is to come of a request of `bytes` in all, 0 when that is not known yet.
-    pub fn awaits_rest(&self, bytes: usize) {
+    pub fn lacks_rest(&self, bytes: usize) {
         let since = match self.partial.get() {
             Some(partial) => partial.since,
             // Its first bytes came with the last read.
@@ -114,7 +113,7 @@ impl Lifetime {
     }
 
     /// Nothing is half sent: all that came is taken, or it is we who do not read on.
-    pub fn awaits_nothing(&self) {
+    pub fn has_all(&self) {
         self.partial.set(None);
     }
 
@@ -133,7 +132,7 @@ impl Lifetime {
     /// No more requests come.
     pub fn end(&self, now: Instant) {
         self.active.set(now);
-        self.awaits_nothing();
+        self.has_all();
         self.holds_no_memory();
         self.ending.set(true);
     }
@@ -241,20 +240,6 @@ impl BlockedWrite {
     }
 }
 
-impl Overdue {
-    /// What the connection's end is counted as.
-    pub fn closing(self) -> Closing {
-        match self {
-            Overdue::Idle => Closing::Idle,
-            Overdue::HalfSent => Closing::HalfSent,
-            Overdue::SlowRequest => Closing::SlowSender,
-            Overdue::Unread => Closing::Unread,
-            Overdue::SlowReader => Closing::SlowReader,
-            Overdue::Lingering => Closing::Ended,
-        }
-    }
-}
-
 impl fmt::Display for Overdue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -309,7 +294,7 @@ mod tests {
             let lifetime = Lifetime::new(T0);
             lifetime.received(5, T0);
             let dripping = |second: i64| {
-                lifetime.awaits_rest(bytes);
+                lifetime.lacks_rest(bytes);
                 lifetime.received(1, T0.after_ms(second * 1_000));
                 QUIET
             };
@@ -322,19 +307,19 @@ mod tests {
     fn half_a_request_may_be_silent_for_half_a_minute_and_the_next_begins_anew() {
         let lifetime = Lifetime::new(T0);
         lifetime.received(5, T0);
-        lifetime.awaits_rest(100_000_000);
+        lifetime.lacks_rest(100_000_000);
         let found = first(100, |_| QUIET, &lifetime);
         assert_eq!(found, Some((31, Overdue::HalfSent)));
         let lifetime = Lifetime::new(T0);
         let small_requests = |second: i64| {
             lifetime.received(100, T0.after_ms(second * 1_000));
-            lifetime.awaits_nothing();
-            lifetime.awaits_rest(50);
+            lifetime.has_all();
+            lifetime.lacks_rest(50);
             QUIET
         };
         assert_eq!(first(1_000, small_requests, &lifetime), None);
         // While it is we who do not read, nothing is half sent.
-        lifetime.awaits_nothing();
+        lifetime.has_all();
         assert_eq!(lifetime.overdue(T0.after_ms(1_500_000), &QUIET), None);
     }
 
@@ -390,7 +375,7 @@ mod tests {
     fn a_client_that_has_ended_is_answered_as_long_as_there_is_progress() {
         let lifetime = Lifetime::new(T0);
         lifetime.received(5, T0);
-        lifetime.awaits_rest(50);
+        lifetime.lacks_rest(50);
         lifetime.end(T0);
         assert!(lifetime.is_ending());
         let reads = |second: i64| blocked(second as u64 / 20);

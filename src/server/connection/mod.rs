@@ -25,6 +25,7 @@ use crate::io::stream::Stream;
 use crate::server::ServerState;
 use crate::server::api::Spare;
 use crate::server::dispatch::{self, Refused, Slot};
+use crate::server::probe::Closing;
 use crate::server::receive::ReceiveBuffer;
 pub use lifetime::Overdue;
 use lifetime::{Facts, Lifetime};
@@ -117,7 +118,7 @@ impl Connection {
     /// Closes it from this side for a reason that the log is told.
     pub async fn close_as(&self, overdue: &Overdue) {
         self.server
-            .log_closing(self.peer.address, Some(overdue.closing()), overdue);
+            .log_closing(self.peer.address, Some(counted_as(*overdue)), overdue);
         self.close().await;
     }
 
@@ -175,14 +176,14 @@ impl Connection {
                 if room.as_ref().is_none_or(|room| room.bytes() < bytes) {
                     drop(room.take());
                     // Who waits for memory has not left anything half sent.
-                    self.lifetime.awaits_nothing();
+                    self.lifetime.has_all();
                     room = Some(self.server.shard.budget.reserve(Use::Requests, bytes).await);
                     self.lifetime.holds_memory(self.server.now());
                 }
             }
             buffer.make_room();
             if buffer.partial_bytes() > 0 {
-                self.lifetime.awaits_rest(buffer.announced_bytes());
+                self.lifetime.lacks_rest(buffer.announced_bytes());
             }
             let count = match self.stream.read(buffer.spare()).await {
                 Ok(0) => return Ok(()),
@@ -261,7 +262,7 @@ impl Connection {
     }
 
     async fn wait_for_room(&self) {
-        self.lifetime.awaits_nothing();
+        self.lifetime.has_all();
         self.wait_for_pending(limits::CONNECTION_PENDING_MAX - 1)
             .await;
     }
@@ -282,5 +283,16 @@ impl Connection {
 impl From<Refused> for Ended {
     fn from(refused: Refused) -> Ended {
         Ended::Refused(refused)
+    }
+}
+
+fn counted_as(overdue: Overdue) -> Closing {
+    match overdue {
+        Overdue::Idle => Closing::Idle,
+        Overdue::HalfSent => Closing::HalfSent,
+        Overdue::SlowRequest => Closing::SlowSender,
+        Overdue::Unread => Closing::Unread,
+        Overdue::SlowReader => Closing::SlowReader,
+        Overdue::Lingering => Closing::Ended,
     }
 }
