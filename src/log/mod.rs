@@ -13,7 +13,7 @@ macro_rules! planted {
     }};
 }
 
-mod aborted;
+pub mod aborted;
 mod appender;
 pub mod checkpoint;
 mod checksums;
