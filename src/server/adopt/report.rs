@@ -45,11 +45,8 @@ impl fmt::Display for Plan {
             let count = kafka.strays.len();
             writeln!(f, "{count} folder(s) of deleted topics are left behind.")?;
         }
-        for note in &self.left_out {
+        for note in &self.notes {
             writeln!(f, "left out: {note}")?;
-        }
-        for ended in &self.ended {
-            writeln!(f, "open transaction in {ended}")?;
         }
         Ok(())
     }
