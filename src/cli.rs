@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::base::config::{self, BrokerConfig, ConfigError, ConfigFile, Flags, HostFacts};
 use crate::base::version::version;
+use crate::server::adopt::{Accepted, LeftBehind};
 
 /// A Kafka-compatible broker for low-latency pipelines on Linux.
 ///
@@ -81,6 +82,16 @@ pub struct Adopt {
     )]
     pub from: Vec<PathBuf>,
 
+    /// Take the rest over where the cluster has what Corelane does not have yet, and leave that
+    /// behind
+    #[arg(long, value_name = "WHAT[,WHAT]...", value_delimiter = ',')]
+    pub leave_behind: Vec<LeftBehind>,
+
+    /// End the transactions that were open when Kafka stopped, as Kafka would: those whose commit
+    /// it had decided are committed, all others aborted
+    #[arg(long)]
+    pub end_transactions: bool,
+
     /// Do it; without this flag nothing is changed
     #[arg(long)]
     pub yes: bool,
@@ -144,6 +155,18 @@ impl Cli {
     pub fn command_or_default(self) -> Command {
         self.command
             .unwrap_or_else(|| Command::Serve(Serve::default()))
+    }
+}
+
+// === impl Adopt ===
+
+impl Adopt {
+    /// What else than a plain takeover is wanted.
+    pub fn accepted(&self) -> Accepted {
+        Accepted {
+            leave_behind: self.leave_behind.clone(),
+            end_transactions: self.end_transactions,
+        }
     }
 }
 

@@ -64,7 +64,8 @@ fn load(flags: &Serve) -> Result<BrokerConfig, Box<dyn Error>> {
 
 fn adopt(flags: &Adopt) -> Result<ExitCode, Box<dyn Error>> {
     let config = load(&flags.serve)?;
-    let plan = server::adopt::plan(&flags.from, config, random_seed(), clock::wall_ms())?;
+    let (from, accepted) = (&flags.from, flags.accepted());
+    let plan = server::adopt::plan(from, &accepted, config, random_seed(), clock::wall_ms())?;
     print!("{plan}");
     if !flags.yes {
         println!("\nNothing was changed. Do it with --yes.");

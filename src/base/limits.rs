@@ -14,8 +14,25 @@ pub const CONNECTION_PENDING_MAX: usize = 128;
 pub const ARRIVAL_GRACE_MS: u64 = 1_000;
 /// From then on it must have come in at this rate on average, in bytes a millisecond (1 MB/s).
 pub const ARRIVAL_BYTES_PER_MS: u64 = 1_000;
-/// How long a request may stay half sent before its connection is closed, in milliseconds.
+/// How long a half-sent request may be silent before its connection is closed, in milliseconds;
+/// also what it may take in all, beside the time that its size takes.
 pub const PARTIAL_REQUEST_MAX_MS: i64 = 30_000;
+/// The slowest that a request may come in, in bytes a millisecond: the largest one (100 MB) takes
+/// 2.8 hours then. That it holds memory meanwhile is another matter: `ARRIVAL_BYTES_PER_MS`.
+pub const PARTIAL_REQUEST_BYTES_PER_MS: i64 = 10;
+/// How long an answer may lie without the kernel taking a byte of it, in milliseconds; or
+/// `connections.max.idle.ms`, if that is less. Consumers without a group do not read while they
+/// process what they have: Kafka closes such connections after ten minutes.
+pub const WRITE_STALL_MAX_MS: i64 = 120_000;
+/// How long a reader may be slow while others wait for memory, in milliseconds.
+pub const WRITE_GRACE_MS: i64 = 5_000;
+/// From then on it must read at this rate on average, in bytes a millisecond (100 KB/s).
+pub const WRITE_BYTES_PER_MS: u64 = 100;
+/// Lines about closed connections that a shard writes in each `CLOSING_LINES_MS`; it counts the
+/// rest.
+pub const CLOSING_LINES_MAX: u32 = 10;
+/// See `CLOSING_LINES_MAX`; in milliseconds.
+pub const CLOSING_LINES_MS: u64 = 10_000;
 /// How long a connection whose requests have ended may go without an answer that is taken,
 /// in milliseconds, before what is still pending on it is given up.
 pub const LINGER_MAX_MS: i64 = 30_000;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::disk::Entry;
@@ -68,6 +69,13 @@ pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Appends to a file, which is made if it is not there, durably but for its name.
+pub fn append(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::options().append(true).create(true).open(path)?;
+    io::Write::write_all(&mut file, content)?;
+    file.sync_all()
+}
+
 /// Copies a file to a place where there must be none yet, durably but for its name. File systems
 /// that can share the blocks of two files do so.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
@@ -86,6 +94,14 @@ pub fn link(from: &Path, to: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
         Err(_) => Ok(false),
     }
+}
+
+/// Whether this process may give a file a second name: Linux lets it do so with its own files and
+/// with those that it may write (`fs.protected_hardlinks`). Nothing is changed.
+pub fn may_link(path: &Path) -> bool {
+    let owner = |path: &Path| fs::metadata(path).ok().map(|it| it.uid());
+    let is_own = owner(path).is_some_and(|it| Some(it) == owner(Path::new("/proc/self")));
+    is_own || File::options().read(true).write(true).open(path).is_ok()
 }
 
 /// Removes a file.
@@ -138,11 +154,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         write_new(&path("a"), b"one").unwrap();
+        assert!(may_link(&path("a")) && !may_link(&path("missing")));
         assert!(link(&path("a"), &path("b")).unwrap());
         copy(&path("a"), &path("c")).unwrap();
         fs::write(path("a"), b"two").unwrap();
+        append(&path("c"), b" more").unwrap();
+        append(&path("new"), b"").unwrap();
         assert_eq!(read(&path("b")).unwrap(), b"two");
-        assert_eq!(read(&path("c")).unwrap(), b"one");
+        assert_eq!(read(&path("c")).unwrap(), b"one more");
         for done in [
             write_new(&path("c"), b"x"),
             copy(&path("a"), &path("c")),
@@ -155,7 +174,7 @@ mod tests {
             .into_iter()
             .map(|one| one.name)
             .collect();
-        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(names, ["a", "b", "c", "new"]);
         assert!(!is_locked_by_java(&path("a")).unwrap());
         assert!(!is_locked_by_java(&path("missing")).unwrap());
         assert_eq!(read_if_there(&path("missing")).unwrap(), None);

@@ -26,6 +26,21 @@ pub struct AbortedTransaction {
 #[derive(Clone, Debug, Default)]
 pub struct AbortedTransactions(Vec<AbortedTransaction>);
 
+impl AbortedTransaction {
+    /// Appends its entry; `stable` is the first offset that is not stable after it.
+    pub fn write(&self, stable: Offset, out: &mut Vec<u8>) {
+        out.extend(VERSION.to_be_bytes());
+        for field in [
+            self.producer_id,
+            self.first_offset,
+            self.last_offset,
+            stable,
+        ] {
+            out.extend(field.to_be_bytes());
+        }
+    }
+}
+
 impl AbortedTransactions {
     /// Adds what the file of a segment with the records from `base` to before `end` says. `false`,
     /// and nothing is added, where that cannot be true of it.
@@ -89,9 +104,13 @@ mod tests {
     use super::*;
 
     fn entry(producer_id: i64, first: i64, last: i64) -> Vec<u8> {
-        let fields = [producer_id, first, last, last + 1];
-        let mut bytes = VERSION.to_be_bytes().to_vec();
-        bytes.extend(fields.iter().flat_map(|field| field.to_be_bytes()));
+        let one = AbortedTransaction {
+            producer_id,
+            first_offset: first,
+            last_offset: last,
+        };
+        let mut bytes = Vec::new();
+        one.write(last + 1, &mut bytes);
         bytes
     }
 

@@ -4,8 +4,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::ServerState;
-use super::probe::Closing;
-use crate::base::limits;
 use crate::io::cores::{self, Task};
 use crate::shard::{self, compaction, partitions};
 
@@ -19,6 +17,9 @@ const SCRUB_SHARES: usize = 10;
 /// Every sealed segment is read through once in this time, in seconds.
 const SCRUB_ROUND_S: u64 = 24 * 3600;
 
+/// In every so many periods all connections are looked at.
+const LOOK_AT_CONNECTIONS: u64 = 5;
+
 /// The running jobs.
 pub struct Jobs(Vec<Task<()>>);
 
@@ -28,10 +29,9 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
     let compaction = cores::background("compaction", COMPACTION_SHARES);
     let retention = server.shard.config().retention_check_ms.max(1) as u64;
     Jobs(vec![
-        cores::spawn_into(class, slow_senders(server.clone(), Duration::from_secs(1))),
         cores::spawn_into(
             class,
-            idle_connections(server.clone(), Duration::from_secs(5)),
+            overdue_connections(server.clone(), Duration::from_secs(1)),
         ),
         cores::spawn_into(
             class,
@@ -42,57 +42,23 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
             scrub(server.clone(), Duration::from_secs(60)),
         ),
         cores::spawn_into(class, log_dirs(server.clone(), Duration::from_secs(2))),
-        cores::spawn_into(
-            class,
-            written_files(server.clone(), Duration::from_millis(100)),
-        ),
         cores::spawn_into(compaction, compact(server.clone())),
     ])
 }
 
-/// Closes connections that are silent for `connections.max.idle.ms`, or have left a request
-/// half sent for too long.
-async fn idle_connections(server: Rc<ServerState>, period: Duration) {
-    loop {
+/// Closes connections that have lasted too long: that are silent, send or read too slowly. Looks
+/// in every fifth `period`, and in each while others wait for memory.
+async fn overdue_connections(server: Rc<ServerState>, period: Duration) {
+    for round in 0u64.. {
         cores::sleep(period).await;
-        let now = server.now();
-        for connection in server.connections() {
-            let silent = now.since(connection.active()).as_millis() as i64;
-            let idle_max = server.shard.config().network.idle_max_ms;
-            let (why, reason) = if connection.is_partial()
-                && silent > limits::PARTIAL_REQUEST_MAX_MS
-            {
-                (Closing::HalfSent, "a request was left half sent")
-            } else if connection.is_ending() && silent > limits::LINGER_MAX_MS {
-                let reason = "requests of a client that has ended could not be answered in time";
-                (Closing::Ended, reason)
-            } else if connection.is_idle() && idle_max.is_some_and(|max| silent > max) {
-                (Closing::Idle, "idle for connections.max.idle.ms")
-            } else {
-                continue;
-            };
-            tracing::info!(peer = %connection.peer.address, reason, "closing connection");
-            server.probe.note_closing(why);
-            connection.close().await;
-        }
-    }
-}
-
-/// Closes connections that hold memory for a large request and hardly send it, while others
-/// wait for memory.
-async fn slow_senders(server: Rc<ServerState>, period: Duration) {
-    loop {
-        cores::sleep(period).await;
-        if !server.shard.budget.is_short() {
+        server.log_closings_left_out();
+        if round % LOOK_AT_CONNECTIONS != 0 && !server.shard.budget.is_short() {
             continue;
         }
         let now = server.now();
         for connection in server.connections() {
-            if connection.dawdles(now) {
-                let reason = "a large request comes in too slowly while others wait for memory";
-                tracing::warn!(peer = %connection.peer.address, reason, "closing connection");
-                server.probe.note_closing(Closing::SlowSender);
-                connection.close().await;
+            if let Some(overdue) = connection.overdue(now) {
+                connection.close_as(&overdue).await;
             }
         }
     }
@@ -127,15 +93,6 @@ async fn log_dirs(server: Rc<ServerState>, period: Duration) {
     loop {
         cores::sleep(period).await;
         shard::log_dirs::check(&server.shard).await;
-    }
-}
-
-/// Looks whether the files that were just written to are still there: what is acked must not go
-/// to one that somebody has removed.
-async fn written_files(server: Rc<ServerState>, period: Duration) {
-    loop {
-        cores::sleep(period).await;
-        server.shard.dirs.look_for_files();
     }
 }
 

@@ -12,7 +12,6 @@ use super::start::StartError;
 use super::{ServerState, housekeeping};
 use crate::base::config::BrokerConfig;
 use crate::base::limits;
-use crate::base::seldom::Seldom;
 use crate::io::channel::Receiver;
 use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
@@ -117,15 +116,12 @@ async fn run(start: NodeStart) {
 
 async fn accept(server: Rc<ServerState>, listener: Listener) {
     let accepting = Cell::new(true);
-    let [failures, refusals] = <[Seldom; 2]>::default();
     while accepting.get() {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
                 // Out of descriptors, most likely: those who are connected are served on.
-                if let Some(times) = failures.happens(server.now()) {
-                    tracing::warn!(%error, times, "cannot accept a connection");
-                }
+                tracing::warn!(%error, "cannot accept a connection");
                 cores::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -133,11 +129,7 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
         let Ok(address) = stream.peer() else { continue };
         server.probe.accepted_connections.add(1);
         if let Err(limit) = server.admit(address.ip()) {
-            if let Some(times) = refusals.happens(server.now()) {
-                let limit = limit.name();
-                tracing::warn!(peer = %address, limit, times, "refusing a connection");
-            }
-            server.probe.note_closing(limit);
+            server.log_closing(address, Some(limit), &limit.name());
             stream.shutdown().await;
             continue;
         }
@@ -151,11 +143,7 @@ async fn serve(server: Rc<ServerState>, connection: Rc<Connection>) {
     let number = server.enter(&connection);
     let peer = connection.peer.clone();
     if let Ended::Refused(reason) = connection.serve().await {
-        reason
-            .closing()
-            .into_iter()
-            .for_each(|why| server.probe.note_closing(why));
-        tracing::warn!(peer = %peer.address, %reason, "closing connection");
+        server.log_closing(peer.address, reason.closing(), &reason);
     }
     server.leave(number);
 }

@@ -30,8 +30,6 @@ pub enum Closing {
     Connections,
     /// There are `max.connections.per.ip` from its address.
     ConnectionsPerIp,
-    /// One more would leave too few descriptors for data files.
-    Descriptors,
     /// A length prefix cannot be right.
     Frame,
     /// A request header cannot be read.
@@ -54,6 +52,10 @@ pub enum Closing {
     Ended,
     /// It sends a large request too slowly while others wait for memory.
     SlowSender,
+    /// It does not read an answer.
+    Unread,
+    /// It reads an answer too slowly while others wait for memory.
+    SlowReader,
 }
 
 impl Default for Probe {
@@ -73,10 +75,9 @@ impl Default for Probe {
 
 impl Closing {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Closing; 14] = [
+    pub const ALL: [Closing; 15] = [
         Closing::Connections,
         Closing::ConnectionsPerIp,
-        Closing::Descriptors,
         Closing::Frame,
         Closing::Header,
         Closing::UnknownApi,
@@ -88,6 +89,8 @@ impl Closing {
         Closing::HalfSent,
         Closing::Ended,
         Closing::SlowSender,
+        Closing::Unread,
+        Closing::SlowReader,
     ];
 
     /// Its name in metrics and log lines; where a setting is the reason, that.
@@ -95,7 +98,6 @@ impl Closing {
         match self {
             Closing::Connections => "max.connections",
             Closing::ConnectionsPerIp => "max.connections.per.ip",
-            Closing::Descriptors => "descriptors (ulimit -n)",
             Closing::Frame => "malformed frame",
             Closing::Header => "malformed header",
             Closing::UnknownApi => "unknown API",
@@ -107,6 +109,8 @@ impl Closing {
             Closing::HalfSent => "half-sent request",
             Closing::Ended => "ended and unanswered",
             Closing::SlowSender => "slow large request",
+            Closing::Unread => "unread answer",
+            Closing::SlowReader => "slow reader",
         }
     }
 }

@@ -2,14 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 
 use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
-use crate::io::{clock, descriptors};
+use crate::io::clock;
 use crate::server::api::records::{fetch, produce};
 use crate::server::api::transactions::ProducerIds;
+use crate::server::closings::Closings;
 use crate::server::connection::Connection;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::probe::{Closing, Probe};
@@ -28,6 +30,7 @@ pub struct ServerState {
     pub producer_ids: ProducerIds,
     /// Where connections have room for large requests from.
     pub large_rooms: Rc<LargeRooms>,
+    closings: Closings,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
     next_connection: Cell<u64>,
     spare_produce: RefCell<Vec<produce::Pending>>,
@@ -44,6 +47,7 @@ impl ServerState {
             probe: Probe::default(),
             producer_ids: ProducerIds::default(),
             large_rooms: Rc::default(),
+            closings: Closings::new(clock::now()),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             spare_produce: RefCell::default(),
@@ -77,16 +81,31 @@ impl ServerState {
         self.connections.borrow_mut().remove(&number);
     }
 
+    /// Counts a connection that we close, and says so in the log unless that was said too often
+    /// lately.
+    pub fn log_closing(&self, peer: SocketAddr, why: Option<Closing>, reason: &dyn fmt::Display) {
+        why.into_iter().for_each(|why| self.probe.note_closing(why));
+        if self.closings.may_write(self.now()) {
+            tracing::warn!(%peer, %reason, "closing connection");
+        }
+    }
+
+    /// Says of how many closed connections the log had no line.
+    pub fn log_closings_left_out(&self) {
+        if let Some(connections) = self.closings.left_out(self.now()) {
+            tracing::warn!(
+                connections,
+                "closed more connections, without a line for each"
+            );
+        }
+    }
+
     /// Whether one more connection from this address is allowed, or which limit it breaks.
     pub fn admit(&self, from: IpAddr) -> Result<(), Closing> {
         let network = &self.shard.config().network;
         let connections = self.connections.borrow();
         if connections.len() >= network.connections_max {
             return Err(Closing::Connections);
-        }
-        // The one that asks is counted by now.
-        if descriptors::sockets() > descriptors::sockets_max() {
-            return Err(Closing::Descriptors);
         }
         if network.connections_per_ip_max < connections.len() {
             let same = |one: &Weak<Connection>| {

@@ -5,6 +5,8 @@
     adopt.py more BOOTSTRAP            a few records more
     adopt.py serves BOOTSTRAP          all that a consumer sees, a line each, to compare
     adopt.py goes-on BOOTSTRAP         the group goes on where it was, up to the end
+    adopt.py young BOOTSTRAP           a young broker's few records, and a transaction left open
+    adopt.py young-ended BOOTSTRAP     that transaction counts as aborted, and no more is missing
 """
 import sys
 import time
@@ -15,7 +17,10 @@ from confluent_kafka import (
     Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, Producer,
     TopicCollection, TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient, NewTopic, OffsetSpec, ScramCredentialInfo, ScramMechanism,
+    UserScramCredentialDeletion, UserScramCredentialUpsertion,
+)
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 SMALL = {"segment.bytes": "1048576"}
@@ -216,13 +221,69 @@ def more(bootstrap):
         produce(bootstrap, topic, plain(100, 1, "more"))
 
 
+def young(bootstrap):
+    """Two partitions; in one of them, and for a group, a transaction is left open. Two users
+    once had a password, one of them still has.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    how = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+    for change in [
+        UserScramCredentialUpsertion("gone", how, b"secret"),
+        UserScramCredentialDeletion("gone", ScramMechanism.SCRAM_SHA_256),
+        UserScramCredentialUpsertion("alice", how, b"secret"),
+    ]:
+        for future in admin.alter_user_scram_credentials([change]).values():
+            future.result()
+    admin.create_topics([NewTopic("young", 2, 1)])["young"].result()
+    produce(bootstrap, "young", plain(10, 2, "before"))
+    commit(bootstrap, "young-readers", "young", 10)
+    for name in ["ended", "open"]:
+        producer = Producer({
+            "bootstrap.servers": bootstrap, "transactional.id": name,
+            "transaction.timeout.ms": 600000,
+        })
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for i in range(3):
+            producer.produce("young", f"{name} {i}", name, partition=0)
+        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{name}-readers"})
+        producer.send_offsets_to_transaction(
+            [TopicPartition("young", 0, 4)], consumer.consumer_group_metadata(), 30)
+        producer.flush()
+        if name == "ended":
+            producer.commit_transaction(30)
+        consumer.close()
+    produce(bootstrap, "young", plain(10, 2, "behind"))
+    # Readers of committed records come to where the open transaction begins.
+    assert young_keys(bootstrap, "read_uncommitted") == ALL
+    assert young_keys(bootstrap, "read_committed") == KEYS[:5] + ["ended"] * 3
+
+
+# Keys of every other plain record, before the transactions and behind them.
+KEYS = [f"key {i}" for i in range(0, 10, 2)] * 2
+ALL = KEYS[:5] + ["ended"] * 3 + ["open"] * 3 + KEYS[5:]
+
+
+def young_keys(bootstrap, isolation):
+    lines = read(bootstrap, "young", 0, isolation)
+    keys = [line.split("b'")[1].split("'")[0] for line in lines if line.startswith(isolation)]
+    return keys
+
+
+def young_ended(bootstrap):
+    assert young_keys(bootstrap, "read_uncommitted") == ALL
+    assert young_keys(bootstrap, "read_committed") == KEYS[:5] + ["ended"] * 3 + KEYS[5:]
+    assert len(read(bootstrap, "young", 1, "read_committed")) >= 10
+    assert committed(bootstrap, "young-readers") == [("young", 0, 5), ("young", 1, 5)]
+    assert committed(bootstrap, "ended-readers") == [("young", 0, 4)]
+    assert committed(bootstrap, "open-readers") == []
+    produce(bootstrap, "young", [(1, "more", "more", None)])
+
+
 if __name__ == "__main__":
     command, bootstrap = sys.argv[1:]
-    if command == "fill":
-        fill(bootstrap)
-    elif command == "serves":
-        serves(bootstrap)
-    elif command == "more":
-        more(bootstrap)
-    elif command == "goes-on":
-        goes_on(bootstrap)
+    commands = {
+        "fill": fill, "serves": serves, "more": more, "goes-on": goes_on, "young": young,
+        "young-ended": young_ended,
+    }
+    commands[command](bootstrap)

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # A Kafka folder is taken over: a real broker is filled and stopped, `corelane adopt` makes a
 # folder of its folders, and what is served from there is what Kafka served, and goes on.
-# Apart from the broker that the other clients talk to.
+# Then the same with a young one, which has other things. Apart from the broker that the other
+# clients talk to.
 . "$(dirname "$0")/lib.sh"
 client corelane-adopt "from Kafka $KAFKA_VERSION"
 here=$(cd "$(dirname "$0")" && pwd)
 kafka_sh=$here/../kafka/kafka.sh
 kafka=$(mktemp -d "$SCRATCH/kafka.XXXX")
 ours=$(mktemp -d "$SCRATCH/adopted.XXXX")
+young=$(mktemp -d "$SCRATCH/young.XXXX")
 from=$kafka/data,$kafka/second
 into=$ours/first,$ours/second
 out=$SCRATCH/adopt
@@ -17,8 +19,10 @@ server=127.0.0.1:$port
 
 tidy() {
   [ ! -e "$ours/pid" ] || kill -9 "$(cat "$ours/pid")" 2>/dev/null || :
-  [ ! -e "$kafka/pid" ] || "$kafka_sh" stop "$kafka" || :
-  rm -rf "$kafka" "$ours"
+  for dir in "$kafka" "$young"; do
+    [ ! -e "$dir/pid" ] || "$kafka_sh" stop "$dir" || :
+  done
+  rm -rf "$kafka" "$ours" "$young"
 }
 trap tidy EXIT
 
@@ -144,6 +148,51 @@ dumps() {
   dump timeindex
 }
 
+# The other kind of life: a broker of a minute, whose cleaner never ran, stopped in a transaction,
+# and its folder taken over from a copy.
+young_fills() {
+  "$kafka_sh" start "$port" "$young" offsets.topic.num.partitions=3 \
+    transaction.state.log.num.partitions=2
+  kafka-configs.sh --bootstrap-server "$server" --alter --entity-type users --entity-default \
+    --add-config producer_byte_rate=1000000
+  tested young
+  "$kafka_sh" stop "$young"
+  [ -e "$young/data/cleaner-offset-checkpoint" ] && [ ! -s "$young/data/cleaner-offset-checkpoint" ]
+}
+
+young_refuses() {
+  mkdir "$young/copy"
+  cp -r "$young"/data/* "$young/copy"
+  ! from=$young/copy into=$ours/young adopt --yes >"$out" 2>&1
+  expect 'A copy needs the hidden files, too' "$out"
+  rm -r "$young/copy"
+  cp -a "$young/data" "$young/copy"
+  ! from=$young/copy into=$ours/young adopt --yes >"$out" 2>&1
+  expect 'SCRAM credentials (1, of alice)' "$out"
+  expect 'client quotas (1, of user <default>)' "$out"
+  expect 'add --leave-behind scram,quotas' "$out"
+  expect 'young-0 (of producer ' "$out"
+  expect 'with --end-transactions' "$out"
+  [ ! -e "$ours/young" ]
+}
+
+young_is_taken_over() {
+  from=$young/copy into=$ours/young adopt --leave-behind scram,quotas --end-transactions --yes >"$out"
+  expect 'left out: SCRAM credentials (1, of alice): here clients are not asked for a password' "$out"
+  expect 'Taken over' "$out"
+  grep -qE '^open transaction in young-0 \(of producer [0-9]+ from offset 9, to be aborted\)' "$out"
+  for stopped in TERM KILL; do
+    into=$ours/young serve
+    tested young-ended
+    stop "$stopped"
+  done
+  diff -r "$young/data" "$young/copy"
+  files=$(find "$ours/young" -path '*/young-0/*' \( -name '*.log' -o -name '*.txnindex' \) | paste -sd,)
+  kafka-dump-log.sh --files "$files" --deep-iteration >"$out"
+  expect 'endTxnMarker: ABORT' "$out"
+  expect 'firstOffset: 9' "$out"
+}
+
 check 'a Kafka broker with all kinds of topics' fills
 check 'what cannot be taken over is refused, and why' refuses
 check 'a plan changes nothing' plans
@@ -151,3 +200,6 @@ check 'it is taken over' takes_over
 check 'every record, time, group and transaction is served as Kafka served it' serves_the_same
 check 'groups and producers go on, through a kill and a restart' goes_on
 check 'kafka-dump-log reads all files' dumps
+check 'a young Kafka broker, stopped in a transaction' young_fills
+check 'what would be left behind and left open is told' young_refuses
+check 'it is taken over from a copy without that, and the transaction is aborted' young_is_taken_over

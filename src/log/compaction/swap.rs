@@ -14,7 +14,6 @@ use std::rc::Rc;
 use super::clean::CleanError;
 use super::target;
 use crate::base::Offset;
-use crate::io::cause::Cause;
 use crate::log::inner::{FailedOperation, Inner};
 use crate::log::opening::{Damage, OpenError};
 use crate::log::recovery::Opener;
@@ -61,7 +60,7 @@ impl Inner {
             .map_err(CleanError::Io)?;
         new.set_path(swap);
         let new = Rc::new(new);
-        let counted = self.sync_names().await;
+        let counted = disk.sync_dir(&self.dir).await;
         if counted.is_ok() {
             self.splice(&new, old);
         }
@@ -130,18 +129,7 @@ impl Inner {
         for segment in old {
             segment.close_file();
         }
-        self.sync_names().await
-    }
-
-    /// Makes the names in the log's folder durable, however long the host is short of what that
-    /// takes: half a swap cannot be taken back.
-    async fn sync_names(&self) -> io::Result<()> {
-        loop {
-            match self.logs.disk().sync_dir(&self.dir).await {
-                Err(error) if Cause::of(&error).is_of_the_host() && !self.stopped.get() => {}
-                synced => return synced,
-            }
-        }
+        disk.sync_dir(&self.dir).await
     }
 }
 

@@ -8,7 +8,6 @@ mod damage;
 mod faults;
 mod hot;
 mod lifecycle;
-mod shortage;
 mod states;
 mod story;
 mod support;

@@ -51,6 +51,16 @@ pub fn encode_batch(records: &[MetadataRecord], epoch: LeaderEpoch, now: WallMs)
 /// The records of a batch with their offsets. KRaft's control records (who leads the quorum, and
 /// its voters) change nothing that an image holds: a control batch reads as empty.
 pub fn decode_batch(batch: &BatchView<'_>) -> Result<Vec<(Offset, MetadataRecord)>, BatchRefused> {
+    let decoded = values(batch)?.into_iter().map(|(offset, value)| {
+        let record = MetadataRecord::decode(value)
+            .map_err(|refused| BatchRefused::Record(offset, refused))?;
+        Ok((offset, record))
+    });
+    decoded.collect()
+}
+
+/// The same records as they stand in the bytes, unread.
+pub fn values<'a>(batch: &BatchView<'a>) -> Result<Vec<(Offset, &'a [u8])>, BatchRefused> {
     if batch.attributes().is_control() {
         return Ok(Vec::new());
     }
@@ -62,9 +72,7 @@ pub fn decode_batch(batch: &BatchView<'_>) -> Result<Vec<(Offset, MetadataRecord
             let record = record.map_err(BatchRefused::Records)?;
             let offset = record.offset(batch);
             let value = record.value.ok_or(BatchRefused::NoValue(offset))?;
-            let record = MetadataRecord::decode(value)
-                .map_err(|refused| BatchRefused::Record(offset, refused))?;
-            Ok((offset, record))
+            Ok((offset, value))
         })
         .collect()
 }

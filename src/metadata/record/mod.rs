@@ -5,6 +5,7 @@
 mod batch;
 mod broker;
 mod field;
+mod security;
 mod setting;
 mod topic;
 
@@ -12,10 +13,14 @@ use std::fmt;
 
 use crate::wire::cursor::{Cursor, Short, Sink};
 
-pub use batch::{BatchRefused, decode_batch, encode_batch};
+pub use batch::{BatchRefused, decode_batch, encode_batch, values};
 pub use broker::{
     BrokerRegistrationChange, Endpoint, FeatureRange, FenceBroker, RegisterBroker,
     RegisterController, UnfenceBroker, UnregisterBroker,
+};
+pub use security::{
+    AccessControlEntry, ClientQuota, DelegationToken, QuotaEntity, RemoveAccessControlEntry,
+    RemoveDelegationToken, RemoveUserScramCredential, UserScramCredential,
 };
 pub use setting::{
     AbortTransaction, BeginTransaction, Config, EndTransaction, FeatureLevel, NoOp, ProducerIds,
@@ -83,19 +88,35 @@ impl From<Short> for RecordRefused {
 /// The type of a record, the highest version known of it (which is the one written unless the
 /// record chooses another), and its body.
 macro_rules! records {
-    ($($key:literal $name:ident 0..=$max:literal $(writes $version:ident)?;)*) => {
-        /// Any record of the metadata log.
+    (
+        $(#[$doc:meta])*
+        $records:ident {
+            $($key:literal $name:ident 0..=$max:literal $(writes $version:ident)?;)*
+        }
+    ) => {
+        $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Debug)]
         #[allow(missing_docs)] // The structs of the same names say it.
-        pub enum MetadataRecord {
+        pub enum $records {
             $($name($name),)*
         }
 
-        impl MetadataRecord {
+        impl $records {
             /// Kafka's number of this type of record.
             pub fn key(&self) -> u32 {
                 match self {
-                    $(MetadataRecord::$name(_) => $key,)*
+                    $($records::$name(_) => $key,)*
+                }
+            }
+
+            /// Reads the value of a record of the metadata log.
+            pub fn decode(value: &[u8]) -> Result<$records, RecordRefused> {
+                let mut cursor = Cursor::new(value);
+                let (key, version) = frame(&mut cursor)?;
+                let record = $records::read(key, version, &mut cursor)?;
+                match cursor.remaining() {
+                    0 => Ok(record),
+                    trailing => Err(RecordRefused::Trailing(trailing)),
                 }
             }
 
@@ -105,7 +126,7 @@ macro_rules! records {
                         $key if version > $max => {
                             Err(RecordRefused::Version { key, version, max: $max })
                         }
-                        $key => Ok(MetadataRecord::$name($name::read(cursor, version)?)),
+                        $key => Ok($records::$name($name::read(cursor, version)?)),
                     )*
                     _ => Err(RecordRefused::Unknown { key }),
                 }
@@ -116,7 +137,7 @@ macro_rules! records {
                 out.put_uvarint(FRAME_VERSION);
                 out.put_uvarint(self.key());
                 match self {
-                    $(MetadataRecord::$name(record) => {
+                    $($records::$name(record) => {
                         #[allow(unused_variables)]
                         let version: u32 = $max;
                         $(let version = record.$version();)?
@@ -128,9 +149,9 @@ macro_rules! records {
         }
 
         $(
-            impl From<$name> for MetadataRecord {
-                fn from(record: $name) -> MetadataRecord {
-                    MetadataRecord::$name(record)
+            impl From<$name> for $records {
+                fn from(record: $name) -> $records {
+                    $records::$name(record)
                 }
             }
         )*
@@ -138,43 +159,51 @@ macro_rules! records {
 }
 
 records! {
-    0 RegisterBroker 0..=4;
-    1 UnregisterBroker 0..=0;
-    2 Topic 0..=0;
-    3 Partition 0..=2;
-    4 Config 0..=0;
-    5 PartitionChange 0..=2;
-    7 FenceBroker 0..=0;
-    8 UnfenceBroker 0..=0;
-    9 RemoveTopic 0..=0;
-    12 FeatureLevel 0..=0;
-    15 ProducerIds 0..=0;
-    17 BrokerRegistrationChange 0..=3 writes version;
-    20 NoOp 0..=0;
-    21 ZkMigrationState 0..=0;
-    23 BeginTransaction 0..=0;
-    24 EndTransaction 0..=0;
-    25 AbortTransaction 0..=0;
-    27 RegisterController 0..=0;
-    28 ClearElr 0..=0;
+    /// Any record of the metadata log that this broker acts on.
+    MetadataRecord {
+        0 RegisterBroker 0..=4;
+        1 UnregisterBroker 0..=0;
+        2 Topic 0..=0;
+        3 Partition 0..=2;
+        4 Config 0..=0;
+        5 PartitionChange 0..=2;
+        7 FenceBroker 0..=0;
+        8 UnfenceBroker 0..=0;
+        9 RemoveTopic 0..=0;
+        12 FeatureLevel 0..=0;
+        15 ProducerIds 0..=0;
+        17 BrokerRegistrationChange 0..=3 writes version;
+        20 NoOp 0..=0;
+        21 ZkMigrationState 0..=0;
+        23 BeginTransaction 0..=0;
+        24 EndTransaction 0..=0;
+        25 AbortTransaction 0..=0;
+        27 RegisterController 0..=0;
+        28 ClearElr 0..=0;
+    }
 }
 
-impl MetadataRecord {
-    /// Reads the value of a record of the metadata log.
-    pub fn decode(value: &[u8]) -> Result<MetadataRecord, RecordRefused> {
-        let mut cursor = Cursor::new(value);
-        let frame = cursor.uvarint()?;
-        if frame != FRAME_VERSION {
-            return Err(RecordRefused::Frame(frame));
-        }
-        let key = cursor.uvarint()?;
-        let version = cursor.uvarint()?;
-        let record = MetadataRecord::read(key, version, &mut cursor)?;
-        match cursor.remaining() {
-            0 => Ok(record),
-            trailing => Err(RecordRefused::Trailing(trailing)),
-        }
+records! {
+    /// Records about who may do what, and how much, in a cluster taken over from Kafka. What a
+    /// log has of them is counted before it is left behind.
+    SecurityRecord {
+        10 DelegationToken 0..=0;
+        11 UserScramCredential 0..=0;
+        14 ClientQuota 0..=0;
+        18 AccessControlEntry 0..=0;
+        19 RemoveAccessControlEntry 0..=0;
+        22 RemoveUserScramCredential 0..=0;
+        26 RemoveDelegationToken 0..=0;
     }
+}
+
+/// Takes what stands before each record off the front of `cursor`: its type and version.
+fn frame(cursor: &mut Cursor<'_>) -> Result<(u32, u32), RecordRefused> {
+    let frame = cursor.uvarint()?;
+    if frame != FRAME_VERSION {
+        return Err(RecordRefused::Frame(frame));
+    }
+    Ok((cursor.uvarint()?, cursor.uvarint()?))
 }
 
 #[cfg(test)]

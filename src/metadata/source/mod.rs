@@ -81,11 +81,18 @@ impl Loader {
             self.record(offset, record)
                 .map_err(|error| LoadError::Replay(offset, error))?;
         }
-        self.end_offset = batch.last_offset() + 1;
+        self.end_batch(batch);
         Ok(())
     }
 
-    fn record(&mut self, offset: Offset, record: MetadataRecord) -> Result<(), ReplayError> {
+    /// Notes that all of a batch is taken in.
+    pub fn end_batch(&mut self, batch: &BatchView<'_>) {
+        self.end_offset = batch.last_offset() + 1;
+    }
+
+    /// Takes one record of a batch in, where not all of its records are to be taken; the batch
+    /// is then ended with [`Loader::end_batch`]. After an error the loader must be dropped.
+    pub fn record(&mut self, offset: Offset, record: MetadataRecord) -> Result<(), ReplayError> {
         match (record, &mut self.transaction) {
             (MetadataRecord::BeginTransaction(_), transaction @ None) => {
                 *transaction = Some(Vec::new());

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::kafka::{CHECKPOINTS, KafkaLog};
 use super::report::bytes;
-use super::{Move, Plan, Refused};
-use crate::base::Offset;
+use super::{Move, Plan, Refused, transactions};
+use crate::base::{LeaderEpoch, Offset};
 use crate::io::{checks, tree};
 use crate::log::checkpoint::{self, Offsets};
 use crate::metadata::controller::{IDENTITY_FILE, metadata_dir};
 use crate::metadata::record::encode_batch;
-use crate::wire::batch::{BatchView, LENGTH_PREFIX_BYTES, MAGIC, batches, stamp};
+use crate::wire::batch::{LENGTH_PREFIX_BYTES, MAGIC, batches, stamp};
 
 /// In the folder of the metadata while this is under way.
 pub const MARKER: &str = ".adopting";
@@ -23,6 +23,10 @@ const UNFINISHED_METADATA: &str = ".adopting-metadata";
 const BATCH_RECORDS: usize = 1_000;
 /// The metadata log's term, as the controller writes it.
 const EPOCH: i32 = 1;
+/// The file that says which term wrote what in a log.
+const EPOCHS: &str = "leader-epoch-checkpoint";
+/// The checkpoints that say where logs end.
+const ENDS: [&str; 2] = [CHECKPOINTS[0], CHECKPOINTS[2]];
 /// Where in a batch its format stands.
 const MAGIC_AT: usize = 16;
 
@@ -55,6 +59,8 @@ impl fmt::Display for Done {
     }
 }
 
+/// Where a log ends, and the term there.
+type End = (Offset, LeaderEpoch);
 type Result<T> = std::result::Result<T, Refused>;
 
 fn cannot_write(path: &Path) -> impl Fn(io::Error) -> Refused + '_ {
@@ -120,7 +126,7 @@ impl Plan {
     /// files; the others are only ever read or removed, and can be shared.
     fn take_log(&self, one: &Move, done: &mut Done) -> Result<()> {
         let log = self.log(one);
-        self.check_log(log, one)?;
+        let end = self.check_log(log, one)?;
         let target = self.target(one);
         tree::make_dir(&target).map_err(cannot_write(&target))?;
         let last = log.segments().last().map(|(_, file)| file.name.clone());
@@ -131,18 +137,36 @@ impl Plan {
                 done.linked_segments += 1;
                 continue;
             }
+            // Kafka makes it empty; what holds nothing would count as damaged.
+            if file.name == EPOCHS && file.bytes == 0 {
+                continue;
+            }
             tree::copy(&from, &to).map_err(cannot_write(&to))?;
             done.copied_bytes += file.bytes;
+        }
+        if let Some(last) = last.filter(|_| !one.open.is_empty()) {
+            self.end_transactions(one, end, &target.join(last))?;
         }
         self.sync(&target)?;
         self.sync(&self.folders[one.to].path)
     }
 
+    /// Ends the transactions that were open, behind the last record of the copied last segment.
+    fn end_transactions(&self, one: &Move, end: End, segment: &Path) -> Result<()> {
+        let ending = transactions::ending(&one.open, &self.states, end, self.now);
+        let index = segment.with_extension("txnindex");
+        for (file, bytes) in [(segment, &ending.batches), (&*index, &ending.index)] {
+            tree::append(file, bytes).map_err(cannot_write(file))?;
+        }
+        Ok(())
+    }
+
     /// Checks what a start will trust: the format of every segment, and all of the last one, up
-    /// to the offset that Kafka had noted as its end.
-    fn check_log(&self, log: &KafkaLog, one: &Move) -> Result<()> {
+    /// to the offset that Kafka had noted as its end. Returns that and the term there.
+    fn check_log(&self, log: &KafkaLog, one: &Move) -> Result<End> {
         let segments = log.segments();
         let mut end = one.offsets.0;
+        let mut term = last_term(log)?;
         for (at, (base, file)) in segments.iter().enumerate() {
             let path = log.path.join(&file.name);
             end = end.max(*base);
@@ -168,7 +192,9 @@ impl Plan {
             for batch in all.by_ref() {
                 let sound = batch.and_then(|batch| batch.verify_crc().map(|()| batch));
                 let damaged = |error| Refused::of(format!("{}: {error}", path.display()));
-                end = end.max(BatchView::next_offset(&sound.map_err(damaged)?));
+                let batch = sound.map_err(damaged)?;
+                end = end.max(batch.next_offset());
+                term = batch.leader_epoch();
             }
             if !all.rest().is_empty() {
                 let path = path.display();
@@ -176,7 +202,7 @@ impl Plan {
             }
         }
         if end == one.offsets.1.max(one.offsets.0) {
-            return Ok(());
+            return Ok((end, term));
         }
         Err(Refused::of(format!(
             "{} ends at offset {end}, Kafka had noted {}: start and stop Kafka once more",
@@ -193,7 +219,12 @@ impl Plan {
             for one in self.moves.iter().filter(|one| one.to == folder) {
                 let key = (one.topic.clone(), one.index);
                 let known = &self.kafka.dirs[self.log(one).dir].checkpoints[kind];
-                offsets.extend(known.get(&key).map(|offset| (key, *offset)));
+                let mut offset = known.get(&key).copied();
+                if ENDS.contains(name) {
+                    // Each marker is a record behind what Kafka had noted.
+                    offset = offset.map(|offset| offset + one.open.len() as Offset);
+                }
+                offsets.extend(offset.map(|offset| (key, offset)));
             }
             let file = path.join(name);
             let text = checkpoint::to_text(&offsets);
@@ -225,11 +256,22 @@ impl Plan {
     }
 }
 
+/// The term that wrote last, as Kafka noted it: where the last segment is empty nothing else says so.
+fn last_term(log: &KafkaLog) -> Result<LeaderEpoch> {
+    let path = log.path.join(EPOCHS);
+    let text = tree::read_if_there(&path)
+        .map_err(|error| Refused::of(format!("cannot read {}: {error}", path.display())))?;
+    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+    let last = text.lines().skip(2).last();
+    let term = last.and_then(|line| line.split(' ').next()?.parse().ok());
+    Ok(term.unwrap_or(0))
+}
+
 /// What of a log's folder is worth taking.
 fn is_wanted(name: &str) -> bool {
     const SUFFIXES: [&str; 5] = [".log", ".index", ".timeindex", ".txnindex", ".snapshot"];
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
-        || matches!(name, "leader-epoch-checkpoint" | "partition.metadata")
+        || matches!(name, EPOCHS | "partition.metadata")
 }
 
 fn old_format(path: &Path) -> Refused {

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Refused;
+use super::left_behind::Security;
+use super::metadata;
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, Offset, PartitionIndex};
 use crate::io::disk::Entry;
@@ -13,17 +15,11 @@ use crate::io::{checks, tree};
 use crate::log::checkpoint::{self, Offsets};
 use crate::metadata::controller::{IDENTITY_FILE, Identity};
 use crate::metadata::image::{Image, Topic};
-use crate::metadata::record::{BatchRefused, RecordRefused};
-use crate::metadata::source::{LoadError, Loader};
-use crate::wire::batch::{BatchView, Records, batches};
-use crate::wire::cursor::Cursor;
 
 /// The folder of Kafka's metadata log.
 const METADATA: &str = "__cluster_metadata-0";
 /// There only after a clean stop.
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
-/// KRaft's control record that names the quorum's voters.
-const LEADER_CHANGE: i16 = 2;
 /// How many of the same kind of problem are told one by one.
 const TOLD_MAX: usize = 5;
 
@@ -46,6 +42,8 @@ pub struct Kafka {
     pub dirs: Vec<KafkaDir>,
     /// The cluster as it was.
     pub image: Image,
+    /// What it had that this broker has not.
+    pub security: Security,
     /// The logs of the partitions that there are.
     pub logs: BTreeMap<(String, PartitionIndex), KafkaLog>,
     /// Folders of logs that belong to no partition: topics deleted shortly before the stop.
@@ -106,7 +104,8 @@ pub fn read(paths: &[PathBuf]) -> Result<Kafka, Refused> {
         if !tree::is_there(&path.join(CLEAN_SHUTDOWN)) {
             refused.add(format!(
                 "{} was not closed cleanly (it has no {CLEAN_SHUTDOWN}): start Kafka on it once \
-                 more, so that it checks its own logs, and stop it with SIGTERM",
+                 more, so that it checks its own logs, and stop it with SIGTERM. A copy needs \
+                 the hidden files, too (cp -a of the whole folder)",
                 path.display()
             ));
         }
@@ -125,12 +124,13 @@ pub fn read(paths: &[PathBuf]) -> Result<Kafka, Refused> {
         return Err(refused);
     };
     refused.ok()?;
-    let image = read_metadata(&metadata.path.join(METADATA)).map_err(Refused::of)?;
+    let read = metadata::read(&metadata.path.join(METADATA)).map_err(Refused::of)?;
     let mut kafka = Kafka {
         node,
         cluster_id,
         dirs,
-        image,
+        image: read.image,
+        security: read.security,
         logs: BTreeMap::new(),
         strays: Vec::new(),
     };
@@ -139,7 +139,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Kafka, Refused> {
     refused.ok().map(|()| kafka)
 }
 
-fn cannot_read(path: &Path) -> impl Fn(io::Error) -> String + '_ {
+pub(super) fn cannot_read(path: &Path) -> impl Fn(io::Error) -> String + '_ {
     move |error| format!("cannot read {}: {error}", path.display())
 }
 
@@ -166,8 +166,10 @@ fn read_dir(path: &Path) -> Result<(Identity, KafkaDir), String> {
             continue;
         };
         let text = String::from_utf8_lossy(&text);
-        let read = checkpoint::from_text(&text);
-        *offsets = read.ok_or_else(|| format!("{} is damaged", file.display()))?;
+        *offsets = offsets_of(&text).ok_or_else(|| {
+            let file = file.display();
+            format!("{file} is damaged: start and stop Kafka once more, so that it is made anew")
+        })?;
     }
     let dir = KafkaDir {
         path: path.to_owned(),
@@ -176,108 +178,6 @@ fn read_dir(path: &Path) -> Result<(Identity, KafkaDir), String> {
         checkpoints,
     };
     Ok((identity, dir))
-}
-
-/// The cluster that a metadata log and its newest snapshot make.
-fn read_metadata(dir: &Path) -> Result<Image, String> {
-    let files = tree::list(dir).map_err(cannot_read(dir))?;
-    let snapshots = files.iter().filter_map(|file| {
-        let (offset, _) = file.name.strip_suffix(".checkpoint")?.split_once('-')?;
-        Some((offset.parse::<Offset>().ok()?, &file.name))
-    });
-    let mut image = Image::default();
-    if let Some((end_offset, name)) = snapshots.max() {
-        let mut loader = Loader::new(&image);
-        feed(&mut loader, &dir.join(name), Offset::MIN)?;
-        image = loader.finish().image;
-        image.end_offset = end_offset;
-    }
-    let segments: Vec<(Offset, &str)> = files
-        .iter()
-        .filter_map(|file| {
-            let base = file.name.strip_suffix(".log")?.parse().ok()?;
-            Some((base, file.name.as_str()))
-        })
-        .collect();
-    if segments
-        .first()
-        .is_none_or(|(base, _)| *base > image.end_offset)
-    {
-        return Err(format!(
-            "{} has records from {} on and a snapshot up to {}: some are missing",
-            dir.display(),
-            segments.first().map_or(0, |(base, _)| *base),
-            image.end_offset
-        ));
-    }
-    let from = image.end_offset;
-    let mut loader = Loader::new(&image);
-    for (_, name) in segments {
-        feed(&mut loader, &dir.join(name), from)?;
-    }
-    Ok(loader.finish().image)
-}
-
-/// Feeds the batches of a file that begin at `from` or behind.
-fn feed(loader: &mut Loader, path: &Path, from: Offset) -> Result<(), String> {
-    let content = tree::read(path).map_err(cannot_read(path))?;
-    let mut all = batches(&content);
-    for batch in all.by_ref() {
-        let batch = batch
-            .and_then(|batch| batch.verify_crc().map(|()| batch))
-            .map_err(|error| format!("{} is damaged: {error}", path.display()))?;
-        check_voters(&batch, path)?;
-        if batch.base_offset() >= from {
-            let fed = loader.feed(&batch);
-            fed.map_err(|error| format!("{}: {}", path.display(), in_words(&error)))?;
-        }
-    }
-    match all.rest().len() {
-        0 => Ok(()),
-        rest => Err(format!(
-            "{} ends with {rest} bytes that are no batch",
-            path.display()
-        )),
-    }
-}
-
-/// A quorum of several may not have agreed on the end of this copy of its log.
-fn check_voters(batch: &BatchView<'_>, path: &Path) -> Result<(), String> {
-    if !batch.attributes().is_control() {
-        return Ok(());
-    }
-    for record in Records::of(batch).flatten() {
-        let mut key = Cursor::new(record.key.unwrap_or_default());
-        let kind = key.i16().and_then(|_| key.i16());
-        let mut value = Cursor::new(record.value.unwrap_or_default());
-        let voters = value
-            .i16()
-            .and_then(|_| value.i32())
-            .and_then(|_| value.uvarint());
-        if kind == Ok(LEADER_CHANGE) && voters.is_ok_and(|voters| voters > 2) {
-            return Err(format!(
-                "{}: the metadata belong to a quorum of several controllers; a broker that is \
-                 its own controller (process.roles=broker,controller) can be taken over",
-                path.display()
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// What a record that this build does not know means to who set it up.
-fn in_words(error: &LoadError) -> String {
-    let LoadError::Batch(BatchRefused::Record(_, RecordRefused::Unknown { key })) = error else {
-        return error.to_string();
-    };
-    let what = match key {
-        10 | 26 => "delegation tokens",
-        11 | 22 => "SCRAM credentials",
-        14 => "client quotas",
-        18 | 19 => "access control lists (ACLs)",
-        _ => return error.to_string(),
-    };
-    format!("the cluster has had {what}, which Corelane does not have yet")
 }
 
 // === impl Kafka ===
@@ -361,6 +261,15 @@ impl Kafka {
     }
 }
 
+/// What a checkpoint of Kafka's says. Kafka makes its checkpoints empty and writes one only when
+/// there is something to note: that of its cleaner stays empty until it has cleaned a log.
+fn offsets_of(text: &str) -> Option<Offsets> {
+    match text {
+        "" => Some(Offsets::new()),
+        text => checkpoint::from_text(text),
+    }
+}
+
 /// The partition that a folder is named after.
 fn partition_of(entry: &Entry) -> Option<(&str, PartitionIndex)> {
     let (topic, index) = entry.name.rsplit_once('-')?;
@@ -413,7 +322,7 @@ impl KafkaLog {
 
 impl Refused {
     /// Adds one problem of several things, of which the first few are named.
-    fn add_some(&mut self, what: &str, things: &[String]) {
+    pub(super) fn add_some(&mut self, what: &str, things: &[String]) {
         if things.is_empty() {
             return;
         }
@@ -422,5 +331,21 @@ impl Refused {
             named.push_str(&format!(" and {} more", things.len() - TOLD_MAX));
         }
         self.add(format!("{what}: {named}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_checkpoint_has_no_entries_and_another_one_must_be_whole() {
+        assert_eq!(offsets_of(""), Some(Offsets::new()));
+        assert_eq!(offsets_of("0\n0\n"), Some(Offsets::new()));
+        let one = Offsets::from([(("a".to_owned(), 0), 7)]);
+        assert_eq!(offsets_of("0\n1\na 0 7\n"), Some(one));
+        for bad in ["\n", "0\n", "0\n1\n", "0\n2\na 0 7\n"] {
+            assert_eq!(offsets_of(bad), None, "{bad:?}");
+        }
     }
 }

@@ -6,7 +6,10 @@
 
 mod carry_out;
 mod kafka;
+mod left_behind;
+mod metadata;
 mod report;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,13 +23,23 @@ use crate::metadata::controller::decide::{self, Adopted, Chance, Deciding, NodeS
 use crate::metadata::controller::{Identity, shard_dir};
 use crate::metadata::image::{Delta, Image};
 use crate::metadata::record::{Endpoint, MetadataRecord};
-use crate::partition::producers::Producers;
 use kafka::{Kafka, KafkaLog};
+pub use left_behind::LeftBehind;
+use transactions::{Open, States};
 
 /// Why a folder is not taken over: everything that is wrong, a sentence each.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Refused {
     problems: Vec<String>,
+}
+
+/// What else than a plain takeover is wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Accepted {
+    /// What may be left behind.
+    pub leave_behind: Vec<LeftBehind>,
+    /// Whether transactions that are open may be ended.
+    pub end_transactions: bool,
 }
 
 /// What is to be done.
@@ -42,7 +55,11 @@ pub struct Plan {
     /// The logs that go somewhere: which, and into which of the folders.
     moves: Vec<Move>,
     /// What is left out, a sentence each.
-    notes: Vec<String>,
+    left_out: Vec<String>,
+    /// The partitions in which open transactions are ended, and what becomes of each.
+    ended: Vec<String>,
+    /// What Kafka had decided about transactions, where some are open.
+    states: States,
     now: WallMs,
 }
 
@@ -63,12 +80,15 @@ struct Move {
     /// As the checkpoints have it: the first readable offset and the end.
     offsets: (Offset, Offset),
     bytes: u64,
+    /// The transactions that are ended on the way, in the order of their first offsets.
+    open: Vec<Open>,
 }
 
 /// Finds out what taking over the Kafka folders `from` into the folders of `config` comes to.
 /// `seed` makes the new ids.
 pub fn plan(
     from: &[PathBuf],
+    accepted: &Accepted,
     config: BrokerConfig,
     seed: [u8; 32],
     now: WallMs,
@@ -84,6 +104,8 @@ pub fn plan(
             return Err(refused);
         }
     };
+    let (in_the_way, left_behind) = kafka.security.sentences(&accepted.leave_behind);
+    refused.problems.extend(in_the_way);
     let mut chance = Chance::new(seed);
     let folders = new_folders(&config, &kafka.cluster_id, &mut chance)?;
     let (image, records, notes) = decide(&kafka, &config, &folders, &mut chance)?;
@@ -94,7 +116,9 @@ pub fn plan(
         records,
         folders,
         moves: Vec::new(),
-        notes: notes.left_out,
+        states: States::new(),
+        left_out: [left_behind, notes.left_out].concat(),
+        ended: Vec::new(),
         now,
     };
     notes
@@ -102,7 +126,7 @@ pub fn plan(
         .into_iter()
         .for_each(|problem| refused.add(problem));
     plan.find_moves();
-    plan.check_transactions(&mut refused);
+    plan.find_transactions(accepted.end_transactions, &mut refused);
     plan.check_room(&mut refused);
     refused.ok().map(|()| plan)
 }
@@ -240,6 +264,7 @@ impl Plan {
                 to,
                 offsets: (start, ends.get(key).copied().unwrap_or(start)),
                 bytes: log.bytes(),
+                open: Vec::new(),
             });
         }
     }
@@ -248,40 +273,38 @@ impl Plan {
         &self.kafka.logs[&(of.topic.clone(), of.index)]
     }
 
-    /// A transaction that is open would never end: nobody here could end it.
-    fn check_transactions(&self, refused: &mut Refused) {
-        for one in &self.moves {
-            let log = self.log(one);
-            let snapshots = log
-                .files
-                .iter()
-                .filter(|file| file.name.ends_with(".snapshot"));
-            let Some(newest) = snapshots.max_by(|a, b| a.name.cmp(&b.name)) else {
-                continue;
-            };
-            let mut producers = Producers::default();
-            let path = log.path.join(&newest.name);
-            let loaded = tree::read(&path)
-                .map_err(|error| error.to_string())
-                .and_then(|bytes| {
-                    producers
-                        .load_snapshot(&bytes, self.now)
-                        .map_err(|error| error.to_string())
-                });
-            if let Err(error) = loaded {
-                refused.add(format!("{}: {error}", path.display()));
+    /// Finds the open transactions, which nothing would end once Kafka is gone.
+    fn find_transactions(&mut self, may_end: bool, refused: &mut Refused) {
+        for at in 0..self.moves.len() {
+            match transactions::open_in(self.log(&self.moves[at]), self.now) {
+                Ok(open) => self.moves[at].open = open,
+                Err(problem) => refused.add(problem),
             }
-            let open = producers
-                .iter()
-                .find_map(|(id, it)| Some((id, it.transaction_start()?)));
-            if let Some((id, offset)) = open {
-                refused.add(format!(
-                    "{}-{} has an open transaction (producer {id}, from offset {offset}): start \
-                     Kafka, end it or let it time out (kafka-transactions lists and aborts \
-                     them), and stop Kafka again",
-                    one.topic, one.index
-                ));
-            }
+        }
+        if self.moves.iter().all(|one| one.open.is_empty()) {
+            return;
+        }
+        match transactions::states(&self.kafka) {
+            Ok(states) => self.states = states,
+            Err(problem) => refused.add(problem),
+        }
+        let told = |one: &Move| {
+            let of = one.open.iter();
+            let words = of.map(|open| transactions::in_words(open, &self.states));
+            let words: Vec<String> = words.collect();
+            format!("{}-{} ({})", one.topic, one.index, words.join("; "))
+        };
+        let with = self.moves.iter().filter(|one| !one.open.is_empty());
+        let all: Vec<String> = with.map(told).collect();
+        if may_end {
+            self.ended = all;
+        } else {
+            refused.add_some(
+                "partitions have open transactions. Start Kafka, let them end or time out \
+                 (kafka-transactions lists and aborts them), and stop it again; or have them \
+                 ended on the way, as Kafka would, with --end-transactions",
+                &all,
+            );
         }
     }
 
@@ -310,7 +333,10 @@ impl Plan {
     /// Whether the sealed segments of a log can be linked.
     fn is_near(&self, one: &Move) -> bool {
         let log = self.log(one);
-        self.kafka.dirs[log.dir].device == self.folders[one.to].device
+        let same_device = self.kafka.dirs[log.dir].device == self.folders[one.to].device;
+        let segments = log.segments();
+        let first = segments.first().map(|(_, file)| log.path.join(&file.name));
+        same_device && first.is_none_or(|first| tree::may_link(&first))
     }
 
     fn copied_bytes(&self, one: &Move) -> u64 {

@@ -45,8 +45,11 @@ impl fmt::Display for Plan {
             let count = kafka.strays.len();
             writeln!(f, "{count} folder(s) of deleted topics are left behind.")?;
         }
-        for note in &self.notes {
+        for note in &self.left_out {
             writeln!(f, "left out: {note}")?;
+        }
+        for ended in &self.ended {
+            writeln!(f, "open transaction in {ended}")?;
         }
         Ok(())
     }

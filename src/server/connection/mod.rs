@@ -4,6 +4,8 @@
 //! as they are read, so that pipelined ones share a write and a flush; all others run one after
 //! another, as in Kafka. When too much is pending the socket is not read.
 
+mod lifetime;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -23,7 +25,10 @@ use crate::io::stream::Stream;
 use crate::server::ServerState;
 use crate::server::api::Spare;
 use crate::server::dispatch::{self, Refused, Slot};
+use crate::server::probe::Closing;
 use crate::server::receive::ReceiveBuffer;
+pub use lifetime::Overdue;
+use lifetime::{Facts, Lifetime};
 
 /// Who is at the other end.
 #[derive(Debug)]
@@ -41,28 +46,14 @@ pub struct Connection {
     slots: RefCell<VecDeque<Slot>>,
     reader: RefCell<Option<Waker>>,
     writer: RefCell<Option<Waker>>,
-    /// When the last byte came or went.
-    active: Cell<Instant>,
-    /// Whether the last byte left a request unfinished.
-    partial: Cell<bool>,
-    /// The large request that is arriving, if it holds memory that others may wait for.
-    arrival: Cell<Option<Arrival>>,
+    lifetime: Lifetime,
     /// Whether the writer is answering a produce request.
     acking: Cell<bool>,
-    /// Whether no more requests come: what is pending is still done, and answered.
-    ending: Cell<bool>,
     /// Whether the other side takes no more answers: what is pending is still done.
     deaf: Cell<bool>,
     /// The writer is through with everything that came before the end.
     drained: Event,
     closed: Event,
-}
-
-/// A large request on its way in, since it was given its memory.
-#[derive(Clone, Copy)]
-struct Arrival {
-    since: Instant,
-    bytes: u64,
 }
 
 /// Why a connection ended.
@@ -85,33 +76,23 @@ impl Connection {
             slots: RefCell::default(),
             reader: RefCell::default(),
             writer: RefCell::default(),
-            active: Cell::new(now),
-            partial: Cell::new(false),
-            arrival: Cell::new(None),
+            lifetime: Lifetime::new(now),
             acking: Cell::new(false),
-            ending: Cell::new(false),
             deaf: Cell::new(false),
             drained: Event::default(),
             closed: Event::default(),
         }
     }
 
-    /// When it last did something.
-    pub fn active(&self) -> Instant {
-        self.active.get()
-    }
-
-    /// Whether a request has begun to arrive and is not complete.
-    pub fn is_partial(&self) -> bool {
-        self.partial.get()
-    }
-
-    /// Whether it holds memory for a large request and sends that more slowly than those who
-    /// wait for memory should have to bear.
-    pub fn dawdles(&self, now: Instant) -> bool {
-        self.arrival
-            .get()
-            .is_some_and(|arrival| arrival.dawdles(now))
+    /// Why it has lasted too long, if it has.
+    pub fn overdue(&self, now: Instant) -> Option<Overdue> {
+        let facts = Facts {
+            written_bytes: self.stream.written_bytes(),
+            is_write_blocked: self.stream.is_write_blocked(),
+            idle_max_ms: self.server.shard.config().network.idle_max_ms,
+            is_memory_short: self.server.shard.budget.is_short(),
+        };
+        self.lifetime.overdue(now, &facts)
     }
 
     /// Whether batches of it wait for their ack.
@@ -119,16 +100,6 @@ impl Connection {
         let slots = self.slots.borrow();
         let is_produce = |slot: &Slot| matches!(slot, Slot::Produce(_));
         self.acking.get() || slots.iter().any(is_produce)
-    }
-
-    /// Whether nothing is pending on it.
-    pub fn is_idle(&self) -> bool {
-        self.slots.borrow().is_empty()
-    }
-
-    /// Whether its requests have ended and only answers are due.
-    pub fn is_ending(&self) -> bool {
-        self.ending.get()
     }
 
     /// Sends an answer, or drops it where the other side takes none any more.
@@ -142,6 +113,13 @@ impl Connection {
     /// Whether answers are still taken.
     pub(super) fn takes_answers(&self) -> bool {
         !self.deaf.get()
+    }
+
+    /// Closes it from this side for a reason that the log is told.
+    pub async fn close_as(&self, overdue: &Overdue) {
+        self.server
+            .log_closing(self.peer.address, Some(counted_as(*overdue)), overdue);
+        self.close().await;
     }
 
     /// Closes it from this side. Its reader ends wherever it is: it may not be reading.
@@ -162,10 +140,7 @@ impl Connection {
             }
         };
         if read.is_some() {
-            self.ending.set(true);
-            self.partial.set(false);
-            self.arrival.set(None);
-            self.active.set(self.server.now());
+            self.lifetime.end(self.server.now());
             self.wake_writer();
             select(pin!(self.drained.wait()), pin!(self.closed.wait())).await;
         }
@@ -191,23 +166,25 @@ impl Connection {
             let announced = buffer.announced_bytes();
             if buffer.wanted_bytes() <= limits::CONNECTION_FREE_BYTES {
                 room = None;
-                self.arrival.set(None);
+                self.lifetime.holds_no_memory();
             } else if announced > limits::CONNECTION_FREE_BYTES {
                 // What a large request takes counts against the core's budget, all at once and
                 // before most of it is there: who had a part of it and waited for the rest
                 // would keep others from theirs.
                 let bytes = dispatch::memory_of(buffer.announced_key(), announced);
+                let bytes = bytes.min(self.server.shard.budget.total_bytes());
                 if room.as_ref().is_none_or(|room| room.bytes() < bytes) {
                     drop(room.take());
                     // Who waits for memory has not left anything half sent.
-                    self.partial.set(false);
+                    self.lifetime.has_all();
                     room = Some(self.server.shard.budget.reserve(Use::Requests, bytes).await);
-                    self.active.set(self.server.now());
-                    self.arrival.set(Some(Arrival::begin(self.server.now())));
+                    self.lifetime.holds_memory(self.server.now());
                 }
             }
             buffer.make_room();
-            self.partial.set(buffer.partial_bytes() > 0);
+            if buffer.partial_bytes() > 0 {
+                self.lifetime.lacks_rest(buffer.announced_bytes());
+            }
             let count = match self.stream.read(buffer.spare()).await {
                 Ok(0) => return Ok(()),
                 Ok(count) => count,
@@ -217,9 +194,7 @@ impl Connection {
                 }
             };
             buffer.filled(count);
-            self.active.set(self.server.now());
-            self.arrival
-                .set(self.arrival.get().map(|arrival| arrival.with(count)));
+            self.lifetime.received(count, self.server.now());
         }
     }
 
@@ -234,14 +209,12 @@ impl Connection {
                     self.deaf.set(true);
                 }
                 Err(refused) => {
-                    tracing::warn!(peer = %self.peer.address, reason = %refused, "closing connection");
-                    let probe = &self.server.probe;
-                    let why = refused.closing();
-                    why.into_iter().for_each(|why| probe.note_closing(why));
+                    self.server
+                        .log_closing(self.peer.address, refused.closing(), &refused);
                     return self.close().await;
                 }
             }
-            self.active.set(self.server.now());
+            self.lifetime.answered(self.server.now());
             if out.capacity() > limits::CONNECTION_FREE_BYTES {
                 out = Vec::with_capacity(512);
             }
@@ -278,7 +251,7 @@ impl Connection {
     async fn next_slot(&self) -> Option<Slot> {
         poll_fn(|cx| match self.next_if(|_| true) {
             Some(slot) => Poll::Ready(Some(slot)),
-            None if self.ending.get() => Poll::Ready(None),
+            None if self.lifetime.is_ending() => Poll::Ready(None),
             None => {
                 self.acking.set(false);
                 *self.writer.borrow_mut() = Some(cx.waker().clone());
@@ -289,7 +262,7 @@ impl Connection {
     }
 
     async fn wait_for_room(&self) {
-        self.partial.set(false);
+        self.lifetime.has_all();
         self.wait_for_pending(limits::CONNECTION_PENDING_MAX - 1)
             .await;
     }
@@ -307,27 +280,19 @@ impl Connection {
     }
 }
 
-// === impl Arrival ===
-
-impl Arrival {
-    fn begin(since: Instant) -> Arrival {
-        Arrival { since, bytes: 0 }
-    }
-
-    fn with(self, count: usize) -> Arrival {
-        let bytes = self.bytes + count as u64;
-        Arrival { bytes, ..self }
-    }
-
-    fn dawdles(self, now: Instant) -> bool {
-        let lasted_ms = now.since(self.since).as_millis() as u64;
-        let wanted = lasted_ms * limits::ARRIVAL_BYTES_PER_MS;
-        lasted_ms > limits::ARRIVAL_GRACE_MS && self.bytes < wanted
-    }
-}
-
 impl From<Refused> for Ended {
     fn from(refused: Refused) -> Ended {
         Ended::Refused(refused)
+    }
+}
+
+fn counted_as(overdue: Overdue) -> Closing {
+    match overdue {
+        Overdue::Idle => Closing::Idle,
+        Overdue::HalfSent => Closing::HalfSent,
+        Overdue::SlowRequest => Closing::SlowSender,
+        Overdue::Unread => Closing::Unread,
+        Overdue::SlowReader => Closing::SlowReader,
+        Overdue::Lingering => Closing::Ended,
     }
 }

@@ -1,0 +1,312 @@
+//! Drives: the transactions that were open when Kafka stopped, and how they end.
+//!
+//! Readers of committed records see nothing of an open transaction, and nothing behind it. In
+//! Kafka its client, or its time-out, would have ended it. Neither can once Kafka is gone, so
+//! it is ended on the way, as Kafka's coordinator would have: committed where the commit had been
+//! decided (`PREPARE_COMMIT` in `__transaction_state`) and only the markers were missing, and
+//! else aborted.
+
+use std::collections::BTreeMap;
+
+use super::kafka::{Kafka, KafkaLog, cannot_read};
+use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
+use crate::io::tree;
+use crate::log::aborted::AbortedTransaction;
+use crate::partition::producers::Producers;
+use crate::wire::batch::{
+    BatchBuilder, Codec, ControlKind, EndMarker, NewRecord, Records, batches,
+};
+use crate::wire::cursor::{Cursor, Short};
+
+/// The topic in which Kafka's coordinator notes what it decides.
+const STATE_TOPIC: &str = "__transaction_state";
+/// Kafka's number of the state in which a commit is decided and its markers are being written.
+const PREPARE_COMMIT: i8 = 2;
+
+/// A transaction that was open in one partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Open {
+    /// Whose it is.
+    pub producer_id: ProducerId,
+    /// The producer's epoch.
+    pub epoch: i16,
+    /// Offset of its first record here.
+    pub first_offset: Offset,
+}
+
+/// What Kafka's coordinator had noted of a producer's last transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct State {
+    status: i8,
+    epoch: i16,
+    coordinator_epoch: i32,
+}
+
+/// By producer id.
+pub type States = BTreeMap<ProducerId, State>;
+
+/// What ends the open transactions of a log, to be put at its end.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ending {
+    /// One batch with a marker each.
+    pub batches: Vec<u8>,
+    /// Count of them, and so of offsets.
+    pub count: usize,
+    /// The entries of the last segment's `.txnindex`.
+    pub index: Vec<u8>,
+}
+
+/// The transactions that are open at the end of a log that was closed cleanly: its newest snapshot
+/// is of its end.
+pub fn open_in(log: &KafkaLog, now: WallMs) -> Result<Vec<Open>, String> {
+    let snapshots = log
+        .files
+        .iter()
+        .filter(|file| file.name.ends_with(".snapshot"));
+    let Some(newest) = snapshots.max_by(|a, b| a.name.cmp(&b.name)) else {
+        return Ok(Vec::new());
+    };
+    let path = log.path.join(&newest.name);
+    let bytes = tree::read(&path).map_err(cannot_read(&path))?;
+    let mut producers = Producers::default();
+    producers
+        .load_snapshot(&bytes, now)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let open = producers.iter().filter_map(|(producer_id, producer)| {
+        Some(Open {
+            producer_id,
+            epoch: producer.epoch(),
+            first_offset: producer.transaction_start()?,
+        })
+    });
+    let mut open: Vec<Open> = open.collect();
+    open.sort_unstable_by_key(|one| one.first_offset);
+    Ok(open)
+}
+
+/// What Kafka's coordinators had noted last of each producer.
+pub fn states(kafka: &Kafka) -> Result<States, String> {
+    let mut states = States::new();
+    for ((topic, index), log) in &kafka.logs {
+        if topic != STATE_TOPIC {
+            continue;
+        }
+        let partition = kafka.image.topics.partition(topic, *index);
+        let term = partition.map_or(0, |partition| partition.leader_epoch);
+        // The last word of each transactional id counts.
+        let mut words = BTreeMap::new();
+        for (_, file) in log.segments() {
+            let path = log.path.join(&file.name);
+            let content = tree::read(&path).map_err(cannot_read(&path))?;
+            read_states(&content, term, &mut words)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        states.extend(words.into_values().flatten());
+    }
+    Ok(states)
+}
+
+/// By transactional id, as in the keys; `None` for one that was removed.
+type Words = BTreeMap<Vec<u8>, Option<(ProducerId, State)>>;
+
+fn read_states(content: &[u8], term: LeaderEpoch, words: &mut Words) -> Result<(), String> {
+    for batch in batches(content) {
+        let batch = batch
+            .and_then(|batch| batch.verify_crc().map(|()| batch))
+            .map_err(|error| error.to_string())?;
+        if batch.attributes().is_control() {
+            continue;
+        }
+        if batch.attributes().codec() != Ok(Codec::None) {
+            return Err("its records are compressed, which Kafka's are not".to_owned());
+        }
+        for record in Records::of(&batch) {
+            let record = record.map_err(|error| error.to_string())?;
+            let state = record.value.map(|value| state(value, term)).transpose();
+            let state = state.map_err(|_| "a record is cut short".to_owned())?;
+            words.insert(record.key.unwrap_or_default().to_vec(), state);
+        }
+    }
+    Ok(())
+}
+
+/// The first fields of Kafka's `TransactionLogValue`, which are the same in both versions.
+fn state(value: &[u8], term: LeaderEpoch) -> Result<(ProducerId, State), Short> {
+    let mut cursor = Cursor::new(value);
+    let _version = cursor.i16()?;
+    let (producer_id, epoch) = (cursor.i64()?, cursor.i16()?);
+    let _timeout_ms = cursor.i32()?;
+    let state = State {
+        status: cursor.i8()?,
+        epoch,
+        coordinator_epoch: term,
+    };
+    Ok((producer_id, state))
+}
+
+/// Whether an open transaction is to be committed.
+pub fn commits(open: &Open, states: &States) -> bool {
+    let state = states.get(&open.producer_id);
+    // A later epoch of the same producer decided about a later transaction.
+    let is_of = |it: &State| (0..=1).contains(&(i32::from(it.epoch) - i32::from(open.epoch)));
+    state.is_some_and(|it| it.status == PREPARE_COMMIT && is_of(it))
+}
+
+/// What becomes of an open transaction, for people.
+pub fn in_words(open: &Open, states: &States) -> String {
+    let end = match commits(open, states) {
+        true => "committed: Kafka had decided so",
+        false => "aborted",
+    };
+    let Open {
+        producer_id,
+        first_offset,
+        ..
+    } = open;
+    format!("of producer {producer_id} from offset {first_offset}, to be {end}")
+}
+
+/// What ends `open`, all the open transactions of a log that ends at offset `end`, whose last batch is of `term`.
+pub fn ending(
+    open: &[Open],
+    states: &States,
+    (end, term): (Offset, LeaderEpoch),
+    now: WallMs,
+) -> Ending {
+    let mut ending = Ending::default();
+    for (at, one) in open.iter().enumerate() {
+        let state = states.get(&one.producer_id);
+        let (kind, epoch) = match commits(one, states) {
+            true => (ControlKind::Commit, state.map_or(one.epoch, |it| it.epoch)),
+            // As after a time-out: what the client still sends in its epoch is refused.
+            false => (ControlKind::Abort, one.epoch.saturating_add(1)),
+        };
+        let coordinator_epoch = state.map_or(0, |it| it.coordinator_epoch);
+        let offset = end + at as Offset;
+        let mut value = Vec::new();
+        EndMarker { coordinator_epoch }.write(&mut value);
+        let mut batch = BatchBuilder::new()
+            .base_offset(offset)
+            .leader_epoch(term)
+            .producer(one.producer_id, epoch, -1)
+            .transactional()
+            .control();
+        batch.push(NewRecord::new(now, Some(&kind.key()), Some(&value)));
+        ending.batches.extend(batch.build());
+        ending.count += 1;
+        if kind == ControlKind::Abort {
+            let aborted = AbortedTransaction {
+                producer_id: one.producer_id,
+                first_offset: one.first_offset,
+                last_offset: offset,
+            };
+            let still_open = open.get(at + 1).map(|next| next.first_offset);
+            aborted.write(still_open.unwrap_or(offset + 1), &mut ending.index);
+        }
+    }
+    ending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::aborted::AbortedTransactions;
+
+    fn open(producer_id: ProducerId, first_offset: Offset) -> Open {
+        Open {
+            producer_id,
+            epoch: 3,
+            first_offset,
+        }
+    }
+
+    /// A record of Kafka's log: version 1, of a producer in epoch `epoch`.
+    fn noted(producer_id: ProducerId, epoch: i16, status: i8) -> Vec<u8> {
+        let mut value = vec![0, 1];
+        value.extend(producer_id.to_be_bytes());
+        value.extend(epoch.to_be_bytes());
+        value.extend(60_000_i32.to_be_bytes());
+        value.push(status as u8);
+        value.extend([1, 0]);
+        value
+    }
+
+    fn log(records: &[(&str, Option<Vec<u8>>)]) -> Vec<u8> {
+        let mut batch = BatchBuilder::new();
+        for (key, value) in records {
+            batch.push(NewRecord::new(1, Some(key.as_bytes()), value.as_deref()));
+        }
+        batch.build()
+    }
+
+    fn states_of(records: &[(&str, Option<Vec<u8>>)]) -> States {
+        let mut words = Words::new();
+        read_states(&log(records), 7, &mut words).unwrap();
+        words.into_values().flatten().collect()
+    }
+
+    #[test]
+    fn only_a_commit_that_was_decided_is_carried_out() {
+        let states = states_of(&[
+            ("ongoing", Some(noted(1, 3, 1))),
+            ("committing", Some(noted(2, 3, 1))),
+            ("committing", Some(noted(2, 4, 2))),
+            ("aborting", Some(noted(3, 3, 3))),
+            ("removed", Some(noted(4, 3, 2))),
+            ("removed", None),
+            ("later", Some(noted(5, 9, 2))),
+        ]);
+        let committed: Vec<_> = (1..=6)
+            .filter(|id| commits(&open(*id, 0), &states))
+            .collect();
+        assert_eq!(committed, [2]);
+    }
+
+    #[test]
+    fn what_is_no_such_log_is_refused() {
+        let mut words = Words::new();
+        assert!(read_states(&log(&[("a", Some(vec![0, 1, 2]))]), 0, &mut words).is_err());
+        let mut damaged = log(&[("a", Some(noted(1, 3, 1)))]);
+        *damaged.last_mut().unwrap() ^= 1;
+        assert!(read_states(&damaged, 0, &mut words).is_err());
+    }
+
+    #[test]
+    fn markers_follow_the_last_batch_and_the_index_has_the_aborted_ones() {
+        let states = states_of(&[("c", Some(noted(2, 4, 2)))]);
+        let all = [open(1, 10), open(2, 20), open(3, 30)];
+        let ending = ending(&all, &states, (42, 5), 99);
+        assert_eq!(ending.count, 3);
+        let mut producers = Producers::default();
+        let mut found = Vec::new();
+        for batch in batches(&ending.batches) {
+            let batch = batch.unwrap();
+            batch.verify_crc().unwrap();
+            assert_eq!((batch.leader_epoch(), batch.record_count()), (5, 1));
+            assert!(batch.attributes().is_transactional());
+            let key = Records::of(&batch).next().unwrap().unwrap().key.unwrap();
+            let kind = ControlKind::parse_key(key).unwrap();
+            found.push((
+                batch.base_offset(),
+                batch.producer_id(),
+                batch.producer_epoch(),
+                kind,
+            ));
+            producers.replay(&batch);
+        }
+        let (abort, commit) = (ControlKind::Abort, ControlKind::Commit);
+        let right = [(42, 1, 4, abort), (43, 2, 4, commit), (44, 3, 4, abort)];
+        assert_eq!(found, right);
+        assert_eq!(producers.get(2).unwrap().coordinator_epoch(), 7);
+        let mut index = AbortedTransactions::default();
+        assert!(index.load(&ending.index, 0, 45));
+        let aborted: Vec<_> = index
+            .among(0, 45)
+            .map(|it| (it.producer_id, it.last_offset))
+            .collect();
+        assert_eq!(aborted, [(1, 42), (3, 44)]);
+        // After the first marker the second transaction is still open, from offset 20 on.
+        assert_eq!(ending.index[26..34], 20_i64.to_be_bytes());
+        assert_eq!(ending.index[60..68], 45_i64.to_be_bytes());
+    }
+}
