@@ -2,12 +2,14 @@
 //! May use: nothing of this crate. Never: performs I/O, reads a clock.
 
 pub mod config;
+pub mod descriptors;
 pub mod error_code;
 pub mod hash;
 pub mod host;
 pub mod ids;
 pub mod limits;
 pub mod metrics;
+pub mod seldom;
 pub mod time;
 pub mod timers;
 pub mod version;

@@ -10,10 +10,13 @@ use futures_util::future::{Either, select};
 use crate::base::hash::partition_of_id;
 use crate::base::metrics::Snapshot;
 use crate::base::{PartitionIndex, TopicId};
+use crate::io::cause::Cause;
 use crate::io::event::Event;
 use crate::io::{clock, cores};
+use crate::log;
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Origin};
+use crate::partition::fetch::ReadError;
 
 use super::batches::{self, LoadError};
 use super::group::{
@@ -308,6 +311,13 @@ impl Home {
             let (topic, partition) = (&self.partition.name().topic, self.partition.name().index);
             match loaded {
                 Ok(machine) => self.begin(machine),
+                Err(Unloadable::Read(ReadError::Log(log::ReadError::Io(error))))
+                    if Cause::of(&error).is_of_the_host() =>
+                {
+                    tracing::error!(%topic, partition, %error, "cannot load groups now: again soon");
+                    cores::sleep(ROOM_WAIT).await;
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(%topic, partition, %error, "cannot load groups");
                     *self.state.borrow_mut() = State::Failed;

@@ -16,6 +16,9 @@ use crate::base::config::HostFacts;
 /// refuses to start below.
 const MEMLOCK_MIN_BYTES: u64 = 512 * 1024;
 
+/// Descriptors that are enough for all but the largest brokers.
+const ENOUGH: usize = 1_048_576;
+
 /// What the host lacks. Each prints as one sentence that says what to do.
 #[derive(Debug)]
 pub enum HostError {
@@ -23,6 +26,8 @@ pub enum HostError {
     IoUring(io::Error),
     /// Too little memory may be locked, in bytes.
     Memlock(u64),
+    /// Too few descriptors: how many there may be, and how many are the least.
+    Descriptors(usize, usize),
     /// Another process uses the data folder.
     Locked(PathBuf),
     /// The data folder's file system has no direct I/O.
@@ -62,24 +67,6 @@ pub fn kernel() -> Result<(), HostError> {
         return Err(HostError::Memlock(limit.rlim_cur));
     }
     Ok(())
-}
-
-/// Lets this process open as many files as it may: each connection and each segment in use takes
-/// one, and shells start programs with room for 1024.
-#[allow(unsafe_code)]
-pub fn raise_file_limit() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is a valid rlimit to be filled in, and then one to be read.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            // Where it cannot be raised it stays as it is.
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
-        }
-    }
 }
 
 /// How many shards the data folder `dir` was formatted with, as far as their folders tell.
@@ -223,6 +210,12 @@ impl fmt::Display for HostError {
                 "only {bytes} bytes of memory may be locked, and io_uring needs more: raise it \
                  with ulimit -l {} or LimitMEMLOCK=infinity in the systemd unit",
                 8192
+            ),
+            HostError::Descriptors(limit, least) => write!(
+                f,
+                "this process may have only {limit} descriptors (open files and connections), and \
+                 needs {least} at the least: raise the limit with ulimit -n {ENOUGH}, or \
+                 LimitNOFILE={ENOUGH} in the systemd unit"
             ),
             HostError::Locked(dir) => write!(
                 f,

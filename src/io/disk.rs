@@ -4,11 +4,13 @@ use std::future::Future;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::buffer::Pool;
 use super::cores;
 use super::file::File;
+use super::patience::{Patience, patiently};
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
 
@@ -89,41 +91,55 @@ impl Disk {
         }
     }
 
+    /// Makes a call again while the host is short of descriptors or memory, for half a second.
+    async fn patiently<T>(&self, call: impl AsyncFnMut() -> io::Result<T>) -> io::Result<T> {
+        patiently(
+            Patience::Short,
+            async |length| self.sleep(length).await,
+            call,
+        )
+        .await
+    }
+
     /// What the folder `dir` holds, in no particular order.
     pub async fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let dir = dir.to_owned();
                 cores::blocking(move || list(&dir)).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.list(dir).await,
-        }
+        })
+        .await
     }
 
     /// The whole content of a small file.
     pub async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let path = path.to_owned();
                 cores::blocking(move || std::fs::read(path)).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.read(path).await,
-        }
+        })
+        .await
     }
 
     /// Creates or overwrites a small file; its content is durable when this returns, its name
     /// once its folder is synced.
     pub async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
-        match &self.kind {
+        let content = Arc::new(content);
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
-                let path = path.to_owned();
+                let (path, content) = (path.to_owned(), Arc::clone(&content));
                 cores::blocking(move || write(&path, &content)).await
             }
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => disk.write(path, content).await,
-        }
+            Kind::Sim(disk) => disk.write(path, content.to_vec()).await,
+        })
+        .await
     }
 
     /// Puts `content` in the place of a small file, durably: after a crash there is either the
@@ -145,94 +161,102 @@ impl Disk {
 
     /// Creates a folder and those above it that are missing, durably.
     pub async fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let dir = dir.to_owned();
                 cores::blocking(move || create_dir(&dir)).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.create_dir(dir).await,
-        }
+        })
+        .await
     }
 
     /// Gives a file or folder another name; durable once its folder is synced.
     pub async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let (from, to) = (from.to_owned(), to.to_owned());
                 cores::blocking(move || std::fs::rename(from, to)).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.rename(from, to).await,
-        }
+        })
+        .await
     }
 
     /// Removes a file; one that is not there is no error.
     pub async fn remove(&self, path: &Path) -> io::Result<()> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let path = path.to_owned();
                 cores::blocking(move || absent_is_fine(std::fs::remove_file(path))).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.remove(path).await,
-        }
+        })
+        .await
     }
 
     /// Removes a folder and all it holds; one that is not there is no error.
     pub async fn remove_dir(&self, dir: &Path) -> io::Result<()> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let dir = dir.to_owned();
                 cores::blocking(move || absent_is_fine(std::fs::remove_dir_all(dir))).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.remove_dir(dir).await,
-        }
+        })
+        .await
     }
 
     /// Makes the names in the folder `dir` durable.
     pub async fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let dir = dir.to_owned();
                 cores::blocking(move || sync_dir(&dir)).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.sync_dir(dir).await,
-        }
+        })
+        .await
     }
 
     /// Makes durable whatever a process that died left in doubt on the file system that holds
     /// `dir`: names, contents, and writes that the device still keeps in its cache.
     pub async fn sync_all(&self, dir: &Path) -> io::Result<()> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let dir = dir.to_owned();
                 cores::blocking(move || sync_all(&dir)).await
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.sync_all().await,
-        }
+        })
+        .await
     }
 
     /// Opens a data file for direct reads and overwrites.
     pub async fn open(&self, path: &Path) -> io::Result<File> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => File::open_direct(path, false).await,
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.open(path, false).await.map(File::simulated),
-        }
+        })
+        .await
     }
 
     /// Creates an empty data file; fails where one of this name exists. The name is durable
     /// once its folder is synced.
     pub async fn create(&self, path: &Path) -> io::Result<File> {
-        match &self.kind {
+        self.patiently(async || match &self.kind {
             Kind::Direct => File::open_direct(path, true).await,
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.open(path, true).await.map(File::simulated),
-        }
+        })
+        .await
     }
 }
 

@@ -3,10 +3,12 @@
 
 pub mod budget;
 pub mod buffer;
+pub mod cause;
 pub mod channel;
 pub mod checks;
 pub mod clock;
 pub mod cores;
+pub mod descriptors;
 pub mod disk;
 pub mod event;
 pub mod file;
@@ -14,6 +16,7 @@ pub mod gather;
 pub mod host;
 pub mod listener;
 pub mod measure;
+pub mod patience;
 pub mod signal;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;

@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 use futures_util::io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
+use super::descriptors::{Held, Holder};
+
 /// A connected socket. Clones share it, so that one task reads while another writes.
 #[derive(Clone)]
 pub struct Stream(Rc<Shared>);
@@ -21,6 +23,8 @@ struct Shared {
     written_bytes: Cell<u64>,
     /// Whether the last attempt to write found no room in the kernel.
     is_blocked: Cell<bool>,
+    /// It counts among this process's descriptors.
+    _held: Held,
 }
 
 impl Stream {
@@ -29,6 +33,7 @@ impl Stream {
             tcp: RefCell::new(stream),
             written_bytes: Cell::new(0),
             is_blocked: Cell::new(false),
+            _held: Held::new(Holder::Socket),
         }))
     }
 

@@ -10,6 +10,7 @@ use super::segment::Segment;
 use super::trailer::{TRAILER_BYTES, Trailer, extent};
 use crate::base::{Instant, LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer, block_down, block_up};
+use crate::io::cause::Cause;
 use crate::io::clock;
 use crate::io::file::File;
 
@@ -218,7 +219,15 @@ impl Inner {
         let Some(file) = self.prepared_file(segment, extent(mark.to)).await else {
             return false;
         };
-        let written = match self.load_head(segment, &file).await {
+        let mut loaded = self.load_head(segment, &file).await;
+        while loaded
+            .as_ref()
+            .is_err_and(|error| Cause::of(error).is_of_the_host())
+            && !self.stopped.get()
+        {
+            loaded = self.load_head(segment, &file).await;
+        }
+        let written = match loaded {
             Ok(()) => self.write_bytes(segment, &file, mark.to).await,
             Err(error) => Err(error),
         };
@@ -356,6 +365,7 @@ impl Inner {
         state.queued_bytes -= mark.to - mark.from;
         drop(state);
         self.written_offset.set(mark.end_offset);
+        self.logs.has_written(self);
         let flush_messages = self.config.borrow().flush_messages;
         if flush_messages > 1 || planted!(AckBeforeFlush) {
             self.ack(mark.end_offset);

@@ -31,7 +31,12 @@ impl Inner {
     pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
         let path = self.dir.join(file_name(segment.base_offset, ".log"));
         let disk = self.logs.disk();
-        disk.rename(&segment.path(), &path).await?;
+        match disk.rename(&segment.path(), &path).await {
+            // An earlier attempt came so far, and no further.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && segment.renamed.get() => {}
+            renamed => renamed?,
+        }
+        segment.renamed.set(true);
         disk.sync_dir(&self.dir).await?;
         // Only now: retention waits for the name before it removes what tells where it belongs.
         segment.set_path(path);

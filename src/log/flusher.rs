@@ -53,6 +53,8 @@ struct Shared {
     waiting: RefCell<Vec<Waiter>>,
     due: Event,
     flusher_runs: Cell<bool>,
+    /// Logs that wrote something since [`Logs::look_for_files`]. Weak: they hold this.
+    written: RefCell<Vec<Weak<Inner>>>,
     /// Logs in the order in which they took chunks, one entry for each.
     chunk_order: RefCell<VecDeque<Weak<Inner>>>,
     read_bytes_out: Cell<usize>,
@@ -113,6 +115,7 @@ impl Logs {
             waiting: RefCell::default(),
             due: Event::default(),
             flusher_runs: Cell::new(false),
+            written: RefCell::default(),
             chunk_order: RefCell::default(),
             read_bytes_out: Cell::new(0),
             reads_done: Bell::default(),
@@ -171,6 +174,25 @@ impl Logs {
     /// the next one does not say so.
     pub(super) fn failed_flushes(&self) -> u64 {
         self.0.probe.failed_flushes_count.get()
+    }
+
+    /// Notes that `log` has written: see [`Logs::look_for_files`].
+    pub(super) fn has_written(&self, log: &Rc<Inner>) {
+        if !log.is_noted.replace(true) {
+            self.0.written.borrow_mut().push(Rc::downgrade(log));
+        }
+    }
+
+    /// Fails each log that has written since the last call to a file which was removed meanwhile:
+    /// what it acked is gone. To be called a few times a second; one system call for each such log.
+    pub fn look_for_files(&self) {
+        let next = || self.0.written.borrow_mut().pop();
+        while let Some(log) = next() {
+            if let Some(log) = log.upgrade() {
+                log.is_noted.set(false);
+                log.look_for_file();
+            }
+        }
     }
 
     /// Waits until a read of `bytes` fits into the bound; one read always does.

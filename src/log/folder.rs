@@ -138,6 +138,12 @@ impl Folder {
         self.unopened.borrow_mut().insert(key);
     }
 
+    /// Notes that a log that could not be opened before is open now.
+    pub fn opened(&self, topic: &str, partition: PartitionIndex) {
+        let key = (topic.to_owned(), partition);
+        self.unopened.borrow_mut().remove(&key);
+    }
+
     /// Forgets a partition whose log is about to be removed: a later one of the same name
     /// begins anew.
     pub async fn forget(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {

@@ -21,6 +21,7 @@ use super::tail::Tail;
 use super::upkeep::Upkeep;
 use super::walk::walk;
 use crate::base::{Offset, TopicId, WallMs};
+use crate::io::cause::Cause;
 use crate::io::event::{Bell, Event};
 
 /// What failed for good.
@@ -34,6 +35,8 @@ pub enum FailedOperation {
     Prepare,
     /// The log was found damaged when it was opened.
     Damage,
+    /// The file that is written to was removed while it was open: acks would be for nothing.
+    Unlinked,
     /// The folder that the log lies in has failed.
     Folder,
     /// Nothing failed: the log is being removed.
@@ -52,8 +55,8 @@ impl FailedOperation {
 pub struct LogFailure {
     /// What failed.
     pub operation: FailedOperation,
-    /// The error's kind, as far as the kernel said.
-    pub kind: io::ErrorKind,
+    /// Whose fault it is.
+    pub cause: Cause,
     /// One sentence, with the file where one is known.
     pub reason: String,
 }
@@ -103,6 +106,8 @@ pub struct Inner {
     pub cleaning: Cell<bool>,
     /// Whether segments are being taken off or exchanged: one may do that at a time.
     pub reshaping: Cell<bool>,
+    /// Whether the log is noted as one that has written: see [`Logs::look_for_files`].
+    pub is_noted: Cell<bool>,
     /// Rung when written, flushed or prepared positions moved, and at failure.
     pub progress: Bell,
 }
@@ -165,6 +170,7 @@ impl Inner {
             reads: Cell::new(0),
             cleaning: Cell::new(false),
             reshaping: Cell::new(false),
+            is_noted: Cell::new(false),
             progress: Bell::default(),
         }
     }
@@ -179,7 +185,7 @@ impl Inner {
         }
         *self.failure.borrow_mut() = Some(LogFailure {
             operation,
-            kind: error.kind(),
+            cause: Cause::of(error),
             reason: format!("{}: {operation} failed: {error}", self.dir.display()),
         });
         self.progress.ring();
@@ -187,14 +193,21 @@ impl Inner {
         self.tell_owner();
     }
 
-    /// Notes that the device is full: until it has room, what needs new space is refused.
+    /// Notes that the device is full, or the host short of something: until that has changed, what
+    /// needs new space is refused.
     pub fn lack_room(&self, error: &io::Error) {
+        let cause = Cause::of(error);
+        let cure = match cause {
+            Cause::NoRoom => "free space on this device, or lower the retention of what lies there",
+            _ => {
+                "no fault of this device: raise LimitNOFILE (ulimit -n) or free memory of this host"
+            }
+        };
         let failure = LogFailure {
             operation: FailedOperation::Prepare,
-            kind: error.kind(),
+            cause,
             reason: format!(
-                "{}: {error}: free space on this device, or lower the retention of what lies \
-                 there; records are taken again by themselves once there is room",
+                "{}: {error}: {cure}; records are taken again by themselves once that is done",
                 self.dir.display()
             ),
         };
@@ -207,6 +220,25 @@ impl Inner {
     pub fn seek_room(self: &Rc<Self>) {
         if self.room.retry() && !self.stopped.get() {
             self.start_upkeep();
+        }
+    }
+
+    /// Fails the log where the file that it writes to has no name any more: somebody removed it,
+    /// or its folder, and everything acked since is gone with it.
+    pub fn look_for_file(&self) {
+        if self.has_failed() || self.stopped.get() {
+            return;
+        }
+        let Some(active) = self.active() else { return };
+        let Some(file) = active.opened() else { return };
+        if file.is_unlinked() {
+            let path = active.path();
+            let reason = format!(
+                "{} was removed while it is written to: its records are gone; put the folder \
+                 back from a copy, or delete the topic, and start again",
+                path.display()
+            );
+            self.fail(FailedOperation::Unlinked, &io::Error::other(reason));
         }
     }
 
@@ -384,6 +416,7 @@ impl fmt::Display for FailedOperation {
             FailedOperation::Flush => "a flush",
             FailedOperation::Prepare => "preparing space",
             FailedOperation::Damage => "the check of its content",
+            FailedOperation::Unlinked => "the look for its data file",
             FailedOperation::Folder => "the folder it lies in",
             FailedOperation::Removal => "going on while it is removed",
         })

@@ -213,6 +213,13 @@ impl Inner {
         Ok(())
     }
 
+    /// Closes the files that nobody read since last time, unless segments are just exchanged.
+    pub fn close_unused(&self) {
+        if !self.reshaping.get() {
+            self.forget_unused();
+        }
+    }
+
     /// Closes files and forgets lookups of sealed segments that nobody read since last time.
     fn forget_unused(&self) {
         let state = self.state.borrow();

@@ -217,6 +217,17 @@ impl Log {
         self.0.seek_room();
     }
 
+    /// Fails the log where its data file was removed while it is open; to be called now and then,
+    /// also for a log that nobody writes to. One system call.
+    pub fn look_for_file(&self) {
+        self.0.look_for_file();
+    }
+
+    /// Closes the files of sealed segments that nobody read since the last call.
+    pub fn close_unused(&self) {
+        self.0.close_unused();
+    }
+
     /// Waits until an append may succeed again after [`AppendError::Busy`].
     pub async fn wait_for_room(&self) {
         self.0.wait_for_room().await;

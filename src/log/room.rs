@@ -1,7 +1,7 @@
-//! Pure: whether the device has room for what a log wants to prepare. Lack of it ends by itself.
+//! Pure: whether a log gets what it needs for more records: room on the device, a descriptor for a
+//! new file. Lack of it ends by itself.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 
 use super::inner::LogFailure;
 
@@ -15,16 +15,10 @@ pub struct Room {
     starved: Cell<bool>,
 }
 
-/// Whether this error says that the device, or whoever is allowed a share of it, is full.
-pub fn is_lack_of_room(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded)
-}
-
 // === impl Room ===
 
 impl Room {
-    /// Notes that there was none. Nothing is tried again before [`Room::retry`].
+    /// Notes that it could not be had. Nothing is tried again before [`Room::retry`].
     pub fn lacks(&self, failure: LogFailure) {
         *self.lack.borrow_mut() = Some(failure);
         self.rests.set(true);
@@ -71,6 +65,7 @@ impl Room {
 mod tests {
     use super::super::inner::FailedOperation;
     use super::*;
+    use crate::io::cause::Cause;
 
     #[test]
     fn what_waits_is_stuck_only_while_room_lacks() {
@@ -79,20 +74,12 @@ mod tests {
         assert!(!room.is_stuck() && !room.retry());
         room.lacks(LogFailure {
             operation: FailedOperation::Prepare,
-            kind: io::ErrorKind::StorageFull,
+            cause: Cause::NoRoom,
             reason: "full".to_owned(),
         });
         assert!(room.is_stuck() && room.rests());
         assert!(room.retry() && !room.rests() && room.is_stuck());
         room.suffices();
         assert!(!room.is_stuck() && !room.retry());
-    }
-
-    #[test]
-    fn full_devices_and_used_up_quotas_lack_room() {
-        for code in [libc::ENOSPC, libc::EDQUOT] {
-            assert!(is_lack_of_room(&io::Error::from_raw_os_error(code)));
-        }
-        assert!(!is_lack_of_room(&io::Error::from_raw_os_error(libc::EIO)));
     }
 }

@@ -52,6 +52,8 @@ pub struct Segment {
     pub on_disk: Cell<bool>,
     /// Whether the files of a sealed segment have their final form on disk.
     pub settled: Cell<bool>,
+    /// Whether the data file was given its final name, durable or not.
+    pub renamed: Cell<bool>,
     file: RefCell<Option<File>>,
     opening: Cell<usize>,
     opened: Bell,
@@ -99,6 +101,7 @@ impl Segment {
             used: Cell::new(false),
             on_disk: Cell::new(false),
             settled: Cell::new(false),
+            renamed: Cell::new(false),
             file: RefCell::new(None),
             opening: Cell::new(0),
             opened: Bell::default(),

@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use super::header::HEADER_BYTES;
 use super::inner::{FailedOperation, Inner, State};
-use super::room::is_lack_of_room;
 use super::segment::{Segment, file_name};
 use super::trailer::extent;
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::block_up;
+use crate::io::cause::{Cause, is_lack_of_room};
 use crate::io::event::Event;
 use crate::io::file::File;
 
@@ -295,8 +295,10 @@ impl Inner {
                 self.upkeep.busy.set(false);
                 match result {
                     Err(_) if self.has_failed() => {}
-                    Err(error) if is_lack_of_room(&error) => self.lack_room(&error),
-                    Err(error) => self.fail(FailedOperation::Prepare, &error),
+                    Err(error) if Cause::of(&error) == Cause::Device => {
+                        self.fail(FailedOperation::Prepare, &error);
+                    }
+                    Err(error) => self.lack_room(&error),
                     Ok(()) => {}
                 }
                 self.progress.ring();
@@ -460,7 +462,9 @@ impl Inner {
             Job::WriteEpochs => self.write_epochs().await,
             Job::WriteSnapshot(offset, content) => {
                 let written = self.write_snapshot(offset, content.clone()).await;
-                if written.as_ref().is_err_and(is_lack_of_room) {
+                if let Err(error) = &written
+                    && Cause::of(error) != Cause::Device
+                {
                     self.upkeep
                         .snapshots
                         .borrow_mut()

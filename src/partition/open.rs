@@ -10,6 +10,7 @@ use super::waiters::Waiters;
 use super::{Name, Partition};
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, WallMs};
+use crate::io::cause::Cause;
 use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Replay};
 use crate::metadata::image::is_internal;
 use crate::wire::batch::BatchView;
@@ -116,7 +117,10 @@ impl Partition {
             return;
         }
         match lack {
-            Some(lack) => self.name.report("no room for more records", &lack),
+            Some(lack) if lack.cause == Cause::NoRoom => {
+                self.name.report("no room for more records", &lack);
+            }
+            Some(lack) => self.name.report("no more records for now", &lack),
             None => {
                 let (topic, partition) = (&self.name.topic, self.name.index);
                 tracing::info!(%topic, partition, "there is room again: records are taken");

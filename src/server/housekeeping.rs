@@ -42,6 +42,10 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
             scrub(server.clone(), Duration::from_secs(60)),
         ),
         cores::spawn_into(class, log_dirs(server.clone(), Duration::from_secs(2))),
+        cores::spawn_into(
+            class,
+            written_files(server.clone(), Duration::from_millis(100)),
+        ),
         cores::spawn_into(compaction, compact(server.clone())),
     ])
 }
@@ -93,6 +97,15 @@ async fn log_dirs(server: Rc<ServerState>, period: Duration) {
     loop {
         cores::sleep(period).await;
         shard::log_dirs::check(&server.shard).await;
+    }
+}
+
+/// Looks whether the files that were just written to are still there: what is acked must not go
+/// to one that somebody has removed.
+async fn written_files(server: Rc<ServerState>, period: Duration) {
+    loop {
+        cores::sleep(period).await;
+        server.shard.dirs.look_for_files();
     }
 }
 

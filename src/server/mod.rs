@@ -33,7 +33,7 @@ use crate::shard::mesh;
 pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), StartError> {
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;
-    checks::raise_file_limit();
+    start::descriptors(config.shards)?;
     let config = Arc::new(config);
     let folders = start::folders(&config)?;
     let devices = start::devices(&config, &folders.usable);
@@ -57,6 +57,8 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
         started,
     })?;
     let cluster = starts.recv().map_err(|_| StartError::Gone)??;
+    let topics = cluster.image.topics.iter();
+    start::tell_of_descriptors(topics.map(|topic| topic.partitions.len()).sum());
 
     // Then the shards, each with what it owns.
     let (started, starts) = mpsc::channel();

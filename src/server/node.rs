@@ -12,6 +12,7 @@ use super::start::StartError;
 use super::{ServerState, housekeeping};
 use crate::base::config::BrokerConfig;
 use crate::base::limits;
+use crate::base::seldom::Seldom;
 use crate::io::channel::Receiver;
 use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
@@ -116,12 +117,15 @@ async fn run(start: NodeStart) {
 
 async fn accept(server: Rc<ServerState>, listener: Listener) {
     let accepting = Cell::new(true);
+    let failures = Seldom::default();
     while accepting.get() {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
                 // Out of descriptors, most likely: those who are connected are served on.
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(times) = failures.happens(server.now()) {
+                    tracing::warn!(%error, times, "cannot accept a connection");
+                }
                 cores::sleep(Duration::from_millis(100)).await;
                 continue;
             }

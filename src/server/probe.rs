@@ -30,6 +30,8 @@ pub enum Closing {
     Connections,
     /// There are `max.connections.per.ip` from its address.
     ConnectionsPerIp,
+    /// One more would leave too few descriptors for data files.
+    Descriptors,
     /// A length prefix cannot be right.
     Frame,
     /// A request header cannot be read.
@@ -75,9 +77,10 @@ impl Default for Probe {
 
 impl Closing {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Closing; 15] = [
+    pub const ALL: [Closing; 16] = [
         Closing::Connections,
         Closing::ConnectionsPerIp,
+        Closing::Descriptors,
         Closing::Frame,
         Closing::Header,
         Closing::UnknownApi,
@@ -98,6 +101,7 @@ impl Closing {
         match self {
             Closing::Connections => "max.connections",
             Closing::ConnectionsPerIp => "max.connections.per.ip",
+            Closing::Descriptors => "descriptors (ulimit -n)",
             Closing::Frame => "malformed frame",
             Closing::Header => "malformed header",
             Closing::UnknownApi => "unknown API",

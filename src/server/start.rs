@@ -6,9 +6,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use crate::base::config::BrokerConfig;
+use crate::base::descriptors::Plan;
 use crate::base::host::device::DeviceFacts;
 use crate::base::host::guarantee::{AckClass, Guarantee, Survives, guarantee};
 use crate::io::checks::{self, FolderLock, HostError};
+use crate::io::descriptors;
 use crate::io::host;
 use crate::io::listener::{self, Bound, SocketOptions};
 use crate::io::signal;
@@ -114,6 +116,39 @@ fn folder(dir: &Path, shards: usize) -> Result<FolderLock, StartError> {
     let lock = checks::lock(dir).map_err(StartError::Host)?;
     checks::direct_io(dir).map_err(StartError::Host)?;
     Ok(lock)
+}
+
+/// Raises the limit of descriptors as far as it goes, and shares out what there is.
+pub fn descriptors(shards: usize) -> Result<(), StartError> {
+    let plan = Plan::new(descriptors::raise_limit(), shards);
+    if plan.limit() < plan.least() {
+        let (limit, least) = (plan.limit(), plan.least());
+        return Err(StartError::Host(HostError::Descriptors(limit, least)));
+    }
+    descriptors::keep_to(plan);
+    Ok(())
+}
+
+/// Says in the log how many connections and data files there may be, as a warning where that may
+/// be too few for so many partitions.
+pub fn tell_of_descriptors(partitions: usize) {
+    let Some(plan) = descriptors::plan() else {
+        return;
+    };
+    let (limit, connections) = (plan.limit(), plan.sockets_max(0));
+    let files = plan.kept_for_files(0);
+    if plan.is_tight(partitions) {
+        tracing::warn!(
+            limit,
+            connections,
+            files,
+            partitions,
+            "few descriptors: at most so many connections, and so many open data files, of which \
+             each partition that is written to needs two; raise LimitNOFILE (ulimit -n)"
+        );
+    } else {
+        tracing::info!(limit, connections, files, "descriptors of this process");
+    }
 }
 
 /// What lies under the folders, each device once; says in the log what an ack means there.

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 
 use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
-use crate::io::clock;
+use crate::io::{clock, descriptors};
 use crate::server::api::records::{fetch, produce};
 use crate::server::api::transactions::ProducerIds;
 use crate::server::closings::Closings;
@@ -106,6 +106,10 @@ impl ServerState {
         let connections = self.connections.borrow();
         if connections.len() >= network.connections_max {
             return Err(Closing::Connections);
+        }
+        // The one that asks is counted by now.
+        if descriptors::sockets() > descriptors::sockets_max() {
+            return Err(Closing::Descriptors);
         }
         if network.connections_per_ip_max < connections.len() {
             let same = |one: &Weak<Connection>| {

@@ -9,7 +9,11 @@ use std::rc::Rc;
 use super::{Shard, partitions};
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
+use crate::io::cause::Cause;
 use crate::io::checks;
+use crate::io::clock;
+use crate::io::cores;
+use crate::io::descriptors;
 use crate::io::disk::Disk;
 use crate::io::host;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
@@ -19,6 +23,9 @@ use crate::partition::Partition;
 
 /// Written where it is in doubt whether a folder can still be written.
 const PROBE_FILE: &str = ".write-check";
+
+/// Logs that are looked at before others get their turn.
+const LOGS_AT_A_TIME: usize = 128;
 
 /// A shard's folders of logs.
 pub struct LogDirs {
@@ -158,6 +165,11 @@ impl LogDirs {
         );
     }
 
+    /// Fails the logs that have written lately to a file which is gone.
+    pub fn look_for_files(&self) {
+        self.distinct_logs().for_each(Logs::look_for_files);
+    }
+
     /// What the logs share, once for each device.
     fn distinct_logs(&self) -> impl Iterator<Item = &Logs> {
         self.devices().map(|(_, logs)| logs)
@@ -217,16 +229,9 @@ impl LogDir {
         let written = disk.write(&probe, b"?".to_vec()).await;
         match written {
             Ok(()) => disk.remove(&probe).await,
-            // Room can come back; what is there is as good as it was.
-            Err(error) if is_no_room(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
-}
-
-fn is_no_room(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 /// Looks whether the folders still work; takes out of service what lies in one that does not,
@@ -234,16 +239,36 @@ fn is_no_room(error: &io::Error) -> bool {
 pub async fn check(shard: &Shard) {
     let mut failed = Vec::new();
     let partitions = shard.partitions.local();
-    partitions.iter().for_each(|one| one.log().seek_room());
+    let are_files_many = descriptors::are_files_many();
+    for some in partitions.chunks(LOGS_AT_A_TIME) {
+        for one in some {
+            one.log().seek_room();
+            one.log().look_for_file();
+            if are_files_many {
+                one.log().close_unused();
+            }
+        }
+        cores::yield_now().await;
+    }
     for dir in shard.dirs.working() {
         let in_doubt = dir.is_in_doubt(&partitions);
-        if let Err(error) = dir.is_sound(in_doubt).await {
-            tracing::error!(dir = %dir.path.display(), %error,
-                "a log folder has failed: its partitions are offline until the broker is \
-                 started with it whole");
-            failed.push(dir.clone());
+        let Err(error) = dir.is_sound(in_doubt).await else {
+            continue;
+        };
+        match Cause::of(&error) {
+            // Room can come back; what is there is as good as it was.
+            Cause::NoRoom => {}
+            // Nothing was found out: the next look may.
+            Cause::Host | Cause::Passing => dir.suspect.set(in_doubt),
+            Cause::Device => {
+                tracing::error!(dir = %dir.path.display(), %error,
+                    "a log folder has failed: its partitions are offline until the broker is \
+                     started with it whole");
+                failed.push(dir.clone());
+            }
         }
     }
+    partitions::open_again(shard, clock::wall_ms()).await;
     if failed.is_empty() {
         return;
     }
@@ -261,11 +286,11 @@ pub async fn check(shard: &Shard) {
 
 /// Whether a partition's log has failed at reading or writing its files.
 fn is_io(partition: &Rc<Partition>) -> bool {
-    use FailedOperation::{Damage, Flush, Folder, Prepare, Removal, Write};
+    use FailedOperation::{Damage, Flush, Folder, Prepare, Removal, Unlinked, Write};
     partition
         .failure()
         .is_some_and(|failure| match failure.operation {
             Write | Flush | Prepare => true,
-            Damage | Removal | Folder => false,
+            Damage | Removal | Folder | Unlinked => false,
         })
 }

@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures_util::lock::Mutex;
+
 use crate::base::config::BrokerConfig;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{NodeId, WallMs};
@@ -65,6 +67,8 @@ pub struct Shard {
     pub dirs: LogDirs,
     /// The topics that it has created because a client asks for them.
     pub auto_create: AutoCreate,
+    /// Held by who opens or closes partitions, one at a time.
+    changes: Mutex<()>,
     config: RefCell<Rc<BrokerConfig>>,
     image: RefCell<Arc<Image>>,
 }
@@ -94,6 +98,7 @@ impl Shard {
             probe: Probe::default(),
             dirs,
             auto_create: AutoCreate::default(),
+            changes: Mutex::new(()),
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
         });

@@ -13,6 +13,7 @@ use super::{Shard, coordinators};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
+use crate::io::cause::Cause;
 use crate::log::{OpenError, Opening};
 use crate::metadata::image::{self, Image};
 use crate::partition::{Name, Partition, PartitionOptions};
@@ -56,6 +57,9 @@ pub enum Place {
     Broken {
         /// The folder's `directory.id`.
         directory: Uuid,
+        /// Whether it could not be opened because the host was short of something: it is opened
+        /// once that is there.
+        again: bool,
     },
 }
 
@@ -121,7 +125,7 @@ impl Partitions {
     pub fn any_broken(&self, dir: &LogDir) -> bool {
         let topics = self.by_id.borrow();
         let mut places = topics.values().flat_map(|topic| &topic.partitions);
-        places.any(|place| matches!(place, Place::Broken { directory } if *directory == dir.id))
+        places.any(|place| matches!(place, Place::Broken { directory, .. } if *directory == dir.id))
     }
 
     /// Replaces what is known of a topic.
@@ -153,6 +157,7 @@ impl Partitions {
 /// Serves by `image` from now on: opens what this shard has come to lead, closes what it leads
 /// no more, and passes settings on.
 pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
+    let _turn = shard.changes.lock().await;
     let before = shard.image();
     shard.set_config(&image);
     let changes = image.topics.changes_since(&before.topics);
@@ -204,7 +209,7 @@ async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: Wal
             let directory = directory.unwrap_or_default();
             let dir = shard.dirs.get(directory);
             if own.is_some() && dir.is_none() {
-                return Place::Broken { directory };
+                return broken(directory);
             }
             if state.leader != shard.node {
                 let (leader, leader_epoch) = (state.leader, state.leader_epoch);
@@ -224,7 +229,7 @@ async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: Wal
             };
             match dir {
                 Some(dir) => open(shard, dir, name, state.leader_epoch, config, now).await,
-                None => Place::Broken { directory },
+                None => broken(directory),
             }
         }
     });
@@ -234,6 +239,33 @@ async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: Wal
         id: topic.id,
         partitions,
     });
+}
+
+fn broken(directory: Uuid) -> Place {
+    Place::Broken {
+        directory,
+        again: false,
+    }
+}
+
+/// Opens the logs that could not be opened because the host was short of something then.
+pub async fn open_again(shard: &Shard, now: WallMs) {
+    let _turn = shard.changes.lock().await;
+    let waits = |topic: &Rc<Topic>| {
+        let mut places = topic.partitions.iter();
+        places.any(|place| matches!(place, Place::Broken { again: true, .. }))
+    };
+    let image = shard.image();
+    for topic in shard.partitions.all().iter().filter(|topic| waits(topic)) {
+        if let Some(topic) = image.topics.with_id(topic.id) {
+            place(shard, &image, topic, now).await;
+        }
+        let opened = shard.partitions.topic_by_id(topic.id);
+        if opened.is_some_and(|topic| !waits(&topic)) {
+            tracing::info!(topic = %topic.name, "the logs that could not be opened are open now");
+            coordinators::lead(shard);
+        }
+    }
 }
 
 async fn open(
@@ -265,7 +297,20 @@ async fn open(
         Err(error) => Err(OpenError::Io(error)),
     };
     match opened {
-        Ok(partition) => Place::Here(partition),
+        Ok(partition) => {
+            dir.folder.opened(&topic, index);
+            Place::Here(partition)
+        }
+        Err(OpenError::Io(error)) if Cause::of(&error).is_of_the_host() => {
+            tracing::error!(%topic, partition = index, %error,
+                "cannot open the log now: its partition is offline until there is what it lacks");
+            dir.folder.keep(&topic, index);
+            let directory = dir.id;
+            Place::Broken {
+                directory,
+                again: true,
+            }
+        }
         Err(error) => {
             let what_else = match &error {
                 OpenError::Lost(..) => "; or delete the topic, to go on without these records",
@@ -275,7 +320,7 @@ async fn open(
                 "cannot open the log: its partition stays offline{what_else}");
             dir.folder.keep(&topic, index);
             dir.suspect();
-            Place::Broken { directory: dir.id }
+            broken(dir.id)
         }
     }
 }
@@ -288,7 +333,7 @@ pub fn fail(shard: &Shard, dir: &LogDir) {
             continue;
         }
         let partitions = topic.partitions.iter().map(|place| match place {
-            Place::Here(partition) if dir.holds(partition) => Place::Broken { directory },
+            Place::Here(partition) if dir.holds(partition) => broken(directory),
             other => other.clone(),
         });
         shard.partitions.insert(Topic {
@@ -334,7 +379,7 @@ async fn remove(shard: &Shard, id: TopicId) {
 async fn remove_broken(shard: &Shard, topic: &Topic) {
     let unique = topic.id.0.simple().to_string();
     for (index, place) in topic.partitions.iter().enumerate() {
-        let Place::Broken { directory } = place else {
+        let Place::Broken { directory, .. } = place else {
             continue;
         };
         let Some(dir) = shard.dirs.get(*directory) else {

@@ -7,6 +7,7 @@ mod admin;
 mod auto_create;
 mod bad_input;
 mod check;
+mod descriptors;
 mod folders;
 mod kill;
 mod pressure;

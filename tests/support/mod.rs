@@ -60,6 +60,8 @@ pub struct Start {
     pub more: Vec<String>,
     /// Number of the user that runs it, where that is another.
     pub user: Option<String>,
+    /// Limits of its process, as `prlimit` takes them.
+    pub limits: Vec<String>,
 }
 
 impl Start {
@@ -71,6 +73,7 @@ impl Start {
             shards: 1,
             more: Vec::new(),
             user: None,
+            limits: Vec::new(),
         }
     }
 
@@ -92,9 +95,20 @@ impl Start {
         self
     }
 
+    /// With a limit of its process, as `prlimit` takes it: `--nofile=256`.
+    pub fn limit(mut self, limit: &str) -> Start {
+        self.limits.push(limit.to_owned());
+        self
+    }
+
     fn command(&self) -> Command {
         let broker = env!("CARGO_BIN_EXE_corelane");
         let mut command = match &self.user {
+            None if !self.limits.is_empty() => {
+                let mut command = Command::new("prlimit");
+                command.args(&self.limits).arg(broker);
+                command
+            }
             None => Command::new(broker),
             Some(user) => {
                 let mut command = Command::new("setpriv");

@@ -41,6 +41,12 @@ pub enum Fault {
     RoomBeyond(usize),
     /// A read fails.
     Read,
+    /// So many calls that open, read, write, flush or prepare something fail with this number, as
+    /// when descriptors are short or a signal comes; the others go on as ever.
+    Errno(i32, usize),
+    /// There are no descriptors left: files that are open are written and flushed, and what takes
+    /// a descriptor fails with EMFILE.
+    Descriptors,
     /// Flushes succeed and do nothing: a device that lies, to test the tests.
     SilentFlush,
     /// Folders are synced without effect, as if that had been forgotten.
@@ -163,7 +169,36 @@ impl SimDisk {
         self.0.tasks.spawn(future);
     }
 
+    /// Whether this call is one of those that an [`Fault::Errno`] is for.
+    fn is_refused(&self, path: &Path) -> io::Result<()> {
+        let mut faults = self.0.faults.borrow_mut();
+        for (below, fault) in faults.iter_mut() {
+            if let Fault::Errno(code, times) = fault
+                && *times > 0
+                && path.starts_with(below)
+            {
+                *times -= 1;
+                return Err(io::Error::from_raw_os_error(*code));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this call, which takes a descriptor, is refused.
+    fn needs_descriptor(&self, path: &Path) -> io::Result<()> {
+        let faults = self.0.faults.borrow();
+        let is_short = |(below, fault): &(PathBuf, Fault)| {
+            *fault == Fault::Descriptors && path.starts_with(below)
+        };
+        if faults.iter().any(is_short) {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        drop(faults);
+        self.is_refused(path)
+    }
+
     fn fails(&self, path: &Path, fault: Fault) -> io::Result<()> {
+        self.is_refused(path)?;
         let faults = self.0.faults.borrow();
         if !faults
             .iter()
@@ -307,6 +342,7 @@ impl SimDisk {
     }
 
     pub(in crate::io) async fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.needs_descriptor(dir)?;
         self.perform(Operation::Look).await;
         if !self.is_dir(dir) {
             return Err(io::ErrorKind::NotFound.into());
@@ -335,6 +371,7 @@ impl SimDisk {
 
     pub(in crate::io) async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.counted("read file");
+        self.needs_descriptor(path)?;
         self.perform(Operation::Look).await;
         self.fails(path, Fault::Read)?;
         let id = self.file_id(path)?;
@@ -343,6 +380,7 @@ impl SimDisk {
 
     pub(in crate::io) async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
         self.counted("write file");
+        self.needs_descriptor(path)?;
         self.fails(path, Fault::Prepare)?;
         self.fails(path, Fault::Room)?;
         let id = match self.file_id(path) {
@@ -401,6 +439,7 @@ impl SimDisk {
 
     pub(in crate::io) async fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.counted("sync folder");
+        self.needs_descriptor(dir)?;
         self.perform(Operation::SyncDir(dir.to_owned())).await;
         Ok(())
     }
@@ -413,6 +452,7 @@ impl SimDisk {
 
     pub(in crate::io) async fn open(&self, path: &Path, create: bool) -> io::Result<SimFile> {
         self.counted(if create { "create" } else { "open" });
+        self.needs_descriptor(path)?;
         self.perform(Operation::Look).await;
         let id = match (self.file_id(path), create) {
             (Ok(_), true) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -492,6 +532,7 @@ impl SimFile {
 
     pub(in crate::io) async fn prepare(&self, from: u64, to: u64) -> io::Result<()> {
         self.disk.counted("prepare");
+        self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
         self.fails(Fault::Prepare)?;
         self.lacks_room(to - from)?;
         let operation = Operation::Prepare(self.id, from as usize, to as usize);
@@ -501,6 +542,7 @@ impl SimFile {
 
     pub(in crate::io) async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
         self.disk.counted("reserve");
+        self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
         self.fails(Fault::Prepare)?;
         self.lacks_room(to - from)?;
         let operation = Operation::Reserve(self.id, from as usize, to as usize);
@@ -510,10 +552,23 @@ impl SimFile {
 
     pub(in crate::io) async fn truncate(&self, len: u64) -> io::Result<()> {
         self.disk.counted("truncate");
+        self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
         self.disk
             .perform(Operation::Truncate(self.id, len as usize))
             .await;
         Ok(())
+    }
+
+    /// Lets time pass.
+    pub(in crate::io) async fn pause(&self) {
+        self.disk.pause().await;
+    }
+
+    /// Whether no name leads to it any more.
+    pub(in crate::io) fn is_unlinked(&self) -> bool {
+        let state = self.disk.0.state.borrow();
+        let mut names = state.now.names.values();
+        !names.any(|node| *node == Node::File(self.id))
     }
 
     /// The length at some moment before this returns.

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use super::clean::CleanError;
 use super::target;
 use crate::base::Offset;
+use crate::io::cause::Cause;
 use crate::log::inner::{FailedOperation, Inner};
 use crate::log::opening::{Damage, OpenError};
 use crate::log::recovery::Opener;
@@ -60,7 +61,7 @@ impl Inner {
             .map_err(CleanError::Io)?;
         new.set_path(swap);
         let new = Rc::new(new);
-        let counted = disk.sync_dir(&self.dir).await;
+        let counted = self.sync_names().await;
         if counted.is_ok() {
             self.splice(&new, old);
         }
@@ -129,7 +130,18 @@ impl Inner {
         for segment in old {
             segment.close_file();
         }
-        disk.sync_dir(&self.dir).await
+        self.sync_names().await
+    }
+
+    /// Makes the names in the log's folder durable, however long the host is short of what that
+    /// takes: half a swap cannot be taken back.
+    async fn sync_names(&self) -> io::Result<()> {
+        loop {
+            match self.logs.disk().sync_dir(&self.dir).await {
+                Err(error) if Cause::of(&error).is_of_the_host() && !self.stopped.get() => {}
+                synced => return synced,
+            }
+        }
     }
 }
 

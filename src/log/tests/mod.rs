@@ -8,6 +8,7 @@ mod damage;
 mod faults;
 mod hot;
 mod lifecycle;
+mod shortage;
 mod states;
 mod story;
 mod support;
