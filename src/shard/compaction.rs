@@ -1,11 +1,12 @@
 //! Drives: compaction on this core: one log at a time, the dirtiest first.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Shard;
 use super::log_dirs::LogDir;
+use super::setbacks::{Pause, Setbacks};
 use crate::base::metrics::{Counter, Snapshot};
 use crate::base::{PartitionIndex, TopicId, WallMs};
 use crate::io::{clock, cores};
@@ -15,11 +16,17 @@ use crate::partition::Partition;
 /// Partitions looked at before others get their turn.
 const LOOKS_AT_ONCE: usize = 64;
 
-/// What compaction counts, and what it has given up.
+/// A partition whose compaction failed is tried again after this at the latest, where the disk
+/// failed or is full: that may end at any time.
+const DISK_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The same where its content is the reason, which ends only when an operator repairs it: each
+/// attempt reads the log up to there.
+const CONTENT_PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+/// What compaction counts, and which partitions it could not compact.
 #[derive(Default)]
 pub struct Compaction {
-    /// Partitions that could not be compacted; tried again after the next start.
-    uncleanable: RefCell<HashSet<(TopicId, PartitionIndex)>>,
+    setbacks: RefCell<Setbacks<(TopicId, PartitionIndex)>>,
     /// The largest share of dirty bytes that was found in the last look at all partitions.
     max_dirty_ratio: Cell<f64>,
     millis: Counter,
@@ -68,12 +75,13 @@ pub async fn clean_dirtiest(shard: &Shard, now: WallMs) -> bool {
     state.millis.add(millis);
     match (result, noted) {
         (Ok(cleaned), Ok(())) => {
+            state.recovered(&partition);
             state.count(&cleaned);
             tell(&partition, &dirt, &cleaned, millis);
         }
         (Err(CleanError::Overtaken), _) => {}
-        (Ok(_), Err(error)) => state.give_up(&partition, &CleanError::Io(error)),
-        (Err(error), _) => state.give_up(&partition, &error),
+        (Ok(_), Err(error)) => state.failed(shard, &partition, &CleanError::Io(error)),
+        (Err(error), _) => state.failed(shard, &partition, &error),
     }
     true
 }
@@ -86,6 +94,7 @@ fn dir_of(shard: &Shard, partition: &Partition) -> Option<Rc<LogDir>> {
 /// The log with the largest share of dirty bytes among those for which it is time.
 async fn dirtiest(shard: &Shard, now: WallMs) -> Option<(Rc<Partition>, Dirt)> {
     let state = &shard.compaction;
+    let begun = clock::now();
     let mut found: Option<(Rc<Partition>, Dirt)> = None;
     let mut max_ratio = 0.0f64;
     for (looked, partition) in shard.partitions.local().into_iter().enumerate() {
@@ -96,7 +105,9 @@ async fn dirtiest(shard: &Shard, now: WallMs) -> Option<(Rc<Partition>, Dirt)> {
         let Some(dir) = dir_of(shard, &partition) else {
             continue;
         };
-        if state.has_given_up(&partition) || !partition.config().cleanup_policy.compact {
+        let key = (name.topic_id, name.index);
+        let rests = state.setbacks.borrow().rests(&key, begun);
+        if rests || !partition.config().cleanup_policy.compact {
             continue;
         }
         let cleaned = dir.folder.cleaned(&name.topic, name.index);
@@ -104,7 +115,7 @@ async fn dirtiest(shard: &Shard, now: WallMs) -> Option<(Rc<Partition>, Dirt)> {
             Ok(Some(dirt)) => dirt,
             Ok(None) => continue,
             Err(error) => {
-                state.give_up(&partition, &CleanError::Io(error));
+                state.failed(shard, &partition, &CleanError::Io(error));
                 continue;
             }
         };
@@ -144,23 +155,39 @@ fn in_words(bytes: u64) -> String {
 // === impl Compaction ===
 
 impl Compaction {
-    fn has_given_up(&self, partition: &Partition) -> bool {
-        let name = partition.name();
-        let uncleanable = self.uncleanable.borrow();
-        !uncleanable.is_empty() && uncleanable.contains(&(name.topic_id, name.index))
-    }
-
-    fn give_up(&self, partition: &Partition, error: &CleanError) {
+    /// Leaves a partition alone for a while, and says why unless that is known.
+    fn failed(&self, shard: &Shard, partition: &Partition, error: &CleanError) {
         if partition.is_closed() {
             return;
         }
         let name = partition.name();
+        let backoff_ms = shard.config().compaction.backoff_ms.max(10);
+        let first = Duration::from_millis(backoff_ms);
+        let most = match error {
+            CleanError::Io(_) | CleanError::Overtaken => DISK_PAUSE_MAX,
+            CleanError::Damaged { .. } | CleanError::Unreadable(..) | CleanError::TooLarge => {
+                CONTENT_PAUSE_MAX
+            }
+        };
+        let pause = Pause {
+            first,
+            most: most.max(first),
+        };
         let key = (name.topic_id, name.index);
-        if self.uncleanable.borrow_mut().insert(key) {
-            name.report(
-                "cannot compact the log: left alone until the next start",
-                error,
-            );
+        let mut setbacks = self.setbacks.borrow_mut();
+        if setbacks.failed(key, error.to_string(), pause, clock::now()) {
+            name.report("cannot compact the log now: tried again later", error);
+        }
+    }
+
+    fn recovered(&self, partition: &Partition) {
+        let name = partition.name();
+        if self
+            .setbacks
+            .borrow_mut()
+            .clear(&(name.topic_id, name.index))
+        {
+            tracing::info!(topic = %name.topic, partition = name.index, "the log is compacted again");
         }
     }
 
@@ -180,7 +207,7 @@ impl Compaction {
 
     /// Forgets a partition that is gone.
     pub fn forget(&self, topic: TopicId, index: PartitionIndex) {
-        self.uncleanable.borrow_mut().remove(&(topic, index));
+        self.setbacks.borrow_mut().clear(&(topic, index));
     }
 
     /// Adds the counts to a snapshot.
@@ -199,9 +226,9 @@ impl Compaction {
         );
         to.gauge(
             "corelane_compaction_uncleanable_partitions",
-            "Partitions that compaction has given up until the next start. \
+            "Partitions that could not be compacted when that was last tried; it is tried again. \
              Kafka: kafka.log:type=LogCleanerManager,name=uncleanable-partitions-count",
-            self.uncleanable.borrow().len() as f64,
+            self.setbacks.borrow().count() as f64,
         );
     }
 }

@@ -9,6 +9,7 @@ pub mod mesh;
 pub mod partitions;
 pub mod probe;
 pub mod scrub;
+mod setbacks;
 
 use std::cell::RefCell;
 use std::io;

@@ -78,24 +78,26 @@ pub fn fetch(topic: &str, partition: i32, offset: i64) -> FetchRequest {
 /// Reads a partition to its end: offsets and values.
 pub fn read_all(client: &mut Client, topic: &str, partition: i32) -> Vec<(i64, Vec<u8>)> {
     let mut found = Vec::new();
+    let mut next = 0;
     loop {
-        let next = found.last().map_or(0, |(offset, _)| offset + 1);
         let answer = client.call(FETCH, &fetch(topic, partition, next));
         let partition = &answer.responses[0].partitions[0];
         assert_eq!(partition.error_code, 0);
-        let before = found.len();
+        let from = next;
         for batch in batches(partition.records.as_deref().unwrap_or_default()) {
             let batch = batch.unwrap();
             batch.verify_crc().unwrap();
             for record in Records::of(&batch) {
                 let record = record.unwrap();
                 let offset = batch.base_offset() + i64::from(record.offset_delta);
-                if offset >= next {
+                if offset >= from {
                     found.push((offset, record.value.unwrap_or_default().to_vec()));
                 }
             }
+            // A compacted batch may hold no records.
+            next = batch.next_offset();
         }
-        if found.len() == before {
+        if next == from {
             return found;
         }
     }

@@ -37,6 +37,11 @@ pub const ALL: &[Case] = &[
         true,
         full_of_metadata,
     ),
+    case(
+        "a full disk and compaction",
+        true,
+        crate::compaction::resumes,
+    ),
     case("writes fail", true, writes_fail),
     case("a file shrinks", false, shrinks),
     case("a folder may not be written, root", true, immutable),
@@ -45,13 +50,13 @@ pub const ALL: &[Case] = &[
 ];
 
 /// Folders with commas between them.
-fn start(dirs: &[&Path]) -> Start {
+pub fn start(dirs: &[&Path]) -> Start {
     let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
     Start::new(Path::new(&names.join(",")))
 }
 
 /// Fills the file system that `dir` is on, all but `left` bytes; the file that does it.
-fn fill(dir: &Path, left: u64) -> std::path::PathBuf {
+pub fn fill(dir: &Path, left: u64) -> std::path::PathBuf {
     let filler = dir.join("filler");
     for _ in 0..20 {
         let room = run("df", &["--output=avail", "-B1", &dir.to_string_lossy()]).unwrap();

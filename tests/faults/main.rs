@@ -12,6 +12,7 @@ mod records;
 mod support;
 
 mod cases;
+mod compaction;
 mod scene;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,7 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use kafka_protocol::messages::{CreateTopicsRequest, DescribeLogDirsRequest};
+use kafka_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::records::{FETCH, PRODUCE, batch, fetch, produce, read_all, topic_name};
@@ -14,6 +19,8 @@ use crate::support::{Broker, Client, PATIENCE, Start};
 
 pub const TOPIC: &str = "t";
 pub const STORAGE_ERROR: i16 = 56;
+/// The type of a topic among resources with settings (Kafka's `ConfigResource.Type`).
+const RESOURCE_TOPIC: i8 = 2;
 
 /// A broker and what it acked.
 pub struct Scene {
@@ -156,6 +163,20 @@ impl Scene {
             assert!(begun.elapsed() < PATIENCE, "no line with {words:?}:\n{log}");
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Sets one setting of the topic.
+    pub fn alter_topic(&self, name: &'static str, value: &'static str) {
+        let text = StrBytes::from_static_str;
+        let change = AlterableConfig::default()
+            .with_name(text(name))
+            .with_value(Some(text(value)));
+        let topic = AlterConfigsResource::default()
+            .with_resource_type(RESOURCE_TOPIC)
+            .with_resource_name(text(TOPIC))
+            .with_configs(vec![change]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![topic]);
+        assert_eq!(self.client().call(1, &request).responses[0].error_code, 0);
     }
 
     /// Kills the broker and starts it again.

@@ -385,11 +385,7 @@ impl Cleaner<'_> {
         for (segment, _) in old {
             match self.copy(segment, *end, &last_records, &mut target).await {
                 Ok(differs) => changed |= differs,
-                Err(error) => {
-                    // What is left of it the next start removes.
-                    let _ = target.abandon().await;
-                    return Err(error);
-                }
+                Err(error) => return Err(target.give_up(error).await),
             }
         }
         let before: u64 = old.iter().map(|(segment, _)| segment.size.get()).sum();

@@ -56,9 +56,11 @@ impl Inner {
         }
         let disk = self.logs.disk();
         let swap = self.dir.join(file_name(base, SWAP_SUFFIX));
-        disk.rename(&new.path(), &swap)
-            .await
-            .map_err(CleanError::Io)?;
+        if let Err(error) = disk.rename(&new.path(), &swap).await {
+            // The error that came first is the one to tell.
+            let _ = target::remove_files(self, base).await;
+            return Err(CleanError::Io(error));
+        }
         new.set_path(swap);
         let new = Rc::new(new);
         let counted = self.sync_names().await;

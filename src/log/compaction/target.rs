@@ -98,13 +98,11 @@ impl Target {
     }
 
     /// Writes what is left and makes all of it durable, lookups included, under names that a
-    /// start takes for leftovers.
+    /// start takes for leftovers. Where that fails nothing is left of it.
     pub async fn finish(mut self, pace: &Pace) -> Result<Segment, CleanError> {
-        while !self.pending.is_empty() {
-            let len = self.pending.len().min(self.step_bytes);
-            self.write(len, pace).await?;
+        if let Err(error) = self.write_all(pace).await {
+            return Err(self.give_up(error).await);
         }
-        self.make_durable().await.map_err(CleanError::Io)?;
         let segment = self.segment;
         let size = segment.size.get();
         segment.set_file(self.file);
@@ -114,6 +112,14 @@ impl Target {
         segment.settled.set(true);
         segment.used.set(true);
         Ok(segment)
+    }
+
+    async fn write_all(&mut self, pace: &Pace) -> Result<(), CleanError> {
+        while !self.pending.is_empty() {
+            let len = self.pending.len().min(self.step_bytes);
+            self.write(len, pace).await?;
+        }
+        self.make_durable().await.map_err(CleanError::Io)
     }
 
     async fn make_durable(&self) -> io::Result<()> {
@@ -132,10 +138,19 @@ impl Target {
             .await
     }
 
-    /// Gives the segment up.
+    /// Removes what there is of the segment, which is not needed.
     pub async fn abandon(self) -> io::Result<()> {
         let base = self.segment.base_offset;
+        drop(self.file);
         remove_files(&self.log, base).await
+    }
+
+    /// Removes what there is of the segment because of `error`, which is returned: what is left
+    /// on a full disk would keep it full.
+    pub async fn give_up(self, error: CleanError) -> CleanError {
+        // If that fails too, the next attempt removes it, or the next start.
+        let _ = self.abandon().await;
+        error
     }
 }
 
