@@ -1,6 +1,7 @@
 //! Drives: the files of a log beside its data: names, lookups, checkpoints, snapshots.
 
 use std::io;
+use std::rc::Rc;
 
 use super::checksums;
 use super::epochs;
@@ -71,7 +72,7 @@ impl Inner {
     }
 
     /// Gives the files of a sealed segment their final form: true length, lookups on disk.
-    pub async fn settle(&self, segment: &Segment) -> io::Result<()> {
+    pub async fn settle(&self, segment: &Rc<Segment>) -> io::Result<()> {
         self.settle_unnamed(segment).await?;
         self.logs.disk().sync_dir(&self.dir).await?;
         segment.settled.set(true);
@@ -79,7 +80,7 @@ impl Inner {
     }
 
     /// Does so, but leaves it to the caller to sync the folder.
-    pub async fn settle_unnamed(&self, segment: &Segment) -> io::Result<()> {
+    pub async fn settle_unnamed(&self, segment: &Rc<Segment>) -> io::Result<()> {
         let disk = self.logs.disk();
         segment
             .file(disk)
@@ -88,12 +89,18 @@ impl Inner {
             .await?;
         segment.prepared.set(segment.size.get());
         segment.reserved.set((0, 0));
-        if segment.indexed.get() {
+        // What was appended would hide that the lookups had been wrong before.
+        let appended = segment.claim.get().upto != segment.size.get();
+        let checked = !appended || self.check_times(segment).await.is_ok();
+        if segment.indexed.get() && checked {
             let offsets = segment.offsets.borrow().to_bytes();
             let times = segment.times.borrow().to_bytes();
             let name = |suffix| self.dir.join(file_name(segment.base_offset, suffix));
             disk.write(&name(".index"), offsets).await?;
             disk.write(&name(".timeindex"), times).await?;
+            if segment.times_checked.get() {
+                segment.known.set(Some(segment.claims()));
+            }
         }
         Ok(())
     }

@@ -12,14 +12,11 @@ use super::checksums::Checksums;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::flusher::Logs;
-use super::index::{OffsetIndex, TimeIndex};
 use super::maintain::Rounds;
 use super::room::Room;
-use super::scan::Scanner;
-use super::segment::{Segment, file_name};
+use super::segment::Segment;
 use super::tail::Tail;
 use super::upkeep::Upkeep;
-use super::walk::walk;
 use crate::base::{Offset, TopicId, WallMs};
 use crate::io::cause::Cause;
 use crate::io::event::{Bell, Event};
@@ -308,93 +305,6 @@ impl Inner {
         };
         let (base, written) = (segment.base_offset, segment.written.get());
         state.tail.evict(self.logs.disk().pool(), base, written)
-    }
-
-    /// Reads the lookups of a segment of `len` bytes from their files; `false` when one is
-    /// missing or cannot be right.
-    pub async fn read_lookups(&self, segment: &Segment, len: u64) -> io::Result<bool> {
-        let base = segment.base_offset;
-        let disk = self.logs.disk();
-        let name = |suffix| self.dir.join(file_name(base, suffix));
-        let offsets = match disk.read(&name(".index")).await {
-            Ok(bytes) => OffsetIndex::from_bytes(&bytes, len),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        let times = match disk.read(&name(".timeindex")).await {
-            Ok(bytes) => TimeIndex::from_bytes(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        let (Some(offsets), Some(times)) = (offsets, times) else {
-            return Ok(false);
-        };
-        if let Some(last) = times.last(base) {
-            segment.max_timestamp.set(last);
-        }
-        *segment.offsets.borrow_mut() = offsets;
-        *segment.times.borrow_mut() = times;
-        segment.indexed.set(true);
-        segment.times_checked.set(false);
-        Ok(true)
-    }
-
-    /// Sees to it that the lookups of `segment` are in memory: from their files, or rebuilt
-    /// from the data where those are missing or wrong.
-    pub async fn load_lookups(&self, segment: &Rc<Segment>) -> io::Result<()> {
-        segment.used.set(true);
-        if segment.indexed.get() {
-            return Ok(());
-        }
-        let found = self.read_lookups(segment, segment.size.get()).await?;
-        if segment.is_retired() {
-            // Compaction took its place, and its names: those may have been the new one's.
-            segment.forget_lookups();
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        if !found {
-            self.rebuild_lookups(segment).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes the lookups of `segment` anew from its data.
-    pub async fn rebuild_lookups(&self, segment: &Rc<Segment>) -> io::Result<()> {
-        let file = segment.file(self.logs.disk()).await?;
-        let fresh = Segment::new(&self.dir, segment.base_offset, segment.created_ms.get());
-        let interval = self.config.borrow().index_interval_bytes;
-        let mut scanner = Scanner {
-            position: 0,
-            expected: segment.base_offset,
-            epoch: -1,
-            gaps: true,
-        };
-        walk(
-            &file,
-            segment.size.get(),
-            &mut scanner,
-            &mut |header, batch| {
-                fresh.note(header, batch.len(), interval);
-            },
-        )
-        .await?;
-        fresh.note_time();
-        let is_whole = scanner.position == segment.size.get();
-        segment.first_timestamp.set(fresh.first_timestamp.get());
-        segment.max_timestamp.set(match is_whole {
-            true => fresh.max_timestamp.get(),
-            // What lies behind the damage may be of any age: who looks for it must meet it.
-            false => (WallMs::MAX, scanner.expected),
-        });
-        segment.offsets.replace(fresh.offsets.take());
-        segment.times.replace(fresh.times.take());
-        segment.times_checked.set(true);
-        segment.indexed.set(true);
-        // On disk it is put right soon, unless the data are what is wrong.
-        if is_whole {
-            segment.settled.set(false);
-        }
-        Ok(())
     }
 
     /// Waits until less is queued than an append may find.

@@ -111,12 +111,23 @@ impl Inner {
                 self.load_lookups(segment).await?;
             }
         }
-        let candidates = self.candidates(&segments);
-        let (start, acked) = (self.start_offset.get(), self.acked_offset.get());
-        let count = expired_count(&candidates, start, acked, now, &config);
+        let count_expired = || {
+            let (start, acked) = (self.start_offset.get(), self.acked_offset.get());
+            let candidates = self.candidates(&segments);
+            expired_count(&candidates, start, acked, now, &config)
+        };
+        for segment in &segments[..count_expired()] {
+            // A time index that lost its end makes a segment look older than it is. Of one that
+            // cannot be read any more nothing better is known.
+            if config.delete_old && config.retention_ms >= 0 {
+                let _ = self.load_times(segment).await;
+            }
+        }
+        let count = count_expired();
         if count == 0 {
             return Ok(());
         }
+        let (start, acked) = (self.start_offset.get(), self.acked_offset.get());
         // A full device has no room for a new segment, and gets none while this waits for one.
         let whole =
             count == segments.len() && self.end_offset.get() == acked && !self.room.is_lacking();

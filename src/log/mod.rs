@@ -29,6 +29,7 @@ mod header;
 mod index;
 mod inner;
 mod listing;
+mod lookups;
 mod maintain;
 #[cfg(test)]
 mod mutant;

@@ -38,6 +38,8 @@ crate::counters! {
             "Bytes of sealed segments read through for damage.";
         scrubbed_segments_count: "corelane_log_scrubbed_segments_total",
             "Sealed segments read through for damage.";
+        mended_lookups_count: "corelane_log_mended_indexes_total",
+            "Segments whose index files were missing or did not fit them, and were made anew.";
         failed_logs_count: "corelane_log_failed_total",
             "Logs that take no more writes since a write, a flush or a preparation failed.";
     }

@@ -17,7 +17,6 @@ use super::segment::{Segment, file_name};
 use super::upkeep::NEXT_SUFFIX;
 use super::walk::walk;
 use crate::base::{Offset, WallMs};
-use crate::io::buffer::{BLOCK_BYTES, block_down};
 use crate::io::disk::Disk;
 use crate::io::file::File;
 
@@ -306,33 +305,9 @@ impl Opener<'_> {
         }
         let len = self.listing.segments[&base];
         let segment = Segment::new(&self.inner.dir, base, self.now);
-        Ok(self.end_by_lookups(&segment, len).await? == Some(follower))
-    }
-
-    /// The offset behind the last batch of a segment of `len` bytes, when its lookups are whole
-    /// and the batches behind their last entry fill the file to its end.
-    async fn end_by_lookups(&mut self, segment: &Segment, len: u64) -> io::Result<Option<Offset>> {
-        if !self.inner.read_lookups(segment, len).await? {
-            return Ok(None);
-        }
-        let file = segment.file(&self.disk).await?;
-        let base = segment.base_offset;
-        let from = segment.offsets.borrow().position_of(base, Offset::MAX);
-        let Some(expected) = self.base_offset_at(&file, from).await? else {
-            return Ok(None);
-        };
-        let mut scanner = Scanner {
-            position: from,
-            expected,
-            epoch: -1,
-            gaps: true,
-        };
         let scanned = &mut self.recovered.scanned_bytes;
-        walk(&file, len, &mut scanner, &mut |_, batch| {
-            *scanned += batch.len() as u64
-        })
-        .await?;
-        Ok((scanner.position == len).then_some(scanner.expected))
+        let end = self.inner.end_by_lookups(&segment, len, scanned).await?;
+        Ok(end == Some(follower))
     }
 
     /// A segment whose end is known from the one that follows.
@@ -355,7 +330,8 @@ impl Opener<'_> {
         segment.prepared.set(len);
         let mut end = base;
         if len > 0 {
-            match self.end_by_lookups(&segment, len).await? {
+            let scanned = &mut self.recovered.scanned_bytes;
+            match self.inner.end_by_lookups(&segment, len, scanned).await? {
                 Some(found) => end = found,
                 None => return Ok(None),
             }
@@ -388,16 +364,6 @@ impl Opener<'_> {
         self.scan(segment, &file, len, &mut scanner, false).await?;
         segment.close_file();
         Ok(())
-    }
-
-    async fn base_offset_at(&self, file: &File, position: u64) -> io::Result<Option<Offset>> {
-        let from = block_down(position);
-        let block = file.read(from, 2 * BLOCK_BYTES).await?;
-        let at = (position - from) as usize;
-        Ok(
-            super::header::Header::copy(block.get(at..).unwrap_or_default())
-                .map(|header| header.base_offset()),
-        )
     }
 
     /// A segment whose end is not known: all of it is checked. Returns the base offset of the

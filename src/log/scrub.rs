@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::header::Header;
 use super::inner::Inner;
+use super::lookups::Check;
 use super::reader::{ReadError, UnderWay};
 use super::scan::{Scanner, Step, Stop};
 use super::segment::Segment;
@@ -28,6 +29,7 @@ pub struct Scrub {
     entries: Vec<(Offset, u64)>,
     times: Vec<(WallMs, Offset)>,
     youngest: WallMs,
+    check: Check,
     lookups_fit: bool,
 }
 
@@ -66,6 +68,8 @@ impl Inner {
         let mut times = segment.times.borrow().entries(base);
         entries.reverse();
         times.reverse();
+        let interval = self.config.borrow().index_interval_bytes;
+        let check = Check::new(segment.claims(), interval, 0);
         Ok(Some(Scrub {
             log: Rc::clone(self),
             scanner: Scanner {
@@ -80,6 +84,7 @@ impl Inner {
             entries,
             times,
             youngest: -1,
+            check,
             lookups_fit: true,
         }))
     }
@@ -145,6 +150,9 @@ impl Scrub {
     /// Holds the lookups against a batch.
     fn compare(&mut self, header: &Header, position: u64) {
         let last = header.last_offset();
+        if let Some(bytes) = header.size_bytes() {
+            self.check.see(header, bytes);
+        }
         self.youngest = self.youngest.max(header.max_timestamp());
         while let Some((offset, at)) = self.entries.last()
             && *at <= position
@@ -169,7 +177,8 @@ impl Scrub {
                 log.damaged(segment, self.scanner.position),
             ));
         }
-        if self.lookups_fit && self.entries.is_empty() && self.times.is_empty() {
+        let all_met = self.entries.is_empty() && self.times.is_empty();
+        if self.lookups_fit && all_met && self.check.holds() {
             return Ok(Scrubbed::Sound);
         }
         log.rebuild_lookups(segment).await?;

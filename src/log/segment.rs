@@ -9,6 +9,8 @@ use std::rc::Rc;
 use super::config::LogConfig;
 use super::header::Header;
 use super::index::{OffsetIndex, TimeIndex};
+use super::lookups::Claim;
+use super::times::Readable;
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
 use crate::io::event::Bell;
@@ -46,6 +48,12 @@ pub struct Segment {
     pub indexed: Cell<bool>,
     /// Whether the youngest timestamp is known to be true, not only read from a file.
     pub times_checked: Cell<bool>,
+    /// What the files of the lookups said when they were read.
+    pub claim: Cell<Claim>,
+    /// What they say if they are as this process wrote or checked them.
+    pub known: Cell<Option<Claim>>,
+    /// The youngest of its records that can be read, where its first cannot.
+    pub readable: Cell<Option<Readable>>,
     /// Whether it was read from disk since this was last cleared.
     pub used: Cell<bool>,
     /// Whether the data file is there, open or not.
@@ -98,6 +106,9 @@ impl Segment {
             times: RefCell::default(),
             indexed: Cell::new(true),
             times_checked: Cell::new(true),
+            claim: Cell::default(),
+            known: Cell::default(),
+            readable: Cell::default(),
             used: Cell::new(false),
             on_disk: Cell::new(false),
             settled: Cell::new(false),
@@ -226,6 +237,17 @@ impl Segment {
         self.removed.get()
     }
 
+    /// Goes on with a segment whose last `bytes` lie behind the last entry of its offset index.
+    pub fn begin_entry(&self, bytes: u64) {
+        self.bytes_since_entry.set(bytes);
+    }
+
+    /// What the lookups in memory say.
+    pub fn claims(&self) -> Claim {
+        let (offsets, times) = (self.offsets.borrow(), self.times.borrow());
+        Claim::of(self.base_offset, self.size.get(), &offsets, &times)
+    }
+
     /// Gives up the lookups; they are in their files.
     pub fn forget_lookups(&self) {
         if self.indexed.replace(false) {
@@ -305,10 +327,11 @@ impl Segment {
         }
     }
 
-    /// The youngest timestamp in it, or when it was begun where its records have none.
+    /// The youngest timestamp in it, or when it was begun where its records have none, or where
+    /// some cannot be read.
     pub fn age_timestamp(&self) -> WallMs {
         match self.max_timestamp.get().0 {
-            NO_TIMESTAMP => self.created_ms.get(),
+            NO_TIMESTAMP | WallMs::MAX => self.created_ms.get(),
             timestamp => timestamp,
         }
     }

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use super::header::Header;
 use super::inner::Inner;
 use super::reader::{Ask, ReadError};
-use super::segment::Segment;
+use super::segment::{NO_TIMESTAMP, Segment};
+#[cfg(doc)]
+use crate::base::limits;
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::wire::batch::{BatchView, TimestampType, batches};
 use crate::wire::unpack::unpack;
@@ -22,6 +24,22 @@ pub struct Found {
     /// The epoch of the leader that appended it.
     pub leader_epoch: LeaderEpoch,
 }
+
+/// The youngest record of a segment from an offset on, as far as it has been looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Readable {
+    /// The offset.
+    start: Offset,
+    /// Every batch that ends before this offset was looked at.
+    upto: Offset,
+    /// Largest timestamp and the last offset of the first batch that has it.
+    youngest: (WallMs, Offset),
+}
+
+/// A batch whose records cannot be read, though it is what was written.
+struct Unreadable;
+
+type Looked = Result<Option<Found>, Unreadable>;
 
 impl Inner {
     /// See [`super::Log::offset_for_time`].
@@ -42,9 +60,9 @@ impl Inner {
             }
             let from = segment.times.borrow().offset_before(base, timestamp);
             let from = from.max(self.start_offset.get());
-            let mut each = |batch: &BatchView<'_>| {
-                let may_hold = batch.max_timestamp() >= timestamp;
-                may_hold.then(|| first_at(batch, timestamp, from)).flatten()
+            let mut each = |batch: &BatchView<'_>| match batch.max_timestamp() >= timestamp {
+                true => first_at(batch, timestamp, from),
+                false => Ok(None),
             };
             let found = self.look(segment, from, &mut each);
             if let Some(found) = found.await? {
@@ -57,39 +75,73 @@ impl Inner {
     /// See [`super::Log::youngest`].
     pub async fn youngest(self: &Rc<Self>) -> Result<Option<Found>, ReadError> {
         let segments = self.state.borrow().segments.clone();
-        let mut best: Option<&Rc<Segment>> = None;
-        for segment in &segments {
+        let start = self.start_offset.get();
+        let mut best: Option<(&Rc<Segment>, (WallMs, Offset))> = None;
+        for segment in segments.iter().filter(|it| self.end_of(it) > start) {
             self.load_times(segment).await?;
-            let better =
-                |best: &Rc<Segment>| segment.max_timestamp.get().0 > best.max_timestamp.get().0;
-            if segment.max_timestamp.get().0 >= 0 && best.is_none_or(better) {
-                best = Some(segment);
+            let youngest = match segment.base_offset < start {
+                true => self.youngest_from(segment, start).await?,
+                false => segment.max_timestamp.get(),
+            };
+            if youngest.0 >= 0 && best.is_none_or(|(_, best)| youngest.0 > best.0) {
+                best = Some((segment, youngest));
             }
         }
-        let Some(segment) = best else {
+        let Some((segment, (timestamp, last_offset))) = best else {
             return Ok(None);
         };
-        let (timestamp, last_offset) = segment.max_timestamp.get();
-        // The index knows the batch's last offset; the record lies somewhere before it.
-        self.look(
-            segment,
-            last_offset.max(self.start_offset.get()),
-            &mut |batch| {
-                (batch.max_timestamp() == timestamp)
-                    .then(|| match batch.attributes().timestamp_type() {
-                        TimestampType::LogAppendTime => Some(Found {
-                            timestamp,
-                            offset: batch.base_offset(),
-                            leader_epoch: batch.leader_epoch(),
-                        }),
-                        TimestampType::CreateTime => {
-                            first_at(batch, timestamp, batch.base_offset())
-                        }
-                    })
-                    .flatten()
-            },
-        )
-        .await
+        // That is the batch's last offset; the record lies somewhere before it.
+        let mut each = |batch: &BatchView<'_>| {
+            let from = batch.base_offset().max(start);
+            match (
+                batch.max_timestamp() >= timestamp,
+                batch.attributes().timestamp_type(),
+            ) {
+                (false, _) => Ok(None),
+                (true, TimestampType::LogAppendTime) => Ok(Some(Found {
+                    timestamp,
+                    offset: from,
+                    leader_epoch: batch.leader_epoch(),
+                })),
+                (true, TimestampType::CreateTime) => first_at(batch, timestamp, from),
+            }
+        };
+        let found = self.look(segment, last_offset.max(start), &mut each);
+        found.await
+    }
+
+    /// Largest timestamp of the records of `segment` from `start` on, which lies in it, and the
+    /// last offset of the first batch that has it. What was looked at once is not looked at again.
+    async fn youngest_from(
+        self: &Rc<Self>,
+        segment: &Rc<Segment>,
+        start: Offset,
+    ) -> Result<(WallMs, Offset), ReadError> {
+        let whole = segment.max_timestamp.get();
+        if whole.0 < 0 {
+            return Ok(whole);
+        }
+        let before = segment.readable.get().filter(|it| it.start == start);
+        let mut seen = before.unwrap_or(Readable {
+            start,
+            upto: start,
+            youngest: (NO_TIMESTAMP, start),
+        });
+        let from = seen.upto;
+        let mut each = |batch: &BatchView<'_>| {
+            let youngest = match batch.base_offset() >= start {
+                true => batch.max_timestamp(),
+                false => youngest_record(batch, start)?,
+            };
+            if youngest > seen.youngest.0 {
+                seen.youngest = (youngest, batch.last_offset());
+            }
+            seen.upto = batch.next_offset();
+            Ok(None)
+        };
+        self.look(segment, from, &mut each).await?;
+        segment.readable.set(Some(seen));
+        Ok(seen.youngest)
     }
 
     /// Whether there is a batch as young as an entry of the time index says, where it says.
@@ -118,14 +170,9 @@ impl Inner {
     }
 
     /// Sees to it that the youngest timestamp of `segment` is known, and true.
-    async fn load_times(self: &Rc<Self>, segment: &Rc<Segment>) -> Result<(), ReadError> {
+    pub async fn load_times(self: &Rc<Self>, segment: &Rc<Segment>) -> Result<(), ReadError> {
         self.load_lookups(segment).await.map_err(ReadError::Io)?;
-        let last = segment.times.borrow().last(segment.base_offset);
-        // The file has no checksum.
-        if !segment.times_checked.replace(true) && !self.time_fits(segment, last).await? {
-            self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
-        }
-        Ok(())
+        self.check_times(segment).await.map_err(ReadError::Io)
     }
 
     /// Shows the batches of `segment` from the one that holds `from` on, until one is found.
@@ -133,16 +180,9 @@ impl Inner {
         self: &Rc<Self>,
         segment: &Segment,
         from: Offset,
-        each: &mut dyn FnMut(&BatchView<'_>) -> Option<Found>,
+        each: &mut dyn FnMut(&BatchView<'_>) -> Looked,
     ) -> Result<Option<Found>, ReadError> {
-        let end = {
-            let state = self.state.borrow();
-            let after = state
-                .segments
-                .partition_point(|other| other.base_offset <= segment.base_offset);
-            let next = state.segments.get(after).map(|next| next.base_offset);
-            next.unwrap_or(self.end_offset.get())
-        };
+        let end = self.end_of(segment);
         let mut next = from.max(segment.base_offset);
         while next < end {
             let mut pieces = Vec::new();
@@ -156,8 +196,9 @@ impl Inner {
             let before = next;
             for batch in batches(&bytes) {
                 let batch = batch.map_err(|_| self.damaged(segment, 0))?;
-                if let Some(found) = each(&batch) {
-                    return Ok(Some(found));
+                let looked = each(&batch).map_err(|Unreadable| self.damaged(segment, 0))?;
+                if looked.is_some() {
+                    return Ok(looked);
                 }
                 next = batch.next_offset();
             }
@@ -169,16 +210,48 @@ impl Inner {
     }
 }
 
-/// The first record of `batch` at or behind `offset` that is no older than `timestamp`.
-fn first_at(batch: &BatchView<'_>, timestamp: WallMs, offset: Offset) -> Option<Found> {
+/// The first record of `batch` at or behind `offset` that is no older than `timestamp`. Of a batch
+/// too large to be unpacked (see [`limits::UNPACKED_BYTES_MAX`]) it is said to be the first one:
+/// who reads from there on misses nothing.
+fn first_at(batch: &BatchView<'_>, timestamp: WallMs, offset: Offset) -> Looked {
     let mut room = Vec::new();
-    let records = unpack(batch, &mut room).ok()?;
-    records
-        .map_while(Result::ok)
-        .find(|record| record.timestamp(batch) >= timestamp && record.offset(batch) >= offset)
-        .map(|record| Found {
-            timestamp: record.timestamp(batch),
-            offset: record.offset(batch),
-            leader_epoch: batch.leader_epoch(),
-        })
+    let found = |timestamp, offset| Found {
+        timestamp,
+        offset,
+        leader_epoch: batch.leader_epoch(),
+    };
+    let records = match unpack(batch, &mut room) {
+        Ok(records) => records,
+        Err(error) if error.is_too_large() => {
+            let first = batch.base_offset().max(offset);
+            return Ok(Some(found(batch.max_timestamp(), first)));
+        }
+        Err(_) => return Err(Unreadable),
+    };
+    for record in records {
+        let record = record.map_err(|_| Unreadable)?;
+        let (time, at) = (record.timestamp(batch), record.offset(batch));
+        if time >= timestamp && at >= offset {
+            return Ok(Some(found(time, at)));
+        }
+    }
+    Ok(None)
+}
+
+/// The largest timestamp of the records of `batch` at or behind `offset`.
+fn youngest_record(batch: &BatchView<'_>, offset: Offset) -> Result<WallMs, Unreadable> {
+    let mut room = Vec::new();
+    let records = match unpack(batch, &mut room) {
+        Ok(records) => records,
+        Err(error) if error.is_too_large() => return Ok(batch.max_timestamp()),
+        Err(_) => return Err(Unreadable),
+    };
+    let mut youngest = NO_TIMESTAMP;
+    for record in records {
+        let record = record.map_err(|_| Unreadable)?;
+        if record.offset(batch) >= offset {
+            youngest = youngest.max(record.timestamp(batch));
+        }
+    }
+    Ok(youngest)
 }

@@ -4,10 +4,7 @@ use std::fmt;
 
 use super::batch::{BatchView, Codec, Records};
 use super::compress::{DecompressError, Decompressor};
-
-/// What a compressed batch of our own log may grow to while it is looked into, in bytes. What
-/// clients send has a tighter bound, by `partition::validate`.
-const UNCOMPRESSED_BYTES_MAX: usize = 256 << 20;
+use crate::base::limits::UNPACKED_BYTES_MAX;
 
 /// Why a batch cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +13,16 @@ pub enum UnpackError {
     Codec(u8),
     /// Its records cannot be decompressed.
     Compression(DecompressError),
+}
+
+impl UnpackError {
+    /// Whether it is nothing but larger than [`UNPACKED_BYTES_MAX`].
+    pub fn is_too_large(self) -> bool {
+        matches!(
+            self,
+            UnpackError::Compression(DecompressError::TooLarge { .. })
+        )
+    }
 }
 
 impl fmt::Display for UnpackError {
@@ -51,7 +58,7 @@ impl<'a> Unpacking<'a> {
         // One that was emptied says the codec it had.
         let packed = codec != Codec::None && batch.record_count() != 0;
         let source =
-            packed.then(|| Decompressor::new(codec, batch.records_bytes(), UNCOMPRESSED_BYTES_MAX));
+            packed.then(|| Decompressor::new(codec, batch.records_bytes(), UNPACKED_BYTES_MAX));
         Ok(Unpacking {
             batch: *batch,
             source: source.transpose().map_err(UnpackError::Compression)?,

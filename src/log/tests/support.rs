@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
+use crate::base::limits::UNPACKED_BYTES_MAX;
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::Slice;
 use crate::io::disk::Disk;
 use crate::io::sim::{Random, World};
 use crate::log::{Log, LogConfig, Logs, LogsOptions, Opening, ReadError, Recovered, Replay};
-use crate::wire::batch::{BatchBuilder, NewRecord, Records, batches};
+use crate::wire::batch::{BatchBuilder, Codec, NewRecord, Records, batches};
+use crate::wire::compress::compress;
 
 /// A batch of `count` records whose values are `bytes` long and tell `tag`.
 pub fn batch(count: usize, bytes: usize, tag: u64, timestamp: WallMs) -> Vec<u8> {
@@ -20,6 +22,18 @@ pub fn batch(count: usize, bytes: usize, tag: u64, timestamp: WallMs) -> Vec<u8>
         builder.push(NewRecord::new(timestamp, None, Some(&value)));
     }
     builder.build()
+}
+
+/// A batch of one record whose value is zeros, more than may be unpacked.
+pub fn bomb(key: Option<&[u8]>, timestamp: WallMs) -> Vec<u8> {
+    let value = vec![0; UNPACKED_BYTES_MAX];
+    let mut builder = BatchBuilder::new();
+    builder.push(NewRecord::new(timestamp, key, Some(&value)));
+    builder.build_compressed(Codec::Zstd, |plain| {
+        let mut out = Vec::new();
+        compress(Codec::Zstd, plain, &mut out).expect("compressed");
+        out
+    })
 }
 
 /// The end of a life: one in four is a kill, the others are power cuts.

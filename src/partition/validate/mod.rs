@@ -7,6 +7,7 @@ mod rewrite;
 
 use crate::base::WallMs;
 use crate::base::config::{self, TopicConfig};
+use crate::base::limits::{UNPACKED_BYTES_MAX, UNPACKED_BYTES_MIN, UNPACKED_GROWTH_MAX};
 use crate::wire::batch::{
     BatchError, BatchView, Codec, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, Outlines, Records,
     TimestampType,
@@ -16,10 +17,6 @@ use crate::wire::cursor::Cursor;
 pub use invalid::{Invalid, Problem, RecordProblem, Rejected};
 use rewrite::{Rewrite, rewrite};
 
-/// What the uncompressed records of a batch may take whatever the topic's settings: a batch
-/// that grows beyond this, or beyond 32 times `max.message.bytes`, is taken for a bomb.
-const UNCOMPRESSED_BYTES_MAX: usize = 32 << 20;
-const GROWTH_MAX: usize = 32;
 /// Rejected records that are listed one by one; a batch can hold millions.
 const PROBLEMS_LISTED_MAX: usize = 1000;
 /// From this version on a produce request may carry zstd (KIP-110).
@@ -80,8 +77,8 @@ impl From<&TopicConfig> for Rules {
 
 impl Rules {
     fn uncompressed_bytes_max(&self) -> usize {
-        let grown = self.max_message_bytes.saturating_mul(GROWTH_MAX);
-        grown.max(UNCOMPRESSED_BYTES_MAX)
+        let grown = self.max_message_bytes.saturating_mul(UNPACKED_GROWTH_MAX);
+        grown.clamp(UNPACKED_BYTES_MIN, UNPACKED_BYTES_MAX)
     }
 }
 

@@ -77,6 +77,12 @@ fn put_records(
     }
     let mut plain = Vec::new();
     let plain = match codec {
+        Codec::None if records.len() > how.uncompressed_max => {
+            // Once compressed it could not be looked into any more.
+            return Err(Invalid::Bomb {
+                max: how.uncompressed_max,
+            });
+        }
         Codec::None => records,
         _ => {
             decompress(codec, records, how.uncompressed_max, &mut plain)?;

@@ -418,7 +418,7 @@ fn a_bomb_is_refused_before_it_is_large() {
         };
         let bomb = check(&batch, &small);
         let too_large = matches!(bomb, Err(Invalid::TooLarge { .. }));
-        let max = UNCOMPRESSED_BYTES_MAX;
+        let max = UNPACKED_BYTES_MIN;
         assert!(too_large || bomb == Err(Invalid::Bomb { max }), "{codec:?}");
         assert_eq!(too_large, *codec == Codec::Snappy, "{codec:?}");
     }

@@ -170,6 +170,48 @@ pub fn delete_records(story: &mut Story) {
     });
 }
 
+/// Lookups by time where the youngest record is deleted. Once it is, Kafka goes on answering its
+/// offset to those who ask for the youngest, though reading from there is an error; Corelane says
+/// which is the youngest that can be read (`log/tests/lookups.rs`), so that is not asked here.
+pub fn times_after_deletion(story: &mut Story) {
+    // Offset 0-2 at +0, +100, +2; 3-5 at +10, +20, +12; 6-8 at +5, +15, +20.
+    let one = topic(story, "one", 1, &[]);
+    for deltas in [[0, 100, 2], [10, 20, 12], [5, 15, 20]] {
+        let bytes = batch(&["a", "b", "c"]).with(|b: &mut Batch| {
+            for (record, delta) in b.records.iter_mut().zip(deltas) {
+                record.2 = delta;
+            }
+        });
+        append(story, &one, 0, bytes.bytes());
+    }
+    for before in [0, 1, 2, 3, 4, 5, 6, 8, 9] {
+        let partition = make!(DeleteRecordsPartition {
+            partition_index: 0,
+            offset: before
+        });
+        let named = make!(DeleteRecordsTopic {
+            name: one.name.clone(),
+            partitions: vec![partition],
+        });
+        let request = make!(DeleteRecordsRequest {
+            topics: vec![named],
+            timeout_ms: 10_000
+        });
+        story.ask(&format!("delete before {before}"), 2, request);
+        for time in [-3, TIME, TIME + 11, TIME + 20, TIME + 21, TIME + 100] {
+            if time == -3 && before > 1 {
+                continue;
+            }
+            let what = match time {
+                -3 => "the youngest".to_owned(),
+                time => format!("time +{}", time - TIME),
+            };
+            let request = list(&one.name, &[(0, time)]);
+            story.ask(&format!("{what}, from {before} on"), 7, request);
+        }
+    }
+}
+
 pub fn offset_for_leader_epoch(story: &mut Story) {
     let one = topic(story, "one", 2, &[]);
     append(story, &one, 0, batch(&["a", "b", "c"]).bytes());

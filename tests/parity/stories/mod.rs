@@ -58,6 +58,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("fetch_sessions", fetch::sessions),
     ("list_offsets", log::list_offsets),
     ("delete_records", log::delete_records),
+    ("times_after_deletion", log::times_after_deletion),
     ("offset_for_leader_epoch", log::offset_for_leader_epoch),
     ("join_group", members::join_group),
     ("sync_group", members::sync_group),
