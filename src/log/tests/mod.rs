@@ -8,11 +8,8 @@ mod damage;
 mod faults;
 mod hot;
 mod lifecycle;
-<<<<<<< HEAD
-mod shortage;
-=======
 mod lookups;
->>>>>>> ac0fdb4 (log: an index file is believed only as far as its segment agrees)
+mod shortage;
 mod states;
 mod story;
 mod support;
