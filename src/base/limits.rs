@@ -39,6 +39,8 @@ pub const LINGER_MAX_MS: i64 = 30_000;
 /// How long a fetch session must have been silent before another may take its place, in
 /// milliseconds (`FetchSessionCache` of Kafka).
 pub const SESSION_EVICT_MS: i64 = 120_000;
+/// Fetch sessions may take one in so many parts of a shard's memory.
+pub const SESSIONS_SHARE: usize = 8;
 /// Answered requests whose room is kept for the next, per shard.
 pub const SPARE_REQUESTS_MAX: usize = 256;
 /// Partitions of a request whose room is kept: more than a busy consumer of one shard names, and

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use crate::base::{ErrorCode, Instant, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
@@ -67,6 +68,22 @@ pub struct Session {
     by_topic_id: bool,
     used: Instant,
     partitions: IndexMap<Key, (Wanted, Option<Told>)>,
+    /// Memory that it takes.
+    bytes: usize,
+}
+
+/// Memory that an empty session takes.
+const SESSION_BYTES: usize = 256;
+/// Memory that a partition of a session takes, with what its map keeps free to grow.
+const PARTITION_BYTES: usize = 160;
+/// A map that has room for so many more partitions than it holds gives it back.
+const SPARE_PARTITIONS: usize = 64;
+
+/// The memory that the sessions of one shard may take together.
+pub trait Memory {
+    /// Counts `bytes` as what all sessions take, instead of what was counted before; `false`, and
+    /// nothing changes, where that is more than there is.
+    fn count(&mut self, bytes: usize) -> bool;
 }
 
 /// All sessions of one shard.
@@ -75,6 +92,9 @@ pub struct FetchSessions {
     evict_after_ms: i64,
     sessions: HashMap<i32, Session>,
     next_id: i32,
+    memory: Box<dyn Memory>,
+    /// What is counted in `memory`.
+    bytes: usize,
 }
 
 /// How a fetch is to be served.
@@ -93,13 +113,20 @@ pub enum Opened {
 impl FetchSessions {
     /// Room for `slots_max` sessions (`max.incremental.fetch.session.cache.slots`), of which
     /// the longest unused may be evicted after `evict_after_ms`. `seed` starts the session ids.
-    pub fn new(slots_max: usize, evict_after_ms: i64, seed: u32) -> FetchSessions {
+    pub fn new(
+        slots_max: usize,
+        evict_after_ms: i64,
+        seed: u32,
+        memory: Box<dyn Memory>,
+    ) -> FetchSessions {
         let next_id = (seed & 0x3fff_ffff) as i32 | 1;
         FetchSessions {
             slots_max,
             evict_after_ms,
             sessions: HashMap::new(),
             next_id,
+            memory,
+            bytes: 0,
         }
     }
 
@@ -109,7 +136,8 @@ impl FetchSessions {
     }
 
     /// Finds out how the request with this session id and epoch is to be served, and brings
-    /// its session up to date with what it adds, changes and forgets.
+    /// its session up to date with what it adds, changes and forgets. A session that grows beyond
+    /// the memory there is, is dropped: its client asks for a new one with all its partitions.
     #[allow(clippy::too_many_arguments)] // One per field of the request.
     pub fn open(
         &mut self,
@@ -121,7 +149,7 @@ impl FetchSessions {
         now: Instant,
     ) -> Opened {
         if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
-            self.sessions.remove(&id);
+            self.remove(id);
             return if epoch == FINAL_EPOCH {
                 Opened::Sessionless
             } else {
@@ -137,39 +165,82 @@ impl FetchSessions {
         if session.by_topic_id != by_topic_id {
             return Opened::Refused(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
         }
+        let before = session.bytes;
         for (key, wanted) in wanted {
-            session.partitions.entry(key).or_insert((wanted, None)).0 = wanted;
+            session.want(key, wanted);
         }
         for key in forgotten {
-            session.partitions.shift_remove(&key);
+            session.forget(&key);
         }
         session.epoch = next_epoch(epoch);
         session.used = now;
-        if session.partitions.is_empty() {
-            self.sessions.remove(&id);
+        let (after, is_empty) = (session.bytes, session.partitions.is_empty());
+        if is_empty {
+            self.bytes = self.bytes - before + after;
+            self.remove(id);
             return Opened::Sessionless;
+        }
+        if after != before && !self.resize(before, after, id, now) {
+            self.bytes = self.bytes - before + after;
+            self.remove(id);
+            return Opened::Refused(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
         }
         Opened::Incremental(id)
     }
 
-    /// Makes a session of what a full fetch named; [`NO_SESSION`] when there is no room.
+    /// Counts that session `id` takes `after` instead of `before` bytes, which may cost those that
+    /// are silent for long theirs; `false`, with nothing counted, where there is no memory for it.
+    fn resize(&mut self, before: usize, after: usize, id: i32, now: Instant) -> bool {
+        while !self.memory.count(self.bytes - before + after) {
+            if !self.evict_stale(id, now) {
+                return false;
+            }
+        }
+        self.bytes = self.bytes - before + after;
+        true
+    }
+
+    fn remove(&mut self, id: i32) {
+        if let Some(session) = self.sessions.remove(&id) {
+            self.bytes -= session.bytes;
+            self.memory.count(self.bytes);
+        }
+    }
+
+    /// Makes a session of what a full fetch named; [`NO_SESSION`] when there is no place or no
+    /// memory for it, as when Kafka's cache is full.
     pub fn create(
         &mut self,
         by_topic_id: bool,
         wanted: impl Iterator<Item = (Key, Wanted)>,
         now: Instant,
     ) -> i32 {
-        let partitions: IndexMap<_, _> = wanted.map(|(key, want)| (key, (want, None))).collect();
-        if !self.make_room(now) {
+        if self.sessions.len() >= self.slots_max && !self.evict_stale(NO_SESSION, now) {
             return NO_SESSION;
         }
-        let id = self.free_id();
-        let session = Session {
+        let mut session = Session {
             epoch: next_epoch(FIRST_EPOCH),
             by_topic_id,
             used: now,
-            partitions,
+            partitions: IndexMap::new(),
+            bytes: SESSION_BYTES,
         };
+        let mut counted = 0;
+        for (key, want) in wanted {
+            session.want(key, want);
+            // What there is no memory for is not built first.
+            if session.bytes > counted {
+                let ahead = session.bytes + session.bytes / 4;
+                if !self.resize(counted, ahead, NO_SESSION, now) {
+                    self.resize(counted, 0, NO_SESSION, now);
+                    return NO_SESSION;
+                }
+                counted = ahead;
+            }
+        }
+        session.partitions.shrink_to_fit();
+        self.resize(counted, session.bytes, NO_SESSION, now);
+        let id = self.free_id();
         self.sessions.insert(id, session);
         id
     }
@@ -207,14 +278,14 @@ impl FetchSessions {
         is_news
     }
 
-    fn make_room(&mut self, now: Instant) -> bool {
-        if self.sessions.len() < self.slots_max {
-            return true;
-        }
-        let oldest = self.sessions.iter().min_by_key(|(_, session)| session.used);
+    /// Makes the session go that is unused for longest, if that is long enough and it is not
+    /// `but` (`FetchSessionCacheShard.tryEvict` of Kafka).
+    fn evict_stale(&mut self, but: i32, now: Instant) -> bool {
+        let others = self.sessions.iter().filter(|(id, _)| **id != but);
+        let oldest = others.min_by_key(|(_, session)| session.used);
         match oldest.map(|(id, session)| (*id, session.used)) {
             Some((id, used)) if used.after_ms(self.evict_after_ms) < now => {
-                self.sessions.remove(&id);
+                self.remove(id);
                 true
             }
             _ => false,
@@ -232,142 +303,39 @@ impl FetchSessions {
     }
 }
 
+// === impl Session ===
+
+impl Session {
+    fn want(&mut self, key: Key, wanted: Wanted) {
+        let bytes = bytes_of(&key);
+        match self.partitions.entry(key) {
+            Entry::Occupied(mut known) => known.get_mut().0 = wanted,
+            Entry::Vacant(new) => {
+                new.insert((wanted, None));
+                self.bytes += bytes;
+            }
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if self.partitions.shift_remove(key).is_some() {
+            self.bytes -= bytes_of(key);
+            if self.partitions.capacity() > 2 * self.partitions.len() + SPARE_PARTITIONS {
+                self.partitions.shrink_to_fit();
+            }
+        }
+    }
+}
+
+/// Memory that a partition takes in a session. Partitions of one topic share its name, which is
+/// counted for each: names are short, but for those that only a hostile client sends.
+fn bytes_of(key: &Key) -> usize {
+    PARTITION_BYTES + key.topic.len()
+}
+
 fn next_epoch(epoch: i32) -> i32 {
     if epoch == i32::MAX { 1 } else { epoch + 1 }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T0: Instant = Instant(0);
-
-    fn key(topic: &str, index: i32) -> Key {
-        Key {
-            topic: topic.into(),
-            topic_id: TopicId::ZERO,
-            index,
-        }
-    }
-
-    fn want(offset: Offset) -> Wanted {
-        Wanted {
-            offset,
-            max_bytes: 1_024,
-            leader_epoch: -1,
-            last_fetched_epoch: -1,
-        }
-    }
-
-    fn news(has_records: bool, high_watermark: Offset) -> News {
-        News {
-            has_records,
-            error: ErrorCode::NONE,
-            high_watermark,
-            start_offset: 0,
-        }
-    }
-
-    fn open(
-        sessions: &mut FetchSessions,
-        id: i32,
-        epoch: i32,
-        add: &[(Key, Wanted)],
-        drop: &[Key],
-    ) -> Opened {
-        sessions.open(
-            id,
-            epoch,
-            false,
-            add.iter().cloned(),
-            drop.iter().cloned(),
-            T0,
-        )
-    }
-
-    #[test]
-    fn a_session_remembers_its_partitions_and_tells_only_news() {
-        let mut sessions = FetchSessions::new(10, 1_000, 7);
-        assert_eq!(open(&mut sessions, 0, 0, &[], &[]), Opened::Full);
-        let wanted = [(key("a", 0), want(0)), (key("b", 0), want(5))];
-        let id = sessions.create(false, wanted.iter().cloned(), T0);
-        assert!(
-            sessions.tell(id, &key("a", 0), news(false, 3)),
-            "first word on a"
-        );
-        assert_eq!(
-            open(&mut sessions, id, 1, &[], &[]),
-            Opened::Incremental(id)
-        );
-        assert!(
-            !sessions.tell(id, &key("a", 0), news(false, 3)),
-            "nothing new"
-        );
-        assert!(
-            sessions.tell(id, &key("a", 0), news(false, 4)),
-            "the watermark moved"
-        );
-        assert!(sessions.tell(id, &key("a", 0), news(true, 4)), "records");
-        let order: Vec<_> = sessions
-            .partitions(id)
-            .map(|(key, _)| key.topic.to_string())
-            .collect();
-        assert_eq!(order, ["b", "a"], "a has had its turn");
-        assert_eq!(
-            open(&mut sessions, id, 2, &[], &[key("b", 0)]),
-            Opened::Incremental(id)
-        );
-        assert_eq!(sessions.partitions(id).count(), 1);
-        assert_eq!(
-            open(&mut sessions, id, 3, &[], &[key("a", 0)]),
-            Opened::Sessionless
-        );
-        assert_eq!(sessions.count(), 0);
-    }
-
-    #[test]
-    fn wrong_ids_epochs_and_naming_are_refused_with_kafkas_codes() {
-        let mut sessions = FetchSessions::new(10, 1_000, 7);
-        let id = sessions.create(false, [(key("a", 0), want(0))].into_iter(), T0);
-        let refused = |code| Opened::Refused(code);
-        let unknown = refused(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
-        assert_eq!(open(&mut sessions, id + 1, 1, &[], &[]), unknown);
-        let stale = refused(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
-        assert_eq!(open(&mut sessions, id, 2, &[], &[]), stale);
-        let mixed = sessions.open(id, 1, true, std::iter::empty(), std::iter::empty(), T0);
-        assert_eq!(mixed, refused(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR));
-        assert_eq!(
-            open(&mut sessions, id, FINAL_EPOCH, &[], &[]),
-            Opened::Sessionless
-        );
-        assert_eq!(open(&mut sessions, id, 1, &[], &[]), unknown);
-    }
-
-    #[test]
-    fn an_error_makes_the_next_good_answer_news() {
-        let mut sessions = FetchSessions::new(10, 1_000, 7);
-        let id = sessions.create(false, [(key("a", 0), want(0))].into_iter(), T0);
-        assert!(sessions.tell(id, &key("a", 0), news(false, 3)));
-        let failed = News {
-            error: ErrorCode::KAFKA_STORAGE_ERROR,
-            ..news(false, -1)
-        };
-        assert!(sessions.tell(id, &key("a", 0), failed));
-        assert!(sessions.tell(id, &key("a", 0), news(false, 3)));
-    }
-
-    #[test]
-    fn a_full_house_evicts_only_who_has_been_silent_long_enough() {
-        let mut sessions = FetchSessions::new(1, 1_000, 7);
-        let one = || [(key("a", 0), want(0))].into_iter();
-        let first = sessions.create(false, one(), T0);
-        assert_ne!(first, NO_SESSION);
-        assert_eq!(
-            sessions.create(false, one(), T0.after_ms(1_000)),
-            NO_SESSION
-        );
-        let second = sessions.create(false, one(), T0.after_ms(1_001));
-        assert_ne!(second, NO_SESSION);
-        assert_eq!(sessions.count(), 1);
-    }
-}
+mod tests;

@@ -8,12 +8,13 @@ use std::rc::{Rc, Weak};
 
 use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
+use crate::io::budget::{Budget, Reserved, Use};
 use crate::io::{clock, descriptors};
 use crate::server::api::records::{fetch, produce};
 use crate::server::api::transactions::ProducerIds;
 use crate::server::closings::Closings;
 use crate::server::connection::Connection;
-use crate::server::fetch_sessions::FetchSessions;
+use crate::server::fetch_sessions::{FetchSessions, Memory};
 use crate::server::probe::{Closing, Probe};
 use crate::server::receive::LargeRooms;
 use crate::shard::Shard;
@@ -43,7 +44,12 @@ impl ServerState {
         let config = shard.config();
         let slots = (config.fetch.sessions_max / config.shards).max(1);
         Rc::new(ServerState {
-            sessions: RefCell::new(FetchSessions::new(slots, limits::SESSION_EVICT_MS, seed)),
+            sessions: RefCell::new(FetchSessions::new(
+                slots,
+                limits::SESSION_EVICT_MS,
+                seed,
+                Box::new(SessionMemory::of(&shard.budget)),
+            )),
             probe: Probe::default(),
             producer_ids: ProducerIds::default(),
             large_rooms: Rc::default(),
@@ -182,6 +188,33 @@ impl ServerState {
         if scratch.capacity() <= limits::SPARE_PARTITIONS_MAX {
             keep(&self.spare_fetch, scratch);
         }
+    }
+}
+
+/// The part of a shard's memory that fetch sessions may take.
+struct SessionMemory {
+    budget: Rc<Budget>,
+    held: Reserved,
+}
+
+impl SessionMemory {
+    fn of(budget: &Rc<Budget>) -> SessionMemory {
+        SessionMemory {
+            budget: budget.clone(),
+            held: budget.hold(Use::Sessions, 0),
+        }
+    }
+}
+
+impl Memory for SessionMemory {
+    fn count(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.held.bytes());
+        let share = self.budget.total_bytes() / limits::SESSIONS_SHARE;
+        let fits = more == 0 || (more <= self.budget.free_bytes() && bytes <= share);
+        if fits {
+            self.held.resize(bytes);
+        }
+        fits
     }
 }
 
