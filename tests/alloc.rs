@@ -181,7 +181,8 @@ impl Scene {
     async fn request(&self, frame: &[u8], out: &mut Vec<u8>) -> u64 {
         let count = Cell::new(0);
         let mut room = None;
-        let taking = dispatch::take_up(&self.connection, frame, &mut room);
+        let now = corelane::io::clock::now();
+        let taking = dispatch::take_up(&self.connection, frame, &mut room, now);
         let Ok(Some(slot)) = counted(&count, taking).await else {
             panic!("the request is good");
         };

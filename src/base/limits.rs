@@ -9,6 +9,27 @@ pub const RECEIVE_IDLE_BYTES_MAX: usize = 4 << 20;
 /// Requests of one connection that may be pending before its socket is not read: Kafka clients
 /// keep 5 produce requests in flight by default, librdkafka more.
 pub const CONNECTION_PENDING_MAX: usize = 128;
+/// Bodies of requests from this size on are decoded beside the core that serves, and their
+/// handling waits for its turn behind others of the kind; in bytes.
+pub const LARGE_REQUEST_BYTES: usize = 16 * 1024;
+/// Answers from this size on are encoded beside the core that serves and sent in pieces; in bytes.
+pub const LARGE_ANSWER_BYTES: usize = 64 * 1024;
+/// What is given to the kernel of a large answer at a time: copying it takes some 30 µs.
+pub const ANSWER_PIECE_BYTES: usize = 128 * 1024;
+/// An answer up to this size is made even where no memory is left: a client that takes part is
+/// to hear of its heartbeat. In bytes.
+pub const ANSWER_FREE_BYTES: usize = 16 * 1024;
+/// How long a request waits for the memory of its answer before its connection is closed, in
+/// milliseconds. It holds memory itself meanwhile, so that it may not wait for ever.
+pub const ANSWER_MEMORY_WAIT_MS: u64 = 5_000;
+/// Memory that an answer takes while it is made, as a multiple of what decoding the request
+/// takes: each thing that is asked about is answered once, in structs and then in bytes.
+pub const ANSWER_COST_FACTOR: usize = 3;
+/// The part of `corelane.shard.memory.bytes` that one answer to DescribeConfigs may take: a 64 MiB
+/// answer by default, which has the settings of some 30,000 topics.
+pub const CONFIGS_ANSWER_SHARE: usize = 8;
+/// Answers that are the same for all clients and are kept: versions and flags of Metadata.
+pub const SHARED_ANSWERS_MAX: usize = 8;
 /// How long a large request may take its time while others wait for the memory it holds, in
 /// milliseconds.
 pub const ARRIVAL_GRACE_MS: u64 = 1_000;

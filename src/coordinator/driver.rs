@@ -12,6 +12,7 @@ use crate::base::metrics::Snapshot;
 use crate::base::{PartitionIndex, TopicId};
 use crate::io::cause::Cause;
 use crate::io::event::Event;
+use crate::io::turn::{self, Work};
 use crate::io::{clock, cores};
 use crate::log;
 use crate::partition::Partition;
@@ -203,6 +204,7 @@ impl GroupCoordinator {
         let homes: Vec<_> = self.homes.borrow().values().cloned().collect();
         let mut results = Vec::with_capacity(homes.len());
         for home in homes {
+            turn::pace().await;
             match home.ask(|machine, _, _| act(machine)).await {
                 Ok(result) => results.push(result),
                 // It has moved: its new leader lists it.
@@ -229,7 +231,8 @@ impl Home {
             resigned: Cell::new(false),
         });
         // Both end when the home resigns.
-        drop(cores::spawn(home.clone().run()));
+        let running = home.clone().run();
+        drop(cores::spawn(turn::measured(Work::job("groups"), running)));
         home
     }
 
@@ -324,7 +327,8 @@ impl Home {
                     return;
                 }
             }
-            let deadlines = cores::spawn(self.clone().keep_deadlines());
+            let deadlines = self.clone().keep_deadlines();
+            let deadlines = cores::spawn(turn::measured(Work::job("groups"), deadlines));
             let ended = self.keep_writing().await;
             deadlines.cancel().await;
             let Err(error) = ended else { return };

@@ -199,6 +199,12 @@ impl Reserved {
         }
     }
 
+    /// Takes over what `other` holds of the same budget for the same use.
+    pub fn join(&mut self, mut other: Reserved) {
+        debug_assert!(Rc::ptr_eq(&self.budget, &other.budget) && self.used_for == other.used_for);
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Counts `bytes` instead of what it did, whether more are free or not.
     pub fn resize(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes);
@@ -300,6 +306,11 @@ mod tests {
         drop(whole);
         assert_eq!(budget.used_bytes(), 20);
         drop(part);
+        assert_eq!(budget.used_bytes(), 0);
+        let mut one = budget.try_reserve(Use::Requests, 30).unwrap();
+        one.join(budget.try_reserve(Use::Requests, 50).unwrap());
+        assert_eq!((one.bytes(), budget.used_bytes()), (80, 80));
+        drop(one);
         assert_eq!(budget.used_bytes(), 0);
     }
 

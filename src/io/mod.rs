@@ -16,9 +16,11 @@ pub mod gather;
 pub mod host;
 pub mod listener;
 pub mod measure;
+pub mod offload;
 pub mod patience;
 pub mod signal;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod stream;
 pub mod tree;
+pub mod turn;

@@ -6,8 +6,10 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{ErrorCode, limits};
+use crate::base::{ErrorCode, Instant, limits};
 use crate::io::budget::{Reserved, Use};
+use crate::io::turn;
+use crate::server::answer_memory::{AnswerMemory, NotMade};
 use crate::server::api::{self, CallError, Context, Row, Run, cluster::api_versions, records};
 use crate::server::connection::Connection;
 use crate::server::probe::Closing;
@@ -69,9 +71,11 @@ pub async fn take_up(
     connection: &Rc<Connection>,
     frame: &[u8],
     room: &mut Option<Reserved>,
+    now: Instant,
 ) -> Result<Option<Slot>, Refused> {
     let header = RequestHeader::parse(frame).map_err(Refused::Header)?;
     let row = api::find(header.api_key).ok_or(Refused::UnknownApi(header.api_key))?;
+    turn::spent_on(row.work());
     if !row.serves(header.api_version) {
         if header.api_key != API_VERSIONS_KEY {
             return Err(Refused::UnsupportedVersion(row.name, header.api_version));
@@ -84,7 +88,7 @@ pub async fn take_up(
         ))));
     }
     if let Run::Produce = row.run {
-        return records::produce::begin(connection, &header).await;
+        return records::produce::begin(connection, &header, now).await;
     }
     let estimate = (row.memory_estimate)(frame.len());
     let memory = if frame.len() > limits::CONNECTION_FREE_BYTES {
@@ -92,8 +96,8 @@ pub async fn take_up(
     } else {
         small_memory(connection, estimate).await
     };
-    let cx = connection.spare.context(context(connection, &header));
-    let body = connection.spare.body(header.body);
+    let cx = connection.spare.context(context(connection, &header, now));
+    let body = connection.spare.body(header.body).await;
     Ok(Some(Slot::Call(PendingCall {
         row,
         cx,
@@ -125,6 +129,7 @@ pub async fn answer(
     out.clear();
     match slot {
         Slot::Produce(pending) => {
+            turn::spent_on(records::produce::ROW.work());
             records::produce::answer(connection, pending, out).await?;
             // What was acked by the same flush goes out with the same system call.
             let ready = |slot: &Slot| matches!(slot, Slot::Produce(next) if next.is_settled());
@@ -150,6 +155,10 @@ async fn run(
         _memory,
     } = call;
     let (version, taken_up) = (cx.version, cx.now);
+    turn::spent_on(row.work());
+    if body.len() >= limits::LARGE_REQUEST_BYTES {
+        turn::give_way().await;
+    }
     match row.run {
         // A reader that is gone has done all that it would.
         Run::Fetch if !connection.takes_answers() => {}
@@ -163,9 +172,9 @@ async fn run(
             connection.spare.give_back(cx);
         }
         Run::Call(function) => {
-            let frame = function(cx, body).await;
-            let frame = frame.map_err(|error| Refused::Call(row.name, version, error))?;
-            connection.send(&frame).await.map_err(Refused::Gone)?;
+            let reply = function(cx, body).await;
+            let reply = reply.map_err(|error| Refused::Call(row.name, version, error))?;
+            reply.send(connection).await.map_err(Refused::Gone)?;
         }
         Run::Produce => unreachable!("take_up begins produce requests itself"),
     }
@@ -176,7 +185,7 @@ async fn run(
     Ok(())
 }
 
-fn context(connection: &Rc<Connection>, header: &RequestHeader<'_>) -> Context {
+fn context(connection: &Rc<Connection>, header: &RequestHeader<'_>, now: Instant) -> Context {
     let server = connection.server.clone();
     Context {
         shard: server.shard.clone(),
@@ -184,8 +193,9 @@ fn context(connection: &Rc<Connection>, header: &RequestHeader<'_>) -> Context {
         version: header.api_version,
         correlation_id: header.correlation_id,
         client_id: connection.spare.client_id(&header.client_id_text()),
-        now: server.now(),
+        now,
         wall_ms: server.wall_ms(),
+        memory: AnswerMemory::default(),
         server,
     }
 }
@@ -203,7 +213,10 @@ impl Refused {
             Refused::Malformed(..) | Refused::Call(_, _, CallError::Request(_)) => {
                 Closing::Malformed
             }
-            Refused::Call(_, _, CallError::Answer(_)) => Closing::Unanswerable,
+            Refused::Call(_, _, CallError::NotMade(NotMade::Panicked) | CallError::Answer(_)) => {
+                Closing::Unanswerable
+            }
+            Refused::Call(_, _, CallError::NotMade(_)) => Closing::AnswerMemory,
             Refused::NoAnswerWanted(_) => Closing::NoAnswerWanted,
             Refused::Gone(_) => return None,
         })

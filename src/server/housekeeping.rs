@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::ServerState;
-use crate::io::cores::{self, Task};
+use crate::io::cores::{self, Task, TaskClass};
+use crate::io::turn::{self, Work};
 use crate::shard::{self, compaction, partitions};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
@@ -28,26 +29,22 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
     let class = cores::background("housekeeping", SHARES);
     let compaction = cores::background("compaction", COMPACTION_SHARES);
     let retention = server.shard.config().retention_check_ms.max(1) as u64;
+    let scrubbing = cores::background("scrub", SCRUB_SHARES);
+    let (second, server) = (Duration::from_secs(1), || server.clone());
+    let retention = Duration::from_millis(retention);
     Jobs(vec![
-        cores::spawn_into(
-            class,
-            overdue_connections(server.clone(), Duration::from_secs(1)),
-        ),
-        cores::spawn_into(
-            class,
-            logs(server.clone(), Duration::from_millis(retention)),
-        ),
-        cores::spawn_into(
-            cores::background("scrub", SCRUB_SHARES),
-            scrub(server.clone(), Duration::from_secs(60)),
-        ),
-        cores::spawn_into(class, log_dirs(server.clone(), Duration::from_secs(2))),
-        cores::spawn_into(
-            class,
-            written_files(server.clone(), Duration::from_millis(100)),
-        ),
-        cores::spawn_into(compaction, compact(server.clone())),
+        job(class, "connections", overdue_connections(server(), second)),
+        job(class, "logs", logs(server(), retention)),
+        job(scrubbing, "scrub", scrub(server(), 60 * second)),
+        job(class, "folders", log_dirs(server(), 2 * second)),
+        job(class, "written files", written_files(server(), second / 10)),
+        job(compaction, "compaction", compact(server())),
     ])
+}
+
+/// Starts a job, whose turns are counted under `name`.
+fn job(class: TaskClass, name: &'static str, work: impl Future<Output = ()> + 'static) -> Task<()> {
+    cores::spawn_into(class, turn::measured(Work::job(name), work))
 }
 
 /// Closes connections that have lasted too long: that are silent, send or read too slowly. Looks

@@ -3,6 +3,7 @@
 
 pub mod adopt;
 mod admin;
+pub mod answer_memory;
 pub mod api;
 pub mod check;
 mod closings;
@@ -15,6 +16,7 @@ mod housekeeping;
 mod node;
 pub mod probe;
 mod receive;
+pub mod shared_answers;
 mod start;
 mod state;
 

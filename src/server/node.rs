@@ -17,6 +17,7 @@ use crate::io::channel::Receiver;
 use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::listener::{Bound, Listener};
+use crate::io::turn::{self, Work};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
 use crate::shard::mesh::{ShardMessage, ToControl};
@@ -57,7 +58,8 @@ pub fn start(start: NodeStart) -> Result<Core<()>, StartError> {
         spin: Duration::from_micros(start.config.shard.spin_us),
         io_memory_bytes: IO_MEMORY_BYTES,
     };
-    cores::start(options, move || run(start)).map_err(StartError::Executor)
+    let work = || Work::job("start");
+    cores::start(options, move || turn::measured(work(), run(start))).map_err(StartError::Executor)
 }
 
 async fn run(start: NodeStart) {
@@ -89,21 +91,25 @@ async fn run(start: NodeStart) {
         }
     };
     let server = ServerState::new(shard.clone(), clock::now().0 as u32);
-    let accepting = cores::spawn(accept(server.clone(), listener.listen()));
+    let accepting = accept(server.clone(), listener.listen());
+    let accepting = cores::spawn(turn::measured(Work::job("accept"), accepting));
     let jobs = housekeeping::start(&server);
     let _ = started.send(Ok(()));
     while let Some(message) = inbox.next().await {
         match message {
             ShardMessage::Publish(call) => {
+                turn::spent_on(Work::job("image"));
                 let (image, answer) = call.split();
                 partitions::apply(&shard, image, clock::wall_ms()).await;
                 answer(());
             }
             ShardMessage::Metrics(call) => {
+                turn::spent_on(Work::job("metrics"));
                 let snapshot = server.snapshot();
                 call.answer(snapshot);
             }
             ShardMessage::Stop(call) => {
+                turn::spent_on(Work::job("stop"));
                 accepting.cancel().await;
                 drain(&server).await;
                 jobs.stop().await;
@@ -139,7 +145,8 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
         }
         let now = server.now();
         let connection = Rc::new(Connection::new(server.clone(), stream, address, now));
-        cores::spawn(serve(server.clone(), connection));
+        let serving = serve(server.clone(), connection);
+        cores::spawn(turn::measured(Work::job("connection"), serving));
     }
 }
 

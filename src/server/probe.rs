@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::base::metrics::{Counter, Histogram, Level, SampleValue, Snapshot};
 use crate::base::{ErrorCode, Instant};
+use crate::io::turn::{self, Turns, Work};
 use crate::server::api::TABLE;
+use crate::server::api::codes::ErrorCounts;
 
 /// What the server room of one shard counts.
 pub struct Probe {
@@ -58,6 +60,8 @@ pub enum Closing {
     Unread,
     /// It reads an answer too slowly while others wait for memory.
     SlowReader,
+    /// There is no memory for an answer.
+    AnswerMemory,
 }
 
 impl Default for Probe {
@@ -77,7 +81,7 @@ impl Default for Probe {
 
 impl Closing {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Closing; 16] = [
+    pub const ALL: [Closing; 17] = [
         Closing::Connections,
         Closing::ConnectionsPerIp,
         Closing::Descriptors,
@@ -94,6 +98,7 @@ impl Closing {
         Closing::SlowSender,
         Closing::Unread,
         Closing::SlowReader,
+        Closing::AnswerMemory,
     ];
 
     /// Its name in metrics and log lines; where a setting is the reason, that.
@@ -115,6 +120,7 @@ impl Closing {
             Closing::SlowSender => "slow large request",
             Closing::Unread => "unread answer",
             Closing::SlowReader => "slow reader",
+            Closing::AnswerMemory => "no memory for the answer",
         }
     }
 }
@@ -135,6 +141,13 @@ impl Probe {
     pub fn note_error(&self, key: i16, code: ErrorCode) {
         if code.is_error() {
             *self.errors.borrow_mut().entry((key, code)).or_default() += 1;
+        }
+    }
+
+    /// Counts the errors of an answer of API `key`.
+    pub fn note_errors(&self, key: i16, counts: &ErrorCounts) {
+        for (code, count) in counts.iter() {
+            *self.errors.borrow_mut().entry((key, code)).or_default() += count;
         }
     }
 
@@ -160,6 +173,7 @@ impl Probe {
             }
         }
         self.export_errors(to);
+        export_turns(to);
         to.counter(
             "corelane_fetched_bytes_total",
             "Bytes of records sent to consumers. \
@@ -204,6 +218,33 @@ impl Probe {
                 SampleValue::Counter(*count),
             );
         }
+    }
+}
+
+/// The longest turns of this core since it started, by what they were spent on.
+fn export_turns(to: &mut Snapshot) {
+    let requests = TABLE.iter().enumerate();
+    let requests = requests.map(|(at, row)| ("api", row.name, turn::of(Work::request(at))));
+    let jobs = turn::of_jobs();
+    let jobs = jobs.into_iter().map(|(name, turns)| ("job", name, turns));
+    for (label, name, Turns { longest_us, long }) in requests.chain(jobs) {
+        if longest_us == 0 {
+            continue;
+        }
+        let labels = || vec![(label, name.to_owned())];
+        to.push(
+            "corelane_longest_turn_us",
+            "The longest time since the start for which the core was not free for others, by \
+             API or other work.",
+            labels(),
+            SampleValue::Gauge(longest_us as f64),
+        );
+        to.push(
+            "corelane_long_turns_total",
+            "How often the core was not free for others for 5 ms or longer.",
+            labels(),
+            SampleValue::Counter(long),
+        );
     }
 }
 

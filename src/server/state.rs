@@ -17,6 +17,7 @@ use crate::server::connection::Connection;
 use crate::server::fetch_sessions::{FetchSessions, Memory};
 use crate::server::probe::{Closing, Probe};
 use crate::server::receive::LargeRooms;
+use crate::server::shared_answers::SharedAnswers;
 use crate::shard::Shard;
 
 /// What all connections of one shard share.
@@ -29,6 +30,8 @@ pub struct ServerState {
     pub probe: Probe,
     /// Ids for idempotent producers.
     pub producer_ids: ProducerIds,
+    /// Answers that are the same for all who ask.
+    pub shared_answers: SharedAnswers,
     /// Where connections have room for large requests from.
     pub large_rooms: Rc<LargeRooms>,
     closings: Closings,
@@ -52,6 +55,7 @@ impl ServerState {
             )),
             probe: Probe::default(),
             producer_ids: ProducerIds::default(),
+            shared_answers: SharedAnswers::default(),
             large_rooms: Rc::default(),
             closings: Closings::new(clock::now()),
             connections: RefCell::default(),

@@ -61,6 +61,12 @@ pub fn decode_request<R: Request>(body: Bytes, version: i16) -> Result<R, Decode
     decode(body, version)
 }
 
+/// Checks a request body as [`decode_request`] does: what [`decode`] will allocate for it at
+/// most, in bytes.
+pub fn check_request<R: Request>(body: &[u8], version: i16) -> Result<usize, DecodeError> {
+    Ok(shape::check(R::KEY, version, body)?)
+}
+
 /// Decodes a message from bytes that are trusted to be well formed, such as a response of this
 /// program's own making or a request that passed [`shape::check`]. Counts in it are believed.
 pub fn decode<M: Decodable + Message>(mut bytes: Bytes, version: i16) -> Result<M, DecodeError> {
@@ -81,6 +87,26 @@ pub fn encode<M: Encodable>(
         out.truncate(before);
         EncodeError(reason.to_string())
     })
+}
+
+/// The bytes that [`encode`] will append.
+pub fn encoded_bytes<M: Encodable>(message: &M, version: i16) -> Result<usize, EncodeError> {
+    let size = message.compute_size(version);
+    size.map_err(|reason| EncodeError(reason.to_string()))
+}
+
+/// Appends a response's length and header to `out`, for a body of `body_bytes` that is sent
+/// behind it.
+pub fn put_response_head(
+    api_key: i16,
+    version: i16,
+    correlation_id: i32,
+    body_bytes: usize,
+    out: &mut BytesMut,
+) {
+    let open = frame::open(out);
+    header::put_response_header(out, api_key, version, correlation_id);
+    frame::close(out, open, body_bytes);
 }
 
 /// Appends a whole response frame to `out`: length, header and body.

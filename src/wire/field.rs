@@ -107,7 +107,7 @@ impl Form {
     }
 
     /// Puts the length of an array or of a byte field; the elements or bytes follow.
-    pub fn put_length(self, out: &mut Vec<u8>, length: usize) {
+    pub fn put_length(self, out: &mut impl Sink, length: usize) {
         if self.flexible {
             out.put_uvarint(length as u32 + 1);
         } else {

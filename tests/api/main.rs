@@ -15,3 +15,4 @@ mod records;
 mod shards;
 mod slow;
 mod start;
+mod turns;

@@ -1,12 +1,42 @@
 //! Pure: which error codes an answer holds, so that what clients are told is counted
 //! (`AbstractResponse.errorCounts` of Kafka).
 
+use crate::base::ErrorCode;
 use crate::wire::codec::messages::*;
 
 /// An answer whose error codes can be looked at.
 pub trait Codes {
     /// Shows every error code of the answer, zeros included.
     fn codes(&self, see: &mut dyn FnMut(i16));
+}
+
+/// How often an answer holds each error code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorCounts(Vec<(ErrorCode, u64)>);
+
+impl ErrorCounts {
+    /// Those of `answer`.
+    pub fn of(answer: &impl Codes) -> ErrorCounts {
+        let mut counts = ErrorCounts::default();
+        answer.codes(&mut |code| counts.add(ErrorCode(code)));
+        counts
+    }
+
+    /// Counts a code, if it is one of an error.
+    pub fn add(&mut self, code: ErrorCode) {
+        if !code.is_error() {
+            return;
+        }
+        match self.0.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((code, 1)),
+        }
+    }
+
+    /// Each code, and how often it was counted.
+    pub fn iter(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
+        self.0.iter().copied()
+    }
 }
 
 /// For each answer the lists, from the outside in, whose members have an error code; `[]` is the

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{Instant, WallMs};
+use crate::base::{Instant, WallMs, limits};
+use crate::io::{offload, turn};
 use crate::metadata::image::Image;
 use crate::server::ServerState;
+use crate::server::answer_memory::{AnswerMemory, NotMade};
 use crate::server::connection::Peer;
 use crate::shard::Shard;
 
@@ -30,9 +32,44 @@ pub struct Context {
     pub now: Instant,
     /// The same moment on the wall clock.
     pub wall_ms: WallMs,
+    /// What the answer takes of the shard's memory.
+    pub memory: AnswerMemory,
 }
 
 impl Context {
+    /// Lets others run if this turn has lasted long enough: to be called between the items of
+    /// anything whose length the client chooses.
+    pub async fn pace(&self) {
+        turn::pace().await;
+    }
+
+    /// Runs long work of which no part needs this core beside it. `None`: it panicked, and the
+    /// handler gives up as after a refused claim.
+    pub async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let done = offload::run(work).await.ok();
+        if done.is_none() {
+            self.memory.refuse(NotMade::Panicked);
+        }
+        done
+    }
+
+    /// Drops what a handler is done with, beside this core if it is large.
+    pub fn drop_later<T: Send + 'static>(&self, value: T) {
+        if self.memory.bytes() >= limits::LARGE_ANSWER_BYTES {
+            offload::drop_later(value);
+        }
+    }
+
+    /// Counts `bytes` more, which the answer is about to take, against the shard's memory.
+    /// `false`: there is none. The handler then gives up at once; whatever it returns is not
+    /// sent, the connection is closed.
+    pub async fn claim(&self, bytes: usize) -> bool {
+        self.memory.claim(&self.shard.budget, bytes).await
+    }
+
     /// The cluster as this shard knows it now.
     pub fn image(&self) -> Arc<Image> {
         self.shard.image()
@@ -41,6 +78,9 @@ impl Context {
 
 /// Bodies up to this size are kept in memory that is used again, in bytes.
 const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a large body that are copied before others may run: some 100 µs.
+const COPY_BYTES: usize = 256 << 10;
 
 /// What a connection keeps from one request for the next, so that the usual one is taken up
 /// without an allocation.
@@ -80,9 +120,14 @@ impl Spare {
     }
 
     /// A copy of `body` that may outlive it.
-    pub fn body(&self, body: &[u8]) -> Bytes {
+    pub async fn body(&self, body: &[u8]) -> Bytes {
         if body.len() > BODY_BYTES_MAX {
-            return Bytes::copy_from_slice(body);
+            let mut copy = BytesMut::with_capacity(body.len());
+            for piece in body.chunks(COPY_BYTES) {
+                copy.extend_from_slice(piece);
+                turn::pace().await;
+            }
+            return copy.freeze();
         }
         let mut spare = self.body.borrow_mut();
         if spare.capacity() < body.len() {

@@ -9,10 +9,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::wire::codec::{self, DecodeError, EncodeError, Request};
+use crate::io::turn::Work;
+use crate::server::answer_memory::NotMade;
+use crate::wire::codec::{DecodeError, EncodeError, Request};
 
+mod call;
 pub mod cluster;
 pub mod codes;
 pub mod context;
@@ -23,14 +26,16 @@ pub mod records;
 pub mod topics;
 pub mod transactions;
 
-use crate::base::ErrorCode;
+pub use call::Reply;
 use codes::Codes;
 pub use context::{Context, Spare};
+
+use crate::server::shared_answers::SharedAnswer;
 
 /// One Kafka API that is decoded whole, handled, and encoded whole.
 pub trait Api {
     /// The request, with its key and response type.
-    type Request: Request<Response: Codes>;
+    type Request: Request<Response: Codes + Send + 'static> + Send + 'static;
     /// First and last version served.
     const VERSIONS: (i16, i16);
     /// The API's name as Kafka prints it.
@@ -42,11 +47,39 @@ pub trait Api {
         frame_bytes.saturating_mul(4)
     }
 
-    /// Answers one request.
+    /// The answer's body where it is the same for all who ask: then the request is not handled.
+    fn shared(
+        cx: &Context,
+        request: &Self::Request,
+    ) -> impl Future<Output = Option<Result<Rc<SharedAnswer>, CallError>>> {
+        let _ = (cx, request);
+        std::future::ready(None)
+    }
+
+    /// Answers one request. Where a client chooses how long that takes there is a
+    /// [`Context::pace`] between any two items. Memory in proportion to the request is counted
+    /// already; what else goes into the answer is claimed first, with [`Context::claim`].
     fn handle(
         cx: &Context,
         request: Self::Request,
     ) -> impl Future<Output = <Self::Request as Request>::Response>;
+}
+
+/// A Kafka API that is decoded whole and encodes its answer as it makes it: one whose answer may
+/// be far larger than its request.
+pub trait EncodingApi {
+    /// The request, with its key and response type.
+    type Request: Request + Send + 'static;
+    /// First and last version served.
+    const VERSIONS: (i16, i16);
+    /// The API's name as Kafka prints it.
+    const NAME: &'static str;
+
+    /// The answer's body. Paces and claims memory as [`Api::handle`] does.
+    fn answer(
+        cx: &Context,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Bytes, EncodeError>>;
 }
 
 /// How a row is run.
@@ -64,7 +97,7 @@ pub enum Run {
 pub type CallFn = fn(Rc<Context>, Bytes) -> Pin<Box<dyn Future<Output = Answer>>>;
 
 /// A whole response frame, or why there is none.
-pub type Answer = Result<BytesMut, CallError>;
+pub type Answer = Result<Reply, CallError>;
 
 /// Why a call has no answer; the connection is closed.
 #[derive(Debug)]
@@ -73,6 +106,8 @@ pub enum CallError {
     Request(DecodeError),
     /// The answer holds what its version cannot say: a mistake of ours.
     Answer(EncodeError),
+    /// The answer was not made.
+    NotMade(NotMade),
 }
 
 /// One row of the table.
@@ -114,7 +149,7 @@ pub const TABLE: &[Row] = &[
     row::<records::delete_records::DeleteRecords>(),
     row::<transactions::init_producer_id::InitProducerId>(),
     row::<records::offset_for_leader_epoch::OffsetForLeaderEpoch>(),
-    row::<cluster::describe_configs::DescribeConfigs>(),
+    encoding_row::<cluster::describe_configs::DescribeConfigs>(),
     row::<cluster::alter_configs::AlterConfigs>(),
     row::<cluster::describe_log_dirs::DescribeLogDirs>(),
     row::<topics::create_partitions::CreatePartitions>(),
@@ -126,12 +161,14 @@ pub const TABLE: &[Row] = &[
     row::<topics::describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 
+/// The place in [`TABLE`] of the API with this key, if it is served.
+pub fn place(key: i16) -> Option<usize> {
+    TABLE.binary_search_by_key(&key, |row| row.key).ok()
+}
+
 /// The row of `key`, if the API is served.
 pub fn find(key: i16) -> Option<&'static Row> {
-    TABLE
-        .binary_search_by_key(&key, |row| row.key)
-        .ok()
-        .map(|at| &TABLE[at])
+    place(key).map(|at| &TABLE[at])
 }
 
 /// The row of an API that is called.
@@ -142,23 +179,20 @@ pub const fn row<A: Api + 'static>() -> Row {
         versions: A::VERSIONS,
         advertised_min: A::VERSIONS.0,
         memory_estimate: A::memory_estimate,
-        run: Run::Call(call::<A>),
+        run: Run::Call(call::call::<A>),
     }
 }
 
-fn call<A: Api + 'static>(cx: Rc<Context>, body: Bytes) -> Pin<Box<dyn Future<Output = Answer>>> {
-    Box::pin(async move {
-        let version = cx.version;
-        let request = codec::decode_request::<A::Request>(body, version);
-        let response = A::handle(&cx, request.map_err(CallError::Request)?).await;
-        let mut frame = BytesMut::new();
-        let key = <A::Request as Request>::KEY;
-        let probe = &cx.server.probe;
-        response.codes(&mut |code| probe.note_error(key, ErrorCode(code)));
-        codec::encode_response(key, version, cx.correlation_id, &response, &mut frame)
-            .map_err(CallError::Answer)?;
-        Ok(frame)
-    })
+/// The row of an API that encodes its own answers.
+pub const fn encoding_row<A: EncodingApi + 'static>() -> Row {
+    Row {
+        key: <A::Request as Request>::KEY,
+        name: A::NAME,
+        versions: A::VERSIONS,
+        advertised_min: A::VERSIONS.0,
+        memory_estimate: |frame_bytes| frame_bytes.saturating_mul(4),
+        run: Run::Call(call::call_encoded::<A>),
+    }
 }
 
 impl fmt::Display for CallError {
@@ -166,6 +200,7 @@ impl fmt::Display for CallError {
         match self {
             CallError::Request(error) => error.fmt(f),
             CallError::Answer(error) => write!(f, "the answer cannot be encoded: {error}"),
+            CallError::NotMade(error) => error.fmt(f),
         }
     }
 }
@@ -173,6 +208,11 @@ impl fmt::Display for CallError {
 // === impl Row ===
 
 impl Row {
+    /// What turns that are spent on its requests count as.
+    pub fn work(&self) -> Work {
+        Work::request(place(self.key).unwrap_or_default())
+    }
+
     /// Whether `version` is served.
     pub fn serves(&self, version: i16) -> bool {
         (self.versions.0..=self.versions.1).contains(&version)

@@ -9,7 +9,7 @@ mod lifetime;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -22,6 +22,7 @@ use crate::io::budget::{Reserved, Use};
 use crate::io::cores;
 use crate::io::event::Event;
 use crate::io::stream::Stream;
+use crate::io::turn::{self, Work};
 use crate::server::ServerState;
 use crate::server::api::Spare;
 use crate::server::dispatch::{self, Refused, Slot};
@@ -110,6 +111,14 @@ impl Connection {
         }
     }
 
+    /// As [`Self::send`], for an answer in several pieces.
+    pub(super) async fn send_vectored(&self, pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
+        match self.deaf.get() {
+            true => Ok(()),
+            false => self.stream.write_all_vectored(pieces).await,
+        }
+    }
+
     /// Whether answers are still taken.
     pub(super) fn takes_answers(&self) -> bool {
         !self.deaf.get()
@@ -131,7 +140,8 @@ impl Connection {
     /// Serves it until it ends. Requests that were received whole before the other side ended,
     /// or sent what cannot be a request, are done in their order and answered, as in Kafka.
     pub async fn serve(self: Rc<Self>) -> Ended {
-        let writer = cores::spawn(self.clone().write_responses());
+        let work = Work::job("connection");
+        let writer = cores::spawn(turn::measured(work, self.clone().write_responses()));
         let read = {
             let reading = pin!(self.read_requests());
             match select(reading, pin!(self.closed.wait())).await {
@@ -158,7 +168,13 @@ impl Connection {
         loop {
             while let Some(frame) = buffer.next_frame(max_bytes).map_err(Refused::Frame)? {
                 self.wait_for_room().await;
-                let slot = dispatch::take_up(self, buffer.bytes(frame), &mut room).await?;
+                let now = self.server.now();
+                // Of many requests that came at once the next are for a later turn.
+                if turn::is_due_at(now) {
+                    turn::give_way().await;
+                }
+                let frame = buffer.bytes(frame);
+                let slot = dispatch::take_up(self, frame, &mut room, now).await?;
                 if let Some(slot) = slot {
                     self.push(slot);
                 }
@@ -214,7 +230,11 @@ impl Connection {
                     return self.close().await;
                 }
             }
-            self.lifetime.answered(self.server.now());
+            let now = self.server.now();
+            self.lifetime.answered(now);
+            if turn::is_due_at(now) {
+                turn::give_way().await;
+            }
             if out.capacity() > limits::CONNECTION_FREE_BYTES {
                 out = Vec::with_capacity(512);
             }

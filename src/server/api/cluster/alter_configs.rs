@@ -5,6 +5,7 @@
 
 use crate::base::ErrorCode;
 use crate::base::config::{Texts, not_applied};
+use crate::io::turn;
 use crate::metadata::controller::{self, ConfigChange, ResourceChange};
 use crate::metadata::image::ResourceKind;
 use crate::server::api::{Api, Context, errors};
@@ -34,7 +35,8 @@ impl Api for AlterConfigs {
                 change: ConfigChange::Replace(settings.collect()),
             }
         });
-        let changed = alter(cx, request.validate_only, resources.collect()).await;
+        let resources = turn::collect(resources).await;
+        let changed = alter(cx, request.validate_only, resources).await;
         let responses = changed.into_iter().map(|changed| {
             AlterConfigsResourceResponse::default()
                 .with_error_code(changed.code.0)
@@ -42,7 +44,7 @@ impl Api for AlterConfigs {
                 .with_resource_type(changed.kind)
                 .with_resource_name(changed.name)
         });
-        AlterConfigsResponse::default().with_responses(responses.collect())
+        AlterConfigsResponse::default().with_responses(turn::collect(responses).await)
     }
 }
 
@@ -64,20 +66,20 @@ pub(super) async fn alter(
     validate_only: bool,
     resources: Vec<ResourceChange>,
 ) -> Vec<Changed> {
-    let asked: Vec<Asked> = resources.iter().map(Asked::of).collect();
+    let asked = turn::collect(resources.iter().map(Asked::of)).await;
     let request = controller::AlterConfigs {
         node: cx.shard.node,
         validate_only,
         resources,
     };
     let results = match cx.shard.control.alter_configs(request).await {
-        Ok(results) if results.len() == asked.len() => results
-            .into_iter()
-            .map(|result| match result {
+        Ok(results) if results.len() == asked.len() => {
+            let results = results.into_iter().map(|result| match result {
                 Ok(()) => (ErrorCode::NONE, None),
                 Err(error) => errors::alter_configs(&error),
-            })
-            .collect(),
+            });
+            turn::collect(results).await
+        }
         _ => vec![(errors::CONTROLLER_FAILED, None); asked.len()],
     };
     let changed = asked.into_iter().zip(results).map(|(asked, (code, text))| {
@@ -91,7 +93,7 @@ pub(super) async fn alter(
             text: text.map(StrBytes::from_string),
         }
     });
-    changed.collect()
+    turn::collect(changed).await
 }
 
 /// What was asked of one resource.

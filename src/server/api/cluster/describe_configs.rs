@@ -4,17 +4,23 @@
 //! and synonyms. Left out: loggers, whose levels are set at start (`corelane.log.level`), so a
 //! broker's list of them is empty.
 
-use crate::base::ErrorCode;
+use std::collections::{HashMap, HashSet};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
 use crate::base::config::{Described, Kind};
+use crate::base::{ErrorCode, limits};
+use crate::io::turn;
 use crate::metadata::controller::decide::check_topic_name;
 use crate::metadata::image::ResourceKind;
-use crate::server::api::{Api, Context, errors};
-use crate::wire::codec::StrBytes;
+use crate::server::api::{Context, EncodingApi, errors};
+use crate::wire::codec::messages::DescribeConfigsRequest;
 use crate::wire::codec::messages::describe_configs_request::DescribeConfigsResource;
 use crate::wire::codec::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use crate::wire::codec::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use crate::wire::codec::{self, EncodeError, Request, StrBytes};
+use crate::wire::field::Form;
 
 /// The API.
 pub struct DescribeConfigs;
@@ -22,42 +28,150 @@ pub struct DescribeConfigs;
 /// Why a resource is not described: a code, and a text for whoever asked.
 type Refusal = (ErrorCode, String);
 
-impl Api for DescribeConfigs {
+impl EncodingApi for DescribeConfigs {
     type Request = DescribeConfigsRequest;
     const VERSIONS: (i16, i16) = (1, 4);
     const NAME: &'static str = "DescribeConfigs";
 
-    fn memory_estimate(frame_bytes: usize) -> usize {
-        // A resource of a dozen bytes asks for all of its settings.
-        frame_bytes.saturating_mul(64).saturating_add(ANSWER_BYTES)
-    }
-
-    async fn handle(cx: &Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-        let synonyms = request.include_synonyms;
-        let documentation = request.include_documentation;
-        let results = request.resources.into_iter().map(|resource| {
-            let result = DescribeConfigsResult::default()
-                .with_resource_type(resource.resource_type)
-                .with_resource_name(resource.resource_name.clone());
-            match describe(cx, &resource) {
-                Ok(all) => {
-                    let wanted = all.into_iter().filter(|one| is_wanted(&resource, one));
-                    let entries = wanted.map(|one| entry(one, synonyms, documentation));
-                    result
-                        .with_error_message(Some(StrBytes::default()))
-                        .with_configs(entries.collect())
-                }
-                Err((code, text)) => result
-                    .with_error_code(code.0)
-                    .with_error_message(Some(StrBytes::from_string(text))),
+    async fn answer(cx: &Context, request: DescribeConfigsRequest) -> Result<Bytes, EncodeError> {
+        let with = With {
+            synonyms: request.include_synonyms,
+            documentation: request.include_documentation,
+        };
+        let resources = once(cx, request.resources).await;
+        let bytes_max = cx.shard.budget.total_bytes() / limits::CONFIGS_ANSWER_SHARE;
+        let mut body = AnswerBody::new(cx.version, resources.len(), bytes_max);
+        for resource in &resources {
+            let result = match body.is_full() {
+                true => body.too_large(),
+                false => describe(cx, resource),
+            };
+            let result = match result {
+                Ok(all) => Ok(chosen(resource, all).await),
+                Err(refusal) => Err(refusal),
+            };
+            if let Err((code, _)) = &result {
+                cx.server
+                    .probe
+                    .note_error(DescribeConfigsRequest::KEY, *code);
             }
-        });
-        DescribeConfigsResponse::default().with_results(results.collect())
+            body.push(shape(resource, result, with))?;
+            // The buffer grows by doubling.
+            if !cx.claim(2 * body.grown()).await {
+                break;
+            }
+            cx.pace().await;
+        }
+        Ok(body.end())
     }
 }
 
-/// What a broker's whole list takes, with synonyms and texts.
-const ANSWER_BYTES: usize = 256 * 1024;
+/// What a request wants to know of each setting.
+#[derive(Clone, Copy)]
+struct With {
+    synonyms: bool,
+    documentation: bool,
+}
+
+/// The resources of a request, each once: Kafka answers each mention, of which its clients, who
+/// keep answers in a map, make nothing.
+async fn once(
+    cx: &Context,
+    resources: Vec<DescribeConfigsResource>,
+) -> Vec<DescribeConfigsResource> {
+    let mut seen = HashSet::new();
+    let mut once = Vec::new();
+    for resource in resources {
+        let (kind, name) = (resource.resource_type, resource.resource_name.clone());
+        if seen.insert((kind, name, resource.configuration_keys.clone())) {
+            once.push(resource);
+        }
+        cx.pace().await;
+    }
+    once
+}
+
+/// The answer's body as it grows.
+struct AnswerBody {
+    version: i16,
+    bytes: BytesMut,
+    bytes_max: usize,
+    /// Its length when it was last asked how much it has grown.
+    counted: usize,
+}
+
+impl AnswerBody {
+    /// The beginning of an answer with `count` results.
+    fn new(version: i16, count: usize, bytes_max: usize) -> AnswerBody {
+        let mut bytes = BytesMut::new();
+        bytes.put_i32(0); // The time for which the client is throttled.
+        let form = Form {
+            flexible: version >= FLEXIBLE_FROM,
+        };
+        form.put_length(&mut bytes, count);
+        AnswerBody {
+            version,
+            bytes,
+            bytes_max,
+            counted: 0,
+        }
+    }
+
+    fn push(&mut self, result: DescribeConfigsResult) -> Result<(), EncodeError> {
+        codec::encode(&result, self.version, &mut self.bytes)
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= self.bytes_max
+    }
+
+    /// What resources beyond the bound are answered with.
+    fn too_large(&self) -> Result<Vec<Described>, Refusal> {
+        let text = format!(
+            "The answer is larger than {} bytes: describe fewer resources at a time",
+            self.bytes_max
+        );
+        Err((ErrorCode::INVALID_REQUEST, text))
+    }
+
+    /// Bytes that came since the last call.
+    fn grown(&mut self) -> usize {
+        let now = self.bytes.len();
+        now - std::mem::replace(&mut self.counted, now)
+    }
+
+    fn end(mut self) -> Bytes {
+        if self.version >= FLEXIBLE_FROM {
+            self.bytes.put_u8(0); // No tagged fields.
+        }
+        self.bytes.freeze()
+    }
+}
+
+/// First version whose fields are flexible.
+const FLEXIBLE_FROM: i16 = 4;
+
+fn shape(
+    resource: &DescribeConfigsResource,
+    described: Result<Vec<Described>, Refusal>,
+    with: With,
+) -> DescribeConfigsResult {
+    let result = DescribeConfigsResult::default()
+        .with_resource_type(resource.resource_type)
+        .with_resource_name(resource.resource_name.clone());
+    match described {
+        Ok(all) => {
+            let entries = all.into_iter();
+            let entries = entries.map(|one| entry(one, with.synonyms, with.documentation));
+            result
+                .with_error_message(Some(StrBytes::default()))
+                .with_configs(entries.collect())
+        }
+        Err((code, text)) => result
+            .with_error_code(code.0)
+            .with_error_message(Some(StrBytes::from_string(text))),
+    }
+}
 
 fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Described>, Refusal> {
     let name = resource.resource_name.as_str();
@@ -112,12 +226,23 @@ fn check_node(cx: &Context, name: &str, or: &str) -> Result<(), Refusal> {
     Err((ErrorCode::INVALID_REQUEST, text))
 }
 
-/// An empty list of names asks for all, as an absent one does.
-fn is_wanted(resource: &DescribeConfigsResource, one: &Described) -> bool {
-    match &resource.configuration_keys {
-        Some(names) if !names.is_empty() => names.iter().any(|name| name.as_str() == one.name),
-        _ => true,
+/// The settings that are asked for: all where no names are given. Whoever gives many names gives
+/// most of them in vain.
+async fn chosen(resource: &DescribeConfigsResource, all: Vec<Described>) -> Vec<Described> {
+    let names = resource.configuration_keys.as_deref().unwrap_or_default();
+    if names.is_empty() {
+        return all;
     }
+    let mut wanted = vec![false; all.len()];
+    let places: HashMap<&str, usize> = all.iter().map(|one| &*one.name).zip(0..).collect();
+    for name in names {
+        if let Some(at) = places.get(name.as_str()) {
+            wanted[*at] = true;
+        }
+        turn::pace().await;
+    }
+    let chosen = all.into_iter().zip(wanted).filter(|(_, wanted)| *wanted);
+    chosen.map(|(one, _)| one).collect()
 }
 
 fn entry(one: Described, synonyms: bool, documentation: bool) -> DescribeConfigsResourceResult {
@@ -146,11 +271,11 @@ fn entry(one: Described, synonyms: bool, documentation: bool) -> DescribeConfigs
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
+    use futures_util::FutureExt;
 
     use super::*;
     use crate::base::config::{Flags, HostFacts, load};
-    use crate::wire::codec;
+    use crate::wire::codec::messages::DescribeConfigsResponse;
 
     fn all() -> Vec<Described> {
         let host = HostFacts {
@@ -175,11 +300,19 @@ mod tests {
                 documentation
             );
             let result = DescribeConfigsResult::default().with_configs(entries);
-            let answer = DescribeConfigsResponse::default().with_results(vec![result]);
+            let answer = DescribeConfigsResponse::default()
+                .with_results(vec![result.clone(), result.clone()]);
             for version in DescribeConfigs::VERSIONS.0..=DescribeConfigs::VERSIONS.1 {
                 let mut out = BytesMut::new();
                 codec::encode(&answer, version, &mut out).expect("every version has room for it");
-                assert!(out.len() < ANSWER_BYTES, "{} bytes", out.len());
+                let mut body = AnswerBody::new(version, 2, out.len() / 2);
+                for _ in 0..2 {
+                    assert!(!body.is_full());
+                    body.push(result.clone()).expect("as before");
+                }
+                assert!(body.is_full() && body.too_large().is_err());
+                assert!(body.grown() > 0 && body.grown() == 0);
+                assert_eq!(body.end(), out, "version {version}");
             }
         }
     }
@@ -190,7 +323,8 @@ mod tests {
             let names =
                 names.map(|names| names.into_iter().map(StrBytes::from_static_str).collect());
             let resource = DescribeConfigsResource::default().with_configuration_keys(names);
-            all().iter().filter(|one| is_wanted(&resource, one)).count()
+            let chosen = chosen(&resource, all()).now_or_never();
+            chosen.expect("outside of a core nothing waits").len()
         };
         assert_eq!(wanted(None), wanted(Some(vec![])));
         assert_eq!(

@@ -3,11 +3,11 @@
 //!
 //! Left out: partitions on their way from one folder to another, cordoned folders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use crate::base::{ErrorCode, PartitionIndex};
-use crate::io::checks;
+use crate::io::{checks, turn};
 use crate::server::api::{Api, Context};
 use crate::shard::log_dirs::LogDir;
 use crate::wire::codec::StrBytes;
@@ -16,6 +16,9 @@ use crate::wire::codec::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use crate::wire::codec::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
+
+/// What a partition takes in an answer while that is made, in bytes.
+const PARTITION_BYTES: usize = 160;
 
 /// The API.
 pub struct DescribeLogDirs;
@@ -26,22 +29,42 @@ impl Api for DescribeLogDirs {
     const NAME: &'static str = "DescribeLogDirs";
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
-        let asked = request.topics.as_deref();
-        let working = cx.shard.dirs.working();
-        let mut results: Vec<_> = working.map(|dir| working_dir(cx, dir, asked)).collect();
+        let asked = match &request.topics {
+            Some(topics) => Some(pairs(topics).await),
+            None => None,
+        };
+        let mut results = Vec::new();
+        for dir in cx.shard.dirs.working() {
+            results.push(working_dir(cx, dir, asked.as_ref()).await);
+        }
         results.extend(cx.shard.dirs.failed().map(failed_dir));
         DescribeLogDirsResponse::default().with_results(results)
     }
 }
 
-fn working_dir(
+/// The partitions that a request names.
+type Pairs<'a> = HashSet<(&'a str, PartitionIndex)>;
+
+async fn pairs(topics: &[DescribableLogDirTopic]) -> Pairs<'_> {
+    let mut pairs = HashSet::new();
+    for topic in topics {
+        for index in &topic.partitions {
+            pairs.insert((topic.topic.as_str(), *index));
+            turn::pace().await;
+        }
+        turn::pace().await;
+    }
+    pairs
+}
+
+async fn working_dir(
     cx: &Context,
     dir: &LogDir,
-    asked: Option<&[DescribableLogDirTopic]>,
+    asked: Option<&Pairs<'_>>,
 ) -> DescribeLogDirsResult {
     match checks::room(&dir.path) {
         Ok(room) => named(&dir.path)
-            .with_topics(topics(cx, dir, asked))
+            .with_topics(topics(cx, dir, asked).await)
             .with_total_bytes(room.total_bytes as i64)
             .with_usable_bytes(room.usable_bytes as i64),
         Err(error) => {
@@ -64,29 +87,21 @@ fn named(path: &Path) -> DescribeLogDirsResult {
 }
 
 /// The partitions in this folder that are asked for, by topic.
-fn topics(
+async fn topics(
     cx: &Context,
     dir: &LogDir,
-    asked: Option<&[DescribableLogDirTopic]>,
+    asked: Option<&Pairs<'_>>,
 ) -> Vec<DescribeLogDirsTopic> {
-    let asked: Option<BTreeSet<(&str, PartitionIndex)>> = asked.map(|topics| {
-        let pairs = topics.iter().flat_map(|topic| {
-            topic
-                .partitions
-                .iter()
-                .map(|index| (topic.topic.as_str(), *index))
-        });
-        pairs.collect()
-    });
     let mut by_topic: BTreeMap<String, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    let partitions = cx.shard.partitions.local().into_iter();
-    for partition in partitions.filter(|partition| dir.holds(partition)) {
+    for partition in cx.shard.partitions.local() {
+        cx.pace().await;
         let name = partition.name();
-        if asked
-            .as_ref()
-            .is_some_and(|asked| !asked.contains(&(&*name.topic, name.index)))
-        {
+        let is_asked = |asked: &Pairs<'_>| asked.contains(&(&*name.topic, name.index));
+        if !dir.holds(&partition) || !asked.is_none_or(is_asked) {
             continue;
+        }
+        if !cx.claim(PARTITION_BYTES + 2 * name.topic.len()).await {
+            break;
         }
         let log = partition.log();
         let described = DescribeLogDirsPartition::default()
@@ -104,5 +119,5 @@ fn topics(
             .with_name(TopicName(StrBytes::from_string(name)))
             .with_partitions(partitions)
     });
-    topics.collect()
+    turn::collect(topics).await
 }

@@ -2,6 +2,7 @@
 //! appended to or subtracted from.
 
 use super::alter_configs::alter;
+use crate::io::turn;
 use crate::metadata::controller::{ConfigChange, ResourceChange};
 use crate::server::api::{Api, Context};
 use crate::wire::codec::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
@@ -32,7 +33,8 @@ impl Api for IncrementalAlterConfigs {
                 change: ConfigChange::Each(changes.collect()),
             }
         });
-        let changed = alter(cx, request.validate_only, resources.collect()).await;
+        let resources = turn::collect(resources).await;
+        let changed = alter(cx, request.validate_only, resources).await;
         let responses = changed.into_iter().map(|changed| {
             AlterConfigsResourceResponse::default()
                 .with_error_code(changed.code.0)
@@ -40,6 +42,6 @@ impl Api for IncrementalAlterConfigs {
                 .with_resource_type(changed.kind)
                 .with_resource_name(changed.name)
         });
-        IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+        IncrementalAlterConfigsResponse::default().with_responses(turn::collect(responses).await)
     }
 }

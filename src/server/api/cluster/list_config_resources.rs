@@ -25,11 +25,27 @@ impl Api for ListConfigResources {
     ) -> ListConfigResourcesResponse {
         let answer = ListConfigResourcesResponse::default();
         match kinds(cx.version, &request.resource_types) {
-            Some(kinds) => answer.with_config_resources(resources(&cx.image(), &kinds)),
+            Some(kinds) => {
+                let image = cx.image();
+                let names = NAME_BYTES * (image.topics.len() + image.brokers.iter().count());
+                if !cx.claim(names).await {
+                    return answer;
+                }
+                let listed = match image.topics.len() > LISTED_MAX {
+                    true => cx.beside(move || resources(&image, &kinds)).await,
+                    false => Some(resources(&image, &kinds)),
+                };
+                answer.with_config_resources(listed.unwrap_or_default())
+            }
             None => answer.with_error_code(ErrorCode::UNSUPPORTED_VERSION.0),
         }
     }
 }
+
+/// Topics that are listed in one turn; where there are more it is done beside the core.
+const LISTED_MAX: usize = 200;
+/// What a resource takes in an answer while that is made, in bytes.
+const NAME_BYTES: usize = 256;
 
 /// All kinds, in the order in which they are listed.
 const KINDS: [ResourceKind; 5] = [

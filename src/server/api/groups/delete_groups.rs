@@ -21,6 +21,7 @@ impl Api for DeleteGroups {
         let mut asked = HashSet::new();
         let mut results = Vec::with_capacity(request.groups_names.len());
         for id in request.groups_names {
+            cx.pace().await;
             if !asked.insert(id.clone()) {
                 continue;
             }

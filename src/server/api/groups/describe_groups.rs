@@ -1,6 +1,8 @@
 //! Drives: DescribeGroups, versions 0 to 6 (KIP-430 authorized operations in 3, KIP-345 static
 //! members in 4, KIP-1043 an error for unknown groups in 6).
 
+use std::collections::HashSet;
+
 use super::{kept, sent, sent_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::{Described, DescribedMember, GroupError};
@@ -15,6 +17,9 @@ use crate::wire::codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse
 /// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11. Without access rules everybody may do all of it.
 const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
+/// What a member takes in an answer besides what its client gave, in bytes.
+const MEMBER_BYTES: usize = 320;
+
 /// The API.
 pub struct DescribeGroups;
 
@@ -25,13 +30,25 @@ impl Api for DescribeGroups {
 
     async fn handle(cx: &Context, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
         let mut groups = Vec::with_capacity(request.groups.len());
+        let mut asked = HashSet::new();
         for id in request.groups {
+            cx.pace().await;
+            // Kafka answers each mention; its clients keep the answers in a map.
+            if !asked.insert(id.clone()) {
+                continue;
+            }
             let name = kept(&id);
             let found = cx
                 .shard
                 .groups
                 .ask(&name, |machine, _, _| machine.describe(&name));
-            let mut group = answer(id, found.await, cx.version);
+            let found = found.await;
+            if let Ok(Some(found)) = &found
+                && !cx.claim(memory_bytes(found)).await
+            {
+                break;
+            }
+            let mut group = answer(id, found, cx.version);
             if request.include_authorized_operations && group.error_code == ErrorCode::NONE.0 {
                 group.authorized_operations = ALL_OPERATIONS;
             }
@@ -39,6 +56,18 @@ impl Api for DescribeGroups {
         }
         DescribeGroupsResponse::default().with_groups(groups)
     }
+}
+
+/// What a group takes in an answer, encoded; what clients gave of its members is shared until then.
+fn memory_bytes(group: &Described) -> usize {
+    let texts = |member: &DescribedMember| {
+        let names = [&member.member_id, &member.client_id, &member.client_host];
+        2 * names.iter().map(|name| name.len()).sum::<usize>()
+    };
+    let member = |member: &DescribedMember| {
+        MEMBER_BYTES + texts(member) + member.metadata.len() + member.assignment.len()
+    };
+    group.members.iter().map(member).sum()
 }
 
 fn answer(

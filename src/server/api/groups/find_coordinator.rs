@@ -42,12 +42,13 @@ impl Api for FindCoordinator {
         if cx.version < 4 {
             return single(find(cx, request.key_type, &request.key), cx.version);
         }
-        let coordinator = |key: &StrBytes| {
-            let found = find(cx, request.key_type, key);
-            coordinator(key.clone(), found)
-        };
-        let coordinators = request.coordinator_keys.iter().map(coordinator);
-        FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
+        let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+        for key in request.coordinator_keys {
+            let found = find(cx, request.key_type, &key);
+            coordinators.push(coordinator(key, found));
+            cx.pace().await;
+        }
+        FindCoordinatorResponse::default().with_coordinators(coordinators)
     }
 }
 

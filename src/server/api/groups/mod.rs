@@ -14,6 +14,9 @@ use std::rc::Rc;
 
 use crate::wire::codec::StrBytes;
 
+/// Members or partitions that a group is asked about in one turn.
+pub(super) const AT_ONCE: usize = 1_000;
+
 /// A text of the wire as groups keep it.
 pub(super) fn kept(text: &StrBytes) -> Rc<str> {
     Rc::from(&**text)

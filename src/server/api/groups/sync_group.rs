@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::{kept, kept_option, sent_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::{Sync, SyncReply};
+use crate::io::turn;
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::messages::{SyncGroupRequest, SyncGroupResponse};
 
@@ -22,11 +23,11 @@ impl Api for SyncGroup {
         if cx.version >= 5 && !named {
             return refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
-        answer(cx.shard.groups.sync(sync(&request)).await)
+        answer(cx.shard.groups.sync(sync(&request).await).await)
     }
 }
 
-fn sync(request: &SyncGroupRequest) -> Sync {
+async fn sync(request: &SyncGroupRequest) -> Sync {
     let assignments = request.assignments.iter().map(|given| {
         let assignment = Bytes::copy_from_slice(&given.assignment);
         (kept(&given.member_id), assignment)
@@ -38,7 +39,7 @@ fn sync(request: &SyncGroupRequest) -> Sync {
         instance_id: kept_option(&request.group_instance_id),
         protocol_type: kept_option(&request.protocol_type),
         protocol: kept_option(&request.protocol_name),
-        assignments: assignments.collect(),
+        assignments: turn::collect(assignments).await,
     }
 }
 

@@ -2,16 +2,16 @@
 //! KIP-345 static members in 7, KIP-848 errors in 9). Left out: version 10 (topic ids), which
 //! the codec cannot read.
 
+use std::collections::HashMap;
+
 use crate::base::ErrorCode;
 use crate::coordinator::group::{
     Commit, CommitPartition, CommitTopic, GroupError, PartitionResults,
 };
 use crate::metadata::image::Topic;
-use crate::server::api::groups::{kept, kept_option, sent};
+use crate::server::api::groups::{AT_ONCE, kept, kept_option, sent};
 use crate::server::api::{Api, Context, errors};
-use crate::wire::codec::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
+use crate::wire::codec::messages::offset_commit_request::OffsetCommitRequestPartition;
 use crate::wire::codec::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
@@ -30,44 +30,68 @@ impl Api for OffsetCommit {
         let image = cx.image();
         let mut topics = Vec::new();
         for topic in &request.topics {
-            match image.topics.named(&topic.name) {
-                Some(known) => topics.extend(existing(topic, known, &mut answer)),
-                None => {
-                    let all = topic
-                        .partitions
-                        .iter()
-                        .map(|partition| partition.partition_index);
-                    answer.refuse(&topic.name, all, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            let known = image.topics.named(&topic.name);
+            for partitions in topic.partitions.chunks(AT_ONCE) {
+                match known {
+                    Some(known) => {
+                        topics.extend(existing(&topic.name, partitions, known, &mut answer));
+                    }
+                    None => {
+                        let all = partitions.iter().map(|one| one.partition_index);
+                        let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                        answer.refuse(&topic.name, all, code);
+                    }
                 }
+                cx.pace().await;
             }
         }
-        if topics.is_empty() {
-            return answer.finish();
+        for topics in at_once(topics) {
+            let commit = commit(cx, &request, topics);
+            let groups = &cx.shard.groups;
+            let results = groups.ask(&commit.group, |machine, now, out| {
+                machine.commit(&commit, now, out)
+            });
+            let results = results.await.and_then(|results| results);
+            answer.merge(&commit.topics, results);
+            cx.pace().await;
         }
-        let commit = commit(cx, &request, topics);
-        let groups = &cx.shard.groups;
-        let results = groups.ask(&commit.group, |machine, now, out| {
-            machine.commit(&commit, now, out)
-        });
-        let results = results.await.and_then(|results| results);
-        answer.merge(&commit.topics, results);
+        cx.drop_later(request);
         answer.finish()
     }
 }
 
-/// The partitions of `topic` that exist; the others are refused.
+/// Topics in groups of about [`AT_ONCE`] partitions, which are committed one after another. What
+/// Kafka's clients send is one of them.
+fn at_once(topics: Vec<CommitTopic>) -> Vec<Vec<CommitTopic>> {
+    let mut groups = Vec::new();
+    let mut room = 0;
+    for topic in topics {
+        if room == 0 {
+            groups.push(Vec::new());
+            room = AT_ONCE;
+        }
+        room = room.saturating_sub(topic.partitions.len());
+        if let Some(last) = groups.last_mut() {
+            last.push(topic);
+        }
+    }
+    groups
+}
+
+/// Those of the partitions that exist; the others are refused.
 fn existing(
-    topic: &OffsetCommitRequestTopic,
+    name: &TopicName,
+    partitions: &[OffsetCommitRequestPartition],
     known: &Topic,
     answer: &mut Answer,
 ) -> Option<CommitTopic> {
     let exists = |partition: &&OffsetCommitRequestPartition| {
         known.partition(partition.partition_index).is_some()
     };
-    let (there, missing): (Vec<_>, Vec<_>) = topic.partitions.iter().partition(exists);
+    let (there, missing): (Vec<_>, Vec<_>) = partitions.iter().partition(exists);
     if !missing.is_empty() {
         let missing = missing.iter().map(|partition| partition.partition_index);
-        answer.refuse(&topic.name, missing, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        answer.refuse(name, missing, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
     let partition = |partition: &OffsetCommitRequestPartition| CommitPartition {
         partition: partition.partition_index,
@@ -76,7 +100,7 @@ fn existing(
         metadata: kept_option(&partition.committed_metadata).unwrap_or_default(),
     };
     (!there.is_empty()).then(|| CommitTopic {
-        name: kept(&topic.name),
+        name: kept(name),
         id: known.id,
         partitions: there.into_iter().map(partition).collect(),
     })
@@ -98,16 +122,20 @@ fn commit(cx: &Context, request: &OffsetCommitRequest, topics: Vec<CommitTopic>)
 #[derive(Default)]
 struct Answer {
     topics: Vec<OffsetCommitResponseTopic>,
+    places: HashMap<TopicName, usize>,
 }
 
 impl Answer {
     fn topic(&mut self, name: &TopicName) -> &mut OffsetCommitResponseTopic {
-        let at = self.topics.iter().position(|topic| topic.name == *name);
-        let at = at.unwrap_or_else(|| {
-            let topic = OffsetCommitResponseTopic::default().with_name(name.clone());
-            self.topics.push(topic);
-            self.topics.len() - 1
-        });
+        let at = match self.places.get(name) {
+            Some(at) => *at,
+            None => {
+                let topic = OffsetCommitResponseTopic::default().with_name(name.clone());
+                self.topics.push(topic);
+                self.places.insert(name.clone(), self.topics.len() - 1);
+                self.topics.len() - 1
+            }
+        };
         &mut self.topics[at]
     }
 

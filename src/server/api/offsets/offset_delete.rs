@@ -1,9 +1,11 @@
 //! Drives: OffsetDelete, version 0 (KIP-496).
 
+use std::collections::HashMap;
+
 use crate::base::{ErrorCode, TopicId};
 use crate::coordinator::group::{GroupError, PartitionResults, TopicPartitions};
 use crate::metadata::image::Image;
-use crate::server::api::groups::{kept, sent};
+use crate::server::api::groups::{AT_ONCE, kept, sent};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::messages::offset_delete_response::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
@@ -20,30 +22,44 @@ impl Api for OffsetDelete {
 
     async fn handle(cx: &Context, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
         let image = cx.image();
-        let mut answer = Vec::new();
+        let mut answer = Answer::default();
         let mut topics = Vec::new();
         for topic in &request.topics {
-            let all = topic
-                .partitions
-                .iter()
-                .map(|partition| partition.partition_index);
-            let (there, missing) = all.partition(|index| exists(&image, &topic.name, *index));
-            refuse(&mut answer, &topic.name, missing);
-            if !Vec::is_empty(&there) {
-                topics.push(TopicPartitions {
-                    name: kept(&topic.name),
-                    id: TopicId::ZERO,
-                    partitions: there,
-                });
+            // Kafka's clients name a few partitions; of very many each thousand goes by itself.
+            for partitions in topic.partitions.chunks(AT_ONCE) {
+                let all = partitions.iter().map(|partition| partition.partition_index);
+                let (there, missing) = all.partition(|index| exists(&image, &topic.name, *index));
+                answer.refuse(&topic.name, missing);
+                if !Vec::is_empty(&there) {
+                    topics.push(TopicPartitions {
+                        name: kept(&topic.name),
+                        id: TopicId::ZERO,
+                        partitions: there,
+                    });
+                }
+                cx.pace().await;
             }
         }
-        match delete(cx, &request, &topics).await {
-            Err(error) => OffsetDeleteResponse::default().with_error_code(errors::group(error).0),
-            Ok(results) => {
-                merge(&mut answer, &topics, results);
-                OffsetDeleteResponse::default().with_topics(answer)
+        // One for which nothing is left asks whether the group exists.
+        let mut asked = 0;
+        while asked < topics.len().max(1) {
+            let mut partitions = 0;
+            let some = topics[asked..].iter().take_while(|topic| {
+                partitions += topic.partitions.len();
+                partitions <= AT_ONCE
+            });
+            let some = &topics[asked..][..some.count()];
+            match delete(cx, &request, some).await {
+                Ok(results) => answer.merge(some, results),
+                Err(error) => {
+                    return OffsetDeleteResponse::default().with_error_code(errors::group(error).0);
+                }
             }
+            asked += some.len().max(1);
+            cx.pace().await;
         }
+        cx.drop_later(request);
+        OffsetDeleteResponse::default().with_topics(answer.topics)
     }
 }
 
@@ -68,40 +84,46 @@ async fn delete(
         .await?
 }
 
-fn refuse(answer: &mut Vec<OffsetDeleteResponseTopic>, name: &TopicName, missing: Vec<i32>) {
-    if missing.is_empty() {
-        return;
-    }
-    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-    let partitions = missing.into_iter().map(|index| partition(index, code));
-    topic(answer, name).partitions.extend(partitions);
+/// The answer as it grows.
+#[derive(Default)]
+struct Answer {
+    topics: Vec<OffsetDeleteResponseTopic>,
+    places: HashMap<TopicName, usize>,
 }
 
-fn merge(
-    answer: &mut Vec<OffsetDeleteResponseTopic>,
-    topics: &[TopicPartitions],
-    results: PartitionResults,
-) {
-    for (asked, results) in topics.iter().zip(results) {
-        let name = TopicName(sent(&asked.name));
-        let partitions = results.into_iter().map(|(index, result)| {
-            let code = result.map_or_else(errors::group, |()| ErrorCode::NONE);
-            partition(index, code)
-        });
-        topic(answer, &name).partitions.extend(partitions);
+impl Answer {
+    fn refuse(&mut self, name: &TopicName, missing: Vec<i32>) {
+        if missing.is_empty() {
+            return;
+        }
+        let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let partitions = missing.into_iter().map(|index| partition(index, code));
+        self.topic(name).partitions.extend(partitions);
     }
-}
 
-fn topic<'a>(
-    answer: &'a mut Vec<OffsetDeleteResponseTopic>,
-    name: &TopicName,
-) -> &'a mut OffsetDeleteResponseTopic {
-    let at = answer.iter().position(|topic| topic.name == *name);
-    let at = at.unwrap_or_else(|| {
-        answer.push(OffsetDeleteResponseTopic::default().with_name(name.clone()));
-        answer.len() - 1
-    });
-    &mut answer[at]
+    fn merge(&mut self, topics: &[TopicPartitions], results: PartitionResults) {
+        for (asked, results) in topics.iter().zip(results) {
+            let name = TopicName(sent(&asked.name));
+            let partitions = results.into_iter().map(|(index, result)| {
+                let code = result.map_or_else(errors::group, |()| ErrorCode::NONE);
+                partition(index, code)
+            });
+            self.topic(&name).partitions.extend(partitions);
+        }
+    }
+
+    fn topic(&mut self, name: &TopicName) -> &mut OffsetDeleteResponseTopic {
+        let at = match self.places.get(name) {
+            Some(at) => *at,
+            None => {
+                let topic = OffsetDeleteResponseTopic::default().with_name(name.clone());
+                self.topics.push(topic);
+                self.places.insert(name.clone(), self.topics.len() - 1);
+                self.topics.len() - 1
+            }
+        };
+        &mut self.topics[at]
+    }
 }
 
 fn partition(index: i32, code: ErrorCode) -> OffsetDeleteResponsePartition {

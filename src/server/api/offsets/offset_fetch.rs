@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use crate::base::TopicId;
 use crate::coordinator::group::{Fetched, GroupError, TopicPartitions};
-use crate::server::api::groups::{kept, sent};
+use crate::io::turn;
+use crate::server::api::groups::{AT_ONCE, kept, sent};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::offset_fetch_request::{
@@ -17,6 +18,9 @@ use crate::wire::codec::messages::offset_fetch_response::{
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use crate::wire::codec::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
+
+/// What a partition takes in an answer while that is made, in bytes.
+const PARTITION_BYTES: usize = 160;
 
 /// The API.
 pub struct OffsetFetch;
@@ -31,21 +35,26 @@ impl Api for OffsetFetch {
             let mut groups = Vec::with_capacity(request.groups.len());
             for group in &request.groups {
                 groups.push(fetch_group(cx, group, request.require_stable).await);
+                cx.pace().await;
             }
+            cx.drop_later(request);
             return OffsetFetchResponse::default().with_groups(groups);
         }
-        let topics = request.topics.take().map(|topics| {
-            let topic = |topic: OffsetFetchRequestTopic| {
-                OffsetFetchRequestTopics::default()
-                    .with_name(topic.name)
-                    .with_partition_indexes(topic.partition_indexes)
-            };
-            topics.into_iter().map(topic).collect()
-        });
+        let topic = |topic: OffsetFetchRequestTopic| {
+            OffsetFetchRequestTopics::default()
+                .with_name(topic.name)
+                .with_partition_indexes(topic.partition_indexes)
+        };
+        let topics = match request.topics.take() {
+            Some(topics) => Some(turn::collect(topics.into_iter().map(topic)).await),
+            None => None,
+        };
         let group = OffsetFetchRequestGroup::default()
             .with_group_id(request.group_id)
             .with_topics(topics);
-        single(fetch_group(cx, &group, request.require_stable).await)
+        let answer = fetch_group(cx, &group, request.require_stable).await;
+        cx.drop_later(group);
+        single(answer).await
     }
 }
 
@@ -56,11 +65,21 @@ async fn fetch_group(
 ) -> OffsetFetchResponseGroup {
     let answer = OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone());
     match fetch(cx, group, stable).await {
-        Ok(topics) => answer.with_topics(topics.iter().map(found).collect()),
+        Ok(topics) => {
+            let mut found_of = Vec::with_capacity(topics.len());
+            for topic in &topics {
+                if !cx.claim(memory_bytes(topic)).await {
+                    break;
+                }
+                found_of.push(found(topic).await);
+            }
+            answer.with_topics(found_of)
+        }
         Err(error) if cx.version >= 2 => answer.with_error_code(errors::group(error).0),
         Err(error) => {
             let topics = group.topics.iter().flatten();
-            answer.with_topics(topics.map(|topic| refused(topic, error)).collect())
+            let topics = topics.map(|topic| refused(topic, error));
+            answer.with_topics(turn::collect(topics).await)
         }
     }
 }
@@ -76,25 +95,72 @@ async fn fetch(
             .ask(&id, |machine, _, _| machine.fetch_all(&id, stable))
             .await;
     };
-    let wanted = |topic: &OffsetFetchRequestTopics| TopicPartitions {
-        name: kept(&topic.name),
-        id: TopicId::ZERO,
-        partitions: topic.partition_indexes.clone(),
-    };
-    let wanted: Vec<_> = topics.iter().map(wanted).collect();
-    let fetched = groups.ask(&id, |machine, _, _| machine.fetch(&id, &wanted, stable));
-    let fetched = fetched.await?;
-    Ok(wanted
-        .into_iter()
-        .map(|topic| topic.name)
-        .zip(fetched)
-        .collect())
+    let mut found = Vec::with_capacity(topics.len());
+    let mut due = Vec::new();
+    let mut room = AT_ONCE;
+    for (at, topic) in topics.iter().enumerate() {
+        let (name, partitions) = (kept(&topic.name), &topic.partition_indexes);
+        found.push((name.clone(), Vec::with_capacity(partitions.len())));
+        // Kafka's clients ask for a few; very many are asked for one thousand after the other.
+        let mut left = &partitions[..];
+        loop {
+            let (now, later) = left.split_at(left.len().min(room));
+            let topic = TopicPartitions {
+                name: name.clone(),
+                id: TopicId::ZERO,
+                partitions: now.to_vec(),
+            };
+            due.push((at, topic));
+            // A topic without partitions takes room as well.
+            room -= now.len().max(1).min(room);
+            left = later;
+            if room == 0 {
+                ask(cx, &id, stable, &mut due, &mut found).await?;
+                room = AT_ONCE;
+            }
+            if left.is_empty() {
+                break;
+            }
+        }
+    }
+    ask(cx, &id, stable, &mut due, &mut found).await?;
+    Ok(found)
 }
 
-fn found((name, partitions): &(Rc<str>, Vec<Fetched>)) -> OffsetFetchResponseTopics {
+/// The answer about a group as it grows: topics and what was found of their partitions.
+type Found = Vec<(Rc<str>, Vec<Fetched>)>;
+
+/// Asks the group for what is `due`, and adds what it says to the topics in `found`.
+async fn ask(
+    cx: &Context,
+    id: &Rc<str>,
+    stable: bool,
+    due: &mut Vec<(usize, TopicPartitions)>,
+    found: &mut Found,
+) -> Result<(), GroupError> {
+    let (places, wanted): (Vec<usize>, Vec<_>) = due.drain(..).unzip();
+    let groups = &cx.shard.groups;
+    let fetched = groups.ask(id, |machine, _, _| machine.fetch(id, &wanted, stable));
+    for (at, fetched) in places.into_iter().zip(fetched.await?) {
+        found[at].1.extend(fetched);
+    }
+    cx.pace().await;
+    Ok(())
+}
+
+/// What a topic takes in an answer while that is made, in bytes.
+fn memory_bytes((name, partitions): &(Rc<str>, Vec<Fetched>)) -> usize {
+    let one = |fetched: &Fetched| match &fetched.offset {
+        Ok(Some(kept)) => PARTITION_BYTES + 2 * kept.metadata.len(),
+        _ => PARTITION_BYTES,
+    };
+    2 * name.len() + partitions.iter().map(one).sum::<usize>()
+}
+
+async fn found((name, partitions): &(Rc<str>, Vec<Fetched>)) -> OffsetFetchResponseTopics {
     OffsetFetchResponseTopics::default()
         .with_name(TopicName(sent(name)))
-        .with_partitions(partitions.iter().map(partition).collect())
+        .with_partitions(turn::collect(partitions.iter().map(partition)).await)
 }
 
 fn partition(fetched: &Fetched) -> OffsetFetchResponsePartitions {
@@ -126,7 +192,7 @@ fn refused(topic: &OffsetFetchRequestTopics, error: GroupError) -> OffsetFetchRe
 }
 
 /// The answer about one group as it was before version 8.
-fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
+async fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
     let partition = |one: OffsetFetchResponsePartitions| {
         OffsetFetchResponsePartition::default()
             .with_partition_index(one.partition_index)
@@ -142,14 +208,22 @@ fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
     };
     OffsetFetchResponse::default()
         .with_error_code(group.error_code)
-        .with_topics(group.topics.into_iter().map(topic).collect())
+        .with_topics(turn::collect(group.topics.into_iter().map(topic)).await)
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::coordinator::group::Committed;
     use crate::wire::codec;
+
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        future
+            .now_or_never()
+            .expect("outside of a core nothing waits")
+    }
 
     #[test]
     fn every_version_can_say_every_answer() {
@@ -167,11 +241,11 @@ mod tests {
             .into_iter()
             .zip(0..)
             .map(|(offset, partition)| Fetched { partition, offset });
-        let topics = vec![found(&("t".into(), partitions.collect()))];
+        let topics = vec![ready(found(&("t".into(), partitions.collect())))];
         for version in OffsetFetch::VERSIONS.0..=OffsetFetch::VERSIONS.1 {
             let group = OffsetFetchResponseGroup::default().with_topics(topics.clone());
             let answer = match version < 8 {
-                true => single(group),
+                true => ready(single(group)),
                 false => OffsetFetchResponse::default().with_groups(vec![group]),
             };
             let mut bytes = bytes::BytesMut::new();

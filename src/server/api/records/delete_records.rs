@@ -30,9 +30,10 @@ impl Api for DeleteRecords {
             .iter()
             .flat_map(|topic| topic.partitions.iter().map(|asked| (&topic.name, asked)));
         let mut topics = Vec::new();
-        for (name, partitions) in unique(mentions, |asked| asked.partition_index) {
+        for (name, partitions) in unique(mentions, |asked| asked.partition_index).await {
             let mut answers = Vec::with_capacity(partitions.len());
             for asked in partitions {
+                cx.pace().await;
                 let (index, before) = (asked.last.partition_index, asked.last.offset);
                 let (error, low_watermark) = match delete(cx, name, index, before) {
                     Ok(start_offset) => (ErrorCode::NONE, start_offset),
@@ -47,6 +48,7 @@ impl Api for DeleteRecords {
             let topic = DeleteRecordsTopicResult::default().with_name(name.clone());
             topics.push(topic.with_partitions(answers));
         }
+        cx.drop_later(request);
         DeleteRecordsResponse::default().with_topics(topics)
     }
 }

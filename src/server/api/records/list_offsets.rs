@@ -34,41 +34,45 @@ impl Api for ListOffsets {
 
     async fn handle(cx: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
         if !(0..=1).contains(&request.isolation_level) {
-            return refuse_all(&request);
+            return refuse_all(cx, request).await;
         }
         let mentions = request
             .topics
             .iter()
             .flat_map(|topic| topic.partitions.iter().map(|asked| (&topic.name, asked)));
         let mut topics = Vec::new();
-        for (name, partitions) in unique(mentions, |asked| asked.partition_index) {
+        for (name, partitions) in unique(mentions, |asked| asked.partition_index).await {
             let mut answers = Vec::with_capacity(partitions.len());
             for asked in partitions {
+                cx.pace().await;
                 let found = find(cx, name, &asked).await;
                 answers.push(partition(cx.version, asked.last.partition_index, found));
             }
             let topic = ListOffsetsTopicResponse::default().with_name(name.clone());
             topics.push(topic.with_partitions(answers));
         }
+        cx.drop_later(request);
         ListOffsetsResponse::default().with_topics(topics)
     }
 }
 
 /// A level of isolation that does not exist: Kafka gives up on the request as a whole.
-fn refuse_all(request: &ListOffsetsRequest) -> ListOffsetsResponse {
-    let topics = request.topics.iter().map(|topic| {
-        let refused = |asked: &ListOffsetsPartition| {
-            let error = ErrorCode::UNKNOWN_SERVER_ERROR;
-            ListOffsetsPartitionResponse::default()
+async fn refuse_all(cx: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for asked in topic.partitions {
+            let refused = ListOffsetsPartitionResponse::default()
                 .with_partition_index(asked.partition_index)
-                .with_error_code(error.0)
-        };
-        let partitions = topic.partitions.iter().map(refused).collect();
-        ListOffsetsTopicResponse::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions)
-    });
-    ListOffsetsResponse::default().with_topics(topics.collect())
+                .with_error_code(ErrorCode::UNKNOWN_SERVER_ERROR.0);
+            partitions.push(refused);
+            cx.pace().await;
+        }
+        let refused = ListOffsetsTopicResponse::default().with_name(topic.name);
+        topics.push(refused.with_partitions(partitions));
+        cx.pace().await;
+    }
+    ListOffsetsResponse::default().with_topics(topics)
 }
 
 /// First version in which a special timestamp is known.

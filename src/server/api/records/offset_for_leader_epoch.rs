@@ -25,23 +25,30 @@ impl Api for OffsetForLeaderEpoch {
         cx: &Context,
         request: OffsetForLeaderEpochRequest,
     ) -> OffsetForLeaderEpochResponse {
-        let topics = request.topics.iter().map(|topic| {
-            let answer = |asked: &OffsetForLeaderPartition| {
-                let end = end_of(cx, &topic.topic, asked);
-                let error = end.err().unwrap_or(ErrorCode::NONE);
-                let (leader_epoch, end_offset) = end.unwrap_or(UNKNOWN);
-                EpochEndOffset::default()
-                    .with_error_code(error.0)
-                    .with_partition(asked.partition)
-                    .with_leader_epoch(leader_epoch)
-                    .with_end_offset(end_offset)
-            };
-            OffsetForLeaderTopicResult::default()
-                .with_topic(topic.topic.clone())
-                .with_partitions(topic.partitions.iter().map(answer).collect())
-        });
-        OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in &topic.partitions {
+                partitions.push(partition(cx, &topic.topic, asked));
+                cx.pace().await;
+            }
+            let result = OffsetForLeaderTopicResult::default().with_topic(topic.topic);
+            topics.push(result.with_partitions(partitions));
+            cx.pace().await;
+        }
+        OffsetForLeaderEpochResponse::default().with_topics(topics)
     }
+}
+
+fn partition(cx: &Context, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
+    let end = end_of(cx, topic, asked);
+    let error = end.err().unwrap_or(ErrorCode::NONE);
+    let (leader_epoch, end_offset) = end.unwrap_or(UNKNOWN);
+    EpochEndOffset::default()
+        .with_error_code(error.0)
+        .with_partition(asked.partition)
+        .with_leader_epoch(leader_epoch)
+        .with_end_offset(end_offset)
 }
 
 fn end_of(

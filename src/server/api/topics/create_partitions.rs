@@ -1,6 +1,7 @@
 //! Drives: CreatePartitions, versions 0 to 3 (KIP-195). Left out: mutation quotas (KIP-599).
 
 use crate::base::{ErrorCode, NodeId};
+use crate::io::turn;
 use crate::metadata::controller::{self, MorePartitions};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
@@ -19,27 +20,27 @@ impl Api for CreatePartitions {
     const NAME: &'static str = "CreatePartitions";
 
     async fn handle(cx: &Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
-        let topics: Vec<MorePartitions> = request.topics.into_iter().map(more).collect();
-        let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
+        let topics = turn::collect(request.topics.into_iter().map(more)).await;
+        let names = turn::collect(topics.iter().map(|topic| topic.name.clone())).await;
         let request = controller::CreatePartitions {
             validate_only: request.validate_only,
             topics,
         };
         let results = match cx.shard.control.create_partitions(request).await {
-            Ok(results) => results
-                .into_iter()
-                .map(|(name, result)| match result {
+            Ok(results) => {
+                let results = results.into_iter().map(|(name, result)| match result {
                     Ok(()) => shape(&name, ErrorCode::NONE, None),
                     Err(error) => {
                         let (code, text) = errors::create_partitions(&error);
                         shape(&name, code, text)
                     }
-                })
-                .collect(),
-            Err(_) => names
-                .iter()
-                .map(|name| shape(name, errors::CONTROLLER_FAILED, None))
-                .collect(),
+                });
+                turn::collect(results).await
+            }
+            Err(_) => {
+                let failed = |name: &String| shape(name, errors::CONTROLLER_FAILED, None);
+                turn::collect(names.iter().map(failed)).await
+            }
         };
         CreatePartitionsResponse::default().with_results(results)
     }

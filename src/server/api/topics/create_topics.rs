@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::base::config::{BrokerConfig, Source};
 use crate::base::{ErrorCode, NodeId};
+use crate::io::turn;
 use crate::metadata::controller::{self, CreateTopicResult, CreatedTopic, NewTopic};
 use crate::server::api::cluster::alter_configs::warn_of_not_applied;
 use crate::server::api::{Api, Context, errors};
@@ -17,6 +18,9 @@ use crate::wire::codec::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
 use super::name;
 
+/// What the settings of a topic take in an answer while that is made, in bytes.
+const SETTINGS_BYTES: usize = 10_000;
+
 /// The API.
 pub struct CreateTopics;
 
@@ -26,12 +30,13 @@ impl Api for CreateTopics {
     const NAME: &'static str = "CreateTopics";
 
     async fn handle(cx: &Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
-        let asked: Vec<NewTopic> = request.topics.into_iter().map(new_topic).collect();
-        let names: Vec<String> = asked.iter().map(|topic| topic.name.clone()).collect();
-        let settings: BTreeMap<String, BTreeMap<String, String>> = asked
-            .iter()
-            .map(|topic| (topic.name.clone(), overrides(topic)))
-            .collect();
+        let asked = turn::collect(request.topics.into_iter().map(new_topic)).await;
+        let names = turn::collect(asked.iter().map(|topic| topic.name.clone())).await;
+        let mut settings: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for topic in &asked {
+            settings.insert(topic.name.clone(), overrides(topic));
+            cx.pace().await;
+        }
         let decided = controller::CreateTopics {
             validate_only: request.validate_only,
             topics: asked,
@@ -40,19 +45,26 @@ impl Api for CreateTopics {
             Ok(results) => {
                 let config = cx.shard.config();
                 let none = BTreeMap::new();
-                let shape = |result: CreateTopicResult| {
+                let mut topics = Vec::with_capacity(results.len());
+                for result in results {
                     let overrides = settings.get(&result.name).unwrap_or(&none);
-                    if result.result.is_ok() && !request.validate_only {
-                        warn_of_not_applied(&result.name, overrides);
+                    if result.result.is_ok() {
+                        if !request.validate_only {
+                            warn_of_not_applied(&result.name, overrides);
+                        }
+                        if cx.version >= 5 && !cx.claim(SETTINGS_BYTES).await {
+                            break;
+                        }
                     }
-                    shape(&config, overrides, result, cx.version)
-                };
-                results.into_iter().map(shape).collect()
+                    topics.push(shape(&config, overrides, result, cx.version));
+                    cx.pace().await;
+                }
+                topics
             }
-            Err(_) => names
-                .iter()
-                .map(|name| refused(name, errors::CONTROLLER_FAILED, None))
-                .collect(),
+            Err(_) => {
+                let refused = |name: &String| refused(name, errors::CONTROLLER_FAILED, None);
+                turn::collect(names.iter().map(refused)).await
+            }
         };
         CreateTopicsResponse::default().with_topics(topics)
     }

@@ -2,6 +2,7 @@
 //! (KIP-599).
 
 use crate::base::{ErrorCode, TopicId};
+use crate::io::turn;
 use crate::metadata::controller::{DeleteTopicResult, TopicRef};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
@@ -19,37 +20,37 @@ impl Api for DeleteTopics {
     const NAME: &'static str = "DeleteTopics";
 
     async fn handle(cx: &Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
-        let topics = topics(&request, cx.version);
+        let topics = topics(&request, cx.version).await;
         if !cx.shard.config().delete_topics {
             let code = match cx.version {
                 ..3 => ErrorCode::INVALID_REQUEST,
                 _ => ErrorCode::TOPIC_DELETION_DISABLED,
             };
-            return refused(&topics, code, cx.version);
+            return refused(&topics, code, cx.version).await;
         }
         match cx.shard.control.delete_topics(topics.clone()).await {
             Ok(results) => {
                 let responses = results.into_iter().map(|result| shape(result, cx.version));
-                DeleteTopicsResponse::default().with_responses(responses.collect())
+                DeleteTopicsResponse::default().with_responses(turn::collect(responses).await)
             }
-            Err(_) => refused(&topics, errors::CONTROLLER_FAILED, cx.version),
+            Err(_) => refused(&topics, errors::CONTROLLER_FAILED, cx.version).await,
         }
     }
 }
 
-fn topics(request: &DeleteTopicsRequest, version: i16) -> Vec<TopicRef> {
+async fn topics(request: &DeleteTopicsRequest, version: i16) -> Vec<TopicRef> {
     if version >= 6 {
         let by_either = request.topics.iter().map(|topic| TopicRef {
             name: topic.name.as_ref().map(|name| name.to_string()),
             id: TopicId(topic.topic_id),
         });
-        return by_either.collect();
+        return turn::collect(by_either).await;
     }
     let by_name = request.topic_names.iter().map(|name| TopicRef {
         name: Some(name.to_string()),
         id: TopicId::ZERO,
     });
-    by_name.collect()
+    turn::collect(by_name).await
 }
 
 fn shape(result: DeleteTopicResult, version: i16) -> DeletableTopicResult {
@@ -72,7 +73,7 @@ fn shape(result: DeleteTopicResult, version: i16) -> DeletableTopicResult {
     answer
 }
 
-fn refused(topics: &[TopicRef], code: ErrorCode, version: i16) -> DeleteTopicsResponse {
+async fn refused(topics: &[TopicRef], code: ErrorCode, version: i16) -> DeleteTopicsResponse {
     let responses = topics.iter().map(|topic| {
         let mut answer = DeletableTopicResult::default()
             .with_name(topic.name.as_deref().map(name))
@@ -82,5 +83,5 @@ fn refused(topics: &[TopicRef], code: ErrorCode, version: i16) -> DeleteTopicsRe
         }
         answer
     });
-    DeleteTopicsResponse::default().with_responses(responses.collect())
+    DeleteTopicsResponse::default().with_responses(turn::collect(responses).await)
 }

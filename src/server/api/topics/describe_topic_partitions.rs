@@ -15,6 +15,12 @@ use crate::wire::codec::messages::{
 
 use super::{NO_OPERATIONS, TOPIC_OPERATIONS, name, view};
 
+/// Topics and partitions that are looked at in one turn; where there are more it is done beside
+/// the core.
+const AT_ONCE: usize = 200;
+/// What a partition takes in an answer while that is made, in bytes.
+const PARTITION_BYTES: usize = 500;
+
 /// The API.
 pub struct DescribeTopicPartitions;
 
@@ -28,7 +34,21 @@ impl Api for DescribeTopicPartitions {
         request: DescribeTopicPartitionsRequest,
     ) -> DescribeTopicPartitionsResponse {
         let limit = cx.shard.config().described_partitions_max;
-        describe(&cx.image(), &request, limit)
+        let image = cx.image();
+        let asked = match request.topics.len() {
+            // Names of all topics are put in order for each page.
+            0 => image.topics.len(),
+            some => some,
+        };
+        let partitions = usize::try_from(request.response_partition_limit).unwrap_or(0);
+        if !cx.claim(PARTITION_BYTES * partitions.min(limit)).await {
+            return DescribeTopicPartitionsResponse::default();
+        }
+        if asked.max(partitions.min(limit)) <= AT_ONCE {
+            return describe(&image, &request, limit);
+        }
+        let described = cx.beside(move || describe(&image, &request, limit)).await;
+        described.unwrap_or_default()
     }
 }
 

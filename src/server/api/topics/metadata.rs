@@ -5,19 +5,25 @@
 //! says what there is then (docs/decisions/0006).
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::base::{ErrorCode, NodeId, TopicId};
+use bytes::BytesMut;
+
+use crate::base::{ErrorCode, NodeId, TopicId, limits};
 use crate::metadata::controller::decide::check_topic_name;
 use crate::metadata::image::{Brokers, Image, Partition, Topic, is_internal};
 use crate::server::api::cluster::describe_cluster::CLUSTER_OPERATIONS;
-use crate::server::api::{Api, Context, errors};
+use crate::server::api::codes::ErrorCounts;
+use crate::server::api::{Api, CallError, Context, errors};
+use crate::server::shared_answers::{Recipe, SharedAnswer, SharedKey};
 use crate::shard::auto_create;
-use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::codec::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use crate::wire::codec::messages::{BrokerId, MetadataRequest, MetadataResponse};
+use crate::wire::codec::{self, Request, StrBytes};
 
 use super::{NO_OPERATIONS, TOPIC_OPERATIONS, name, view};
 
@@ -27,6 +33,12 @@ pub struct Metadata;
 /// Nodes that an answer about named topics lists at the least: a client pays for each node it
 /// hears of, but needs some to go on with when one is away.
 const NODES_MIN: usize = 4;
+
+/// Topics that are looked up in one turn; where more are asked for it is done beside the core.
+const NAMED_MAX: usize = 200;
+/// What a partition takes in an answer while that is made, in bytes: its struct, three lists of
+/// nodes, and the same encoded.
+const PARTITION_BYTES: usize = 400;
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,65 +53,186 @@ impl Api for Metadata {
     const VERSIONS: (i16, i16) = (0, 13);
     const NAME: &'static str = "Metadata";
 
-    async fn handle(cx: &Context, request: MetadataRequest) -> MetadataResponse {
-        let asked = match asked(&request, cx.version) {
-            Ok(asked) => asked,
-            Err(code) => return refused(&request, cx.version, code),
+    async fn shared(
+        cx: &Context,
+        request: &MetadataRequest,
+    ) -> Option<Result<Rc<SharedAnswer>, CallError>> {
+        if !asks_for_all(request, cx.version) {
+            return None;
+        }
+        let asker = Asker::of(cx, request);
+        let key = SharedKey {
+            api_key: MetadataRequest::KEY,
+            version: cx.version,
+            flags: u8::from(asker.topic_operations) | u8::from(asker.cluster_operations) << 1,
         };
-        if let Asked::Names(names) = &asked
-            && request.allow_auto_topic_creation
-            && cx.shard.config().auto_create_topics
-        {
+        let recipe = Recipe {
+            asked: asker,
+            cost: |image| memory_bytes(image.topics.iter()),
+            make: |image, asker| {
+                let mut body = BytesMut::new();
+                let answer = answer(image, &Asked::All, *asker);
+                codec::encode(&answer, asker.version, &mut body)?;
+                Ok((body.freeze(), ErrorCounts::of(&answer)))
+            },
+        };
+        let shared = &cx.server.shared_answers;
+        Some(shared.get(&cx.shard, key, recipe).await)
+    }
+
+    async fn handle(cx: &Context, request: MetadataRequest) -> MetadataResponse {
+        let asker = Asker::of(cx, &request);
+        let may_create = request.allow_auto_topic_creation && cx.shard.config().auto_create_topics;
+        let is_long = request
+            .topics
+            .as_ref()
+            .is_some_and(|it| it.len() > NAMED_MAX);
+        let asked = move || {
+            asked(&request, asker.version).map_err(|code| refused(&request, asker.version, code))
+        };
+        let asked = match is_long {
+            true => cx.beside(asked).await,
+            false => Some(asked()),
+        };
+        let asked = match asked {
+            Some(Ok(asked)) => asked,
+            Some(Err(refused)) => return refused,
+            None => return MetadataResponse::default(),
+        };
+        if let (Asked::Names(names), true) = (&asked, may_create) {
             create_missing(cx, names).await;
         }
         // Only now: it has the topics that this request had created.
         let image = cx.image();
-        let mut topics = match &asked {
-            Asked::All => image
-                .topics
-                .sorted()
-                .iter()
-                .map(|t| known(&image, t, cx.version))
-                .collect(),
-            Asked::Ids(ids) => by_ids(&image, ids, cx.version),
-            Asked::Names(names) => by_names(&image, names, cx.version),
-        };
-        if cx.version >= 8 && request.include_topic_authorized_operations {
-            for topic in &mut topics {
-                topic.topic_authorized_operations = TOPIC_OPERATIONS;
+        if is_long {
+            let cost = {
+                let image = image.clone();
+                cx.beside(move || (memory_bytes(asked.known(&image)), asked))
+                    .await
+            };
+            let Some((cost, asked)) = cost else {
+                return MetadataResponse::default();
+            };
+            if !cx.claim(cost).await {
+                return MetadataResponse::default();
+            }
+            let answered = cx.beside(move || answer(&image, &asked, asker)).await;
+            return answered.unwrap_or_default();
+        }
+        let cost = memory_bytes(asked.known(&image));
+        if !cx.claim(cost).await {
+            return MetadataResponse::default();
+        }
+        match cost < limits::LARGE_ANSWER_BYTES {
+            true => answer(&image, &asked, asker),
+            false => {
+                let answered = cx.beside(move || answer(&image, &asked, asker)).await;
+                answered.unwrap_or_default()
             }
         }
-        let named = !matches!(asked, Asked::All) && !topics.is_empty();
-        let brokers = brokers(
-            &image.brokers,
-            cx.shard.node,
-            named.then_some(&topics[..]),
-            cx.version,
-        );
-        let mut answer = MetadataResponse::default()
-            .with_brokers(brokers)
-            .with_topics(topics);
-        if cx.version >= 1 {
-            // Whichever node is asked hands changes on to the controller.
-            answer.controller_id = BrokerId(cx.shard.node.0);
+    }
+}
+
+/// What the answer depends on besides the cluster and what is asked for.
+#[derive(Clone, Copy)]
+struct Asker {
+    /// The node that is asked.
+    node: NodeId,
+    version: i16,
+    topic_operations: bool,
+    cluster_operations: bool,
+}
+
+/// Memory that an answer about these topics takes while it is made, in bytes.
+fn memory_bytes<'a>(topics: impl Iterator<Item = &'a Arc<Topic>>) -> usize {
+    let one =
+        |topic: &Arc<Topic>| 256 + 2 * topic.name.len() + topic.partitions.len() * PARTITION_BYTES;
+    topics.map(one).sum()
+}
+
+fn answer(image: &Image, asked: &Asked, asker: Asker) -> MetadataResponse {
+    let version = asker.version;
+    let mut topics = match asked {
+        Asked::All => image
+            .topics
+            .sorted()
+            .iter()
+            .map(|t| known(image, t, version))
+            .collect(),
+        Asked::Ids(ids) => by_ids(image, ids, version),
+        Asked::Names(names) => by_names(image, names, version),
+    };
+    if asker.topic_operations {
+        for topic in &mut topics {
+            topic.topic_authorized_operations = TOPIC_OPERATIONS;
         }
-        if cx.version >= 2 {
-            answer.cluster_id = Some(StrBytes::from_string(image.cluster_id.to_string()));
+    }
+    let named = !matches!(asked, Asked::All) && !topics.is_empty();
+    let brokers = brokers(
+        &image.brokers,
+        asker.node,
+        named.then_some(&topics[..]),
+        version,
+    );
+    let mut answer = MetadataResponse::default()
+        .with_brokers(brokers)
+        .with_topics(topics);
+    if version >= 1 {
+        // Whichever node is asked hands changes on to the controller.
+        answer.controller_id = BrokerId(asker.node.0);
+    }
+    if version >= 2 {
+        answer.cluster_id = Some(StrBytes::from_string(image.cluster_id.to_string()));
+    }
+    if asker.cluster_operations {
+        answer.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    }
+    answer
+}
+
+fn asks_for_all(request: &MetadataRequest, version: i16) -> bool {
+    match &request.topics {
+        None => true,
+        Some(topics) => topics.is_empty() && version == 0,
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Those of the topics that there are.
+    fn known<'a>(&'a self, image: &'a Image) -> impl Iterator<Item = &'a Arc<Topic>> {
+        let (ids, names): (&[TopicId], &[String]) = match self {
+            Asked::All => (&[], &[]),
+            Asked::Ids(ids) => (ids, &[]),
+            Asked::Names(names) => (&[], names),
+        };
+        let by_id = ids.iter().filter_map(|id| image.topics.with_id(*id));
+        by_id.chain(names.iter().filter_map(|name| image.topics.named(name)))
+    }
+}
+
+// === impl Asker ===
+
+impl Asker {
+    fn of(cx: &Context, request: &MetadataRequest) -> Asker {
+        let version = cx.version;
+        Asker {
+            node: cx.shard.node,
+            version,
+            topic_operations: version >= 8 && request.include_topic_authorized_operations,
+            cluster_operations: (8..=10).contains(&version)
+                && request.include_cluster_authorized_operations,
         }
-        if (8..=10).contains(&cx.version) && request.include_cluster_authorized_operations {
-            answer.cluster_authorized_operations = CLUSTER_OPERATIONS;
-        }
-        answer
     }
 }
 
 /// What is asked for, each thing once; or why it cannot be answered.
 fn asked(request: &MetadataRequest, version: i16) -> Result<Asked, ErrorCode> {
-    let topics = match &request.topics {
-        None => return Ok(Asked::All),
-        Some(topics) if topics.is_empty() && version == 0 => return Ok(Asked::All),
-        Some(topics) => topics,
-    };
+    if asks_for_all(request, version) {
+        return Ok(Asked::All);
+    }
+    let topics = request.topics.as_deref().unwrap_or_default();
     let has_id = |topic: &MetadataRequestTopic| !topic.topic_id.is_nil();
     if version < 12
         && topics
@@ -160,10 +293,17 @@ fn by_ids(image: &Image, ids: &[TopicId], version: i16) -> Vec<MetadataResponseT
 /// Has those of `names` created that there are not.
 async fn create_missing(cx: &Context, names: &[String]) {
     let image = cx.image();
-    let names = names.iter().map(String::as_str);
-    let missing: Vec<&str> = names
-        .filter(|name| image.topics.named(name).is_none())
-        .collect();
+    let mut missing: Vec<&str> = Vec::new();
+    for name in names {
+        if image.topics.named(name).is_none() {
+            missing.push(name);
+        }
+        // More are not begun at a time.
+        if missing.len() >= limits::AUTO_CREATE_TOPICS_MAX {
+            break;
+        }
+        cx.pace().await;
+    }
     if !missing.is_empty() {
         auto_create::create(&cx.shard, &missing).await;
     }

@@ -9,7 +9,7 @@ mod pending;
 use std::rc::Rc;
 
 use super::super::{Row, Run};
-use crate::base::WallMs;
+use crate::base::{Instant, WallMs};
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
 use crate::partition::validate;
@@ -39,13 +39,14 @@ const ADMIN_CLIENT: &[u8] = b"__admin_client";
 pub async fn begin(
     connection: &Rc<Connection>,
     header: &RequestHeader<'_>,
+    now: Instant,
 ) -> Result<Option<Slot>, Refused> {
     let server = &connection.server;
     let (version, body) = (header.api_version, header.body);
     let mut pending = server.spare_produce();
     pending.version = version;
     pending.correlation_id = header.correlation_id;
-    pending.taken_up = Some(server.now());
+    pending.taken_up = Some(now);
     let partitions = &server.shard.partitions;
     let head = produce::walk(body, version, |item| pending.take(partitions, item));
     let head = head.map_err(|_| Refused::Malformed(ROW.name, version))?;

@@ -1,0 +1,171 @@
+//! Drives: one call of an API: decode, handle, encode, with the memory for it.
+//!
+//! What is large is decoded, encoded and dropped beside the core that serves.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::codes::{Codes, ErrorCounts};
+use super::{Answer, Api, CallError, Context, EncodingApi};
+use crate::base::limits;
+use crate::io::budget::Reserved;
+use crate::io::{offload, turn};
+use crate::server::answer_memory::NotMade;
+use crate::server::connection::Connection;
+use crate::server::shared_answers::SharedAnswer;
+use crate::wire::codec::{self, EncodeError, Request};
+
+/// A whole response frame, and the memory that it is counted with until it is sent.
+pub struct Reply {
+    /// Length and header, and the body unless it is the next.
+    head: Bytes,
+    body: Bytes,
+    _shared: Option<Rc<SharedAnswer>>,
+    _memory: Option<Reserved>,
+}
+
+/// Decode, handle and encode one request.
+pub(super) fn call<A: Api + 'static>(
+    cx: Rc<Context>,
+    body: Bytes,
+) -> Pin<Box<dyn Future<Output = Answer>>> {
+    Box::pin(async move {
+        let request = decode::<A::Request>(&cx, body).await?;
+        if let Some(shared) = A::shared(&cx, &request).await {
+            let shared = shared?;
+            let key = <A::Request as Request>::KEY;
+            cx.server.probe.note_errors(key, &shared.errors);
+            return Ok(Reply {
+                head: head_of::<A::Request>(&cx, &shared.body),
+                body: shared.body.clone(),
+                _shared: Some(shared),
+                _memory: None,
+            });
+        }
+        let response = A::handle(&cx, request).await;
+        encode::<A::Request>(&cx, response).await
+    })
+}
+
+/// Decode one request and have the API encode its answer.
+pub(super) fn call_encoded<A: EncodingApi + 'static>(
+    cx: Rc<Context>,
+    body: Bytes,
+) -> Pin<Box<dyn Future<Output = Answer>>> {
+    Box::pin(async move {
+        let request = decode::<A::Request>(&cx, body).await?;
+        let body = A::answer(&cx, request).await;
+        if cx.memory.refused().is_some() {
+            return Err(refused(&cx));
+        }
+        let body = body.map_err(CallError::Answer)?;
+        Ok(Reply {
+            head: head_of::<A::Request>(&cx, &body),
+            _shared: None,
+            _memory: Some(cx.memory.settle(&cx.shard.budget, body.len())),
+            body,
+        })
+    })
+}
+
+async fn decode<R: Request + Send + 'static>(cx: &Context, body: Bytes) -> Result<R, CallError> {
+    let version = cx.version;
+    let is_large = body.len() >= limits::LARGE_REQUEST_BYTES;
+    let cost = if is_large {
+        let body = body.clone();
+        let checked = offload::run(move || codec::check_request::<R>(&body, version));
+        checked
+            .await
+            .map_err(|_| CallError::NotMade(NotMade::Panicked))?
+    } else {
+        codec::check_request::<R>(&body, version)
+    };
+    let cost = cost.map_err(CallError::Request)?;
+    if !cx
+        .claim(cost.saturating_mul(limits::ANSWER_COST_FACTOR))
+        .await
+    {
+        return Err(refused(cx));
+    }
+    let decoded = if is_large {
+        let decoded = offload::run(move || codec::decode::<R>(body, version));
+        decoded
+            .await
+            .map_err(|_| CallError::NotMade(NotMade::Panicked))?
+    } else {
+        codec::decode::<R>(body, version)
+    };
+    decoded.map_err(CallError::Request)
+}
+
+async fn encode<R>(cx: &Context, response: R::Response) -> Answer
+where
+    R: Request<Response: Codes + Send + 'static>,
+{
+    if cx.memory.refused().is_some() {
+        offload::drop_later(response);
+        return Err(refused(cx));
+    }
+    let (version, correlation_id) = (cx.version, cx.correlation_id);
+    let encode = move || {
+        let mut frame = BytesMut::new();
+        let bytes = codec::encoded_bytes(&response, version)?;
+        frame.reserve(bytes + FRAME_HEAD_BYTES);
+        codec::encode_response(R::KEY, version, correlation_id, &response, &mut frame)?;
+        Ok::<_, EncodeError>((frame.freeze(), ErrorCounts::of(&response)))
+    };
+    let frame = match cx.memory.bytes() < limits::LARGE_ANSWER_BYTES {
+        true => encode(),
+        false => offload::run(encode)
+            .await
+            .map_err(|_| CallError::NotMade(NotMade::Panicked))?,
+    };
+    let (head, errors) = frame.map_err(CallError::Answer)?;
+    cx.server.probe.note_errors(R::KEY, &errors);
+    let memory = cx.memory.settle(&cx.shard.budget, head.len());
+    Ok(Reply {
+        head,
+        body: Bytes::new(),
+        _shared: None,
+        _memory: Some(memory),
+    })
+}
+
+/// Length and header of a response, at most.
+const FRAME_HEAD_BYTES: usize = 16;
+
+fn head_of<R: Request>(cx: &Context, body: &Bytes) -> Bytes {
+    let mut head = BytesMut::new();
+    codec::put_response_head(R::KEY, cx.version, cx.correlation_id, body.len(), &mut head);
+    head.freeze()
+}
+
+fn refused(cx: &Context) -> CallError {
+    let refused = cx.memory.refused();
+    CallError::NotMade(refused.unwrap_or(NotMade::Panicked))
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// Gives the kernel the whole frame: a large one piece by piece, each in its turn.
+    pub async fn send(self, connection: &Connection) -> io::Result<()> {
+        if self.head.len() + self.body.len() < limits::LARGE_ANSWER_BYTES {
+            let mut slices = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
+            return connection.send_vectored(&mut slices).await;
+        }
+        for part in [&self.head, &self.body] {
+            for piece in part.chunks(limits::ANSWER_PIECE_BYTES) {
+                if piece.len() >= limits::LARGE_ANSWER_BYTES {
+                    turn::give_way().await;
+                }
+                connection.send(piece).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Drives: answers that depend on the cluster's image alone: made once for each image, beside
+//! the core that serves, and sent to all who ask without a copy.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::answer_memory::{self, NotMade};
+use crate::base::limits;
+use crate::io::budget::Reserved;
+use crate::io::event::Bell;
+use crate::io::offload;
+use crate::metadata::image::Image;
+use crate::server::api::CallError;
+use crate::server::api::codes::ErrorCounts;
+use crate::shard::Shard;
+use crate::wire::codec::EncodeError;
+
+/// Which answer of an image it is: API key, version, flags of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedKey {
+    /// The API.
+    pub api_key: i16,
+    /// The version.
+    pub version: i16,
+    /// Bits for what else the request chooses.
+    pub flags: u8,
+}
+
+/// The body of an answer, held until the last connection has sent it.
+pub struct SharedAnswer {
+    /// The body, without length and header.
+    pub body: Bytes,
+    /// The errors in it.
+    pub errors: ErrorCounts,
+    _memory: Reserved,
+}
+
+/// How an answer is made: what it takes at most while it is made, in bytes, and its body.
+#[derive(Clone, Copy)]
+pub struct Recipe<A> {
+    /// Whatever the two functions need besides the image.
+    pub asked: A,
+    /// Bytes of memory.
+    pub cost: fn(&Image) -> usize,
+    /// The body and the errors in it.
+    pub make: fn(&Image, &A) -> Result<(Bytes, ErrorCounts), EncodeError>,
+}
+
+/// The shared answers of one shard.
+#[derive(Default)]
+pub struct SharedAnswers {
+    entries: RefCell<Vec<Entry>>,
+    changed: Bell,
+}
+
+struct Entry {
+    key: SharedKey,
+    image: Arc<Image>,
+    /// `None` while it is made.
+    answer: Option<Rc<SharedAnswer>>,
+}
+
+/// An answer that is being made; others wait until it is dropped.
+struct Making<'a> {
+    of: &'a SharedAnswers,
+    key: SharedKey,
+    image: Arc<Image>,
+}
+
+impl SharedAnswers {
+    /// The answer `key` of the shard's image, made by `recipe` if it is not there.
+    pub async fn get<A: Copy + Send + 'static>(
+        &self,
+        shard: &Shard,
+        key: SharedKey,
+        recipe: Recipe<A>,
+    ) -> Result<Rc<SharedAnswer>, CallError> {
+        loop {
+            let image = shard.image();
+            match self.find(key, &image) {
+                Some(Some(answer)) => return Ok(answer),
+                // Another connection has it made.
+                Some(None) => self.changed.wait().await,
+                None => {
+                    let making = self.begin(key, image);
+                    return making.make(shard, recipe).await;
+                }
+            }
+        }
+    }
+
+    fn find(&self, key: SharedKey, image: &Arc<Image>) -> Option<Option<Rc<SharedAnswer>>> {
+        let entries = self.entries.borrow();
+        let found = entries
+            .iter()
+            .find(|entry| entry.key == key && Arc::ptr_eq(&entry.image, image));
+        found.map(|entry| entry.answer.clone())
+    }
+
+    fn begin(&self, key: SharedKey, image: Arc<Image>) -> Making<'_> {
+        let mut entries = self.entries.borrow_mut();
+        // What is older than the image is asked for no more.
+        entries.retain(|entry| entry.answer.is_none() || Arc::ptr_eq(&entry.image, &image));
+        if entries.len() >= limits::SHARED_ANSWERS_MAX
+            && let Some(oldest) = entries.iter().position(|entry| entry.answer.is_some())
+        {
+            entries.remove(oldest);
+        }
+        entries.push(Entry {
+            key,
+            image: image.clone(),
+            answer: None,
+        });
+        Making {
+            of: self,
+            key,
+            image,
+        }
+    }
+}
+
+impl Making<'_> {
+    async fn make<A: Copy + Send + 'static>(
+        self,
+        shard: &Shard,
+        recipe: Recipe<A>,
+    ) -> Result<Rc<SharedAnswer>, CallError> {
+        let (image, cost) = (self.image.clone(), recipe.cost);
+        let cost = offload::run(move || cost(&image)).await;
+        let cost = cost.map_err(|_| CallError::NotMade(NotMade::Panicked))?;
+        let mut memory = answer_memory::reserve(&shard.budget, cost)
+            .await
+            .map_err(CallError::NotMade)?;
+        let image = self.image.clone();
+        let body = offload::run(move || (recipe.make)(&image, &recipe.asked)).await;
+        let body = body.map_err(|_| CallError::NotMade(NotMade::Panicked))?;
+        let (body, errors) = body.map_err(CallError::Answer)?;
+        memory.resize(body.len());
+        let answer = Rc::new(SharedAnswer {
+            body,
+            errors,
+            _memory: memory,
+        });
+        let mut entries = self.of.entries.borrow_mut();
+        let mine = entries.iter_mut().find(|entry| self.is(entry));
+        if let Some(entry) = mine {
+            entry.answer = Some(answer.clone());
+        }
+        Ok(answer)
+    }
+
+    fn is(&self, entry: &Entry) -> bool {
+        entry.key == self.key && Arc::ptr_eq(&entry.image, &self.image)
+    }
+}
+
+impl Drop for Making<'_> {
+    /// Those who wait find the answer, or make it if this one was not made.
+    fn drop(&mut self) {
+        let mut entries = self.of.entries.borrow_mut();
+        entries.retain(|entry| entry.answer.is_some() || !self.is(entry));
+        drop(entries);
+        self.of.changed.ring();
+    }
+}

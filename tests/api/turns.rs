@@ -1,0 +1,207 @@
+//! Requests that cost much: their answers are bounded, and they do not hold the core.
+
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{
+    ApiVersionsRequest, DescribeConfigsRequest, DescribeGroupsRequest, GroupId, MetadataRequest,
+    TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::admin::get;
+use crate::records::create_topic;
+use crate::support::{Broker, Client, Start, data_dir};
+
+/// Kinds of resources, as Kafka numbers them.
+const BROKER: i8 = 4;
+const INVALID_REQUEST: i16 = 42;
+
+fn text(text: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(text.into())
+}
+
+fn resource(kind: i8, name: &str) -> DescribeConfigsResource {
+    DescribeConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
+        .with_configuration_keys(None)
+}
+
+fn describe(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
+    DescribeConfigsRequest::default()
+        .with_resources(resources)
+        .with_include_synonyms(true)
+}
+
+/// A broker with admin pages, whose memory is at its least.
+fn small_broker(dir: &std::path::Path) -> (Broker, u16) {
+    let start = Start::new(dir);
+    let admin = start.port + 7;
+    let file = dir.with_extension("properties");
+    let settings = format!(
+        "corelane.shard.memory.bytes=67108864\ncorelane.admin.port={admin}\n\
+         auto.create.topics.enable=false\n"
+    );
+    std::fs::write(&file, settings).unwrap();
+    let start = start.arg("--config", file.to_str().unwrap());
+    (start.ready(), admin)
+}
+
+/// The value of a metric's sample whose line begins so.
+fn metric(admin: u16, begins: &str) -> Option<f64> {
+    let page = get(admin, "/metrics");
+    let line = page
+        .lines()
+        .find(|line| line.starts_with(begins))?
+        .to_owned();
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn a_broker_that_is_named_often_is_described_once() {
+    let dir = data_dir();
+    let (broker, _) = small_broker(dir.path());
+    let mut client = broker.client();
+    let once = client.call(1, &describe(vec![resource(BROKER, "1")]));
+    let mut often = vec![resource(BROKER, "1"); 4_000];
+    // Another choice of settings is another question.
+    let one = resource(BROKER, "1").with_configuration_keys(Some(vec![text("node.id")]));
+    often.push(one);
+    let often = client.call(1, &describe(often));
+    assert_eq!(often.results.len(), 2);
+    assert_eq!(often.results[0], once.results[0]);
+    assert_eq!(often.results[1].configs.len(), 1);
+    broker.stop();
+}
+
+#[test]
+fn an_answer_about_settings_has_a_bound_and_says_so() {
+    let dir = data_dir();
+    let (broker, _) = small_broker(dir.path());
+    let mut client = broker.client();
+    // "1", "01", "001" and so on are all the number of this broker.
+    let names = (1..=600).map(|digits| resource(BROKER, &format!("{:0>digits$}", 1)));
+    client.send(1, &describe(names.collect())).unwrap();
+    let answer = client.receive().unwrap();
+    // An eighth of the shard's memory, and the one that went beyond it.
+    assert!(
+        answer.len() < (8 << 20) + (1 << 20),
+        "{} bytes",
+        answer.len()
+    );
+    assert!(answer.len() > 4 << 20, "{} bytes", answer.len());
+    let mut body = answer.slice(4..);
+    let answer = <kafka_protocol::messages::DescribeConfigsResponse as
+        kafka_protocol::protocol::Decodable>::decode(&mut body, 1).unwrap();
+    assert_eq!(answer.results.len(), 600);
+    let (first, last) = (&answer.results[0], &answer.results[599]);
+    assert_eq!((first.error_code, last.error_code), (0, INVALID_REQUEST));
+    let told = last.error_message.as_ref().unwrap();
+    assert!(told.contains("describe fewer resources"), "{told}");
+    broker.stop();
+}
+
+#[test]
+fn metadata_of_all_topics_is_the_same_for_all_and_follows_the_cluster() {
+    let dir = data_dir();
+    let (broker, _) = small_broker(dir.path());
+    let mut clients = [broker.client(), broker.client()];
+    let names = |client: &mut Client, version: i16| -> Vec<String> {
+        let answer = client.call(version, &MetadataRequest::default().with_topics(None));
+        assert_eq!(answer.brokers.len(), 1);
+        let names = answer
+            .topics
+            .iter()
+            .map(|topic| topic.name.as_ref().unwrap());
+        names.map(|name| name.to_string()).collect()
+    };
+    for round in 0..3 {
+        let topic = format!("topic-{round}");
+        assert_eq!(create_topic(&mut clients[0], &topic, 2), 0);
+        for client in &mut clients {
+            for version in [4, 9, 12, 9] {
+                let names = names(client, version);
+                assert_eq!(names.len(), round + 1, "version {version}");
+                assert!(names.contains(&topic));
+            }
+        }
+    }
+    // What one asks for besides is not told to others.
+    let request = MetadataRequest::default().with_topics(None);
+    let with = request
+        .clone()
+        .with_include_topic_authorized_operations(true);
+    let operations = |answer: &kafka_protocol::messages::MetadataResponse| {
+        answer.topics[0].topic_authorized_operations
+    };
+    assert_ne!(operations(&clients[0].call(9, &with)), i32::MIN);
+    assert_eq!(operations(&clients[1].call(9, &request)), i32::MIN);
+    broker.stop();
+}
+
+/// Sends each request on a connection of its own while another asks for little, again and again:
+/// how long the little took at worst, and quietly.
+fn beside(broker: &Broker, attack: impl Fn(&mut Client) + Sync) -> (Duration, Duration) {
+    let mut innocent = broker.client();
+    let mut ask = || {
+        let begun = Instant::now();
+        innocent.call(0, &ApiVersionsRequest::default());
+        begun.elapsed()
+    };
+    let quiet = (0..200).map(|_| ask()).max().unwrap();
+    let mut attacker = broker.client();
+    let worst = std::thread::scope(|scope| {
+        let attacking = scope.spawn(|| attack(&mut attacker));
+        let mut worst = Duration::ZERO;
+        while !attacking.is_finished() {
+            worst = worst.max(ask());
+        }
+        worst
+    });
+    (worst, quiet)
+}
+
+#[test]
+fn large_requests_do_not_hold_the_core() {
+    let dir = data_dir();
+    let (broker, admin) = small_broker(dir.path());
+    let names = |count: usize| (0..count).map(|at| text(format!("nothing-{at}")));
+    let topics =
+        names(60_000).map(|name| MetadataRequestTopic::default().with_name(Some(TopicName(name))));
+    let metadata = MetadataRequest::default().with_topics(Some(topics.collect()));
+    let groups = names(60_000).map(GroupId).collect();
+    let groups = DescribeGroupsRequest::default().with_groups(groups);
+    let (worst, quiet) = beside(&broker, |attacker| {
+        assert_eq!(attacker.call(9, &metadata).topics.len(), 60_000);
+        assert_eq!(attacker.call(5, &groups).groups.len(), 60_000);
+    });
+    // Each of them took a second in one turn (in a debug build). A busy machine takes turns of
+    // its own.
+    let limit = Duration::from_millis(300).max(quiet * 10);
+    assert!(worst < limit, "{worst:?} beside, {quiet:?} alone");
+    for api in ["Metadata", "DescribeGroups"] {
+        let turn = metric(admin, &format!("corelane_longest_turn_us{{api=\"{api}\""));
+        let turn = turn.expect("the longest turn is shown");
+        assert!(turn > 0.0 && turn < 300_000.0, "{api}: {turn} us");
+    }
+    let held = metric(admin, "corelane_memory_bytes{use=\"answers\"");
+    assert_eq!(held, Some(0.0), "all answers are sent");
+    broker.stop();
+}
+
+#[test]
+fn a_request_whose_answer_needs_more_memory_than_there_is_is_refused() {
+    let dir = data_dir();
+    let (broker, _) = small_broker(dir.path());
+    let mut client = broker.client();
+    let groups = vec![GroupId(text("g")); 700_000];
+    let request = DescribeGroupsRequest::default().with_groups(groups);
+    assert!(client.try_call(5, &request).is_err());
+    let log = broker.log();
+    assert!(log.contains("corelane.shard.memory.bytes"), "{log}");
+    // Others are served.
+    broker.client().call(0, &ApiVersionsRequest::default());
+    broker.stop();
+}
