@@ -106,7 +106,8 @@ pub struct Adopt {
 pub struct Serve {
     /// Read settings from FILE, in Kafka's own server.properties form and names.
     ///
-    /// An unknown or bad setting is named and refused. docs/CONFIG.md lists all of them.
+    /// An unknown or bad setting is named and refused. docs/CONFIG.md lists all of them;
+    /// config/server.properties is one to begin with.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -139,7 +140,7 @@ pub struct Serve {
 
     /// Serve /metrics, /health, /ready and /config over HTTP on this port [default: off]
     ///
-    /// It is on the address of --host and asks nobody who they are: keep it private.
+    /// It is on the address of --host and asks for no password: keep it private.
     #[arg(long, value_name = "PORT")]
     pub admin_port: Option<u16>,
 

@@ -85,6 +85,21 @@ pub fn read_text(path: &Path) -> Result<String, HostError> {
     fs::read_to_string(path).map_err(|error| HostError::File(path.to_owned(), error))
 }
 
+/// What to do about a folder, to be put behind the kernel's words.
+pub fn folder_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ": the user that runs the broker must be able to write there; give it the folder \
+             (chown), or choose another --data-dir"
+        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            ": there is a file of that name, and a folder is wanted"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ": choose another --data-dir",
+        _ => "",
+    }
+}
+
 /// Takes the lock of the data folder `dir`.
 #[allow(unsafe_code)]
 pub fn lock(dir: &Path) -> Result<FolderLock, HostError> {
@@ -238,8 +253,9 @@ impl fmt::Display for HostError {
             HostError::Folder(dir, error) => {
                 write!(
                     f,
-                    "the data folder {} cannot be used: {error}",
-                    dir.display()
+                    "the data folder {} cannot be used: {error}{}",
+                    dir.display(),
+                    folder_advice(error)
                 )
             }
             HostError::File(path, error) => write!(f, "cannot read {}: {error}", path.display()),

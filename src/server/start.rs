@@ -43,6 +43,8 @@ pub enum StartError {
     Listen {
         /// Where.
         address: String,
+        /// The flag that says which port.
+        flag: &'static str,
         /// Why not.
         error: io::Error,
     },
@@ -177,12 +179,12 @@ pub fn bind(config: &BrokerConfig) -> Result<Listeners, StartError> {
     };
     for shard in 0..config.shards {
         let endpoint = config.listener.of_shard(shard);
-        nodes.push(bind_one(&endpoint.host, endpoint.port, options)?);
+        nodes.push(bind_one(&endpoint.host, endpoint.port, "--port", options)?);
     }
     let admin = config
         .admin
         .as_ref()
-        .map(|(host, port)| bind_one(host, *port, SocketOptions::default()))
+        .map(|(host, port)| bind_one(host, *port, "--admin-port", SocketOptions::default()))
         .transpose()?;
     Ok(Listeners { nodes, admin })
 }
@@ -197,12 +199,21 @@ pub fn advertised_ports(config: &BrokerConfig, listeners: &Listeners) -> Vec<u16
     bound.enumerate().map(port).collect()
 }
 
-fn bind_one(host: &str, port: u16, options: SocketOptions) -> Result<Bound, StartError> {
+fn bind_one(
+    host: &str,
+    port: u16,
+    flag: &'static str,
+    options: SocketOptions,
+) -> Result<Bound, StartError> {
     let address = format!("{host}:{port}");
     // An empty host means every interface, as in Kafka.
     let host = if host.is_empty() { "::" } else { host };
     let bound = resolve(host, port).and_then(|address| listener::bind(address, options));
-    bound.map_err(|error| StartError::Listen { address, error })
+    bound.map_err(|error| StartError::Listen {
+        address,
+        flag,
+        error,
+    })
 }
 
 fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
@@ -259,24 +270,43 @@ impl Ready {
     }
 }
 
+/// What is wrong with an address, where the kernel's own words leave it open what to do.
+fn listen_advice(flag: &str, kind: io::ErrorKind) -> Option<String> {
+    let advice = match kind {
+        io::ErrorKind::AddrInUse if flag == "--port" => {
+            "it is in use. Another broker may be running: stop it or choose another --port (each \
+             shard takes one port, counting up)"
+        }
+        io::ErrorKind::AddrInUse => &format!("it is in use: choose another {flag}"),
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address; --host 0.0.0.0 listens on all of them"
+        }
+        io::ErrorKind::PermissionDenied => {
+            &format!("this user may not; choose a {flag} of 1024 or above")
+        }
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
+
 // === impl StartError ===
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Host(error) => error.fmt(f),
-            StartError::Listen { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(
-                    f,
-                    "{address} is in use: another broker may be running; stop it or choose \
-                     another --port (each shard takes one port, counting up)"
-                )
-            }
-            StartError::Listen { address, error } => {
-                write!(f, "cannot listen on {address}: {error}")
-            }
+            StartError::Listen {
+                address,
+                flag,
+                error,
+            } => match listen_advice(flag, error.kind()) {
+                Some(advice) => write!(f, "cannot listen on {address}: {advice}"),
+                None => write!(f, "cannot listen on {address}: {error}"),
+            },
             StartError::Folder { path, error } => {
-                write!(f, "cannot use the folder {}: {error}", path.display())
+                let path = path.display();
+                write!(f, "cannot use the folder {path}: {error}")?;
+                f.write_str(checks::folder_advice(error))
             }
             StartError::Metadata(error) => error.fmt(f),
             StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),
@@ -286,3 +316,40 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(flag: &'static str, kind: io::ErrorKind) -> String {
+        let address = "h:80".to_owned();
+        let error = io::Error::from(kind);
+        StartError::Listen {
+            address,
+            flag,
+            error,
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn what_hinders_a_start_is_told_with_what_to_do() {
+        use io::ErrorKind::*;
+        assert!(listen("--port", AddrInUse).contains("h:80: it is in use. Another broker"));
+        let admin = listen("--admin-port", AddrInUse);
+        assert!(admin.ends_with("it is in use: choose another --admin-port"));
+        assert!(listen("--port", PermissionDenied).ends_with("a --port of 1024 or above"));
+        assert!(listen("--port", AddrNotAvailable).contains("--host 0.0.0.0"));
+        let folder = |kind: io::ErrorKind| {
+            let path = PathBuf::from("/d");
+            let error = io::Error::from(kind);
+            StartError::Folder { path, error }.to_string()
+        };
+        assert!(folder(PermissionDenied).contains("permission denied: the user that runs"));
+        assert!(folder(NotADirectory).ends_with("and a folder is wanted"));
+        assert_eq!(
+            folder(NotFound),
+            "cannot use the folder /d: entity not found"
+        );
+    }
+}

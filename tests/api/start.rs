@@ -205,3 +205,29 @@ fn settings_of_a_file_hold_and_flags_win_over_them() {
     }
     broker.stop();
 }
+
+#[test]
+fn the_example_file_has_fifteen_settings_and_starts() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/server.properties");
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut settings: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    settings.sort();
+    assert_eq!(settings.len(), 15);
+    let dir = data_dir();
+    // A broker may be running on this machine: the flags win over three of them.
+    let start = Start::new(&dir.path().join("data")).shards(2);
+    let broker = start.arg("--config", file).arg("--admin-port", "0").ready();
+    broker.stop();
+}
+
+#[test]
+fn an_admin_port_in_use_is_told_apart_from_a_shards() {
+    let dir = data_dir();
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let start = Start::new(&dir.path().join("data")).arg("--admin-port", &port);
+    refused(&start, &[&port, "in use", "another --admin-port"]);
+}

@@ -563,7 +563,7 @@ mod tests {
             ),
             (
                 "corelane.shards=4\ncorelane.admin.port=9095",
-                "2: the admin port 9095 is the Kafka port of a shard: 4 shards take 9092 to 9095",
+                "2: port 9095 is wanted for the admin pages and for a shard: the shards take 9092 to 9095",
             ),
         ];
         for (text, expected) in cases {

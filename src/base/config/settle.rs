@@ -249,8 +249,8 @@ impl Loading {
             && (first..=last).contains(&(admin as usize))
         {
             let text = format!(
-                "the admin port {admin} is the Kafka port of a shard: \
-                 {shards} shards take {first} to {last}"
+                "port {admin} is wanted for the admin pages and for a shard: the shards take \
+                 {first} to {last}"
             );
             self.problem("corelane.admin.port", &text);
         }

@@ -16,11 +16,11 @@ const NAMED_MAX: usize = 5;
 pub enum LeftBehind {
     /// Access control lists: without them every client may do everything
     Acls,
-    /// Users' SCRAM credentials: nobody is asked for a password
+    /// Users' SCRAM credentials: clients are not asked for a password
     Scram,
     /// Quotas of users, clients and addresses: no client is slowed down
     Quotas,
-    /// Delegation tokens: nobody is asked for one
+    /// Delegation tokens: clients are not asked for one
     Tokens,
 }
 
