@@ -74,8 +74,8 @@ impl Inner {
         Ok(())
     }
 
-    /// See [`super::Log::remove`].
-    pub async fn remove(self: &Rc<Self>, trash: &Path) -> io::Result<()> {
+    /// See [`super::Log::retire`].
+    pub async fn retire(self: &Rc<Self>, trash: &Path) -> io::Result<bool> {
         // No task may open a file by name while the name changes.
         self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
         self.stop();
@@ -86,17 +86,14 @@ impl Inner {
         {
             self.progress.wait().await;
         }
-        let disk = self.logs.disk();
         self.state.borrow_mut().tail.clear();
         if !self.upkeep.has_folder() {
-            return Ok(());
+            return Ok(false);
         }
-        disk.rename(&self.dir, trash).await?;
-        disk.sync_dir(self.dir.parent().unwrap_or(Path::new(".")))
-            .await?;
+        self.logs.disk().rename(&self.dir, trash).await?;
         for segment in &self.state.borrow().segments {
             segment.close_file();
         }
-        disk.remove_dir(trash).await
+        Ok(true)
     }
 }

@@ -11,6 +11,7 @@ use super::checksums::{self, Checksums};
 use super::files::PARTITION_METADATA;
 use super::inner::FailedOperation;
 use super::opening::Opening;
+use super::retire;
 use crate::base::{Offset, PartitionIndex, TopicId};
 use crate::io::disk::{Disk, Entry};
 use crate::io::event::Bell;
@@ -22,27 +23,27 @@ const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const START_OFFSETS: &str = "log-start-offset-checkpoint";
 const CLEANED_OFFSETS: &str = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
-/// What the name of a folder ends with whose log is being removed.
-const TRASH_SUFFIX: &str = "-delete";
 /// What the name of a folder ends with whose log belongs to no topic that is known (Kafka's
 /// `LogManager.StrayDirSuffix`).
 const STRAY_SUFFIX: &str = "-stray";
 
 /// A folder that holds one folder for each log, `<topic>-<partition>`, and their checkpoints.
 pub struct Folder {
-    disk: Disk,
-    dir: PathBuf,
+    pub(super) disk: Disk,
+    pub(super) dir: PathBuf,
     clean: bool,
     recovery_points: RefCell<Offsets>,
     start_offsets: RefCell<Offsets>,
     flushed_offsets: RefCell<Offsets>,
-    cleaned_offsets: RefCell<Offsets>,
+    pub(super) cleaned_offsets: RefCell<Offsets>,
     /// Logs that could not be opened: what is known of them is kept as it is.
-    unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    pub(super) unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of logs that were there at the start and that nobody has claimed.
     found: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Logs of deleted topics whose folders could not be removed.
-    undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    pub(super) undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    /// Folders of removed logs whose files are still to be deleted.
+    pub(super) trash: RefCell<Vec<PathBuf>>,
     sums: RefCell<Checksums>,
     /// Whether somebody writes checkpoints now.
     writes: Cell<bool>,
@@ -52,15 +53,12 @@ pub struct Folder {
 
 impl Folder {
     /// Takes the folder `dir` into use; it is made if it is not there. From here on it counts
-    /// as not closed cleanly. Logs whose removal was interrupted are removed.
+    /// as not closed cleanly. Logs whose removal was interrupted are in the trash again.
     pub async fn open(disk: &Disk, dir: &Path) -> io::Result<Folder> {
         disk.create_dir(dir).await?;
         let entries = disk.list(dir).await?;
-        for entry in &entries {
-            if entry.is_dir && entry.name.ends_with(TRASH_SUFFIX) {
-                disk.remove_dir(&dir.join(&entry.name)).await?;
-            }
-        }
+        let trash = entries.iter().filter(|entry| retire::is_trash(entry));
+        let trash = trash.map(|entry| dir.join(&entry.name)).collect();
         let clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
         if !clean && !entries.is_empty() {
             // What the logs are about to believe may be in the device's cache only, or under a
@@ -84,6 +82,7 @@ impl Folder {
             unopened: RefCell::default(),
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
+            trash: RefCell::new(trash),
             sums: RefCell::new(sums),
             writes: Cell::new(false),
             written: Bell::default(),
@@ -108,13 +107,6 @@ impl Folder {
     /// Where the log of a partition lies.
     pub fn path(&self, topic: &str, partition: PartitionIndex) -> PathBuf {
         self.dir.join(format!("{topic}-{partition}"))
-    }
-
-    /// What the name of a log's folder becomes while it is removed; `unique` tells apart
-    /// removals of topics of the same name.
-    pub fn trash_path(&self, topic: &str, partition: PartitionIndex, unique: &str) -> PathBuf {
-        self.dir
-            .join(format!("{topic}-{partition}.{unique}{TRASH_SUFFIX}"))
     }
 
     /// What is known about a partition's log before it is opened.
@@ -142,48 +134,6 @@ impl Folder {
     pub fn opened(&self, topic: &str, partition: PartitionIndex) {
         let key = (topic.to_owned(), partition);
         self.unopened.borrow_mut().remove(&key);
-    }
-
-    /// Forgets a partition whose log is about to be removed: a later one of the same name
-    /// begins anew.
-    pub async fn forget(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {
-        let key = (topic.to_owned(), partition);
-        self.unopened.borrow_mut().remove(&key);
-        let mut known = false;
-        for offsets in self.all() {
-            known |= offsets.borrow_mut().remove(&key).is_some();
-        }
-        if known {
-            self.write().await?;
-        }
-        if self.cleaned_offsets.borrow_mut().remove(&key).is_some() {
-            self.write_cleaned().await?;
-        }
-        Ok(())
-    }
-
-    /// Removes the folder of a log that could not be opened and whose topic was deleted.
-    pub async fn discard(
-        &self,
-        topic: &str,
-        partition: PartitionIndex,
-        unique: &str,
-    ) -> io::Result<()> {
-        self.forget(topic, partition).await?;
-        let trash = self.trash_path(topic, partition, unique);
-        match self.disk.rename(&self.path(topic, partition), &trash).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed?,
-        }
-        self.disk.sync_dir(&self.dir).await?;
-        self.disk.remove_dir(&trash).await
-    }
-
-    /// Notes that the log of a deleted topic is still there: the next topic of that name must
-    /// not be given its records.
-    pub fn was_not_removed(&self, topic: &str, partition: PartitionIndex) {
-        let key = (topic.to_owned(), partition);
-        self.undeleted.borrow_mut().insert(key);
     }
 
     /// To be called before the log of a partition of the topic with `id` is opened: sets aside
@@ -228,7 +178,7 @@ impl Folder {
     /// Gives a log that is of no known topic another name, and forgets what the checkpoints say
     /// of it. It stays for whoever may want its records, as with Kafka.
     pub async fn set_aside(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {
-        self.forget(topic, partition).await?;
+        self.forget(&[(topic, partition)]).await?;
         let id = self.topic_id(topic, partition).await;
         let id = id.as_deref().unwrap_or("unknown");
         let name = format!("{topic}-{partition}.{id}{STRAY_SUFFIX}");
@@ -265,7 +215,7 @@ impl Folder {
         self.write_cleaned().await
     }
 
-    async fn write_cleaned(&self) -> io::Result<()> {
+    pub(super) async fn write_cleaned(&self) -> io::Result<()> {
         self.put(&[(CLEANED_OFFSETS, &self.cleaned_offsets)]).await
     }
 
@@ -320,7 +270,7 @@ impl Folder {
         self.disk.sync_dir(&self.dir).await
     }
 
-    fn all(&self) -> [&RefCell<Offsets>; 3] {
+    pub(super) fn all(&self) -> [&RefCell<Offsets>; 3] {
         [
             &self.recovery_points,
             &self.start_offsets,
@@ -328,7 +278,7 @@ impl Folder {
         ]
     }
 
-    async fn write(&self) -> io::Result<()> {
+    pub(super) async fn write(&self) -> io::Result<()> {
         let names = [RECOVERY_POINTS, START_OFFSETS, HIGH_WATERMARKS];
         let files: Vec<_> = names.into_iter().zip(self.all()).collect();
         self.put(&files).await

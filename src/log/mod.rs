@@ -38,6 +38,7 @@ mod probe;
 mod reader;
 mod recovery;
 mod retention;
+mod retire;
 mod room;
 mod scan;
 mod scrub;
@@ -66,6 +67,7 @@ pub use maintain::DeleteError;
 pub use opening::{Cut, Damage, OpenError, Opening, Recovered, Replay};
 pub use probe::Probe;
 pub use reader::{Cached, ReadError};
+pub use retire::Retired;
 pub use scan::Stop;
 pub use scrub::{Scrub, Scrubbed};
 pub use times::Found;
@@ -293,10 +295,10 @@ impl Log {
         self.0.close().await
     }
 
-    /// Removes the log and all it has on disk. The folder first takes the name `trash`, of the
-    /// same file system, so that an interrupted removal is not taken for a log.
-    pub async fn remove(&self, trash: &Path) -> io::Result<()> {
-        self.0.remove(trash).await
+    /// Ends the log for good and gives its folder the name `trash`, of the same file system;
+    /// `false` where it has none yet. The name is durable once the folder above is synced.
+    pub async fn retire(&self, trash: &Path) -> io::Result<bool> {
+        self.0.retire(trash).await
     }
 
     /// Does what time brings: late flushes, deletion by age and size, files and memory that

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ServerState;
 use crate::io::cores::{self, Task, TaskClass};
 use crate::io::turn::{self, Work};
-use crate::shard::{self, compaction, partitions};
+use crate::shard::{self, compaction, partitions, removal};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
 const SHARES: usize = 100;
@@ -37,6 +37,7 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
         job(class, "logs", logs(server(), retention)),
         job(scrubbing, "scrub", scrub(server(), 60 * second)),
         job(class, "folders", log_dirs(server(), 2 * second)),
+        job(class, "trash", trash(server(), second / 2)),
         job(class, "written files", written_files(server(), second / 10)),
         job(compaction, "compaction", compact(server())),
     ])
@@ -70,6 +71,14 @@ async fn logs(server: Rc<ServerState>, period: Duration) {
     loop {
         cores::sleep(period).await;
         partitions::maintain(&server.shard, server.wall_ms()).await;
+    }
+}
+
+/// Deletes the files of deleted topics.
+async fn trash(server: Rc<ServerState>, period: Duration) {
+    loop {
+        cores::sleep(period).await;
+        removal::empty_trash(&server.shard).await;
     }
 }
 

@@ -8,6 +8,7 @@ pub mod log_dirs;
 pub mod mesh;
 pub mod partitions;
 pub mod probe;
+pub mod removal;
 pub mod scrub;
 mod setbacks;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 
 use super::log_dirs::LogDir;
-use super::{Shard, coordinators};
+use super::{Shard, coordinators, removal};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
@@ -161,25 +161,28 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
     let before = shard.image();
     shard.set_config(&image);
     let changes = image.topics.changes_since(&before.topics);
-    for change in &changes {
-        // First, since a topic created since may have the name.
-        if let (Some(topic), None) = (&change.before, &change.after) {
-            remove(shard, topic.id).await;
-        }
-    }
+    // First, since topics created since may have the names.
+    let gone = changes.iter().filter(|change| change.after.is_none());
+    let gone = gone.filter_map(|change| Some(change.before.as_ref()?.id));
+    removal::remove(shard, gone.collect()).await;
     let there = changes.iter().filter_map(|change| change.after.as_ref());
     stream::iter(there)
         .for_each_concurrent(TOPICS_AT_ONCE, |topic| place(shard, &image, topic, now))
         .await;
     let defaults_changed = !same_broker_settings(shard, &before, &image);
     let changed = image.configs.topics_changed_since(&before.configs);
-    for topic in shard.partitions.all() {
-        if defaults_changed || changed.contains(&topic.name) {
-            let config = topic_config(shard, &image, &topic.name);
-            topic
-                .local()
-                .for_each(|partition| partition.set_config(config.clone()));
-        }
+    let concerned = match defaults_changed {
+        true => shard.partitions.all(),
+        false => changed
+            .iter()
+            .filter_map(|name| shard.partitions.topic(name))
+            .collect(),
+    };
+    for topic in concerned {
+        let config = topic_config(shard, &image, &topic.name);
+        topic
+            .local()
+            .for_each(|partition| partition.set_config(config.clone()));
     }
     coordinators::apply(shard, &before, &image);
     shard.set_image(image);
@@ -346,52 +349,6 @@ pub fn fail(shard: &Shard, dir: &LogDir) {
         failed.for_each(|partition| partition.log().abandon());
     }
     coordinators::lead(shard);
-}
-
-/// Takes a deleted topic out of service and its logs off the disk.
-async fn remove(shard: &Shard, id: TopicId) {
-    let Some(topic) = shard.partitions.remove(id) else {
-        return;
-    };
-    for partition in topic.local() {
-        partition.close();
-        let index = partition.name().index;
-        shard.compaction.forget(id, index);
-        let Some(dir) = shard.dirs.working().find(|dir| dir.holds(partition)) else {
-            continue;
-        };
-        let unique = id.0.simple().to_string();
-        let trash = dir.folder.trash_path(&topic.name, index, &unique);
-        let removed = match dir.folder.forget(&topic.name, index).await {
-            Ok(()) => partition.log().remove(&trash).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = removed {
-            dir.folder.was_not_removed(&topic.name, index);
-            let topic = &topic.name;
-            tracing::error!(%topic, partition = index, %error, "cannot delete the log");
-        }
-    }
-    remove_broken(shard, &topic).await;
-}
-
-/// Removes logs of a deleted topic that could not be opened.
-async fn remove_broken(shard: &Shard, topic: &Topic) {
-    let unique = topic.id.0.simple().to_string();
-    for (index, place) in topic.partitions.iter().enumerate() {
-        let Place::Broken { directory, .. } = place else {
-            continue;
-        };
-        let Some(dir) = shard.dirs.get(*directory) else {
-            continue;
-        };
-        let index = index as PartitionIndex;
-        if let Err(error) = dir.folder.discard(&topic.name, index, &unique).await {
-            dir.folder.was_not_removed(&topic.name, index);
-            let topic = &topic.name;
-            tracing::error!(%topic, partition = index, %error, "cannot delete the log");
-        }
-    }
 }
 
 /// Sets aside the logs that are of no topic in `image`: their topics were deleted while their

@@ -8,6 +8,7 @@ mod auto_create;
 mod bad_input;
 mod check;
 mod descriptors;
+mod delete_topics;
 mod folders;
 mod kill;
 mod pressure;

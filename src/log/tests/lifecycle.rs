@@ -235,6 +235,7 @@ fn a_folder_knows_whether_it_was_closed() {
         disk.create_dir(&trash).await.expect("made");
         let folder = Folder::open(&disk, &root).await.expect("opened");
         assert!(!folder.was_clean());
+        folder.empty_trash().await.expect("deleted");
         assert!(disk.list(&trash).await.is_err());
         let shared = logs(&disk);
         let dir = folder.path("orders", 3);
@@ -265,7 +266,7 @@ fn a_folder_knows_whether_it_was_closed() {
 
         let folder = Folder::open(&disk, &root).await.expect("opened");
         assert!(!folder.was_clean(), "it is in use");
-        folder.forget("orders", 3).await.expect("written");
+        folder.forget(&[("orders", 3)]).await.expect("written");
         let folder = Folder::open(&disk, &root).await.expect("opened");
         assert_eq!(folder.opening("orders", 3).recovery_point, 0);
     });

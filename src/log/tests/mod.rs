@@ -9,6 +9,7 @@ mod faults;
 mod hot;
 mod lifecycle;
 mod lookups;
+mod removal;
 mod shortage;
 mod states;
 mod story;

@@ -185,9 +185,9 @@ fn a_log_that_is_removed_on_purpose_is_not_missed() {
         .await;
         log.append(&batch(1, 100, 0, 0), 0, None, 0).expect("taken");
         acked(&log, 1).await;
-        log.remove(Path::new("/data/t-0.x-delete"))
+        log.retire(Path::new("/data/t-0.x-delete"))
             .await
-            .expect("removed");
+            .expect("renamed");
         shared.look_for_files();
         let failure = log.failure().expect("it takes no more");
         assert_eq!(failure.operation, FailedOperation::Removal);

@@ -7,10 +7,13 @@ use futures_util::future::join;
 
 use super::story::{ROOT, Story, Topic, Wrong, contents, find, parts_of};
 use super::support::{batch, config, logs};
-use crate::base::Offset;
+use crate::base::ids::Uuid;
+use crate::base::{Offset, TopicId};
 use crate::io::disk::Disk;
 use crate::io::sim::{End, Random, SimDisk};
-use crate::log::{AppendError, CleanError, Cleaning, Folder, LastRecords, Log, LogConfig, Logs};
+use crate::log::{
+    AppendError, CleanError, Cleaning, Folder, LastRecords, Log, LogConfig, Logs, Retired,
+};
 use crate::wire::batch::{BatchBuilder, NewRecord, batches, stamp};
 
 /// Segments of a few batches each, so that a short life has many.
@@ -248,12 +251,15 @@ impl Life {
             return Ok(());
         };
         topic.story().removing.set(Some(self.sim.moment()));
-        let forgotten = self.folder.forget(topic.name, 0).await;
-        forgotten.map_err(|error| error.to_string())?;
-        let trash = self.folder.trash_path(topic.name, 0, "0123");
-        log.remove(&trash)
-            .await
-            .map_err(|error| error.to_string())?;
+        let retired = Retired {
+            topic: topic.name,
+            id: TopicId(Uuid::from_u128(self.random.below(1 << 30) as u128)),
+            index: 0,
+            log: Some(&log),
+        };
+        if let Some((_, error)) = self.folder.retire(&[retired]).await.first() {
+            return Err(error.to_string());
+        }
         let moment = self.sim.moment();
         topic.story().removed.set(Some(moment));
         topic.stories.borrow_mut().push(Rc::new(Story {
@@ -266,7 +272,11 @@ impl Life {
         }
         self.listen(&log, topic);
         self.logs.push(log);
-        Ok(())
+        // The next one is written to already while the files of the last one go.
+        self.folder
+            .empty_trash()
+            .await
+            .map_err(|(path, error)| format!("{}: {error}", path.display()))
     }
 
     async fn close(&self) -> Result<(), Wrong> {

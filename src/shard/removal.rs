@@ -1,0 +1,66 @@
+//! Drives: deleted topics: out of service, and their logs out of the way, all of them in one step;
+//! the files are deleted in the background.
+
+use std::rc::Rc;
+
+use super::Shard;
+use super::log_dirs::LogDir;
+use super::partitions::{Place, Topic};
+use crate::base::{PartitionIndex, TopicId};
+use crate::log::Retired;
+
+/// Takes deleted topics out of service. When this returns other topics may have their names.
+pub async fn remove(shard: &Shard, topics: Vec<TopicId>) {
+    let gone = topics.into_iter();
+    let gone: Vec<Rc<Topic>> = gone.filter_map(|id| shard.partitions.remove(id)).collect();
+    if gone.is_empty() {
+        return;
+    }
+    for topic in &gone {
+        for partition in topic.local() {
+            partition.close();
+            shard.compaction.forget(topic.id, partition.name().index);
+        }
+    }
+    for dir in shard.dirs.working() {
+        let logs = gone.iter().flat_map(|topic| in_dir(shard, dir, topic));
+        let logs: Vec<Retired<'_>> = logs.collect();
+        for (log, error) in dir.folder.retire(&logs).await {
+            let (topic, partition) = (log.topic, log.index);
+            tracing::error!(topic, partition, %error, "cannot delete the log");
+        }
+    }
+}
+
+/// A topic's logs in a folder, those included that could not be opened.
+fn in_dir<'a>(
+    shard: &'a Shard,
+    dir: &'a Rc<LogDir>,
+    topic: &'a Topic,
+) -> impl Iterator<Item = Retired<'a>> {
+    let is_this = |id| shard.dirs.get(id).is_some_and(|it| Rc::ptr_eq(it, dir));
+    let places = topic.partitions.iter().enumerate();
+    places.filter_map(move |(index, place)| {
+        let log = match place {
+            Place::Here(partition) if dir.holds(partition) => Some(partition.log()),
+            Place::Broken { directory, .. } if is_this(*directory) => None,
+            _ => return None,
+        };
+        Some(Retired {
+            topic: &topic.name,
+            id: topic.id,
+            index: index as PartitionIndex,
+            log,
+        })
+    })
+}
+
+/// Deletes the files of removed logs. To be called every second or so.
+pub async fn empty_trash(shard: &Shard) {
+    for dir in shard.dirs.working() {
+        if let Err((path, error)) = dir.folder.empty_trash().await {
+            tracing::error!(path = %path.display(), %error,
+                "cannot delete the files of a deleted topic: tried again at the next start");
+        }
+    }
+}
