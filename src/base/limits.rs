@@ -96,3 +96,15 @@ pub const UNPACKED_BYTES_MIN: usize = 32 << 20;
 pub const UNPACKED_GROWTH_MAX: usize = 32;
 
 const _: () = assert!(UNPACKED_BYTES_MIN <= UNPACKED_BYTES_MAX);
+/// Topics of a shard that have numbers of their own in the metrics; all others are one sum. With
+/// five series each, this and the other bounds here keep a shard below some 3,000 series.
+pub const METRICS_TOPICS_MAX: usize = 100;
+/// Partitions that are looked at for the metrics before others get their turn: some 30 us.
+pub const METRICS_PARTITIONS_AT_ONCE: usize = 128;
+/// Committed offsets of one shard, each of one group and partition, that lag is made of.
+pub const METRICS_COMMITTED_MAX: usize = 10_000;
+/// Of those, how many have series of their own, the largest lags first; all others are one sum.
+pub const METRICS_LAGS_MAX: usize = 500;
+/// How long a scrape waits for what the kernel says of the process and its file systems, in
+/// milliseconds; then it has what was said the time before.
+pub const METRICS_HOST_WAIT_MS: u64 = 500;

@@ -21,8 +21,8 @@ use crate::partition::fetch::ReadError;
 
 use super::batches::{self, LoadError};
 use super::group::{
-    GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Now, Outcome, StateCounts,
-    Sync, SyncReply,
+    CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Now,
+    Outcome, StateCounts, Sync, SyncReply,
 };
 use super::home::Serving;
 use super::probe::Probe;
@@ -127,15 +127,33 @@ impl GroupCoordinator {
         }
     }
 
-    /// Adds the counts of its groups to a snapshot.
-    pub fn export(&self, to: &mut Snapshot) {
+    /// Adds the counts of its groups to a snapshot, one partition of `__consumer_offsets` after
+    /// the other.
+    pub async fn export(&self, to: &mut Snapshot) {
         let mut counts = StateCounts::new();
-        for home in self.homes.borrow().values() {
+        for home in self.all_homes() {
             if let State::Serving(serving) = &*home.state.borrow() {
                 serving.count_states(&mut counts);
             }
+            cores::yield_now().await;
         }
         self.probe.export(&counts, to);
+    }
+
+    /// What groups have committed, at most `most` offsets of it.
+    pub async fn committed(&self, most: usize) -> CommittedOffsets {
+        let mut committed = CommittedOffsets::default();
+        for home in self.all_homes() {
+            if let State::Serving(serving) = &*home.state.borrow() {
+                serving.copy_committed(most, &mut committed);
+            }
+            cores::yield_now().await;
+        }
+        committed
+    }
+
+    fn all_homes(&self) -> Vec<Rc<Home>> {
+        self.homes.borrow().values().cloned().collect()
     }
 
     /// Serves nothing any more.
@@ -201,7 +219,7 @@ impl GroupCoordinator {
         &self,
         mut act: impl FnMut(&mut GroupMachine) -> T,
     ) -> Result<Vec<T>, GroupError> {
-        let homes: Vec<_> = self.homes.borrow().values().cloned().collect();
+        let homes = self.all_homes();
         let mut results = Vec::with_capacity(homes.len());
         for home in homes {
             turn::pace().await;

@@ -12,7 +12,8 @@ use crate::base::{Instant, Offset, TopicId};
 
 use super::batches::to_batches;
 use super::group::{
-    GroupMachine, Join, JoinReply, Now, Outcome, StateCounts, Sync, SyncReply, Token,
+    CommittedOffsets, GroupMachine, Join, JoinReply, Now, Outcome, StateCounts, Sync, SyncReply,
+    Token,
 };
 
 /// A machine at work. Dropping it drops every parked request, which its asker takes for
@@ -73,6 +74,11 @@ impl Serving {
     /// Adds its groups to those in each state.
     pub fn count_states(&self, counts: &mut StateCounts) {
         self.machine.count_states(counts);
+    }
+
+    /// See [`GroupMachine::copy_committed`].
+    pub fn copy_committed(&self, most: usize, to: &mut CommittedOffsets) {
+        self.machine.copy_committed(most, to);
     }
 
     fn token(&mut self) -> Token {

@@ -11,4 +11,5 @@ pub mod record;
 
 pub use batches::LoadError;
 pub use driver::GroupCoordinator;
+pub use group::{CommittedOfGroup, CommittedOffsets};
 pub use probe::Probe;

@@ -112,6 +112,11 @@ impl Budget {
         self.total_bytes.saturating_sub(self.used_bytes.get())
     }
 
+    /// How many tasks wait for memory.
+    pub fn waiting_count(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
     /// Whether a task waits for memory.
     pub fn is_short(&self) -> bool {
         !self.waiting.borrow().is_empty()

@@ -98,6 +98,12 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     glommio::executor().spawn_blocking(work).await
 }
 
+/// How long the current executor has been at work, looking for completed I/O included; not for
+/// how long it has slept or spun.
+pub fn busy() -> Duration {
+    glommio::executor().executor_stats().total_runtime()
+}
+
 /// Waits for `length`.
 pub async fn sleep(length: Duration) {
     glommio::timer::sleep(length).await;

@@ -18,6 +18,7 @@ pub mod listener;
 pub mod measure;
 pub mod offload;
 pub mod patience;
+pub mod process;
 pub mod signal;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;

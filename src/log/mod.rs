@@ -95,6 +95,7 @@ impl Log {
         replay: &mut dyn FnMut(Replay<'_>),
     ) -> Result<(Log, Recovered), OpenError> {
         let (inner, recovered) = recovery::open(logs, dir, config, opening, now, replay).await?;
+        logs.probe().opened(&recovered);
         Ok((Log(inner), recovered))
     }
 
@@ -110,6 +111,11 @@ impl Log {
         now: WallMs,
     ) -> Result<Appended, AppendError> {
         self.0.append(batches, epoch, log_append_time, now)
+    }
+
+    /// Bytes that are appended and not written yet.
+    pub fn queued_bytes(&self) -> u64 {
+        self.0.state.borrow().queued_bytes
     }
 
     /// The offset that the next appended record gets.

@@ -1,5 +1,6 @@
 //! Pure: what the logs of one shard count, in plain cells.
 
+use super::opening::Recovered;
 use crate::base::metrics::{Histogram, Snapshot};
 
 crate::counters! {
@@ -42,6 +43,16 @@ crate::counters! {
             "Segments whose index files were missing or did not fit them, and were made anew.";
         failed_logs_count: "corelane_log_failed_total",
             "Logs that take no more writes since a write, a flush or a preparation failed.";
+        opened_count: "corelane_log_opened_total",
+            "Logs opened.";
+        recovered_bytes: "corelane_log_recovered_bytes_total",
+            "Bytes that were read and checked to open logs: few after a clean stop.";
+        cut_count: "corelane_log_cut_total",
+            "Logs whose end was torn when they were opened, and cut off: no ack had been given \
+             for it.";
+        damaged_logs_count: "corelane_log_damaged_total",
+            "Logs found damaged in their middle when they were opened: they are read, and take \
+             no writes.";
     }
     and {
         /// How long writes of appended batches take.
@@ -52,6 +63,15 @@ crate::counters! {
 }
 
 impl Probe {
+    /// Counts a log that was opened.
+    pub fn opened(&self, found: &Recovered) {
+        self.opened_count.add(1);
+        self.recovered_bytes.add(found.scanned_bytes);
+        self.cut_count.add(u64::from(found.cut.is_some()));
+        self.damaged_logs_count
+            .add(u64::from(found.damage.is_some()));
+    }
+
     /// Adds the times that the device at `dir` takes to a snapshot.
     pub fn export_latency(&self, dir: &str, to: &mut Snapshot) {
         let labels = || vec![("dir", dir.to_owned())];

@@ -100,6 +100,8 @@ impl Partition {
         let appended = appended.map_err(|error| self.append_error(error))?;
         let mut producers = self.producers.borrow_mut();
         producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
+        let records = appended.last_offset - appended.base_offset + 1;
+        self.traffic.produced(valid.batch.bytes().len(), records);
         Ok(Appended {
             base_offset: appended.base_offset,
             upto: appended.last_offset + 1,

@@ -6,6 +6,7 @@ pub mod compact;
 pub mod fetch;
 pub mod offsets;
 pub mod producers;
+pub mod traffic;
 pub mod validate;
 mod open;
 mod waiters;
@@ -23,6 +24,7 @@ use crate::log::{Log, LogFailure};
 pub use open::PartitionOptions;
 use open::{log_config, rules};
 use producers::Producers;
+use traffic::Traffic;
 use validate::Rules;
 use waiters::Waiters;
 
@@ -54,6 +56,7 @@ pub struct Partition {
     rules: RefCell<Rules>,
     producers: RefCell<Producers>,
     waiters: Rc<RefCell<Waiters>>,
+    traffic: Traffic,
     closed: Cell<bool>,
     /// Whether the device is full, as far as the log has told.
     lacks_room: Cell<bool>,
@@ -69,6 +72,11 @@ impl Partition {
     /// Its log.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What went into it and out of it.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// The current leadership term.

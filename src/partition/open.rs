@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::producers::Producers;
+use super::traffic::Traffic;
 use super::validate::Rules;
 use super::waiters::Waiters;
 use super::{Name, Partition};
@@ -74,6 +75,7 @@ impl Partition {
             config: RefCell::new(Rc::new(config)),
             producers: RefCell::new(producers),
             waiters: Rc::new(RefCell::new(Waiters::default())),
+            traffic: Traffic::default(),
             closed: Cell::new(false),
             lacks_room: Cell::new(false),
         });

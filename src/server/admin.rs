@@ -30,6 +30,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::guarantee;
+use super::scrape::{Scrape, in_time};
 use crate::base::config::{BrokerConfig, Described, Source};
 use crate::base::host::device::DeviceFacts;
 use crate::base::limits;
@@ -53,6 +54,8 @@ pub struct Admin {
     pub shards: Vec<ToShard>,
     /// Whether all shards serve.
     pub ready: Arc<AtomicBool>,
+    /// What is kept from one scrape for the next.
+    pub scrape: Scrape,
 }
 
 /// Serves the pages until the task is cancelled.
@@ -117,7 +120,11 @@ impl Admin {
             return answer;
         }
         match path {
-            "/metrics" => metrics(to_prometheus(&self.snapshots().await)),
+            "/metrics" => {
+                let snapshots = self.snapshots().await;
+                // Some milliseconds where there are many series: not for the controller's core.
+                metrics(cores::blocking(move || to_prometheus(&snapshots)).await)
+            }
             "/health" => self.health().await,
             "/ready" if self.ready.load(Ordering::Acquire) => {
                 page(StatusCode::OK, "ready\n".into())
@@ -153,6 +160,9 @@ impl Admin {
         );
         let (config, image) = ((self.settings)(), (self.image)());
         guarantee::export(&self.devices, &config, &image, &mut own);
+        self.scrape
+            .export(&config, &image, &self.shards, &mut own)
+            .await;
         let answers = self.ask_all().await;
         let silent = answers.iter().filter(|answer| answer.is_none()).count();
         own.gauge(
@@ -181,21 +191,8 @@ impl Admin {
 
     /// Asks all shards at once for their numbers; `None` for one that does not answer in time.
     async fn ask_all(&self) -> Vec<Option<Snapshot>> {
-        let ask = |shard: &ToShard| {
-            let shard = shard.clone();
-            async move {
-                let wait = Duration::from_millis(limits::ADMIN_SHARD_WAIT_MS);
-                let (answer, late) = (
-                    std::pin::pin!(shard.metrics()),
-                    std::pin::pin!(cores::sleep(wait)),
-                );
-                match select(answer, late).await {
-                    Either::Left((answer, _)) => answer.ok(),
-                    Either::Right(_) => None,
-                }
-            }
-        };
-        join_all(self.shards.iter().map(ask)).await
+        let asked = self.shards.iter().map(|shard| in_time(shard.metrics()));
+        join_all(asked).await
     }
 }
 

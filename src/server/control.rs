@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::{Either, join_all, select};
 
 use super::admin::{self, Admin};
+use super::scrape::Scrape;
 use super::start::StartError;
 use crate::base::config::BrokerConfig;
 use crate::base::host::device::DeviceFacts;
@@ -113,6 +114,7 @@ async fn run(start: ControlStart) {
                 devices,
                 shards,
                 ready,
+                scrape: Scrape::default(),
             },
             socket.listen(),
         )

@@ -21,7 +21,7 @@ use crate::io::turn::{self, Work};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
 use crate::shard::mesh::{ShardMessage, ToControl};
-use crate::shard::{Shard, ShardOptions, partitions};
+use crate::shard::{Shard, ShardOptions, numbers, partitions};
 
 /// Memory registered for disk writes, in bytes; what does not fit is written all the same.
 const IO_MEMORY_BYTES: usize = 4 << 20;
@@ -104,9 +104,18 @@ async fn run(start: NodeStart) {
                 answer(());
             }
             ShardMessage::Metrics(call) => {
-                turn::spent_on(Work::job("metrics"));
-                let snapshot = server.snapshot();
-                call.answer(snapshot);
+                let server = server.clone();
+                gather(async move { call.answer(server.snapshot().await) });
+            }
+            ShardMessage::Committed(call) => {
+                let shard = shard.clone();
+                let (most, answer) = call.split();
+                gather(async move { answer(shard.groups.committed(most).await) });
+            }
+            ShardMessage::Ends(call) => {
+                let shard = shard.clone();
+                let (wanted, answer) = call.split();
+                gather(async move { answer(numbers::ends(&shard, &wanted).await) });
             }
             ShardMessage::Stop(call) => {
                 turn::spent_on(Work::job("stop"));
@@ -119,6 +128,11 @@ async fn run(start: NodeStart) {
             }
         }
     }
+}
+
+/// Gathers numbers in steps, beside the next message.
+fn gather(numbers: impl Future<Output = ()> + 'static) {
+    drop(cores::spawn(turn::measured(Work::job("metrics"), numbers)));
 }
 
 async fn accept(server: Rc<ServerState>, listener: Listener) {

@@ -134,11 +134,11 @@ impl ServerState {
         Ok(())
     }
 
-    /// Everything that this shard counts, at this moment.
-    pub fn snapshot(&self) -> Snapshot {
+    /// Everything that this shard counts, gathered in steps.
+    pub async fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         self.probe.export(&mut snapshot);
-        self.shard.export(&mut snapshot);
+        self.shard.export(&mut snapshot).await;
         snapshot.gauge(
             "corelane_connections",
             "Connections open. \

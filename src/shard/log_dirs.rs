@@ -33,6 +33,8 @@ pub struct LogDirs {
     dirs: Vec<Rc<LogDir>>,
     /// Those that could not.
     lost: Vec<PathBuf>,
+    /// How many had not been closed cleanly when the shard started.
+    unclean_count: usize,
 }
 
 /// One folder of logs.
@@ -78,6 +80,7 @@ impl LogDirs {
             })
             .collect();
         let mut open = LogDirs {
+            unclean_count: dirs.iter().filter(|dir| dir.unclean).count(),
             dirs: Vec::new(),
             lost,
         };
@@ -143,6 +146,11 @@ impl LogDirs {
             "Folders of log.dirs that cannot be used; their partitions are offline. \
              Kafka: kafka.log:type=LogManager,name=OfflineLogDirectoryCount",
             self.failed().count() as f64,
+        );
+        to.gauge(
+            "corelane_start_unclean_log_dirs",
+            "Folders of log.dirs that had not been closed cleanly when the broker last started.",
+            self.unclean_count as f64,
         );
         let held = self
             .distinct_logs()

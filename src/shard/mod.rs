@@ -6,11 +6,13 @@ pub mod compaction;
 pub mod coordinators;
 pub mod log_dirs;
 pub mod mesh;
+pub mod numbers;
 pub mod partitions;
 pub mod probe;
 pub mod removal;
 pub mod scrub;
 mod setbacks;
+mod topic_numbers;
 
 use std::cell::RefCell;
 use std::io;
@@ -25,6 +27,7 @@ use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{NodeId, WallMs};
 use crate::coordinator::GroupCoordinator;
 use crate::io::budget::{Budget, Use};
+use crate::io::clock;
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
@@ -34,6 +37,7 @@ use log_dirs::LogDirs;
 use mesh::ToControl;
 use partitions::Partitions;
 use probe::Probe;
+use topic_numbers::TopicNumbers;
 
 /// What a shard starts with.
 pub struct ShardOptions {
@@ -67,6 +71,7 @@ pub struct Shard {
     pub probe: Probe,
     /// Its folders of logs.
     pub dirs: LogDirs,
+    topic_numbers: RefCell<TopicNumbers>,
     /// The topics that it has created because a client asks for them.
     pub auto_create: AutoCreate,
     /// Held by who opens or closes partitions, one at a time.
@@ -89,6 +94,7 @@ impl Shard {
             lost_dirs,
             control,
         } = options;
+        let begun = clock::now();
         let dirs = LogDirs::open(dirs, lost_dirs, config.shard.tail_cache_bytes).await?;
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
@@ -99,6 +105,7 @@ impl Shard {
             compaction: Compaction::default(),
             probe: Probe::default(),
             dirs,
+            topic_numbers: RefCell::default(),
             auto_create: AutoCreate::default(),
             changes: Mutex::new(()),
             config: RefCell::new(Rc::new((*config).clone())),
@@ -106,6 +113,7 @@ impl Shard {
         });
         partitions::apply(&shard, image.clone(), now).await;
         partitions::set_strays_aside(&shard, &image).await;
+        shard.probe.opening_us.add(clock::us_since(begun));
         Ok(shard)
     }
 
@@ -152,12 +160,14 @@ impl Shard {
         endpoints
     }
 
-    /// Adds all counts of this core to a snapshot.
-    pub fn export(&self, to: &mut Snapshot) {
-        to.counter(
-            "corelane_mesh_record_bytes_total",
-            "Bytes of records that crossed to another core.",
-            self.probe.mesh_record_bytes.get(),
+    /// Adds all counts of this core to a snapshot, in steps.
+    pub async fn export(&self, to: &mut Snapshot) {
+        self.probe.export(to);
+        to.gauge(
+            "corelane_node_metadata_offset",
+            "The offset in the metadata log that this node serves by. \
+             Kafka: kafka.server:type=broker-metadata-metrics last-applied-record-offset",
+            self.image.borrow().highest_offset() as f64,
         );
         for used_for in Use::ALL {
             to.push(
@@ -172,9 +182,15 @@ impl Shard {
             "The bound of all uses of corelane_memory_bytes together.",
             self.budget.total_bytes() as f64,
         );
+        to.gauge(
+            "corelane_memory_waiting_tasks",
+            "Requests and answers that wait for memory within corelane_memory_limit_bytes.",
+            self.budget.waiting_count() as f64,
+        );
         self.dirs.export(to);
         self.compaction.export(to);
-        self.groups.export(to);
+        self.groups.export(to).await;
+        numbers::export(self, to).await;
     }
 
     /// Takes every partition out of service and closes its log cleanly.

@@ -1,6 +1,7 @@
-//! Pure: what a shard counts about itself.
+//! Drives: what a shard counts about itself.
 
-use crate::base::metrics::Counter;
+use crate::base::metrics::{Counter, Snapshot};
+use crate::io::cores;
 
 /// What a shard counts about itself.
 #[derive(Default)]
@@ -8,4 +9,29 @@ pub struct Probe {
     /// Bytes of records that were handed to another core. Nothing can do that: no message of
     /// the mesh holds records. The count is exported so that nobody has to take our word.
     pub mesh_record_bytes: Counter,
+    /// How long the start took to open the logs, in microseconds.
+    pub opening_us: Counter,
+}
+
+impl Probe {
+    /// Adds all counts to a snapshot.
+    pub fn export(&self, to: &mut Snapshot) {
+        to.counter(
+            "corelane_mesh_record_bytes_total",
+            "Bytes of records that crossed to another core.",
+            self.mesh_record_bytes.get(),
+        );
+        to.gauge(
+            "corelane_start_recovery_seconds",
+            "How long the last start took to open this node's logs, recovery included.",
+            self.opening_us.get() as f64 / 1e6,
+        );
+        to.seconds(
+            "corelane_shard_busy_seconds_total",
+            "Time for which this node's core was at work, waiting and spinning left out: its \
+             rate is the busy share. Kafka, the other way round: \
+             kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent",
+            cores::busy().as_secs_f64(),
+        );
+    }
 }

@@ -22,7 +22,7 @@ use crate::coordinator::record::Record;
 use classic::{Group, Step, Timer};
 use offsets::{Offsets, commit_record};
 
-pub use offsets::Origin;
+pub use offsets::{CommittedOfGroup, CommittedOffsets, Origin};
 pub use request::*;
 
 /// Groups whose offsets are looked at in one go for those that have expired.
@@ -398,6 +398,11 @@ impl GroupMachine {
         for group in self.groups.values() {
             *counts.entry(group.state.name()).or_default() += 1;
         }
+    }
+
+    /// Copies committed offsets, as long as there are no more than `most` of them.
+    pub fn copy_committed(&self, most: usize, to: &mut CommittedOffsets) {
+        self.offsets.copy_committed(most, to);
     }
 
     /// DescribeGroups, for one group.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::base::{Offset, PartitionIndex, ProducerId, TopicId, WallMs};
 use crate::coordinator::record::{Encoded, OffsetKey, OffsetValue, Record};
@@ -31,6 +32,26 @@ pub(super) struct Offsets {
 struct Kept {
     position: Offset,
     value: OffsetValue,
+}
+
+/// Committed offsets as numbers that another core may have.
+#[derive(Clone, Debug, Default)]
+pub struct CommittedOffsets {
+    /// Group by group.
+    pub groups: Vec<CommittedOfGroup>,
+    /// How many there are here, each of one group and partition.
+    pub count: usize,
+    /// How many were left out, since there are too many.
+    pub left_out: u64,
+}
+
+/// What one group has committed.
+#[derive(Clone, Debug)]
+pub struct CommittedOfGroup {
+    /// The group.
+    pub group: Arc<str>,
+    /// By topic: partitions and offsets.
+    pub topics: Vec<(Arc<str>, Vec<(PartitionIndex, Offset)>)>,
 }
 
 /// Where a record stands in the log.
@@ -190,6 +211,31 @@ impl Offsets {
             self.read(group, topic, partition, kept, stable)
         };
         wanted.partitions.iter().map(fetch).collect()
+    }
+
+    /// Copies committed offsets, as long as there are no more than `most` of them.
+    pub fn copy_committed(&self, most: usize, to: &mut CommittedOffsets) {
+        let count_of = |topics: &GroupOffsets| topics.values().map(BTreeMap::len).sum::<usize>();
+        for (group, topics) in &self.by_group {
+            let count = count_of(topics);
+            if to.count + count > most {
+                to.left_out += count as u64;
+                continue;
+            }
+            to.count += count;
+            let offsets = |partitions: &BTreeMap<PartitionIndex, Kept>| {
+                let all = partitions.iter();
+                all.map(|(index, kept)| (*index, kept.value.offset))
+                    .collect()
+            };
+            let topics = topics.iter();
+            to.groups.push(CommittedOfGroup {
+                group: (&**group).into(),
+                topics: topics
+                    .map(|(name, of)| ((&**name).into(), offsets(of)))
+                    .collect(),
+            });
+        }
     }
 
     /// All committed offsets of a group.

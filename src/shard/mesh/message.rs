@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use crate::base::Offset;
 use crate::base::metrics::Snapshot;
+use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
 use crate::metadata::controller;
 use crate::metadata::image::Image;
+use crate::shard::numbers::Named;
 
 /// A call with its way back.
 pub type ShardCall<Q, A> = Call<Q, A>;
@@ -19,6 +22,10 @@ pub enum ShardMessage {
     Publish(ShardCall<Arc<Image>, ()>),
     /// Asks for the shard's numbers.
     Metrics(ShardCall<(), Snapshot>),
+    /// Asks for the offsets that its groups have committed, at most so many.
+    Committed(ShardCall<usize, CommittedOffsets>),
+    /// Asks where the records of these partitions end, for those that it leads.
+    Ends(ShardCall<Arc<Vec<Named>>, Vec<Option<Offset>>>),
     /// Stop serving, flush, close.
     Stop(ShardCall<(), ()>),
 }

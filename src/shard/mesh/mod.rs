@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::base::ids::Uuid;
-use crate::base::{NodeId, ProducerId};
+use crate::base::{NodeId, Offset, ProducerId};
+use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
 use crate::metadata::controller::decide::{AlterConfigsError, CreatePartitionsError};
 use crate::metadata::controller::{
@@ -18,6 +19,7 @@ use crate::metadata::controller::{
     Request, TopicRef,
 };
 use crate::metadata::image::Image;
+use crate::shard::numbers::Named;
 
 /// The way from any core to the control executor.
 #[derive(Clone)]
@@ -159,6 +161,21 @@ impl ToShard {
     pub async fn metrics(&self) -> Result<crate::base::metrics::Snapshot, Disconnected> {
         let (call, answer) = Call::new(());
         self.0.send(ShardMessage::Metrics(call))?;
+        answer.wait().await
+    }
+
+    /// What its groups have committed, at most `most` offsets of it.
+    pub async fn committed(&self, most: usize) -> Result<CommittedOffsets, Disconnected> {
+        let (call, answer) = Call::new(most);
+        self.0.send(ShardMessage::Committed(call))?;
+        answer.wait().await
+    }
+
+    /// Where the records of these partitions end, in their order; `None` for those that it does
+    /// not lead.
+    pub async fn ends(&self, of: Arc<Vec<Named>>) -> Result<Vec<Option<Offset>>, Disconnected> {
+        let (call, answer) = Call::new(of);
+        self.0.send(ShardMessage::Ends(call))?;
         answer.wait().await
     }
 

@@ -366,6 +366,9 @@ impl Scratch {
                 if part.found.bytes > 0 {
                     self.splices.push((at, part.found.slices.clone()));
                     records_bytes += part.found.bytes;
+                    if let Some(partition) = &part.partition {
+                        partition.traffic().fetched(part.found.bytes);
+                    }
                 }
                 encoder.end_partition(&answer);
             }

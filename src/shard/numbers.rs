@@ -1,0 +1,118 @@
+//! Drives: the numbers of a shard's partitions, gathered in steps: a scrape holds up no request,
+//! however many partitions there are.
+
+use std::sync::Arc;
+
+use super::Shard;
+use super::partitions::Place;
+use super::topic_numbers::TopicNow;
+use crate::base::metrics::{SampleValue, Snapshot};
+use crate::base::{Offset, PartitionIndex, limits};
+use crate::io::cores;
+use crate::partition::Partition;
+use crate::partition::traffic::Volume;
+
+/// A partition of some topic, by name.
+pub type Named = (Arc<str>, PartitionIndex);
+
+/// How the partitions that this node should lead are.
+#[derive(Default)]
+struct States {
+    serving: u64,
+    /// Their logs take no more writes.
+    failed: u64,
+    /// Their logs could not be opened, or lie in a folder that has failed.
+    offline: u64,
+    /// Bytes that are appended and not written.
+    queued_bytes: u64,
+}
+
+/// Adds the numbers of all partitions to a snapshot.
+pub async fn export(shard: &Shard, to: &mut Snapshot) {
+    let mut states = States::default();
+    let mut topics = Vec::new();
+    let mut looked = 0;
+    for topic in shard.partitions.all() {
+        let mut now = TopicNow {
+            id: topic.id,
+            name: topic.name.clone(),
+            volume: Volume::default(),
+            log_bytes: 0,
+            partitions: 0,
+        };
+        for place in &topic.partitions {
+            give_way(&mut looked).await;
+            match place {
+                Place::Here(partition) => {
+                    states.count(partition);
+                    now.volume += partition.traffic().read();
+                    now.log_bytes += partition.log().size_bytes();
+                    now.partitions += 1;
+                }
+                Place::Broken { .. } => states.offline += 1,
+                Place::There { .. } => {}
+            }
+        }
+        if now.partitions > 0 {
+            topics.push(now);
+        }
+    }
+    states.export(to);
+    let mut numbers = shard.topic_numbers.borrow_mut();
+    numbers.export(&topics, limits::METRICS_TOPICS_MAX, to);
+}
+
+/// Where the records of these partitions that may be read end; `None` for one that another node
+/// leads.
+pub async fn ends(shard: &Shard, wanted: &[Named]) -> Vec<Option<Offset>> {
+    let mut ends = Vec::with_capacity(wanted.len());
+    let mut looked = 0;
+    for (topic, index) in wanted {
+        give_way(&mut looked).await;
+        let found = shard.partitions.lookup(topic, *index);
+        ends.push(found.ok().map(|partition| partition.high_watermark()));
+    }
+    ends
+}
+
+async fn give_way(looked: &mut usize) {
+    *looked += 1;
+    if looked.is_multiple_of(limits::METRICS_PARTITIONS_AT_ONCE) {
+        cores::yield_now().await;
+    }
+}
+
+// === impl States ===
+
+impl States {
+    fn count(&mut self, partition: &Partition) {
+        self.queued_bytes += partition.log().queued_bytes();
+        if partition.failure().is_some() {
+            self.failed += 1;
+        } else {
+            self.serving += 1;
+        }
+    }
+
+    fn export(&self, to: &mut Snapshot) {
+        for (state, count) in [
+            ("serving", self.serving),
+            ("failed", self.failed),
+            ("offline", self.offline),
+        ] {
+            to.push(
+                "corelane_partitions",
+                "Partitions that this node leads, by state: serving, failed (their logs take no \
+                 more writes) or offline (their logs cannot be opened). \
+                 Kafka: kafka.server:type=ReplicaManager,name=LeaderCount",
+                vec![("state", state.to_owned())],
+                SampleValue::Gauge(count as f64),
+            );
+        }
+        to.gauge(
+            "corelane_log_queued_bytes",
+            "Bytes that were appended to logs and are not written yet.",
+            self.queued_bytes as f64,
+        );
+    }
+}
