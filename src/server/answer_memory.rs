@@ -103,6 +103,11 @@ impl AnswerMemory {
         self.refused.set(Some(reason));
     }
 
+    /// Counts nothing any more: the answer is sent.
+    pub fn release(&self) {
+        self.reserved.borrow_mut().take();
+    }
+
     /// Hands on what is counted, for an answer that has turned out to take `bytes`.
     pub fn settle(&self, budget: &Rc<Budget>, bytes: usize) -> Reserved {
         let reserved = self.reserved.borrow_mut().take();

@@ -136,6 +136,9 @@ pub async fn answer(
             while let Some(Slot::Produce(next)) = connection.next_if(ready) {
                 records::produce::answer(connection, next, out).await?;
             }
+            let budget = &connection.server.shard.budget;
+            let is_large = out.len() >= limits::LARGE_ANSWER_BYTES;
+            let _memory = is_large.then(|| budget.hold(Use::Answers, out.len()));
             connection.send(out).await.map_err(Refused::Gone)
         }
         Slot::Call(call) => run(connection, call, out).await,
@@ -164,11 +167,15 @@ async fn run(
         Run::Fetch if !connection.takes_answers() => {}
         Run::Fetch => {
             let answer = records::fetch::answer(&cx, &body, out).await;
-            let answer = answer.map_err(|Short| Refused::Malformed(row.name, version))?;
+            let answer = answer.map_err(|Short| match cx.memory.refused() {
+                Some(refused) => Refused::Call(row.name, version, CallError::NotMade(refused)),
+                None => Refused::Malformed(row.name, version),
+            })?;
             answer
                 .send(out, &connection.stream)
                 .await
                 .map_err(Refused::Gone)?;
+            cx.memory.release();
             connection.spare.give_back(cx);
         }
         Run::Call(function) => {

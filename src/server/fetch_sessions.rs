@@ -1,7 +1,7 @@
 //! Pure: incremental fetch sessions (KIP-227): a consumer names its partitions once, and from
 //! then on only what changed goes over the wire.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -68,6 +68,8 @@ pub struct Session {
     by_topic_id: bool,
     used: Instant,
     partitions: IndexMap<Key, (Wanted, Option<Told>)>,
+    /// Partitions that move to the end once the answer is complete.
+    to_move: Vec<Key>,
     /// Memory that it takes.
     bytes: usize,
 }
@@ -76,6 +78,10 @@ pub struct Session {
 const SESSION_BYTES: usize = 256;
 /// Memory that a partition of a session takes, with what its map keeps free to grow.
 const PARTITION_BYTES: usize = 160;
+/// Up to so many partitions that leave a session are taken out of its order one by one.
+const FORGOTTEN_ONE_BY_ONE: usize = 8;
+/// A partition that delivers records is moved to the end at once over so many others.
+const MOVED_ONE_BY_ONE: usize = 1_000;
 /// A map that has room for so many more partitions than it holds gives it back.
 const SPARE_PARTITIONS: usize = 64;
 
@@ -169,9 +175,7 @@ impl FetchSessions {
         for (key, wanted) in wanted {
             session.want(key, wanted);
         }
-        for key in forgotten {
-            session.forget(&key);
-        }
+        session.forget(forgotten.collect());
         session.epoch = next_epoch(epoch);
         session.used = now;
         let (after, is_empty) = (session.bytes, session.partitions.is_empty());
@@ -223,6 +227,7 @@ impl FetchSessions {
             by_topic_id,
             used: now,
             partitions: IndexMap::new(),
+            to_move: Vec::new(),
             bytes: SESSION_BYTES,
         };
         let mut counted = 0;
@@ -272,10 +277,16 @@ impl FetchSessions {
         // After an error the next good answer is news whatever it says.
         *told = (!news.error.is_error()).then_some(now);
         if news.has_records {
-            let last = session.partitions.len() - 1;
-            session.partitions.move_index(index, last);
+            session.move_to_end(index);
         }
         is_news
+    }
+
+    /// Ends what [`Self::tell`] began: all partitions of one answer have been told.
+    pub fn told(&mut self, id: i32) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.move_rest();
+        }
     }
 
     /// Makes the session go that is unused for longest, if that is long enough and it is not
@@ -317,13 +328,45 @@ impl Session {
         }
     }
 
-    fn forget(&mut self, key: &Key) {
-        if self.partitions.shift_remove(key).is_some() {
-            self.bytes -= bytes_of(key);
-            if self.partitions.capacity() > 2 * self.partitions.len() + SPARE_PARTITIONS {
-                self.partitions.shrink_to_fit();
+    fn forget(&mut self, keys: HashSet<Key>) {
+        if keys.len() <= FORGOTTEN_ONE_BY_ONE {
+            for key in &keys {
+                if self.partitions.shift_remove(key).is_some() {
+                    self.bytes -= bytes_of(key);
+                }
             }
+        } else {
+            // Each of them moves all behind it: all at once they move everything once.
+            let bytes = &mut self.bytes;
+            self.partitions.retain(|key, _| {
+                let is_forgotten = keys.contains(key);
+                *bytes -= if is_forgotten { bytes_of(key) } else { 0 };
+                !is_forgotten
+            });
         }
+        if self.partitions.capacity() > 2 * self.partitions.len() + SPARE_PARTITIONS {
+            self.partitions.shrink_to_fit();
+        }
+    }
+
+    /// Moves a partition that delivers records to the end, now or with all others like it.
+    fn move_to_end(&mut self, index: usize) {
+        let last = self.partitions.len() - 1;
+        if last - index <= MOVED_ONE_BY_ONE {
+            self.partitions.move_index(index, last);
+        } else if let Some((key, _)) = self.partitions.get_index(index) {
+            self.to_move.push(key.clone());
+        }
+    }
+
+    fn move_rest(&mut self) {
+        if self.to_move.is_empty() {
+            return;
+        }
+        let keys: HashSet<Key> = self.to_move.drain(..).collect();
+        let all = std::mem::take(&mut self.partitions).into_iter();
+        let (moved, staying): (Vec<_>, Vec<_>) = all.partition(|(key, _)| keys.contains(key));
+        self.partitions = staying.into_iter().chain(moved).collect();
     }
 }
 

@@ -69,47 +69,123 @@ pub fn walk<'a>(
     version: i16,
     mut visit: impl FnMut(Item<'a>),
 ) -> Result<Head, Short> {
-    let form = Form {
-        flexible: version >= FLEXIBLE_FROM,
-    };
-    let mut cursor = Cursor::new(body);
-    let mut head = read_head(&mut cursor, version)?;
-    for _ in 0..form.array(&mut cursor)? {
-        visit(topic(&mut cursor, form, version)?);
-        for _ in 0..form.array(&mut cursor)? {
-            visit(partition(&mut cursor, version)?);
-            form.tags(&mut cursor, |tag, field| partition_tag(version, tag, field))?;
-        }
-        form.skip_tags(&mut cursor)?;
+    let mut parts = Parts::new(body, version)?;
+    while let Some(item) = parts.next()? {
+        visit(item);
     }
-    if version >= SESSIONS_FROM {
-        for _ in 0..form.array(&mut cursor)? {
-            visit(topic(&mut cursor, form, version)?);
-            for _ in 0..form.array(&mut cursor)? {
-                visit(Item::Forgotten {
-                    index: cursor.i32()?,
-                });
+    Ok(parts.head)
+}
+
+/// A request's body on its way through [`Parts::next`], for those who do not read it in one go.
+pub struct Parts<'a> {
+    cursor: Cursor<'a>,
+    form: Form,
+    version: i16,
+    head: Head,
+    list: List,
+    /// Topics of the list that are not begun.
+    topics: usize,
+    /// Partitions of the topic that are not read; `None` between topics.
+    partitions: Option<usize>,
+}
+
+/// Which list of a request is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    Wanted,
+    Forgotten,
+    Ended,
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of `body`.
+    pub fn new(body: &'a [u8], version: i16) -> Result<Parts<'a>, Short> {
+        let form = Form {
+            flexible: version >= FLEXIBLE_FROM,
+        };
+        let mut cursor = Cursor::new(body);
+        let head = read_head(&mut cursor, version)?;
+        let topics = form.array(&mut cursor)?;
+        Ok(Parts {
+            cursor,
+            form,
+            version,
+            head,
+            list: List::Wanted,
+            topics,
+            partitions: None,
+        })
+    }
+
+    /// What stands before the topics; complete once [`Self::next`] has given all.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The next part; `None` at the end of a request that is right.
+    #[allow(clippy::should_implement_trait)] // It may fail, and is then not to be called again.
+    pub fn next(&mut self) -> Result<Option<Item<'a>>, Short> {
+        loop {
+            match self.partitions {
+                Some(0) => {
+                    self.form.skip_tags(&mut self.cursor)?;
+                    self.partitions = None;
+                }
+                Some(left) => {
+                    self.partitions = Some(left - 1);
+                    return self.partition().map(Some);
+                }
+                None if self.topics > 0 => {
+                    self.topics -= 1;
+                    let item = topic(&mut self.cursor, self.form, self.version)?;
+                    self.partitions = Some(self.form.array(&mut self.cursor)?);
+                    return Ok(Some(item));
+                }
+                None if self.list == List::Ended => return Ok(None),
+                None if self.list == List::Wanted && self.version >= SESSIONS_FROM => {
+                    self.list = List::Forgotten;
+                    self.topics = self.form.array(&mut self.cursor)?;
+                }
+                None => {
+                    self.list = List::Ended;
+                    self.read_rest()?;
+                }
             }
-            form.skip_tags(&mut cursor)?;
         }
     }
-    if version >= 11 {
-        form.string(&mut cursor)?; // The client's rack: there are no followers to send it to.
+
+    fn partition(&mut self) -> Result<Item<'a>, Short> {
+        if self.list == List::Forgotten {
+            let index = self.cursor.i32()?;
+            return Ok(Item::Forgotten { index });
+        }
+        let version = self.version;
+        let item = partition(&mut self.cursor, version)?;
+        let tags = self.form.tags(&mut self.cursor, |tag, field| {
+            partition_tag(version, tag, field)
+        });
+        tags.map(|()| item)
     }
-    form.tags(&mut cursor, |tag, mut field| {
-        match tag {
-            0 => drop(form.nullable_string(&mut field)?), // The cluster's id.
-            1 if version >= 15 => {
-                head.replica_id = field.i32()?;
-                field.i64()?; // The follower's epoch.
-                form.skip_tags(&mut field)?;
+
+    fn read_rest(&mut self) -> Result<(), Short> {
+        let (form, version, head) = (self.form, self.version, &mut self.head);
+        if version >= 11 {
+            form.string(&mut self.cursor)?; // The client's rack: there are no followers to send it to.
+        }
+        form.tags(&mut self.cursor, |tag, mut field| {
+            match tag {
+                0 => drop(form.nullable_string(&mut field)?), // The cluster's id.
+                1 if version >= 15 => {
+                    head.replica_id = field.i32()?;
+                    field.i64()?; // The follower's epoch.
+                    form.skip_tags(&mut field)?;
+                }
+                1 => return Err(Short),
+                _ => return Ok(()),
             }
-            1 => return Err(Short),
-            _ => return Ok(()),
-        }
-        field::ended(&field)
-    })?;
-    Ok(head)
+            field::ended(&field)
+        })
+    }
 }
 
 /// The tagged fields of a partition are a follower's: its log directory, its high watermark.

@@ -47,35 +47,91 @@ pub fn walk<'a>(
     version: i16,
     mut visit: impl FnMut(Item<'a>),
 ) -> Result<Head<'a>, Short> {
-    let form = Form {
-        flexible: version >= FLEXIBLE_FROM,
-    };
-    let mut cursor = Cursor::new(body);
-    let head = Head {
-        transactional_id: form.nullable_string(&mut cursor)?,
-        acks: cursor.i16()?,
-        timeout_ms: cursor.i32()?,
-    };
-    for _ in 0..form.array(&mut cursor)? {
-        let (name, id) = if version >= TOPIC_ID_FROM {
-            (
-                "",
-                TopicId(crate::base::ids::Uuid::from_bytes(cursor.uuid()?)),
-            )
-        } else {
-            (form.string(&mut cursor)?, TopicId::ZERO)
-        };
-        visit(Item::Topic { name, id });
-        for _ in 0..form.array(&mut cursor)? {
-            let index = cursor.i32()?;
-            let records = form.nullable_bytes(&mut cursor)?;
-            form.skip_tags(&mut cursor)?;
-            visit(Item::Partition { index, records });
-        }
-        form.skip_tags(&mut cursor)?;
+    let mut items = Items::new(body, version)?;
+    while let Some(item) = items.next()? {
+        visit(item);
     }
-    form.skip_tags(&mut cursor)?;
-    Ok(head)
+    Ok(items.head)
+}
+
+/// A request's body on its way through [`Items::next`], for those who do not read it in one go.
+pub struct Items<'a> {
+    cursor: Cursor<'a>,
+    form: Form,
+    version: i16,
+    head: Head<'a>,
+    /// Topics that are not begun.
+    topics: usize,
+    /// Partitions of the topic that are not read; `None` between topics.
+    partitions: Option<usize>,
+    ended: bool,
+}
+
+impl<'a> Items<'a> {
+    /// The items of `body`.
+    pub fn new(body: &'a [u8], version: i16) -> Result<Items<'a>, Short> {
+        let form = Form {
+            flexible: version >= FLEXIBLE_FROM,
+        };
+        let mut cursor = Cursor::new(body);
+        let head = Head {
+            transactional_id: form.nullable_string(&mut cursor)?,
+            acks: cursor.i16()?,
+            timeout_ms: cursor.i32()?,
+        };
+        let topics = form.array(&mut cursor)?;
+        Ok(Items {
+            cursor,
+            form,
+            version,
+            head,
+            topics,
+            partitions: None,
+            ended: false,
+        })
+    }
+
+    /// What stands before the topics.
+    pub fn head(&self) -> Head<'a> {
+        self.head
+    }
+
+    /// The next item; `None` at the end of a request that is right.
+    #[allow(clippy::should_implement_trait)] // It may fail, and is then not to be called again.
+    pub fn next(&mut self) -> Result<Option<Item<'a>>, Short> {
+        let (form, cursor) = (self.form, &mut self.cursor);
+        loop {
+            match self.partitions {
+                Some(0) => {
+                    form.skip_tags(cursor)?;
+                    self.partitions = None;
+                }
+                Some(left) => {
+                    self.partitions = Some(left - 1);
+                    let index = cursor.i32()?;
+                    let records = form.nullable_bytes(cursor)?;
+                    form.skip_tags(cursor)?;
+                    return Ok(Some(Item::Partition { index, records }));
+                }
+                None if self.topics > 0 => {
+                    self.topics -= 1;
+                    let (name, id) = if self.version >= TOPIC_ID_FROM {
+                        let id = crate::base::ids::Uuid::from_bytes(cursor.uuid()?);
+                        ("", TopicId(id))
+                    } else {
+                        (form.string(cursor)?, TopicId::ZERO)
+                    };
+                    self.partitions = Some(form.array(cursor)?);
+                    return Ok(Some(Item::Topic { name, id }));
+                }
+                None if self.ended => return Ok(None),
+                None => {
+                    self.ended = true;
+                    form.skip_tags(cursor)?;
+                }
+            }
+        }
+    }
 }
 
 /// The answer for one partition.

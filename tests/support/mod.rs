@@ -18,6 +18,21 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 /// How long anything that should happen may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a request may hold a core at a time in a build with debug assertions, in
+/// milliseconds.
+const TURN_MAX_MS: f64 = 100.0;
+
+/// The page of metrics of the broker with this admin port, if it answers.
+pub fn metrics(admin: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", admin)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let request = "GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
+}
+
 /// A folder on a file system with direct I/O, removed when dropped.
 pub fn data_dir() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
@@ -46,6 +61,8 @@ pub struct Broker {
     pub dir: PathBuf,
     log: PathBuf,
     said: mpsc::Receiver<String>,
+    /// The port of its admin pages.
+    pub admin: Option<u16>,
 }
 
 /// How to start a broker.
@@ -121,6 +138,11 @@ impl Start {
         command
             .args(["--shards", &self.shards.to_string()])
             .args(&self.more);
+        if let Some(admin) = self.admin()
+            && !self.more.iter().any(|arg| arg == "--admin-port")
+        {
+            command.args(["--admin-port", &admin.to_string()]);
+        }
         command
     }
 
@@ -156,7 +178,25 @@ impl Start {
             dir: self.dir.clone(),
             log,
             said,
+            admin: self.admin(),
         }
+    }
+
+    /// The port of the admin pages: of the eight that belong to a test the last, unless the test
+    /// says another or uses it for a shard.
+    fn admin(&self) -> Option<u16> {
+        let value = |name: &str| {
+            let at = self.more.iter().position(|arg| arg == name)?;
+            self.more.get(at + 1)
+        };
+        let told = value("--admin-port").and_then(|port| port.parse().ok());
+        let file = value("--config").and_then(|file| std::fs::read_to_string(file).ok());
+        let set = file.and_then(|file| {
+            let mut lines = file.lines();
+            lines.find_map(|line| line.strip_prefix("corelane.admin.port=")?.parse().ok())
+        });
+        let own = (self.shards < 8).then_some(self.port + 7);
+        told.or(set).or(own)
     }
 
     /// Starts it, expecting it to give up: its exit status and what it wrote to stderr.
@@ -210,6 +250,7 @@ impl Broker {
 
     /// Asks it to stop and waits until it has, cleanly.
     pub fn stop(mut self) {
+        self.check_turns();
         self.terminate();
         let begun = Instant::now();
         loop {
@@ -224,6 +265,36 @@ impl Broker {
             );
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Checks that no request has held a core for long. Where the machine is busy a turn may
+    /// have stood still because its thread did not run: the kernel says for how long that was.
+    pub fn check_turns(&self) {
+        let Some(page) = self.admin.and_then(metrics) else {
+            return;
+        };
+        let waited_ms = self.threads_waited().as_millis() as f64;
+        let turns = page
+            .lines()
+            .filter(|line| line.starts_with("corelane_longest_turn_us{api="));
+        for line in turns {
+            let us: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            assert!(
+                us / 1_000.0 <= TURN_MAX_MS + waited_ms,
+                "a turn of {us} us, threads that were ready waited {waited_ms} ms: {line}"
+            );
+        }
+    }
+
+    /// For how long threads of it that could run had no CPU, all together.
+    fn threads_waited(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let waited = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            stat.split_whitespace().nth(1)?.parse::<u64>().ok()
+        };
+        let tasks = tasks.into_iter().flatten().flatten();
+        Duration::from_nanos(tasks.filter_map(waited).sum())
     }
 
     /// Whether it still runs.

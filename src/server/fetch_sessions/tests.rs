@@ -204,3 +204,34 @@ fn what_a_session_takes_is_given_back_in_each_way_it_ends() {
     open(&mut sessions, id, FIRST_EPOCH, &[], &[]);
     assert_eq!(counted.get(), 0);
 }
+
+#[test]
+fn long_sessions_keep_their_order_and_what_leaves_them_costs_little() {
+    const COUNT: i32 = 30_000;
+    let (mut sessions, _) = sessions(10, usize::MAX);
+    let all: Vec<_> = (0..COUNT).map(|at| (key("a", at), want(0))).collect();
+    let id = sessions.create(false, all.iter().cloned(), T0);
+    let order = |sessions: &FetchSessions| -> Vec<i32> {
+        sessions.partitions(id).map(|(key, _)| key.index).collect()
+    };
+    // Each third delivers records.
+    for (key, _) in &all {
+        sessions.tell(id, key, news(key.index % 3 == 0, 5));
+    }
+    sessions.told(id);
+    let (moved, stay): (Vec<i32>, Vec<i32>) = (0..COUNT).partition(|at| at % 3 == 0);
+    let mut seen = order(&sessions);
+    assert_eq!(seen[..stay.len()], stay);
+    seen.drain(..stay.len());
+    seen.sort_unstable();
+    assert_eq!(seen, moved);
+    // All but the last few go at once.
+    let gone = all[..all.len() - 5].iter().map(|(key, _)| key.clone());
+    let gone: Vec<Key> = gone.collect();
+    assert_eq!(
+        open(&mut sessions, id, 1, &[], &gone),
+        Opened::Incremental(id)
+    );
+    let left = order(&sessions);
+    assert!(left.len() == 5 && left.iter().all(|at| *at >= COUNT - 5));
+}

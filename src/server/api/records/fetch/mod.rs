@@ -21,8 +21,8 @@ use indexmap::IndexMap;
 use super::super::{Context, Row, Run};
 use crate::base::{ErrorCode, TopicId};
 use crate::io::buffer::Slice;
-use crate::io::cores;
 use crate::io::stream::Stream;
+use crate::io::{cores, turn};
 use crate::partition::Partition;
 use crate::server::ServerState;
 use crate::server::fetch_sessions::{FetchSessions, Key, NO_SESSION, News, Opened, Wanted};
@@ -42,6 +42,11 @@ pub const ROW: Row = Row {
     memory_estimate: |frame_bytes| frame_bytes.saturating_mul(4),
     run: Run::Fetch,
 };
+
+/// Partitions that are looked after before there is a look at how long that takes.
+const AT_ONCE: usize = 32;
+/// What a partition takes while a fetch is answered, in bytes.
+const PART_BYTES: usize = 400;
 
 /// First version that names the leader to clients that ask the wrong node (KIP-951).
 const LEADER_FROM: i16 = 16;
@@ -73,18 +78,22 @@ pub struct Answer {
     server: Rc<ServerState>,
 }
 
-/// Answers one fetch: the frame without its records is appended to `out`.
+/// Answers one fetch: the frame without its records is appended to `out`. [`Short`] also where
+/// there is no memory for a very long list of partitions, which the context then knows.
 pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<Answer, Short> {
     let mut scratch = cx.server.spare_fetch();
-    let head = scratch.read_request(body, cx.version)?;
-    scratch.drop_repeated();
+    let head = scratch.read_request(body, cx.version).await?;
+    if scratch.wanted.len() > AT_ONCE && !cx.claim(scratch.wanted.len() * PART_BYTES).await {
+        return Err(Short);
+    }
+    scratch.drop_repeated().await;
     let by_id = cx.version >= TOPIC_ID_FROM;
     if !(0..=1).contains(&head.isolation_level) {
         let error = ErrorCode::UNKNOWN_SERVER_ERROR;
         if !by_id {
-            scratch.refuse_all(error);
+            scratch.refuse_all(error).await;
         }
-        return Ok(scratch.encode(cx, error, NO_SESSION, out));
+        return Ok(scratch.encode(cx, error, NO_SESSION, out).await);
     }
     let opened = {
         let (wanted, forgotten) = (scratch.wanted.iter().cloned(), scratch.forgotten.drain(..));
@@ -95,7 +104,7 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
             .open(id, epoch, by_id, wanted, forgotten, cx.now)
     };
     if let Opened::Refused(error) = opened {
-        return Ok(scratch.encode(cx, error, NO_SESSION, out));
+        return Ok(scratch.encode(cx, error, NO_SESSION, out).await);
     }
     if let Opened::Incremental(id) = opened {
         let sessions = cx.server.sessions.borrow();
@@ -105,7 +114,7 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
             .wanted
             .extend(partitions.map(|(key, wanted)| (key.clone(), *wanted)));
     }
-    scratch.find_partitions(cx);
+    scratch.find_partitions(cx).await;
     scratch.collect(cx, &head).await;
     let mut sessions = cx.server.sessions.borrow_mut();
     let session = match opened {
@@ -125,7 +134,7 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
         _ => NO_SESSION,
     };
     drop(sessions);
-    Ok(scratch.encode(cx, ErrorCode::NONE, session, out))
+    Ok(scratch.encode(cx, ErrorCode::NONE, session, out).await)
 }
 
 // === impl Scratch ===
@@ -146,58 +155,75 @@ impl Scratch {
         self.splices.clear();
     }
 
-    fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
+    async fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
         let nameless = &self.nameless;
         let mut topic = Key {
             topic: nameless.clone(),
             topic_id: TopicId::ZERO,
             index: 0,
         };
-        fetch::walk(body, version, |item| match item {
-            Item::Topic { name, id } => {
-                topic.topic_id = id;
-                if !name.is_empty() {
-                    topic.topic = name.into();
-                } else if !topic.topic.is_empty() {
-                    topic.topic = nameless.clone();
+        let mut parts = fetch::Parts::new(body, version)?;
+        while let Some(item) = parts.next()? {
+            pace_at(self.wanted.len() + self.forgotten.len()).await;
+            match item {
+                Item::Topic { name, id } => {
+                    topic.topic_id = id;
+                    if !name.is_empty() {
+                        topic.topic = name.into();
+                    } else if !topic.topic.is_empty() {
+                        topic.topic = nameless.clone();
+                    }
                 }
-            }
-            Item::Partition {
-                index,
-                leader_epoch,
-                offset,
-                last_fetched_epoch,
-                max_bytes,
-            } => {
-                let wanted = Wanted {
+                Item::Partition {
+                    index,
+                    leader_epoch,
                     offset,
+                    last_fetched_epoch,
                     max_bytes,
-                    // Anything below 0 stands for none, other than in ListOffsets.
-                    leader_epoch: leader_epoch.max(-1),
-                    last_fetched_epoch: last_fetched_epoch.max(-1),
-                };
-                self.wanted.push((
-                    Key {
-                        index,
-                        ..topic.clone()
-                    },
-                    wanted,
-                ));
+                } => {
+                    let wanted = Wanted {
+                        offset,
+                        max_bytes,
+                        // Anything below 0 stands for none, other than in ListOffsets.
+                        leader_epoch: leader_epoch.max(-1),
+                        last_fetched_epoch: last_fetched_epoch.max(-1),
+                    };
+                    self.wanted.push((
+                        Key {
+                            index,
+                            ..topic.clone()
+                        },
+                        wanted,
+                    ));
+                }
+                Item::Forgotten { index } => self.forgotten.push(Key {
+                    index,
+                    ..topic.clone()
+                }),
             }
-            Item::Forgotten { index } => self.forgotten.push(Key {
-                index,
-                ..topic.clone()
-            }),
-        })
+        }
+        Ok(parts.head())
     }
 
     /// Of a partition that comes more than once the last mention counts, where the first stood:
     /// Kafka holds a request in a map.
-    fn drop_repeated(&mut self) {
+    async fn drop_repeated(&mut self) {
         if self.wanted.len() < 2 {
             return;
         }
         let Scratch { wanted, order, .. } = self;
+        if wanted.len() > AT_ONCE {
+            let mut once: IndexMap<Key, Wanted> = IndexMap::new();
+            for (key, want) in wanted.drain(..) {
+                once.insert(key, want);
+                pace_at(once.len()).await;
+            }
+            for one in once {
+                wanted.push(one);
+                pace_at(wanted.len()).await;
+            }
+            return;
+        }
         order.clear();
         order.extend(0..wanted.len() as u32);
         let key = |at: u32| {
@@ -213,18 +239,20 @@ impl Scratch {
     }
 
     /// Answers the same error for every partition.
-    fn refuse_all(&mut self, error: ErrorCode) {
-        let parts = self.wanted.drain(..).map(|(key, wanted)| Part {
-            key,
-            wanted,
-            partition: None,
-            found: Found::error(error, NONE),
-        });
-        self.parts.extend(parts);
+    async fn refuse_all(&mut self, error: ErrorCode) {
+        for (key, wanted) in self.wanted.drain(..) {
+            self.parts.push(Part {
+                key,
+                wanted,
+                partition: None,
+                found: Found::error(error, NONE),
+            });
+            pace_at(self.parts.len()).await;
+        }
     }
 
     /// Looks every wanted partition up.
-    fn find_partitions(&mut self, cx: &Context) {
+    async fn find_partitions(&mut self, cx: &Context) {
         let partitions = &cx.shard.partitions;
         let by_id = cx.version >= TOPIC_ID_FROM;
         for (key, wanted) in self.wanted.drain(..) {
@@ -243,6 +271,7 @@ impl Scratch {
                 partition,
                 found,
             });
+            pace_at(self.parts.len()).await;
         }
     }
 
@@ -286,7 +315,8 @@ impl Scratch {
         self.aborted.clear();
         let mut left = limit;
         let mut total = 0;
-        for part in &mut self.parts {
+        for (at, part) in self.parts.iter_mut().enumerate() {
+            pace_at(at + 1).await;
             let Some(partition) = &part.partition else {
                 continue;
             };
@@ -342,9 +372,10 @@ impl Scratch {
             };
             sessions.tell(session, &part.key, news) || !only_news
         });
+        sessions.told(session);
     }
 
-    fn encode(
+    async fn encode(
         mut self,
         cx: &Rc<Context>,
         error: ErrorCode,
@@ -357,6 +388,7 @@ impl Scratch {
         let topics = self.parts.chunk_by(Part::same_topic).count();
         let mut encoder = Encoder::new(out, cx.version, 0, error, session, topics);
         let mut records_bytes = 0;
+        let mut parts = 0;
         for topic in self.parts.chunk_by(Part::same_topic) {
             encoder.topic(&topic[0].key.topic, topic[0].key.topic_id, topic.len());
             for part in topic {
@@ -371,6 +403,8 @@ impl Scratch {
                     }
                 }
                 encoder.end_partition(&answer);
+                parts += 1;
+                pace_at(parts).await;
             }
             encoder.end_topic();
         }
@@ -390,6 +424,13 @@ impl Scratch {
         let leaders = self.parts.iter().filter_map(|part| part.found.leader);
         cx.shard
             .endpoints_of(leaders.map(|leader| leader.leader_id))
+    }
+}
+
+/// Lets others run behind every so many partitions, of which `done` are dealt with.
+async fn pace_at(done: usize) {
+    if done.is_multiple_of(AT_ONCE) {
+        turn::pace().await;
     }
 }
 

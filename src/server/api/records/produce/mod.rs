@@ -8,15 +8,18 @@ mod pending;
 
 use std::rc::Rc;
 
-use super::super::{Row, Run};
+use super::super::{CallError, Row, Run};
 use crate::base::{Instant, WallMs};
+use crate::io::turn;
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
 use crate::partition::validate;
+use crate::server::answer_memory;
 use crate::server::connection::Connection;
 use crate::server::dispatch::{Refused, Slot};
+use crate::wire::cursor::Short;
 use crate::wire::header::RequestHeader;
-use crate::wire::produce::{self, Item};
+use crate::wire::produce::{Item, Items};
 pub use pending::Pending;
 use pending::{Accepted, Failed, Outcome};
 
@@ -30,6 +33,15 @@ pub const ROW: Row = Row {
     memory_estimate: |frame_bytes| frame_bytes,
     run: Run::Produce,
 };
+
+/// Topics and partitions that are dealt with before there is a look at how long that takes.
+const AT_ONCE: usize = 32;
+/// Bytes of records that are appended before there is such a look.
+const BYTES_AT_ONCE: usize = 64 << 10;
+/// Topics and partitions beyond this many count against the shard's memory, so many at a time.
+const PAID_AT_ONCE: usize = 1024;
+/// What a topic or partition takes until it is answered, in bytes: its error is told by itself.
+const ITEM_BYTES: usize = 256;
 
 /// Kafka's own admin client may write to internal topics (`AdminUtils.ADMIN_CLIENT_ID`).
 const ADMIN_CLIENT: &[u8] = b"__admin_client";
@@ -48,19 +60,31 @@ pub async fn begin(
     pending.correlation_id = header.correlation_id;
     pending.taken_up = Some(now);
     let partitions = &server.shard.partitions;
-    let head = produce::walk(body, version, |item| pending.take(partitions, item));
-    let head = head.map_err(|_| Refused::Malformed(ROW.name, version))?;
-    pending.settle_repeated();
-    pending.refuse_whole(&head);
+    let malformed = |Short| Refused::Malformed(ROW.name, version);
+    let mut items = Items::new(body, version).map_err(malformed)?;
+    let mut count: usize = 0;
+    while let Some(item) = items.next().map_err(malformed)? {
+        pending.take(partitions, item);
+        count += 1;
+        if count.is_multiple_of(PAID_AT_ONCE) {
+            let paid = answer_memory::reserve(&server.shard.budget, PAID_AT_ONCE * ITEM_BYTES);
+            let paid = paid.await.map_err(CallError::NotMade);
+            pending.pay(paid.map_err(|error| Refused::Call(ROW.name, version, error))?);
+        }
+        pace_at(count).await;
+    }
+    let head = items.head();
+    pending.settle_repeated().await;
+    pending.refuse_whole(&head).await;
     let appender = Appender {
         internal_allowed: header.client_id == Some(ADMIN_CLIENT),
         version,
         wall_ms: server.wall_ms(),
     };
-    appender.append_due(&mut pending, body);
+    appender.append_due(&mut pending, body).await;
     while let Some(busy) = pending.due() {
         busy.log().wait_for_room().await;
-        appender.append_due(&mut pending, body);
+        appender.append_due(&mut pending, body).await;
     }
     pending.gather_topics();
     if head.acks != 0 {
@@ -72,6 +96,7 @@ pub async fn begin(
         _ => None,
     });
     let refused = failed.map(|error| Refused::NoAnswerWanted(error.name()));
+    pending.shrink().await;
     server.keep_produce(pending);
     refused.map_or(Ok(None), Err)
 }
@@ -82,7 +107,8 @@ pub async fn answer(
     mut pending: Pending,
     out: &mut Vec<u8>,
 ) -> Result<(), Refused> {
-    for out in &mut pending.partitions {
+    for (at, out) in pending.partitions.iter_mut().enumerate() {
+        pace_at(at + 1).await;
         if let Outcome::Accepted(accepted) = &out.result
             && let Err(error) = accepted.partition.wait_committed(accepted.upto).await
         {
@@ -90,12 +116,20 @@ pub async fn answer(
         }
     }
     let server = &connection.server;
-    pending.encode(server, out);
+    pending.encode(server, out).await;
     if let Some(taken_up) = pending.taken_up {
         server.probe.note(ROW.key, taken_up, server.now());
     }
+    pending.shrink().await;
     server.keep_produce(pending);
     Ok(())
+}
+
+/// Lets others run behind every so many items, of which `done` are dealt with.
+async fn pace_at(done: usize) {
+    if done.is_multiple_of(AT_ONCE) {
+        turn::pace().await;
+    }
 }
 
 struct Appender {
@@ -105,18 +139,32 @@ struct Appender {
 }
 
 impl Appender {
-    /// Tries to append what has not been.
-    fn append_due(&self, pending: &mut Pending, body: &[u8]) {
+    /// Tries to append what has not been. Others run between batches where those are many, or
+    /// large.
+    async fn append_due(&self, pending: &mut Pending, body: &[u8]) {
         let mut outs = pending.partitions.iter_mut();
-        let walked = produce::walk(body, self.version, |item| {
-            if let Item::Partition { records, .. } = item
-                && let Some(out) = outs.next()
-                && let Outcome::Due(partition) = &out.result
-            {
-                out.result = self.append(partition.clone(), records.unwrap_or_default());
+        let Ok(mut items) = Items::new(body, self.version) else {
+            debug_assert!(false, "the body was walked before");
+            return;
+        };
+        let (mut count, mut bytes) = (0, 0);
+        while let Ok(Some(item)) = items.next() {
+            let Item::Partition { records, .. } = item else {
+                continue;
+            };
+            let Some(out) = outs.next() else { break };
+            if let Outcome::Due(partition) = &out.result {
+                let records = records.unwrap_or_default();
+                if bytes + records.len() > BYTES_AT_ONCE {
+                    bytes = 0;
+                    turn::pace().await;
+                }
+                bytes += records.len();
+                out.result = self.append(partition.clone(), records);
             }
-        });
-        debug_assert!(walked.is_ok(), "the body was walked before");
+            count += 1;
+            pace_at(count).await;
+        }
     }
 
     fn append(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {

@@ -1,10 +1,13 @@
 //! Drives: a produce request between its arrival and its answer.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::ROW;
+use super::{ROW, pace_at};
 use crate::base::{ErrorCode, Instant, Offset, TopicId, WallMs};
+use crate::io::budget::Reserved;
+use crate::io::turn;
 use crate::partition::Partition;
 use crate::partition::append::AppendError;
 use crate::partition::validate::{self, Invalid};
@@ -27,7 +30,12 @@ pub struct Pending {
     pub(super) order: Vec<u32>,
     /// What the first batches say of the request as a whole.
     pub(super) first_batches: FirstBatches,
+    /// The memory of a very long request.
+    paid: Option<Reserved>,
 }
+
+/// Topics and partitions that are put in order, or dropped, in one turn.
+const SORTED_MAX: usize = 1_000;
 
 pub(super) struct TopicOut {
     pub(super) name: Name,
@@ -142,9 +150,12 @@ impl Pending {
 
     /// Of a partition that comes more than once the last mention counts, also where its topic
     /// comes more than once: Kafka holds a request in maps.
-    pub(super) fn settle_repeated(&mut self) {
+    pub(super) async fn settle_repeated(&mut self) {
         if self.partitions.len() < 2 {
             return;
+        }
+        if self.partitions.len().max(self.topics.len()) > SORTED_MAX {
+            return self.settle_many().await;
         }
         let Pending {
             topics,
@@ -182,8 +193,53 @@ impl Pending {
         }
     }
 
+    /// The same for a request that is too long to be put in order in one go.
+    async fn settle_many(&mut self) {
+        let Pending {
+            topics, partitions, ..
+        } = self;
+        let mut first_of = Vec::with_capacity(topics.len());
+        let mut places = HashMap::new();
+        for (at, topic) in topics.iter().enumerate() {
+            first_of.push(*places.entry(topic.key()).or_insert(at));
+            pace_at(at).await;
+        }
+        drop(places);
+        topics.iter_mut().for_each(|topic| topic.partitions = 0);
+        let mut last_of = HashMap::new();
+        for at in 0..partitions.len() {
+            let topic = first_of[partitions[at].topic as usize];
+            partitions[at].topic = topic as u32;
+            match last_of.insert((topic, partitions[at].index), at) {
+                Some(before) => partitions[before].result = Outcome::Repeated,
+                None => topics[topic].partitions += 1,
+            }
+            pace_at(at).await;
+        }
+    }
+
+    /// Counts memory for what it holds.
+    pub(super) fn pay(&mut self, paid: Reserved) {
+        match &mut self.paid {
+            Some(before) => before.join(paid),
+            None => self.paid = Some(paid),
+        }
+    }
+
+    /// Drops what is too much to be dropped in one go.
+    pub(super) async fn shrink(&mut self) {
+        while self.partitions.len() > SORTED_MAX {
+            self.partitions.truncate(self.partitions.len() - SORTED_MAX);
+            turn::pace().await;
+        }
+        while self.topics.len() > SORTED_MAX {
+            self.topics.truncate(self.topics.len() - SORTED_MAX);
+            turn::pace().await;
+        }
+    }
+
     /// Fails what is wrong with the request as a whole, before any batch is appended.
-    pub(super) fn refuse_whole(&mut self, head: &Head<'_>) {
+    pub(super) async fn refuse_whole(&mut self, head: &Head<'_>) {
         let whole = match std::mem::take(&mut self.first_batches) {
             FirstBatches::Malformed(message) => Some((ErrorCode::CORRUPT_MESSAGE, Some(message))),
             FirstBatches::Transactional if head.transactional_id.is_none() => {
@@ -195,7 +251,8 @@ impl Pending {
         if whole.is_none() && !bad_acks {
             return;
         }
-        for out in &mut self.partitions {
+        for (at, out) in self.partitions.iter_mut().enumerate() {
+            pace_at(at + 1).await;
             match (&out.result, whole) {
                 (Outcome::Repeated, _) => continue,
                 (_, Some((error, message))) => {
@@ -244,16 +301,17 @@ impl Pending {
         self.topics.clear();
         self.partitions.clear();
         self.first_batches = FirstBatches::Good;
+        self.paid = None;
     }
 
-    pub(super) fn encode(&self, server: &ServerState, out: &mut Vec<u8>) {
+    pub(super) async fn encode(&self, server: &ServerState, out: &mut Vec<u8>) {
         let open = frame::open(out);
         header::put_response_header(out, ROW.key, self.version, self.correlation_id);
         let named = self.topics.iter().filter(|topic| topic.partitions > 0);
         let mut encoder = Encoder::new(out, self.version, named.clone().count());
         let answered = |out: &&PartitionOut| !matches!(out.result, Outcome::Repeated);
         let mut partitions = self.partitions.iter().filter(answered);
-        let mut leaders = Vec::new();
+        let (mut leaders, mut count) = (Vec::new(), 0);
         for topic in named {
             encoder.topic(topic.name.as_str(), topic.id, topic.partitions);
             for partition in partitions.by_ref().take(topic.partitions) {
@@ -261,6 +319,8 @@ impl Pending {
                 server.probe.note_error(ROW.key, answer.error);
                 encoder.partition(&answer);
                 leaders.extend(partition.leader());
+                count += 1;
+                pace_at(count).await;
             }
             encoder.end_topic();
         }
