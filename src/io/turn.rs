@@ -63,6 +63,14 @@ struct Queue {
 /// A place in the queue; left when dropped.
 struct Ticket(u64);
 
+/// One poll of a measured task.
+struct Turn {
+    began: Instant,
+    /// When the turn that it is a part of began, and what that is spent on: the runtime polls a
+    /// new task at once, within the turn of the one that spawned it.
+    outer: (Instant, Work),
+}
+
 /// Calls its function when it is dropped.
 struct OnDrop<F: Fn()>(F);
 
@@ -93,9 +101,9 @@ pub async fn measured<F: Future>(work: Work, future: F) -> F::Output {
     let mut future = pin!(future);
     let _dropping = OnDrop(|| dropping.set(clock::now()));
     poll_fn(|cx| {
-        begin(mine.get());
+        let turn = Turn::begin(mine.get());
         let polled = future.as_mut().poll(cx);
-        mine.set(end());
+        mine.set(turn.end());
         polled
     })
     .await
@@ -163,29 +171,39 @@ pub async fn give_way() {
     ticket.begin_step();
 }
 
-fn begin(work: Work) {
-    BOOK.with(|book| {
-        book.began.set(clock::now());
-        book.work.set(work);
-    });
-}
-
-/// Ends the turn that runs; what it was spent on.
-fn end() -> Work {
-    BOOK.with(|book| {
-        let work = book.work.get();
-        book.note(work, book.began.replace(Instant(0)));
-        if book.is_step.replace(false) {
-            book.queue.borrow_mut().released = None;
-        }
-        book.release_next();
-        work
-    })
-}
-
 fn end_drop(work: Work, began: Instant) {
     // An executor that ends drops its tasks when this may be gone.
     let _ = BOOK.try_with(|book| book.note(work, began));
+}
+
+// === impl Turn ===
+
+impl Turn {
+    fn begin(work: Work) -> Turn {
+        BOOK.with(|book| {
+            let began = clock::now();
+            let outer = (book.began.get(), book.work.replace(work));
+            if outer.0 == Instant(0) {
+                book.began.set(began);
+            }
+            Turn { began, outer }
+        })
+    }
+
+    /// Ends it; what it was spent on.
+    fn end(self) -> Work {
+        BOOK.with(|book| {
+            let (outer_began, outer_work) = self.outer;
+            book.began.set(outer_began);
+            let work = book.work.replace(outer_work);
+            book.note(work, self.began);
+            if book.is_step.replace(false) {
+                book.queue.borrow_mut().released = None;
+            }
+            book.release_next();
+            work
+        })
+    }
 }
 
 // === impl Work ===
@@ -374,6 +392,20 @@ mod tests {
             // A busy machine may take the thread away in the middle of a step.
             let longest = of(HEAVY).longest_us;
             assert!((200..200_000).contains(&longest), "{longest} us");
+        });
+    }
+
+    #[test]
+    fn a_task_that_spawns_another_goes_on_with_its_own_turn() {
+        run(|| async {
+            let spawning = cores::spawn(measured(HEAVY, async {
+                cores::spawn(measured(LIGHT, async {}));
+                work_for(STEP);
+                assert!(is_due(), "the turn goes on");
+            }));
+            spawning.join().await;
+            let since_start_of_host = 60_000_000;
+            assert!(of(HEAVY).longest_us < since_start_of_host);
         });
     }
 
