@@ -1,5 +1,7 @@
 //! The words that the stories share: topics, batches, produce, read back.
 
+#![allow(dead_code)] // Each program uses a part of it.
+
 use bytes::Bytes;
 use corelane::wire::batch::{BatchBuilder, NewRecord, Records, batches};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;

@@ -225,6 +225,11 @@ impl Broker {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A client of the first shard.
     pub fn client(&self) -> Client {
         Client::connect(self.port)
@@ -318,11 +323,18 @@ impl Broker {
 
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most memory that was resident at any time, in KiB.
+    pub fn peak_resident_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
+        let line = status.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("the broker has ended; log:\n{}", self.log()));
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
