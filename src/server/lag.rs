@@ -80,8 +80,8 @@ fn push_lag(labels: Vec<(&'static str, String)>, records: u64, to: &mut Snapshot
     to.push(
         "corelane_group_lag_records",
         "Records behind the offset that a group has committed, largest first; group \"(other)\" is \
-         the sum of all that have no series of their own. In Kafka only clients know it: \
-         records-lag of kafka.consumer:type=consumer-fetch-manager-metrics",
+         the sum of all that have no series of their own. Kafka: records-lag of \
+         kafka.consumer:type=consumer-fetch-manager-metrics, which only its clients know",
         labels,
         SampleValue::Gauge(records as f64),
     );

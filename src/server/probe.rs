@@ -226,7 +226,7 @@ fn export_turns(to: &mut Snapshot) {
     let requests = TABLE.iter().enumerate();
     let requests = requests.map(|(at, row)| ("api", row.name, turn::of(Work::request(at))));
     let jobs = turn::of_jobs();
-    let jobs = jobs.into_iter().map(|(name, turns)| ("job", name, turns));
+    let jobs = jobs.into_iter().map(|(name, turns)| ("work", name, turns));
     for (label, name, Turns { longest_us, long }) in requests.chain(jobs) {
         if longest_us == 0 {
             continue;

@@ -29,8 +29,9 @@ impl Probe {
         to.seconds(
             "corelane_shard_busy_seconds_total",
             "Time for which this node's core was at work, waiting and spinning left out: its \
-             rate is the busy share. Kafka, the other way round: \
-             kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent",
+             rate is the busy share. Kafka: \
+             kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent is the \
+             other way round",
             cores::busy().as_secs_f64(),
         );
     }

@@ -11,6 +11,7 @@ mod descriptors;
 mod delete_topics;
 mod folders;
 mod kill;
+mod metrics;
 mod pressure;
 mod records;
 mod shards;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each program uses a part of it.
 
+pub mod exposition;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,368 @@
+//! What the metrics say of a broker with a topic, a group and some traffic; that the page is one
+//! that Prometheus takes; that the alert rules and the dashboard name only what it has; and that
+//! docs/metrics.md lists all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::time::Instant;
+
+use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::{GroupId, OffsetCommitRequest};
+use kafka_protocol::protocol::StrBytes;
+use serde_json::Value;
+
+use crate::admin::get;
+use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce, topic_name};
+use crate::support::exposition::{Family, parse, sum, value};
+use crate::support::{Broker, PATIENCE, Start, data_dir};
+
+const TOPIC: &str = "orders";
+const GROUP: &str = "billing";
+const VALUES: [&[u8]; 4] = [b"a", b"b", b"c", b"d"];
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+
+/// A broker of two shards, and its admin port.
+fn broker(dir: &std::path::Path) -> (Broker, u16) {
+    let start = Start::new(dir).shards(2);
+    let admin = start.port + 7;
+    let broker = start.arg("--admin-port", &admin.to_string()).ready();
+    (broker, admin)
+}
+
+fn page(admin: u16) -> Vec<Family> {
+    let answer = get(admin, "/metrics");
+    let (head, text) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    parse(text).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// Produces to the one partition, reads it, and commits what a group has read of it; each request
+/// goes to both shards, of which one refuses it. Returns the bytes of the batch.
+fn traffic(broker: &Broker) -> usize {
+    let mut clients = [broker.client_of(0), broker.client_of(1)];
+    assert_eq!(create_topic(&mut clients[0], TOPIC, 1), 0);
+    let records = batch(&VALUES);
+    let mut codes = Vec::new();
+    for client in &mut clients {
+        let answer = client.call(PRODUCE, &produce(TOPIC, 0, -1, records.clone()));
+        codes.push(answer.responses[0].partition_responses[0].error_code);
+        client.call(FETCH, &fetch(TOPIC, 0, 0));
+    }
+    codes.sort_unstable();
+    assert_eq!(codes, [0, NOT_LEADER_OR_FOLLOWER]);
+    commit(&mut clients);
+    records.len()
+}
+
+fn commit(clients: &mut [crate::support::Client; 2]) {
+    let text = StrBytes::from_static_str;
+    let coordinator = FindCoordinatorRequest::default().with_coordinator_keys(vec![text(GROUP)]);
+    let partition = OffsetCommitRequestPartition::default()
+        .with_partition_index(0)
+        .with_committed_offset(1);
+    let topic = OffsetCommitRequestTopic::default()
+        .with_name(topic_name(TOPIC))
+        .with_partitions(vec![partition]);
+    let commit = OffsetCommitRequest::default()
+        .with_group_id(GroupId(text(GROUP)))
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let begun = Instant::now();
+    loop {
+        clients[0].call(4, &coordinator);
+        let codes = clients.each_mut().map(|client| {
+            let answer = client.call(8, &commit);
+            answer.topics[0].partitions[0].error_code
+        });
+        if codes.contains(&0) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no shard commits: {codes:?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn metrics_count_what_happens() {
+    let dir = data_dir();
+    let (broker, admin) = broker(dir.path());
+    let before = page(admin);
+    assert_eq!(sum(&before, "corelane_topics", &[]), 0.0);
+    let bytes = traffic(&broker) as f64;
+    let page = page(admin);
+    let one = |name: &str, labels: &[(&str, &str)]| {
+        value(&page, name, labels).unwrap_or_else(|| panic!("no {name} with {labels:?}"))
+    };
+    let all = |name: &str, labels: &[(&str, &str)]| sum(&page, name, labels);
+
+    let topic = [("topic", TOPIC)];
+    let records = VALUES.len() as f64;
+    assert_eq!(all("corelane_topic_produced_bytes_total", &topic), bytes);
+    assert_eq!(
+        all("corelane_topic_produced_records_total", &topic),
+        records
+    );
+    assert_eq!(all("corelane_topic_fetched_bytes_total", &topic), bytes);
+    assert_eq!(all("corelane_topic_log_bytes", &topic), bytes);
+    assert_eq!(all("corelane_topic_partitions", &topic), 1.0);
+    assert_eq!(all("corelane_fetched_bytes_total", &[]), bytes);
+    for (total, by_topic) in [
+        (
+            "corelane_produced_bytes_total",
+            "corelane_topic_produced_bytes_total",
+        ),
+        (
+            "corelane_produced_records_total",
+            "corelane_topic_produced_records_total",
+        ),
+    ] {
+        assert_eq!(all(total, &[]), all(by_topic, &[]), "sums stay true");
+    }
+
+    let group = [("group", GROUP), ("topic", TOPIC), ("partition", "0")];
+    assert_eq!(one("corelane_group_committed_offset", &group), 1.0);
+    assert_eq!(one("corelane_group_lag_records", &group), records - 1.0);
+    assert_eq!(all("corelane_group_committed_partitions", &[]), 1.0);
+
+    let refused = [("api", "Produce"), ("error", "NOT_LEADER_OR_FOLLOWER")];
+    assert_eq!(all("corelane_request_errors_total", &refused), 1.0);
+    let produced = [("api", "Produce")];
+    assert_eq!(
+        all("corelane_request_latency_seconds_count", &produced),
+        2.0
+    );
+    assert!(all("corelane_log_flushes_total", &[]) >= 1.0);
+    assert!(all("corelane_log_flush_latency_seconds_count", &[]) >= 1.0);
+    assert!(all("corelane_log_write_latency_seconds_sum", &[]) > 0.0);
+
+    assert_eq!(one("corelane_topics", &[]), 2.0);
+    let partitions = one("corelane_cluster_partitions", &[]);
+    assert!(partitions > 1.0);
+    assert_eq!(
+        all("corelane_partitions", &[("state", "serving")]),
+        partitions
+    );
+    assert_eq!(one("corelane_offline_partitions", &[]), 0.0);
+    assert_eq!(one("corelane_active_controller", &[]), 1.0);
+    assert_eq!(all("corelane_start_unclean_log_dirs", &[]), 0.0);
+    assert!(all("corelane_shard_busy_seconds_total", &[]) > 0.0);
+
+    let (free, total) = (
+        one("corelane_disk_free_bytes", &[]),
+        one("corelane_disk_total_bytes", &[]),
+    );
+    assert!(0.0 < free && free <= total, "{free} of {total}");
+    assert!(one("process_open_fds", &[]) < one("process_max_fds", &[]));
+    assert!(one("process_resident_memory_bytes", &[]) > 1e6);
+    broker.stop();
+}
+
+#[test]
+fn a_start_says_that_the_stop_before_it_was_not_clean() {
+    let dir = data_dir();
+    let (killed, _) = broker(dir.path());
+    traffic(&killed);
+    killed.kill();
+    let (broker, admin) = broker(dir.path());
+    let page = page(admin);
+    assert!(sum(&page, "corelane_start_unclean_log_dirs", &[]) >= 1.0);
+    assert!(sum(&page, "corelane_log_opened_total", &[]) >= 1.0);
+    assert!(sum(&page, "corelane_log_recovered_bytes_total", &[]) > 0.0);
+    assert!(sum(&page, "corelane_start_recovery_seconds", &[]) > 0.0);
+    broker.stop();
+}
+
+/// Names of metrics in an expression of PromQL, and the values that it asks of their labels.
+fn named(expression: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let is_part = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '_' || symbol == ':';
+    let mut found = Vec::new();
+    let mut rest = expression;
+    while let Some(at) = rest.find(is_part) {
+        let word = &rest[at..];
+        let end = word.find(|symbol| !is_part(symbol)).unwrap_or(word.len());
+        let (name, behind) = word.split_at(end);
+        rest = behind;
+        if !name.starts_with("corelane_") && !name.starts_with("process_") {
+            // What is in quotes is no name.
+            if let Some(quoted) = rest.strip_prefix("=\"").or(rest.strip_prefix("=~\"")) {
+                rest = quoted.split_once('"').map_or("", |(_, behind)| behind);
+            }
+            continue;
+        }
+        let mut labels = Vec::new();
+        if let Some((inner, behind)) = rest.strip_prefix('{').and_then(|it| it.split_once('}')) {
+            rest = behind;
+            for matcher in inner.split(',') {
+                if let Some((label, value)) = matcher.split_once('=') {
+                    let label = label.trim_end_matches('!');
+                    let values = value.trim_start_matches('~').trim_matches('"').split('|');
+                    labels.extend(values.map(|value| (label.to_owned(), value.to_owned())));
+                }
+            }
+        }
+        found.push((name.to_owned(), labels));
+    }
+    found
+}
+
+/// Every expression under a key called `expr`, wherever it stands.
+fn expressions(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) if key == "expr" => found.push(text.clone()),
+                    other => expressions(other, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|one| expressions(one, found)),
+        _ => {}
+    }
+}
+
+fn read(path: &str) -> String {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path}: {why}"))
+}
+
+/// Labels that Prometheus gives each series, and those that only a real fault gives a value.
+fn is_given_later(label: &str, value: &str) -> bool {
+    ["job", "instance"].contains(&label) || value.contains('$') || label == "error"
+}
+
+#[test]
+fn alerts_and_the_dashboard_name_what_the_broker_exports() {
+    let dir = data_dir();
+    let (broker, admin) = broker(dir.path());
+    traffic(&broker);
+    let page = page(admin);
+    let rules: Value = serde_saphyr::from_str(&read("tuning/alerts.yml")).expect("YAML");
+    let dashboard: Value = serde_json::from_str(&read("tuning/dashboard.json")).expect("JSON");
+    for (file, content, least) in [
+        ("alerts.yml", &rules, 15),
+        ("dashboard.json", &dashboard, 15),
+    ] {
+        let mut all = Vec::new();
+        expressions(content, &mut all);
+        assert!(all.len() >= least, "{file} has {} expressions", all.len());
+        for expression in &all {
+            let names = named(expression);
+            assert!(
+                !names.is_empty() || expression.starts_with("up{"),
+                "{file}: no metric in {expression}"
+            );
+            for (name, labels) in names {
+                assert!(
+                    value(&page, &name, &[]).is_some(),
+                    "{file}: no {name}, in {expression}"
+                );
+                for (label, asked) in labels {
+                    assert!(
+                        is_given_later(&label, &asked)
+                            || value(&page, &name, &[(&label, &asked)]).is_some(),
+                        "{file}: no {name} with {label}={asked}, in {expression}"
+                    );
+                }
+            }
+        }
+    }
+    let groups = rules["groups"].as_array().expect("groups of rules");
+    for rule in groups
+        .iter()
+        .flat_map(|group| group["rules"].as_array().expect("rules"))
+    {
+        let name = rule["alert"].as_str().expect("a name");
+        for what in ["summary", "description"] {
+            assert!(
+                rule["annotations"][what].is_string(),
+                "{name} has no {what}"
+            );
+        }
+        assert!(
+            rule["labels"]["severity"].is_string(),
+            "{name} has no severity"
+        );
+    }
+    broker.stop();
+}
+
+#[test]
+fn names_are_found_in_expressions() {
+    let found = named(
+        "sum by (api) (rate(corelane_a_total{api=\"corelane_x\",job=~\"$job\"}[5m])) / process_b > 0",
+    );
+    let labels = vec![
+        ("api".to_owned(), "corelane_x".to_owned()),
+        ("job".to_owned(), "$job".to_owned()),
+    ];
+    assert_eq!(
+        found,
+        [
+            ("corelane_a_total".to_owned(), labels),
+            ("process_b".to_owned(), Vec::new())
+        ]
+    );
+}
+
+/// docs/metrics.md as it should be.
+fn markdown(page: &[Family]) -> String {
+    let mut text = String::from(
+        "# Metrics\n\nMade from what a broker exports: `CORELANE_RENEW_DOCS=1 cargo test --test api \
+         metrics_md` renews it.\n\n\
+         `GET /metrics` on the admin port (`--admin-port`) is what Prometheus scrapes. Each shard is a Kafka node: its series have \
+         the label `node`, those without it are of the whole process. Times are in seconds, sizes in bytes. Histograms have the \
+         same buckets everywhere, so that they add up over nodes.\n\n\
+         The number of series is bounded: per shard the 100 busiest topics, for the process the 500 largest lags; what has no series \
+         of its own is in the one that is called `(other)`, so that sums stay true. [`tuning/alerts.yml`](../tuning/alerts.yml) are \
+         alert rules to begin with, [`tuning/dashboard.json`](../tuning/dashboard.json) is a dashboard for Grafana.\n\n\
+         | metric | type | labels | what | in Kafka |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for family in page {
+        let mut labels = BTreeSet::new();
+        for sample in &family.samples {
+            labels.extend(sample.labels.keys().filter(|key| *key != "le"));
+        }
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let (what, kafka) = match family.help.split_once(" Kafka: ") {
+            Some((what, kafka)) => (what, format!("`{kafka}`")),
+            None => (family.help.as_str(), String::new()),
+        };
+        let (name, kind, labels) = (&family.name, &family.kind, labels.join(", "));
+        let what = what.replace('|', "\\|");
+        let _ = writeln!(text, "| `{name}` | {kind} | {labels} | {what} | {kafka} |");
+    }
+    text
+}
+
+#[test]
+fn metrics_md_is_fresh() {
+    let dir = data_dir();
+    let (broker, admin) = broker(dir.path());
+    traffic(&broker);
+    let wanted = markdown(&page(admin));
+    broker.stop();
+    if std::env::var_os("CORELANE_RENEW_DOCS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        std::fs::write(path, &wanted).unwrap();
+    }
+    let rows = |text: &str| -> BTreeMap<String, String> {
+        let rows = text.lines().filter(|line| line.starts_with("| `"));
+        let name = |line: &str| line.split('`').nth(1).unwrap_or_default().to_owned();
+        rows.map(|line| (name(line), line.to_owned())).collect()
+    };
+    let (found, text) = (rows(&wanted), read("docs/metrics.md"));
+    let stale: Vec<&String> = found
+        .iter()
+        .filter(|(name, row)| rows(&text).get(*name) != Some(row))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(
+        text == wanted,
+        "docs/metrics.md is stale ({stale:?}): CORELANE_RENEW_DOCS=1 cargo test --test api \
+         metrics_md renews it"
+    );
+}
