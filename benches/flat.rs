@@ -90,6 +90,7 @@ async fn run(dir: PathBuf) {
     let options = LogsOptions {
         // A reader of old records finds none of them in memory.
         cache_bytes: 8 << 20,
+        cache_bytes_max: 8 << 20,
         ..LogsOptions::default()
     };
     let logs = Logs::new(&disk, options);

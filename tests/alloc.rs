@@ -131,6 +131,7 @@ impl Scene {
         // hold the newest records come back from what was evicted.
         let options = LogsOptions {
             cache_bytes: 256 << 10,
+            cache_bytes_max: 256 << 10,
             ..LogsOptions::default()
         };
         let logs = Logs::new(&Disk::direct(), options);

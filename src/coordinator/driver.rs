@@ -398,9 +398,7 @@ impl Home {
         while offset < self.partition.high_watermark() && !self.resigned.get() {
             slices.clear();
             bytes.clear();
-            let read = self
-                .partition
-                .read(offset, LOAD_CHUNK_BYTES, true, &mut slices);
+            let read = self.partition.read(offset, LOAD_CHUNK_BYTES, &mut slices);
             read.await.map_err(Unloadable::Read)?;
             slices
                 .iter()

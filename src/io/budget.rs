@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -30,6 +31,9 @@ pub enum Use {
 /// nothing of the same budget, else those who wait may wait for each other.
 pub struct Budget {
     total_bytes: usize,
+    /// Called with the bytes that are missing before a claim waits or is turned down.
+    reclaimers: RefCell<Vec<Box<dyn Fn(usize)>>>,
+    reclaiming: Cell<bool>,
     /// May exceed the total: see [`Budget::hold`].
     used_bytes: Cell<usize>,
     used_by: [Cell<usize>; Use::ALL.len()],
@@ -85,6 +89,8 @@ impl Budget {
     pub fn new(total_bytes: usize) -> Rc<Budget> {
         Rc::new(Budget {
             total_bytes,
+            reclaimers: RefCell::default(),
+            reclaiming: Cell::default(),
             used_bytes: Cell::default(),
             used_by: Default::default(),
             waiting: RefCell::default(),
@@ -160,9 +166,26 @@ impl Budget {
         }
     }
 
+    /// Has `reclaim` called with the count of bytes that are missing whenever a claim finds too
+    /// little: what is held only because memory was free can be given up then. It must not claim
+    /// any itself.
+    pub fn on_shortage(&self, reclaim: impl Fn(usize) + 'static) {
+        self.reclaimers.borrow_mut().push(Box::new(reclaim));
+    }
+
     fn take(self: &Rc<Self>, used_for: Use, bytes: usize) -> Option<Reserved> {
         let bytes = bytes.min(self.total_bytes);
+        if bytes > self.free_bytes() {
+            self.reclaim(bytes - self.free_bytes());
+        }
         (bytes <= self.free_bytes()).then(|| self.hold(used_for, bytes))
+    }
+
+    fn reclaim(&self, missing: usize) {
+        if !self.reclaiming.replace(true) {
+            self.reclaimers.borrow().iter().for_each(|it| it(missing));
+            self.reclaiming.set(false);
+        }
     }
 
     fn add(&self, used_for: Use, bytes: usize) {
@@ -182,6 +205,15 @@ impl Budget {
         if let Some((_, waker)) = self.waiting.borrow().front() {
             waker.wake_by_ref();
         }
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("total_bytes", &self.total_bytes)
+            .field("used_bytes", &self.used_bytes.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -339,5 +371,27 @@ mod tests {
                 .enumerate()
                 .all(|(at, it)| *it as usize == at)
         );
+    }
+
+    #[test]
+    fn what_was_held_for_want_of_a_better_use_is_given_up_for_a_claim() {
+        let budget = Budget::new(100);
+        let spare = Rc::new(RefCell::new(budget.hold(Use::Tail, 70)));
+        let mut cx = Context::from_waker(Waker::noop());
+        let asked = Rc::new(Cell::new(0));
+        let (lent, seen) = (Rc::clone(&spare), Rc::clone(&asked));
+        budget.on_shortage(move |missing| {
+            seen.set(missing);
+            let mut lent = lent.borrow_mut();
+            let kept = lent.bytes().saturating_sub(missing).max(20);
+            lent.resize(kept);
+        });
+        let first = budget.try_reserve(Use::Reads, 50).unwrap();
+        assert_eq!((asked.get(), spare.borrow().bytes()), (20, 50));
+        let mut second = Box::pin(budget.reserve(Use::Reads, 60));
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(spare.borrow().bytes(), 20, "no more than it can spare");
+        drop(first);
+        assert!(second.as_mut().poll(&mut cx).is_ready());
     }
 }

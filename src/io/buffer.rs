@@ -11,6 +11,7 @@ use std::rc::{Rc, Weak};
 
 use glommio::io::{DmaBuffer, ReadResult};
 
+use super::budget::Reserved;
 use super::gather::{Gather, GatherPool};
 
 /// Unit of direct I/O: positions, lengths and memory are multiples of it, in bytes.
@@ -35,6 +36,8 @@ struct PoolInner {
     chunk_bytes_idle: Cell<usize>,
     /// Bytes of chunks handed out and not yet returned.
     chunk_bytes_out: Cell<usize>,
+    /// What `chunk_bytes_out` is counted in, where it is.
+    chunk_memory: RefCell<Option<Reserved>>,
     writes: RefCell<Vec<Vec<Rc<DmaBuffer>>>>,
     write_bytes_idle: Cell<usize>,
     gathers: GatherPool,
@@ -73,7 +76,18 @@ enum Owner {
     Chunk(Shared),
     Read(ReadResult),
     Heap(Rc<[u8]>),
+    Counted(Rc<Counted>),
+    None,
 }
+
+/// Bytes that count in a budget until the last slice of them is gone.
+struct Counted {
+    _bytes: Slice,
+    _memory: ReadMemory,
+}
+
+/// What a budget, or two, have granted for one read.
+pub type ReadMemory = (Reserved, Option<Reserved>);
 
 /// Aligned bytes on their way to a file.
 pub struct WriteBuffer {
@@ -118,9 +132,7 @@ impl Pool {
                 pool: Rc::downgrade(inner),
             }),
         };
-        inner
-            .chunk_bytes_out
-            .set(inner.chunk_bytes_out.get() + size);
+        inner.set_chunk_bytes_out(inner.chunk_bytes_out.get() + size);
         Chunk {
             memory: Shared(memory),
             start,
@@ -131,6 +143,12 @@ impl Pool {
     /// Bytes of chunks in use, by their owners or by slices of them.
     pub fn chunk_bytes_out(&self) -> usize {
         self.0.chunk_bytes_out.get()
+    }
+
+    /// Counts the bytes of chunks in use in `memory` from now on.
+    pub fn count_chunks_in(&self, memory: Reserved) {
+        *self.0.chunk_memory.borrow_mut() = Some(memory);
+        self.0.set_chunk_bytes_out(self.0.chunk_bytes_out.get());
     }
 
     /// A buffer for a write of at least `bytes`, at most [`WRITE_BYTES_MAX`]; its content is
@@ -184,6 +202,15 @@ impl Pool {
     }
 }
 
+impl PoolInner {
+    fn set_chunk_bytes_out(&self, bytes: usize) {
+        self.chunk_bytes_out.set(bytes);
+        if let Some(memory) = &mut *self.chunk_memory.borrow_mut() {
+            memory.resize(bytes);
+        }
+    }
+}
+
 fn new_write_buffer(size: usize) -> Rc<DmaBuffer> {
     let mut buffer = glommio::allocate_dma_buffer_global(size);
     // Fresh memory is not initialised, and a `&mut [u8]` of it is about to be handed out.
@@ -226,7 +253,7 @@ impl Drop for Shared {
         };
         let class = self.0.class;
         let size = CHUNK_BYTES[class];
-        pool.chunk_bytes_out.set(pool.chunk_bytes_out.get() - size);
+        pool.set_chunk_bytes_out(pool.chunk_bytes_out.get() - size);
         if pool.chunk_bytes_idle.get() + size <= IDLE_BYTES_MAX {
             pool.chunk_bytes_idle
                 .set(pool.chunk_bytes_idle.get() + size);
@@ -323,6 +350,18 @@ impl Slice {
         }
     }
 
+    /// These bytes, which count in `memory` until the last slice of them is gone.
+    pub fn counted(self, memory: ReadMemory) -> Slice {
+        Slice {
+            bytes: self.bytes,
+            len: self.len,
+            _owner: Owner::Counted(Rc::new(Counted {
+                _bytes: self,
+                _memory: memory,
+            })),
+        }
+    }
+
     /// The part of this slice from `from` to `to`, sharing the same memory.
     #[must_use]
     pub fn part(&self, from: usize, to: usize) -> Slice {
@@ -331,6 +370,17 @@ impl Slice {
             bytes: NonNull::from(bytes).cast(),
             len: bytes.len(),
             _owner: self._owner.clone(),
+        }
+    }
+}
+
+impl Default for Slice {
+    /// No bytes.
+    fn default() -> Slice {
+        Slice {
+            bytes: NonNull::dangling(),
+            len: 0,
+            _owner: Owner::None,
         }
     }
 }

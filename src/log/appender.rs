@@ -125,7 +125,7 @@ impl Inner {
         probe.appends_count.add(1);
         probe.append_bytes.add(bytes);
         if chunks_taken > 0 {
-            self.logs.chunks_taken(self, chunks_taken);
+            self.logs.memory().chunks_taken(self, chunks_taken);
         }
         self.upkeep_if_low(&segment, now);
         self.wake_writer();

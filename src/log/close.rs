@@ -79,6 +79,7 @@ impl Inner {
         // No task may open a file by name while the name changes.
         self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
         self.stop();
+        self.logs.memory().forget_parked(self, true);
         while self.writer_busy.get()
             || self.upkeep.is_busy()
             || self.reads.get() > 0

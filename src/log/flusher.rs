@@ -6,9 +6,11 @@ use std::io;
 use std::rc::{Rc, Weak};
 
 use super::inner::{FailedOperation, Inner};
+use super::memory::LogMemory;
 use super::probe::Probe;
 use super::segment::Segment;
 use crate::base::Offset;
+use crate::io::budget::Budget;
 use crate::io::clock;
 use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
@@ -20,16 +22,21 @@ const PREPARE_FREE_BYTES: u64 = 256 << 10;
 /// Bounds of what the logs of one shard may use.
 #[derive(Clone, Debug)]
 pub struct LogsOptions {
+    /// What everything that clients can have these logs hold is taken from, beside other uses.
+    pub budget: Rc<Budget>,
     /// Memory for the newest bytes of all logs, which tail reads are served from, in bytes.
     pub cache_bytes: usize,
+    /// What that may grow to while nobody else wants the memory, in bytes.
+    pub cache_bytes_max: usize,
     /// Bytes that one log may hold that are appended and not yet written.
     pub queued_bytes_max: usize,
-    /// Memory for reads from disk under way at one time, in bytes.
+    /// Reads from disk under way at one time, in bytes.
     pub read_bytes_max: usize,
     /// Of a write with at least so many bytes of whole blocks, those are written from where they
     /// lie; of a shorter one they are copied.
     pub shared_write_bytes_min: u64,
-    /// Bytes that one read from disk asks for.
+    /// Bytes that one read from disk asks for. No more of what a reader is to have is in memory
+    /// before it is sent.
     pub read_ahead_bytes: usize,
     /// Whether one flush makes durable what was written before it whatever file it is of, as
     /// overwrites in place on one device are; else each file is flushed.
@@ -55,20 +62,11 @@ struct Shared {
     flusher_runs: Cell<bool>,
     /// Logs that wrote something since [`Logs::look_for_files`]. Weak: they hold this.
     written: RefCell<Vec<Weak<Inner>>>,
-    /// Logs in the order in which they took chunks, one entry for each.
-    chunk_order: RefCell<VecDeque<Weak<Inner>>>,
-    read_bytes_out: Cell<usize>,
-    reads_done: Bell,
+    memory: Rc<LogMemory>,
     /// Who prepares a long stretch, and behind it who waits to, the next one first.
     preparing: RefCell<VecDeque<Ticket>>,
     next_ticket: Cell<u64>,
     prepared: Bell,
-}
-
-/// Leave to have a read of some bytes under way; ends when dropped.
-pub struct ReadPermit {
-    shared: Rc<Shared>,
-    bytes: usize,
 }
 
 /// Leave to prepare a stretch, or a place in the line for it; ends when dropped.
@@ -91,7 +89,9 @@ struct Waiter {
 impl Default for LogsOptions {
     fn default() -> LogsOptions {
         LogsOptions {
+            budget: Budget::new(512 << 20),
             cache_bytes: 64 << 20,
+            cache_bytes_max: 64 << 20,
             queued_bytes_max: 32 << 20,
             read_bytes_max: 16 << 20,
             shared_write_bytes_min: 32 << 10,
@@ -110,15 +110,13 @@ impl Logs {
     pub fn new(disk: &Disk, options: LogsOptions) -> Logs {
         Logs(Rc::new(Shared {
             disk: disk.clone(),
+            memory: LogMemory::new(&options, disk.pool()),
             options,
             probe: Probe::default(),
             waiting: RefCell::default(),
             due: Event::default(),
             flusher_runs: Cell::new(false),
             written: RefCell::default(),
-            chunk_order: RefCell::default(),
-            read_bytes_out: Cell::new(0),
-            reads_done: Bell::default(),
             preparing: RefCell::default(),
             next_ticket: Cell::new(0),
             prepared: Bell::default(),
@@ -195,17 +193,9 @@ impl Logs {
         }
     }
 
-    /// Waits until a read of `bytes` fits into the bound; one read always does.
-    pub(super) async fn read_permit(&self, bytes: usize) -> ReadPermit {
-        let out = &self.0.read_bytes_out;
-        while out.get() > 0 && out.get() + bytes > self.0.options.read_bytes_max {
-            self.0.reads_done.wait().await;
-        }
-        out.set(out.get() + bytes);
-        ReadPermit {
-            shared: Rc::clone(&self.0),
-            bytes,
-        }
+    /// The memory they take.
+    pub(super) fn memory(&self) -> &Rc<LogMemory> {
+        &self.0.memory
     }
 
     /// Waits until no other log prepares a long stretch, if this one is long: zeros written by
@@ -223,29 +213,6 @@ impl Logs {
         }
         permit
     }
-
-    /// Notes that `log` took `count` chunks, and has the oldest given up where they are too
-    /// many by now.
-    pub(super) fn chunks_taken(&self, log: &Rc<Inner>, count: usize) {
-        let mut order = self.0.chunk_order.borrow_mut();
-        for _ in 0..count {
-            order.push_back(Rc::downgrade(log));
-        }
-        // Bounded: a log that can give up nothing now is asked again later.
-        let mut attempts = count + 8;
-        while attempts > 0 && self.0.disk.pool().chunk_bytes_out() > self.0.options.cache_bytes {
-            attempts -= 1;
-            let Some(oldest) = order.pop_front() else {
-                return;
-            };
-            if let Some(log) = oldest.upgrade()
-                && !log.evict()
-                && log.state.borrow().tail.bytes() > 0
-            {
-                order.push_back(oldest);
-            }
-        }
-    }
 }
 
 impl Drop for PreparePermit {
@@ -257,14 +224,6 @@ impl Drop for PreparePermit {
                 .retain(|it| it.number != *ticket);
             shared.prepared.ring();
         }
-    }
-}
-
-impl Drop for ReadPermit {
-    fn drop(&mut self) {
-        let out = &self.shared.read_bytes_out;
-        out.set(out.get() - self.bytes);
-        self.shared.reads_done.ring();
     }
 }
 

@@ -307,6 +307,11 @@ impl Inner {
         state.tail.evict(self.logs.disk().pool(), base, written)
     }
 
+    /// Whether any of the newest records are in memory.
+    pub fn has_tail(&self) -> bool {
+        self.state.borrow().tail.bytes() > 0
+    }
+
     /// Waits until less is queued than an append may find.
     pub async fn wait_for_room(&self) {
         let half = self.logs.options().queued_bytes_max as u64 / 2;

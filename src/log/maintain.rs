@@ -39,6 +39,7 @@ impl Inner {
         if self.has_failed() || self.stopped.get() {
             return Ok(());
         }
+        self.logs.memory().forget_parked(self, false);
         self.look_at_length().await?;
         self.flush_if_late(now);
         self.vouch_if_idle();

@@ -15,6 +15,7 @@ macro_rules! planted {
 
 pub mod aborted;
 mod appender;
+mod check;
 pub mod checkpoint;
 mod checksums;
 mod close;
@@ -31,6 +32,7 @@ mod inner;
 mod listing;
 mod lookups;
 mod maintain;
+mod memory;
 #[cfg(test)]
 mod mutant;
 mod opening;
@@ -43,6 +45,7 @@ mod room;
 mod scan;
 mod scrub;
 mod segment;
+mod stream;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -50,6 +53,7 @@ mod times;
 mod trailer;
 mod upkeep;
 mod walk;
+mod window;
 
 use std::fmt;
 use std::io;
@@ -66,10 +70,11 @@ pub use inner::{FailedOperation, LogFailure};
 pub use maintain::DeleteError;
 pub use opening::{Cut, Damage, OpenError, Opening, Recovered, Replay};
 pub use probe::Probe;
-pub use reader::{Cached, ReadError};
+pub use reader::{Cached, MemoryWait, Planned, ReadError};
 pub use retire::Retired;
 pub use scan::Stop;
 pub use scrub::{Scrub, Scrubbed};
+pub use stream::{BatchStream, Stretch};
 pub use times::Found;
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
@@ -243,7 +248,7 @@ impl Log {
     }
 
     /// Shares batches from memory: from the one that holds `offset` on, only those wholly
-    /// before `upto`, no more than `max_bytes` but at least one.
+    /// before `upto`, no more than `max_bytes` but at least one, and of one segment only.
     pub fn read_cached(
         &self,
         offset: Offset,
@@ -264,6 +269,35 @@ impl Log {
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
         self.0.read(offset, max_bytes, upto, out).await
+    }
+
+    /// Finds batches as [`Log::read`] does, but has only the first of them in memory, and says
+    /// where the others end, so that they can be read while they are sent. `None` where there
+    /// are none, or no memory is to be had without waiting for it.
+    pub async fn plan(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        wait: MemoryWait,
+        out: &mut Vec<Slice>,
+    ) -> Result<Option<Planned>, ReadError> {
+        self.0.plan(offset, max_bytes, upto, wait, out).await
+    }
+
+    /// Keeps a stream that has come to its end, and begins to read what lies behind it where
+    /// its reader went on before.
+    pub async fn keep_stream(&self, mut stream: Box<BatchStream>) {
+        if stream.is_at_end() && !self.0.is_removed() {
+            stream.prepare_next().await;
+            self.0.logs.memory().park(stream);
+        }
+    }
+
+    /// What it shares with other logs has so little memory left that readers are not to sit on
+    /// what they do not send.
+    pub fn is_tight(&self) -> bool {
+        self.0.logs.memory().is_tight()
     }
 
     /// The first sealed segment that begins behind the offset `after`, to be read through and

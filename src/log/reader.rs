@@ -4,18 +4,34 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use super::header::Header;
+use super::check::{Check, Place};
+use super::header::{HEADER_BYTES, Header};
 use super::inner::{FailedOperation, Inner};
 use super::segment::{self, Segment};
+use super::stream::{BatchStream, Stretch};
+use super::tail::InTail;
+use super::window::Window;
 use crate::base::{LeaderEpoch, Offset};
-use crate::io::buffer::{BLOCK_BYTES, Slice, block_down};
+use crate::io::buffer::{BLOCK_BYTES, ReadMemory, Slice, block_down, block_up};
 use crate::io::file::File;
 
-/// What a read from memory gave.
+/// Most bytes of one read from a log of which some place is known to be damaged.
+const DAMAGED_READ_BYTES: usize = 1 << 20;
+
+/// What a reader does while there is no memory for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryWait {
+    /// It waits, and holds nothing that others wait for.
+    Waits,
+    /// It has something already, and is content with that.
+    TakesWhatThereIs,
+}
+
+/// What a read from memory gave.
+#[derive(Debug)]
 pub enum Cached {
-    /// This many bytes of whole batches; none when nothing lies between the two offsets.
-    Hit(usize),
+    /// Whole batches, and where they lie; none when nothing lies between the two offsets.
+    Hit(Option<Stretch>),
     /// It must be read from disk.
     Miss,
     /// The offset lies outside the log.
@@ -51,30 +67,43 @@ pub struct Ask {
     pub max_bytes: usize,
     /// Where the last batch ends at the latest.
     pub upto: Offset,
+    /// The most bytes to have in memory; a batch larger than that is left to be streamed.
+    pub memory_bytes: usize,
 }
 
-/// A batch in a data file.
-struct Place {
-    header: Header,
-    position: u64,
+/// What was read into memory, and what lies behind it.
+pub struct Taken {
+    /// Position of the first batch taken, if any is.
+    begin: Option<u64>,
+    /// Bytes of batches that are in memory.
     bytes: usize,
-    /// Its first offset is not before this.
+    /// Position behind them.
+    at: u64,
+    /// What is known of the batch there: see [`Place`].
     expected: Offset,
-    /// The epoch of the one before it.
     epoch: LeaderEpoch,
+    /// Bytes of that batch where it, or the rest of what was asked for, is too much to have in
+    /// memory; 0 where there is no more to have.
+    next_bytes: usize,
 }
 
-/// A stretch of a data file in memory.
-struct Window {
-    position: u64,
-    pieces: Vec<Slice>,
-    bytes: usize,
+/// Batches that were found for a reader: the first of them are in memory, and the rest is read
+/// while it is sent.
+pub struct Planned {
+    /// All of them.
+    pub stretch: Stretch,
+    /// Bytes in memory, which were appended to the list of slices.
+    pub bytes_in_memory: usize,
+    /// Gives out the rest, if there is any.
+    pub stream: Box<BatchStream>,
+    /// No record behind this offset is among them.
+    pub end_offset: Offset,
 }
 
 impl Inner {
     /// See [`super::Log::read_cached`].
     pub fn read_cached(
-        &self,
+        self: &Rc<Self>,
         offset: Offset,
         max_bytes: usize,
         upto: Offset,
@@ -85,15 +114,19 @@ impl Inner {
         }
         let upto = upto.min(self.end_offset.get());
         if offset >= upto {
-            return Cached::Hit(0);
+            return Cached::Hit(None);
         }
-        match self.state.borrow().tail.read(offset, max_bytes, upto, out) {
-            Ok(bytes) => {
-                self.logs.probe().cached_reads_count.add(1);
-                Cached::Hit(bytes)
-            }
-            Err(_) => Cached::Miss,
-        }
+        let state = self.state.borrow();
+        let Ok(found) = state.tail.read(offset, max_bytes, upto, out) else {
+            return Cached::Miss;
+        };
+        self.logs.probe().cached_reads_count.add(1);
+        let at = |found: &InTail| {
+            let segment = segment::find(&state.segments, found.segment)?;
+            let to = found.position + found.bytes as u64;
+            Some(Stretch::new(self, segment, found.position, to))
+        };
+        Cached::Hit(found.as_ref().and_then(at))
     }
 
     /// See [`super::Log::read`].
@@ -105,41 +138,181 @@ impl Inner {
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
         match self.read_cached(offset, max_bytes, upto, out) {
-            Cached::Hit(bytes) => return Ok(bytes),
+            Cached::Hit(stretch) => return Ok(stretch.map_or(0, |it| it.bytes())),
             Cached::OutOfRange => return Err(ReadError::OutOfRange),
             Cached::Miss => {}
         }
+        let ask = Ask {
+            offset,
+            max_bytes,
+            upto,
+            memory_bytes: usize::MAX,
+        };
+        let memory = self.logs.memory();
+        let memory = memory.for_read(self.logs.options().read_ahead_bytes).await;
+        let found = self.read_disk(ask, memory, out).await?;
+        Ok(found.map_or(0, |(_, _, taken)| taken.bytes))
+    }
+
+    /// See [`super::Log::plan`].
+    pub async fn plan(
+        self: &Rc<Self>,
+        offset: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        wait: MemoryWait,
+        out: &mut Vec<Slice>,
+    ) -> Result<Option<Planned>, ReadError> {
+        let upto = upto.min(self.written_offset.get());
+        let memory = self.logs.memory();
+        if let Some(stream) = memory.unpark(self, offset)
+            && let Some(planned) = self.go_on(stream, max_bytes, upto).await?
+        {
+            return Ok(Some(planned));
+        }
+        let piece_bytes = self.logs.options().read_ahead_bytes;
+        let memory = match wait {
+            MemoryWait::Waits => memory.for_read(piece_bytes).await,
+            MemoryWait::TakesWhatThereIs => match memory.for_read_now(piece_bytes) {
+                Some(memory) => memory,
+                None => return Ok(None),
+            },
+        };
+        let mut ask = Ask {
+            offset,
+            max_bytes,
+            upto,
+            memory_bytes: piece_bytes,
+        };
+        if !self.damaged_places.borrow().is_empty() {
+            // What is damaged is to be found before anything is promised.
+            ask.memory_bytes = usize::MAX;
+            ask.max_bytes = max_bytes.min(DAMAGED_READ_BYTES);
+        }
+        let Some((segment, file, taken)) = self.read_disk(ask, memory, out).await? else {
+            return Ok(None);
+        };
+        let Some(begin) = taken.begin else {
+            return Ok(None);
+        };
+        let (mut to, mut end_offset) = (taken.at, taken.expected);
+        if taken.next_bytes > 0 {
+            let limit = begin.saturating_add(max_bytes as u64);
+            match self
+                .boundary(&segment, &file, taken.at, limit, upto)
+                .await?
+            {
+                Some(boundary) => (to, end_offset) = boundary,
+                // Of the first one nothing is in memory yet.
+                None if taken.bytes == 0 => {
+                    to = taken.at + taken.next_bytes as u64;
+                    end_offset = upto;
+                }
+                None => {}
+            }
+        }
+        let stretch = Stretch::new(self, &segment, begin, to);
+        let check = Check::new(taken.at, taken.expected, taken.epoch);
+        let stream = BatchStream::behind(&stretch, file, check);
+        Ok(Some(Planned {
+            bytes_in_memory: taken.bytes,
+            stream: Box::new(stream),
+            end_offset,
+            stretch,
+        }))
+    }
+
+    /// Goes on with a stream that ended where a reader begins, as far as a batch is known to end;
+    /// `None` where that is nowhere near.
+    async fn go_on(
+        self: &Rc<Self>,
+        mut stream: Box<BatchStream>,
+        max_bytes: usize,
+        upto: Offset,
+    ) -> Result<Option<Planned>, ReadError> {
+        let (segment, file, at) = stream.place();
+        if segment.is_retired() || !self.damaged_places.borrow().is_empty() {
+            return Ok(None);
+        }
+        let _under_way = UnderWay::new(self);
+        self.load_lookups(&segment).await.map_err(ReadError::Io)?;
+        let limit = at.saturating_add(max_bytes as u64);
+        let boundary = self.boundary(&segment, &file, at, limit, upto).await?;
+        Ok(boundary.map(|(to, end_offset)| {
+            stream.go_on_to(to);
+            Planned {
+                stretch: Stretch::new(self, &segment, at, to),
+                bytes_in_memory: 0,
+                stream,
+                end_offset,
+            }
+        }))
+    }
+
+    /// The last place behind `at` and not behind `limit` where a batch ends, as far as the
+    /// lookups tell, with the offset there, which is not behind `upto`.
+    async fn boundary(
+        &self,
+        segment: &Rc<Segment>,
+        file: &File,
+        at: u64,
+        limit: u64,
+        upto: Offset,
+    ) -> Result<Option<(u64, Offset)>, ReadError> {
+        let (base, size) = (segment.base_offset, segment.written.get());
+        let is_active = self.active().is_some_and(|it| Rc::ptr_eq(&it, segment));
+        let end = self.end_of(segment);
+        if !is_active && limit >= size && end <= upto {
+            return Ok((size > at).then_some((size, end)));
+        }
+        let entry = segment.offsets.borrow().entry_within(base, limit, upto);
+        let Some((last_offset, position)) = entry.filter(|entry| entry.1 > at) else {
+            return Ok(None);
+        };
+        let header = self.read_header(file, position, size).await?;
+        match header.filter(|it| it.last_offset() == last_offset && it.base_offset() <= upto) {
+            Some(header) => Ok(Some((position, header.base_offset()))),
+            None => {
+                self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads from disk what `ask` says, from the first segment that has any of it; what is read
+    /// first counts in `memory`.
+    async fn read_disk(
+        self: &Rc<Self>,
+        mut ask: Ask,
+        memory: ReadMemory,
+        out: &mut Vec<Slice>,
+    ) -> Result<Option<(Rc<Segment>, File, Taken)>, ReadError> {
         if self.is_removed() {
             return Err(ReadError::OutOfRange);
         }
         let _under_way = UnderWay::new(self);
         // What is not written yet is in the tail, so nothing behind it is asked of the disk.
-        let upto = upto.min(self.written_offset.get());
-        let mut ask = Ask {
-            offset,
-            max_bytes,
-            upto,
-        };
+        ask.upto = ask.upto.min(self.written_offset.get());
+        let mut memory = Some(memory);
         loop {
             let found = {
                 let state = self.state.borrow();
                 segment::find(&state.segments, ask.offset).cloned()
             };
             let Some(segment) = found else {
-                return Ok(0);
+                return Ok(None);
             };
-            let bytes = match self.read_segment(&segment, &ask, out).await {
+            let read = self.read_segment(&segment, &ask, memory.take(), out);
+            let (file, taken) = match read.await {
                 Err(_) if segment.is_replaced() => continue,
                 Err(_) if segment.is_retired() => return Err(ReadError::OutOfRange),
                 Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let error = segment.shrunk();
-                    self.fail(FailedOperation::Damage, &error);
-                    return Err(ReadError::Io(error));
+                    return Err(self.shrunk(&segment));
                 }
                 read => read?,
             };
-            if bytes > 0 {
-                return Ok(bytes);
+            if taken.begin.is_some() {
+                return Ok(Some((segment, file, taken)));
             }
             // Compaction may have left nothing at or behind the offset in this segment.
             let state = self.state.borrow();
@@ -147,10 +320,17 @@ impl Inner {
                 .segments
                 .partition_point(|other| other.base_offset <= segment.base_offset);
             match state.segments.get(after) {
-                Some(next) if next.base_offset < upto => ask.offset = next.base_offset,
-                _ => return Ok(0),
+                Some(next) if next.base_offset < ask.upto => ask.offset = next.base_offset,
+                _ => return Ok(None),
             }
         }
+    }
+
+    /// Fails the log since a data file is shorter than it was made.
+    pub fn shrunk(&self, segment: &Segment) -> ReadError {
+        let error = segment.shrunk();
+        self.fail(FailedOperation::Damage, &error);
+        ReadError::Io(error)
     }
 
     /// Reads from one segment; lookups that turn out wrong are made anew once.
@@ -158,8 +338,9 @@ impl Inner {
         &self,
         segment: &Rc<Segment>,
         ask: &Ask,
+        memory: Option<ReadMemory>,
         out: &mut Vec<Slice>,
-    ) -> Result<usize, ReadError> {
+    ) -> Result<(File, Taken), ReadError> {
         self.load_lookups(segment).await.map_err(ReadError::Io)?;
         let opened = segment.file(self.logs.disk()).await;
         let file = opened.map_err(ReadError::Io)?;
@@ -167,17 +348,20 @@ impl Inner {
         let base = segment.base_offset;
         let entry = segment.offsets.borrow().entry_before(base, ask.offset);
         let mut from = 0;
+        let mut window = Window::at(0, memory);
         if let Some((last_offset, position)) = entry {
-            let mut window = Window::at(position);
+            window.move_to(position);
             let header = self.header_at(&file, &mut window, position, size).await?;
             if header.is_some_and(|header| header.last_offset() == last_offset) {
                 from = position;
             } else {
                 self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
                 from = segment.offsets.borrow().position_of(base, ask.offset);
+                window.move_to(from);
             }
         }
-        self.take_batches(segment, &file, from, ask, out).await
+        let taken = self.take_batches(segment, &file, from, window, ask, out);
+        Ok((file.clone(), taken.await?))
     }
 
     /// Finds the batch that holds the offset, from position `from` on, then takes batches
@@ -187,46 +371,44 @@ impl Inner {
         segment: &Segment,
         file: &File,
         from: u64,
+        mut window: Window,
         ask: &Ask,
         out: &mut Vec<Slice>,
-    ) -> Result<usize, ReadError> {
+    ) -> Result<Taken, ReadError> {
         let size = segment.written.get();
-        let mut window = Window::at(from);
-        let mut at = from;
-        let mut begin = None;
-        let mut taken = 0;
+        let mut taken = Taken {
+            begin: None,
+            bytes: 0,
+            at: from,
+            expected: segment.base_offset,
+            epoch: LeaderEpoch::MIN,
+            next_bytes: 0,
+        };
         let mut passed: Option<Place> = None;
-        let mut expected = segment.base_offset;
-        let mut epoch = LeaderEpoch::MIN;
-        while at < size {
+        while taken.at < size {
+            let at = taken.at;
             let header = self.header_at(file, &mut window, at, size).await?;
-            let whole = header.and_then(|header| {
-                let bytes = header.size_bytes()?;
-                let fits = header.magic() == 2 && at + bytes as u64 <= size;
-                fits.then_some(Place {
-                    header,
-                    position: at,
-                    bytes,
-                    expected,
-                    epoch,
-                })
-            });
-            let Some(place) = whole else {
-                return self.up_to_damage(segment, at, &window, begin, taken, out);
+            let Some(place) = taken.place(header, size) else {
+                return self.up_to_damage(segment, &window, taken, out);
             };
             let (base, last) = (place.header.base_offset(), place.header.last_offset());
-            let takes = begin.is_some() || last >= ask.offset;
+            let takes = taken.begin.is_some() || last >= ask.offset;
             if takes {
                 // Where the offset lies in no batch, the one before may have lost it.
-                let before = passed.take().filter(|_| base > ask.offset);
-                if let Some(before) = before
-                    && !self.is_sound(&window, &before, Some(&place.header), base)
-                {
-                    return Err(self.damaged(segment, before.position));
+                if let Some(before) = passed.take().filter(|_| base > ask.offset) {
+                    self.look_back(segment, file, &window, &before, &place)
+                        .await?;
                 }
                 let end = at + place.bytes as u64;
-                let is_more = taken > 0 && taken + place.bytes > ask.max_bytes;
-                if is_more || begin.is_some() && last >= ask.upto {
+                let is_more = taken.bytes > 0 && taken.bytes + place.bytes > ask.max_bytes;
+                if is_more || taken.begin.is_some() && last >= ask.upto {
+                    break;
+                }
+                if taken.bytes + place.bytes > ask.memory_bytes {
+                    if last < ask.upto {
+                        taken.begin.get_or_insert(at);
+                        taken.next_bytes = place.bytes;
+                    }
                     break;
                 }
                 self.extend(file, &mut window, end, size).await?;
@@ -236,45 +418,70 @@ impl Inner {
                 };
                 let limit = behind.map_or(self.end_of(segment), |next| next.base_offset());
                 if !self.is_sound(&window, &place, behind.as_ref(), limit) {
-                    return self.up_to_damage(segment, at, &window, begin, taken, out);
+                    return self.up_to_damage(segment, &window, taken, out);
                 }
                 if last >= ask.upto {
                     break;
                 }
-                if begin.is_none() {
-                    begin = Some(at);
+                if taken.begin.is_none() {
+                    taken.begin = Some(at);
                     window.forget_before(at);
                 }
-                taken += place.bytes;
+                taken.bytes += place.bytes;
             }
-            at += place.bytes as u64;
-            expected = last + 1;
-            epoch = place.header.leader_epoch();
+            taken.at += place.bytes as u64;
+            taken.expected = last + 1;
+            taken.epoch = place.header.leader_epoch();
             passed = Some(place).filter(|_| !takes);
         }
-        Ok(begin.map_or(0, |begin| window.share(begin, taken, out)))
+        taken.share(&window, out);
+        Ok(taken)
     }
 
     /// Gives out what lies before a damaged place; fails where that is nothing.
     fn up_to_damage(
         &self,
         segment: &Segment,
-        position: u64,
         window: &Window,
-        begin: Option<u64>,
-        taken: usize,
+        taken: Taken,
         out: &mut Vec<Slice>,
-    ) -> Result<usize, ReadError> {
-        match begin {
-            Some(begin) if taken > 0 => Ok(window.share(begin, taken, out)),
-            _ => Err(self.damaged(segment, position)),
+    ) -> Result<Taken, ReadError> {
+        if taken.bytes == 0 {
+            return Err(self.damaged(segment, taken.at));
+        }
+        taken.share(window, out);
+        Ok(taken)
+    }
+
+    /// Whether a batch that a reader has no use for is sound: the offset that is asked for, which
+    /// lies in none, would be in it else.
+    async fn look_back(
+        &self,
+        segment: &Segment,
+        file: &File,
+        window: &Window,
+        before: &Place,
+        next: &Place,
+    ) -> Result<(), ReadError> {
+        let limit = next.header.base_offset();
+        let is_sound = match before.position >= window.begin() {
+            true => self.is_sound(window, before, Some(&next.header), limit),
+            false => {
+                let mut window = Window::at(before.position, None);
+                let end = before.position + before.bytes as u64;
+                self.extend(file, &mut window, end, segment.written.get())
+                    .await?;
+                self.is_sound(&window, before, Some(&next.header), limit)
+            }
+        };
+        match is_sound {
+            true => Ok(()),
+            false => Err(self.damaged(segment, before.position)),
         }
     }
 
     /// Whether a batch is what was written there: its checksum fits, and so do the two fields
-    /// that the checksum leaves out. Its offsets go on where the one before ended, or at least lie
-    /// before `limit`; its epoch is the one known for them, or at least lies between those of its
-    /// neighbours. (Where a neighbour is the damaged one, the former holds.)
+    /// that the checksum leaves out.
     fn is_sound(
         &self,
         window: &Window,
@@ -282,6 +489,14 @@ impl Inner {
         next: Option<&Header>,
         limit: Offset,
     ) -> bool {
+        self.fits(place, next, limit) && window.crc(place) == place.header.crc()
+    }
+
+    /// Whether the fields of a batch fit that its checksum leaves out. Its offsets go on where
+    /// the one before ended, or at least lie before `limit`; its epoch is the one known for them,
+    /// or at least lies between those of its neighbours. (Where a neighbour is the damaged one,
+    /// the former holds.)
+    pub fn fits(&self, place: &Place, next: Option<&Header>, limit: Offset) -> bool {
         let header = &place.header;
         let (base, last) = (header.base_offset(), header.last_offset());
         let fits = base == place.expected || base > place.expected && last < limit;
@@ -293,7 +508,7 @@ impl Inner {
         };
         let known = self.state.borrow().epochs.epoch_at(base);
         let epoch_fits = rises || known.is_none_or(|known| known == epoch);
-        fits && base <= last && epoch_fits && window.crc(place) == header.crc()
+        fits && base <= last && epoch_fits
     }
 
     /// Where `segment` ends: where the next one begins, or the log ends.
@@ -327,12 +542,39 @@ impl Inner {
         position: u64,
         size: u64,
     ) -> Result<Option<Header>, ReadError> {
-        let end = position + super::header::HEADER_BYTES as u64;
+        let end = position + HEADER_BYTES as u64;
         if end > size {
             return Ok(None);
         }
+        if position >= window.end() + self.logs.options().read_ahead_bytes as u64 {
+            // What is passed over need not be read.
+            window.move_to(position);
+        }
         self.extend(file, window, end, size).await?;
         Ok(window.header(position))
+    }
+
+    /// The header at `position`, read by itself.
+    pub async fn read_header(
+        &self,
+        file: &File,
+        position: u64,
+        size: u64,
+    ) -> Result<Option<Header>, ReadError> {
+        let end = position + HEADER_BYTES as u64;
+        if end > size {
+            return Ok(None);
+        }
+        let at = block_down(position);
+        let mut window = Window::at(at, None);
+        window.push(
+            self.read_piece(file, at, (block_up(end) - at) as usize)
+                .await?,
+        );
+        match window.header(position) {
+            None => Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into())),
+            header => Ok(header),
+        }
     }
 
     /// Reads on until the window reaches `to`.
@@ -348,18 +590,52 @@ impl Inner {
             let ahead = self.logs.options().read_ahead_bytes as u64;
             let missing = (to - at).max(ahead).min(ahead.max(1 << 20));
             let len = missing.min(size - at).next_multiple_of(BLOCK_BYTES as u64) as usize;
-            let permit = self.logs.read_permit(len).await;
-            let piece = file.read(at, len).await.map_err(ReadError::Io)?;
-            drop(permit);
-            let probe = self.logs.probe();
-            probe.disk_reads_count.add(1);
-            probe.disk_read_bytes.add(piece.len() as u64);
+            let memory = match window.take_memory() {
+                Some((mut memory, last)) => {
+                    memory.resize(len);
+                    (memory, last)
+                }
+                None => self.logs.memory().for_read_on(len),
+            };
+            let piece = self.read_piece(file, at, len).await?;
             if piece.is_empty() || piece.len() < len && at + (piece.len() as u64) < to {
                 return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into()));
             }
-            window.push(piece);
+            window.push(piece.counted(memory));
         }
         Ok(())
+    }
+
+    /// One read from the device.
+    pub async fn read_piece(&self, file: &File, at: u64, len: usize) -> Result<Slice, ReadError> {
+        let _permit = self.logs.memory().read_permit(len).await;
+        let piece = file.read(at, len).await.map_err(ReadError::Io)?;
+        let probe = self.logs.probe();
+        probe.disk_reads_count.add(1);
+        probe.disk_read_bytes.add(piece.len() as u64);
+        Ok(piece)
+    }
+}
+
+impl Taken {
+    /// The batch whose header stands at its end, if that can be one.
+    fn place(&self, header: Option<Header>, size: u64) -> Option<Place> {
+        let header = header?;
+        let bytes = header.size_bytes()?;
+        let fits = header.magic() == 2 && self.at + bytes as u64 <= size;
+        fits.then_some(Place {
+            header,
+            position: self.at,
+            bytes,
+            expected: self.expected,
+            epoch: self.epoch,
+        })
+    }
+
+    fn share(&self, window: &Window, out: &mut Vec<Slice>) {
+        if let Some(begin) = self.begin {
+            window.share(begin, self.bytes, out);
+        }
     }
 }
 
@@ -376,83 +652,6 @@ impl Drop for UnderWay {
         self.0.reads.set(self.0.reads.get() - 1);
         if self.0.is_removed() {
             self.0.progress.ring();
-        }
-    }
-}
-
-// === impl Window ===
-
-impl Window {
-    fn at(position: u64) -> Window {
-        Window {
-            position: block_down(position),
-            pieces: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    fn end(&self) -> u64 {
-        self.position + self.bytes as u64
-    }
-
-    fn push(&mut self, piece: Slice) {
-        self.bytes += piece.len();
-        self.pieces.push(piece);
-    }
-
-    /// Gives up pieces that end before `position`.
-    fn forget_before(&mut self, position: u64) {
-        while let Some(first) = self.pieces.first()
-            && self.position + first.len() as u64 <= position
-        {
-            self.position += first.len() as u64;
-            self.bytes -= first.len();
-            self.pieces.remove(0);
-        }
-    }
-
-    fn header(&self, position: u64) -> Option<Header> {
-        let mut bytes = [0; super::header::HEADER_BYTES];
-        let mut copied = 0;
-        self.each(position, bytes.len(), |piece, from, to| {
-            bytes[copied..copied + to - from].copy_from_slice(&piece[from..to]);
-            copied += to - from;
-        });
-        (copied == bytes.len())
-            .then(|| Header::copy(&bytes))
-            .flatten()
-    }
-
-    /// Gives out `len` bytes from `position` on; returns `len`.
-    fn share(&self, position: u64, len: usize, out: &mut Vec<Slice>) -> usize {
-        self.each(position, len, |piece, from, to| {
-            out.push(piece.part(from, to))
-        });
-        len
-    }
-
-    /// The checksum over a batch, which is here as a whole.
-    fn crc(&self, place: &Place) -> u32 {
-        let mut crc = place.header.crc_seed();
-        let records = place.position + super::header::HEADER_BYTES as u64;
-        let bytes = place.bytes - super::header::HEADER_BYTES;
-        self.each(records, bytes, |piece, from, to| {
-            crc = crc32c::crc32c_append(crc, &piece[from..to]);
-        });
-        crc
-    }
-
-    /// Calls `take` with the parts of pieces that cover `len` bytes from `position` on.
-    fn each(&self, position: u64, len: usize, mut take: impl FnMut(&Slice, usize, usize)) {
-        let mut begin = self.position;
-        let end = position + len as u64;
-        for piece in &self.pieces {
-            let piece_end = begin + piece.len() as u64;
-            let (from, to) = (position.max(begin), end.min(piece_end));
-            if from < to {
-                take(piece, (from - begin) as usize, (to - begin) as usize);
-            }
-            begin = piece_end;
         }
     }
 }

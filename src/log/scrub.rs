@@ -134,7 +134,7 @@ impl Scrub {
         if at >= size {
             return Ok(0);
         }
-        let permit = self.log.logs.read_permit(STEP_BYTES).await;
+        let permit = self.log.logs.memory().read_permit(STEP_BYTES).await;
         let file = self.segment.file(self.log.logs.disk()).await?;
         let piece = file.read(at, STEP_BYTES).await?;
         drop(permit);

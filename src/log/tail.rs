@@ -37,6 +37,17 @@ struct Seen {
     size: usize,
 }
 
+/// What a read found here: where it lies, and how many bytes it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InTail {
+    /// Base offset of the segment.
+    pub segment: Offset,
+    /// Position in it.
+    pub position: u64,
+    /// Bytes, all of that segment.
+    pub bytes: usize,
+}
+
 /// Why a read could not be answered from the tail: the offset is older than what is kept.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Miss;
@@ -153,20 +164,21 @@ impl Tail {
     }
 
     /// Shares whole batches from the one that holds `offset` on: as many as lie wholly before
-    /// `upto` and fit into `max_bytes`, but at least one. Returns their bytes.
+    /// `upto` and in one segment and fit into `max_bytes`, but at least one; `None` where there
+    /// is none before `upto`.
     pub fn read(
         &self,
         offset: Offset,
         max_bytes: usize,
         upto: Offset,
         out: &mut Vec<Slice>,
-    ) -> Result<usize, Miss> {
+    ) -> Result<Option<InTail>, Miss> {
         let Some(mut place) = self.place_before(offset) else {
             return Err(Miss);
         };
         let first = loop {
             let Some(seen) = self.see(place) else {
-                return Ok(0);
+                return Ok(None);
             };
             if seen.last_offset >= offset {
                 break seen;
@@ -174,17 +186,28 @@ impl Tail {
             place = self.step(place, seen.size);
         };
         if first.last_offset >= upto {
-            return Ok(0);
+            return Ok(None);
         }
         let begin = place;
         let mut bytes = first.size;
         place = self.step(place, first.size);
-        while let Some((next, size)) = self.advance(place, max_bytes.saturating_sub(bytes), upto) {
+        let segment = self.chunks[begin.chunk].segment;
+        while self
+            .chunks
+            .get(place.chunk)
+            .is_some_and(|it| it.segment == segment)
+            && let Some((next, size)) = self.advance(place, max_bytes.saturating_sub(bytes), upto)
+        {
             bytes += size;
             place = next;
         }
         self.share(begin, place, out);
-        Ok(bytes)
+        let kept = &self.chunks[begin.chunk];
+        Ok(Some(InTail {
+            segment: kept.segment,
+            position: kept.position + begin.at as u64,
+            bytes,
+        }))
     }
 
     /// The next batch boundary behind `place`, when what lies between is before `upto` and no
@@ -194,6 +217,7 @@ impl Tail {
         if let Some((base_offset, at)) = self
             .chunks
             .get(place.chunk + 1)
+            .filter(|next| next.segment == here.segment)
             .and_then(|next| next.first_batch)
         {
             let size = here.chunk.filled() - place.at + at;
@@ -379,7 +403,7 @@ mod tests {
             self.files.push((self.next, Vec::new()));
         }
 
-        /// What a read must give: bytes of whole batches over the ends of segments.
+        /// What a read must give: bytes of whole batches of one segment.
         fn expected(&self, offset: Offset, max_bytes: usize, upto: Offset) -> Vec<u8> {
             let mut expected = Vec::new();
             let first = self.batches.partition_point(|batch| batch.0 + 1 < offset);
@@ -391,7 +415,8 @@ mod tests {
                     .filter(|next| next.1 == *segment);
                 let end = next.map_or(file.len(), |next| next.2);
                 let over = index > first && expected.len() + end - at > max_bytes;
-                if base + 1 >= upto || over {
+                let is_other = *segment != self.batches[first].1;
+                if base + 1 >= upto || over || is_other {
                     break;
                 }
                 expected.extend_from_slice(&file[*at..end]);
@@ -415,9 +440,18 @@ mod tests {
             let upto = offset + random.below(300) as Offset;
             let max_bytes = random.below(300_000);
             let mut out = Vec::new();
-            let bytes = filling.tail.read(offset, max_bytes, upto, &mut out);
+            let found = filling.tail.read(offset, max_bytes, upto, &mut out);
             let joined: Vec<u8> = out.iter().flat_map(|slice| slice.to_vec()).collect();
-            assert_eq!(bytes, Ok(joined.len()));
+            let found = found.expect("all of it is here");
+            assert_eq!(found.map_or(0, |it| it.bytes), joined.len());
+            if let Some(InTail {
+                segment, position, ..
+            }) = found
+            {
+                let file = filling.files.iter().find(|file| file.0 == segment);
+                let file = &file.expect("a segment").1[position as usize..];
+                assert!(file.starts_with(&joined), "{offset} {max_bytes} {upto}");
+            }
             let expected = filling.expected(offset, max_bytes, upto);
             assert!(joined == expected, "{offset} {max_bytes} {upto}");
         }
@@ -453,8 +487,9 @@ mod tests {
         // It goes on from there.
         filling.append(20_000);
         let mut out = Vec::new();
-        let bytes = filling.tail.read(600, 1, 602, &mut out);
-        assert_eq!(bytes, Ok(filling.expected(600, 1, 602).len()));
+        let found = filling.tail.read(600, 1, 602, &mut out).expect("here");
+        let bytes = found.map_or(0, |it| it.bytes);
+        assert_eq!(bytes, filling.expected(600, 1, 602).len());
     }
 
     #[test]

@@ -158,8 +158,9 @@ impl Inner {
             offset,
             max_bytes: 1,
             upto: self.end_of(segment),
+            memory_bytes: usize::MAX,
         };
-        self.read_segment(segment, &ask, &mut found).await?;
+        self.read_segment(segment, &ask, None, &mut found).await?;
         let head: Vec<u8> = found
             .iter()
             .flat_map(|piece| piece.iter().copied())

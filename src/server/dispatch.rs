@@ -10,6 +10,7 @@ use crate::base::{ErrorCode, Instant, limits};
 use crate::io::budget::{Reserved, Use};
 use crate::io::turn;
 use crate::server::answer_memory::{AnswerMemory, NotMade};
+use crate::server::api::records::fetch::SendError;
 use crate::server::api::{self, CallError, Context, Row, Run, cluster::api_versions, records};
 use crate::server::connection::Connection;
 use crate::server::probe::Closing;
@@ -54,6 +55,8 @@ pub enum Refused {
     NoAnswerWanted(&'static str),
     /// The answer could not be sent.
     Gone(io::Error),
+    /// The answer could not be sent as a whole: records that it promised cannot be read.
+    Cut(SendError),
 }
 
 /// What a request that has begun to arrive takes of the core's budget, its own bytes included.
@@ -171,10 +174,11 @@ async fn run(
                 Some(refused) => Refused::Call(row.name, version, CallError::NotMade(refused)),
                 None => Refused::Malformed(row.name, version),
             })?;
-            answer
-                .send(out, &connection.stream)
-                .await
-                .map_err(Refused::Gone)?;
+            let sent = answer.send(out, &connection.stream).await;
+            sent.map_err(|error| match error {
+                SendError::Gone(error) => Refused::Gone(error),
+                cut @ SendError::Cut { .. } => Refused::Cut(cut),
+            })?;
             cx.memory.release();
             connection.spare.give_back(cx);
         }
@@ -225,6 +229,7 @@ impl Refused {
             }
             Refused::Call(_, _, CallError::NotMade(_)) => Closing::AnswerMemory,
             Refused::NoAnswerWanted(_) => Closing::NoAnswerWanted,
+            Refused::Cut(_) => Closing::Unanswerable,
             Refused::Gone(_) => return None,
         })
     }
@@ -247,6 +252,7 @@ impl fmt::Display for Refused {
                 write!(f, "a produce request with acks=0 failed: {reason}")
             }
             Refused::Gone(error) => write!(f, "the answer cannot be sent: {error}"),
+            Refused::Cut(error) => error.fmt(f),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::{Shard, partitions};
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
+use crate::io::budget::Budget;
 use crate::io::cause::Cause;
 use crate::io::checks;
 use crate::io::clock;
@@ -58,10 +59,12 @@ pub struct LogDir {
 
 impl LogDirs {
     /// Takes the folders into use. Those on one device share its flushes; `cache_bytes` of tail
-    /// cache are divided among the devices. Fails, naming the folder, where none can be used.
+    /// cache, but no more than a quarter of `budget`, are divided among the devices, and so is
+    /// what it may grow to. Fails, naming the folder, where none can be used.
     pub async fn open(
         dirs: Vec<NodeDir>,
         lost: Vec<PathBuf>,
+        budget: &Rc<Budget>,
         cache_bytes: usize,
     ) -> Result<LogDirs, (PathBuf, io::Error)> {
         let devices: Vec<Option<u64>> = dirs
@@ -71,12 +74,20 @@ impl LogDirs {
         let mut distinct = devices.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let cache_bytes = cache_bytes / distinct.len().max(1);
+        let devices_count = distinct.len().max(1);
         let logs: Vec<Logs> = distinct
             .iter()
             .map(|device| {
                 let at = devices.iter().position(|one| one == device);
-                logs(cache_bytes, &dirs[at.unwrap_or_default()].path)
+                let dir = &dirs[at.unwrap_or_default()].path;
+                let options = LogsOptions {
+                    budget: Rc::clone(budget),
+                    cache_bytes: cache_bytes.min(budget.total_bytes() / 4) / devices_count,
+                    cache_bytes_max: budget.total_bytes() / 2 / devices_count,
+                    shared_flushes: host::device_facts(dir).overwrites_in_place(),
+                    ..LogsOptions::default()
+                };
+                Logs::new(&Disk::direct(), options)
             })
             .collect();
         let mut open = LogDirs {
@@ -189,15 +200,6 @@ impl LogDirs {
         all.filter(|(at, dir)| !self.dirs[..*at].iter().any(|it| it.logs.is(&dir.logs)))
             .map(|(_, dir)| (dir.path.as_path(), &dir.logs))
     }
-}
-
-fn logs(cache_bytes: usize, dir: &Path) -> Logs {
-    let options = LogsOptions {
-        cache_bytes,
-        shared_flushes: host::device_facts(dir).overwrites_in_place(),
-        ..LogsOptions::default()
-    };
-    Logs::new(&Disk::direct(), options)
 }
 
 // === impl LogDir ===

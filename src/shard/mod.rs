@@ -95,13 +95,15 @@ impl Shard {
             control,
         } = options;
         let begun = clock::now();
-        let dirs = LogDirs::open(dirs, lost_dirs, config.shard.tail_cache_bytes).await?;
+        let budget = Budget::new(config.shard.memory_bytes);
+        let cache_bytes = config.shard.tail_cache_bytes;
+        let dirs = LogDirs::open(dirs, lost_dirs, &budget, cache_bytes).await?;
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
             groups: coordinators::groups(&config),
             control,
-            budget: Budget::new(config.shard.memory_bytes),
+            budget,
             compaction: Compaction::default(),
             probe: Probe::default(),
             dirs,

@@ -107,3 +107,102 @@ fn half_sent_giants_that_hold_all_memory_are_closed_for_those_who_wait() {
     drop(giants);
     broker.stop();
 }
+
+/// What `/metrics` says of the memory held for one use, or of the limit.
+fn memory_metric(admin: u16, what: &str) -> f64 {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", admin)).unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+    let line = text.lines().find(|line| line.starts_with(what));
+    let value = line.and_then(|line| line.rsplit(' ').next());
+    value
+        .and_then(|it| it.parse().ok())
+        .unwrap_or_else(|| panic!("no {what} in {text}"))
+}
+
+#[test]
+fn readers_that_never_read_hold_no_more_than_the_bound_and_stop_nobody() {
+    const MIB: u64 = 1 << 20;
+    let dir = data_dir();
+    let file = dir.path().with_extension("properties");
+    let admin = crate::support::ports();
+    let settings = format!(
+        "corelane.shard.memory.bytes={}\ncorelane.admin.port={admin}\n",
+        64 * MIB
+    );
+    std::fs::write(&file, settings).unwrap();
+    let start = Start::new(dir.path()).arg("--config", file.to_str().unwrap());
+    let broker = start.ready();
+    let mut client = broker.client();
+    assert_eq!(create_topic(&mut client, "old", 1), 0);
+    let value: Vec<u8> = (0..900_000u32)
+        .map(|it| (it.wrapping_mul(7919) >> 5) as u8)
+        .collect();
+    let mut written = Vec::new();
+    for round in 0..100 {
+        let records = batch(&[&[round], &value]);
+        let answer = client.call(PRODUCE, &produce("old", 0, -1, records));
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        written.push(i64::from(round) * 2);
+    }
+    let before = broker.resident_kib() / 1024;
+    // Each asks for 50 MiB, the default of Kafka's clients, some of old records and some of new
+    // ones, and takes nothing.
+    let hungry = |offset| {
+        let mut request = fetch("old", 0, offset).with_max_bytes(50 << 20);
+        request.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+        request
+    };
+    let mut silent: Vec<Client> = (0..60).map(|_| broker.client()).collect();
+    for (at, reader) in silent.iter_mut().enumerate() {
+        let offset = if at % 3 == 0 { 170 } else { at as i64 };
+        let bytes = frame(FETCH, 1, &hungry(offset));
+        reader.stream.write_all(&bytes).unwrap();
+    }
+    let mut most = 0;
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(200));
+        most = most.max(broker.resident_kib() / 1024);
+        let limit = memory_metric(admin, "corelane_memory_limit_bytes");
+        let uses = ["reads", "tail", "requests"];
+        let held: f64 = uses
+            .map(|it| memory_metric(admin, &format!("corelane_memory_bytes{{use=\"{it}\"")))
+            .iter()
+            .sum();
+        assert!(held <= limit * 1.1, "{held} of {limit}");
+    }
+    assert!(
+        most < 64 + 128,
+        "{before} MiB before, {most} MiB beside readers that do not read"
+    );
+    // Another reads all of it meanwhile.
+    let begun = Instant::now();
+    let mut reader = broker.client();
+    let (mut next, mut seen) = (0, Vec::new());
+    while next < 200 {
+        let answer = reader.call(FETCH, &hungry(next));
+        let partition = &answer.responses[0].partitions[0];
+        assert_eq!(partition.error_code, 0);
+        for batch in corelane::wire::batch::batches(partition.records.as_deref().unwrap()) {
+            let batch = batch.unwrap();
+            batch.verify_crc().unwrap();
+            seen.push(batch.base_offset());
+            next = batch.last_offset() + 1;
+        }
+    }
+    assert_eq!(seen, written);
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    // And the silent ones get what they were promised when they read at last.
+    for mut reader in silent.into_iter().take(9) {
+        let frame = reader.receive().expect("an answer");
+        assert!(frame.len() > 10 << 20, "{} bytes", frame.len());
+    }
+    broker.stop();
+    std::fs::remove_file(file).unwrap();
+}

@@ -85,7 +85,7 @@ impl Source {
             self.log.check_goes_on()?;
             let len = self.step_bytes.next_multiple_of(BLOCK_BYTES);
             let position = self.begin + self.bytes.len() as u64;
-            let permit = self.log.logs.read_permit(len).await;
+            let permit = self.log.logs.memory().read_permit(len).await;
             let piece = self.file.read(position, len).await;
             drop(permit);
             let piece = piece.map_err(CleanError::Io)?;

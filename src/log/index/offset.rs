@@ -41,6 +41,22 @@ impl OffsetIndex {
         Some((base_offset + i64::from(relative), u64::from(position)))
     }
 
+    /// The last offset and the position of the last indexed batch that begins at `limit` or
+    /// before and ends before the offset `upto`.
+    pub fn entry_within(
+        &self,
+        base_offset: Offset,
+        limit: u64,
+        upto: Offset,
+    ) -> Option<(Offset, u64)> {
+        let is_within = |entry: &(u32, u32)| {
+            u64::from(entry.1) <= limit && base_offset + i64::from(entry.0) < upto
+        };
+        let after = self.entries.partition_point(is_within);
+        let (relative, position) = *self.entries.get(after.checked_sub(1)?)?;
+        Some((base_offset + i64::from(relative), u64::from(position)))
+    }
+
     /// Last offset and position of every indexed batch.
     pub fn entries(&self, base_offset: Offset) -> Vec<(Offset, u64)> {
         let entries = self.entries.iter();
@@ -116,6 +132,11 @@ mod tests {
         assert_eq!(index.position_of(100, 119), 9000);
         assert_eq!(index.position_of(100, i64::MAX), 9000);
         assert_eq!(index.position_of(100, 0), 0);
+        assert_eq!(index.entry_within(100, 4095, 200), None);
+        assert_eq!(index.entry_within(100, 8999, 200), Some((109, 4096)));
+        assert_eq!(index.entry_within(100, 9000, 200), Some((119, 9000)));
+        assert_eq!(index.entry_within(100, 9000, 119), Some((109, 4096)));
+        assert_eq!(index.entry_within(100, u64::MAX, 109), None);
     }
 
     #[test]

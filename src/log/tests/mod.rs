@@ -13,5 +13,6 @@ mod removal;
 mod shortage;
 mod states;
 mod story;
+mod streams;
 mod support;
 mod work;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::limits::UNPACKED_BYTES_MAX;
 use crate::base::{Offset, WallMs};
+use crate::io::budget::Budget;
 use crate::io::buffer::Slice;
 use crate::io::disk::Disk;
 use crate::io::sim::{Random, World};
@@ -48,7 +49,9 @@ pub fn killed_or_cut(world: World, random: &mut Random) -> World {
 /// Small limits, so that bounds are met within small tests.
 pub fn options() -> LogsOptions {
     LogsOptions {
+        budget: Budget::new(64 << 20),
         cache_bytes: 64 << 10,
+        cache_bytes_max: 64 << 10,
         queued_bytes_max: 4 << 20,
         read_bytes_max: 1 << 20,
         shared_write_bytes_min: 4 << 10,

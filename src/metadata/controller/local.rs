@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::base::config::BrokerConfig;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, WallMs};
+use crate::io::budget::Budget;
 use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
 use crate::log::{AppendError, Log, Logs, LogsOptions, OpenError};
@@ -381,7 +382,9 @@ fn logs_options() -> LogsOptions {
     LogsOptions {
         // A single log has nobody to share with.
         shared_flushes: false,
+        budget: Budget::new(64 << 20),
         cache_bytes: 1 << 20,
+        cache_bytes_max: 1 << 20,
         queued_bytes_max: 16 << 20,
         read_bytes_max: 1 << 20,
         shared_write_bytes_min: 32 << 10,

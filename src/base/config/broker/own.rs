@@ -20,11 +20,14 @@ broker_settings! {
         "0 uses no CPU when idle; more takes wake-ups out of the latency and burns a core.";
     "corelane.shard.memory.bytes" Long = Some("536870912"), AtLeast(67108864), Medium, ReadOnly,
         Applied;
-        "What one shard may use for requests, tail cache and reads in flight. It is a bound, not "
-        "a reservation.";
+        "What clients can make one shard hold in memory: requests, answers, records on their way "
+        "to readers, the newest records. Who finds too little waits. It is a bound, not a "
+        "reservation; beside it the process needs up to 128 MiB.";
     "corelane.shard.tail.cache.bytes" Long = Some("67108864"), AtLeast(1048576), Medium, ReadOnly,
         Applied;
-        "How much of the newest records one shard keeps in memory for its readers.";
+        "How much of the newest records one shard keeps in memory for its readers, but no more than "
+        "a quarter of `corelane.shard.memory.bytes`. Up to half of that is used while nothing else "
+        "wants it.";
     "corelane.log.scrub.bytes.per.second" Long = Some("8388608"), AtLeast(0), Low, ReadOnly,
         Applied;
         "How fast one shard reads through its sealed segments in the background, once a day, to find "

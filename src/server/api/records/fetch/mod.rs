@@ -6,10 +6,9 @@
 //! Left out: followers (there is no replication yet).
 
 mod part;
+mod send;
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -21,10 +20,8 @@ use indexmap::IndexMap;
 use super::super::{Context, Row, Run};
 use crate::base::{ErrorCode, TopicId};
 use crate::io::buffer::Slice;
-use crate::io::stream::Stream;
 use crate::io::{cores, turn};
 use crate::partition::Partition;
-use crate::server::ServerState;
 use crate::server::fetch_sessions::{FetchSessions, Key, NO_SESSION, News, Opened, Wanted};
 use crate::server::probe::Probe;
 use crate::wire::cursor::Short;
@@ -32,6 +29,7 @@ use crate::wire::fetch::{self, AbortedTransaction, Encoder, Head, Item, TOPIC_ID
 use crate::wire::field::NodeEndpoint;
 use crate::wire::{frame, header};
 use part::{Found, NONE, Part, Reader, read};
+pub use send::{Answer, SendError};
 
 /// The table's row.
 pub const ROW: Row = Row {
@@ -50,8 +48,6 @@ const PART_BYTES: usize = 400;
 
 /// First version that names the leader to clients that ask the wrong node (KIP-951).
 const LEADER_FROM: i16 = 16;
-/// Slices sent with one list on the stack; longer answers allocate theirs.
-const SHORT_LIST: usize = 32;
 
 /// The work lists of a fetch, kept between fetches so that steady state allocates nothing.
 #[derive(Default)]
@@ -62,20 +58,14 @@ pub struct Scratch {
     slices: Vec<Slice>,
     /// Aborted transactions to tell of.
     aborted: Vec<AbortedTransaction>,
-    /// Where in the output which slices go.
-    splices: Vec<(usize, Range<usize>)>,
+    /// Where in the output the records of which part go.
+    splices: Vec<(usize, usize)>,
     /// Scratch room to find repeated partitions in.
     order: Vec<u32>,
     /// The name of topics that come by id.
     nameless: Rc<str>,
     /// Whether a follower asks.
     is_follower: bool,
-}
-
-/// An answer whose records are yet to be spliced in.
-pub struct Answer {
-    scratch: Scratch,
-    server: Rc<ServerState>,
 }
 
 /// Answers one fetch: the frame without its records is appended to `out`. [`Short`] also where
@@ -387,8 +377,7 @@ impl Scratch {
         cx.server.probe.note_error(ROW.key, error);
         let topics = self.parts.chunk_by(Part::same_topic).count();
         let mut encoder = Encoder::new(out, cx.version, 0, error, session, topics);
-        let mut records_bytes = 0;
-        let mut parts = 0;
+        let (mut records_bytes, mut parts) = (0, 0);
         for topic in self.parts.chunk_by(Part::same_topic) {
             encoder.topic(&topic[0].key.topic, topic[0].key.topic_id, topic.len());
             for part in topic {
@@ -396,7 +385,7 @@ impl Scratch {
                 cx.server.probe.note_error(ROW.key, answer.error);
                 let at = encoder.partition(&answer);
                 if part.found.bytes > 0 {
-                    self.splices.push((at, part.found.slices.clone()));
+                    self.splices.push((at, parts));
                     records_bytes += part.found.bytes;
                     if let Some(partition) = &part.partition {
                         partition.traffic().fetched(part.found.bytes);
@@ -461,43 +450,5 @@ impl Drop for Parked<'_> {
             self.partitions()
                 .for_each(|partition| partition.leave_reader(waker));
         }
-    }
-}
-
-// === impl Answer ===
-
-impl Answer {
-    /// Sends the frame in `out` with its records in their places.
-    pub async fn send(self, out: &[u8], stream: &Stream) -> io::Result<()> {
-        let pieces = 1 + self.scratch.splices.len() + self.scratch.slices.len();
-        let sent = if pieces <= SHORT_LIST {
-            let mut list = [IoSlice::new(&[]); SHORT_LIST];
-            let count = self.lay_out(out, &mut list);
-            stream.write_all_vectored(&mut list[..count]).await
-        } else {
-            let mut list = vec![IoSlice::new(&[]); pieces];
-            let count = self.lay_out(out, &mut list);
-            stream.write_all_vectored(&mut list[..count]).await
-        };
-        self.server.keep_fetch(self.scratch);
-        sent
-    }
-
-    fn lay_out<'a>(&'a self, out: &'a [u8], list: &mut [IoSlice<'a>]) -> usize {
-        let mut count = 0;
-        let mut put = |bytes: &'a [u8]| {
-            list[count] = IoSlice::new(bytes);
-            count += 1;
-        };
-        let mut from = 0;
-        for (at, slices) in &self.scratch.splices {
-            put(&out[from..*at]);
-            self.scratch.slices[slices.clone()]
-                .iter()
-                .for_each(|slice| put(slice));
-            from = *at;
-        }
-        put(&out[from..]);
-        count
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::LEADER_FROM;
 use crate::base::{ErrorCode, LeaderEpoch, NodeId, Offset};
 use crate::io::buffer::Slice;
-use crate::log;
+use crate::log::{self, BatchStream, Stretch};
 use crate::partition::Partition;
 use crate::partition::fetch::ReadError;
 use crate::server::api::errors;
@@ -36,7 +36,13 @@ pub(super) struct Found {
     pub aborted: Option<Range<usize>>,
     /// Whether waiting longer cannot change it.
     pub is_final: bool,
+    /// What of its records is in memory, from the first one on.
     pub slices: Range<usize>,
+    /// Gives out the others.
+    pub stream: Option<Box<BatchStream>>,
+    /// Where all of them lie.
+    pub stretch: Option<Stretch>,
+    /// Bytes of all of them.
     pub bytes: usize,
 }
 
@@ -94,24 +100,32 @@ pub(super) async fn read(
     else {
         return Found::error(ErrorCode::UNKNOWN_SERVER_ERROR, UNASKED);
     };
-    let read = match partition.read_cached(wanted.offset, max_bytes, at_least_one, slices) {
-        Ok(Some(bytes)) => Ok(bytes),
+    let batches = match partition.read_cached(wanted.offset, max_bytes, at_least_one, slices) {
         Ok(None) => {
             partition
-                .read(wanted.offset, max_bytes, at_least_one, slices)
+                .plan(wanted.offset, max_bytes, at_least_one, slices)
                 .await
         }
+        Ok(Some(batches)) => Ok(batches),
         Err(error) => Err(error),
     };
-    match read {
-        Ok(bytes) => Found {
-            aborted: reader
-                .is_read_committed
-                .then(|| find_aborted(partition, wanted.offset, &slices[from..], aborted)),
-            slices: from..slices.len(),
-            bytes,
-            ..good
-        },
+    match batches {
+        Ok(batches) => {
+            let upto = || match batches.stream {
+                Some(_) => batches.end_offset,
+                None => end_offset(&slices[from..]),
+            };
+            Found {
+                aborted: reader
+                    .is_read_committed
+                    .then(|| find_aborted(partition, wanted.offset, upto, aborted)),
+                slices: from..slices.len(),
+                bytes: batches.bytes(),
+                stretch: batches.stretch,
+                stream: batches.stream,
+                ..good
+            }
+        }
         Err(error) => {
             slices.truncate(from);
             Found::read_error(&error, partition, reader)
@@ -119,28 +133,45 @@ pub(super) async fn read(
     }
 }
 
-/// Lists the aborted transactions that have records in what was read from `offset` on.
+/// Lists the aborted transactions that have records from `offset` to before `upto`.
 fn find_aborted(
     partition: &Partition,
     offset: Offset,
-    read: &[Slice],
+    upto: impl FnOnce() -> Offset,
     list: &mut Vec<AbortedTransaction>,
 ) -> Range<usize> {
     let from = list.len();
     if partition.log().has_aborted(offset) {
-        let upto = end_offset(read);
         let add = |one: &log::AbortedTransaction| list.push((one.producer_id, one.first_offset));
-        partition.log().aborted(offset, upto, add);
+        partition.log().aborted(offset, upto(), add);
     }
     from..list.len()
 }
 
 /// The offset behind the last of the batches that stand back to back in `slices`.
 fn end_offset(slices: &[Slice]) -> Offset {
+    let mut end = 0;
+    walk(slices, |_, last| end = last + 1);
+    end
+}
+
+/// Where the last of the batches in `slices` begins that does so at byte `at` or before.
+pub(super) fn boundary_before(slices: &[Slice], at: usize) -> usize {
+    let mut boundary = 0;
+    walk(slices, |begin, _| {
+        if begin <= at {
+            boundary = begin;
+        }
+    });
+    boundary
+}
+
+/// Shows where each batch in `slices` begins, and its last offset.
+fn walk(slices: &[Slice], mut show: impl FnMut(usize, Offset)) {
     // Up to the last offset's delta.
     const HEAD_BYTES: usize = 27;
     let mut head = [0; HEAD_BYTES];
-    let (mut have, mut skip, mut end) = (0, 0, 0);
+    let (mut have, mut skip, mut at) = (0, 0, 0);
     for slice in slices {
         let mut bytes: &[u8] = slice;
         loop {
@@ -159,12 +190,12 @@ fn end_offset(slices: &[Slice]) -> Offset {
                 let base = cursor.i64().unwrap_or_default();
                 let size = LENGTH_PREFIX_BYTES + cursor.i32().unwrap_or_default().max(0) as usize;
                 let delta = Cursor::new(&head[23..]).i32().unwrap_or_default();
-                end = base + i64::from(delta) + 1;
+                show(at, base + i64::from(delta));
+                at += size;
                 (have, skip) = (0, size.saturating_sub(HEAD_BYTES));
             }
         }
     }
-    end
 }
 
 /// Where the client's log parts from ours, if it does.
@@ -241,6 +272,8 @@ impl Found {
             aborted,
             is_final: true,
             slices: 0..0,
+            stream: None,
+            stretch: None,
             bytes: 0,
         }
     }
@@ -301,18 +334,22 @@ mod tests {
     use crate::wire::batch::{BatchBuilder, NewRecord, stamp};
 
     #[test]
-    fn the_end_of_batches_is_found_however_they_are_cut() {
-        let mut bytes = Vec::new();
+    fn batches_are_found_however_they_are_cut() {
+        let (mut bytes, mut begins) = (Vec::new(), Vec::new());
         for (base, count) in [(100, 3), (110, 1), (200, 50)] {
             let mut builder = BatchBuilder::new();
             (0..count).for_each(|_| builder.push(NewRecord::new(1, None, Some(b"value"))));
             let mut batch = builder.build();
             stamp(&mut batch, base, 0);
+            begins.push(bytes.len());
             bytes.extend(batch);
         }
         for step in 1..bytes.len() {
             let slices: Vec<Slice> = bytes.chunks(step).map(|cut| cut.to_vec().into()).collect();
             assert_eq!(end_offset(&slices), 250);
+            let at = step * 7 % bytes.len();
+            let begin = begins.iter().rfind(|begin| **begin <= at);
+            assert_eq!(Some(&boundary_before(&slices, at)), begin, "{at}");
         }
         assert_eq!(end_offset(&[]), 0);
     }

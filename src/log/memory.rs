@@ -1,0 +1,230 @@
+//! Drives: the memory that the logs of one shard take on one device: newest records, reads.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
+
+use futures_util::future::{Either, select};
+
+use super::flusher::LogsOptions;
+use super::inner::Inner;
+use super::stream::BatchStream;
+use crate::base::Offset;
+use crate::io::budget::{Budget, Use};
+use crate::io::buffer::{Pool, ReadMemory};
+use crate::io::event::Bell;
+
+/// Streams that are kept for the fetch that goes on where they ended.
+const PARKED_MAX: usize = 256;
+
+/// Memory of the logs of one shard on one device.
+pub struct LogMemory {
+    budget: Rc<Budget>,
+    pool: Pool,
+    cache_bytes: usize,
+    cache_bytes_max: usize,
+    /// Room for one read more, for when the budget is used up by those who wait for each other:
+    /// one reader at a time always gets on.
+    last: Rc<Budget>,
+    read_bytes_max: usize,
+    read_bytes_out: Cell<usize>,
+    reads_done: Bell,
+    /// Logs in the order in which they took chunks, one entry for each.
+    chunk_order: RefCell<VecDeque<Weak<Inner>>>,
+    /// The longest parked first.
+    parked: RefCell<VecDeque<Parked>>,
+}
+
+/// A stream whose reader is likely to come back.
+struct Parked {
+    stream: Box<BatchStream>,
+    /// Whether it was there when its log was last maintained.
+    is_old: bool,
+}
+
+/// Leave to have a read of some bytes under way; ends when dropped.
+pub struct ReadPermit {
+    memory: Rc<LogMemory>,
+    bytes: usize,
+}
+
+impl LogMemory {
+    /// Bounds from `options`; chunks are those of `pool`, and count in the budget from now on.
+    pub fn new(options: &LogsOptions, pool: &Pool) -> Rc<LogMemory> {
+        let budget = Rc::clone(&options.budget);
+        pool.count_chunks_in(budget.hold(Use::Tail, 0));
+        let memory = Rc::new(LogMemory {
+            pool: pool.clone(),
+            cache_bytes: options.cache_bytes,
+            cache_bytes_max: options.cache_bytes_max.max(options.cache_bytes),
+            last: Budget::new(options.read_ahead_bytes),
+            read_bytes_max: options.read_bytes_max,
+            read_bytes_out: Cell::new(0),
+            reads_done: Bell::default(),
+            chunk_order: RefCell::default(),
+            parked: RefCell::default(),
+            budget: Rc::clone(&budget),
+        });
+        let weak = Rc::downgrade(&memory);
+        budget.on_shortage(move |missing| {
+            if let Some(memory) = weak.upgrade() {
+                memory.give_up(missing);
+            }
+        });
+        memory
+    }
+
+    /// Memory for a read of `bytes`, waiting until there is some. Who waits here must hold none.
+    pub async fn for_read(&self, bytes: usize) -> ReadMemory {
+        if let Some(memory) = self.for_read_now(bytes) {
+            return memory;
+        }
+        let free = pin!(self.budget.reserve(Use::Reads, bytes));
+        match select(free, pin!(self.last.reserve(Use::Reads, bytes))).await {
+            Either::Left((memory, _)) => (memory, None),
+            Either::Right((last, _)) => (self.budget.hold(Use::Reads, bytes), Some(last)),
+        }
+    }
+
+    /// Memory for a read of `bytes`, if there is some.
+    pub fn for_read_now(&self, bytes: usize) -> Option<ReadMemory> {
+        let memory = self.budget.try_reserve(Use::Reads, bytes)?;
+        Some((memory, None))
+    }
+
+    /// Memory for a read of `bytes` that nobody waits for yet: only what nobody else is likely
+    /// to want.
+    pub fn for_read_ahead(&self, bytes: usize) -> Option<ReadMemory> {
+        let total = self.budget.total_bytes();
+        let reads = self.budget.used_by(Use::Reads);
+        let is_little = reads + bytes <= total / 4 && self.free_bytes() >= total / 8 + bytes;
+        is_little.then(|| self.for_read_now(bytes)).flatten()
+    }
+
+    /// Memory for a read of `bytes` that goes on with one that has its own; it is little.
+    pub fn for_read_on(&self, bytes: usize) -> ReadMemory {
+        (self.budget.hold(Use::Reads, bytes), None)
+    }
+
+    /// What is free, or would be if nothing was held that can be given up.
+    fn free_bytes(&self) -> usize {
+        let extra = self.pool.chunk_bytes_out().saturating_sub(self.cache_bytes);
+        self.budget.free_bytes() + extra
+    }
+
+    /// Whether there is so little left that readers should not sit on what they do not send.
+    pub fn is_tight(&self) -> bool {
+        self.budget.is_short() || self.free_bytes() < self.budget.total_bytes() / 2
+    }
+
+    /// Waits until a read of `bytes` fits into what the device may have to do at a time; one
+    /// read always does.
+    pub async fn read_permit(self: &Rc<Self>, bytes: usize) -> ReadPermit {
+        let out = &self.read_bytes_out;
+        while out.get() > 0 && out.get() + bytes > self.read_bytes_max {
+            self.reads_done.wait().await;
+        }
+        out.set(out.get() + bytes);
+        ReadPermit {
+            memory: Rc::clone(self),
+            bytes,
+        }
+    }
+
+    /// Notes that `log` took `count` chunks, and has the oldest given up where they are too
+    /// many by now.
+    pub fn chunks_taken(&self, log: &Rc<Inner>, count: usize) {
+        let mut order = self.chunk_order.borrow_mut();
+        for _ in 0..count {
+            order.push_back(Rc::downgrade(log));
+        }
+        // Bounded: a log that can give up nothing now is asked again later.
+        self.evict(&mut order, count + 8, |it| it.has_too_many_chunks());
+    }
+
+    /// More than the cache has for sure is kept only while nobody else comes close to wanting it.
+    fn has_too_many_chunks(&self) -> bool {
+        let out = self.pool.chunk_bytes_out();
+        out > self.cache_bytes
+            && (out > self.cache_bytes_max
+                || self.budget.is_short()
+                || self.budget.free_bytes() < self.budget.total_bytes() / 4)
+    }
+
+    fn evict(
+        &self,
+        order: &mut VecDeque<Weak<Inner>>,
+        mut attempts: usize,
+        goes_on: impl Fn(&LogMemory) -> bool,
+    ) {
+        while attempts > 0 && goes_on(self) {
+            attempts -= 1;
+            let Some(oldest) = order.pop_front() else {
+                return;
+            };
+            if let Some(log) = oldest.upgrade()
+                && !log.evict()
+                && log.has_tail()
+            {
+                order.push_back(oldest);
+            }
+        }
+    }
+
+    /// Gives up what is held only because memory was free, at least `missing` bytes of it if
+    /// there is so much.
+    fn give_up(&self, missing: usize) {
+        let goal = self.budget.free_bytes() + missing;
+        while self.budget.free_bytes() < goal {
+            let Some(parked) = self.parked.borrow_mut().pop_front() else {
+                break;
+            };
+            drop(parked);
+        }
+        // Where a log is just appending it has the order, and looks itself.
+        if let Ok(mut order) = self.chunk_order.try_borrow_mut() {
+            let attempts = order.len();
+            self.evict(&mut order, attempts, |it| {
+                it.pool.chunk_bytes_out() > it.cache_bytes && it.budget.free_bytes() < goal
+            });
+        }
+    }
+
+    /// Keeps a stream that has given out all it was to give, for a reader that goes on.
+    pub fn park(&self, stream: Box<BatchStream>) {
+        let mut parked = self.parked.borrow_mut();
+        if parked.len() >= PARKED_MAX {
+            parked.pop_front();
+        }
+        parked.push_back(Parked {
+            stream,
+            is_old: false,
+        });
+    }
+
+    /// The stream that `log` goes on with at `offset`, if one is parked.
+    pub fn unpark(&self, log: &Inner, offset: Offset) -> Option<Box<BatchStream>> {
+        let mut parked = self.parked.borrow_mut();
+        let at = parked
+            .iter()
+            .rposition(|it| it.stream.goes_on(log, offset))?;
+        parked.remove(at).map(|it| it.stream)
+    }
+
+    /// Forgets the streams of `log` that were parked when this was last called, or all of them.
+    pub fn forget_parked(&self, log: &Inner, all: bool) {
+        self.parked.borrow_mut().retain_mut(|it| {
+            let is_its = it.stream.is_of(log);
+            !is_its || !all && !std::mem::replace(&mut it.is_old, true)
+        });
+    }
+}
+
+impl Drop for ReadPermit {
+    fn drop(&mut self) {
+        let out = &self.memory.read_bytes_out;
+        out.set(out.get() - self.bytes);
+        self.memory.reads_done.ring();
+    }
+}

@@ -1,0 +1,355 @@
+//! Drives: a fetch's answer on its way to the client: what is in memory at once, the rest as it
+//! is read. A client that does not take it makes the broker hold nothing for it.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::Scratch;
+use super::part::{Part, boundary_before};
+use crate::io::buffer::Slice;
+use crate::io::cores;
+use crate::io::stream::Stream;
+use crate::log::{BatchStream, ReadError};
+use crate::server::ServerState;
+
+/// Slices sent with one list on the stack; longer answers allocate theirs.
+const SHORT_LIST: usize = 32;
+/// How long a client may take nothing before what is held for it is given up, where memory is
+/// wanted by others; and where it is not.
+const STALL_TIGHT: Duration = Duration::from_millis(100);
+/// See [`STALL_TIGHT`].
+const STALL: Duration = Duration::from_secs(1);
+/// Bytes that wait for the client to take something again, instead of all that is to be sent.
+const FEELER_BYTES: usize = 512;
+
+/// An answer whose records are yet to be spliced in.
+pub struct Answer {
+    pub(super) scratch: Scratch,
+    pub(super) server: Rc<ServerState>,
+}
+
+/// Why an answer did not go out whole.
+#[derive(Debug)]
+pub enum SendError {
+    /// The client does not take it.
+    Gone(io::Error),
+    /// Records that were promised cannot be read.
+    Cut {
+        /// Topic and partition.
+        partition: String,
+        /// Why not.
+        error: ReadError,
+    },
+}
+
+/// How a write ended.
+struct Written {
+    /// Bytes written, those of the feeler included.
+    bytes: usize,
+    /// The first of what is left, where the client has taken nothing for long: they are to be
+    /// written when nothing else is held for it any more.
+    feeler: Option<Vec<u8>>,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Sends the frame in `out` with its records in their places.
+    pub async fn send(mut self, out: &[u8], stream: &Stream) -> Result<(), SendError> {
+        let sent = self.send_all(out, stream).await;
+        self.server.keep_fetch(self.scratch);
+        sent
+    }
+
+    async fn send_all(&mut self, out: &[u8], stream: &Stream) -> Result<(), SendError> {
+        let mut skip = 0;
+        if self
+            .scratch
+            .parts
+            .iter()
+            .all(|part| part.found.stream.is_none())
+        {
+            let written = self.send_memory(out, stream).await?;
+            let Some(feeler) = written.feeler else {
+                return Ok(());
+            };
+            skip = written.bytes;
+            self.give_up_from(skip).await?;
+            stream.write_all(&feeler).await?;
+        }
+        let mut from = 0;
+        for splice in 0..self.scratch.splices.len() {
+            let (at, part) = self.scratch.splices[splice];
+            let head = &out[from..at];
+            from = at;
+            let gone = skip.min(head.len());
+            skip -= gone;
+            let bytes = self.scratch.parts[part].found.bytes;
+            if skip < bytes {
+                self.send_part(&head[gone..], part, stream).await?;
+            }
+            skip -= skip.min(bytes);
+        }
+        stream.write_all(&out[from + skip..]).await?;
+        Ok(())
+    }
+
+    /// Sends an answer that is all in memory, or as much of it as the client takes.
+    async fn send_memory(&self, out: &[u8], stream: &Stream) -> io::Result<Written> {
+        let pieces = 1 + self.scratch.splices.len() + self.scratch.slices.len();
+        if pieces <= SHORT_LIST {
+            let mut list = [IoSlice::new(&[]); SHORT_LIST];
+            let count = self.lay_out(out, &mut list);
+            self.write(stream, &mut list[..count]).await
+        } else {
+            let mut list = vec![IoSlice::new(&[]); pieces];
+            let count = self.lay_out(out, &mut list);
+            self.write(stream, &mut list[..count]).await
+        }
+    }
+
+    fn lay_out<'a>(&'a self, out: &'a [u8], list: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        let mut put = |bytes: &'a [u8]| {
+            list[count] = IoSlice::new(bytes);
+            count += 1;
+        };
+        let mut from = 0;
+        for (at, part) in &self.scratch.splices {
+            put(&out[from..*at]);
+            let slices = self.scratch.parts[*part].found.slices.clone();
+            self.scratch.slices[slices]
+                .iter()
+                .for_each(|slice| put(slice));
+            from = *at;
+        }
+        put(&out[from..]);
+        count
+    }
+
+    /// Gives up all records in memory: of what is not among the first `sent` bytes of the
+    /// answer, all is read again when its turn comes.
+    async fn give_up_from(&mut self, sent: usize) -> Result<(), SendError> {
+        let mut from = 0;
+        let mut sent = sent;
+        for splice in 0..self.scratch.splices.len() {
+            let (at, part) = self.scratch.splices[splice];
+            sent -= sent.min(at - from);
+            from = at;
+            let bytes = self.scratch.parts[part].found.bytes;
+            if sent > 0 && sent < bytes {
+                self.reopen(part, sent).await?;
+            }
+            sent -= sent.min(bytes);
+        }
+        self.give_up();
+        Ok(())
+    }
+
+    /// Gives up what is in memory of all parts, for their streams to read again.
+    fn give_up(&mut self) {
+        for part in &mut self.scratch.parts {
+            let found = &mut part.found;
+            match &mut found.stream {
+                Some(stream) if found.slices.is_empty() => stream.forget_reads(),
+                // What it gives out is only what lies behind the slices.
+                stream => *stream = None,
+            }
+            found.slices = 0..0;
+        }
+        self.scratch.slices.clear();
+    }
+
+    /// Has the records of a part but for the first `sent` bytes come from disk.
+    async fn reopen(&mut self, part: usize, sent: usize) -> Result<(), SendError> {
+        let found = &mut self.scratch.parts[part].found;
+        let slices = &self.scratch.slices[found.slices.clone()];
+        let skip = boundary_before(slices, sent);
+        found.slices = 0..0;
+        let Some(stretch) = &found.stretch else {
+            return Ok(());
+        };
+        let opened = stretch.stream(skip, sent - skip).await;
+        match opened {
+            Ok(stream) => found.stream = Some(Box::new(stream)),
+            Err(error) => return Err(self.cut(part, ReadError::Io(error))),
+        }
+        Ok(())
+    }
+
+    /// Sends `head` and then the records of a part, as far as they have not been sent.
+    async fn send_part(
+        &mut self,
+        mut head: &[u8],
+        part: usize,
+        stream: &Stream,
+    ) -> Result<(), SendError> {
+        let slices = self.scratch.parts[part].found.slices.clone();
+        if !slices.is_empty() {
+            let records = &self.scratch.slices[slices.clone()];
+            let mut list: Vec<IoSlice<'_>> = Vec::with_capacity(1 + records.len());
+            list.push(IoSlice::new(head));
+            list.extend(records.iter().map(|slice| IoSlice::new(slice)));
+            let written = self.write(stream, &mut list).await?;
+            let of_head = written.bytes.min(head.len());
+            head = &head[of_head..];
+            if let Some(feeler) = written.feeler {
+                self.reopen(part, written.bytes - of_head).await?;
+                self.give_up();
+                stream.write_all(&feeler).await?;
+            } else {
+                self.scratch.slices[slices].fill(Slice::default());
+                self.scratch.parts[part].found.slices = 0..0;
+            }
+        } else if self.scratch.parts[part].found.stream.is_none() {
+            self.reopen(part, 0).await?;
+        }
+        let Some(mut records) = self.scratch.parts[part].found.stream.take() else {
+            stream.write_all(head).await?;
+            return Ok(());
+        };
+        self.send_stream(head, part, &mut records, stream).await?;
+        if let Some(partition) = &self.scratch.parts[part].partition {
+            partition.log().keep_stream(records).await;
+        }
+        Ok(())
+    }
+
+    /// Sends `head` and all that `records` has to give.
+    async fn send_stream(
+        &mut self,
+        mut head: &[u8],
+        part: usize,
+        records: &mut BatchStream,
+        stream: &Stream,
+    ) -> Result<(), SendError> {
+        loop {
+            let next = records.next().await;
+            let Some(piece) = next.map_err(|error| self.cut(part, error))? else {
+                stream.write_all(head).await?;
+                return Ok(());
+            };
+            let mut list = [IoSlice::new(head), IoSlice::new(&piece)];
+            let written = self.write(stream, &mut list).await?;
+            let of_head = written.bytes.min(head.len());
+            head = &head[of_head..];
+            if let Some(feeler) = written.feeler {
+                records.rewind(written.bytes - of_head);
+                drop(piece);
+                self.give_up();
+                stream.write_all(&feeler).await?;
+            }
+        }
+    }
+
+    /// Writes the list, unless the client takes nothing for too long.
+    async fn write(&self, stream: &Stream, list: &mut [IoSlice<'_>]) -> io::Result<Written> {
+        let mut partitions = self
+            .scratch
+            .parts
+            .iter()
+            .filter_map(|it| it.partition.as_ref());
+        let log = partitions.next().map(|partition| partition.log());
+        let mut write = Write {
+            stream,
+            list,
+            bytes: 0,
+            timer: None,
+            waits_longer: false,
+        };
+        poll_fn(|cx| write.poll(cx, &|| log.is_some_and(|log| log.is_tight()))).await
+    }
+
+    fn cut(&self, part: usize, error: ReadError) -> SendError {
+        let Part { key, partition, .. } = &self.scratch.parts[part];
+        let topic: &str = match partition {
+            Some(partition) => &partition.name().topic,
+            None => &key.topic,
+        };
+        SendError::Cut {
+            partition: format!("{topic}-{}", key.index),
+            error,
+        }
+    }
+}
+
+/// A write under way.
+struct Write<'a, 'b> {
+    stream: &'a Stream,
+    list: &'a mut [IoSlice<'b>],
+    bytes: usize,
+    /// Made when the client first does not take all at once.
+    timer: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    waits_longer: bool,
+}
+
+impl Write<'_, '_> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_tight: &dyn Fn() -> bool,
+    ) -> Poll<io::Result<Written>> {
+        loop {
+            IoSlice::advance_slices(&mut self.list, 0);
+            if self.list.is_empty() {
+                return Poll::Ready(Ok(Written {
+                    bytes: self.bytes,
+                    feeler: None,
+                }));
+            }
+            match self.stream.poll_write_vectored(cx, self.list)? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(count) => {
+                    self.bytes += count;
+                    IoSlice::advance_slices(&mut self.list, count);
+                    self.timer = None;
+                    self.waits_longer = false;
+                    continue;
+                }
+                Poll::Pending => {}
+            }
+            let length = match self.waits_longer {
+                true => STALL - STALL_TIGHT,
+                false => STALL_TIGHT,
+            };
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(cores::sleep(length)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if self.waits_longer || is_tight() {
+                let feeler = self.list[0][..self.list[0].len().min(FEELER_BYTES)].to_vec();
+                return Poll::Ready(Ok(Written {
+                    bytes: self.bytes + feeler.len(),
+                    feeler: Some(feeler),
+                }));
+            }
+            self.timer = None;
+            self.waits_longer = true;
+        }
+    }
+}
+
+impl From<io::Error> for SendError {
+    fn from(error: io::Error) -> SendError {
+        SendError::Gone(error)
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Gone(error) => write!(f, "the answer cannot be sent: {error}"),
+            SendError::Cut { partition, error } => write!(
+                f,
+                "records of {partition} that an answer under way promised cannot be read: {error}"
+            ),
+        }
+    }
+}
