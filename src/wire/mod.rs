@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod field;
 pub mod frame;
 pub mod header;
+pub mod newer;
 pub mod produce;
 pub mod shape;
 pub mod unpack;

@@ -373,5 +373,7 @@ fn api_name<R>() -> &'static str {
     path.rsplit("::")
         .next()
         .unwrap_or(path)
+        // Of the generic wrapper of newer versions.
+        .trim_end_matches('>')
         .trim_end_matches("Request")
 }

@@ -3,11 +3,18 @@
 
 use crate::base::ErrorCode;
 use crate::wire::codec::messages::*;
+use crate::wire::newer::Newer;
 
 /// An answer whose error codes can be looked at.
 pub trait Codes {
     /// Shows every error code of the answer, zeros included.
     fn codes(&self, see: &mut dyn FnMut(i16));
+}
+
+impl<M: Codes> Codes for Newer<M> {
+    fn codes(&self, see: &mut dyn FnMut(i16)) {
+        self.0.codes(see);
+    }
 }
 
 /// How often an answer holds each error code.
@@ -60,11 +67,14 @@ macro_rules! codes {
 codes! {
     AlterConfigsResponse: [responses];
     ApiVersionsResponse: [];
+    CreateAclsResponse: [results];
     CreatePartitionsResponse: [results];
     CreateTopicsResponse: [topics];
+    DeleteAclsResponse: [filter_results];
     DeleteGroupsResponse: [results];
     DeleteRecordsResponse: [topics partitions];
     DeleteTopicsResponse: [responses];
+    DescribeAclsResponse: [];
     DescribeClusterResponse: [];
     DescribeConfigsResponse: [results];
     DescribeGroupsResponse: [groups];

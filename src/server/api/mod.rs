@@ -23,6 +23,7 @@ pub mod errors;
 pub mod groups;
 pub mod offsets;
 pub mod records;
+pub mod security;
 pub mod topics;
 pub mod transactions;
 
@@ -149,6 +150,9 @@ pub const TABLE: &[Row] = &[
     row::<records::delete_records::DeleteRecords>(),
     row::<transactions::init_producer_id::InitProducerId>(),
     row::<records::offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    row::<security::acls::DescribeAcls>(),
+    row::<security::acls::CreateAcls>(),
+    row::<security::acls::DeleteAcls>(),
     encoding_row::<cluster::describe_configs::DescribeConfigs>(),
     row::<cluster::alter_configs::AlterConfigs>(),
     row::<cluster::describe_log_dirs::DescribeLogDirs>(),

@@ -22,7 +22,8 @@ import zipfile
 APIS = """
     Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator JoinGroup
     Heartbeat LeaveGroup SyncGroup DescribeGroups ListGroups ApiVersions CreateTopics
-    DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeConfigs AlterConfigs
+    DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeAcls
+    CreateAcls DeleteAcls DescribeConfigs AlterConfigs
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions
 """.split()

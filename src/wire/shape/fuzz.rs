@@ -6,6 +6,7 @@ use kafka_protocol::messages::*;
 
 use super::super::codec::{self, DecodeError, Request};
 use super::super::cursor::Sink;
+use super::super::newer::Newer;
 use super::super::{fetch, produce};
 use super::*;
 
@@ -160,6 +161,10 @@ fn through<R: Request>(bytes: &[u8], version: i16) -> Option<Result<Read, String
 }
 
 fn codecs() -> Vec<(i16, Codec)> {
+    type ListOffsetsRequest = Newer<kafka_protocol::messages::ListOffsetsRequest>;
+    type OffsetCommitRequest = Newer<kafka_protocol::messages::OffsetCommitRequest>;
+    type OffsetFetchRequest = Newer<kafka_protocol::messages::OffsetFetchRequest>;
+    type DescribeLogDirsRequest = Newer<kafka_protocol::messages::DescribeLogDirsRequest>;
     macro_rules! codecs {
         ($($request:ident)*) => { vec![$(($request::KEY, through::<$request> as Codec)),*] };
     }
@@ -168,7 +173,8 @@ fn codecs() -> Vec<(i16, Codec)> {
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
-        InitProducerIdRequest OffsetForLeaderEpochRequest DescribeConfigsRequest
+        InitProducerIdRequest OffsetForLeaderEpochRequest DescribeAclsRequest
+        CreateAclsRequest DeleteAclsRequest DescribeConfigsRequest
         AlterConfigsRequest DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
         IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
         ListConfigResourcesRequest DescribeTopicPartitionsRequest
@@ -189,7 +195,7 @@ fn everywhere(mut test: impl FnMut(&'static Body, i16, Codec)) {
             }
         }
     }
-    assert_eq!(versions, 170, "versions of APIs that both know");
+    assert_eq!(versions, 183, "versions of APIs that both know");
 }
 
 #[test]

@@ -366,6 +366,48 @@ const OFFSET_FOR_LEADER_EPOCH: &[Field] = &[
     ),
 ];
 
+const DESCRIBE_ACLS: &[Field] = &[
+    Field::new("ResourceTypeFilter", Kind::Fixed(1), 0),
+    Field::new("ResourceNameFilter", Kind::Text, 0).nullable(0),
+    Field::new("PatternTypeFilter", Kind::Fixed(1), 1),
+    Field::new("PrincipalFilter", Kind::Text, 0).nullable(0),
+    Field::new("HostFilter", Kind::Text, 0).nullable(0),
+    Field::new("Operation", Kind::Fixed(1), 0),
+    Field::new("PermissionType", Kind::Fixed(1), 0),
+];
+
+const CREATE_ACLS_CREATIONS: &[Field] = &[
+    Field::new("ResourceType", Kind::Fixed(1), 0),
+    Field::new("ResourceName", Kind::Text, 0),
+    Field::new("ResourcePatternType", Kind::Fixed(1), 1),
+    Field::new("Principal", Kind::Text, 0),
+    Field::new("Host", Kind::Text, 0),
+    Field::new("Operation", Kind::Fixed(1), 0),
+    Field::new("PermissionType", Kind::Fixed(1), 0),
+];
+
+const CREATE_ACLS: &[Field] = &[Field::new(
+    "Creations",
+    Kind::Array(&Kind::Struct(CREATE_ACLS_CREATIONS)),
+    0,
+)];
+
+const DELETE_ACLS_FILTERS: &[Field] = &[
+    Field::new("ResourceTypeFilter", Kind::Fixed(1), 0),
+    Field::new("ResourceNameFilter", Kind::Text, 0).nullable(0),
+    Field::new("PatternTypeFilter", Kind::Fixed(1), 1),
+    Field::new("PrincipalFilter", Kind::Text, 0).nullable(0),
+    Field::new("HostFilter", Kind::Text, 0).nullable(0),
+    Field::new("Operation", Kind::Fixed(1), 0),
+    Field::new("PermissionType", Kind::Fixed(1), 0),
+];
+
+const DELETE_ACLS: &[Field] = &[Field::new(
+    "Filters",
+    Kind::Array(&Kind::Struct(DELETE_ACLS_FILTERS)),
+    0,
+)];
+
 const DESCRIBE_CONFIGS_RESOURCES: &[Field] = &[
     Field::new("ResourceType", Kind::Fixed(1), 0),
     Field::new("ResourceName", Kind::Text, 0),
@@ -537,6 +579,9 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(21, 0, 2, 2, DELETE_RECORDS),
     Body::new(22, 0, 6, 2, INIT_PRODUCER_ID),
     Body::new(23, 2, 4, 4, OFFSET_FOR_LEADER_EPOCH),
+    Body::new(29, 1, 3, 2, DESCRIBE_ACLS),
+    Body::new(30, 1, 3, 2, CREATE_ACLS),
+    Body::new(31, 1, 3, 2, DELETE_ACLS),
     Body::new(32, 1, 4, 4, DESCRIBE_CONFIGS),
     Body::new(33, 0, 2, 2, ALTER_CONFIGS),
     Body::new(35, 1, 5, 2, DESCRIBE_LOG_DIRS),

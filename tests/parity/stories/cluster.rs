@@ -1,6 +1,7 @@
 //! Stories about the broker itself: ApiVersions, DescribeCluster, DescribeLogDirs.
 
 use bytes::{BufMut, BytesMut};
+use corelane::wire::newer::Newer;
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::{
     ApiVersionsRequest, DescribeClusterRequest, DescribeLogDirsRequest,
@@ -92,7 +93,7 @@ pub fn describe_log_dirs(story: &mut Story) {
     let one = topic(story, "one", 2, &[]);
     let other = topic(story, "other", 1, &[]);
     append(story, &one, 0, batch(&["a"]).bytes());
-    story.versions(1..=4, |story, v| {
+    story.versions(1..=5, |story, v| {
         let mut ask = |what: &str, topics: Option<Vec<(&str, Vec<i32>)>>| {
             let topic = |(name, partitions): (&str, Vec<i32>)| {
                 make!(DescribableLogDirTopic {
@@ -102,7 +103,7 @@ pub fn describe_log_dirs(story: &mut Story) {
             };
             let topics = topics.map(|topics| topics.into_iter().map(topic).collect());
             let request = make!(DescribeLogDirsRequest { topics: topics });
-            story.ask_and(what, v, request, only_mine);
+            story.ask_and(what, v, Newer(request), only_mine);
         };
         ask("everything", None);
         ask("nothing", Some(vec![]));

@@ -1,5 +1,6 @@
 //! Stories about offsets in a log: ListOffsets, DeleteRecords, OffsetForLeaderEpoch.
 
+use corelane::wire::newer::Newer;
 use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
@@ -41,63 +42,75 @@ pub fn list_offsets(story: &mut Story) {
     let untimed = topic(story, "untimed", 1, &[]);
     let no_time = |b: &mut Batch| (b.base_timestamp, b.max_timestamp) = (-1, Some(-1));
     append(story, &untimed, 0, batch(&["a"]).with(no_time).bytes());
-    story.versions(1..=10, |story, v| {
+    story.versions(1..=11, |story, v| {
         for special in [-1, -2, -3, -4, -5, -6, -7, -100] {
             let request = list(&one.name, &[(0, special), (1, special)]);
             story.ask(
                 &format!("timestamp {special}, filled and empty"),
                 v,
-                request,
+                Newer(request),
             );
         }
         for after in [-1, 0, 1, 2, 3, 50, 51, 98, 100, 101, 200, 201, 205, 206] {
             let request = list(&one.name, &[(0, TIME + after)]);
-            story.ask(&format!("time +{after}"), v, request);
+            story.ask(&format!("time +{after}"), v, Newer(request));
         }
-        story.ask("time 0", v, list(&one.name, &[(0, 0), (1, 0)]));
-        story.ask("the end of time", v, list(&one.name, &[(0, i64::MAX)]));
-        story.ask("records without time", v, list(&untimed.name, &[(0, 0)]));
+        story.ask("time 0", v, Newer(list(&one.name, &[(0, 0), (1, 0)])));
+        story.ask(
+            "the end of time",
+            v,
+            Newer(list(&one.name, &[(0, i64::MAX)])),
+        );
+        story.ask(
+            "records without time",
+            v,
+            Newer(list(&untimed.name, &[(0, 0)])),
+        );
         story.ask(
             "the latest without time",
             v,
-            list(&untimed.name, &[(0, -3)]),
+            Newer(list(&untimed.name, &[(0, -3)])),
         );
         let odd = list(&one.name, &[(0, -1), (9, -1), (-1, -1)]);
-        story.ask("an unknown partition", v, odd);
+        story.ask("an unknown partition", v, Newer(odd));
         story.ask(
             "an unknown topic",
             v,
-            list("list_offsets-nowhere", &[(0, -1)]),
+            Newer(list("list_offsets-nowhere", &[(0, -1)])),
         );
-        story.ask("an illegal name", v, list("a b", &[(0, -1)]));
-        story.ask("a partition twice", v, list(&one.name, &[(0, -1), (0, -2)]));
-        story.ask("no partitions", v, list(&one.name, &[]));
-        story.ask("nothing", v, ListOffsetsRequest::default());
+        story.ask("an illegal name", v, Newer(list("a b", &[(0, -1)])));
+        story.ask(
+            "a partition twice",
+            v,
+            Newer(list(&one.name, &[(0, -1), (0, -2)])),
+        );
+        story.ask("no partitions", v, Newer(list(&one.name, &[])));
+        story.ask("nothing", v, Newer(ListOffsetsRequest::default()));
         if v >= 2 {
             for level in [1, 2, -1] {
                 let mut request = list(&one.name, &[(0, -1), (1, TIME)]);
                 request.isolation_level = level;
-                story.ask(&format!("isolation {level}"), v, request);
+                story.ask(&format!("isolation {level}"), v, Newer(request));
             }
         }
         if v >= 4 {
             for epoch in [0, 1, -2] {
                 let mut request = list(&one.name, &[(0, -1)]);
                 request.topics[0].partitions[0].current_leader_epoch = epoch;
-                story.ask(&format!("current leader epoch {epoch}"), v, request);
+                story.ask(&format!("current leader epoch {epoch}"), v, Newer(request));
             }
         }
         if v >= 10 {
             for timeout in [0, -1, 1000] {
                 let mut request = list(&one.name, &[(0, -1)]);
                 request.timeout_ms = timeout;
-                story.ask(&format!("timeout {timeout}"), v, request);
+                story.ask(&format!("timeout {timeout}"), v, Newer(request));
             }
         }
         for replica in [-2, 1, 7] {
             let mut request = list(&one.name, &[(0, -1)]);
             request.replica_id = BrokerId(replica);
-            story.ask(&format!("as replica {replica}"), v, request);
+            story.ask(&format!("as replica {replica}"), v, Newer(request));
         }
     });
 }

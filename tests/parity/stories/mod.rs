@@ -1,5 +1,6 @@
 //! The stories, one function each, by family; and what is done once before all of them.
 
+mod acls;
 mod alter_configs;
 mod cluster;
 mod configs;
@@ -44,6 +45,7 @@ pub const ALL: &[(&str, Telling)] = &[
         "incremental_alter_configs",
         alter_configs::incremental_alter_configs,
     ),
+    ("acls", acls::acls),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
     ("produce_bad_batches", produce::bad_batches),

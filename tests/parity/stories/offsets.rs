@@ -1,5 +1,8 @@
 //! Stories about committed offsets: OffsetCommit, OffsetFetch, OffsetDelete.
 
+use std::fmt::Debug;
+
+use corelane::wire::newer::Newer;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -10,10 +13,12 @@ use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
 use kafka_protocol::messages::{
-    GroupId, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    GroupId, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, TopicName,
 };
+use kafka_protocol::protocol::Request;
+use uuid::Uuid;
 
-use super::scene::{Member, join, joined, member, protocol, topic};
+use super::scene::{Member, Topic, join, joined, member, protocol, topic};
 use crate::script::{Story, make, s, t};
 
 /// Topics with partitions and offsets.
@@ -52,10 +57,65 @@ pub fn by(v: i16, member: &Member, offsets: Offsets) -> OffsetCommitRequest {
     request
 }
 
+/// A story whose requests name topics by their ids from version 10 on; topics that there are not
+/// get an id that there is not, but for the empty name.
+struct ById<'a> {
+    story: &'a mut Story,
+    topics: Vec<Topic>,
+}
+
+impl ById<'_> {
+    fn ask<R: NamesTopics>(&mut self, what: &str, v: i16, mut request: R)
+    where
+        Newer<R>: Request<Response: Debug>,
+    {
+        if v >= 10 {
+            request.name_by_id(
+                &|name| match self.topics.iter().find(|it| it.name == *name) {
+                    Some(topic) => topic.id,
+                    None if name.is_empty() => Uuid::nil(),
+                    None => Uuid::from_u128(7),
+                },
+            );
+        }
+        self.story.ask(what, v, Newer(request));
+    }
+}
+
+/// A request that names topics.
+trait NamesTopics {
+    /// Replaces their names by ids.
+    fn name_by_id(&mut self, id: &dyn Fn(&TopicName) -> Uuid);
+}
+
+impl NamesTopics for OffsetCommitRequest {
+    fn name_by_id(&mut self, id: &dyn Fn(&TopicName) -> Uuid) {
+        for topic in &mut self.topics {
+            topic.topic_id = id(&topic.name);
+            topic.name = TopicName::default();
+        }
+    }
+}
+
+impl NamesTopics for OffsetFetchRequest {
+    fn name_by_id(&mut self, id: &dyn Fn(&TopicName) -> Uuid) {
+        let groups = self.groups.iter_mut();
+        for topic in groups.flat_map(|group| group.topics.iter_mut().flatten()) {
+            topic.topic_id = id(&topic.name);
+            topic.name = TopicName::default();
+        }
+    }
+}
+
 pub fn offset_commit(story: &mut Story) {
-    story.versions(2..=9, |story, v| {
+    story.versions(2..=10, |story, v| {
         let one = topic(story, "one", 2, &[]);
-        let (alone, empty) = (story.name("alone"), story.name("empty"));
+        let mut story = ById {
+            story,
+            topics: vec![one.clone()],
+        };
+        let story = &mut story;
+        let (alone, empty) = (story.story.name("alone"), story.story.name("empty"));
         let some: Offsets = &[(&one.name, &[(0, 5)])];
         story.ask("from outside of groups", v, commit(v, &alone, some));
         let all: Offsets = &[
@@ -103,7 +163,7 @@ pub fn offset_commit(story: &mut Story) {
                 generation,
             }
         };
-        let [none, stable] = ["none", "stable"].map(|short| story.name(short));
+        let [none, stable] = ["none", "stable"].map(|short| story.story.name(short));
         story.ask(
             "nobody of an unknown group",
             v,
@@ -119,7 +179,7 @@ pub fn offset_commit(story: &mut Story) {
             v,
             by(v, &nobody(&none, "nobody", -1), some),
         );
-        let fixed = member(story, &stable, "fixed");
+        let fixed = member(story.story, &stable, "fixed");
         story.ask("a member", v, by(v, &fixed, some));
         story.ask(
             "from outside of a stable group",
@@ -155,8 +215,8 @@ pub fn offset_commit(story: &mut Story) {
             };
             story.ask("an instance under a wrong id", v, by(v, &fenced, some));
         }
-        let name = story.name("waiting");
-        let waiting = joined(story, &name, "");
+        let name = story.story.name("waiting");
+        let waiting = joined(story.story, &name, "");
         let waiting = Member {
             group: GroupId(s(&name)),
             id: waiting.member_id,
@@ -178,7 +238,10 @@ pub fn offset_fetch(story: &mut Story) {
     let busy = story.name("busy");
     let fixed = member(story, &busy, "fixed");
     story.get(8, &by(8, &fixed, &[(&two.name, &[(0, 3)])]));
-    story.versions(1..=9, |story, v| {
+    story.versions(1..=10, |story, v| {
+        let topics = vec![one.clone(), two.clone()];
+        let mut story = ById { story, topics };
+        let story = &mut story;
         type Asked<'a> = Option<&'a [(&'a str, &'a [i32])]>;
         let single = |group: &str, topics: Asked| {
             let topic = |(name, partitions): &(&str, &[i32])| {

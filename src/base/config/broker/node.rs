@@ -23,7 +23,7 @@ broker_settings! {
         "Partitions of a topic whose creator did not say how many.";
     "default.replication.factor" Int = Some("1"), Any, Medium, ReadOnly, Applied;
         "Replicas of a topic whose creator did not say how many. A machine alone can give one "
-        "only.";
+        "only, however many shards it has: a topic that asks for two is refused.";
     "delete.topic.enable" Boolean = Some("true"), Any, High, ReadOnly, Applied;
         "Whether topics can be deleted.";
     "auto.leader.rebalance.enable" Boolean = Some("true"), Any, High, ReadOnly, Ignored(OneReplica);

@@ -1,4 +1,4 @@
-//! Drives: DescribeLogDirs, versions 1 to 4 (KIP-113, KIP-827): a shard's folders, the partitions
+//! Drives: DescribeLogDirs, versions 1 to 5 (KIP-113, KIP-827): a shard's folders, the partitions
 //! in each, and the room on its file system.
 //!
 //! Left out: partitions on their way from one folder to another, cordoned folders.
@@ -16,6 +16,7 @@ use crate::wire::codec::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use crate::wire::codec::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
+use crate::wire::newer::Newer;
 
 /// What a partition takes in an answer while that is made, in bytes.
 const PARTITION_BYTES: usize = 160;
@@ -24,11 +25,14 @@ const PARTITION_BYTES: usize = 160;
 pub struct DescribeLogDirs;
 
 impl Api for DescribeLogDirs {
-    type Request = DescribeLogDirsRequest;
-    const VERSIONS: (i16, i16) = (1, 4);
+    type Request = Newer<DescribeLogDirsRequest>;
+    const VERSIONS: (i16, i16) = (1, 5);
     const NAME: &'static str = "DescribeLogDirs";
 
-    async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+    async fn handle(
+        cx: &Context,
+        Newer(request): Newer<DescribeLogDirsRequest>,
+    ) -> Newer<DescribeLogDirsResponse> {
         let asked = match &request.topics {
             Some(topics) => Some(pairs(topics).await),
             None => None,
@@ -38,7 +42,7 @@ impl Api for DescribeLogDirs {
             results.push(working_dir(cx, dir, asked.as_ref()).await);
         }
         results.extend(cx.shard.dirs.failed().map(failed_dir));
-        DescribeLogDirsResponse::default().with_results(results)
+        Newer(DescribeLogDirsResponse::default().with_results(results))
     }
 }
 

@@ -1,45 +1,60 @@
-//! Drives: OffsetCommit, versions 2 to 9 (retention time up to 4, KIP-320 leader epochs in 6,
-//! KIP-345 static members in 7, KIP-848 errors in 9). Left out: version 10 (topic ids), which
-//! the codec cannot read.
+//! Drives: OffsetCommit, versions 2 to 10 (retention time up to 4, KIP-320 leader epochs in 6,
+//! KIP-345 static members in 7, KIP-848 errors in 9, topic ids in 10).
 
 use std::collections::HashMap;
 
-use crate::base::ErrorCode;
+use crate::base::{ErrorCode, TopicId};
 use crate::coordinator::group::{
     Commit, CommitPartition, CommitTopic, GroupError, PartitionResults,
 };
 use crate::metadata::image::Topic;
 use crate::server::api::groups::{AT_ONCE, kept, kept_option, sent};
 use crate::server::api::{Api, Context, errors};
+use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::offset_commit_request::OffsetCommitRequestPartition;
 use crate::wire::codec::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use crate::wire::codec::messages::{OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use crate::wire::newer::Newer;
+
+/// First version that names topics by their ids.
+const TOPIC_IDS_FROM: i16 = 10;
 
 /// The API.
 pub struct OffsetCommit;
 
 impl Api for OffsetCommit {
-    type Request = OffsetCommitRequest;
-    const VERSIONS: (i16, i16) = (2, 9);
+    type Request = Newer<OffsetCommitRequest>;
+    const VERSIONS: (i16, i16) = (2, 10);
     const NAME: &'static str = "OffsetCommit";
 
-    async fn handle(cx: &Context, request: OffsetCommitRequest) -> OffsetCommitResponse {
-        let mut answer = Answer::default();
+    async fn handle(
+        cx: &Context,
+        Newer(request): Newer<OffsetCommitRequest>,
+    ) -> Newer<OffsetCommitResponse> {
+        let by_id = cx.version >= TOPIC_IDS_FROM;
+        let mut answer = Answer {
+            by_id,
+            ..Answer::default()
+        };
         let image = cx.image();
         let mut topics = Vec::new();
         for topic in &request.topics {
-            let known = image.topics.named(&topic.name);
+            let (id, named) = (TopicId(topic.topic_id), &topic.name);
+            let (known, code) = match by_id {
+                true => (image.topics.with_id(id), ErrorCode::UNKNOWN_TOPIC_ID),
+                false => (
+                    image.topics.named(named),
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                ),
+            };
             for partitions in topic.partitions.chunks(AT_ONCE) {
                 match known {
-                    Some(known) => {
-                        topics.extend(existing(&topic.name, partitions, known, &mut answer));
-                    }
+                    Some(known) => topics.extend(existing(partitions, known, &mut answer)),
                     None => {
                         let all = partitions.iter().map(|one| one.partition_index);
-                        let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                        answer.refuse(&topic.name, all, code);
+                        answer.refuse(named, id, all, code);
                     }
                 }
                 cx.pace().await;
@@ -56,7 +71,7 @@ impl Api for OffsetCommit {
             cx.pace().await;
         }
         cx.drop_later(request);
-        answer.finish()
+        Newer(answer.finish())
     }
 }
 
@@ -80,7 +95,6 @@ fn at_once(topics: Vec<CommitTopic>) -> Vec<Vec<CommitTopic>> {
 
 /// Those of the partitions that exist; the others are refused.
 fn existing(
-    name: &TopicName,
     partitions: &[OffsetCommitRequestPartition],
     known: &Topic,
     answer: &mut Answer,
@@ -91,7 +105,9 @@ fn existing(
     let (there, missing): (Vec<_>, Vec<_>) = partitions.iter().partition(exists);
     if !missing.is_empty() {
         let missing = missing.iter().map(|partition| partition.partition_index);
-        answer.refuse(name, missing, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let name = TopicName(StrBytes::from_string(known.name.to_string()));
+        answer.refuse(&name, known.id, missing, code);
     }
     let partition = |partition: &OffsetCommitRequestPartition| CommitPartition {
         partition: partition.partition_index,
@@ -100,7 +116,7 @@ fn existing(
         metadata: kept_option(&partition.committed_metadata).unwrap_or_default(),
     };
     (!there.is_empty()).then(|| CommitTopic {
-        name: kept(name),
+        name: (&*known.name).into(),
         id: known.id,
         partitions: there.into_iter().map(partition).collect(),
     })
@@ -121,26 +137,34 @@ fn commit(cx: &Context, request: &OffsetCommitRequest, topics: Vec<CommitTopic>)
 /// The answer as it grows: topics with refused partitions first, as Kafka has it.
 #[derive(Default)]
 struct Answer {
+    /// Whether topics are named by their ids.
+    by_id: bool,
     topics: Vec<OffsetCommitResponseTopic>,
-    places: HashMap<TopicName, usize>,
+    places: HashMap<(TopicName, TopicId), usize>,
 }
 
 impl Answer {
-    fn topic(&mut self, name: &TopicName) -> &mut OffsetCommitResponseTopic {
-        let at = match self.places.get(name) {
-            Some(at) => *at,
-            None => {
-                let topic = OffsetCommitResponseTopic::default().with_name(name.clone());
-                self.topics.push(topic);
-                self.places.insert(name.clone(), self.topics.len() - 1);
-                self.topics.len() - 1
-            }
+    fn topic(&mut self, name: &TopicName, id: TopicId) -> &mut OffsetCommitResponseTopic {
+        let topic = OffsetCommitResponseTopic::default();
+        let (key, topic) = match self.by_id {
+            true => ((TopicName::default(), id), topic.with_topic_id(id.0)),
+            false => ((name.clone(), TopicId::ZERO), topic.with_name(name.clone())),
         };
+        let at = *self.places.entry(key).or_insert_with(|| {
+            self.topics.push(topic);
+            self.topics.len() - 1
+        });
         &mut self.topics[at]
     }
 
-    fn refuse(&mut self, name: &TopicName, partitions: impl Iterator<Item = i32>, code: ErrorCode) {
-        let topic = self.topic(name);
+    fn refuse(
+        &mut self,
+        name: &TopicName,
+        id: TopicId,
+        partitions: impl Iterator<Item = i32>,
+        code: ErrorCode,
+    ) {
+        let topic = self.topic(name, id);
         topic
             .partitions
             .extend(partitions.map(|index| partition(index, code)));
@@ -163,7 +187,7 @@ impl Answer {
                     .map(|one| partition(one.partition, errors::group(*error)))
                     .collect(),
             };
-            self.topic(&name).partitions.extend(codes);
+            self.topic(&name, topic.id).partitions.extend(codes);
         }
     }
 

@@ -1,10 +1,9 @@
-//! Drives: OffsetFetch, versions 1 to 9 (all offsets in 2, KIP-320 leader epochs in 5, KIP-447
-//! stable offsets in 7, KIP-709 several groups in 8, KIP-848 members in 9). Left out: version
-//! 10 (topic ids), which the codec cannot read.
+//! Drives: OffsetFetch, versions 1 to 10 (all offsets in 2, KIP-320 leader epochs in 5, KIP-447
+//! stable offsets in 7, KIP-709 several groups in 8, KIP-848 members in 9, topic ids in 10).
 
 use std::rc::Rc;
 
-use crate::base::TopicId;
+use crate::base::{ErrorCode, TopicId};
 use crate::coordinator::group::{Fetched, GroupError, TopicPartitions};
 use crate::io::turn;
 use crate::server::api::groups::{AT_ONCE, kept, sent};
@@ -18,27 +17,42 @@ use crate::wire::codec::messages::offset_fetch_response::{
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use crate::wire::codec::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use crate::wire::newer::Newer;
 
 /// What a partition takes in an answer while that is made, in bytes.
 const PARTITION_BYTES: usize = 160;
+
+/// First version that names topics by their ids.
+const TOPIC_IDS_FROM: i16 = 10;
 
 /// The API.
 pub struct OffsetFetch;
 
 impl Api for OffsetFetch {
-    type Request = OffsetFetchRequest;
-    const VERSIONS: (i16, i16) = (1, 9);
+    type Request = Newer<OffsetFetchRequest>;
+    const VERSIONS: (i16, i16) = (1, 10);
     const NAME: &'static str = "OffsetFetch";
 
-    async fn handle(cx: &Context, mut request: OffsetFetchRequest) -> OffsetFetchResponse {
+    async fn handle(
+        cx: &Context,
+        Newer(mut request): Newer<OffsetFetchRequest>,
+    ) -> Newer<OffsetFetchResponse> {
         if cx.version >= 8 {
             let mut groups = Vec::with_capacity(request.groups.len());
-            for group in &request.groups {
-                groups.push(fetch_group(cx, group, request.require_stable).await);
+            for group in &mut request.groups {
+                let unknown = match cx.version {
+                    TOPIC_IDS_FROM.. => find_names(cx, group).await,
+                    _ => Vec::new(),
+                };
+                let mut answer = fetch_group(cx, group, request.require_stable).await;
+                if answer.error_code == 0 {
+                    answer.topics.extend(unknown);
+                }
+                groups.push(answer);
                 cx.pace().await;
             }
             cx.drop_later(request);
-            return OffsetFetchResponse::default().with_groups(groups);
+            return Newer(OffsetFetchResponse::default().with_groups(groups));
         }
         let topic = |topic: OffsetFetchRequestTopic| {
             OffsetFetchRequestTopics::default()
@@ -54,8 +68,38 @@ impl Api for OffsetFetch {
             .with_topics(topics);
         let answer = fetch_group(cx, &group, request.require_stable).await;
         cx.drop_later(group);
-        single(answer).await
+        Newer(single(answer).await)
     }
+}
+
+/// Puts the names of topics that are given by id into the request; those that are unknown leave
+/// it, and are answered with that.
+async fn find_names(
+    cx: &Context,
+    group: &mut OffsetFetchRequestGroup,
+) -> Vec<OffsetFetchResponseTopics> {
+    let image = cx.image();
+    let mut unknown = Vec::new();
+    let (mut known, asked) = (Vec::new(), group.topics.take());
+    let is_all = asked.is_none();
+    for mut topic in asked.into_iter().flatten() {
+        match image.topics.with_id(TopicId(topic.topic_id)) {
+            Some(found) => {
+                topic.name = TopicName(sent(&found.name));
+                known.push(topic);
+            }
+            None => {
+                let code = ErrorCode::UNKNOWN_TOPIC_ID.0;
+                let indexes = topic.partition_indexes.iter();
+                let partitions = indexes.map(|index| no_offset(*index).with_error_code(code));
+                let answer = OffsetFetchResponseTopics::default().with_topic_id(topic.topic_id);
+                unknown.push(answer.with_partitions(turn::collect(partitions).await));
+            }
+        }
+        cx.pace().await;
+    }
+    group.topics = (!is_all).then_some(known);
+    unknown
 }
 
 async fn fetch_group(
@@ -67,11 +111,18 @@ async fn fetch_group(
     match fetch(cx, group, stable).await {
         Ok(topics) => {
             let mut found_of = Vec::with_capacity(topics.len());
+            let image = cx.image();
             for topic in &topics {
                 if !cx.claim(memory_bytes(topic)).await {
                     break;
                 }
-                found_of.push(found(topic).await);
+                let answer = found(topic).await;
+                if cx.version < TOPIC_IDS_FROM {
+                    found_of.push(answer);
+                } else if let Some(known) = image.topics.named(&topic.0) {
+                    let answer = answer.with_name(TopicName::default());
+                    found_of.push(answer.with_topic_id(known.id.0));
+                }
             }
             answer.with_topics(found_of)
         }
@@ -100,6 +151,7 @@ async fn fetch(
     let mut room = AT_ONCE;
     for (at, topic) in topics.iter().enumerate() {
         let (name, partitions) = (kept(&topic.name), &topic.partition_indexes);
+        let topic_id = topic.topic_id;
         found.push((name.clone(), Vec::with_capacity(partitions.len())));
         // Kafka's clients ask for a few; very many are asked for one thousand after the other.
         let mut left = &partitions[..];
@@ -107,7 +159,8 @@ async fn fetch(
             let (now, later) = left.split_at(left.len().min(room));
             let topic = TopicPartitions {
                 name: name.clone(),
-                id: TopicId::ZERO,
+                // Zero, and so any, where the version has none.
+                id: TopicId(topic_id),
                 partitions: now.to_vec(),
             };
             due.push((at, topic));
@@ -250,7 +303,7 @@ mod tests {
             };
             let mut bytes = bytes::BytesMut::new();
             assert!(
-                codec::encode(&answer, version, &mut bytes).is_ok(),
+                codec::encode(&Newer(answer), version, &mut bytes).is_ok(),
                 "{version}"
             );
         }

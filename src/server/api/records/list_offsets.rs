@@ -1,4 +1,4 @@
-//! Drives: ListOffsets, versions 1 to 10 (KIP-79, KIP-98, KIP-320, KIP-734, KIP-405, KIP-1005).
+//! Drives: ListOffsets, versions 1 to 11 (KIP-79, KIP-98, KIP-320, KIP-734, KIP-405, KIP-1005, KIP-1023).
 //!
 //! Where a log begins, where it ends, and what stands at a time. Reads of committed records
 //! only are answered like all others: there are no open transactions. Left out: tiers.
@@ -13,6 +13,7 @@ use crate::wire::codec::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
 use crate::wire::codec::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use crate::wire::newer::Newer;
 
 /// The API.
 pub struct ListOffsets;
@@ -23,18 +24,22 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// First version whose answer has a leader epoch.
 const LEADER_EPOCH_FROM: i16 = 4;
 
 impl Api for ListOffsets {
-    type Request = ListOffsetsRequest;
-    const VERSIONS: (i16, i16) = (1, 10);
+    type Request = Newer<ListOffsetsRequest>;
+    const VERSIONS: (i16, i16) = (1, 11);
     const NAME: &'static str = "ListOffsets";
 
-    async fn handle(cx: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    async fn handle(
+        cx: &Context,
+        Newer(request): Newer<ListOffsetsRequest>,
+    ) -> Newer<ListOffsetsResponse> {
         if !(0..=1).contains(&request.isolation_level) {
-            return refuse_all(cx, request).await;
+            return Newer(refuse_all(cx, request).await);
         }
         let mentions = request
             .topics
@@ -52,7 +57,7 @@ impl Api for ListOffsets {
             topics.push(topic.with_partitions(answers));
         }
         cx.drop_later(request);
-        ListOffsetsResponse::default().with_topics(topics)
+        Newer(ListOffsetsResponse::default().with_topics(topics))
     }
 }
 
@@ -81,7 +86,8 @@ fn first_version(timestamp: i64) -> i16 {
         MAX_TIMESTAMP => 7,
         EARLIEST_LOCAL => 8,
         LATEST_TIERED => 9,
-        ..LATEST_TIERED => i16::MAX,
+        EARLIEST_PENDING_UPLOAD => 11,
+        ..EARLIEST_PENDING_UPLOAD => i16::MAX,
         _ => 0,
     }
 }
@@ -106,7 +112,7 @@ async fn find(
             LATEST => partition.latest().map(Some),
             EARLIEST | EARLIEST_LOCAL => partition.earliest().map(Some),
             MAX_TIMESTAMP => partition.at_max_timestamp().await,
-            LATEST_TIERED => Ok(None),
+            LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
             timestamp => partition.at_time(timestamp).await,
         },
     };
