@@ -62,6 +62,14 @@ pub const LINGER_MAX_MS: i64 = 30_000;
 pub const SESSION_EVICT_MS: i64 = 120_000;
 /// Fetch sessions may take one in so many parts of a shard's memory.
 pub const SESSIONS_SHARE: usize = 8;
+/// Groups, their members and offsets may take one in so many parts of a shard's memory.
+pub const GROUPS_SHARE: usize = 4;
+/// How much of a client id groups keep, also as the beginning of member ids; in bytes. Kafka
+/// has no bound but the 32,767 bytes of the wire.
+pub const CLIENT_ID_BYTES_MAX: usize = 255;
+/// How long a member id that was given out waits for its client, in milliseconds, if the session
+/// timeout is not shorter. Clients come back with it at once.
+pub const PENDING_MEMBER_MAX_MS: i64 = 60_000;
 /// Answered requests whose room is kept for the next, per shard.
 pub const SPARE_REQUESTS_MAX: usize = 256;
 /// Partitions of a request whose room is kept: more than a busy consumer of one shard names, and

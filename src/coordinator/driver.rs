@@ -9,7 +9,8 @@ use futures_util::future::{Either, select};
 
 use crate::base::hash::partition_of_id;
 use crate::base::metrics::Snapshot;
-use crate::base::{PartitionIndex, TopicId};
+use crate::base::{PartitionIndex, TopicId, limits};
+use crate::io::budget::{Budget, Reserved, Use};
 use crate::io::cause::Cause;
 use crate::io::event::Event;
 use crate::io::turn::{self, Work};
@@ -21,8 +22,8 @@ use crate::partition::fetch::ReadError;
 
 use super::batches::{self, LoadError};
 use super::group::{
-    CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Now,
-    Outcome, StateCounts, Sync, SyncReply,
+    CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Memory,
+    Now, Outcome, StateCounts, Sync, SyncReply,
 };
 use super::home::Serving;
 use super::probe::Probe;
@@ -37,6 +38,7 @@ pub struct GroupCoordinator {
     config: GroupConfig,
     /// Partitions of `__consumer_offsets`: as configured until the topic is there.
     partition_count: Cell<i32>,
+    budget: Rc<Budget>,
     homes: RefCell<BTreeMap<PartitionIndex, Rc<Home>>>,
     probe: Rc<Probe>,
 }
@@ -45,6 +47,7 @@ pub struct GroupCoordinator {
 struct Home {
     partition: Rc<Partition>,
     config: GroupConfig,
+    budget: Rc<Budget>,
     probe: Rc<Probe>,
     state: RefCell<State>,
     /// There is a batch to write, or the end has come.
@@ -81,10 +84,12 @@ fn now() -> Now {
 // === impl GroupCoordinator: partitions come and go ===
 
 impl GroupCoordinator {
-    /// A coordinator without partitions; `partition_count` as configured.
-    pub fn new(config: GroupConfig, partition_count: i32) -> GroupCoordinator {
+    /// A coordinator without partitions; `partition_count` as configured. Groups take their memory
+    /// from `budget`.
+    pub fn new(config: GroupConfig, partition_count: i32, budget: &Rc<Budget>) -> GroupCoordinator {
         GroupCoordinator {
             config,
+            budget: budget.clone(),
             partition_count: Cell::new(partition_count.max(1)),
             homes: RefCell::default(),
             probe: Rc::default(),
@@ -123,7 +128,7 @@ impl GroupCoordinator {
         for partition in partitions {
             let mut homes = self.homes.borrow_mut();
             let entry = homes.entry(partition.name().index);
-            entry.or_insert_with(|| Home::start(partition, &self.config, &self.probe));
+            entry.or_insert_with(|| Home::start(partition, self));
         }
     }
 
@@ -237,12 +242,13 @@ impl GroupCoordinator {
 // === impl Home ===
 
 impl Home {
-    fn start(partition: Rc<Partition>, defaults: &GroupConfig, probe: &Rc<Probe>) -> Rc<Home> {
+    fn start(partition: Rc<Partition>, of: &GroupCoordinator) -> Rc<Home> {
         let record_bytes_max = partition.config().max_message_bytes;
         let home = Rc::new(Home {
-            config: defaults.clone().with_batch_bytes_max(record_bytes_max),
+            config: of.config.clone().with_batch_bytes_max(record_bytes_max),
             partition,
-            probe: probe.clone(),
+            budget: of.budget.clone(),
+            probe: of.probe.clone(),
             state: RefCell::new(State::Loading(Vec::new())),
             work: Event::default(),
             sooner: Event::default(),
@@ -390,7 +396,8 @@ impl Home {
     /// Replays the log from its start, a chunk at a time.
     async fn load(&self) -> Result<GroupMachine, Unloadable> {
         let machine = GroupMachine::new(self.config.clone());
-        let mut machine = machine.counting_into(self.probe.clone());
+        let machine = machine.counting_into(self.probe.clone());
+        let mut machine = machine.within(Box::new(ShareOf::new(&self.budget)));
         let started = clock::now();
         let mut offset = self.partition.start_offset();
         let (mut slices, mut bytes) = (Vec::new(), Vec::new());
@@ -491,6 +498,35 @@ impl Home {
     }
 }
 
+/// The part of a shard's memory that its groups share. What lies within it is theirs even where
+/// others have taken the rest: a group must not fail because of a burst of requests.
+struct ShareOf {
+    budget: Rc<Budget>,
+    held: Reserved,
+}
+
+impl ShareOf {
+    fn new(budget: &Rc<Budget>) -> ShareOf {
+        ShareOf {
+            budget: budget.clone(),
+            held: budget.hold(Use::Groups, 0),
+        }
+    }
+}
+
+impl Memory for ShareOf {
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let share = self.budget.total_bytes() / limits::GROUPS_SHARE;
+        self.budget.used_by(Use::Groups).saturating_add(bytes) <= share
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if bytes != self.held.bytes() {
+            self.held.resize(bytes);
+        }
+    }
+}
+
 impl std::fmt::Display for Unloadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -556,7 +592,7 @@ mod tests {
             initial_rebalance_delay_ms: 0,
             ..GroupConfig::default()
         };
-        let coordinator = GroupCoordinator::new(config, 2);
+        let coordinator = GroupCoordinator::new(config, 2, &Budget::new(1 << 30));
         coordinator.lead(partitions);
         coordinator
     }
@@ -761,7 +797,7 @@ mod tests {
                 initial_rebalance_delay_ms: 30,
                 ..GroupConfig::default()
             };
-            let groups = GroupCoordinator::new(config, 1);
+            let groups = GroupCoordinator::new(config, 1, &Budget::new(1 << 30));
             groups.lead(vec![open(&path, 0).await]);
             loaded(&groups, "g").await;
             let started = clock::now();

@@ -7,14 +7,16 @@ use crate::base::TopicId;
 use crate::base::config::BrokerConfig;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::group::GroupConfig;
+use crate::io::budget::Budget;
 use crate::metadata::image::Image;
 
 /// The topic that keeps groups and their offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// A coordinator with the broker's settings, without groups yet.
-pub fn groups(config: &BrokerConfig) -> GroupCoordinator {
-    GroupCoordinator::new(GroupConfig::of(config), config.offsets.topic_partitions)
+pub fn groups(config: &BrokerConfig, budget: &Rc<Budget>) -> GroupCoordinator {
+    let partitions = config.offsets.topic_partitions;
+    GroupCoordinator::new(GroupConfig::of(config), partitions, budget)
 }
 
 /// Serves the groups of the partitions that are led here now.

@@ -101,7 +101,7 @@ impl Shard {
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
-            groups: coordinators::groups(&config),
+            groups: coordinators::groups(&config, &budget),
             control,
             budget,
             compaction: Compaction::default(),

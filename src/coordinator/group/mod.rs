@@ -4,7 +4,10 @@
 //! and answers with an [`Outcome`]: records to append, and parked requests to answer once these
 //! are durable. If they cannot be made durable the machine is thrown away and loaded anew.
 
+#[cfg(test)]
+mod bounds;
 mod classic;
+mod memory;
 mod offsets;
 mod request;
 #[cfg(test)]
@@ -17,11 +20,12 @@ use std::rc::Rc;
 use crate::base::timers::Deadlines;
 use crate::base::{Instant, ProducerId, TopicId};
 use crate::coordinator::probe::Probe;
-use crate::coordinator::record::Record;
+use crate::coordinator::record::{Encoded, Record};
 
 use classic::{Group, Step, Timer};
 use offsets::{Offsets, commit_record};
 
+pub use memory::{Memory, Unbounded};
 pub use offsets::{CommittedOfGroup, CommittedOffsets, Origin};
 pub use request::*;
 
@@ -40,6 +44,9 @@ pub struct GroupMachine {
     /// The last group whose offsets were looked at, while that is under way.
     expired_upto: Option<Rc<str>>,
     probe: Rc<Probe>,
+    memory: Box<dyn Memory>,
+    /// What all groups take.
+    group_bytes: usize,
 }
 
 // === impl GroupMachine: the log ===
@@ -54,7 +61,23 @@ impl GroupMachine {
             timers: Deadlines::default(),
             expired_upto: None,
             probe: Rc::default(),
+            memory: Box::new(Unbounded),
+            group_bytes: 0,
         }
+    }
+
+    /// The same machine, taking its memory from `memory`.
+    #[must_use]
+    pub fn within(mut self, memory: Box<dyn Memory>) -> GroupMachine {
+        self.memory = memory;
+        self
+    }
+
+    /// Counts what groups and offsets take now.
+    fn count_memory(&mut self) {
+        #[cfg(test)]
+        assert_eq!(self.offsets.bytes, self.offsets.measure());
+        self.memory.count(self.group_bytes + self.offsets.bytes);
     }
 
     /// The same machine, counting into `probe`.
@@ -73,15 +96,23 @@ impl GroupMachine {
                     self.ensure_group(&key.group);
                 }
             }
-            Record::Group(id, Some(value)) => self.ensure_group(id).replay(value),
+            Record::Group(id, Some(value)) => {
+                let group = self.ensure_group(id);
+                let before = group.bytes;
+                group.replay(value);
+                let after = group.bytes;
+                self.group_bytes = self.group_bytes + after - before;
+            }
             Record::Group(id, None) => self.forget_group(id),
             Record::Other(_) => {}
         }
+        self.count_memory();
     }
 
     /// Takes over the marker that ends a producer's transaction.
     pub fn replay_marker(&mut self, producer: ProducerId, committed: bool) {
         self.offsets.replay_marker(producer, committed);
+        self.count_memory();
     }
 
     /// Everything is replayed: members have a session from now on.
@@ -99,14 +130,19 @@ impl GroupMachine {
     }
 
     fn ensure_group(&mut self, id: &Rc<str>) -> &mut Group {
-        let new = || Group::new(id.clone(), None);
-        self.groups.entry(id.clone()).or_insert_with(new)
+        let bytes = &mut self.group_bytes;
+        self.groups.entry(id.clone()).or_insert_with(|| {
+            let group = Group::new(id.clone(), None);
+            *bytes += group.bytes;
+            group
+        })
     }
 
     fn forget_group(&mut self, id: &Rc<str>) {
         let Some(group) = self.groups.remove(id) else {
             return;
         };
+        self.group_bytes -= group.bytes;
         for timer in group.all_timers() {
             self.timers.cancel(&timer);
         }
@@ -137,9 +173,18 @@ impl GroupMachine {
             timers: &mut self.timers,
             probe: &self.probe,
             out,
+            memory: &*self.memory,
             now,
         };
-        Some(act(group, &mut step))
+        let before = group.bytes;
+        let value = act(group, &mut step);
+        #[cfg(test)]
+        assert_eq!(group.bytes, group.measure(), "what {id} takes");
+        if group.bytes != before {
+            self.group_bytes = self.group_bytes + group.bytes - before;
+            self.count_memory();
+        }
+        Some(value)
     }
 }
 
@@ -153,6 +198,9 @@ impl GroupMachine {
                 let error = GroupError::UnknownMember;
                 return out.refuse_join(token, &join.member_id, error);
             }
+            if !self.has_memory_for_group(&join.group) {
+                return out.refuse_join(token, &join.member_id, GroupError::NoMemory);
+            }
             self.create_group(&join.group, now);
             self.step(&join.group, now, out, |group, step| {
                 group.write_created(step)
@@ -165,7 +213,13 @@ impl GroupMachine {
 
     fn create_group(&mut self, id: &Rc<str>, now: Now) {
         let group = Group::new(id.clone(), Some(now.wall_ms));
+        self.group_bytes += group.bytes;
         self.groups.insert(id.clone(), group);
+        self.count_memory();
+    }
+
+    fn has_memory_for_group(&self, id: &str) -> bool {
+        self.memory.has_room_for(memory::GROUP_BYTES + id.len())
     }
 
     /// SyncGroup. The answer comes through an outcome, of this step or a later one.
@@ -244,6 +298,9 @@ impl GroupMachine {
                     false => GroupError::IllegalGeneration,
                 });
             }
+            if !self.has_memory_for_group(&commit.group) {
+                return Err(GroupError::NoMemory);
+            }
             // A client that assigns partitions to itself makes its group by its first commit.
             self.create_group(&commit.group, now);
         }
@@ -268,12 +325,25 @@ impl GroupMachine {
             }
             results.push(of_topic);
         }
+        if !self.has_memory_for_offsets(&written) {
+            return Err(GroupError::NoMemory);
+        }
         self.probe.committed_offsets.add(written.len() as u64);
         for (record, encoded) in written {
             self.replay(&record, Origin::NEW);
             out.records.push(encoded);
         }
         Ok(results)
+    }
+
+    /// Whether there is memory for these offsets beside those that are there.
+    fn has_memory_for_offsets(&self, written: &[(Record, Encoded)]) -> bool {
+        let more = written.iter().map(|(record, _)| match record {
+            Record::Offset(key, Some(value)) => self.offsets.bytes_more(key, value),
+            _ => 0,
+        });
+        let more: usize = more.sum();
+        more == 0 || self.memory.has_room_for(more)
     }
 
     /// OffsetFetch of some topics' partitions, in the order asked for. An unknown group has no

@@ -11,6 +11,7 @@ use crate::base::{Offset, PartitionIndex, ProducerId, TopicId, WallMs};
 use crate::coordinator::record::{Encoded, OffsetKey, OffsetValue, Record};
 
 use super::classic::Group;
+use super::memory;
 use super::request::{
     Commit, CommitPartition, CommitTopic, Committed, Fetched, GroupConfig, GroupError, Now,
     TopicPartitions,
@@ -25,6 +26,8 @@ pub(super) struct Offsets {
     by_group: BTreeMap<Rc<str>, GroupOffsets>,
     /// Offsets of open transactions, by producer.
     pending: BTreeMap<ProducerId, BTreeMap<OffsetKey, Kept>>,
+    /// Memory that all of them take.
+    pub bytes: usize,
 }
 
 /// An offset, and the position in the log of the record that holds it.
@@ -109,7 +112,9 @@ impl Offsets {
         let Some(value) = value else {
             self.remove(key);
             for pending in self.pending.values_mut() {
-                pending.remove(key);
+                if let Some(kept) = pending.remove(key) {
+                    self.bytes -= memory::of_pending_offset(key, &kept.value);
+                }
             }
             return;
         };
@@ -120,8 +125,11 @@ impl Offsets {
         match origin.transaction {
             None => self.put(key, kept),
             Some(producer) => {
+                self.bytes += memory::of_pending_offset(key, &kept.value);
                 let pending = self.pending.entry(producer).or_default();
-                pending.insert(key.clone(), kept);
+                if let Some(old) = pending.insert(key.clone(), kept) {
+                    self.bytes -= memory::of_pending_offset(key, &old.value);
+                }
             }
         }
     }
@@ -129,6 +137,9 @@ impl Offsets {
     /// Takes over the end of a producer's transaction: its offsets count now, or never.
     pub fn replay_marker(&mut self, producer: ProducerId, committed: bool) {
         let pending = self.pending.remove(&producer).unwrap_or_default();
+        for (key, kept) in &pending {
+            self.bytes -= memory::of_pending_offset(key, &kept.value);
+        }
         if !committed {
             return;
         }
@@ -142,9 +153,50 @@ impl Offsets {
     }
 
     fn put(&mut self, key: &OffsetKey, kept: Kept) {
-        let topics = self.by_group.entry(key.group.clone()).or_default();
-        let partitions = topics.entry(key.topic.clone()).or_default();
-        partitions.insert(key.partition, kept);
+        let bytes = &mut self.bytes;
+        let topics = self.by_group.entry(key.group.clone()).or_insert_with(|| {
+            *bytes += memory::of_name(&key.group);
+            GroupOffsets::default()
+        });
+        let partitions = topics.entry(key.topic.clone()).or_insert_with(|| {
+            *bytes += memory::of_name(&key.topic);
+            BTreeMap::default()
+        });
+        *bytes += memory::of_offset(&kept.value);
+        if let Some(old) = partitions.insert(key.partition, kept) {
+            *bytes -= memory::of_offset(&old.value);
+        }
+    }
+
+    /// Memory that one more offset would take.
+    pub fn bytes_more(&self, key: &OffsetKey, value: &OffsetValue) -> usize {
+        let topics = self.by_group.get(&key.group);
+        let partitions = topics.and_then(|topics| topics.get(&key.topic));
+        let known = partitions.and_then(|partitions| partitions.get(&key.partition));
+        let new = |is_new: bool, name: &str| if is_new { memory::of_name(name) } else { 0 };
+        let more = memory::of_offset(value)
+            + new(topics.is_none(), &key.group)
+            + new(partitions.is_none(), &key.topic);
+        more.saturating_sub(known.map_or(0, |known| memory::of_offset(&known.value)))
+    }
+
+    /// The memory that all of them take, counted anew.
+    #[cfg(test)]
+    pub fn measure(&self) -> usize {
+        let mut bytes = 0;
+        for (group, topics) in &self.by_group {
+            bytes += memory::of_name(group);
+            for (topic, partitions) in topics {
+                bytes += memory::of_name(topic);
+                let offsets = partitions.values();
+                bytes += offsets
+                    .map(|it| memory::of_offset(&it.value))
+                    .sum::<usize>();
+            }
+        }
+        let pending = self.pending.values().flatten();
+        let pending = pending.map(|(key, it)| memory::of_pending_offset(key, &it.value));
+        bytes + pending.sum::<usize>()
     }
 
     fn remove(&mut self, key: &OffsetKey) {
@@ -152,13 +204,17 @@ impl Offsets {
             return;
         };
         if let Some(partitions) = topics.get_mut(&key.topic) {
-            partitions.remove(&key.partition);
+            if let Some(old) = partitions.remove(&key.partition) {
+                self.bytes -= memory::of_offset(&old.value);
+            }
             if partitions.is_empty() {
                 topics.remove(&key.topic);
+                self.bytes -= memory::of_name(&key.topic);
             }
         }
         if topics.is_empty() {
             self.by_group.remove(&key.group);
+            self.bytes -= memory::of_name(&key.group);
         }
     }
 }

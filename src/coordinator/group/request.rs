@@ -80,6 +80,9 @@ pub enum GroupError {
     UnstableOffset,
     /// The group's record would not fit the log.
     RecordTooLarge,
+    /// Groups have all the memory of the shard that they may take: a client that comes again
+    /// later may find some.
+    NoMemory,
     /// A request that no right client sends.
     Unexpected,
 }

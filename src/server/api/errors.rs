@@ -201,7 +201,8 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
 pub fn group(error: GroupError) -> ErrorCode {
     match error {
         GroupError::NotCoordinator => ErrorCode::NOT_COORDINATOR,
-        GroupError::Loading => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        // Clients wait a while and come again, without looking for another coordinator.
+        GroupError::Loading | GroupError::NoMemory => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
         GroupError::InvalidGroupId => ErrorCode::INVALID_GROUP_ID,
         GroupError::InvalidSessionTimeout => ErrorCode::INVALID_SESSION_TIMEOUT,
         GroupError::UnknownMember => ErrorCode::UNKNOWN_MEMBER_ID,

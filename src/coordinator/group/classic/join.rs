@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use crate::base::limits;
+use crate::coordinator::group::memory;
 use crate::coordinator::group::request::{GroupError, Join, Token};
 
 use super::{Group, Member, State, Step, Timer};
@@ -21,6 +23,11 @@ impl Group {
         if !self.supports(&join.protocol_type, &join.protocols) {
             let error = GroupError::InconsistentProtocol;
             return step.out.refuse_join(token, &join.member_id, error);
+        }
+        if !self.has_memory_for(step, join) {
+            return step
+                .out
+                .refuse_join(token, &join.member_id, GroupError::NoMemory);
         }
         if join.member_id.is_empty() {
             return self.join_new(step, token, join);
@@ -48,9 +55,20 @@ impl Group {
         }
     }
 
+    /// Whether there is memory for what the join adds to the group.
+    fn has_memory_for(&self, step: &Step<'_>, join: &Join) -> bool {
+        let more = match self.members.get(&join.member_id) {
+            Some(member) => memory::of_protocols(&join.protocols)
+                .saturating_sub(memory::of_protocols(&member.protocols)),
+            None => memory::of_member(&Member::new(join.member_id.clone(), join)),
+        };
+        more == 0 || step.memory.has_room_for(more)
+    }
+
     /// A join without a member id.
     fn join_new(&mut self, step: &mut Step<'_>, token: Token, join: &Join) {
-        let prefix = join.instance_id.as_ref().unwrap_or(&join.client_id);
+        let client_id = memory::prefix(&join.client_id, limits::CLIENT_ID_BYTES_MAX);
+        let prefix = join.instance_id.as_ref().unwrap_or(&client_id);
         let member_id: Rc<str> = format!("{prefix}-{}", join.unique).into();
         if let Some(instance_id) = &join.instance_id {
             return match self.static_members.get(instance_id).cloned() {
@@ -62,11 +80,12 @@ impl Group {
             return self.join_first(step, token, join, member_id);
         }
         let session = Timer::Session(self.id.clone(), member_id.clone());
-        let length_ms = i64::from(join.session_timeout_ms);
+        let length_ms = i64::from(join.session_timeout_ms).min(limits::PENDING_MEMBER_MAX_MS);
         step.timers
             .set(session, step.now.instant.after_ms(length_ms));
         let error = GroupError::MemberIdRequired;
         step.out.refuse_join(token, &member_id, error);
+        self.bytes += memory::of_pending(&member_id);
         self.pending_joins.insert(member_id);
     }
 
@@ -106,6 +125,8 @@ impl Group {
     /// Takes over what the join says of a member, and parks it.
     fn update(&mut self, step: &mut Step<'_>, token: Token, join: &Join, member_id: &str) {
         if let Some(member) = self.members.get_mut(member_id) {
+            self.bytes -= memory::of_protocols(&member.protocols);
+            self.bytes += memory::of_protocols(&join.protocols);
             self.speakers.remove(&member.protocols);
             self.speakers.add(&join.protocols);
             member.protocols = join.protocols.clone();
@@ -172,7 +193,9 @@ impl Group {
         if self.is_leader(old_id) {
             self.leader = Some(new_id.clone());
         }
+        self.bytes -= memory::of_member(&member);
         member.id = new_id.clone();
+        self.bytes += memory::of_member(&member);
         self.static_members.insert(instance_id, new_id.clone());
         self.renew_session(step, &member);
         let (last, _) = self.members.insert_full(new_id.clone(), member);

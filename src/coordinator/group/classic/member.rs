@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::base::limits;
+use crate::coordinator::group::memory;
 use crate::coordinator::group::request::{Join, Protocol, Token};
 use crate::coordinator::record::MemberValue;
 use crate::wire::cursor::{Cursor, Short};
@@ -69,7 +71,7 @@ impl Member {
         Member {
             id,
             instance_id: join.instance_id.clone(),
-            client_id: join.client_id.clone(),
+            client_id: memory::prefix(&join.client_id, limits::CLIENT_ID_BYTES_MAX),
             client_host: join.client_host.clone(),
             rebalance_timeout_ms: join.rebalance_timeout_ms,
             session_timeout_ms: join.session_timeout_ms,

@@ -12,6 +12,7 @@ mod sync;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use indexmap::IndexMap;
 
 use crate::base::timers::Deadlines;
 use crate::base::{WallMs, hash};
+use crate::coordinator::group::memory::{self, Memory};
 use crate::coordinator::group::request::{
     Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
 };
@@ -51,6 +53,7 @@ pub(in crate::coordinator::group) struct Step<'a> {
     pub timers: &'a mut Deadlines<Timer>,
     pub probe: &'a Probe,
     pub out: &'a mut Outcome,
+    pub memory: &'a dyn Memory,
     pub now: Now,
 }
 
@@ -89,9 +92,18 @@ pub(in crate::coordinator::group) struct Group {
     pending_syncs: BTreeSet<Rc<str>>,
     /// How many members have a parked join.
     joining_count: usize,
-    /// What a consumer group consumes; `None` when that cannot be known.
-    subscribed_topics: Option<BTreeSet<Rc<str>>>,
+    /// Hashes of the topics that a consumer group consumes, in order; `None` when they cannot be
+    /// known. Two topics of one hash would only let the offsets of one live longer.
+    subscribed_topics: Option<Box<[u64]>>,
+    /// Memory that it takes.
+    pub bytes: usize,
     join_phase: JoinPhase,
+}
+
+fn hash_of(topic: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    topic.hash(&mut hasher);
+    hasher.finish()
 }
 
 // === impl State ===
@@ -114,6 +126,7 @@ impl Group {
     /// A group without members.
     pub fn new(id: Rc<str>, state_timestamp: Option<WallMs>) -> Group {
         Group {
+            bytes: memory::GROUP_BYTES + id.len(),
             id,
             state: State::Empty,
             state_timestamp,
@@ -173,7 +186,27 @@ impl Group {
             true => State::Empty,
             false => State::Stable,
         };
+        self.bytes = self.measure();
+        self.note_subscriptions();
+    }
+
+    /// The memory that it takes, counted anew.
+    pub fn measure(&self) -> usize {
+        let members = self.members.values().map(memory::of_member);
+        let pending = self.pending_joins.iter().map(|id| memory::of_pending(id));
+        let fixed = memory::GROUP_BYTES + self.id.len() + self.subscribed_bytes();
+        fixed + members.sum::<usize>() + pending.sum::<usize>()
+    }
+
+    fn subscribed_bytes(&self) -> usize {
+        let count = self.subscribed_topics.as_ref().map_or(0, |it| it.len());
+        count * memory::SUBSCRIBED_BYTES
+    }
+
+    fn note_subscriptions(&mut self) {
+        self.bytes -= self.subscribed_bytes();
         self.subscribed_topics = self.read_subscriptions();
+        self.bytes += self.subscribed_bytes();
     }
 
     /// The group's record with `assignment` for each member.
@@ -310,18 +343,18 @@ impl Group {
     }
 
     /// The topics that its members consume, as far as they let themselves be known.
-    fn read_subscriptions(&self) -> Option<BTreeSet<Rc<str>>> {
+    fn read_subscriptions(&self) -> Option<Box<[u64]>> {
         if !self.is_consumers() {
             return None;
         }
         if self.members.is_empty() {
-            return Some(BTreeSet::new());
+            return Some(Box::default());
         }
         let protocol = self.protocol.as_deref()?;
-        let mut topics = BTreeSet::new();
+        let mut topics = Vec::new();
         for member in self.members.values() {
             match member.topics(protocol) {
-                Ok(names) => topics.extend(names.into_iter().map(Rc::from)),
+                Ok(names) => topics.extend(names.into_iter().map(hash_of)),
                 Err(_) => {
                     let (group, member) = (&*self.id, &*member.id);
                     tracing::warn!(group, member, "a member's subscription cannot be read");
@@ -329,7 +362,9 @@ impl Group {
                 }
             }
         }
-        Some(topics)
+        topics.sort_unstable();
+        topics.dedup();
+        Some(topics.into_boxed_slice())
     }
 
     fn is_consumers(&self) -> bool {
@@ -339,7 +374,7 @@ impl Group {
     /// Whether it consumes `topic`; a consumer group that cannot be read consumes every topic.
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.subscribed_topics {
-            Some(topics) => topics.contains(topic),
+            Some(topics) => topics.binary_search(&hash_of(topic)).is_ok(),
             None => self.is_consumers(),
         }
     }

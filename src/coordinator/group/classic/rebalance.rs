@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::coordinator::group::memory;
 use crate::coordinator::group::request::{GroupError, JoinRefused, Joined, JoinedMember, Token};
 
 use super::{Group, Member, State, Step, Timer};
@@ -11,6 +12,8 @@ use super::{Group, Member, State, Step, Timer};
 /// A join phase without a single joined member is tried again no sooner than this, whatever
 /// rebalance timeout the members claim.
 const RETRY_MIN_MS: i64 = 1_000;
+/// A group that has room for so many more members than it has gives it back.
+const SPARE_MEMBERS: usize = 16;
 
 /// How long the join phase under way goes on.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -47,7 +50,8 @@ impl Group {
             self.static_members
                 .insert(instance_id.clone(), member.id.clone());
         }
-        self.pending_joins.remove(&member.id);
+        self.forget_pending(&member.id);
+        self.bytes += memory::of_member(&member);
         member.joining = Some(join);
         self.joining_count += 1;
         let (group, id) = (&*self.id, &*member.id);
@@ -71,13 +75,17 @@ impl Group {
 
     /// Forgets a member or a pending one; its parked requests get `error`.
     pub(super) fn remove(&mut self, step: &mut Step<'_>, member_id: &str, error: GroupError) {
-        self.pending_joins.remove(member_id);
+        self.forget_pending(member_id);
         self.pending_syncs.remove(member_id);
         let session = Timer::Session(self.id.clone(), member_id.into());
         step.timers.cancel(&session);
         let Some(mut member) = self.members.swap_remove(member_id) else {
             return;
         };
+        self.bytes -= memory::of_member(&member);
+        if self.members.capacity() > 4 * self.members.len() + SPARE_MEMBERS {
+            self.members.shrink_to_fit();
+        }
         self.speakers.remove(&member.protocols);
         self.answer_join(step, &mut member, Err((error, Rc::from(""))));
         if let Some(token) = member.syncing.take() {
@@ -88,6 +96,12 @@ impl Group {
         }
         if self.is_leader(member_id) {
             self.leader = self.members.keys().next().cloned();
+        }
+    }
+
+    fn forget_pending(&mut self, member_id: &str) {
+        if self.pending_joins.remove(member_id) {
+            self.bytes -= memory::of_pending(member_id);
         }
     }
 
@@ -249,7 +263,7 @@ impl Group {
         }
         self.generation += 1;
         self.protocol = self.select_protocol();
-        self.subscribed_topics = self.read_subscriptions();
+        self.note_subscriptions();
         self.enter(step, State::CompletingRebalance);
         self.pending_syncs = self.members.keys().cloned().collect();
         let (group, generation) = (&*self.id, self.generation);
@@ -284,7 +298,7 @@ impl Group {
         tracing::info!(group, generation, "group is now empty");
         let value = self.value(|_| Bytes::new());
         if self.write(step, value).is_err() {
-            self.subscribed_topics = self.read_subscriptions();
+            self.note_subscriptions();
         }
     }
 

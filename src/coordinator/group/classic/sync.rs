@@ -78,6 +78,7 @@ impl Group {
     /// Takes everybody's assignment away; who waits for one gets `error`.
     pub(super) fn reset_assignments(&mut self, step: &mut Step<'_>, error: GroupError) {
         for member in self.members.values_mut() {
+            self.bytes -= member.assignment.len();
             member.assignment = Bytes::new();
         }
         self.answer_syncs(step, Err(error));

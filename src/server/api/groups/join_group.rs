@@ -22,7 +22,10 @@ impl Api for JoinGroup {
     const NAME: &'static str = "JoinGroup";
 
     async fn handle(cx: &Context, request: JoinGroupRequest) -> JoinGroupResponse {
-        let reply = cx.shard.groups.join(join(cx, &request)).await;
+        let join = join(cx, &request);
+        // It may wait for long, and not with its bytes.
+        drop(request);
+        let reply = cx.shard.groups.join(join).await;
         answer(reply, cx.version)
     }
 }

@@ -23,7 +23,10 @@ impl Api for SyncGroup {
         if cx.version >= 5 && !named {
             return refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
-        answer(cx.shard.groups.sync(sync(&request).await).await)
+        let sync = sync(&request).await;
+        // It may wait for long, and not with its bytes.
+        drop(request);
+        answer(cx.shard.groups.sync(sync).await)
     }
 }
 

@@ -1,0 +1,84 @@
+//! Pure: what groups, members and offsets take of a shard's memory. The figures are estimates of
+//! what the allocator sets aside, with maps and deadlines: rather too much than too little.
+
+use std::rc::Rc;
+
+use super::classic::Member;
+use super::request::Protocol;
+use crate::coordinator::record::{OffsetKey, OffsetValue};
+
+/// The part of a shard's memory that groups may take.
+pub trait Memory {
+    /// Whether `bytes` more may be taken.
+    fn has_room_for(&self, bytes: usize) -> bool;
+    /// Counts `bytes` as what this machine takes in all, instead of what was counted before.
+    fn count(&mut self, bytes: usize);
+}
+
+/// Memory without a bound, which nobody counts.
+pub struct Unbounded;
+
+impl Memory for Unbounded {
+    fn has_room_for(&self, _: usize) -> bool {
+        true
+    }
+
+    fn count(&mut self, _: usize) {}
+}
+
+/// A group without members, with its deadlines.
+pub(super) const GROUP_BYTES: usize = 900;
+/// A member without its texts, with its deadline.
+const MEMBER_BYTES: usize = 700;
+/// A member id that was given out, with its deadline.
+const PENDING_BYTES: usize = 400;
+/// A protocol that a member speaks, without its texts.
+const PROTOCOL_BYTES: usize = 96;
+/// A topic that a group consumes: its hash.
+pub(super) const SUBSCRIBED_BYTES: usize = size_of::<u64>();
+/// An offset, a topic or a group that offsets are kept for, without their texts.
+const OFFSET_BYTES: usize = 176;
+
+/// What the offsets of one partition take.
+pub(super) fn of_offset(value: &OffsetValue) -> usize {
+    OFFSET_BYTES + value.metadata.len()
+}
+
+/// What a topic or group of this name takes beside what is in it.
+pub(super) fn of_name(name: &str) -> usize {
+    OFFSET_BYTES + name.len()
+}
+
+/// What an offset of an open transaction takes.
+pub(super) fn of_pending_offset(key: &OffsetKey, value: &OffsetValue) -> usize {
+    of_name(&key.topic) + key.group.len() + of_offset(value)
+}
+
+/// What a member id takes that was given out.
+pub(super) fn of_pending(id: &str) -> usize {
+    PENDING_BYTES + id.len()
+}
+
+/// What a member takes.
+pub(super) fn of_member(member: &Member) -> usize {
+    let texts = [&member.id, &member.client_id, &member.client_host];
+    MEMBER_BYTES
+        + texts.into_iter().map(|text| text.len()).sum::<usize>()
+        + member.instance_id.as_ref().map_or(0, |id| id.len())
+        + of_protocols(&member.protocols)
+        + member.assignment.len()
+}
+
+/// What the protocols of a member take.
+pub(super) fn of_protocols(protocols: &[Protocol]) -> usize {
+    let one = |one: &Protocol| PROTOCOL_BYTES + one.name.len() + one.metadata.len();
+    protocols.iter().map(one).sum()
+}
+
+/// At most `bytes` of a text that a client chose, whole characters.
+pub(super) fn prefix(text: &Rc<str>, bytes: usize) -> Rc<str> {
+    if text.len() <= bytes {
+        return text.clone();
+    }
+    text[..text.floor_char_boundary(bytes)].into()
+}
