@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use corelane::base::config::{Flags, HostFacts, TopicConfig, load};
 use corelane::base::ids::Uuid;
+use corelane::base::life::Life;
 use corelane::base::{NodeId, TopicId};
 use corelane::io::cores::{self, Core, CoreOptions};
 use corelane::io::disk::Disk;
@@ -124,6 +125,7 @@ impl Scene {
             }],
             lost_dirs: Vec::new(),
             control,
+            life: Arc::new(Life::new(1)),
         };
         let shard = Shard::open(options, Arc::default(), 0).await;
         let shard = shard.expect("an empty folder opens");

@@ -79,6 +79,10 @@ pub const SPARE_PARTITIONS_MAX: usize = 4096;
 pub const STOP_GRACE_MS: i64 = 2_000;
 /// Admin connections at a time: a scraper or two, a person, and room for probes.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Admin connections that there is room for however few descriptors there are.
+pub const ADMIN_CONNECTIONS_MIN: usize = 4;
+/// How long an admin connection may take until its first request is whole, in milliseconds.
+pub const ADMIN_FIRST_REQUEST_MS: u64 = 10_000;
 /// The largest head of an admin request, in bytes; also the least that the HTTP crate takes.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 8192;
 /// How long an admin connection lives, however it is used, in milliseconds. Scrapers come back.

@@ -4,9 +4,11 @@
 pub mod config;
 pub mod descriptors;
 pub mod error_code;
+pub mod faults;
 pub mod hash;
 pub mod host;
 pub mod ids;
+pub mod life;
 pub mod limits;
 pub mod metrics;
 pub mod seldom;

@@ -1,21 +1,21 @@
 //! Drives: the admin pages, plain HTTP on the control executor (`--admin-port`):
 //!
 //! - `GET /metrics`: the numbers of all shards, as Prometheus scrapes them
-//! - `GET /health`: 200 while every shard answers, else 503 and which do not
-//! - `GET /ready`: 200 from the moment all shards serve until the broker is told to stop
+//! - `GET /health`: 200 while the process is best left alone, also while it starts, and what is
+//!   wrong; 503 when a restart is the cure: a shard is stuck, or the metadata log has failed
+//! - `GET /ready`: 200 while all is served, else 503 and what is not
 //! - `GET /config`: every setting of the first shard, in the form of a `server.properties`, with
 //!   where each value comes from; above them what an ack means
 //!
 //! Nothing here can change anything, and nobody is asked who they are: keep the port private.
 
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,30 +30,37 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::guarantee;
+use super::guests::{Guest, Guests};
+use super::health::Health;
 use super::scrape::{Scrape, in_time};
 use crate::base::config::{BrokerConfig, Described, Source};
+use crate::base::faults::{self, Fault};
 use crate::base::host::device::DeviceFacts;
+use crate::base::life::Life;
 use crate::base::limits;
 use crate::base::metrics::{SampleValue, Snapshot, to_prometheus};
+use crate::base::seldom::Seldom;
 use crate::base::version;
+use crate::io::clock;
 use crate::io::cores::{self, Task};
 use crate::io::listener::Listener;
 use crate::io::stream::Stream;
-use crate::metadata::image::Image;
+use crate::metadata::controller::LocalController;
+use crate::metadata::image::{Image, ResourceKind};
 use crate::shard::mesh::ToShard;
 
 /// What the pages tell about.
 pub struct Admin {
-    /// The first shard's settings as they are now.
-    pub settings: Box<dyn Fn() -> BrokerConfig>,
-    /// The cluster as it is now.
-    pub image: Box<dyn Fn() -> Arc<Image>>,
+    /// The settings that the broker was started with.
+    pub config: Arc<BrokerConfig>,
+    /// The controller, once it has loaded what the cluster is.
+    pub controller: Rc<OnceCell<Rc<LocalController>>>,
     /// What lies under the data folders.
     pub devices: Vec<DeviceFacts>,
     /// The shards, in order.
     pub shards: Vec<ToShard>,
-    /// Whether all shards serve.
-    pub ready: Arc<AtomicBool>,
+    /// How far the process is.
+    pub life: Arc<Life>,
     /// What is kept from one scrape for the next.
     pub scrape: Scrape,
 }
@@ -64,43 +71,61 @@ pub fn start(admin: Admin, listener: Listener) -> Task<()> {
 }
 
 async fn accept(admin: Rc<Admin>, listener: Listener) {
-    let open = Rc::new(Cell::new(0));
+    let guests = Rc::new(Guests::default());
+    let failures = Seldom::default();
     loop {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept an admin connection");
+                if let Some(times) = failures.happens(clock::now()) {
+                    tracing::warn!(%error, times, "cannot accept an admin connection");
+                }
                 cores::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        if open.get() >= limits::ADMIN_CONNECTIONS_MAX {
+        let Some(guest) = guests.enter(stream.clone(), clock::now()).await else {
             stream.shutdown().await;
             continue;
-        }
-        open.set(open.get() + 1);
-        let (admin, open) = (admin.clone(), open.clone());
+        };
+        let (admin, guests) = (admin.clone(), guests.clone());
         cores::spawn(async move {
-            serve(&admin, &stream).await;
-            stream.shutdown().await;
-            open.set(open.get() - 1);
+            serve(&admin, &guest).await;
+            guests.leave(&guest);
+            guest.stream.shutdown().await;
         });
     }
 }
 
 /// Serves one connection, and no longer than it may take: one that dawdles is closed.
-async fn serve(admin: &Rc<Admin>, stream: &Stream) {
+async fn serve(admin: &Rc<Admin>, guest: &Rc<Guest>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let admin = admin.clone();
-        async move { Ok::<_, Infallible>(admin.answer(request.method(), request.uri().path()).await) }
+        let (admin, guest) = (admin.clone(), guest.clone());
+        async move {
+            guest.asks();
+            let answer = admin.answer(request.method(), request.uri().path()).await;
+            guest.is_answered(clock::now());
+            Ok::<_, Infallible>(answer)
+        }
     });
     let serving = http1::Builder::new()
         .max_buf_size(limits::ADMIN_REQUEST_BYTES_MAX)
-        .serve_connection(Socket(stream.clone()), service);
-    let life = cores::sleep(Duration::from_millis(limits::ADMIN_CONNECTION_MAX_MS));
-    if let Either::Left((Err(error), _)) =
-        select(std::pin::pin!(serving), std::pin::pin!(life)).await
-    {
+        .serve_connection(Socket(guest.stream.clone()), service);
+    let serving = std::pin::pin!(serving);
+    let first = cores::sleep(Duration::from_millis(limits::ADMIN_FIRST_REQUEST_MS));
+    let ended = match select(serving, std::pin::pin!(first)).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right((_, serving)) if guest.has_asked() => {
+            let rest = limits::ADMIN_CONNECTION_MAX_MS - limits::ADMIN_FIRST_REQUEST_MS;
+            let life = cores::sleep(Duration::from_millis(rest));
+            match select(serving, std::pin::pin!(life)).await {
+                Either::Left((ended, _)) => ended,
+                Either::Right(_) => return,
+            }
+        }
+        Either::Right(_) => return,
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "an admin connection ended early");
     }
 }
@@ -125,14 +150,11 @@ impl Admin {
                 // Some milliseconds where there are many series: not for the controller's core.
                 metrics(cores::blocking(move || to_prometheus(&snapshots)).await)
             }
-            "/health" => self.health().await,
-            "/ready" if self.ready.load(Ordering::Acquire) => {
-                page(StatusCode::OK, "ready\n".into())
-            }
-            "/ready" => page(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
+            "/health" => verdict(self.look().await.health()),
+            "/ready" => verdict(self.look().await.ready()),
             "/config" => {
-                let config = (self.settings)();
-                let acks = guarantee::comments(&self.devices, &config, &(self.image)());
+                let (config, image) = (self.settings(), self.image());
+                let acks = guarantee::comments(&self.devices, &config, &image);
                 page(StatusCode::OK, acks + &settings(&config.describe_broker(0)))
             }
             _ => page(
@@ -158,12 +180,14 @@ impl Admin {
             "Shards of this process.",
             self.shards.len() as f64,
         );
-        let (config, image) = ((self.settings)(), (self.image)());
+        let (config, image) = (self.settings(), self.image());
         guarantee::export(&self.devices, &config, &image, &mut own);
+        faults::export(&self.control_faults(), true, &mut own);
         self.scrape
             .export(&config, &image, &self.shards, &mut own)
             .await;
-        let answers = self.ask_all().await;
+        let asked = self.shards.iter().map(|shard| in_time(shard.metrics()));
+        let answers = join_all(asked).await;
         let silent = answers.iter().filter(|answer| answer.is_none()).count();
         own.gauge(
             "corelane_shards_silent",
@@ -175,25 +199,44 @@ impl Admin {
             .collect()
     }
 
-    async fn health(&self) -> Response<Full<Bytes>> {
-        let answers = self.ask_all().await;
-        let silent = answers
-            .iter()
-            .enumerate()
-            .filter(|(_, answer)| answer.is_none());
-        let silent: Vec<String> = silent.map(|(shard, _)| shard.to_string()).collect();
-        if silent.is_empty() {
-            return page(StatusCode::OK, "healthy\n".into());
+    /// What every executor says of itself.
+    async fn look(&self) -> Health {
+        let answers = join_all(self.shards.iter().map(|shard| in_time(shard.faults())));
+        let nodes = (0..self.shards.len()).map(|shard| self.config.node_id(shard));
+        Health {
+            shards: nodes.zip(answers.await).collect(),
+            stage: self.life.stage(),
+            control: self.control_faults(),
+            now: clock::wall_ms(),
         }
-        let text = format!("shards that do not answer: {}\n", silent.join(", "));
-        page(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
-    /// Asks all shards at once for their numbers; `None` for one that does not answer in time.
-    async fn ask_all(&self) -> Vec<Option<Snapshot>> {
-        let asked = self.shards.iter().map(|shard| in_time(shard.metrics()));
-        join_all(asked).await
+    fn control_faults(&self) -> Vec<Fault> {
+        let controller = self.controller.get();
+        controller.map_or(Vec::new(), |it| it.faults(clock::wall_ms()))
     }
+
+    /// The cluster as it is now; empty before it is loaded.
+    fn image(&self) -> Arc<Image> {
+        let controller = self.controller.get();
+        controller.map_or(Arc::default(), |it| it.image())
+    }
+
+    /// The first shard's settings as they are now.
+    fn settings(&self) -> BrokerConfig {
+        let (config, image) = (&self.config, self.image());
+        let node = config.node_id(0).to_string();
+        let own = image.configs.of(ResourceKind::Broker, &node);
+        config.with_dynamic(image.configs.all_brokers(), own)
+    }
+}
+
+fn verdict((good, text): (bool, String)) -> Response<Full<Bytes>> {
+    let status = match good {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    page(status, text)
 }
 
 fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {

@@ -1,9 +1,9 @@
 //! Drives: the control executor: the controller, the admin pages, what must not touch a data core.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use super::scrape::Scrape;
 use super::start::StartError;
 use crate::base::config::BrokerConfig;
 use crate::base::host::device::DeviceFacts;
+use crate::base::life::Life;
 use crate::io::channel::Receiver;
 use crate::io::clock;
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
 use crate::io::listener::Bound;
 use crate::metadata::controller::{LocalController, NodeDir};
-use crate::metadata::image::{Image, ResourceKind};
+use crate::metadata::image::Image;
 use crate::shard::mesh::{ControlMessage, ToShard};
 
 /// Memory registered for the metadata log's writes, in bytes.
@@ -45,8 +46,8 @@ pub struct ControlStart {
     pub inbox: Receiver<ControlMessage>,
     /// The admin pages' socket.
     pub admin: Option<Bound>,
-    /// Whether all shards serve.
-    pub ready: Arc<AtomicBool>,
+    /// How far the process is.
+    pub life: Arc<Life>,
     /// Where it reports what it has loaded.
     pub started: mpsc::Sender<Result<Cluster, StartError>>,
 }
@@ -87,12 +88,24 @@ async fn run(start: ControlStart) {
         devices,
         mut inbox,
         admin,
-        ready,
+        life,
         started,
     } = start;
     let disk = Disk::direct();
-    let loaded = LocalController::load(&disk, &config, &dirs, &ports, clock::wall_ms()).await;
-    let controller = match loaded {
+    let loaded = Rc::new(OnceCell::new());
+    let _admin = admin.map(|socket| {
+        let admin = Admin {
+            config: config.clone(),
+            controller: loaded.clone(),
+            devices,
+            shards: shards.clone(),
+            life,
+            scrape: Scrape::default(),
+        };
+        admin::start(admin, socket.listen())
+    });
+    let load = LocalController::load(&disk, &config, &dirs, &ports, clock::wall_ms());
+    let controller = match load.await {
         Ok(controller) => Rc::new(controller),
         Err(error) => {
             // The main thread waits for this and for nothing else.
@@ -104,21 +117,7 @@ async fn run(start: ControlStart) {
         image: controller.image(),
         directories: controller.directories().to_vec(),
     }));
-    let _admin = admin.map(|socket| {
-        let settings = Box::new(settings_of(&config, &controller));
-        let (shards, controller) = (shards.clone(), controller.clone());
-        admin::start(
-            Admin {
-                settings,
-                image: Box::new(move || controller.image()),
-                devices,
-                shards,
-                ready,
-                scrape: Scrape::default(),
-            },
-            socket.listen(),
-        )
-    });
+    let _ = loaded.set(controller.clone());
     drop(cores::spawn(seek_room(controller.clone())));
     let mut published = controller.image();
     loop {
@@ -158,19 +157,5 @@ async fn publish(controller: &LocalController, shards: &[ToShard], published: &m
     if !Arc::ptr_eq(published, &image) {
         join_all(shards.iter().map(|shard| shard.publish(image.clone()))).await;
         *published = image;
-    }
-}
-
-/// The first shard's settings as they are whenever somebody looks.
-fn settings_of(
-    config: &Arc<BrokerConfig>,
-    controller: &Rc<LocalController>,
-) -> impl Fn() -> BrokerConfig + 'static {
-    let (config, controller) = (config.clone(), controller.clone());
-    move || {
-        let image = controller.image();
-        let node = config.node_id(0).to_string();
-        let own = image.configs.of(ResourceKind::Broker, &node);
-        config.with_dynamic(image.configs.all_brokers(), own)
     }
 }

@@ -12,6 +12,8 @@ mod control;
 pub mod dispatch;
 pub mod fetch_sessions;
 mod guarantee;
+mod guests;
+mod health;
 mod housekeeping;
 mod lag;
 mod node;
@@ -25,10 +27,10 @@ mod state;
 pub use start::{Ready, StartError};
 pub use state::ServerState;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use crate::base::config::BrokerConfig;
+use crate::base::life::Life;
 use crate::io::{checks, cores, signal};
 use crate::metadata::controller::shard_dir;
 use crate::shard::mesh;
@@ -48,7 +50,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     let (control, control_inbox) = mesh::control();
     let (to_shards, inboxes): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mesh::shard()).unzip();
     let (started, starts) = mpsc::channel();
-    let ready_flag = Arc::new(AtomicBool::new(false));
+    let life = Arc::new(Life::new(config.shards));
     let controller = control::start(control::ControlStart {
         config: config.clone(),
         dirs: folders.usable.clone(),
@@ -57,7 +59,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
         devices,
         inbox: control_inbox,
         admin: listeners.admin,
-        ready: ready_flag.clone(),
+        life: life.clone(),
         started,
     })?;
     let cluster = starts.recv().map_err(|_| StartError::Gone)??;
@@ -87,6 +89,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
             listener,
             inbox,
             control: control.clone(),
+            life: life.clone(),
             started: started.clone(),
         })?);
     }
@@ -94,17 +97,20 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
     for _ in &shards {
         starts.recv().map_err(|_| StartError::Gone)??;
     }
-    ready_flag.store(true, Ordering::Release);
+    life.serves();
     on_ready(ready);
 
     let signal = signal::wait_for_stop();
     tracing::info!(signal, "stopping");
-    ready_flag.store(false, Ordering::Release);
+    life.stops();
     start::stop(&to_shards, &control);
     for core in shards {
         core.join().map_err(StartError::Executor)?;
     }
     controller.join().map_err(StartError::Executor)?;
+    if life.has_no_folder() {
+        return Err(StartError::NoFolderLeft);
+    }
     tracing::info!("stopped cleanly");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Drives: one shard's executor from start to stop: open, accept, follow the image, close.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use super::connection::{Connection, Ended};
 use super::start::StartError;
 use super::{ServerState, housekeeping};
 use crate::base::config::BrokerConfig;
+use crate::base::life::Life;
 use crate::base::limits;
+use crate::base::metrics::Snapshot;
 use crate::base::seldom::Seldom;
 use crate::io::channel::Receiver;
 use crate::io::clock;
@@ -20,8 +22,8 @@ use crate::io::listener::{Bound, Listener};
 use crate::io::turn::{self, Work};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
-use crate::shard::mesh::{ShardMessage, ToControl};
-use crate::shard::{Shard, ShardOptions, numbers, partitions};
+use crate::shard::mesh::{Inbox, ShardMessage, ShardQuestion, ToControl};
+use crate::shard::{self, Shard, ShardOptions, numbers, partitions};
 
 /// Memory registered for disk writes, in bytes; what does not fit is written all the same.
 const IO_MEMORY_BYTES: usize = 4 << 20;
@@ -42,8 +44,10 @@ pub struct NodeStart {
     pub lost_dirs: Vec<PathBuf>,
     /// Its listening socket.
     pub listener: Bound,
-    /// What it is told.
-    pub inbox: Receiver<ShardMessage>,
+    /// What it is told and asked.
+    pub inbox: Inbox,
+    /// How far the process is.
+    pub life: Arc<Life>,
     /// The way to the controller.
     pub control: ToControl,
     /// Where it reports that it serves, or why not.
@@ -70,17 +74,30 @@ async fn run(start: NodeStart) {
         dirs,
         lost_dirs,
         listener,
-        mut inbox,
+        inbox,
         control,
+        life,
         started,
         ..
     } = start;
+    let Inbox {
+        mut orders,
+        questions,
+    } = inbox;
+    let opened = Rc::new(OnceCell::new());
+    // From the first moment on: who waits for a start that takes long wants to know that it goes on.
+    let answering = answer(questions, opened.clone());
+    drop(cores::spawn(turn::measured(
+        Work::job("questions"),
+        answering,
+    )));
     let options = ShardOptions {
         index,
         config,
         dirs,
         lost_dirs,
         control,
+        life,
     };
     let shard = match Shard::open(options, image, clock::wall_ms()).await {
         Ok(shard) => shard,
@@ -91,31 +108,18 @@ async fn run(start: NodeStart) {
         }
     };
     let server = ServerState::new(shard.clone(), clock::now().0 as u32);
+    let _ = opened.set(server.clone());
     let accepting = accept(server.clone(), listener.listen());
     let accepting = cores::spawn(turn::measured(Work::job("accept"), accepting));
     let jobs = housekeeping::start(&server);
     let _ = started.send(Ok(()));
-    while let Some(message) = inbox.next().await {
+    while let Some(message) = orders.next().await {
         match message {
             ShardMessage::Publish(call) => {
                 turn::spent_on(Work::job("image"));
                 let (image, answer) = call.split();
                 partitions::apply(&shard, image, clock::wall_ms()).await;
                 answer(());
-            }
-            ShardMessage::Metrics(call) => {
-                let server = server.clone();
-                gather(async move { call.answer(server.snapshot().await) });
-            }
-            ShardMessage::Committed(call) => {
-                let shard = shard.clone();
-                let (most, answer) = call.split();
-                gather(async move { answer(shard.groups.committed(most).await) });
-            }
-            ShardMessage::Ends(call) => {
-                let shard = shard.clone();
-                let (wanted, answer) = call.split();
-                gather(async move { answer(numbers::ends(&shard, &wanted).await) });
             }
             ShardMessage::Stop(call) => {
                 turn::spent_on(Work::job("stop"));
@@ -126,6 +130,34 @@ async fn run(start: NodeStart) {
                 call.answer(());
                 return;
             }
+        }
+    }
+}
+
+/// Answers what the shard is asked, beside everything else that it does; nothing before its logs
+/// are open.
+async fn answer(mut questions: Receiver<ShardQuestion>, opened: Rc<OnceCell<Rc<ServerState>>>) {
+    while let Some(question) = questions.next().await {
+        let server = opened.get().cloned();
+        match (question, server) {
+            (ShardQuestion::Faults(call), server) => {
+                let faults = |it: Rc<ServerState>| shard::faults::current(&it.shard, it.wall_ms());
+                call.answer(server.map(faults).unwrap_or_default());
+            }
+            (ShardQuestion::Metrics(call), Some(server)) => {
+                gather(async move { call.answer(server.snapshot().await) });
+            }
+            (ShardQuestion::Metrics(call), None) => call.answer(Snapshot::default()),
+            (ShardQuestion::Committed(call), Some(server)) => {
+                let (most, answer) = call.split();
+                gather(async move { answer(server.shard.groups.committed(most).await) });
+            }
+            (ShardQuestion::Ends(call), Some(server)) => {
+                let (wanted, answer) = call.split();
+                gather(async move { answer(numbers::ends(&server.shard, &wanted).await) });
+            }
+            // Who asks hears that there is no answer.
+            (ShardQuestion::Committed(_) | ShardQuestion::Ends(_), None) => {}
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum StartError {
     Metadata(LoadError),
     /// An executor could not be started, or died.
     Executor(io::Error),
+    /// Every folder of `log.dirs` has failed while it served.
+    NoFolderLeft,
     /// An executor ended without a word; its panic is in the log.
     Gone,
 }
@@ -310,6 +312,10 @@ impl fmt::Display for StartError {
             }
             StartError::Metadata(error) => error.fmt(f),
             StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),
+            StartError::NoFolderLeft => f.write_str(
+                "stopped, since every folder of log.dirs has failed (the log says why): make one \
+                 work again and start",
+            ),
             StartError::Gone => f.write_str("an executor ended unexpectedly"),
         }
     }

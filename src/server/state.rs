@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 
+use crate::base::faults;
 use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
 use crate::io::budget::{Budget, Reserved, Use};
@@ -18,7 +19,7 @@ use crate::server::fetch_sessions::{FetchSessions, Memory};
 use crate::server::probe::{Closing, Probe};
 use crate::server::receive::LargeRooms;
 use crate::server::shared_answers::SharedAnswers;
-use crate::shard::Shard;
+use crate::shard::{self, Shard};
 
 /// What all connections of one shard share.
 pub struct ServerState {
@@ -139,6 +140,8 @@ impl ServerState {
         let mut snapshot = Snapshot::default();
         self.probe.export(&mut snapshot);
         self.shard.export(&mut snapshot).await;
+        let faults = shard::faults::current(&self.shard, self.wall_ms());
+        faults::export(&faults, false, &mut snapshot);
         snapshot.gauge(
             "corelane_connections",
             "Connections open. \

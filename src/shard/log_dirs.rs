@@ -17,6 +17,7 @@ use crate::io::cores;
 use crate::io::descriptors;
 use crate::io::disk::Disk;
 use crate::io::host;
+use crate::io::signal;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
 use crate::metadata::controller::decide::is_reserved;
 use crate::metadata::controller::{IDENTITY_FILE, Identity, NodeDir};
@@ -285,6 +286,10 @@ pub async fn check(shard: &Shard) {
     for dir in &failed {
         dir.failed.set(true);
         partitions::fail(shard, dir);
+    }
+    if shard.dirs.working().next().is_none() && shard.life.lost_last_folder() {
+        tracing::error!("no folder of log.dirs is left: the broker stops");
+        signal::request_stop();
     }
     let directories = failed.iter().map(|dir| dir.id).collect();
     // Where the controller is gone or cannot write, the partitions are out of service all the same.

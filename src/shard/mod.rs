@@ -4,6 +4,7 @@
 pub mod auto_create;
 pub mod compaction;
 pub mod coordinators;
+pub mod faults;
 pub mod log_dirs;
 pub mod mesh;
 pub mod numbers;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 use futures_util::lock::Mutex;
 
 use crate::base::config::BrokerConfig;
+use crate::base::faults::Faults;
+use crate::base::life::Life;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{NodeId, WallMs};
 use crate::coordinator::GroupCoordinator;
@@ -51,6 +54,8 @@ pub struct ShardOptions {
     pub lost_dirs: Vec<PathBuf>,
     /// The way to the controller.
     pub control: ToControl,
+    /// How far the process is.
+    pub life: Arc<Life>,
 }
 
 /// One core and what it owns. Verbs live in the files beside this one.
@@ -72,6 +77,10 @@ pub struct Shard {
     /// Its folders of logs.
     pub dirs: LogDirs,
     topic_numbers: RefCell<TopicNumbers>,
+    /// Since when what is wrong.
+    pub faults: Faults,
+    /// How far the process is.
+    pub life: Arc<Life>,
     /// The topics that it has created because a client asks for them.
     pub auto_create: AutoCreate,
     /// Held by who opens or closes partitions, one at a time.
@@ -93,6 +102,7 @@ impl Shard {
             dirs,
             lost_dirs,
             control,
+            life,
         } = options;
         let begun = clock::now();
         let budget = Budget::new(config.shard.memory_bytes);
@@ -108,6 +118,8 @@ impl Shard {
             probe: Probe::default(),
             dirs,
             topic_numbers: RefCell::default(),
+            faults: Faults::default(),
+            life,
             auto_create: AutoCreate::default(),
             changes: Mutex::new(()),
             config: RefCell::new(Rc::new((*config).clone())),
@@ -116,6 +128,7 @@ impl Shard {
         partitions::apply(&shard, image.clone(), now).await;
         partitions::set_strays_aside(&shard, &image).await;
         shard.probe.opening_us.add(clock::us_since(begun));
+        partitions::tell_of_homeless(&shard);
         Ok(shard)
     }
 

@@ -1,7 +1,7 @@
 //! Drives: the partitions this shard leads: opened, changed and closed as images arrive.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -370,6 +370,29 @@ pub async fn set_strays_aside(shard: &Shard, image: &Image) {
                 tracing::error!(%topic, partition = index, %error, "cannot set the log aside");
             }
         }
+    }
+}
+
+/// Says in the log which partitions lie in folders that are not used: one that the settings no
+/// longer name says nothing of itself.
+pub fn tell_of_homeless(shard: &Shard) {
+    let mut by_folder: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+    for topic in shard.partitions.all() {
+        for (index, place) in topic.partitions.iter().enumerate() {
+            if let Place::Broken { directory, .. } = place
+                && shard.dirs.get(*directory).is_none()
+            {
+                let names = by_folder.entry(*directory).or_default();
+                names.push(format!("{}-{index}", topic.name));
+            }
+        }
+    }
+    for (directory, names) in by_folder {
+        let partitions = names.len();
+        let some = names[..partitions.min(5)].join(", ");
+        tracing::error!(%directory, partitions, some,
+            "partitions are offline: the folder that they lie in is not among log.dirs any more, \
+             or cannot be used; name it there, and start again");
     }
 }
 

@@ -67,6 +67,31 @@ fn pages_tell_about_a_broker_that_runs() {
 }
 
 #[test]
+fn who_is_silent_does_not_blind_the_pages() {
+    let dir = data_dir();
+    let start = Start::new(dir.path());
+    let admin = start.port + 7;
+    let broker = start.arg("--admin-port", &admin.to_string()).ready();
+    // Kept open: half of them have asked once, the others never.
+    let silent: Vec<TcpStream> = (0..90)
+        .filter_map(|at| {
+            let mut stream = TcpStream::connect(("127.0.0.1", admin)).ok()?;
+            let asks = b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n";
+            if at % 2 == 0 {
+                stream.write_all(asks).ok()?;
+            }
+            Some(stream)
+        })
+        .collect();
+    for path in ["/health", "/ready", "/metrics"] {
+        let answer = get(admin, path);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
+    drop(silent);
+    broker.stop();
+}
+
+#[test]
 fn bad_requests_are_refused_and_hurt_nobody() {
     let dir = data_dir();
     let start = Start::new(dir.path());

@@ -10,6 +10,7 @@ mod check;
 mod descriptors;
 mod delete_topics;
 mod folders;
+mod health;
 mod kill;
 mod metrics;
 mod pressure;

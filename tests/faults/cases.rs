@@ -46,6 +46,8 @@ pub const ALL: &[Case] = &[
     case("a file shrinks", false, shrinks),
     case("a folder may not be written, root", true, immutable),
     case("a folder may not be written, another user", true, forbidden),
+    case("a partition's folder is removed", false, partition_removed),
+    case("the metadata log is removed", false, metadata_removed),
     case("the data folder is removed", false, removed),
 ];
 
@@ -139,6 +141,16 @@ fn all_full() {
     let filler = fill(&mount.path(), 1 << 20);
     scene.put_until_refused(0, 60_000);
     scene.put_until_refused(1, 60_000);
+    // A restart is no cure, and who sends clients may know.
+    let page = scene.broker().wait_page("/ready", 503, "disk full");
+    assert!(
+        page.contains("t-0") && page.contains("free space"),
+        "{page}"
+    );
+    assert_eq!(scene.broker().page("/health").0, 200);
+    let (_, metrics) = scene.broker().page("/metrics");
+    let count = "corelane_faults{kind=\"disk full\",node=\"1\"} 2\n";
+    assert!(metrics.contains(count), "{metrics}");
     scene.holds_all(0);
     scene.holds_all(1);
     // The metadata log has room of its own prepared.
@@ -147,6 +159,7 @@ fn all_full() {
     fs::remove_file(filler).unwrap();
     scene.put_until_taken(0);
     scene.put_until_taken(1);
+    scene.broker().wait_page("/ready", 200, "ready");
     let filler = fill(&mount.path(), 1 << 20);
     scene.put_until_refused(0, 60_000);
     scene.stop();
@@ -418,6 +431,58 @@ fn only_one_stops(scene: &mut Scene) {
     scene.holds_all(1);
 }
 
+/// The folder of one partition goes while records are written to it.
+fn partition_removed() {
+    let here = data_dir();
+    let data = here.path().join("data");
+    let mut scene = Scene::new(start(&[&data]), &[]);
+    scene.broker().wait_page("/ready", 200, "ready");
+    let folder = data.join(format!("shard-0/{TOPIC}-0"));
+    fs::remove_dir_all(&folder).unwrap();
+    let begun = Instant::now();
+    scene.put_until_refused(0, 1_000);
+    let took = begun.elapsed();
+    // A fifth of a second, and much more for a machine that is busy.
+    assert!(
+        took < Duration::from_secs(3),
+        "acked into nothing for {took:?}"
+    );
+    // Found by the look for the file, or by a file that cannot be made, whatever comes first.
+    scene.says(&["ERROR", "the log takes no more writes", "t-0"]);
+    let page = scene.broker().wait_page("/ready", 503, "takes no writes");
+    assert!(page.contains("t-0"), "{page}");
+    let (status, page) = scene.broker().page("/health");
+    assert!(
+        status == 200 && page.contains("not all is served (1 faults)"),
+        "{page}"
+    );
+    assert_eq!(scene.put(1, 1_000), 0);
+    scene.holds_all(1);
+    scene.stop();
+}
+
+/// The metadata log goes: partitions are served on, the cluster does not change, a probe is told.
+fn metadata_removed() {
+    let here = data_dir();
+    let data = here.path().join("data");
+    let mut scene = Scene::new(start(&[&data]), &[]);
+    fs::remove_dir_all(data.join("__cluster_metadata-0")).unwrap();
+    let page = scene
+        .broker()
+        .wait_page("/health", 503, "a restart is the cure");
+    assert!(page.contains("controller: metadata log failed"), "{page}");
+    scene
+        .broker()
+        .wait_page("/ready", 503, "metadata log failed");
+    scene.says(&["ERROR", "metadata log has failed"]);
+    let (_, metrics) = scene.broker().page("/metrics");
+    assert!(metrics.contains("corelane_faults{kind=\"metadata log failed\"} 1\n"));
+    assert_ne!(create_topic(&mut scene.client(), "more", 1), 0);
+    assert_eq!(scene.put(0, 1_000), 0);
+    scene.holds_all(0);
+    scene.stop();
+}
+
 /// All files go while the broker runs.
 fn removed() {
     let here = data_dir();
@@ -426,9 +491,16 @@ fn removed() {
     // Files may be made while others are removed.
     let gone = (0..100).any(|_| fs::remove_dir_all(&data).is_ok());
     assert!(gone, "{} is removed", data.display());
-    scene.put_until_refused(0, 10_000);
-    scene.says(&["ERROR", "log folder has failed"]);
-    // It still answers, and ends when it is told to.
-    assert_eq!(scene.put(1, 10), STORAGE_ERROR);
-    scene.stop();
+    // Its last folder is gone: it ends by itself, as Kafka does, and says why.
+    let mut broker = scene.broker.take().unwrap();
+    let status = broker.ends();
+    assert_eq!(status.code(), Some(1));
+    let log = broker.log();
+    for words in [
+        "no folder of log.dirs is left",
+        "corelane: stopped, since every folder",
+    ] {
+        assert!(log.contains(words), "{log}");
+    }
+    assert!(!log.contains("panicked"), "{log}");
 }

@@ -232,6 +232,53 @@ impl Broker {
         self.child.id()
     }
 
+    /// The status and the text of an admin page.
+    pub fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.admin.unwrap())).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head.split_whitespace().nth(1).unwrap_or_default();
+        (status.parse().unwrap_or(0), text.to_owned())
+    }
+
+    /// Waits until an admin page has this status and says this; the whole text.
+    pub fn wait_page(&self, path: &str, status: u16, words: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let (found, text) = self.page(path);
+            if found == status && text.contains(words) {
+                return text;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{path} says {found} {text}, not {status} {words}; log:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until it has ended by itself: its exit status.
+    pub fn ends(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it goes on; log:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A client of the first shard.
     pub fn client(&self) -> Client {
         Client::connect(self.port)

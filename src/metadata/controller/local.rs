@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::config::BrokerConfig;
+use crate::base::faults::{Fault, FaultKind, Faults};
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, WallMs};
 use crate::io::budget::Budget;
@@ -39,6 +40,10 @@ pub struct LocalController {
     directories: Vec<Vec<NodeDir>>,
     /// Whether the device is full, as far as was told.
     lacks_room: Cell<bool>,
+    /// Whether the log says already that the metadata log has failed.
+    told_failure: Cell<bool>,
+    /// Since when what is wrong.
+    faults: Faults,
     /// What was begun to be written when the device had no room for all of it.
     stuck: RefCell<Option<Stuck>>,
     settled: Event,
@@ -126,6 +131,8 @@ impl LocalController {
             turn: Turn::default(),
             directories: found,
             lacks_room: Cell::new(false),
+            told_failure: Cell::new(false),
+            faults: Faults::default(),
             stuck: RefCell::default(),
             settled: Event::default(),
         };
@@ -234,10 +241,28 @@ impl LocalController {
             tracing::error!(%error, "no room for more metadata: changes are refused until there is");
         }
         self.log.seek_room();
+        self.log.look_for_file();
+        if let Some(failure) = self.log.failure()
+            && !self.told_failure.replace(true)
+        {
+            tracing::error!(%failure, "the metadata log has failed: nothing about the cluster \
+                changes until the broker is started again");
+        }
         if self.stuck.borrow().is_some() {
             let _turn = self.turn.take().await;
             self.settle(now).await;
         }
+    }
+
+    /// What keeps the cluster from being changed now.
+    pub fn faults(&self, now: WallMs) -> Vec<Fault> {
+        let with = self.log.dir().display().to_string();
+        let found = match (self.log.failure(), self.log.lack_of_room()) {
+            (Some(failure), _) => Some((FaultKind::MetadataFailed, with, failure.reason)),
+            (None, Some(lack)) => Some((FaultKind::MetadataWaits, with, lack.reason)),
+            (None, None) => None,
+        };
+        self.faults.are(found.into_iter().collect(), now)
     }
 
     /// Waits until a decision whose asker was told that there is no room has become part of the
@@ -357,6 +382,11 @@ impl LocalController {
         })?;
         if !written {
             return Err(Blocked::NoRoom);
+        }
+        self.log.look_for_file();
+        if let Some(failure) = self.log.failure() {
+            tracing::error!(%failure, "the metadata log is gone");
+            return Err(Blocked::Failed);
         }
         self.note.set(self.log.acked_offset());
         Ok(())

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::base::Offset;
+use crate::base::faults::Fault;
 use crate::base::metrics::Snapshot;
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
@@ -20,14 +21,21 @@ pub type ControlCall<Q, A> = Call<Q, A>;
 pub enum ShardMessage {
     /// The cluster has changed; answered when the shard serves by the new image.
     Publish(ShardCall<Arc<Image>, ()>),
-    /// Asks for the shard's numbers.
-    Metrics(ShardCall<(), Snapshot>),
-    /// Asks for the offsets that its groups have committed, at most so many.
-    Committed(ShardCall<usize, CommittedOffsets>),
-    /// Asks where the records of these partitions end, for those that it leads.
-    Ends(ShardCall<Arc<Vec<Named>>, Vec<Option<Offset>>>),
     /// Stop serving, flush, close.
     Stop(ShardCall<(), ()>),
+}
+
+/// What a shard may be asked. It answers at once, whatever it is told meanwhile: who is asked
+/// and does not answer is stuck.
+pub enum ShardQuestion {
+    /// What are its numbers?
+    Metrics(ShardCall<(), Snapshot>),
+    /// Which offsets have its groups committed? At most so many.
+    Committed(ShardCall<usize, CommittedOffsets>),
+    /// Where do the records of these partitions end, of those that it leads?
+    Ends(ShardCall<Arc<Vec<Named>>, Vec<Option<Offset>>>),
+    /// What is wrong with it? Nothing is known before its logs are open.
+    Faults(ShardCall<(), Vec<Fault>>),
 }
 
 /// What the control executor may be asked.

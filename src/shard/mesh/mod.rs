@@ -3,12 +3,13 @@
 
 mod message;
 
-pub use message::{ControlCall, ControlMessage, ShardCall, ShardMessage};
+pub use message::{ControlCall, ControlMessage, ShardCall, ShardMessage, ShardQuestion};
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::base::faults::Fault;
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, Offset, ProducerId};
 use crate::coordinator::CommittedOffsets;
@@ -27,7 +28,18 @@ pub struct ToControl(Sender<ControlMessage>);
 
 /// The way from the control executor, or the main thread, to one shard.
 #[derive(Clone)]
-pub struct ToShard(Sender<ShardMessage>);
+pub struct ToShard {
+    orders: Sender<ShardMessage>,
+    questions: Sender<ShardQuestion>,
+}
+
+/// What comes to a shard.
+pub struct Inbox {
+    /// Done one after the other.
+    pub orders: Receiver<ShardMessage>,
+    /// Answered beside them.
+    pub questions: Receiver<ShardQuestion>,
+}
 
 /// A channel to the control executor.
 pub fn control() -> (ToControl, Receiver<ControlMessage>) {
@@ -36,9 +48,14 @@ pub fn control() -> (ToControl, Receiver<ControlMessage>) {
 }
 
 /// A channel to a shard.
-pub fn shard() -> (ToShard, Receiver<ShardMessage>) {
-    let (sender, receiver) = channel();
-    (ToShard(sender), receiver)
+pub fn shard() -> (ToShard, Inbox) {
+    let (orders, told) = channel();
+    let (questions, asked) = channel();
+    let inbox = Inbox {
+        orders: told,
+        questions: asked,
+    };
+    (ToShard { orders, questions }, inbox)
 }
 
 /// Why the controller decided nothing.
@@ -153,21 +170,28 @@ impl ToShard {
     /// Hands over a new image; answered when the shard serves by it.
     pub async fn publish(&self, image: Arc<Image>) -> Result<(), Disconnected> {
         let (call, answer) = Call::new(image);
-        self.0.send(ShardMessage::Publish(call))?;
+        self.orders.send(ShardMessage::Publish(call))?;
         answer.wait().await
     }
 
     /// The shard's numbers.
     pub async fn metrics(&self) -> Result<crate::base::metrics::Snapshot, Disconnected> {
         let (call, answer) = Call::new(());
-        self.0.send(ShardMessage::Metrics(call))?;
+        self.questions.send(ShardQuestion::Metrics(call))?;
+        answer.wait().await
+    }
+
+    /// What is wrong with the shard.
+    pub async fn faults(&self) -> Result<Vec<Fault>, Disconnected> {
+        let (call, answer) = Call::new(());
+        self.questions.send(ShardQuestion::Faults(call))?;
         answer.wait().await
     }
 
     /// What its groups have committed, at most `most` offsets of it.
     pub async fn committed(&self, most: usize) -> Result<CommittedOffsets, Disconnected> {
         let (call, answer) = Call::new(most);
-        self.0.send(ShardMessage::Committed(call))?;
+        self.questions.send(ShardQuestion::Committed(call))?;
         answer.wait().await
     }
 
@@ -175,14 +199,14 @@ impl ToShard {
     /// not lead.
     pub async fn ends(&self, of: Arc<Vec<Named>>) -> Result<Vec<Option<Offset>>, Disconnected> {
         let (call, answer) = Call::new(of);
-        self.0.send(ShardMessage::Ends(call))?;
+        self.questions.send(ShardQuestion::Ends(call))?;
         answer.wait().await
     }
 
     /// Stops serving, flushes and closes every log; answered when all is on disk.
     pub async fn stop(&self) -> Result<(), Disconnected> {
         let (call, answer) = Call::new(());
-        self.0.send(ShardMessage::Stop(call))?;
+        self.orders.send(ShardMessage::Stop(call))?;
         answer.wait().await
     }
 }

@@ -1,0 +1,53 @@
+//! Drives: what of a shard cannot be served now.
+
+use super::Shard;
+use super::partitions::Place;
+use crate::base::WallMs;
+use crate::base::faults::{Fault, FaultKind};
+use crate::io::cause::Cause;
+use crate::log::FailedOperation;
+use crate::partition::Partition;
+
+type Found = (FaultKind, String, String);
+
+/// Everything of `shard` that cannot be served `now`.
+pub fn current(shard: &Shard, now: WallMs) -> Vec<Fault> {
+    let folders = shard.dirs.failed().map(|dir| {
+        let why = "its partitions are offline; the log says why".to_owned();
+        (FaultKind::FolderOffline, dir.display().to_string(), why)
+    });
+    let mut found: Vec<Found> = folders.collect();
+    for topic in shard.partitions.all() {
+        for (index, place) in topic.partitions.iter().enumerate() {
+            let what = match place {
+                Place::Here(partition) => of_partition(partition),
+                Place::There { .. } => None,
+                Place::Broken { directory, again } => Some((
+                    FaultKind::PartitionOffline,
+                    match (again, shard.dirs.get(*directory)) {
+                        (true, _) => "it is opened once there are descriptors and memory",
+                        (false, Some(_)) => "its log could not be opened; the log says why",
+                        (false, None) => "its folder is not among log.dirs, or cannot be used",
+                    }
+                    .to_owned(),
+                )),
+            };
+            let name = || format!("{}-{index}", topic.name);
+            found.extend(what.map(|(kind, why)| (kind, name(), why)));
+        }
+    }
+    shard.faults.are(found, now)
+}
+
+fn of_partition(partition: &Partition) -> Option<(FaultKind, String)> {
+    let log = partition.log();
+    if let Some(failure) = log.failure() {
+        let is_on_purpose = failure.operation == FailedOperation::Removal;
+        return (!is_on_purpose).then_some((FaultKind::PartitionFailed, failure.reason));
+    }
+    let lack = log.lack_of_room()?;
+    Some(match lack.cause {
+        Cause::NoRoom => (FaultKind::DiskFull, lack.reason),
+        _ => (FaultKind::HostShort, lack.reason),
+    })
+}
