@@ -10,6 +10,9 @@ use crate::io::disk::Disk;
 /// replacing it at the same time.
 const KNOWN_MAX: usize = 4;
 
+/// Stands for a file that is not there yet: the checksum of nothing, which no checkpoint has.
+const MISSING: u32 = 0;
+
 /// Our own file beside the checkpoints of a folder: of each the checksum of its content as it is
 /// and as it is about to be. One that is missing vouches for everything.
 pub const FILE: &str = "corelane-checkpoint-checksums";
@@ -38,7 +41,8 @@ impl Checksums {
 
     /// A checkpoint is about to be written whose content has this checksum.
     pub fn expect(&mut self, name: &str, sum: u32) {
-        let known = self.0.entry(name.to_owned()).or_default();
+        // Before the first one is written there may be none.
+        let known = self.0.entry(name.to_owned()).or_insert(vec![MISSING]);
         known.retain(|other| *other != sum);
         known.push(sum);
         let older = known.len().saturating_sub(KNOWN_MAX);
@@ -49,6 +53,13 @@ impl Checksums {
     pub fn allow(&self, name: &str, content: &[u8]) -> bool {
         let known = self.0.get(name);
         known.is_none_or(|known| known.contains(&crc32c::crc32c(content)))
+    }
+
+    /// Whether there may be no checkpoint called `name`.
+    pub fn allow_missing(&self, name: &str) -> bool {
+        self.0
+            .get(name)
+            .is_none_or(|known| known.contains(&MISSING))
     }
 
     /// The file's text.

@@ -1,28 +1,23 @@
 //! Drives: a folder of logs as a whole: was it closed cleanly, and its checkpoints.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Log;
-use super::checkpoint::{self, Offsets};
-use super::checksums::{self, Checksums};
+use super::checkpoint::Offsets;
+use super::checkpoints::{Checkpoint, Checkpoints};
 use super::files::PARTITION_METADATA;
 use super::inner::FailedOperation;
 use super::opening::Opening;
 use super::retire;
 use crate::base::{Offset, PartitionIndex, TopicId};
 use crate::io::disk::{Disk, Entry};
-use crate::io::event::Bell;
 
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
 /// The file whose presence says that every log in the folder was closed cleanly.
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
-const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
-const START_OFFSETS: &str = "log-start-offset-checkpoint";
-const CLEANED_OFFSETS: &str = "cleaner-offset-checkpoint";
-const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// What the name of a folder ends with whose log belongs to no topic that is known (Kafka's
 /// `LogManager.StrayDirSuffix`).
 const STRAY_SUFFIX: &str = "-stray";
@@ -32,10 +27,7 @@ pub struct Folder {
     pub(super) disk: Disk,
     pub(super) dir: PathBuf,
     clean: bool,
-    recovery_points: RefCell<Offsets>,
-    start_offsets: RefCell<Offsets>,
-    flushed_offsets: RefCell<Offsets>,
-    pub(super) cleaned_offsets: RefCell<Offsets>,
+    pub(super) checkpoints: Checkpoints,
     /// Logs that could not be opened: what is known of them is kept as it is.
     pub(super) unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of logs that were there at the start and that nobody has claimed.
@@ -44,11 +36,6 @@ pub struct Folder {
     pub(super) undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of removed logs whose files are still to be deleted.
     pub(super) trash: RefCell<Vec<PathBuf>>,
-    sums: RefCell<Checksums>,
-    /// Whether somebody writes checkpoints now.
-    writes: Cell<bool>,
-    written: Bell,
-    damaged: Vec<&'static str>,
 }
 
 impl Folder {
@@ -69,26 +56,14 @@ impl Folder {
             disk.remove(&dir.join(CLEAN_SHUTDOWN)).await?;
             disk.sync_dir(dir).await?;
         }
-        let sums = Checksums::read(disk, &dir.join(checksums::FILE)).await?;
-        let mut damaged = Vec::new();
-        let recovery_points = read(disk, dir, RECOVERY_POINTS, &sums, &mut damaged).await?;
-        let start_offsets = read(disk, dir, START_OFFSETS, &sums, &mut damaged).await?;
-        let flushed_offsets = read(disk, dir, HIGH_WATERMARKS, &sums, &mut damaged).await?;
-        let cleaned_offsets = read(disk, dir, CLEANED_OFFSETS, &sums, &mut damaged).await?;
+        let checkpoints = Checkpoints::open(disk, dir).await?;
         Ok(Folder {
             clean,
-            recovery_points: RefCell::new(recovery_points),
-            start_offsets: RefCell::new(start_offsets),
+            checkpoints,
             unopened: RefCell::default(),
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
             trash: RefCell::new(trash),
-            sums: RefCell::new(sums),
-            writes: Cell::new(false),
-            written: Bell::default(),
-            damaged,
-            flushed_offsets: RefCell::new(flushed_offsets),
-            cleaned_offsets: RefCell::new(cleaned_offsets),
             disk: disk.clone(),
             dir: dir.to_owned(),
         })
@@ -101,7 +76,7 @@ impl Folder {
 
     /// The checkpoints that were not what had been written: nothing of them is believed.
     pub fn damaged(&self) -> &[&'static str] {
-        &self.damaged
+        &self.checkpoints.damaged
     }
 
     /// Where the log of a partition lies.
@@ -112,12 +87,12 @@ impl Folder {
     /// What is known about a partition's log before it is opened.
     pub fn opening(&self, topic: &str, partition: PartitionIndex) -> Opening {
         let key = (topic.to_owned(), partition);
-        let of = |offsets: &RefCell<Offsets>| offsets.borrow().get(&key).copied().unwrap_or(0);
+        let of = |checkpoint: &Checkpoint| checkpoint.get(&key).unwrap_or(0);
         Opening {
             clean: self.clean,
-            recovery_point: of(&self.recovery_points),
-            flushed_offset: of(&self.flushed_offsets),
-            start_offset: of(&self.start_offsets),
+            recovery_point: of(&self.checkpoints.recovery_points),
+            flushed_offset: of(&self.checkpoints.flushed_offsets),
+            start_offset: of(&self.checkpoints.start_offsets),
             cleaned: self.cleaned(topic, partition),
             ..Opening::default()
         }
@@ -196,7 +171,7 @@ impl Folder {
     /// Up to where the log of a partition was compacted, if it ever was.
     pub fn cleaned(&self, topic: &str, partition: PartitionIndex) -> Option<Offset> {
         let key = (topic.to_owned(), partition);
-        self.cleaned_offsets.borrow().get(&key).copied()
+        self.checkpoints.cleaned_offsets.get(&key)
     }
 
     /// Notes durably up to where the log of a partition was compacted
@@ -208,15 +183,26 @@ impl Folder {
         offset: Offset,
     ) -> io::Result<()> {
         let key = (topic.to_owned(), partition);
-        let before = self.cleaned_offsets.borrow_mut().insert(key, offset);
-        if before == Some(offset) {
-            return Ok(());
-        }
-        self.write_cleaned().await
+        let cleaned = &self.checkpoints.cleaned_offsets;
+        cleaned.set(key, offset);
+        self.checkpoints.save(&[cleaned]).await
     }
 
-    pub(super) async fn write_cleaned(&self) -> io::Result<()> {
-        self.put(&[(CLEANED_OFFSETS, &self.cleaned_offsets)]).await
+    /// Notes that the log of a partition begins with this offset, as [`Folder::save_starts`] makes
+    /// durable. It never moves back.
+    pub fn note_start(&self, topic: &str, partition: PartitionIndex, offset: Offset) {
+        let key = (topic.to_owned(), partition);
+        let starts = &self.checkpoints.start_offsets;
+        if starts.get(&key).unwrap_or(0) < offset {
+            starts.set(key, offset);
+        }
+    }
+
+    /// Returns when what was noted of the starts of logs so far is durable
+    /// (`log-start-offset-checkpoint`). Those who ask at the same time share the writes.
+    pub async fn save_starts(&self) -> io::Result<()> {
+        let starts = &self.checkpoints.start_offsets;
+        self.checkpoints.save(&[starts]).await
     }
 
     /// Writes the checkpoints of all logs; to be called every minute or so. Of a log that was
@@ -243,23 +229,20 @@ impl Folder {
             // What is acked may not be flushed, by `flush.messages`.
             high.insert(key, log.acked_offset().min(log.flushed_offset()));
         }
-        let fresh = [&mut recovery, &mut start, &mut high];
-        for (offsets, fresh) in self.all().into_iter().zip(fresh) {
-            let offsets = offsets.borrow();
-            let known = |key| Some((key, *offsets.get(key)?));
-            let known = kept.iter().filter_map(known);
-            fresh.extend(known.map(|(key, offset)| (key.clone(), offset)));
+        let checkpoints = [
+            &self.checkpoints.recovery_points,
+            &self.checkpoints.start_offsets,
+            &self.checkpoints.flushed_offsets,
+        ];
+        for (checkpoint, mut fresh) in checkpoints.into_iter().zip([recovery, start, high]) {
+            for key in &kept {
+                if let Some(offset) = checkpoint.get(key) {
+                    fresh.insert(key.clone(), offset);
+                }
+            }
+            checkpoint.set_all(fresh);
         }
-        let changed = *self.recovery_points.borrow() != recovery
-            || *self.start_offsets.borrow() != start
-            || *self.flushed_offsets.borrow() != high;
-        if !changed {
-            return Ok(());
-        }
-        self.recovery_points.replace(recovery);
-        self.start_offsets.replace(start);
-        self.flushed_offsets.replace(high);
-        self.write().await
+        self.checkpoints.save(&checkpoints).await
     }
 
     /// Says that every log was closed cleanly, after the last checkpoint.
@@ -269,64 +252,6 @@ impl Folder {
         self.disk.write(&path, content).await?;
         self.disk.sync_dir(&self.dir).await
     }
-
-    pub(super) fn all(&self) -> [&RefCell<Offsets>; 3] {
-        [
-            &self.recovery_points,
-            &self.start_offsets,
-            &self.flushed_offsets,
-        ]
-    }
-
-    pub(super) async fn write(&self) -> io::Result<()> {
-        let names = [RECOVERY_POINTS, START_OFFSETS, HIGH_WATERMARKS];
-        let files: Vec<_> = names.into_iter().zip(self.all()).collect();
-        self.put(&files).await
-    }
-
-    /// Writes checkpoints, their checksums first: a crash in between leaves either content, and
-    /// both are known. One caller at a time: they share the file of checksums.
-    async fn put(&self, files: &[(&'static str, &RefCell<Offsets>)]) -> io::Result<()> {
-        while self.writes.get() {
-            self.written.wait().await;
-        }
-        let _writing = Writing::begin(self);
-        let texts: Vec<String> = files
-            .iter()
-            .map(|(_, offsets)| checkpoint::to_text(&offsets.borrow()))
-            .collect();
-        let sums = {
-            let mut sums = self.sums.borrow_mut();
-            for ((name, _), text) in files.iter().zip(&texts) {
-                sums.expect(name, crc32c::crc32c(text.as_bytes()));
-            }
-            sums.to_text()
-        };
-        let path = self.dir.join(checksums::FILE);
-        self.disk.replace(&path, sums.into_bytes()).await?;
-        for ((name, _), text) in files.iter().zip(texts) {
-            let path = self.dir.join(name);
-            self.disk.replace(&path, text.into_bytes()).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Checkpoints are being written for as long as this lives.
-struct Writing<'a>(&'a Folder);
-
-impl Writing<'_> {
-    fn begin(folder: &Folder) -> Writing<'_> {
-        folder.writes.set(true);
-        Writing(folder)
-    }
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        self.0.writes.set(false);
-        self.0.written.ring();
-    }
 }
 
 /// The partition that a folder is named after.
@@ -334,28 +259,4 @@ fn partition_of(entry: &Entry) -> Option<(String, PartitionIndex)> {
     let (topic, index) = entry.name.rsplit_once('-')?;
     let index: PartitionIndex = index.parse().ok()?;
     (entry.is_dir && index >= 0).then(|| (topic.to_owned(), index))
-}
-
-/// Reads a checkpoint. One that is missing, or is not what was written, knows nothing: logs are
-/// then checked from their beginning.
-async fn read(
-    disk: &Disk,
-    dir: &Path,
-    name: &'static str,
-    sums: &Checksums,
-    damaged: &mut Vec<&'static str>,
-) -> io::Result<Offsets> {
-    let bytes = match disk.read(&dir.join(name)).await {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Offsets::new()),
-        Err(error) => return Err(error),
-    };
-    let text = std::str::from_utf8(&bytes).ok();
-    match text.and_then(checkpoint::from_text) {
-        Some(offsets) if sums.allow(name, &bytes) => Ok(offsets),
-        _ => {
-            damaged.push(name);
-            Ok(Offsets::new())
-        }
-    }
 }

@@ -17,6 +17,7 @@ pub mod aborted;
 mod appender;
 mod check;
 pub mod checkpoint;
+mod checkpoints;
 mod checksums;
 mod close;
 mod compaction;

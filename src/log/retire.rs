@@ -94,22 +94,13 @@ impl Folder {
     /// Forgets partitions whose logs are about to be removed: later ones of the same names begin
     /// anew. The checkpoints are written once for all of them.
     pub async fn forget(&self, partitions: &[(&str, PartitionIndex)]) -> io::Result<()> {
-        let (mut known, mut cleaned) = (false, false);
+        let all = self.checkpoints.all();
         for (topic, index) in partitions {
             let key = ((*topic).to_owned(), *index);
             self.unopened.borrow_mut().remove(&key);
-            for offsets in self.all() {
-                known |= offsets.borrow_mut().remove(&key).is_some();
-            }
-            cleaned |= self.cleaned_offsets.borrow_mut().remove(&key).is_some();
+            all.iter().for_each(|checkpoint| checkpoint.remove(&key));
         }
-        if known {
-            self.write().await?;
-        }
-        if cleaned {
-            self.write_cleaned().await?;
-        }
-        Ok(())
+        self.checkpoints.save(&all).await
     }
 
     /// The folder's new name, where there is one on disk.

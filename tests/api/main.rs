@@ -7,6 +7,7 @@ mod admin;
 mod auto_create;
 mod bad_input;
 mod check;
+mod deleted;
 mod descriptors;
 mod delete_topics;
 mod folders;

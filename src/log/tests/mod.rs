@@ -1,6 +1,7 @@
 //! Drives: the log on both disks, the machine's and the simulated one.
 
 mod basics;
+mod checkpoints;
 mod compaction;
 mod corners;
 mod crash;

@@ -1,11 +1,15 @@
 //! Drives: DeleteRecords, versions 0 to 2 (KIP-107).
 //!
-//! Moves the start of a log forward. A partition that is mentioned twice is done once, as its
+//! Moves the start of a log forward, durably before that is answered. A partition that is mentioned twice is done once, as its
 //! last mention says.
 
+use std::rc::Rc;
+
 use super::unique::unique;
+use crate::base::ids::Uuid;
 use crate::base::{ErrorCode, Offset};
 use crate::server::api::{Api, Context, errors};
+use crate::shard::log_dirs::LogDir;
 use crate::wire::codec::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
@@ -35,25 +39,64 @@ impl Api for DeleteRecords {
             for asked in partitions {
                 cx.pace().await;
                 let (index, before) = (asked.last.partition_index, asked.last.offset);
-                let (error, low_watermark) = match delete(cx, name, index, before) {
-                    Ok(start_offset) => (ErrorCode::NONE, start_offset),
+                answers.push((index, delete(cx, name, index, before)));
+            }
+            topics.push((name, answers));
+        }
+        let unsaved = save(&topics).await;
+        let answered = topics.into_iter().map(|(name, answers)| {
+            let answers = answers.into_iter().map(|(index, deleted)| {
+                let (error, low_watermark) = match deleted {
+                    Ok(deleted) if unsaved.contains(&deleted.dir.id) => {
+                        (ErrorCode::KAFKA_STORAGE_ERROR, NO_LOW_WATERMARK)
+                    }
+                    Ok(deleted) => (ErrorCode::NONE, deleted.start_offset),
                     Err(error) => (error, NO_LOW_WATERMARK),
                 };
-                let answer = DeleteRecordsPartitionResult::default()
+                DeleteRecordsPartitionResult::default()
                     .with_partition_index(index)
                     .with_low_watermark(low_watermark)
-                    .with_error_code(error.0);
-                answers.push(answer);
-            }
+                    .with_error_code(error.0)
+            });
             let topic = DeleteRecordsTopicResult::default().with_name(name.clone());
-            topics.push(topic.with_partitions(answers));
-        }
+            topic.with_partitions(answers.collect())
+        });
+        let answered = answered.collect();
         cx.drop_later(request);
-        DeleteRecordsResponse::default().with_topics(topics)
+        DeleteRecordsResponse::default().with_topics(answered)
     }
 }
 
-fn delete(cx: &Context, topic: &str, index: i32, before: Offset) -> Result<Offset, ErrorCode> {
+/// A log whose records were deleted, which is not durable yet.
+struct Deleted {
+    start_offset: Offset,
+    dir: Rc<LogDir>,
+}
+
+/// Makes durable what was deleted, with one write for all logs of a folder: what is answered must
+/// not come back after a crash. The folders in which that failed.
+async fn save<N>(topics: &[(N, Vec<(i32, Result<Deleted, ErrorCode>)>)]) -> Vec<Uuid> {
+    let mut dirs: Vec<&Rc<LogDir>> = Vec::new();
+    for (_, deleted) in topics.iter().flat_map(|(_, answers)| answers) {
+        if let Ok(deleted) = deleted
+            && !dirs.iter().any(|dir| dir.id == deleted.dir.id)
+        {
+            dirs.push(&deleted.dir);
+        }
+    }
+    let mut failed = Vec::new();
+    for dir in dirs {
+        if let Err(error) = dir.folder.save_starts().await {
+            tracing::error!(dir = %dir.path.display(), %error,
+                "cannot write the checkpoint of deleted records: their deletion is refused");
+            dir.suspect();
+            failed.push(dir.id);
+        }
+    }
+    failed
+}
+
+fn delete(cx: &Context, topic: &str, index: i32, before: Offset) -> Result<Deleted, ErrorCode> {
     let partition = cx.shard.partitions.lookup(topic, index);
     let partition = partition.map_err(errors::lookup)?;
     let before = match before {
@@ -61,5 +104,10 @@ fn delete(cx: &Context, topic: &str, index: i32, before: Offset) -> Result<Offse
         before => before,
     };
     let deleted = partition.delete_before(before);
-    deleted.map_err(|error| errors::delete_records(&error))
+    let start_offset = deleted.map_err(|error| errors::delete_records(&error))?;
+    let dir = cx.shard.dirs.working().find(|dir| dir.holds(&partition));
+    let dir = Rc::clone(dir.ok_or(ErrorCode::KAFKA_STORAGE_ERROR)?);
+    // In the same turn: a topic of this name that is made later must not be given this.
+    dir.folder.note_start(topic, index, start_offset);
+    Ok(Deleted { start_offset, dir })
 }
