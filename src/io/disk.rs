@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::buffer::Pool;
 use super::cores;
@@ -13,6 +13,7 @@ use super::file::File;
 use super::patience::{Patience, patiently};
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
+use crate::base::WallMs;
 
 /// A disk as one executor sees it; cheap to clone.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct Entry {
     pub bytes: u64,
     /// Whether this is a folder.
     pub is_dir: bool,
+    /// When its content was last changed, or said to be; `None` where that is not known.
+    pub modified_ms: Option<WallMs>,
 }
 
 // === impl Disk ===
@@ -277,9 +280,16 @@ fn list(dir: &Path) -> io::Result<Vec<Entry>> {
             name,
             bytes: metadata.len(),
             is_dir: metadata.is_dir(),
+            modified_ms: modified_ms(&metadata),
         });
     }
     Ok(entries)
+}
+
+/// When a file was last modified.
+pub(super) fn modified_ms(metadata: &std::fs::Metadata) -> Option<WallMs> {
+    let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    WallMs::try_from(since.as_millis()).ok()
 }
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {

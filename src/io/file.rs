@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use glommio::io::{DmaFile, OpenOptions};
 
@@ -18,6 +18,7 @@ use super::gather::Gather;
 use super::patience::{Patience, patiently};
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
+use crate::base::WallMs;
 
 /// Bytes zeroed by one write while space is prepared: longer ones are in the way of appends.
 const ZERO_STEP_BYTES: usize = 256 << 10;
@@ -155,20 +156,23 @@ impl File {
         .await
     }
 
-    /// Cuts the file to `len` bytes, durably.
-    pub async fn truncate(&self, len: u64) -> io::Result<()> {
+    /// Cuts the file to `len` bytes, durably. It counts as last modified at `modified_ms`: cutting
+    /// it changes nothing of what is in it.
+    pub async fn truncate(&self, len: u64, modified_ms: WallMs) -> io::Result<()> {
         self.patiently(Patience::Short, async || match &self.0 {
             Kind::Direct(direct) => {
                 let descriptor = direct.file.as_fd().try_clone_to_owned()?;
                 cores::blocking(move || {
                     let file = std::fs::File::from(descriptor);
                     file.set_len(len)?;
+                    let since = Duration::from_millis(modified_ms.max(0) as u64);
+                    file.set_modified(UNIX_EPOCH + since)?;
                     file.sync_all()
                 })
                 .await
             }
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(file) => file.truncate(len).await,
+            Kind::Sim(file) => file.truncate(len, modified_ms).await,
         })
         .await
     }

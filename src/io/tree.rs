@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::disk::Entry;
+use super::disk::{Entry, modified_ms};
 
 /// What the folder `dir` holds, by rising names; names that are not UTF-8 are left out.
 pub fn list(dir: &Path) -> io::Result<Vec<Entry>> {
@@ -22,6 +22,7 @@ pub fn list(dir: &Path) -> io::Result<Vec<Entry>> {
             name,
             bytes: metadata.len(),
             is_dir: metadata.is_dir(),
+            modified_ms: modified_ms(&metadata),
         });
     }
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -77,11 +78,13 @@ pub fn append(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Copies a file to a place where there must be none yet, durably but for its name. File systems
-/// that can share the blocks of two files do so.
+/// that can share the blocks of two files do so. The copy counts as modified when `from` was.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let mut copy = File::create_new(to)?;
     io::copy(&mut source, &mut copy)?;
+    // Records without timestamps are as old as their file says.
+    copy.set_modified(source.metadata()?.modified()?)?;
     copy.sync_all()
 }
 

@@ -118,6 +118,7 @@ impl Inner {
             segment.note(&header, size, config.index_interval_bytes);
             offset = header.last_offset() + 1;
         }
+        segment.modified_ms.set(now);
         self.end_offset.set(offset);
         state.queue(&segment, mark_from, offset);
         drop(state);

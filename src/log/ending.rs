@@ -107,7 +107,7 @@ impl Opener<'_> {
         // Blank space may stay: the next append has it prepared again before it writes there,
         // and a truncation for each of ten thousand logs would take a start minutes.
         if len > size && !blank && !planted!(NoCut) {
-            file.truncate(size).await?;
+            file.truncate(size, segment.modified_ms.get()).await?;
         }
         segment.prepared.set(size);
         Ok(())

@@ -85,7 +85,7 @@ impl Inner {
         segment
             .file(disk)
             .await?
-            .truncate(segment.size.get())
+            .truncate(segment.size.get(), segment.modified_ms.get())
             .await?;
         segment.prepared.set(segment.size.get());
         segment.reserved.set((0, 0));

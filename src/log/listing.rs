@@ -6,7 +6,7 @@ use super::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
 use super::epochs;
 use super::segment::base_offset_in;
 use super::upkeep::NEXT_SUFFIX;
-use crate::base::Offset;
+use crate::base::{Offset, WallMs};
 use crate::io::disk::Entry;
 
 /// The files of a log's folder by their kind.
@@ -14,6 +14,8 @@ use crate::io::disk::Entry;
 pub struct Listing {
     /// Base offset and length in bytes of every segment.
     pub segments: BTreeMap<Offset, u64>,
+    /// When segments were last modified, by base offset.
+    pub modified: BTreeMap<Offset, WallMs>,
     /// Files prepared for the segment behind the one at this base offset, with their lengths.
     pub nexts: BTreeMap<Offset, u64>,
     /// Base offset and length in bytes of compacted segments that are about to take their place.
@@ -36,6 +38,9 @@ impl Listing {
             let name = entry.name.as_str();
             if let Some(base) = base_offset_in(name, ".log") {
                 listing.segments.insert(base, entry.bytes);
+                if let Some(modified_ms) = entry.modified_ms {
+                    listing.modified.insert(base, modified_ms);
+                }
             } else if let Some(base) = base_offset_in(name, NEXT_SUFFIX) {
                 listing.nexts.insert(base, entry.bytes);
             } else if let Some(base) = base_offset_in(name, SWAP_SUFFIX) {
@@ -84,6 +89,7 @@ mod tests {
                 name: (*name).to_owned(),
                 bytes: 7,
                 is_dir: false,
+                modified_ms: None,
             })
             .collect();
         let listing = Listing::of(&entries);

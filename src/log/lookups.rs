@@ -15,6 +15,7 @@ use super::scan::{Scanner, Stop};
 use super::segment::{Segment, file_name};
 use super::walk::walk;
 use crate::base::{Offset, WallMs};
+use crate::io::buffer::BLOCK_BYTES;
 
 /// So many bytes of a segment may lie between two entries of its offset index, or behind the last,
 /// where `index.interval.bytes` is less: for large batches, and for what was written under another
@@ -245,6 +246,18 @@ impl Inner {
         let end = scanner.expected;
         let is_behind = claim.youngest.is_some_and(|(_, offset)| offset >= end);
         Ok((check.fits() && !is_behind).then_some(end))
+    }
+
+    /// Sees to it that the timestamp of the first batch of `segment` is known, if it holds one.
+    pub async fn load_first_timestamp(&self, segment: &Segment) -> io::Result<()> {
+        if segment.first_timestamp.get() < 0 && segment.size.get() > 0 {
+            let file = segment.file(self.logs.disk()).await?;
+            let block = file.read(0, BLOCK_BYTES).await?;
+            if let Some(header) = Header::copy(&block) {
+                segment.first_timestamp.set(header.max_timestamp());
+            }
+        }
+        Ok(())
     }
 
     /// Makes the lookups of `segment` anew from its data, as far as those are written.

@@ -257,10 +257,18 @@ impl Opener<'_> {
         Ok(())
     }
 
-    fn new_segment(&self, base: Offset, len: u64) -> Rc<Segment> {
-        let segment = Rc::new(Segment::new(&self.inner.dir, base, self.now));
+    /// What is known of the segment at `base`, whose file has `len` bytes.
+    fn found_segment(&self, base: Offset, len: u64) -> Rc<Segment> {
+        let modified = self.listing.modified.get(&base).copied();
+        let modified = modified.unwrap_or(self.now);
+        let segment = Rc::new(Segment::new(&self.inner.dir, base, modified));
         segment.on_disk.set(true);
         segment.prepared.set(len);
+        segment
+    }
+
+    fn new_segment(&self, base: Offset, len: u64) -> Rc<Segment> {
+        let segment = self.found_segment(base, len);
         self.inner
             .state
             .borrow_mut()
@@ -325,9 +333,7 @@ impl Opener<'_> {
     /// reach is looked at. Returns where it ends, `None` when it is not as a clean close leaves it.
     async fn take_clean_active(&mut self, base: Offset) -> Result<Option<Offset>, OpenError> {
         let len = self.listing.segments[&base];
-        let segment = Rc::new(Segment::new(&self.inner.dir, base, self.now));
-        segment.on_disk.set(true);
-        segment.prepared.set(len);
+        let segment = self.found_segment(base, len);
         let mut end = base;
         if len > 0 {
             let scanned = &mut self.recovered.scanned_bytes;
@@ -338,6 +344,7 @@ impl Opener<'_> {
         }
         segment.size.set(len);
         segment.written.set(len);
+        self.inner.load_first_timestamp(&segment).await?;
         self.replay_segment(&segment, len, end).await?;
         segment.close_file();
         self.inner.state.borrow_mut().segments.push(segment);

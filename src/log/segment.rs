@@ -38,8 +38,12 @@ pub struct Segment {
     pub max_timestamp: Cell<(WallMs, Offset)>,
     /// Largest timestamp of the first batch, which `segment.ms` counts from.
     pub first_timestamp: Cell<WallMs>,
-    /// When the segment was begun, for records without timestamps.
+    /// When the segment was begun, which `segment.ms` counts from where its records have no
+    /// timestamps; after a start, when it was last appended to.
     pub created_ms: Cell<WallMs>,
+    /// When it was last appended to, for the age of records without timestamps. Its file says so
+    /// too: whatever changes the file later sets its time back.
+    pub modified_ms: Cell<WallMs>,
     /// Lookups; empty and to be loaded from files while `indexed` is false.
     pub offsets: RefCell<OffsetIndex>,
     /// See `offsets`.
@@ -102,6 +106,7 @@ impl Segment {
             max_timestamp: Cell::new((NO_TIMESTAMP, base_offset)),
             first_timestamp: Cell::new(NO_TIMESTAMP),
             created_ms: Cell::new(now),
+            modified_ms: Cell::new(now),
             offsets: RefCell::default(),
             times: RefCell::default(),
             indexed: Cell::new(true),
@@ -327,11 +332,11 @@ impl Segment {
         }
     }
 
-    /// The youngest timestamp in it, or when it was begun where its records have none, or where
-    /// some cannot be read.
+    /// The youngest timestamp in it, or when it was last appended to where its records have none,
+    /// or where some cannot be read (Kafka's `LogSegment.largestTimestamp`).
     pub fn age_timestamp(&self) -> WallMs {
         match self.max_timestamp.get().0 {
-            NO_TIMESTAMP | WallMs::MAX => self.created_ms.get(),
+            NO_TIMESTAMP | WallMs::MAX => self.modified_ms.get(),
             timestamp => timestamp,
         }
     }

@@ -36,12 +36,13 @@ fn delete(client: &mut Client, before: impl Iterator<Item = (i32, i64)>) -> Vec<
     marks.collect()
 }
 
-fn earliest(client: &mut Client, partition: i32) -> i64 {
+/// The first offset of a partition that may be read.
+pub fn earliest(client: &mut Client, topic: &str, partition: i32) -> i64 {
     let partition = ListOffsetsPartition::default()
         .with_partition_index(partition)
         .with_timestamp(EARLIEST);
     let topic = ListOffsetsTopic::default()
-        .with_name(topic_name(TOPIC))
+        .with_name(topic_name(topic))
         .with_partitions(vec![partition]);
     let request = ListOffsetsRequest::default().with_topics(vec![topic]);
     client.call(7, &request).topics[0].partitions[0].offset
@@ -73,7 +74,7 @@ fn deleted_records_stay_deleted_after_a_kill() {
         let client = &mut broker.client();
         for partition in 0..PARTITIONS {
             let first = before(partition);
-            assert_eq!(earliest(client, partition), first, "of {partition}");
+            assert_eq!(earliest(client, TOPIC, partition), first, "of {partition}");
             let answer = client.call(FETCH, &fetch(TOPIC, partition, first - 1));
             let code = answer.responses[0].partitions[0].error_code;
             assert_eq!(code, OFFSET_OUT_OF_RANGE, "before {first} of {partition}");

@@ -4,6 +4,7 @@
 mod support;
 
 mod admin;
+mod ages;
 mod auto_create;
 mod bad_input;
 mod check;

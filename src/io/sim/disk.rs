@@ -12,6 +12,7 @@ use super::cut::{Data, End, History, Left, Names, Rest};
 use super::executor::Tasks;
 use super::random::Random;
 use super::state::{Event, FileId, NameChange, Node, Operation, State, Write};
+use crate::base::WallMs;
 use crate::io::buffer::Slice;
 use crate::io::disk::Entry;
 
@@ -365,6 +366,10 @@ impl SimDisk {
                     Node::File(id) => now.files[*id].len() as u64,
                 },
                 is_dir: *node == Node::Dir,
+                modified_ms: match node {
+                    Node::Dir => None,
+                    Node::File(id) => state.modified.get(id).copied(),
+                },
             })
             .collect())
     }
@@ -550,8 +555,11 @@ impl SimFile {
         Ok(())
     }
 
-    pub(in crate::io) async fn truncate(&self, len: u64) -> io::Result<()> {
+    pub(in crate::io) async fn truncate(&self, len: u64, modified_ms: WallMs) -> io::Result<()> {
         self.disk.counted("truncate");
+        let mut state = self.disk.0.state.borrow_mut();
+        state.modified.insert(self.id, modified_ms);
+        drop(state);
         self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
         self.disk
             .perform(Operation::Truncate(self.id, len as usize))

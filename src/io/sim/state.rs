@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::base::WallMs;
 use crate::io::buffer::block_up;
 
 /// What a device writes whole or not at all, in bytes.
@@ -39,6 +40,8 @@ pub(super) struct State {
     /// From byte to byte, what has room and was never written: a write there is only durable
     /// with a flush of this very file.
     pub reserved: BTreeMap<FileId, (usize, usize)>,
+    /// When files were last modified, as far as that was said.
+    pub modified: BTreeMap<FileId, WallMs>,
     /// Operations that were begun and are not done.
     pub under_way: Vec<(u64, Operation)>,
     /// Count of events so far.

@@ -13,8 +13,6 @@ use super::source::Source;
 use super::target::Target;
 use super::transactions::{Aborted, Survey, Transactions};
 use crate::base::{Offset, WallMs};
-use crate::io::buffer::BLOCK_BYTES;
-use crate::log::header::Header;
 use crate::log::inner::Inner;
 use crate::log::segment::Segment;
 use crate::wire::batch::BatchView;
@@ -205,17 +203,16 @@ impl Inner {
 
     /// Sees to it that the timestamps of a segment are known that the plan asks for.
     async fn load_timestamps(&self, segment: &Rc<Segment>, bounds: &Bounds) -> io::Result<()> {
-        if bounds.min_lag_ms > 0 && segment.max_timestamp.get().0 < 0 {
-            self.load_lookups(segment).await?;
-        }
-        if bounds.max_lag_ms < i64::MAX && segment.first_timestamp.get() < 0 {
-            let file = segment.file(self.logs.disk()).await?;
-            let block = file.read(0, BLOCK_BYTES).await?;
-            if let Some(header) = Header::copy(&block) {
-                segment.first_timestamp.set(header.max_timestamp());
+        if bounds.min_lag_ms > 0 {
+            if segment.max_timestamp.get().0 < 0 {
+                self.load_lookups(segment).await?;
             }
+            self.check_times(segment).await?;
         }
-        Ok(())
+        match bounds.max_lag_ms {
+            i64::MAX => Ok(()),
+            _ => self.load_first_timestamp(segment).await,
+        }
     }
 
     fn state_is_empty(&self) -> bool {
@@ -377,9 +374,8 @@ impl Cleaner<'_> {
         let (Some((first, _)), Some((last, end))) = (old.first(), old.last()) else {
             return Ok(());
         };
-        let created_ms = last.created_ms.get();
         let (log, step_bytes) = (self.log, self.step_bytes);
-        let mut target = Target::create(log, first.base_offset, created_ms, step_bytes).await?;
+        let mut target = Target::create(log, first.base_offset, last, step_bytes).await?;
         let mut changed = old.len() > 1;
         let last_records = (self.job.last_records)();
         for (segment, _) in old {

@@ -33,16 +33,18 @@ pub struct Target {
 }
 
 impl Target {
-    /// Begins the file that is to take the place of the segment at `base`.
+    /// Begins the file that is to take the place of the segment at `base`; `last` is the last of
+    /// those it is made of, and says how old it is (Kafka's `Cleaner.cleanSegments`).
     pub async fn create(
         log: &Rc<Inner>,
         base: Offset,
-        created_ms: i64,
+        last: &Segment,
         step_bytes: usize,
     ) -> Result<Target, CleanError> {
         remove_files(log, base).await.map_err(CleanError::Io)?;
         let path = path(log, base, ".log");
-        let segment = Segment::new(&log.dir, base, created_ms);
+        let segment = Segment::new(&log.dir, base, last.created_ms.get());
+        segment.modified_ms.set(last.modified_ms.get());
         let file = log.logs.disk().create(&path).await;
         segment.set_path(path);
         Ok(Target {
@@ -127,7 +129,8 @@ impl Target {
         if !planted!(SwapBeforeFlush) {
             self.file.flush().await?;
         }
-        self.file.truncate(segment.size.get()).await?;
+        let modified_ms = segment.modified_ms.get();
+        self.file.truncate(segment.size.get(), modified_ms).await?;
         segment.note_time();
         let offsets = segment.offsets.borrow().to_bytes();
         let times = segment.times.borrow().to_bytes();

@@ -1,5 +1,6 @@
 //! Drives: the log on both disks, the machine's and the simulated one.
 
+mod ages;
 mod basics;
 mod checkpoints;
 mod compaction;
