@@ -1,6 +1,7 @@
 //! Drives: compaction on this core: one log at a time, the dirtiest first.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const CONTENT_PAUSE_MAX: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 pub struct Compaction {
     setbacks: RefCell<Setbacks<(TopicId, PartitionIndex)>>,
+    /// How many batches of a partition could not be looked into, where there are some.
+    unreadable: RefCell<HashMap<(TopicId, PartitionIndex), u64>>,
     /// The largest share of dirty bytes that was found in the last look at all partitions.
     max_dirty_ratio: Cell<f64>,
     millis: Counter,
@@ -76,6 +79,7 @@ pub async fn clean_dirtiest(shard: &Shard, now: WallMs) -> bool {
     match (result, noted) {
         (Ok(cleaned), Ok(())) => {
             state.recovered(&partition);
+            state.note_unreadable(&partition, &cleaned);
             state.count(&cleaned);
             tell(&partition, &dirt, &cleaned, millis);
         }
@@ -165,9 +169,7 @@ impl Compaction {
         let first = Duration::from_millis(backoff_ms);
         let most = match error {
             CleanError::Io(_) | CleanError::Overtaken => DISK_PAUSE_MAX,
-            CleanError::Damaged { .. } | CleanError::Unreadable(..) | CleanError::TooLarge => {
-                CONTENT_PAUSE_MAX
-            }
+            CleanError::Damaged { .. } | CleanError::TooLarge => CONTENT_PAUSE_MAX,
         };
         let pause = Pause {
             first,
@@ -177,6 +179,22 @@ impl Compaction {
         let mut setbacks = self.setbacks.borrow_mut();
         if setbacks.failed(key, error.to_string(), pause, clock::now()) {
             name.report("cannot compact the log now: tried again later", error);
+        }
+    }
+
+    /// Notes batches that cannot be looked into, and says so once for each partition.
+    fn note_unreadable(&self, partition: &Partition, cleaned: &Cleaned) {
+        let name = partition.name();
+        let key = (name.topic_id, name.index);
+        let Some((offset, error)) = cleaned.unreadable else {
+            self.unreadable.borrow_mut().remove(&key);
+            return;
+        };
+        let batches = cleaned.unreadable_count;
+        if self.unreadable.borrow_mut().insert(key, batches).is_none() {
+            tracing::warn!(topic = %name.topic, partition = name.index, batches, offset, %error,
+                "batches cannot be looked into: compaction keeps them as they are, and all \
+                 tombstones behind them");
         }
     }
 
@@ -208,6 +226,7 @@ impl Compaction {
     /// Forgets a partition that is gone.
     pub fn forget(&self, topic: TopicId, index: PartitionIndex) {
         self.setbacks.borrow_mut().clear(&(topic, index));
+        self.unreadable.borrow_mut().remove(&(topic, index));
     }
 
     /// Adds the counts to a snapshot.
@@ -229,6 +248,11 @@ impl Compaction {
             "Partitions that could not be compacted when that was last tried; it is tried again. \
              Kafka: kafka.log:type=LogCleanerManager,name=uncleanable-partitions-count",
             self.setbacks.borrow().count() as f64,
+        );
+        to.gauge(
+            "corelane_compaction_unreadable_batches",
+            "Batches that compaction cannot look into and keeps as they are.",
+            self.unreadable.borrow().values().sum::<u64>() as f64,
         );
     }
 }

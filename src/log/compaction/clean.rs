@@ -55,6 +55,10 @@ pub struct Cleaned {
     pub records: (u64, u64),
     /// Bytes that it read and wrote.
     pub moved_bytes: (u64, u64),
+    /// Batches that cannot be looked into and were kept as they are, and the first of them.
+    pub unreadable_count: u64,
+    /// See there.
+    pub unreadable: Option<(Offset, Unreadable)>,
     /// Keys in the map.
     pub keys_count: usize,
     /// Its memory, in bytes.
@@ -75,8 +79,6 @@ pub enum CleanError {
         /// Where in it, in bytes.
         position: u64,
     },
-    /// A valid batch whose records cannot be read.
-    Unreadable(Offset, Unreadable),
     /// The cleaned segment would be larger than the format can hold.
     TooLarge,
 }
@@ -319,21 +321,28 @@ impl Cleaner<'_> {
         self.transactions.on_data(batch)
     }
 
+    /// Adds the keys of a batch to the map; `false` when it is full. One that cannot be looked into
+    /// supersedes nothing that is known.
     async fn put_keys(
         &mut self,
         batch: &BatchView<'_>,
         first_dirty: Offset,
         room: &mut Vec<u8>,
     ) -> Result<bool, CleanError> {
-        let base = batch.base_offset();
-        let unreadable = |error| CleanError::Unreadable(base, error);
-        let packed = |error| unreadable(Unreadable::Compression(error));
-        let mut unpacking = Unpacking::new(batch, room).map_err(packed)?;
-        while unpacking.step(room).map_err(packed)? {
-            self.pace.worked(STEP_BYTES).await;
+        let Ok(mut unpacking) = Unpacking::new(batch, room) else {
+            return Ok(true);
+        };
+        loop {
+            match unpacking.step(room) {
+                Ok(true) => self.pace.worked(STEP_BYTES).await,
+                Ok(false) => break,
+                Err(_) => return Ok(true),
+            }
         }
         for record in unpacking.records(room) {
-            let record = record.map_err(|error| unreadable(Unreadable::Record(error)))?;
+            let Ok(record) = record else {
+                return Ok(true);
+            };
             let offset = record.offset(batch);
             if offset < first_dirty {
                 continue;
@@ -419,9 +428,15 @@ impl Cleaner<'_> {
                 mapped: self.mapped,
                 now: self.job.now,
                 delete_retention_ms: self.log.config.borrow().delete_retention_ms,
+                keeps_tombstones: self.cleaned.unreadable_count > 0,
             };
             let left = filtered(&mut self.filter, &self.pace, &batch, fate, &rules).await;
-            let left = left.map_err(|error| CleanError::Unreadable(batch.base_offset(), error))?;
+            let left = left.unwrap_or_else(|error| {
+                let first = (batch.base_offset(), error);
+                self.cleaned.unreadable.get_or_insert(first);
+                self.cleaned.unreadable_count += 1;
+                Left::Whole
+            });
             let bytes = match left {
                 Left::Whole => batch.bytes(),
                 Left::Part => &self.filter.out,
@@ -512,9 +527,6 @@ impl fmt::Display for CleanError {
             CleanError::Io(error) => write!(f, "the disk failed: {error}"),
             CleanError::Damaged { file, position } => {
                 write!(f, "{file} holds no valid batch at byte {position}")
-            }
-            CleanError::Unreadable(offset, error) => {
-                write!(f, "the batch at offset {offset} cannot be read: {error}")
             }
             CleanError::TooLarge => f.write_str("a cleaned segment would be larger than 2 GiB"),
         }

@@ -33,6 +33,9 @@ pub struct Rules<'a> {
     pub now: WallMs,
     /// `delete.retention.ms`.
     pub delete_retention_ms: i64,
+    /// Tombstones stay, however long they have waited: before them there is a batch that cannot be
+    /// looked into, and what it may hold of their keys is not to come back.
+    pub keeps_tombstones: bool,
 }
 
 /// What is known of a batch before its records are looked at.
@@ -109,7 +112,8 @@ impl Rules<'_> {
             return false;
         };
         let newest = self.keys.get(key).is_none_or(|newest| offset >= newest);
-        let tombstone_stays = horizon.is_none_or(|horizon| self.now < horizon);
+        let waits = horizon.is_none_or(|horizon| self.now < horizon);
+        let tombstone_stays = waits || self.keeps_tombstones;
         newest && (record.value.is_some() || tombstone_stays)
     }
 }
@@ -302,6 +306,7 @@ mod tests {
             mapped: 200,
             now,
             delete_retention_ms: 50,
+            keeps_tombstones: false,
         }
     }
 

@@ -11,6 +11,7 @@ mod faults;
 mod hot;
 mod lifecycle;
 mod lookups;
+mod opaque;
 mod removal;
 mod shortage;
 mod states;

@@ -423,3 +423,36 @@ fn a_bomb_is_refused_before_it_is_large() {
         assert_eq!(too_large, *codec == Codec::Snappy, "{codec:?}");
     }
 }
+
+#[test]
+fn what_is_accepted_can_be_looked_into_whatever_the_topic_allows() {
+    for max_message_bytes in [1, 1 << 20, 8 << 20, 100 << 20, usize::MAX] {
+        let rules = Rules {
+            max_message_bytes,
+            ..RULES
+        };
+        let max = rules.uncompressed_bytes_max();
+        assert!((UNPACKED_BYTES_MIN..=UNPACKED_BYTES_MAX).contains(&max));
+    }
+    // Whether it comes compressed, or would be compressed here.
+    let mut records = Vec::new();
+    let size = UNPACKED_BYTES_MAX + 1;
+    records.put_varint(size as i32);
+    records.extend([0, 0, 0, 1]);
+    records.put_varint(size as i32 - 10);
+    records.resize(records.len() + size - 9, 0);
+    let large = Rules {
+        max_message_bytes: 512 << 20,
+        compression: Some(Codec::Zstd),
+        ..RULES
+    };
+    for codec in [Codec::None, Codec::Zstd] {
+        let batch = of_records(&records, 1, codec);
+        let max = UNPACKED_BYTES_MAX;
+        assert_eq!(
+            check(&batch, &large),
+            Err(Invalid::Bomb { max }),
+            "{codec:?}"
+        );
+    }
+}
