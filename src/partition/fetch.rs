@@ -22,6 +22,8 @@ pub enum ReadError {
     Log(LogReadError),
     /// The partition has been taken out of service.
     Closed,
+    /// The partition's topic has been deleted.
+    Deleted,
 }
 
 /// What was found for a reader.
@@ -123,7 +125,10 @@ impl Partition {
     /// Fails where the partition is not in service any more, not even for reading.
     pub fn check_serving(&self) -> Result<(), ReadError> {
         if self.is_closed() {
-            return Err(ReadError::Closed);
+            return Err(match self.deleted.get() {
+                true => ReadError::Deleted,
+                false => ReadError::Closed,
+            });
         }
         // One that takes no more writes still has what it had acked.
         match self.failure() {
@@ -184,6 +189,7 @@ impl fmt::Display for ReadError {
             ReadError::Storage(failure) => failure.fmt(f),
             ReadError::Log(error) => error.fmt(f),
             ReadError::Closed => f.write_str("the partition is closed"),
+            ReadError::Deleted => f.write_str("the topic is deleted"),
         }
     }
 }

@@ -58,6 +58,7 @@ pub struct Partition {
     waiters: Rc<RefCell<Waiters>>,
     traffic: Traffic,
     closed: Cell<bool>,
+    deleted: Cell<bool>,
     /// Whether the device is full, as far as the log has told.
     lacks_room: Cell<bool>,
     internal: bool,
@@ -124,6 +125,12 @@ impl Partition {
     /// Whether it has been taken out of service: deleted, or the shard stops.
     pub fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+
+    /// Takes it out of service since its topic is deleted; who waits finds out at once.
+    pub fn close_deleted(&self) {
+        self.deleted.set(true);
+        self.close();
     }
 
     /// Takes it out of service; who waits finds out at once.

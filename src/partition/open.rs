@@ -77,6 +77,7 @@ impl Partition {
             waiters: Rc::new(RefCell::new(Waiters::default())),
             traffic: Traffic::default(),
             closed: Cell::new(false),
+            deleted: Cell::new(false),
             lacks_room: Cell::new(false),
         });
         partition.listen_to_log();

@@ -18,7 +18,7 @@ pub async fn remove(shard: &Shard, topics: Vec<TopicId>) {
     }
     for topic in &gone {
         for partition in topic.local() {
-            partition.close();
+            partition.close_deleted();
             shard.compaction.forget(topic.id, partition.name().index);
         }
     }

@@ -81,6 +81,7 @@ pub fn read(error: &ReadError) -> ErrorCode {
             ErrorCode::KAFKA_STORAGE_ERROR
         }
         ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ReadError::Deleted => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     }
 }
 

@@ -216,6 +216,24 @@ pub fn waits(story: &mut Story) {
     });
 }
 
+pub fn deleted(story: &mut Story) {
+    story.versions(11..=15, |story, v| {
+        for (short, again) in [("gone", false), ("back", true)] {
+            let one = topic(story, short, 1, &[]);
+            let mut request = scene::fetch(v, &one, &[(0, 0)]);
+            (request.max_wait_ms, request.min_bytes) = (10_000, 1);
+            story.begin(1, v, &request);
+            story.pause(100);
+            scene::delete(story, &one);
+            if again {
+                topic(story, short, 1, &[]);
+            }
+            let what = format!("one that waits while the topic is {short}");
+            story.finish::<FetchRequest>(1, &what, v, |_| ());
+        }
+    });
+}
+
 pub fn sessions(story: &mut Story) {
     story.versions(7..=18, |story, v| {
         let one = filled(story, "one");

@@ -57,6 +57,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("fetch", fetch::fetch),
     ("fetch_limits", fetch::limits),
     ("fetch_waits", fetch::waits),
+    ("fetch_deleted", fetch::deleted),
     ("fetch_sessions", fetch::sessions),
     ("list_offsets", log::list_offsets),
     ("delete_records", log::delete_records),

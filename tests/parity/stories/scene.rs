@@ -9,7 +9,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    BrokerId, ConsumerProtocolSubscription, CreateTopicsRequest, FetchRequest,
+    BrokerId, ConsumerProtocolSubscription, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest,
     FindCoordinatorRequest, GroupId, InitProducerIdRequest, JoinGroupRequest, JoinGroupResponse,
     ListOffsetsRequest, MetadataRequest, MetadataResponse, ProduceRequest, SyncGroupRequest,
     TopicName,
@@ -49,6 +49,16 @@ pub fn make_coordinators(story: &mut Story) {
     story.wait_until("there are producer ids", |story| {
         story.get(4, &producer).error_code == 0
     });
+}
+
+/// Deletes a topic and waits until that is done.
+pub fn delete(story: &mut Story, topic: &Topic) {
+    let request = make!(DeleteTopicsRequest {
+        topic_names: vec![topic.name.clone()],
+        timeout_ms: 10_000,
+    });
+    let code = story.get(5, &request).responses[0].error_code;
+    assert_eq!(code, 0, "topic {:?} could not be deleted", topic.name);
 }
 
 /// Creates a topic with settings and waits until it has leaders.
