@@ -7,7 +7,7 @@ use crate::io::cores;
 #[derive(Default)]
 pub struct Probe {
     /// Bytes of records that were handed to another core. Nothing can do that: no message of
-    /// the mesh holds records. The count is exported so that nobody has to take our word.
+    /// the mesh holds records. It is exported so that it can be checked.
     pub mesh_record_bytes: Counter,
     /// How long the start took to open the logs, in microseconds.
     pub opening_us: Counter,

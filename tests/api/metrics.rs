@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Instant;
 
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use kafka_protocol::messages::{GroupId, OffsetCommitRequest};
+use kafka_protocol::messages::{CreateTopicsRequest, GroupId, OffsetCommitRequest, ProduceRequest};
 use kafka_protocol::protocol::StrBytes;
 use serde_json::Value;
 
@@ -172,6 +173,54 @@ fn a_start_says_that_the_stop_before_it_was_not_clean() {
     assert!(sum(&page, "corelane_log_opened_total", &[]) >= 1.0);
     assert!(sum(&page, "corelane_log_recovered_bytes_total", &[]) > 0.0);
     assert!(sum(&page, "corelane_start_recovery_seconds", &[]) > 0.0);
+    broker.stop();
+}
+
+#[test]
+fn series_and_turns_of_a_scrape_are_bounded_with_many_topics() {
+    const TOPICS: usize = 600;
+    const BUSY: usize = 130;
+    const SERIES_MAX: usize = 100;
+    let dir = data_dir();
+    let start = Start::new(dir.path());
+    let admin = start.port + 7;
+    let broker = start.arg("--admin-port", &admin.to_string()).ready();
+    let mut client = broker.client();
+    let name = |at: usize| format!("t-{at}");
+    let topics = (0..TOPICS).map(|at| {
+        CreatableTopic::default()
+            .with_name(topic_name(&name(at)))
+            .with_num_partitions(2)
+            .with_replication_factor(1)
+    });
+    let create = CreateTopicsRequest::default()
+        .with_timeout_ms(30_000)
+        .with_topics(topics.collect());
+    let created = client.call(7, &create);
+    assert!(created.topics.iter().all(|topic| topic.error_code == 0));
+    let records = batch(&VALUES);
+    let busy = (0..BUSY).flat_map(|at| produce(&name(at), 0, -1, records.clone()).topic_data);
+    let produced = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(30_000)
+        .with_topic_data(busy.collect());
+    client.call(PRODUCE, &produced);
+
+    let total = (BUSY * VALUES.len()) as f64;
+    for _ in 0..3 {
+        let page = page(admin);
+        let family = "corelane_topic_produced_records_total";
+        let found = page.iter().find(|one| one.name == family);
+        let found = found.expect("topics have series");
+        assert_eq!(found.samples.len(), SERIES_MAX + 1);
+        assert_eq!(sum(&page, family, &[]), total);
+        let partitions = sum(&page, "corelane_topic_partitions", &[]);
+        assert_eq!(partitions, (2 * TOPICS) as f64);
+    }
+    let page = page(admin);
+    let turn = value(&page, "corelane_longest_turn_us", &[("work", "metrics")]);
+    // A few milliseconds in a release build; a busy machine takes turns of its own.
+    assert!(turn.is_some_and(|us| us < 200_000.0), "{turn:?} us");
     broker.stop();
 }
 

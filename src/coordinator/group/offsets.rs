@@ -53,9 +53,12 @@ pub struct CommittedOffsets {
 pub struct CommittedOfGroup {
     /// The group.
     pub group: Arc<str>,
-    /// By topic: partitions and offsets.
-    pub topics: Vec<(Arc<str>, Vec<(PartitionIndex, Offset)>)>,
+    /// By topic.
+    pub topics: Vec<(Arc<str>, PartitionOffsets)>,
 }
+
+/// Partitions of a topic, and an offset of each.
+pub type PartitionOffsets = Vec<(PartitionIndex, Offset)>;
 
 /// Where a record stands in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
