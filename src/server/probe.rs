@@ -233,11 +233,11 @@ fn export_turns(to: &mut Snapshot) {
         }
         let labels = || vec![(label, name.to_owned())];
         to.push(
-            "corelane_longest_turn_us",
+            "corelane_longest_turn_seconds",
             "The longest time since the start for which the core was not free for others, by \
              API or other work.",
             labels(),
-            SampleValue::Gauge(longest_us as f64),
+            SampleValue::Gauge(longest_us as f64 / 1e6),
         );
         to.push(
             "corelane_long_turns_total",

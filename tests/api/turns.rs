@@ -228,7 +228,10 @@ fn large_requests_do_not_hold_the_core() {
         "Fetch",
         "Produce",
     ] {
-        let turn = metric(admin, &format!("corelane_longest_turn_us{{api=\"{api}\""));
+        let turn = metric(
+            admin,
+            &format!("corelane_longest_turn_seconds{{api=\"{api}\""),
+        );
         assert!(turn.is_some_and(|turn| turn > 0.0), "{api}: {turn:?}");
     }
     let held = metric(admin, "corelane_memory_bytes{use=\"answers\"");

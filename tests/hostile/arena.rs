@@ -107,9 +107,9 @@ impl Arena {
         let page = page(self.admin, "/metrics");
         let lines = page
             .lines()
-            .filter(|line| line.starts_with("corelane_longest_turn_us"));
+            .filter(|line| line.starts_with("corelane_longest_turn_seconds"));
         let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-        values.reduce(f64::max).map(|us| us / 1e3)
+        values.reduce(f64::max).map(|seconds| seconds * 1e3)
     }
 
     /// Fails where the broker does not run, serve and say so any more.
