@@ -129,7 +129,8 @@ pub fn run(
     let recorder = begin.zip(out);
     let mut consumer = Consumer {
         job,
-        recorder: recorder.map(|(begin, out)| Recorder::new(KINDS, begin.window, out)),
+        recorder: recorder
+            .map(|(begin, out)| Recorder::new(KINDS, begin.window, out).starting(begin.start_ns)),
         plain: Vec::new(),
         fruitful_ns: job.clock.now_ns(),
     };

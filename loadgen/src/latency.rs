@@ -148,6 +148,17 @@ impl Recorder {
         }
     }
 
+    /// The same, of which the first thing is intended for `start_ns`: what lies before is no
+    /// second in which nothing was answered.
+    pub fn starting(mut self, start_ns: u64) -> Recorder {
+        let second = self.window.second(start_ns);
+        let begins_ns = self.window.origin_ns + second * SECOND_NS;
+        self.current.second = second;
+        self.current.warm = begins_ns < self.window.measured_ns();
+        self.ends_ns = begins_ns + SECOND_NS;
+        self
+    }
+
     /// Records that a thing intended for `intended_ns` took `taken_ns`.
     pub fn record(&mut self, kind: Kind, intended_ns: u64, taken_ns: u64) {
         self.record_n(kind, intended_ns, taken_ns, 1);
@@ -485,6 +496,30 @@ mod tests {
         assert_eq!((block[&Kind::Produce].len(), bytes), (3, 30));
         assert!(collector.take_block().0[&Kind::Produce].is_empty());
         assert_eq!(collector.finish().unwrap().0[&Kind::Produce].len(), 3);
+    }
+
+    #[test]
+    fn what_passes_before_the_first_record_is_due_is_no_second_without_answers() {
+        let (out, intervals) = channel();
+        // A later block, in which connecting took until the seventh second.
+        let window = Window {
+            origin_ns: 0,
+            measure_from_ns: Arc::new(AtomicU64::new(8 * SECOND_NS)),
+        };
+        let recorder = Recorder::new(&[Kind::Produce], window, out);
+        let mut recorder = recorder.starting(7 * SECOND_NS);
+        recorder.tick(6 * SECOND_NS);
+        recorder.tick(7 * SECOND_NS + 1);
+        recorder.tick(8 * SECOND_NS);
+        recorder.finish();
+        let mut collector = Collector::new("a test");
+        intervals
+            .into_iter()
+            .for_each(|interval| collector.add(interval));
+        let mut seen = Vec::new();
+        let each = |at, second: &Second| seen.push((at, second.warm));
+        collector.close_before(u64::MAX, each).unwrap();
+        assert_eq!(seen, [(7, true), (8, false)]);
     }
 
     /// The log's base64, so that the test needs no crate for it.

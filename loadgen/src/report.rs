@@ -11,6 +11,9 @@ use crate::latency::{Kind, Totals, histogram};
 use crate::plan::Plan;
 use crate::verify::Findings;
 
+/// The code to exit with when what was measured must not be quoted.
+pub const UNFIT: u8 = 3;
+
 /// Of all sends, so many may be late by more than [`LATE_PART`] of the p99.
 const LATE_SHARE: f64 = 0.001;
 /// The part of the reported p99 from which on a send counts as late.
@@ -214,7 +217,7 @@ impl Report {
             .is_none_or(|found| found.clean() || self.only_not_proven(found));
         match (clean, self.unfit().is_empty()) {
             (false, _) => 4,
-            (true, false) => 3,
+            (true, false) => UNFIT,
             (true, true) => 0,
         }
     }

@@ -241,9 +241,31 @@ fn line(step: &Step) -> String {
 }
 
 impl Sweep {
+    /// Why the knee must not be quoted, a sentence each: it is found by the first rate's p99, and
+    /// by the achieved rates of those before it. What is past the knee may be as it is.
+    pub fn unfit(&self) -> Vec<String> {
+        let first = self.steps.first().map(|step| step.offered);
+        let unfit = self.steps.iter().filter(|step| {
+            !step.unfit.is_empty() && (step.past.is_none() || Some(step.offered) == first)
+        });
+        let sentence = |step: &Step| {
+            let what = match Some(step.offered) == first {
+                true => "the first rate, which the others are judged by,",
+                false => "the rate",
+            };
+            format!(
+                "{what} {}/s is unfit: {}",
+                step.offered,
+                step.unfit.join("; ")
+            )
+        };
+        unfit.map(sentence).collect()
+    }
+
     /// A rate at which brokers are well compared: a part of the last one before the knee.
     fn good(&self) -> Option<u64> {
-        let below = self.below.filter(|_| self.knee.is_some());
+        let fit = self.unfit().is_empty();
+        let below = self.below.filter(|_| self.knee.is_some() && fit);
         below.map(|below| below * GOOD_PERCENT / 100)
     }
 
@@ -256,17 +278,21 @@ impl Sweep {
         for step in &self.steps {
             text += &format!("{}\n", line(step));
         }
+        let good = self.good().map_or(String::new(), |good| {
+            format!("; {GOOD_PERCENT} % of the former is {good}")
+        });
         text += &match (self.below, self.knee) {
-            (Some(below), Some(knee)) => format!(
-                "\nknee between {below} and {knee} records/s; {GOOD_PERCENT} % of the former is \
-                 {}\n",
-                below * GOOD_PERCENT / 100
-            ),
+            (Some(below), Some(knee)) => {
+                format!("\nknee between {below} and {knee} records/s{good}\n")
+            }
             (None, Some(knee)) => format!("\nthe first rate, {knee}, is past the knee already\n"),
             (_, None) => "\nno knee up to the last rate\n".to_owned(),
         };
         if self.interrupted {
             text += "interrupted: the last rate was not measured for its whole duration\n";
+        }
+        for why in self.unfit() {
+            text += &format!("UNFIT, the knee must not be quoted: {why}\n");
         }
         text + &format!("({})\n", self.rule)
     }
@@ -285,6 +311,7 @@ impl Sweep {
             "loadgen": corelane::base::version::version(), "host": self.host, "floors_us": self.floors,
             "latency": self.kind.name(), "rule": self.rule, "below": self.below,
             "knee": self.knee, "good": self.good(), "interrupted": self.interrupted,
+            "fit": self.unfit().is_empty(), "unfit": self.unfit(),
             "steps": steps.collect::<Vec<_>>(),
         })
     }
@@ -327,6 +354,36 @@ mod tests {
                 .unwrap()
                 .contains("4.0 x")
         );
+        let mut found = Sweep {
+            steps: vec![
+                step(1_000, 1_000.0, 100),
+                step(2_000, 2_000.0, 100),
+                step(3_000, 9.0, 1),
+            ],
+            rule: String::new(),
+            below: Some(2_000),
+            knee: Some(3_000),
+            interrupted: false,
+            log: Vec::new(),
+            kind: Kind::Produce,
+            host: Value::Null,
+            floors: Value::Null,
+        };
+        // Past the knee nothing is fit, and need not be.
+        found.steps[2].past = Some("0.3 % of the offered rate".to_owned());
+        found.steps[2].unfit = vec!["records were sent late".to_owned()];
+        assert_eq!((found.unfit(), found.good()), (Vec::new(), Some(1_400)));
+        found.steps[0].unfit = vec!["records were sent late".to_owned()];
+        assert!(
+            found.unfit()[0].starts_with("the first rate, which the others are judged by, 1000/s")
+        );
+        assert_eq!(found.good(), None);
+        assert!(
+            found
+                .text()
+                .contains("UNFIT, the knee must not be quoted: the first rate")
+        );
+        assert_eq!(found.json()["fit"], false);
         let mut nothing = step(1_000, 0.0, 1);
         nothing.times.reset();
         assert!(past(&nothing, 100, &ramp).is_some());

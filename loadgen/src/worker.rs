@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 
 use core_affinity::CoreId;
 use rustix::event::{Timespec, epoll};
@@ -124,12 +124,14 @@ pub fn run(
     connected: impl FnOnce() -> Begin,
 ) -> Vec<Outcome> {
     settle(job.core);
-    let recorder = Recorder::new(KINDS, Window::from(0), out.clone());
+    // What is recorded while it connects is no part of the run.
+    let recorder = Recorder::new(KINDS, Window::from(0), channel().0);
     let opened = open(job, recorder);
     let begin = connected();
     let outcomes = match opened {
         Ok(mut worker) => {
-            worker.tools.recorder = Recorder::new(KINDS, begin.window, out);
+            let recorder = Recorder::new(KINDS, begin.window, out);
+            worker.tools.recorder = recorder.starting(begin.start_ns);
             worker.begin(job, begin.start_ns);
             let failure = worker.drive(shared).err();
             worker.finish(shared, failure)

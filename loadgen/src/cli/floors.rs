@@ -67,15 +67,22 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         ];
         println!("\n{}", report::table(rows).trim_end());
         let (low, high) = own.half_ns();
-        println!(
-            "loadgen adds {:.1} µs to the median (of {} rounds, in turns; half of them: {:.1} to \
-             {:.1})",
-            own.median_ns() as f64 / 1e3,
-            own.added_ns.len(),
-            low as f64 / 1e3,
-            high as f64 / 1e3,
-        );
+        match own.unfit() {
+            None => println!(
+                "loadgen adds {:.1} µs to the median (of {} rounds, in turns; half of them: \
+                 {:.1} to {:.1})",
+                own.median_ns() as f64 / 1e3,
+                own.added_ns.len(),
+                low as f64 / 1e3,
+                high as f64 / 1e3,
+            ),
+            Some(why) => println!(
+                "UNFIT: what loadgen adds cannot be told here: {why}. Try again when the machine \
+                 is quiet, or keep other work off two CPUs and name one of them with --cpus"
+            ),
+        }
     }
+    let unfit = own.as_ref().and_then(own_cost::OwnCost::unfit);
     if let Some(path) = &args.json {
         let figures: serde_json::Map<_, _> = found
             .iter()
@@ -87,9 +94,13 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             "own_cost_us": own.map(|own| json!({
                 "bare": report::quantiles(&own.bare), "loadgen": report::quantiles(&own.own),
                 "added": own.added_ns.iter().map(|ns| *ns as f64 / 1e3).collect::<Vec<_>>(),
+                "fit": own.unfit().is_none(), "unfit": own.unfit(),
             })),
         });
         fs::write(path, format!("{all:#}\n"))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(match unfit {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::from(report::UNFIT),
+    })
 }

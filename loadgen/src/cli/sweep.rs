@@ -10,7 +10,7 @@ use crate::hlog::Log;
 use crate::output::{Format, Names};
 use crate::plan::Plan;
 use crate::sweep::{self, Ramp};
-use crate::{html, output};
+use crate::{html, output, report};
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:
@@ -90,5 +90,8 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         Format::Json => println!("{told:#}"),
         _ => print!("{}", found.text()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(match found.unfit().is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(report::UNFIT),
+    })
 }

@@ -47,7 +47,8 @@ pub fn page(sides: &[Side], seed: u64) -> String {
 /// The steps of a scenario side by side, each with a link to its own report.
 pub fn overview(title: &str, about: &str, steps: &[Side]) -> String {
     let mut body = format!(
-        "<header><h1>{}</h1><p>{}</p></header><section><h2>Steps</h2><div class=wrap><table>\
+        "<header><h1>{}</h1><p>{}</p></header><section><h2>Steps</h2><div class=wrap>\
+         <table class=cards>\
          <tr><th></th><th>offered</th><th>achieved</th><th>ack p50</th><th>p99</th><th>p99.9</th>\
          <th>max</th><th></th></tr>",
         escape(title),
@@ -73,8 +74,9 @@ pub fn overview(title: &str, about: &str, steps: &[Side]) -> String {
         let name = escape(&step.name);
         let _ = write!(
             body,
-            "<tr><td><a href=\"{name}/report.html\">{name}</a></td><td>{}</td><td>{}</td>\
-             <td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+            "<tr><td><a href=\"{name}/report.html\">{name}</a></td><td data-of=offered>{}</td>\
+             <td data-of=achieved>{}</td><td data-of=\"ack p50\">{}</td><td data-of=p99>{}</td>\
+             <td data-of=p99.9>{}</td><td data-of=max>{}</td>\
              <td><span class=\"badge {class}\">{word}</span></td></tr>",
             rate("offered"),
             rate("achieved"),
@@ -150,7 +152,7 @@ fn table(first: &Side, other: &Side, seed: u64) -> String {
         }
         html += "</ul></div>";
     }
-    html += "<div class=wrap><table>";
+    html += "<div class=wrap><table class=cards>";
     let mut last = String::new();
     for row in rows(first, other, seed) {
         if row.tag != last {
@@ -175,10 +177,13 @@ fn table(first: &Side, other: &Side, seed: u64) -> String {
         };
         let _ = write!(
             html,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.3}</td><td>{interval}</td>\
+            "<tr><td>{}</td><td data-of=\"{}\">{}</td><td data-of=\"{}\">{}</td>\
+             <td data-of=ratio>{:.3}</td><td data-of=\"95 % interval\">{interval}</td>\
              <td class=forest>{}</td><td class={class}>{}</td></tr>",
             row.name,
+            escape(&first.name),
             row.show(row.values.0),
+            escape(&other.name),
             row.show(row.values.1),
             row.ratio.ratio,
             bar(&row),

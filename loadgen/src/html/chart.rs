@@ -287,9 +287,6 @@ impl Chart {
             for (x, y) in &spots[1..] {
                 let _ = write!(path, "L{x:.1} {y:.1}");
             }
-            if spots.len() == 1 {
-                path += "h0.1"; // A dot: the line's ends are round.
-            }
             if line.look == Look::Area {
                 let (bottom, last) = (frame.y(0.0), spots[spots.len() - 1].0);
                 let _ = write!(path, "L{last:.1} {bottom:.1}L{:.1} {bottom:.1}Z", first.0);
@@ -300,7 +297,9 @@ impl Chart {
                 line.colour
             );
             let _ = write!(svg, "<title>{}</title></path>", escape(&line.name));
-            for (x, y) in spots.iter().filter(|_| line.look == Look::Dots) {
+            // One point makes no line that could be seen.
+            let dots = line.look == Look::Dots || spots.len() == 1;
+            for (x, y) in spots.iter().filter(|_| dots) {
                 let colour = &line.colour;
                 let _ = write!(
                     svg,
@@ -391,5 +390,28 @@ mod tests {
         assert!(html.contains("a &quot;b&quot; &lt;c&gt;"));
         assert!(!html.contains("<script>") && html.contains("&lt;script&gt;"));
         assert!(!html.contains("NaN"));
+    }
+
+    #[test]
+    fn a_single_point_is_drawn_as_a_dot_whatever_its_line_looks_like() {
+        for look in [Look::Strong, Look::Plain, Look::Dashed, Look::Faint] {
+            let chart = Chart {
+                about: String::new(),
+                x: (
+                    Axis::linear(1.0, 2.0, 2, |v| format!("{v}")),
+                    "block".into(),
+                ),
+                y: (Axis::linear(0.0, 2.0, 2, |v| format!("{v}")), "µs".into()),
+                lines: vec![Line {
+                    name: "one block".into(),
+                    colour: "red".into(),
+                    look,
+                    points: vec![(1.0, 1.0)],
+                }],
+                marks: Vec::new(),
+            };
+            // In both drawings.
+            assert_eq!(chart.html().matches("<circle").count(), 2, "{look:?}");
+        }
     }
 }

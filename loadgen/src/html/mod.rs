@@ -274,7 +274,7 @@ pub fn curves(about: &str, all: &[(String, String, Look, &Histogram<u64>)]) -> S
 
 /// A table of quantiles; rows are a name, a colour and durations in nanoseconds.
 pub fn quantile_table(rows: &[(String, String, &Histogram<u64>)]) -> String {
-    let mut html = String::from("<div class=wrap><table><tr><th></th>");
+    let mut html = String::from("<div class=wrap><table class=cards><tr><th></th>");
     for (name, _) in QUANTILES {
         let _ = write!(html, "<th>{name}</th>");
     }
@@ -285,14 +285,15 @@ pub fn quantile_table(rows: &[(String, String, &Histogram<u64>)]) -> String {
             "<tr><td><i class=dot style=\"--c:{colour}\"></i>{}</td>",
             escape(name)
         );
-        for (_, quantile) in QUANTILES {
+        for (label, quantile) in QUANTILES {
             let text = match is_sure(found.len(), quantile) {
                 true => duration(found.value_at_quantile(quantile) as f64),
                 false => "–".to_owned(),
             };
-            let _ = write!(html, "<td>{text}</td>");
+            let _ = write!(html, "<td data-of=\"{label}\">{text}</td>");
         }
-        let _ = write!(html, "<td>{}</td></tr>", count(found.len()));
+        let samples = count(found.len());
+        let _ = write!(html, "<td data-of=samples>{samples}</td></tr>");
     }
     html += "</table></div>";
     html
@@ -329,5 +330,69 @@ mod tests {
         assert!((median.1 / 5_000_000.0 - 1.0).abs() < 0.06, "{median:?}");
         assert!(sure.windows(2).all(|pair| pair[0].1 <= pair[1].1));
         assert!(curve(&histogram())[0].is_empty());
+    }
+
+    /// A colour as people see it: CIE L*a*b* of an sRGB `#rrggbb`, D65.
+    fn lab(hex: &str) -> [f64; 3] {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+            match value <= 0.040_45 {
+                true => value / 12.92,
+                false => ((value + 0.055) / 1.055).powf(2.4),
+            }
+        };
+        let [r, g, b] = [channel(1), channel(3), channel(5)];
+        let f = |t: f64| match t > 0.008_856 {
+            true => t.cbrt(),
+            false => 7.787 * t + 16.0 / 116.0,
+        };
+        let x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.950_47);
+        let y = f(0.2126 * r + 0.7152 * g + 0.0722 * b);
+        let z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.088_83);
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    #[test]
+    fn colours_of_one_chart_can_be_told_apart_and_seen() {
+        // The light theme, then the dark one.
+        for theme in STYLE.split("@media(prefers-color-scheme:dark)") {
+            let of = |name: &str| {
+                let at = theme.find(&format!("{name}:#"));
+                let at = at.unwrap_or_else(|| panic!("{name} has a colour")) + name.len() + 1;
+                let end = theme[at..].find([';', '}']).unwrap();
+                let hex = &theme[at..at + end];
+                let long: String = hex[1..].chars().flat_map(|c| [c, c]).collect();
+                lab(&if hex.len() == 4 {
+                    format!("#{long}")
+                } else {
+                    hex.to_owned()
+                })
+            };
+            let apart = |a: &str, b: &str| {
+                let squares = of(a).into_iter().zip(of(b)).map(|(a, b)| (a - b).powi(2));
+                squares.sum::<f64>().sqrt()
+            };
+            let curves = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
+            let floors = ["--f1", "--f2", "--f3", "--f4", "--f5"];
+            for group in [&curves[..], &floors[..]] {
+                for (at, one) in group.iter().enumerate() {
+                    assert!(apart(one, "--card") > 40.0, "{one} on its ground");
+                    for other in &group[..at] {
+                        let far = apart(one, other);
+                        assert!(far > 28.0, "{one} and {other}: {far:.0}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn on_a_phone_each_figure_says_what_it_is() {
+        let mut found = histogram();
+        found.record_n(1_000_000, 100_000).unwrap();
+        let html = quantile_table(&[("produce".to_owned(), "red".to_owned(), &found)]);
+        assert!(html.contains("<table class=cards>"));
+        assert!(html.contains("<td data-of=\"p99\">1.00 ms</td>"));
+        assert!(html.contains("<td data-of=samples>100,000</td>"));
     }
 }

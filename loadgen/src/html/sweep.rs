@@ -63,6 +63,15 @@ fn head(told: &Value, title: &str) -> String {
     for note in notes.filter_map(Value::as_str) {
         let _ = write!(html, "<div class=dim>Note: {}</div>", escape(note));
     }
+    let unfit = told["unfit"].as_array().into_iter().flatten();
+    let unfit: Vec<&str> = unfit.filter_map(Value::as_str).collect();
+    if !unfit.is_empty() {
+        html += "<div class=reasons><b>Unfit: the knee must not be quoted</b><ul>";
+        for why in unfit {
+            let _ = write!(html, "<li>{}</li>", escape(&sentence(why)));
+        }
+        html += "</ul></div>";
+    }
     if told["interrupted"] == true {
         html += "<div class=reasons>Interrupted: the last rate was not measured for its whole \
                  duration, and the knee may not have been reached.</div>";
@@ -106,7 +115,7 @@ fn marks(told: &Value) -> Vec<(f64, String)> {
         Some((at, format!("{name} {}", count(at as u64))))
     };
     let knee = [mark("below", "good up to"), mark("knee", "knee at")];
-    match told["knee"].is_null() {
+    match told["knee"].is_null() || told["fit"] == false {
         true => Vec::new(),
         false => knee.into_iter().flatten().collect(),
     }
@@ -180,7 +189,7 @@ fn floors(told: &Value, log: &Log) -> Vec<Line> {
     let both = trip.zip(median("flush")).map(|(trip, flush)| trip + flush);
     [
         trip.map(|ns| line("loopback round trip", "--f1", ns)),
-        both.map(|ns| line("round trip + write + flush", "--f2", ns)),
+        both.map(|ns| line("round trip + write + flush", "--f5", ns)),
     ]
     .into_iter()
     .flatten()
@@ -253,10 +262,11 @@ fn achieved(told: &Value) -> String {
 }
 
 fn table(told: &Value) -> String {
-    let mut html = "<section><h2>Every rate</h2><div class=wrap><table><tr><th>offered</th>\
+    let mut html =
+        "<section><h2>Every rate</h2><div class=wrap><table class=cards><tr><th>offered</th>\
                     <th>achieved</th><th>p50</th><th>p99</th><th>p99.9</th><th>max</th>\
                     <th>samples</th><th></th></tr>"
-        .to_owned();
+            .to_owned();
     for step in steps(told) {
         let time = |name: &str| quantile(step, "latency_us", name).map_or("–".to_owned(), duration);
         let (class, word) = match (step["past_knee"].is_null(), step["fit"] == true) {
@@ -271,8 +281,9 @@ fn table(told: &Value) -> String {
             .collect();
         let _ = write!(
             html,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-             <td><span class=\"badge {class}\" title=\"{}\">{word}</span></td></tr>",
+            "<tr><td>{}<span class=phone> /s offered</span></td><td data-of=achieved>{}</td>\
+             <td data-of=p50>{}</td><td data-of=p99>{}</td><td data-of=p99.9>{}</td>\
+             <td data-of=max>{}</td><td data-of=samples>{}</td><td><span class=\"badge {class}\" title=\"{}\">{word}</span></td></tr>",
             rate(&step["offered"]),
             count(step["achieved"].as_f64().unwrap_or(0.0).round() as u64),
             time("p50"),
@@ -336,12 +347,20 @@ mod tests {
             "The rule.",
             "past the knee",
             "&lt;6&gt;",
-            "<td>300 µs</td><td>–</td><td>900 µs</td>",
+            "<td data-of=p99>300 µs</td><td data-of=p99.9>–</td><td data-of=max>900 µs</td>",
         ] {
             assert!(html.contains(wanted), "{wanted}");
         }
         assert!(!html.contains("<b></h1>") && !html.contains("NaN") && !html.contains("inf"));
         assert!(!html.contains("4,000/s"), "no percentiles of a queue");
         assert_eq!(html.matches("<h2>Latency against rate").count(), 1);
+        assert!(!html.contains("Unfit"));
+        let mut unfit = told.clone();
+        unfit["fit"] = json!(false);
+        unfit["unfit"] = json!(["the first rate 1000/s is unfit: <why>"]);
+        let html = page(&unfit, &log);
+        assert!(html.contains("Unfit: the knee must not be quoted"));
+        assert!(html.contains("The first rate 1000/s is unfit: &lt;why&gt;"));
+        assert!(!html.contains("knee at") && !html.contains("good up to"));
     }
 }
