@@ -1,5 +1,7 @@
 //! Pure: the command line and its help.
 
+pub mod pages;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -48,6 +50,17 @@ pub enum Command {
     /// idempotent producers wrote come along; Kafka's folders are not changed. Without --yes it
     /// says what it would do and does nothing.
     Adopt(Adopt),
+
+    /// Print what a shell needs to complete commands and options: for packages.
+    ///
+    /// For this user, in bash:
+    /// corelane completions bash >~/.local/share/bash-completion/completions/corelane
+    Completions(pages::Completions),
+
+    /// Write the manual pages into a folder: for packages.
+    ///
+    /// One for the program and one for each command: corelane.1, corelane-serve.1 and so on.
+    Man(pages::Man),
 }
 
 /// Flags of `check`.

@@ -5,8 +5,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use corelane::base::config::BrokerConfig;
+use corelane::cli::pages::{Completions, Man};
 use corelane::cli::{Adopt, Check, Cli, Command, Serve};
 use corelane::io::{checks, clock, signal};
 use corelane::metadata::controller::random_seed;
@@ -21,6 +22,8 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve(&flags),
         Command::Check(flags) => check(&flags),
         Command::Adopt(flags) => adopt(&flags),
+        Command::Completions(wanted) => completions(&wanted),
+        Command::Man(wanted) => man(&wanted),
     };
     done.unwrap_or_else(|error| fail(&*error))
 }
@@ -79,6 +82,17 @@ fn adopt(flags: &Adopt) -> Result<ExitCode, Box<dyn Error>> {
         }
     })?;
     println!("\n{done}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn completions(wanted: &Completions) -> Result<ExitCode, Box<dyn Error>> {
+    std::io::stdout().write_all(&wanted.text(Cli::command()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn man(wanted: &Man) -> Result<ExitCode, Box<dyn Error>> {
+    let written = wanted.write(Cli::command());
+    written.map_err(|error| format!("cannot write into {}: {error}", wanted.dir.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

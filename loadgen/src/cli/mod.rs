@@ -14,9 +14,11 @@ pub mod words;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use corelane::cli::pages::{Completions, Man};
 
 use crate::output;
 use crate::plan::Plan;
@@ -86,6 +88,10 @@ pub enum Command {
     Read(read::Args),
     /// Draw the HTML report of a run again, from the files that it left.
     Report(report::Args),
+    /// Print what a shell needs to complete commands and options: for packages.
+    Completions(Completions),
+    /// Write the manual pages into a folder: for packages.
+    Man(Man),
 }
 
 impl Cli {
@@ -133,6 +139,14 @@ impl Command {
             Command::Omb(args) => omb::run(&args),
             Command::Read(args) => read::run(&args),
             Command::Report(args) => report::run(&args),
+            Command::Completions(wanted) => {
+                std::io::stdout().write_all(&wanted.text(refused::hide(Cli::command())))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Man(wanted) => {
+                wanted.write(refused::hide(Cli::command()))?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }
