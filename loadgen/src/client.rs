@@ -344,6 +344,9 @@ pub fn sleep<'a>(connections: impl Iterator<Item = &'a Connection>, wait_ns: u64
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ClientError::Connect(address, error) if error.kind() == io::ErrorKind::InvalidInput => {
+                write!(f, "{address} is no HOST:PORT, such as localhost:9092")
+            }
             ClientError::Connect(address, error) => write!(f, "cannot reach {address}: {error}"),
             ClientError::Io(error) => write!(f, "the connection broke: {error}"),
             ClientError::Closed => f.write_str("the broker closed the connection"),
@@ -352,7 +355,12 @@ impl fmt::Display for ClientError {
             ),
             ClientError::Malformed(reason) => write!(f, "not a Kafka answer: {reason}"),
             ClientError::Refused(what, code) => {
-                write!(f, "{what} was refused with Kafka error code {code}")
+                let name = corelane::base::ErrorCode(*code).name();
+                write!(f, "{what} was refused with Kafka's error {code} ({name})")?;
+                match (*what, *code) {
+                    ("Metadata", 3) => f.write_str(": --create N makes the topic"),
+                    _ => Ok(()),
+                }
             }
             ClientError::Unsupported(key, version) => {
                 write!(

@@ -130,8 +130,11 @@ impl Cluster {
     ) -> Result<(Cluster, Vec<Home>), ClientError> {
         for (number, topic) in self.topics.iter().enumerate() {
             let found = homes.iter().filter(|home| home.topic == number).count();
-            if wanted.create.is_some_and(|count| count as usize != found) {
-                let text = format!("{topic} is there with {found} partitions");
+            if let Some(count) = wanted.create.filter(|count| *count as usize != found) {
+                let text = format!(
+                    "the topic {topic} is there already, with {found} partitions and not {count}: \
+                     leave --create out, or take another --topic"
+                );
                 return Err(ClientError::Topic(text));
             }
         }

@@ -193,6 +193,16 @@ struct DirectFile {
     next: u64,
 }
 
+/// Says where, and what is wanted there.
+fn cannot_write(dir: &Path, error: &io::Error) -> io::Error {
+    let text = format!(
+        "floors are measured in a folder that is there, best on the broker's own device, ext4 or \
+         XFS; in {}: {error}",
+        dir.display()
+    );
+    io::Error::new(error.kind(), text)
+}
+
 impl DirectFile {
     fn create(dir: &Path, size: usize) -> io::Result<DirectFile> {
         let path = dir.join(format!(".loadgen-floors-{}", std::process::id()));
@@ -200,7 +210,8 @@ impl DirectFile {
         let mut plain = OpenOptions::new()
             .write(true)
             .create_new(true)
-            .open(&path)?;
+            .open(&path)
+            .map_err(|error| cannot_write(dir, &error))?;
         let memory = vec![0x5a; bytes + BLOCK];
         let at = memory.as_ptr().align_offset(BLOCK);
         let prepared = (|| {
@@ -212,6 +223,7 @@ impl DirectFile {
                 .write(true)
                 .custom_flags(libc::O_DIRECT)
                 .open(&path)
+                .map_err(|error| cannot_write(dir, &error))
         })();
         match prepared {
             Ok(file) => Ok(DirectFile {

@@ -40,6 +40,22 @@ impl Man {
     }
 }
 
+/// The commands that the text of a page shows behind a prompt, `$ NAME …`, as the words of each: those
+/// of the program `name`, lines that go on with a backslash joined, without the comment at the end.
+pub fn shown_commands(page: &str, name: &str) -> Vec<Vec<String>> {
+    let joined = page.replace("\\\n", " ");
+    let lines = joined
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("$ "));
+    let commands = lines.filter_map(|line| {
+        let line = line.split(" #").next().unwrap_or_default();
+        let words: Vec<String> = line.split_whitespace().map(String::from).collect();
+        let program = words.first()?.trim_start_matches("target/release/");
+        (program == name).then_some(words)
+    });
+    commands.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, ValueEnum};
@@ -77,5 +93,27 @@ mod tests {
         assert!(text.contains(".TH corelane-adopt 1"), "{text}");
         // Hyphens are escaped, so that they can be searched for and copied.
         assert!(text.contains("\\-\\-leave\\-behind"), "{text}");
+    }
+
+    #[test]
+    fn commands_are_found_in_pages() {
+        let page = "text $ x\n  $ target/release/x a \\\n    --b  # why\n$ y\n```\n$ x";
+        let found = shown_commands(page, "x");
+        assert_eq!(found, [vec!["target/release/x", "a", "--b"], vec!["x"]]);
+    }
+
+    #[test]
+    fn every_command_that_the_pages_show_is_one() {
+        let mut count = 0;
+        for page in ["README.md", "docs/adopt.md", "tuning/README.md"] {
+            let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).unwrap();
+            for words in shown_commands(&text, "corelane") {
+                count += 1;
+                let parsed = Cli::command().try_get_matches_from(&words);
+                assert!(parsed.is_ok(), "{page}: {words:?}: {}", parsed.unwrap_err());
+            }
+        }
+        assert!(count >= 5, "{count}");
     }
 }

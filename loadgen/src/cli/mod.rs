@@ -150,3 +150,28 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use corelane::cli::pages::shown_commands;
+
+    use super::*;
+
+    #[test]
+    fn every_command_that_the_pages_show_is_one() {
+        let mut count = 0;
+        for page in ["../docs/loadgen.md", "README.md"] {
+            let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).unwrap();
+            for words in shown_commands(&text, "loadgen") {
+                count += 1;
+                let told = match Cli::from_words(&words) {
+                    Err(error) if error.exit_code() != 0 => error.to_string(),
+                    _ => continue,
+                };
+                panic!("{page}: {words:?}: {told}");
+            }
+        }
+        assert!(count >= 7, "{count}");
+    }
+}
