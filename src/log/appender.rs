@@ -72,7 +72,8 @@ impl Inner {
         // Below half one append may go over the bound: there `wait_for_room` ends, and else a
         // large one would be told again and again to wait for what is there already.
         let max = options.queued_bytes_max as u64;
-        if queued > max / 2 && queued + bytes > max {
+        let is_much = queued > max / 2 && queued + bytes > max;
+        if is_much || queued > 0 && self.logs.memory().is_full() {
             return Err(AppendError::Busy);
         }
         let base_offset = self.end_offset.get();

@@ -316,7 +316,8 @@ impl Inner {
     pub async fn wait_for_room(&self) {
         let half = self.logs.options().queued_bytes_max as u64 / 2;
         while !self.has_failed() && !self.stopped.get() && !self.room.is_stuck() {
-            if self.state.borrow().queued_bytes <= half {
+            let queued = self.state.borrow().queued_bytes;
+            if queued == 0 || queued <= half && !self.logs.memory().is_full() {
                 return;
             }
             self.progress.wait().await;

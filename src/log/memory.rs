@@ -152,6 +152,13 @@ impl LogMemory {
                 || self.budget.free_bytes() < self.budget.total_bytes() / 4)
     }
 
+    /// Whether so much of the budget is taken by chunks which cannot be given up, because they
+    /// are not written yet or a reader holds them, that a log which has some to write waits for
+    /// that before it takes more.
+    pub fn is_full(&self) -> bool {
+        self.pool.chunk_bytes_out() > self.budget.total_bytes() / 4 * 3
+    }
+
     fn evict(
         &self,
         order: &mut VecDeque<Weak<Inner>>,

@@ -9,7 +9,7 @@ use crate::io::budget::{Budget, Use};
 use crate::io::buffer::Slice;
 use crate::io::disk::Disk;
 use crate::io::sim::{Random, World};
-use crate::log::{Log, Logs, LogsOptions, MemoryWait, Opening, Planned, ReadError};
+use crate::log::{AppendError, Log, Logs, LogsOptions, MemoryWait, Opening, Planned, ReadError};
 use crate::wire::batch::batches;
 
 const DIR: &str = "/data/t-0";
@@ -357,5 +357,44 @@ fn the_tail_grows_into_what_is_free_and_shrinks_for_who_wants_it() {
         drop((request, more));
         fill().await;
         assert!(budget.used_by(Use::Tail) >= 900 << 10, "it may grow again");
+    });
+}
+
+#[test]
+fn logs_that_are_filled_faster_than_they_are_written_stay_within_the_bound_together() {
+    let world = World::new(3);
+    let disk = Disk::simulated(world.disk().clone());
+    world.run(async move {
+        let (logs, budget) = cold(&disk, 2 << 20);
+        let mut all = Vec::new();
+        for index in 0..20 {
+            let dir = Path::new("/data").join(format!("t-{index}"));
+            all.push(
+                open(&logs, &dir, config(8 << 20), Opening::default())
+                    .await
+                    .0,
+            );
+        }
+        let (mut busy, mut most) = (0, 0);
+        for tag in 0..40 {
+            for log in &all {
+                while let Err(error) = log.append(&batch(1, 50_000, tag, 0), 0, None, 0) {
+                    assert_eq!(error, AppendError::Busy);
+                    busy += 1;
+                    log.wait_for_room().await;
+                }
+                most = most.max(budget.used_by(Use::Tail));
+            }
+        }
+        // Each log may have one append more, whatever there is.
+        let bound = (3 << 19) + 20 * (192 << 10);
+        assert!(
+            busy > 0 && most <= bound,
+            "{busy} waited, {most} of {bound}"
+        );
+        for log in &all {
+            acked(log, log.end_offset()).await;
+            assert_eq!(log.end_offset(), 40);
+        }
     });
 }
