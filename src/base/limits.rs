@@ -28,6 +28,9 @@ pub const ANSWER_COST_FACTOR: usize = 3;
 /// The part of `corelane.shard.memory.bytes` that one answer to DescribeConfigs may take: a 64 MiB
 /// answer by default, which has the settings of some 30,000 topics.
 pub const CONFIGS_ANSWER_SHARE: usize = 8;
+/// Protocols that a member of a group may speak. Clients speak two or three; a group compares
+/// those of all its members in one go.
+pub const GROUP_PROTOCOLS_MAX: usize = 1_000;
 /// Answers that are the same for all clients and are kept: versions and flags of Metadata.
 pub const SHARED_ANSWERS_MAX: usize = 8;
 /// How long a large request may take its time while others wait for the memory it holds, in

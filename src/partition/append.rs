@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Partition;
 use super::producers::{ProducerError, Verdict};
-use super::validate::{self, Invalid};
+use super::validate::{self, Checked, Invalid, Rules, Validated};
 use crate::base::{Offset, WallMs};
 use crate::log::{self, LogFailure};
 
@@ -40,6 +40,9 @@ pub enum AppendError {
     Invalid(Invalid),
     /// The producer's sequence or epoch is not what it should be.
     Producer(ProducerError),
+    /// To validate the records takes long: to be done apart, and then
+    /// [`Partition::append_checked`].
+    Long,
     /// The batches are larger than a segment may be.
     TooLarge,
     /// The log has no room before its device has caught up: wait for room and try again.
@@ -68,17 +71,53 @@ impl Partition {
         origin: Origin,
         now: WallMs,
     ) -> Result<Appended, AppendError> {
+        self.check_origin(origin)?;
+        // Stays empty, and takes no memory, unless the topic's settings change the batch.
+        let mut rewritten = Vec::new();
+        let rules = self.rules.borrow();
+        let by = origin.into();
+        let valid = match origin {
+            Origin::Coordinator => {
+                validate::validate(batches, &rules, by, now, &mut rewritten).map(Some)
+            }
+            _ => validate::validate_at_once(batches, &rules, by, now, &mut rewritten),
+        };
+        let valid = valid.map_err(AppendError::Invalid)?;
+        self.append_valid(&valid.ok_or(AppendError::Long)?, now)
+    }
+
+    /// As [`Self::append`], for batches whose validation takes so long that it was done before:
+    /// [`Self::rules`] are those to be validated by.
+    pub fn append_checked(
+        &self,
+        batches: &[u8],
+        checked: &Checked,
+        origin: Origin,
+        now: WallMs,
+    ) -> Result<Appended, AppendError> {
+        self.check_origin(origin)?;
+        let rules = *self.rules.borrow();
+        let valid = checked.validated(batches, &rules);
+        let valid = valid.ok_or(AppendError::Long)?;
+        self.append_valid(&valid.map_err(AppendError::Invalid)?, now)
+    }
+
+    /// What batches of the partition are validated by now.
+    pub fn rules(&self) -> Rules {
+        *self.rules.borrow()
+    }
+
+    fn check_origin(&self, origin: Origin) -> Result<(), AppendError> {
         if self.is_closed() {
             return Err(AppendError::Closed);
         }
         if origin == Origin::Client && self.is_internal() {
             return Err(AppendError::InternalTopic);
         }
-        // Stays empty, and takes no memory, unless the topic's settings change the batch.
-        let mut rewritten = Vec::new();
-        let rules = self.rules.borrow();
-        let valid = validate::validate(batches, &rules, origin.into(), now, &mut rewritten);
-        let valid = valid.map_err(AppendError::Invalid)?;
+        Ok(())
+    }
+
+    fn append_valid(&self, valid: &Validated<'_>, now: WallMs) -> Result<Appended, AppendError> {
         let verdict = self.producers.borrow().check(&valid.batch);
         if let Verdict::Duplicate {
             base_offset,
@@ -132,6 +171,7 @@ impl fmt::Display for AppendError {
             AppendError::InternalTopic => f.write_str("clients do not write to internal topics"),
             AppendError::Invalid(invalid) => invalid.fmt(f),
             AppendError::Producer(error) => error.fmt(f),
+            AppendError::Long => f.write_str("the records take long to validate"),
             AppendError::TooLarge => f.write_str("the batch is larger than a segment may be"),
             AppendError::Busy => f.write_str("the log has no room before its device catches up"),
             AppendError::Storage(failure) => failure.fmt(f),

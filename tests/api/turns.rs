@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use corelane::wire::batch::{BatchBuilder, Codec, NewRecord};
+use corelane::wire::compress::compress;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -16,7 +19,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::records::create_topic;
+use crate::records::{PRODUCE, create_topic, produce};
 use crate::support::{Broker, Client, Start, data_dir, metrics};
 
 /// Kinds of resources, as Kafka numbers them.
@@ -202,7 +205,7 @@ fn large_requests_do_not_hold_the_core() {
     let sent = TopicProduceData::default()
         .with_name(TopicName(text("there")))
         .with_partition_data(sent.collect());
-    let produce = ProduceRequest::default()
+    let unknown = ProduceRequest::default()
         .with_acks(1)
         .with_topic_data(vec![sent]);
     let (worst, quiet) = beside(&broker, |attacker| {
@@ -214,7 +217,7 @@ fn large_requests_do_not_hold_the_core() {
             COUNT
         );
         assert_eq!(attacker.call(5, &offsets).topics[0].partitions.len(), COUNT);
-        let produced = attacker.call(8, &produce);
+        let produced = attacker.call(8, &unknown);
         assert_eq!(produced.responses[0].partition_responses.len(), COUNT);
     });
     // Each of them held the core for most of a second (in a debug build). A busy machine takes
@@ -252,5 +255,43 @@ fn a_request_whose_answer_needs_more_memory_than_there_is_is_refused() {
     assert!(log.contains("corelane.shard.memory.bytes"), "{log}");
     // Others are served.
     broker.client().call(0, &ApiVersionsRequest::default());
+    broker.stop();
+}
+
+#[test]
+fn batches_that_unpack_to_megabytes_do_not_hold_the_core() {
+    let dir = data_dir();
+    let (broker, _) = small_broker(dir.path());
+    let mut client = broker.client();
+    assert_eq!(create_topic(&mut client, "packed", 1), 0);
+    let value = vec![7; 1 << 20];
+    let batch = || {
+        let mut builder = BatchBuilder::new();
+        for _ in 0..12 {
+            builder.push(NewRecord::new(1_700_000_000_000, None, Some(&value)));
+        }
+        let packed = builder.build_compressed(Codec::Gzip, |records| {
+            let mut packed = Vec::new();
+            compress(Codec::Gzip, records, &mut packed).unwrap();
+            packed
+        });
+        Bytes::from(packed)
+    };
+    let good = produce("packed", 0, -1, batch());
+    let mut cut = batch().to_vec();
+    let end = cut.len() - 20;
+    cut[end..].fill(0xff);
+    let bad = produce("packed", 0, -1, Bytes::from(cut));
+    let (worst, quiet) = beside(&broker, |attacker| {
+        for round in 0..4 {
+            let answer = attacker.call(PRODUCE, &good);
+            let answer = &answer.responses[0].partition_responses[0];
+            assert_eq!((answer.error_code, answer.base_offset), (0, round * 12));
+            let answer = attacker.call(PRODUCE, &bad);
+            assert_ne!(answer.responses[0].partition_responses[0].error_code, 0);
+        }
+    });
+    let limit = Duration::from_millis(300).max(quiet * 10);
+    assert!(worst < limit, "{worst:?} beside, {quiet:?} alone");
     broker.stop();
 }

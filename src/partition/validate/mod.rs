@@ -19,6 +19,10 @@ use rewrite::{Rewrite, rewrite};
 
 /// Rejected records that are listed one by one; a batch can hold millions.
 const PROBLEMS_LISTED_MAX: usize = 1000;
+/// Bytes that [`validate_at_once`] uncompresses at most: some milliseconds.
+pub const AT_ONCE_BYTES: usize = 1 << 20;
+/// Compressing a byte takes so many times longer than uncompressing it.
+const REWRITE_COST: usize = 8;
 /// From this version on a produce request may carry zstd (KIP-110).
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 
@@ -114,6 +118,84 @@ pub fn validate<'a>(
     now_ms: WallMs,
     rewritten: &'a mut Vec<u8>,
 ) -> Result<Validated<'a>, Invalid> {
+    let valid = validate_within(usize::MAX, records, rules, origin, now_ms, rewritten)?;
+    Ok(valid.expect("nothing takes longer than there is time"))
+}
+
+/// As [`validate`], for one who has other things to do: `None` where the batch has more than
+/// [`AT_ONCE_BYTES`] to be uncompressed or compressed anew.
+pub fn validate_at_once<'a>(
+    records: &'a [u8],
+    rules: &Rules,
+    origin: Origin,
+    now_ms: WallMs,
+    rewritten: &'a mut Vec<u8>,
+) -> Result<Option<Validated<'a>>, Invalid> {
+    validate_within(AT_ONCE_BYTES, records, rules, origin, now_ms, rewritten)
+}
+
+/// A verdict about records that was reached apart from where they are appended.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    rules: Rules,
+    outcome: Result<Kept, Invalid>,
+}
+
+/// What is to be stored of valid records.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// Where it is not what came.
+    rewritten: Option<Vec<u8>>,
+    log_append_time: Option<WallMs>,
+}
+
+impl Checked {
+    /// Validates records of a client, however long that takes.
+    pub fn new(records: &[u8], rules: &Rules, now_ms: WallMs) -> Checked {
+        let mut rewritten = Vec::new();
+        let valid = validate(records, rules, Origin::Client, now_ms, &mut rewritten);
+        let log_append_time = valid.map(|valid| valid.log_append_time);
+        Checked {
+            rules: *rules,
+            outcome: log_append_time.map(|log_append_time| Kept {
+                rewritten: Some(rewritten).filter(|bytes| !bytes.is_empty()),
+                log_append_time,
+            }),
+        }
+    }
+
+    /// The verdict, for the records that it is about; `None` where the rules have changed since.
+    pub fn validated<'a>(
+        &'a self,
+        records: &'a [u8],
+        rules: &Rules,
+    ) -> Option<Result<Validated<'a>, Invalid>> {
+        if self.rules != *rules {
+            return None;
+        }
+        let kept = match &self.outcome {
+            Ok(kept) => kept,
+            Err(invalid) => return Some(Err(invalid.clone())),
+        };
+        let batch = match &kept.rewritten {
+            Some(bytes) => first_batch(bytes),
+            None => only_batch(records),
+        };
+        Some(batch.map(|batch| Validated {
+            batch,
+            log_append_time: kept.log_append_time,
+        }))
+    }
+}
+
+fn validate_within<'a>(
+    bytes_at_once: usize,
+    records: &'a [u8],
+    rules: &Rules,
+    origin: Origin,
+    now_ms: WallMs,
+    rewritten: &'a mut Vec<u8>,
+) -> Result<Option<Validated<'a>>, Invalid> {
     let batch = only_batch(records)?;
     let codec = check_bytes(&batch, rules, origin)?;
     if origin == Origin::Client {
@@ -128,8 +210,19 @@ pub fn validate<'a>(
         }
     } else {
         let (count, max_bytes) = (batch.record_count(), rules.uncompressed_bytes_max());
-        for outline in Outlines::new(codec, count, batch.records_bytes(), max_bytes)? {
-            let outline = outline?;
+        let at_once = max_bytes.min(bytes_at_once);
+        let is_long =
+            |invalid: &Invalid| matches!(invalid, Invalid::Bomb { max } if *max < max_bytes);
+        let outlines = Outlines::new(codec, count, batch.records_bytes(), at_once);
+        let outlines = match outlines.map_err(Invalid::from) {
+            Err(invalid) if is_long(&invalid) => return Ok(None),
+            outlines => outlines?,
+        };
+        for outline in outlines {
+            let outline = match outline.map_err(Invalid::from) {
+                Err(invalid) if is_long(&invalid) => return Ok(None),
+                outline => outline?,
+            };
             walk.record(
                 outline.timestamp_delta,
                 outline.offset_delta,
@@ -144,12 +237,13 @@ pub fn validate<'a>(
     };
     let batch = match walk.rewrite(&batch, codec, rules)? {
         None => batch,
+        Some(_) if batch.size_bytes() > bytes_at_once / REWRITE_COST => return Ok(None),
         Some(how) => rewrite(&batch, codec, &how, rewritten)?,
     };
-    Ok(Validated {
+    Ok(Some(Validated {
         batch,
         log_append_time,
-    })
+    }))
 }
 
 /// What the first batch of a produce request's partition says of the whole request, whatever

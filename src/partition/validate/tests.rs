@@ -456,3 +456,48 @@ fn what_is_accepted_can_be_looked_into_whatever_the_topic_allows() {
         );
     }
 }
+
+#[test]
+fn what_takes_long_is_told_and_the_verdict_of_elsewhere_is_the_same() {
+    let at_once = |batch: &[u8], rules: &Rules| {
+        let mut rewritten = Vec::new();
+        let valid = validate_at_once(batch, rules, Origin::Client, NOW, &mut rewritten);
+        valid.map(|valid| valid.map(|valid| valid.batch.bytes().to_vec()))
+    };
+    let elsewhere = |batch: &[u8], rules: &Rules| {
+        let checked = Checked::new(batch, rules, NOW);
+        let valid = checked.validated(batch, rules).expect("the same rules");
+        valid.map(|valid| (valid.batch.bytes().to_vec(), valid.log_append_time))
+    };
+    let large = Rules {
+        max_message_bytes: 8 << 20,
+        ..RULES
+    };
+    for codec in CODECS {
+        let small = good(codec);
+        assert_eq!(at_once(&small, &large), Ok(Some(small.clone())));
+        let many: Vec<u8> = (0..200_000).flat_map(record).collect();
+        let long = of_records(&many, 200_000, codec);
+        let taken = at_once(&long, &large).unwrap();
+        assert_eq!(taken.is_none(), codec != Codec::None, "{codec:?}");
+        // A topic that has everything compressed anew.
+        let own = Rules {
+            compression: Some(Codec::Gzip),
+            ..large
+        };
+        if codec != Codec::Gzip {
+            assert_eq!(at_once(&long, &own), Ok(None), "{codec:?}");
+        }
+        let wrong = of_records(&many, 199_999, codec);
+        for (batch, rules) in [
+            (&long, &large),
+            (&long, &own),
+            (&wrong, &large),
+            (&small, &own),
+        ] {
+            assert_eq!(elsewhere(batch, rules), check(batch, rules), "{codec:?}");
+        }
+        let checked = Checked::new(&long, &own, NOW);
+        assert!(checked.validated(&long, &large).is_none());
+    }
+}

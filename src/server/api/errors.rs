@@ -32,7 +32,8 @@ pub fn append(error: &AppendError) -> ErrorCode {
         AppendError::Invalid(error) => invalid(error),
         AppendError::Producer(error) => producer(error),
         AppendError::TooLarge => ErrorCode::RECORD_LIST_TOO_LARGE,
-        AppendError::Busy => ErrorCode::REQUEST_TIMED_OUT,
+        // Both are tried again by those who append, and told only if they give up.
+        AppendError::Busy | AppendError::Long => ErrorCode::REQUEST_TIMED_OUT,
         AppendError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         AppendError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     }

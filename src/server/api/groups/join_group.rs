@@ -5,13 +5,18 @@
 use uuid::Uuid;
 
 use super::{host_text, kept, kept_option, sent, sent_option};
-use crate::base::ErrorCode;
-use crate::coordinator::group::{Join, JoinRefused, JoinReply, Joined, JoinedMember, Protocol};
+use crate::base::{ErrorCode, limits};
+use crate::coordinator::group::{
+    GroupError, Join, JoinRefused, JoinReply, Joined, JoinedMember, Protocol,
+};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::wire::codec::messages::join_group_response::JoinGroupResponseMember;
 use crate::wire::codec::messages::{JoinGroupRequest, JoinGroupResponse};
+
+/// What a member takes in an answer besides its id and what it gave, in bytes.
+const MEMBER_BYTES: usize = 200;
 
 /// The API.
 pub struct JoinGroup;
@@ -22,12 +27,33 @@ impl Api for JoinGroup {
     const NAME: &'static str = "JoinGroup";
 
     async fn handle(cx: &Context, request: JoinGroupRequest) -> JoinGroupResponse {
+        if request.protocols.len() > limits::GROUP_PROTOCOLS_MAX {
+            let refused = JoinRefused {
+                error: GroupError::InconsistentProtocol,
+                member_id: kept(&request.member_id),
+            };
+            cx.drop_later(request);
+            return answer(Err(refused), cx.version);
+        }
         let join = join(cx, &request);
         // It may wait for long, and not with its bytes.
         drop(request);
         let reply = cx.shard.groups.join(join).await;
+        // A group's leader is told of all its members.
+        if let Ok(joined) = &reply
+            && !cx.claim(memory_bytes(joined)).await
+        {
+            return JoinGroupResponse::default();
+        }
         answer(reply, cx.version)
     }
+}
+
+/// What the members take in an answer, encoded; what they gave is shared until then.
+fn memory_bytes(joined: &Joined) -> usize {
+    let one =
+        |member: &JoinedMember| MEMBER_BYTES + 2 * member.member_id.len() + member.metadata.len();
+    joined.members.iter().map(one).sum()
 }
 
 fn join(cx: &Context, request: &JoinGroupRequest) -> Join {
@@ -91,7 +117,6 @@ fn settled(joined: &Joined) -> JoinGroupResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordinator::group::GroupError;
     use crate::wire::codec;
 
     #[test]

@@ -26,7 +26,13 @@ impl Api for SyncGroup {
         let sync = sync(&request).await;
         // It may wait for long, and not with its bytes.
         drop(request);
-        answer(cx.shard.groups.sync(sync).await)
+        let reply = cx.shard.groups.sync(sync).await;
+        if let Ok(synced) = &reply
+            && !cx.claim(synced.assignment.len()).await
+        {
+            return SyncGroupResponse::default();
+        }
+        answer(reply)
     }
 }
 

@@ -8,12 +8,14 @@ mod pending;
 
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use super::super::{CallError, Row, Run};
-use crate::base::{Instant, WallMs};
-use crate::io::turn;
+use crate::base::{ErrorCode, Instant, WallMs};
+use crate::io::{offload, turn};
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
-use crate::partition::validate;
+use crate::partition::validate::{self, Checked};
 use crate::server::answer_memory;
 use crate::server::connection::Connection;
 use crate::server::dispatch::{Refused, Slot};
@@ -160,25 +162,56 @@ impl Appender {
                     turn::pace().await;
                 }
                 bytes += records.len();
-                out.result = self.append(partition.clone(), records);
+                out.result = match self.append(partition.clone(), records) {
+                    Outcome::Long(partition) => self.append_long(partition, records).await,
+                    outcome => outcome,
+                };
             }
             count += 1;
             pace_at(count).await;
         }
     }
 
+    fn origin(&self) -> Origin {
+        match self.internal_allowed {
+            true => Origin::Admin,
+            false => Origin::Client,
+        }
+    }
+
     fn append(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
-        let origin = if self.internal_allowed {
-            Origin::Admin
-        } else {
-            Origin::Client
-        };
         if let Err(invalid) = validate::check_version(records, self.version) {
             let mut failed = Failed::append(&AppendError::Invalid(invalid), &partition);
             failed.0.log_start_offset = -1;
             return Outcome::Failed(failed);
         }
-        match partition.append(records, origin, self.wall_ms) {
+        let appended = partition.append(records, self.origin(), self.wall_ms);
+        Self::outcome(partition, appended)
+    }
+
+    /// Appends records that are validated beside the core before.
+    async fn append_long(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
+        let bytes = Bytes::copy_from_slice(records);
+        loop {
+            let (rules, now, bytes) = (partition.rules(), self.wall_ms, bytes.clone());
+            let checked = offload::run(move || Checked::new(&bytes, &rules, now)).await;
+            let Ok(checked) = checked else {
+                return Outcome::Failed(Failed::code(ErrorCode::UNKNOWN_SERVER_ERROR));
+            };
+            loop {
+                let appended = partition.append_checked(records, &checked, self.origin(), now);
+                match appended {
+                    Err(AppendError::Busy) => partition.log().wait_for_room().await,
+                    // The topic's settings have changed meanwhile.
+                    Err(AppendError::Long) => break,
+                    appended => return Self::outcome(partition, appended),
+                }
+            }
+        }
+    }
+
+    fn outcome(partition: Rc<Partition>, appended: Result<Appended, AppendError>) -> Outcome {
+        match appended {
             Ok(Appended {
                 base_offset,
                 upto,
@@ -190,6 +223,7 @@ impl Appender {
                 log_append_time,
             }),
             Err(AppendError::Busy) => Outcome::Due(partition),
+            Err(AppendError::Long) => Outcome::Long(partition),
             Err(error) => Outcome::Failed(Failed::append(&error, &partition)),
         }
     }

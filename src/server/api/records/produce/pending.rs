@@ -61,6 +61,8 @@ pub(super) enum Outcome {
     /// Its batches are to be appended: not looked at yet, or the log had no room before its
     /// device has caught up.
     Due(Rc<Partition>),
+    /// As before, and it takes long to validate its batches: for a moment only.
+    Long(Rc<Partition>),
     /// Its batches are in the log.
     Accepted(Accepted),
     /// They are not, for good.
@@ -280,7 +282,7 @@ impl Pending {
     pub fn is_settled(&self) -> bool {
         self.partitions.iter().all(|out| match &out.result {
             Outcome::Accepted(accepted) => accepted.partition.committed(accepted.upto).is_some(),
-            Outcome::Failed(_) | Outcome::Due(_) | Outcome::Repeated => true,
+            Outcome::Failed(_) | Outcome::Due(_) | Outcome::Long(_) | Outcome::Repeated => true,
         })
     }
 
@@ -402,7 +404,7 @@ impl PartitionOut {
                 ..refused
             },
             // `begin` waits until nothing is due, and what is repeated is not answered.
-            Outcome::Due(_) | Outcome::Repeated => PartitionAnswer {
+            Outcome::Due(_) | Outcome::Long(_) | Outcome::Repeated => PartitionAnswer {
                 error: ErrorCode::REQUEST_TIMED_OUT,
                 ..refused
             },
@@ -413,7 +415,7 @@ impl PartitionOut {
 // === impl Failed ===
 
 impl Failed {
-    fn code(error: ErrorCode) -> Failed {
+    pub(super) fn code(error: ErrorCode) -> Failed {
         Failed(Box::new(Failure {
             error,
             log_start_offset: -1,
