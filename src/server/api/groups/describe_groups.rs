@@ -15,6 +15,8 @@ use crate::wire::codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse
 /// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11. Without access rules everybody may do all of it.
 const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
+/// What a group without members takes in an answer while that is made, in bytes.
+const GROUP_BYTES: usize = 256;
 /// What a member takes in an answer besides what its client gave, in bytes.
 const MEMBER_BYTES: usize = 320;
 
@@ -27,6 +29,9 @@ impl Api for DescribeGroups {
     const NAME: &'static str = "DescribeGroups";
 
     async fn handle(cx: &Context, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
+        if !cx.claim(GROUP_BYTES * request.groups.len()).await {
+            return DescribeGroupsResponse::default();
+        }
         let mut groups = Vec::with_capacity(request.groups.len());
         for id in request.groups {
             cx.pace().await;

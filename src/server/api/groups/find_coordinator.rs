@@ -12,6 +12,9 @@ use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::find_coordinator_response::Coordinator;
 use crate::wire::codec::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 
+/// What a key takes in an answer while that is made, in bytes.
+const KEY_BYTES: usize = 256;
+
 /// Types of keys.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -41,6 +44,9 @@ impl Api for FindCoordinator {
         }
         if cx.version < 4 {
             return single(find(cx, request.key_type, &request.key), cx.version);
+        }
+        if !cx.claim(KEY_BYTES * request.coordinator_keys.len()).await {
+            return FindCoordinatorResponse::default();
         }
         let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
         for key in request.coordinator_keys {

@@ -11,6 +11,9 @@ use crate::wire::codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 
 use super::name;
 
+/// What a topic takes while it is asked for and answered, in bytes.
+const TOPIC_BYTES: usize = 320;
+
 /// The API.
 pub struct DeleteTopics;
 
@@ -20,6 +23,10 @@ impl Api for DeleteTopics {
     const NAME: &'static str = "DeleteTopics";
 
     async fn handle(cx: &Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+        let asked = request.topics.len() + request.topic_names.len();
+        if !cx.claim(TOPIC_BYTES * asked).await {
+            return DeleteTopicsResponse::default();
+        }
         let topics = topics(&request, cx.version).await;
         if !cx.shard.config().delete_topics {
             let code = match cx.version {

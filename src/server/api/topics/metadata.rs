@@ -40,6 +40,9 @@ const NAMED_MAX: usize = 200;
 /// nodes, and the same encoded.
 const PARTITION_BYTES: usize = 400;
 
+/// What a topic takes in an answer whether there is one or not, in bytes.
+const UNKNOWN_BYTES: usize = 192;
+
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
@@ -107,8 +110,7 @@ impl Api for Metadata {
         if is_long {
             let cost = {
                 let image = image.clone();
-                cx.beside(move || (memory_bytes(asked.known(&image)), asked))
-                    .await
+                cx.beside(move || (asked.memory_bytes(&image), asked)).await
             };
             let Some((cost, asked)) = cost else {
                 return MetadataResponse::default();
@@ -119,7 +121,7 @@ impl Api for Metadata {
             let answered = cx.beside(move || answer(&image, &asked, asker)).await;
             return answered.unwrap_or_default();
         }
-        let cost = memory_bytes(asked.known(&image));
+        let cost = asked.memory_bytes(&image);
         if !cx.claim(cost).await {
             return MetadataResponse::default();
         }
@@ -200,6 +202,16 @@ fn asks_for_all(request: &MetadataRequest, version: i16) -> bool {
 // === impl Asked ===
 
 impl Asked {
+    /// Memory that the answer takes while it is made, in bytes.
+    fn memory_bytes(&self, image: &Image) -> usize {
+        let asked = match self {
+            Asked::All => image.topics.len(),
+            Asked::Ids(ids) => ids.len(),
+            Asked::Names(names) => names.len(),
+        };
+        asked * UNKNOWN_BYTES + memory_bytes(self.known(image))
+    }
+
     /// Those of the topics that there are.
     fn known<'a>(&'a self, image: &'a Image) -> impl Iterator<Item = &'a Arc<Topic>> {
         let (ids, names): (&[TopicId], &[String]) = match self {
