@@ -38,6 +38,9 @@ pub struct SharedAnswer {
     _memory: Reserved,
 }
 
+/// A body and the errors in it.
+pub type Made = Result<(Bytes, ErrorCounts), EncodeError>;
+
 /// How an answer is made: what it takes at most while it is made, in bytes, and its body.
 #[derive(Clone, Copy)]
 pub struct Recipe<A> {
@@ -46,7 +49,7 @@ pub struct Recipe<A> {
     /// Bytes of memory.
     pub cost: fn(&Image) -> usize,
     /// The body and the errors in it.
-    pub make: fn(&Image, &A) -> Result<(Bytes, ErrorCounts), EncodeError>,
+    pub make: fn(&Image, &A) -> Made,
 }
 
 /// The shared answers of one shard.

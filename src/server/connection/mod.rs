@@ -171,7 +171,7 @@ impl Connection {
                 let now = self.server.now();
                 // Of many requests that came at once the next are for a later turn.
                 if turn::is_due_at(now) {
-                    turn::give_way().await;
+                    cores::yield_now().await;
                 }
                 let frame = buffer.bytes(frame);
                 let slot = dispatch::take_up(self, frame, &mut room, now).await?;
@@ -233,7 +233,7 @@ impl Connection {
             let now = self.server.now();
             self.lifetime.answered(now);
             if turn::is_due_at(now) {
-                turn::give_way().await;
+                cores::yield_now().await;
             }
             if out.capacity() > limits::CONNECTION_FREE_BYTES {
                 out = Vec::with_capacity(512);

@@ -106,24 +106,7 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
     }
     scratch.find_partitions(cx).await;
     scratch.collect(cx, &head).await;
-    let mut sessions = cx.server.sessions.borrow_mut();
-    let session = match opened {
-        Opened::Full => {
-            let wanted = scratch
-                .parts
-                .iter()
-                .map(|part| (part.key.clone(), part.wanted));
-            let id = sessions.create(by_id, wanted, cx.now);
-            scratch.keep_news(&mut sessions, id, false);
-            id
-        }
-        Opened::Incremental(id) => {
-            scratch.keep_news(&mut sessions, id, true);
-            id
-        }
-        _ => NO_SESSION,
-    };
-    drop(sessions);
+    let session = scratch.tell(cx, &opened, by_id);
     Ok(scratch.encode(cx, ErrorCode::NONE, session, out).await)
 }
 
@@ -349,6 +332,25 @@ impl Scratch {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Notes what is told in the session that was opened: its number.
+    fn tell(&mut self, cx: &Context, opened: &Opened, by_id: bool) -> i32 {
+        let mut sessions = cx.server.sessions.borrow_mut();
+        match *opened {
+            Opened::Full => {
+                let wanted = self.parts.iter();
+                let wanted = wanted.map(|part| (part.key.clone(), part.wanted));
+                let id = sessions.create(by_id, wanted, cx.now);
+                self.keep_news(&mut sessions, id, false);
+                id
+            }
+            Opened::Incremental(id) => {
+                self.keep_news(&mut sessions, id, true);
+                id
+            }
+            _ => NO_SESSION,
+        }
     }
 
     /// Notes in the session what is told, and drops what is not news if `only_news`.
