@@ -211,6 +211,30 @@ impl FetchSessions {
         }
     }
 
+    /// Adds partitions to a session that was just made, where a fetch names so many that they are
+    /// added step by step; `false`, without a session, where there is no memory for them.
+    pub fn add(
+        &mut self,
+        id: i32,
+        wanted: impl Iterator<Item = (Key, Wanted)>,
+        now: Instant,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return false;
+        };
+        let before = session.bytes;
+        for (key, want) in wanted {
+            session.want(key, want);
+        }
+        let after = session.bytes;
+        if !self.resize(before, after, id, now) {
+            self.bytes = self.bytes - before + after;
+            self.remove(id);
+            return false;
+        }
+        true
+    }
+
     /// Makes a session of what a full fetch named; [`NO_SESSION`] when there is no place or no
     /// memory for it, as when Kafka's cache is full.
     pub fn create(

@@ -235,3 +235,30 @@ fn long_sessions_keep_their_order_and_what_leaves_them_costs_little() {
     let left = order(&sessions);
     assert!(left.len() == 5 && left.iter().all(|at| *at >= COUNT - 5));
 }
+
+#[test]
+fn a_session_that_is_made_in_steps_is_counted_as_one_made_at_once() {
+    let all: Vec<_> = (0..300).map(|at| (key("a", at), want(0))).collect();
+    let (mut sessions, counted) = sessions(10, 100_000);
+    let whole = sessions.create(false, all.iter().cloned(), T0);
+    let bytes = counted.get();
+    sessions.open(
+        whole,
+        FINAL_EPOCH,
+        false,
+        [].into_iter(),
+        [].into_iter(),
+        T0,
+    );
+    assert_eq!(counted.get(), 0);
+    let id = sessions.create(false, all[..100].iter().cloned(), T0);
+    assert!(sessions.add(id, all[100..].iter().cloned(), T0));
+    assert_eq!(counted.get(), bytes);
+    let keys = sessions.partitions(id).map(|(key, _)| key.index);
+    assert!(keys.eq(0..300));
+    // What there is no memory for ends the session.
+    let more = (0..10_000).map(|at| (key("b", at), want(0)));
+    assert!(!sessions.add(id, more, T0));
+    assert_eq!((counted.get(), sessions.count()), (0, 0));
+    assert!(!sessions.add(id, all.iter().cloned(), T0));
+}

@@ -22,7 +22,7 @@ use crate::base::{ErrorCode, TopicId};
 use crate::io::buffer::Slice;
 use crate::io::{cores, turn};
 use crate::partition::Partition;
-use crate::server::fetch_sessions::{FetchSessions, Key, NO_SESSION, News, Opened, Wanted};
+use crate::server::fetch_sessions::{Key, NO_SESSION, News, Opened, Wanted};
 use crate::server::probe::Probe;
 use crate::wire::cursor::Short;
 use crate::wire::fetch::{self, AbortedTransaction, Encoder, Head, Item, TOPIC_ID_FROM};
@@ -43,6 +43,8 @@ pub const ROW: Row = Row {
 
 /// Partitions that are looked after before there is a look at how long that takes.
 const AT_ONCE: usize = 32;
+/// Partitions of a session that are looked at before there is such a look.
+const SESSION_STEP: usize = 1_000;
 /// What a partition takes while a fetch is answered, in bytes.
 const PART_BYTES: usize = 400;
 
@@ -97,16 +99,11 @@ pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<
         return Ok(scratch.encode(cx, error, NO_SESSION, out).await);
     }
     if let Opened::Incremental(id) = opened {
-        let sessions = cx.server.sessions.borrow();
-        scratch.wanted.clear();
-        let partitions = sessions.partitions(id);
-        scratch
-            .wanted
-            .extend(partitions.map(|(key, wanted)| (key.clone(), *wanted)));
+        scratch.take_session(cx, id).await;
     }
     scratch.find_partitions(cx).await;
     scratch.collect(cx, &head).await;
-    let session = scratch.tell(cx, &opened, by_id);
+    let session = scratch.tell(cx, &opened, by_id).await;
     Ok(scratch.encode(cx, ErrorCode::NONE, session, out).await)
 }
 
@@ -335,36 +332,77 @@ impl Scratch {
     }
 
     /// Notes what is told in the session that was opened: its number.
-    fn tell(&mut self, cx: &Context, opened: &Opened, by_id: bool) -> i32 {
-        let mut sessions = cx.server.sessions.borrow_mut();
+    async fn tell(&mut self, cx: &Context, opened: &Opened, by_id: bool) -> i32 {
         match *opened {
             Opened::Full => {
-                let wanted = self.parts.iter();
-                let wanted = wanted.map(|part| (part.key.clone(), part.wanted));
-                let id = sessions.create(by_id, wanted, cx.now);
-                self.keep_news(&mut sessions, id, false);
+                let id = self.make_session(cx, by_id).await;
+                self.keep_news(cx, id, false).await;
                 id
             }
             Opened::Incremental(id) => {
-                self.keep_news(&mut sessions, id, true);
+                self.keep_news(cx, id, true).await;
                 id
             }
             _ => NO_SESSION,
         }
     }
 
+    /// Makes a session of what the fetch names, if there is a place and memory for it.
+    async fn make_session(&self, cx: &Context, by_id: bool) -> i32 {
+        let wanted = |part: &Part| (part.key.clone(), part.wanted);
+        let (first, rest) = self.parts.split_at(self.parts.len().min(SESSION_STEP));
+        let sessions = &cx.server.sessions;
+        let first = first.iter().map(wanted);
+        let id = sessions.borrow_mut().create(by_id, first, cx.now);
+        for part in rest.chunks(SESSION_STEP) {
+            turn::pace().await;
+            let part = part.iter().map(wanted);
+            if id == NO_SESSION || !sessions.borrow_mut().add(id, part, cx.now) {
+                return NO_SESSION;
+            }
+        }
+        id
+    }
+
+    /// Takes the partitions of a session for those that are wanted.
+    async fn take_session(&mut self, cx: &Context, id: i32) {
+        self.wanted.clear();
+        loop {
+            let before = self.wanted.len();
+            {
+                let sessions = cx.server.sessions.borrow();
+                let partitions = sessions.partitions(id).skip(before).take(SESSION_STEP);
+                let wanted = partitions.map(|(key, wanted)| (key.clone(), *wanted));
+                self.wanted.extend(wanted);
+            }
+            if self.wanted.len() < before + SESSION_STEP {
+                return;
+            }
+            turn::pace().await;
+        }
+    }
+
     /// Notes in the session what is told, and drops what is not news if `only_news`.
-    fn keep_news(&mut self, sessions: &mut FetchSessions, session: i32, only_news: bool) {
-        self.parts.retain(|part| {
+    async fn keep_news(&mut self, cx: &Context, session: i32, only_news: bool) {
+        let sessions = &cx.server.sessions;
+        let mut kept = 0;
+        for at in 0..self.parts.len() {
+            let part = &self.parts[at];
             let news = News {
                 has_records: part.found.bytes > 0,
                 error: part.found.error,
                 high_watermark: part.found.high_watermark,
                 start_offset: part.found.start_offset,
             };
-            sessions.tell(session, &part.key, news) || !only_news
-        });
-        sessions.told(session);
+            let is_news = sessions.borrow_mut().tell(session, &part.key, news);
+            if is_news || !only_news {
+                self.parts.swap(kept, at);
+                kept += 1;
+            }
+            pace_at(at + 1).await;
+        }
+        self.parts.truncate(kept);
+        sessions.borrow_mut().told(session);
     }
 
     async fn encode(
