@@ -32,7 +32,7 @@ fn delete(client: &mut Client, topic: &str) -> Duration {
 
 /// Folders whose names contain `part`.
 fn folders(broker: &Broker, part: &str) -> usize {
-    let entries = std::fs::read_dir(&broker.dir).unwrap();
+    let entries = std::fs::read_dir(broker.dir.join("shard-0")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.contains(part)).count()
 }
