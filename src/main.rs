@@ -12,6 +12,8 @@ use corelane::cli::{Adopt, Check, Cli, Command, Serve};
 use corelane::io::{checks, clock, signal};
 use corelane::metadata::controller::random_seed;
 use corelane::server;
+use corelane::server::loggers::Loggers;
+use tracing_subscriber::EnvFilter;
 
 /// How long `check` measures.
 const MEASURE: Duration = Duration::from_secs(2);
@@ -30,12 +32,12 @@ fn main() -> ExitCode {
 
 fn serve(flags: &Serve) -> Result<ExitCode, Box<dyn Error>> {
     let config = load(flags)?;
-    start_logging(&config.log_level);
+    let loggers = start_logging(&config.log_level);
     config
         .notes
         .iter()
         .for_each(|note| tracing::warn!("{note}"));
-    server::serve(config, |ready| {
+    server::serve(config, loggers, |ready| {
         println!("corelane ready {ready}");
     })?;
     Ok(ExitCode::SUCCESS)
@@ -96,16 +98,23 @@ fn man(wanted: &Man) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn start_logging(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(level);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Starts the log; what is returned changes its levels while it runs.
+fn start_logging(level: &str) -> Loggers {
+    let filter = |directives: &str| EnvFilter::builder().parse_lossy(directives);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter(level))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         // It would tell of a line that cannot be written on standard error, and panic when that
         // fails too: a log on a full disk is no reason to stop serving.
         .log_internal_errors(false)
-        .init();
+        .with_filter_reloading();
+    let reload = log.reload_handle();
+    log.init();
+    Loggers::new(level, move |directives| {
+        // Fails where there is no log any more.
+        let _ = reload.reload(filter(directives));
+    })
 }
 
 /// One clear sentence and a non-zero exit code.

@@ -31,6 +31,7 @@ use corelane::partition::{Name, Partition, PartitionOptions};
 use corelane::server::ServerState;
 use corelane::server::connection::Connection;
 use corelane::server::dispatch;
+use corelane::server::loggers::Loggers;
 use corelane::shard::partitions::{Place, Topic};
 use corelane::shard::{Shard, ShardOptions, mesh};
 use corelane::wire::batch::{BatchBuilder, NewRecord};
@@ -160,7 +161,7 @@ impl Scene {
             id: TOPIC,
             partitions,
         });
-        let server = ServerState::new(shard, 1);
+        let server = ServerState::new(shard, Arc::new(Loggers::new("info", |_| ())), 1);
         let address = ([127, 0, 0, 1], 0).into();
         let bound = listener::bind(address, SocketOptions::default()).expect("a free port");
         let address = bound.address();

@@ -14,6 +14,7 @@ use clap::Parser;
 use corelane::cli::{Cli, Command as Corelane};
 use corelane::io::checks;
 use corelane::server;
+use corelane::server::loggers::Loggers;
 use serde_json::Value;
 
 /// How long a broker may take to start, or loadgen to end.
@@ -44,7 +45,8 @@ fn broker() -> &'static str {
             };
             let host = checks::host_facts();
             let config = flags.load(None, &host, checks::formatted_shards).unwrap();
-            server::serve(config, |at| ready.send(at.to_string()).unwrap()).unwrap();
+            let loggers = Loggers::new(&config.log_level, |_| ());
+            server::serve(config, loggers, |at| ready.send(at.to_string()).unwrap()).unwrap();
         });
         address.recv_timeout(PATIENCE).expect("the broker starts")
     })

@@ -265,7 +265,9 @@ fn settings(all: &[Described]) -> String {
             Source::StaticBroker => "file, flag or formatting",
             Source::DynamicDefaultBroker => "changed for all nodes",
             Source::DynamicBroker => "changed for this node",
-            Source::Topic | Source::Group | Source::ClientMetrics => "override",
+            Source::Topic | Source::Group | Source::ClientMetrics | Source::DynamicBrokerLogger => {
+                "override"
+            }
         };
         // Writing to a string cannot fail.
         let _ = match &one.value {

@@ -16,6 +16,7 @@ mod guests;
 mod health;
 mod housekeeping;
 mod lag;
+pub mod loggers;
 mod node;
 pub mod probe;
 mod receive;
@@ -29,14 +30,22 @@ pub use state::ServerState;
 
 use std::sync::{Arc, mpsc};
 
+use loggers::Loggers;
+
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
 use crate::io::{checks, cores, signal};
 use crate::metadata::controller::shard_dir;
 use crate::shard::mesh;
 
-/// Runs the broker until it is told to stop. `on_ready` is called once all shards serve.
-pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), StartError> {
+/// Runs the broker until it is told to stop. `loggers` changes the levels of the log; `on_ready`
+/// is called once all shards serve.
+pub fn serve(
+    config: BrokerConfig,
+    loggers: Loggers,
+    on_ready: impl FnOnce(Ready),
+) -> Result<(), StartError> {
+    let loggers = Arc::new(loggers);
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;
     start::descriptors(config.shards)?;
@@ -90,6 +99,7 @@ pub fn serve(config: BrokerConfig, on_ready: impl FnOnce(Ready)) -> Result<(), S
             inbox,
             control: control.clone(),
             life: life.clone(),
+            loggers: loggers.clone(),
             started: started.clone(),
         })?);
     }

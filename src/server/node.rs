@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::connection::{Connection, Ended};
+use super::loggers::Loggers;
 use super::start::StartError;
 use super::{ServerState, housekeeping};
 use crate::base::config::BrokerConfig;
@@ -50,6 +51,8 @@ pub struct NodeStart {
     pub life: Arc<Life>,
     /// The way to the controller.
     pub control: ToControl,
+    /// The levels of the log.
+    pub loggers: Arc<Loggers>,
     /// Where it reports that it serves, or why not.
     pub started: mpsc::Sender<Result<(), StartError>>,
 }
@@ -77,6 +80,7 @@ async fn run(start: NodeStart) {
         inbox,
         control,
         life,
+        loggers,
         started,
         ..
     } = start;
@@ -107,7 +111,7 @@ async fn run(start: NodeStart) {
             return;
         }
     };
-    let server = ServerState::new(shard.clone(), clock::now().0 as u32);
+    let server = ServerState::new(shard.clone(), loggers, clock::now().0 as u32);
     let _ = opened.set(server.clone());
     let accepting = accept(server.clone(), listener.listen());
     let accepting = cores::spawn(turn::measured(Work::job("accept"), accepting));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use crate::base::faults;
 use crate::base::metrics::Snapshot;
@@ -16,6 +17,7 @@ use crate::server::api::transactions::ProducerIds;
 use crate::server::closings::Closings;
 use crate::server::connection::Connection;
 use crate::server::fetch_sessions::{FetchSessions, Memory};
+use crate::server::loggers::Loggers;
 use crate::server::probe::{Closing, Probe};
 use crate::server::receive::LargeRooms;
 use crate::server::shared_answers::SharedAnswers;
@@ -31,6 +33,8 @@ pub struct ServerState {
     pub probe: Probe,
     /// Ids for idempotent producers.
     pub producer_ids: ProducerIds,
+    /// The levels of the log.
+    pub loggers: Arc<Loggers>,
     /// Answers that are the same for all who ask.
     pub shared_answers: SharedAnswers,
     /// Where connections have room for large requests from.
@@ -44,7 +48,7 @@ pub struct ServerState {
 
 impl ServerState {
     /// The state of a shard that starts to serve; `seed` starts its fetch session ids.
-    pub fn new(shard: Rc<Shard>, seed: u32) -> Rc<ServerState> {
+    pub fn new(shard: Rc<Shard>, loggers: Arc<Loggers>, seed: u32) -> Rc<ServerState> {
         let config = shard.config();
         let slots = (config.fetch.sessions_max / config.shards).max(1);
         Rc::new(ServerState {
@@ -56,6 +60,7 @@ impl ServerState {
             )),
             probe: Probe::default(),
             producer_ids: ProducerIds::default(),
+            loggers,
             shared_answers: SharedAnswers::default(),
             large_rooms: Rc::default(),
             closings: Closings::new(clock::now()),

@@ -14,6 +14,7 @@ mod delete_topics;
 mod folders;
 mod health;
 mod kill;
+mod loggers;
 mod metrics;
 mod pressure;
 mod records;

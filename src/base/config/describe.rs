@@ -24,6 +24,8 @@ pub enum Source {
     StaticBroker = 4,
     /// The table.
     Default = 5,
+    /// A logger's level.
+    DynamicBrokerLogger = 6,
     /// Set on the client metrics subscription.
     ClientMetrics = 7,
     /// Set on the group.

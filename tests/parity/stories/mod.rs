@@ -9,6 +9,7 @@ mod fetch;
 mod frames;
 mod groups;
 mod log;
+mod loggers;
 mod members;
 mod metadata;
 mod offsets;
@@ -46,6 +47,7 @@ pub const ALL: &[(&str, Telling)] = &[
         alter_configs::incremental_alter_configs,
     ),
     ("acls", acls::acls),
+    ("loggers", loggers::loggers),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
     ("produce_bad_batches", produce::bad_batches),

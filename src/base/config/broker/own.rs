@@ -14,7 +14,8 @@ broker_settings! {
         "Unset: none of them is served.";
     "corelane.log.level" String = Some("info"), LogFilter, Medium, ReadOnly, Applied;
         "What the broker logs: `error`, `warn`, `info`, `debug`, `trace` or `off`, also per "
-        "module, as in `info,corelane::log=debug`.";
+        "module, as in `info,corelane::log=debug`. Changed while it runs, until the next start, by "
+        "`kafka-configs --entity-type broker-loggers`.";
     "corelane.spin.us" Int = Some("0"), Between(0, 1000000), Medium, ReadOnly, Applied;
         "For how many microseconds an idle shard looks for work before it sleeps in the kernel. "
         "0 uses no CPU when idle; more takes wake-ups out of the latency and burns a core.";

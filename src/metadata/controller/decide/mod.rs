@@ -21,7 +21,7 @@ use crate::metadata::record::MetadataRecord;
 pub use adopt::{AdoptNotes, Adopted, adopt};
 pub use assign::{AssignmentError, PlacementError};
 pub use chance::Chance;
-pub use configs::{AlterConfigsError, alter_configs};
+pub use configs::{AlterConfigsError, SET, alter_configs};
 pub use create_partitions::{CreatePartitionsError, create_partitions};
 pub use create_topics::{CreateTopicError, create_topics};
 pub use delete_topics::{DeleteTopicError, delete_topics};

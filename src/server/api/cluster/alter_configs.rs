@@ -6,6 +6,7 @@
 use crate::base::ErrorCode;
 use crate::base::config::{Texts, not_applied};
 use crate::io::turn;
+use crate::metadata::controller::decide::SET;
 use crate::metadata::controller::{self, ConfigChange, ResourceChange};
 use crate::metadata::image::ResourceKind;
 use crate::server::api::{Api, Context, errors};
@@ -67,6 +68,7 @@ pub(super) async fn alter(
     resources: Vec<ResourceChange>,
 ) -> Vec<Changed> {
     let asked = turn::collect(resources.iter().map(Asked::of)).await;
+    let levels = turn::collect(resources.iter().map(levels)).await;
     let request = controller::AlterConfigs {
         node: cx.shard.node,
         validate_only,
@@ -82,9 +84,13 @@ pub(super) async fn alter(
         }
         _ => vec![(errors::CONTROLLER_FAILED, None); asked.len()],
     };
-    let changed = asked.into_iter().zip(results).map(|(asked, (code, text))| {
+    let changed = asked.into_iter().zip(levels).zip(results);
+    let changed = changed.map(|((asked, levels), (code, text))| {
         if !validate_only && !code.is_error() {
             asked.warn(cx);
+            if !levels.is_empty() {
+                cx.server.loggers.set(&levels);
+            }
         }
         Changed {
             kind: asked.kind,
@@ -94,6 +100,20 @@ pub(super) async fn alter(
         }
     });
     turn::collect(changed).await
+}
+
+/// The levels of the log that are to change: the controller checks them, this process has them.
+fn levels(resource: &ResourceChange) -> Vec<(String, Option<String>)> {
+    match &resource.change {
+        ConfigChange::Each(changes) if resource.kind == ResourceKind::BrokerLogger.id() => {
+            let level = |(logger, op, level): &(String, i8, Option<String>)| {
+                let level = level.clone().filter(|_| *op == SET);
+                (logger.clone(), level)
+            };
+            changes.iter().map(level).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What was asked of one resource.

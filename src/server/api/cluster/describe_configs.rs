@@ -1,14 +1,13 @@
 //! Drives: DescribeConfigs, versions 1 to 4 (KIP-133, KIP-226, KIP-569).
 //!
 //! The settings of topics, brokers, groups and client metrics subscriptions, each with its source
-//! and synonyms. Left out: loggers, whose levels are set at start (`corelane.log.level`), so a
-//! broker's list of them is empty.
+//! and synonyms, and the levels of the log (KIP-412).
 
 use std::collections::{HashMap, HashSet};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::base::config::{Described, Kind};
+use crate::base::config::{Described, Kind, Source};
 use crate::base::{ErrorCode, limits};
 use crate::io::turn;
 use crate::metadata::controller::decide::check_topic_name;
@@ -196,7 +195,7 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Desc
         Some(ResourceKind::BrokerLogger) if name.is_empty() => {
             invalid("Broker id must not be empty")
         }
-        Some(ResourceKind::BrokerLogger) => check_node(cx, name, "").map(|()| Vec::new()),
+        Some(ResourceKind::BrokerLogger) => check_node(cx, name, "").map(|()| loggers(cx)),
         Some(ResourceKind::ClientMetrics) if name.is_empty() => {
             invalid("Client metrics subscription name must not be empty")
         }
@@ -211,6 +210,22 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Desc
              See the broker logs for more details.",
         ),
     }
+}
+
+/// Every logger with its level.
+fn loggers(cx: &Context) -> Vec<Described> {
+    let all = cx.server.loggers.all().into_iter();
+    let described = all.map(|(logger, level)| Described {
+        name: logger.into(),
+        value: Some(level),
+        kind: None,
+        source: Source::DynamicBrokerLogger,
+        read_only: false,
+        sensitive: false,
+        synonyms: Vec::new(),
+        doc: "",
+    });
+    described.collect()
 }
 
 /// A broker answers for itself alone.
@@ -247,7 +262,9 @@ async fn chosen(resource: &DescribeConfigsResource, all: Vec<Described>) -> Vec<
 
 fn entry(one: Described, synonyms: bool, documentation: bool) -> DescribeConfigsResourceResult {
     let text = StrBytes::from_string;
-    let doc = Some(one.doc).filter(|doc| documentation && !doc.is_empty());
+    // A logger's is an empty text, whether asked for or not.
+    let is_logger = one.source == Source::DynamicBrokerLogger;
+    let doc = Some(one.doc).filter(|doc| is_logger || documentation && !doc.is_empty());
     let synonyms = one
         .synonyms
         .into_iter()

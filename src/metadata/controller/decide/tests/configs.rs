@@ -279,7 +279,7 @@ fn the_least_count_in_sync_stays_one_for_all_brokers() {
 }
 
 #[test]
-fn there_are_no_loggers_to_set() {
+fn loggers_take_the_levels_that_there_are() {
     let mut world = World::new(1, "");
     let op = |op| each(&[("kafka", op, Some("INFO"))]);
     let mut alter = |name: &str, change| world.alter(LOGGER, name, change);
@@ -287,6 +287,20 @@ fn there_are_no_loggers_to_set() {
         alter("1", op(0)),
         bad_config("Logger kafka does not exist!")
     );
+    let root = |op, level| each(&[("root", op, Some(level))]);
+    assert_eq!(alter("1", root(0, "DEBUG")), Ok(()));
+    assert_eq!(
+        alter("1", root(0, "debug")),
+        bad_config(
+            "Cannot set the log level of root to debug as it is not a supported log level. \
+             Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN"
+        )
+    );
+    assert_eq!(
+        alter("1", root(1, "")),
+        refused("Removing the log level of the root logger is not allowed")
+    );
+    assert_eq!(alter("1", each(&[("corelane::log", 1, None)])), Ok(()));
     let append = "APPEND operation is not allowed for the BROKER_LOGGER resource";
     assert_eq!(alter("1", op(2)), refused(append));
     assert_eq!(
