@@ -124,7 +124,7 @@ impl Inner {
                 let _ = self.load_times(segment).await;
             }
         }
-        let count = count_expired();
+        let count = self.followed_by_name(&segments, count_expired());
         if count == 0 {
             return Ok(());
         }
@@ -154,6 +154,20 @@ impl Inner {
         // before it is gone: a crash might bring it back, and trailers would call it damaged.
         self.flushed_offset.set(self.flushed_offset.get().max(end));
         Ok(())
+    }
+
+    /// How many of the first `count` segments may go so that one whose file has its name follows. A
+    /// full device has no room for that of a new one: without this what would make room, deleting
+    /// old segments, would wait for it.
+    fn followed_by_name(&self, segments: &[Rc<Segment>], count: usize) -> usize {
+        if !self.room.is_lacking() {
+            return count;
+        }
+        let named = |at: &usize| {
+            let kept = segments.get(*at);
+            kept.is_some_and(|kept| !self.is_nameless(kept) && !kept.has_next_name())
+        };
+        (1..=count).rev().find(named).unwrap_or(0)
     }
 
     /// Waits until the file of `segment` has the segment's name, durably; `false` when it never

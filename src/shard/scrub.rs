@@ -29,7 +29,17 @@ async fn scrub(partition: &Rc<Partition>, bytes_per_second: usize) -> io::Result
     {
         after = scrub.base_offset();
         loop {
-            match scrub.step().await? {
+            let step = match scrub.step().await {
+                Ok(step) => step,
+                Err(error) => {
+                    // The segments behind it are looked at all the same.
+                    partition
+                        .name()
+                        .report("cannot read a sealed segment", &error);
+                    break;
+                }
+            };
+            match step {
                 Scrubbed::On(bytes) => {
                     let length = bytes as f64 / bytes_per_second.max(1) as f64;
                     cores::sleep(Duration::from_secs_f64(length)).await;

@@ -158,6 +158,37 @@ fn a_full_disk_refuses_what_needs_room_and_goes_on_when_there_is_some() {
 }
 
 #[test]
+fn old_segments_are_deleted_while_there_is_no_room() {
+    in_worlds(|sim| async move {
+        let shared = logs(&Disk::simulated(sim.clone()));
+        let dir = Path::new(DIR);
+        let config = LogConfig {
+            retention_ms: 1_000,
+            ..config(20_000)
+        };
+        let (log, _) = open(&shared, dir, config, Opening::default()).await;
+        for tag in 0..10 {
+            log.append(&batch(1, 15_000, tag, 0), 0, None, 0)
+                .expect("appended");
+            acked(&log, log.end_offset()).await;
+        }
+        sim.inject_below(dir, Fault::Room);
+        let end = fill_up(&log).await;
+        let acked_before = log.acked_offset();
+        log.maintain(10_000).await.expect("maintained");
+        let start = log.start_offset();
+        assert!(start > 0 && start <= acked_before, "{log:?}");
+        let paths = sim.paths();
+        let data = paths.iter().filter(|path| path.starts_with(dir));
+        let first = data.filter(|path| path.extension().is_some_and(|it| it == "log"));
+        assert_eq!(first.count() as Offset, log.end_offset() - start - 1);
+        sim.repair();
+        log.seek_room();
+        acked(&log, end as Offset).await;
+    });
+}
+
+#[test]
 fn a_log_that_waits_for_room_closes_without_it() {
     in_worlds(|sim| async move {
         let shared = logs(&Disk::simulated(sim.clone()));
