@@ -557,9 +557,9 @@ impl SimFile {
 
     pub(in crate::io) async fn truncate(&self, len: u64, modified_ms: WallMs) -> io::Result<()> {
         self.disk.counted("truncate");
-        let mut state = self.disk.0.state.borrow_mut();
-        state.modified.insert(self.id, modified_ms);
-        drop(state);
+        let id = self.id;
+        let state = &self.disk.0.state;
+        state.borrow_mut().modified.insert(id, modified_ms);
         self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
         self.disk
             .perform(Operation::Truncate(self.id, len as usize))

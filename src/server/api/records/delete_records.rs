@@ -67,6 +67,9 @@ impl Api for DeleteRecords {
     }
 }
 
+/// What becomes of the partitions of a topic.
+type Answers = Vec<(i32, Result<Deleted, ErrorCode>)>;
+
 /// A log whose records were deleted, which is not durable yet.
 struct Deleted {
     start_offset: Offset,
@@ -75,7 +78,7 @@ struct Deleted {
 
 /// Makes durable what was deleted, with one write for all logs of a folder: what is answered must
 /// not come back after a crash. The folders in which that failed.
-async fn save<N>(topics: &[(N, Vec<(i32, Result<Deleted, ErrorCode>)>)]) -> Vec<Uuid> {
+async fn save<N>(topics: &[(N, Answers)]) -> Vec<Uuid> {
     let mut dirs: Vec<&Rc<LogDir>> = Vec::new();
     for (_, deleted) in topics.iter().flat_map(|(_, answers)| answers) {
         if let Ok(deleted) = deleted
