@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
-use kafka_protocol::messages::{GroupId, JoinGroupRequest, LeaveGroupRequest, RequestHeader};
+use kafka_protocol::messages::{
+    FindCoordinatorRequest, GroupId, JoinGroupRequest, LeaveGroupRequest, RequestHeader,
+};
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
 use super::requests::unknown_partitions;
