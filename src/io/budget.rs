@@ -32,7 +32,7 @@ pub enum Use {
 pub struct Budget {
     total_bytes: usize,
     /// Called with the bytes that are missing before a claim waits or is turned down.
-    reclaimers: RefCell<Vec<Box<dyn Fn(usize)>>>,
+    reclaimers: RefCell<Vec<Reclaimer>>,
     reclaiming: Cell<bool>,
     /// May exceed the total: see [`Budget::hold`].
     used_bytes: Cell<usize>,
@@ -40,6 +40,8 @@ pub struct Budget {
     waiting: RefCell<VecDeque<(u64, Waker)>>,
     next_ticket: Cell<u64>,
 }
+
+type Reclaimer = Box<dyn Fn(usize)>;
 
 /// Bytes taken from a budget; given back when dropped.
 pub struct Reserved {
