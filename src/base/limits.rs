@@ -63,8 +63,20 @@ pub const LINGER_MAX_MS: i64 = 30_000;
 /// How long a fetch session must have been silent before another may take its place, in
 /// milliseconds (`FetchSessionCache` of Kafka).
 pub const SESSION_EVICT_MS: i64 = 120_000;
+/// What a connection takes at rest, in bytes: its receive buffer, its two tasks, and what it keeps
+/// of one request for the next.
+pub const CONNECTION_BYTES: usize = 10 * 1024;
+/// Connections at rest may take so many sixteenths of a shard's memory: 16,384 by default.
+pub const CONNECTIONS_SIXTEENTHS: usize = 5;
 /// Fetch sessions may take one in so many parts of a shard's memory.
-pub const SESSIONS_SHARE: usize = 8;
+pub const SESSIONS_SHARE: usize = 16;
+/// What is known of idempotent producers may take one in so many parts of a shard's memory.
+pub const PRODUCERS_SHARE: usize = 16;
+/// How much less than it was must be in use before free memory is given back to the kernel, in
+/// bytes.
+pub const TRIM_FREED_BYTES: usize = 32 << 20;
+/// Looks in a row, a second each, at which that must be so: a storm that goes on needs its memory.
+pub const TRIM_QUIET_LOOKS: u32 = 5;
 /// Groups, their members and offsets may take one in so many parts of a shard's memory.
 pub const GROUPS_SHARE: usize = 4;
 /// How much of a client id groups keep, also as the beginning of member ids; in bytes. Kafka

@@ -18,6 +18,8 @@ pub enum Use {
     Reads,
     /// The newest records of all logs, and older ones that slow readers still hold.
     Tail,
+    /// Connections at rest.
+    Connections,
     /// Incremental fetch sessions.
     Sessions,
     /// Groups, their members and committed offsets.
@@ -60,11 +62,12 @@ struct Ticket<'a> {
 
 impl Use {
     /// Every use.
-    pub const ALL: [Use; 7] = [
+    pub const ALL: [Use; 8] = [
         Use::Requests,
         Use::Answers,
         Use::Reads,
         Use::Tail,
+        Use::Connections,
         Use::Sessions,
         Use::Groups,
         Use::Producers,
@@ -77,12 +80,16 @@ impl Use {
             Use::Answers => "answers",
             Use::Reads => "reads",
             Use::Tail => "tail",
+            Use::Connections => "connections",
             Use::Sessions => "sessions",
             Use::Groups => "groups",
             Use::Producers => "producers",
         }
     }
 }
+
+/// What stays for as long as clients leave it: who asks for memory cannot wait for it to go.
+const STANDING: [Use; 4] = [Use::Connections, Use::Sessions, Use::Groups, Use::Producers];
 
 // === impl Budget ===
 
@@ -131,8 +138,8 @@ impl Budget {
     }
 
     /// Takes `bytes` now, if they are free and nobody waits for them. A request larger than
-    /// the whole budget is granted when nothing else is in use, so that it is served, alone,
-    /// rather than never.
+    /// the whole budget is granted when nothing else is in use, but for what stays (connections,
+    /// sessions, groups, producers), so that it is served, alone, rather than never.
     pub fn try_reserve(self: &Rc<Self>, used_for: Use, bytes: usize) -> Option<Reserved> {
         match self.waiting.borrow().is_empty() {
             true => self.take(used_for, bytes),
@@ -176,7 +183,9 @@ impl Budget {
     }
 
     fn take(self: &Rc<Self>, used_for: Use, bytes: usize) -> Option<Reserved> {
-        let bytes = bytes.min(self.total_bytes);
+        let standing: usize = STANDING.iter().map(|it| self.used_by(*it)).sum();
+        let passing = self.total_bytes.saturating_sub(standing);
+        let bytes = bytes.min(passing.max(self.total_bytes / 4));
         if bytes > self.free_bytes() {
             self.reclaim(bytes - self.free_bytes());
         }
@@ -351,6 +360,18 @@ mod tests {
         assert_eq!((one.bytes(), budget.used_bytes()), (80, 80));
         drop(one);
         assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_giant_does_not_wait_for_what_stays() {
+        let budget = Budget::new(100);
+        let standing = budget.hold(Use::Groups, 20);
+        let small = budget.try_reserve(Use::Requests, 5).unwrap();
+        assert!(budget.try_reserve(Use::Requests, 1_000).is_none());
+        drop(small);
+        let giant = budget.try_reserve(Use::Requests, 1_000).unwrap();
+        assert_eq!((giant.bytes(), budget.free_bytes()), (80, 0));
+        drop((giant, standing));
     }
 
     #[test]

@@ -24,4 +24,5 @@ pub mod signal;
 pub mod sim;
 pub mod stream;
 pub mod tree;
+pub mod trim;
 pub mod turn;

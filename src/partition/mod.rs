@@ -102,6 +102,11 @@ impl Partition {
         *self.config.borrow_mut() = Rc::new(config);
     }
 
+    /// Forgets the producers that are idle longest, as [`Producers::forget_idle`] does.
+    pub fn forget_idle_producers(&self) -> usize {
+        self.producers.borrow_mut().forget_idle()
+    }
+
     /// What idempotent producers have written here.
     pub fn producers(&self) -> Ref<'_, Producers> {
         self.producers.borrow()

@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::ServerState;
+use crate::io::budget::Use;
 use crate::io::cores::{self, Task, TaskClass};
+use crate::io::trim::{self, Trimmer};
 use crate::io::turn::{self, Work};
 use crate::shard::{self, compaction, partitions, removal};
 
@@ -39,6 +41,7 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
         job(class, "folders", log_dirs(server(), 2 * second)),
         job(class, "trash", trash(server(), second / 2)),
         job(class, "written files", written_files(server(), second / 10)),
+        job(class, "memory", memory(server(), second)),
         job(compaction, "compaction", compact(server())),
     ])
 }
@@ -62,6 +65,24 @@ async fn overdue_connections(server: Rc<ServerState>, period: Duration) {
             if let Some(overdue) = connection.overdue(now) {
                 connection.close_as(&overdue).await;
             }
+        }
+    }
+}
+
+/// Keeps what is remembered of producers within its bound, and gives memory back to the kernel
+/// after a storm.
+async fn memory(server: Rc<ServerState>, period: Duration) {
+    let budget = &server.shard.budget;
+    let mut producers = budget.hold(Use::Producers, 0);
+    let mut trimmer = Trimmer::default();
+    loop {
+        cores::sleep(period).await;
+        shard::producers::bound(&server.shard, &mut producers).await;
+        if trimmer.is_due(budget.used_bytes()) {
+            let begun = server.now();
+            cores::blocking(trim::give_back).await;
+            let ms = server.now().since(begun).as_millis() as u64;
+            tracing::debug!(ms, "gave free memory back to the kernel");
         }
     }
 }

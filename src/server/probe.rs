@@ -30,6 +30,8 @@ pub struct Probe {
 pub enum Closing {
     /// There are `max.connections`.
     Connections,
+    /// Connections at rest take all the memory that they may.
+    Memory,
     /// There are `max.connections.per.ip` from its address.
     ConnectionsPerIp,
     /// One more would leave too few descriptors for data files.
@@ -81,8 +83,9 @@ impl Default for Probe {
 
 impl Closing {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Closing; 17] = [
+    pub const ALL: [Closing; 18] = [
         Closing::Connections,
+        Closing::Memory,
         Closing::ConnectionsPerIp,
         Closing::Descriptors,
         Closing::Frame,
@@ -105,6 +108,7 @@ impl Closing {
     pub fn name(self) -> &'static str {
         match self {
             Closing::Connections => "max.connections",
+            Closing::Memory => "corelane.shard.memory.bytes",
             Closing::ConnectionsPerIp => "max.connections.per.ip",
             Closing::Descriptors => "descriptors (ulimit -n)",
             Closing::Frame => "malformed frame",

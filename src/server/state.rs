@@ -127,6 +127,11 @@ impl ServerState {
         if descriptors::sockets() > descriptors::sockets_max() {
             return Err(Closing::Descriptors);
         }
+        let budget = &self.shard.budget;
+        let share = budget.total_bytes() / 16 * limits::CONNECTIONS_SIXTEENTHS;
+        if budget.used_by(Use::Connections) + limits::CONNECTION_BYTES > share {
+            return Err(Closing::Memory);
+        }
         if network.connections_per_ip_max < connections.len() {
             let same = |one: &Weak<Connection>| {
                 one.upgrade()

@@ -10,6 +10,7 @@ pub mod mesh;
 pub mod numbers;
 pub mod partitions;
 pub mod probe;
+pub mod producers;
 pub mod removal;
 pub mod scrub;
 mod setbacks;

@@ -11,6 +11,8 @@ pub struct Probe {
     pub mesh_record_bytes: Counter,
     /// How long the start took to open the logs, in microseconds.
     pub opening_us: Counter,
+    /// Producers that were forgotten before their time: see `shard/producers.rs`.
+    pub forgotten_producers: Counter,
 }
 
 impl Probe {
@@ -20,6 +22,11 @@ impl Probe {
             "corelane_mesh_record_bytes_total",
             "Bytes of records that crossed to another core.",
             self.mesh_record_bytes.get(),
+        );
+        to.counter(
+            "corelane_forgotten_producers_total",
+            "Idempotent producers forgotten before producer.id.expiration.ms, since there were too many.",
+            self.forgotten_producers.get(),
         );
         to.gauge(
             "corelane_start_recovery_seconds",

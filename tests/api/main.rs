@@ -16,6 +16,7 @@ mod health;
 mod kill;
 mod loggers;
 mod metrics;
+mod memory;
 mod pressure;
 mod records;
 mod shards;

@@ -1,6 +1,6 @@
 //! Pure: forgetting producers that are idle.
 
-use crate::base::WallMs;
+use crate::base::{ProducerId, WallMs};
 
 use super::{Producer, Producers};
 
@@ -9,6 +9,9 @@ pub const DEFAULT_EXPIRATION_MS: i64 = 24 * 60 * 60 * 1000;
 /// Most producers remembered per partition, about 12 MB. A client that takes a new id for every
 /// batch cannot make a partition grow without end: the ones idle longest are forgotten early.
 pub const PRODUCER_COUNT_MAX: usize = 1 << 16;
+
+/// Memory that a remembered producer takes, with what its map keeps free to grow.
+pub const PRODUCER_BYTES: usize = 2 * (size_of::<Producer>() + size_of::<ProducerId>());
 
 impl Producers {
     /// Changes the length after which an idle producer may be forgotten.
@@ -24,6 +27,23 @@ impl Producers {
         let expiration_ms = self.expiration_ms;
         self.by_id
             .retain(|_, producer| !is_expired(producer, now_ms, expiration_ms));
+        self.give_back();
+        before - self.by_id.len()
+    }
+
+    /// A map that has much more room than it needs gives it back.
+    fn give_back(&mut self) {
+        if self.by_id.capacity() > 4 * self.by_id.len() + 64 {
+            self.by_id.shrink_to_fit();
+        }
+    }
+
+    /// Forgets the quarter that is idle longest, at least one; those with an open transaction
+    /// stay. Returns how many were forgotten.
+    pub fn forget_idle(&mut self) -> usize {
+        let before = self.by_id.len();
+        self.forget_oldest();
+        self.give_back();
         before - self.by_id.len()
     }
 

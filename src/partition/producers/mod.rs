@@ -12,7 +12,7 @@ use std::fmt;
 use crate::base::{Offset, ProducerId, WallMs};
 use crate::wire::batch::{BatchView, ControlKind, EndMarker, Records};
 
-pub use expiry::{DEFAULT_EXPIRATION_MS, PRODUCER_COUNT_MAX};
+pub use expiry::{DEFAULT_EXPIRATION_MS, PRODUCER_BYTES, PRODUCER_COUNT_MAX};
 pub use sequence::{Appended, BATCHES_KEPT, NO_EPOCH, Producer};
 pub use snapshot::SnapshotError;
 

@@ -319,3 +319,23 @@ fn a_log_of_kafka_replayed_gives_its_snapshot() {
     let refused = loaded.load_snapshot(&damaged, 0);
     assert!(matches!(refused, Err(SnapshotError::Crc { .. })));
 }
+
+#[test]
+fn the_longest_idle_quarter_is_forgotten_and_its_room_given_back() {
+    let mut producers = Producers::default();
+    for id in 0..1_000 {
+        let mut builder = BatchBuilder::new().producer(id, 0, 0);
+        builder.push(NewRecord::new(1_000 + id, None, Some(b"v")));
+        send(&mut producers, &builder.build(), id).unwrap();
+    }
+    assert_eq!(producers.forget_idle(), 250);
+    assert!(producers.get(249).is_none() && producers.get(250).is_some());
+    // One that is forgotten goes on as if it were new.
+    assert_eq!(
+        send(&mut producers, &batch(0, 0, 1, 1), 2_000),
+        Ok(Verdict::Accept)
+    );
+    let rounds = (0..100).take_while(|_| producers.forget_idle() > 0).count();
+    assert!(rounds > 10 && producers.count() == 0);
+    assert!(producers.by_id.capacity() < 100);
+}

@@ -55,6 +55,8 @@ pub struct Connection {
     /// The writer is through with everything that came before the end.
     drained: Event,
     closed: Event,
+    /// What it takes at rest.
+    _memory: Reserved,
 }
 
 /// Why a connection ended.
@@ -69,7 +71,10 @@ pub enum Ended {
 impl Connection {
     /// A connection over `stream`.
     pub fn new(server: Rc<ServerState>, stream: Stream, address: SocketAddr, now: Instant) -> Self {
+        let budget = &server.shard.budget;
+        let memory = budget.hold(Use::Connections, limits::CONNECTION_BYTES);
         Connection {
+            _memory: memory,
             server,
             peer: Rc::new(Peer { address }),
             stream,
@@ -165,6 +170,8 @@ impl Connection {
         let max_bytes = self.server.shard.config().network.request_bytes_max;
         let mut buffer = ReceiveBuffer::new(&self.server.large_rooms);
         let mut room: Option<Reserved> = None;
+        // What was asked for it, which may be more than was there to be had.
+        let mut asked = 0;
         loop {
             while let Some(frame) = buffer.next_frame(max_bytes).map_err(Refused::Frame)? {
                 self.wait_for_room().await;
@@ -188,8 +195,8 @@ impl Connection {
                 // before most of it is there: who had a part of it and waited for the rest
                 // would keep others from theirs.
                 let bytes = dispatch::memory_of(buffer.announced_key(), announced);
-                let bytes = bytes.min(self.server.shard.budget.total_bytes());
-                if room.as_ref().is_none_or(|room| room.bytes() < bytes) {
+                if room.is_none() || asked < bytes {
+                    asked = bytes;
                     drop(room.take());
                     // Who waits for memory has not left anything half sent.
                     self.lifetime.has_all();
