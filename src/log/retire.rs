@@ -2,7 +2,7 @@
 //! one step; their files are deleted afterwards, one at a time.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt};
 
@@ -136,7 +136,7 @@ impl Folder {
         }
     }
 
-    async fn delete(&self, trash: &PathBuf) -> io::Result<()> {
+    async fn delete(&self, trash: &Path) -> io::Result<()> {
         let entries = match self.disk.list(trash).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries?,
