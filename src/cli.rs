@@ -31,7 +31,7 @@ pub enum Command {
     /// Run the broker until it is told to stop.
     ///
     /// A line `corelane ready` with the listeners goes to standard output once all shards serve;
-    /// the log goes to standard error. SIGTERM or SIGINT (Ctrl-C) stop it cleanly: what is under
+    /// the log goes to standard error. SIGTERM, SIGINT (Ctrl-C) or SIGHUP stop it cleanly: what is under
     /// way is answered, everything is flushed, and the next start has nothing to scan.
     Serve(Serve),
 
@@ -126,7 +126,8 @@ pub struct Serve {
 
     /// Keep all data in DIR; made and formatted at the first start [default: ./corelane-data]
     ///
-    /// The folder needs a file system with direct I/O: ext4 or XFS, not tmpfs. Several folders,
+    /// The folder needs a file system with direct I/O: ext4 or XFS. On tmpfs, where the kernel
+    /// lets it, everything is gone with a reboot, and a start warns of that. Several folders,
     /// with commas between them, spread the partitions over several devices; the first one keeps
     /// the metadata log, too.
     #[arg(long, value_name = "DIR[,DIR]...")]

@@ -28,6 +28,19 @@ pub enum HostError {
     Memlock(u64),
     /// Too few descriptors: how many there may be, and how many are the least.
     Descriptors(usize, usize),
+    /// A limit of the process is too low.
+    Limit {
+        /// What it limits.
+        name: &'static str,
+        /// The option of `ulimit` that sets it.
+        flag: &'static str,
+        /// What it is.
+        limit: u64,
+        /// What it must be at the least.
+        least: u64,
+    },
+    /// Two folders of `log.dirs` are one.
+    Twice(PathBuf, PathBuf),
     /// Another process uses the data folder.
     Locked(PathBuf),
     /// The data folder's file system has no direct I/O.
@@ -69,6 +82,66 @@ pub fn kernel() -> Result<(), HostError> {
     Ok(())
 }
 
+/// Memory that one executor with its threads reserves at the least, in bytes.
+const EXECUTOR_BYTES: u64 = 256 << 20;
+/// Threads of one executor, those for what blocks included.
+const EXECUTOR_THREADS: u64 = 18;
+
+/// Checks that the limits of this process let so many executors start, and files grow to
+/// `file_bytes`.
+pub fn limits(executors: usize, file_bytes: u64) -> Result<(), HostError> {
+    let executors = executors as u64;
+    // The kernel counts all threads of a user, and none for root.
+    // SAFETY: geteuid only reads.
+    #[allow(unsafe_code)]
+    let is_root = unsafe { libc::geteuid() } == 0;
+    let threads = if is_root {
+        0
+    } else {
+        executors * EXECUTOR_THREADS
+    };
+    for (which, name, flag, least) in [
+        (
+            libc::RLIMIT_AS,
+            "bytes of address space",
+            "-v",
+            executors * EXECUTOR_BYTES,
+        ),
+        (
+            libc::RLIMIT_DATA,
+            "bytes of data",
+            "-d",
+            executors * EXECUTOR_BYTES,
+        ),
+        (libc::RLIMIT_NPROC, "threads", "-u", threads),
+        (libc::RLIMIT_FSIZE, "bytes in a file", "-f", file_bytes),
+    ] {
+        let limit = soft_limit(which);
+        if limit < least {
+            return Err(HostError::Limit {
+                name,
+                flag,
+                limit,
+                least,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+fn soft_limit(which: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid rlimit to be filled in.
+    match unsafe { libc::getrlimit(which, &raw mut limit) } {
+        0 => limit.rlim_cur,
+        _ => u64::MAX,
+    }
+}
+
 /// How many shards the data folder `dir` was formatted with, as far as their folders tell.
 pub fn formatted_shards(dir: &Path) -> Option<usize> {
     let has = |index: &usize| dir.join(format!("shard-{index}/meta.properties")).is_file();
@@ -78,6 +151,14 @@ pub fn formatted_shards(dir: &Path) -> Option<usize> {
 /// Makes a folder and those above it.
 pub fn make_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
+}
+
+/// Whether two paths lead to one folder.
+pub fn is_same_folder(one: &Path, other: &Path) -> bool {
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
 }
 
 /// Reads a text file.
@@ -232,6 +313,23 @@ impl fmt::Display for HostError {
                  needs {least} at the least: raise the limit with ulimit -n {ENOUGH}, or \
                  LimitNOFILE={ENOUGH} in the systemd unit"
             ),
+            HostError::Limit {
+                name,
+                flag,
+                limit,
+                least,
+            } => write!(
+                f,
+                "this process may have only {limit} {name}, and needs {least} at the least with \
+                 these settings: raise the limit (ulimit {flag}, or the Limit… line of the systemd \
+                 unit)"
+            ),
+            HostError::Twice(first, second) => write!(
+                f,
+                "log.dirs names one folder twice: {} and {}",
+                first.display(),
+                second.display()
+            ),
             HostError::Locked(dir) => write!(
                 f,
                 "the data folder {} is in use by another process: stop that broker, or choose \
@@ -240,8 +338,8 @@ impl fmt::Display for HostError {
             ),
             HostError::NoDirectIo(dir) => write!(
                 f,
-                "the file system of {} has no direct I/O (tmpfs and some network file systems \
-                 have none): choose a --data-dir on ext4 or XFS",
+                "the file system of {} has no direct I/O (ramfs, tmpfs of older kernels and some \
+                 network file systems have none): choose a --data-dir on ext4 or XFS",
                 dir.display()
             ),
             HostError::NoRoom(dir) => write!(

@@ -46,6 +46,32 @@ impl Look for ThisHost {
     }
 }
 
+/// What a log tells of the machine that it is from.
+#[derive(Clone, Debug, Default)]
+pub struct MachineFacts {
+    /// Its name.
+    pub name: String,
+    /// Its kernel's release.
+    pub kernel: String,
+    /// Its memory, in bytes; 0 where it does not say.
+    pub memory_bytes: u64,
+}
+
+/// This machine, as far as `/proc` tells.
+pub fn facts() -> MachineFacts {
+    let text = |path: &str| ThisHost.text(path).unwrap_or_default();
+    let memory = text("/proc/meminfo");
+    let total = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|it| it.split_whitespace().next()?.parse::<u64>().ok());
+    MachineFacts {
+        name: text("/proc/sys/kernel/hostname"),
+        kernel: text("/proc/sys/kernel/osrelease"),
+        memory_bytes: kib.unwrap_or(0) * 1024,
+    }
+}
+
 /// What lies under the folder `dir`, or under the nearest above it that is there.
 pub fn device_facts(dir: &Path) -> DeviceFacts {
     let place = nearest(dir);

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Blocks SIGTERM and SIGINT for this thread and all that it starts, and lets writes to closed
-/// sockets fail instead of killing the process. Call first in `main`.
+/// Blocks SIGTERM, SIGINT and SIGHUP for this thread and all that it starts, and lets writes fail
+/// instead of killing the process: to closed sockets, and beyond what a file may be. Call first
+/// in `main`.
 #[allow(unsafe_code)]
 pub fn block_stop_signals() {
     let set = stop_signals();
@@ -14,6 +15,7 @@ pub fn block_stop_signals() {
     unsafe {
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }
 }
 
@@ -24,10 +26,10 @@ pub fn wait_for_stop() -> &'static str {
     let mut signal = 0;
     // SAFETY: the set is initialised and `signal` is ours to be written.
     while unsafe { libc::sigwait(&raw const set, &raw mut signal) } != 0 {}
-    if signal == libc::SIGINT {
-        "SIGINT"
-    } else {
-        "SIGTERM"
+    match signal {
+        libc::SIGINT => "SIGINT",
+        libc::SIGHUP => "SIGHUP",
+        _ => "SIGTERM",
     }
 }
 
@@ -46,8 +48,21 @@ fn stop_signals() -> libc::sigset_t {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
         libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
+        // A terminal that goes stops it, as it does Kafka; who started it with nohup wants that not.
+        if !is_ignored(libc::SIGHUP) {
+            libc::sigaddset(set.as_mut_ptr(), libc::SIGHUP);
+        }
         set.assume_init()
     }
+}
+
+#[allow(unsafe_code)]
+fn is_ignored(signal: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: with no new action sigaction only fills in the one that is set.
+    let asked = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: sigaction has succeeded, so it has filled the struct in.
+    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
 /// Waits for `future` on a thread that runs no executor.

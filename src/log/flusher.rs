@@ -19,6 +19,9 @@ use crate::io::file::File;
 /// Stretches up to this are prepared without waiting for others, in bytes.
 const PREPARE_FREE_BYTES: u64 = 256 << 10;
 
+/// Lines that the log gets of one round of retention, one for each partition concerned.
+const REMOVAL_LINES_MAX: usize = 50;
+
 /// Bounds of what the logs of one shard may use.
 #[derive(Clone, Debug)]
 pub struct LogsOptions {
@@ -60,6 +63,8 @@ struct Shared {
     waiting: RefCell<Vec<Waiter>>,
     due: Event,
     flusher_runs: Cell<bool>,
+    /// Logs that retention removed something of in this round.
+    removals: Cell<usize>,
     /// Logs that wrote something since [`Logs::look_for_files`]. Weak: they hold this.
     written: RefCell<Vec<Weak<Inner>>>,
     memory: Rc<LogMemory>,
@@ -116,6 +121,7 @@ impl Logs {
             waiting: RefCell::default(),
             due: Event::default(),
             flusher_runs: Cell::new(false),
+            removals: Cell::new(0),
             written: RefCell::default(),
             preparing: RefCell::default(),
             next_ticket: Cell::new(0),
@@ -172,6 +178,18 @@ impl Logs {
     /// the next one does not say so.
     pub(super) fn failed_flushes(&self) -> u64 {
         self.0.probe.failed_flushes_count.get()
+    }
+
+    /// Whether the log may have one more line of what retention removed in this round.
+    pub(super) fn may_tell_of_removal(&self) -> bool {
+        let count = self.0.removals.get() + 1;
+        self.0.removals.set(count);
+        count <= REMOVAL_LINES_MAX
+    }
+
+    /// Ends a round of retention: in how many more logs than were told of it removed something.
+    pub fn untold_removals(&self) -> usize {
+        self.0.removals.take().saturating_sub(REMOVAL_LINES_MAX)
     }
 
     /// Notes that `log` has written: see [`Logs::look_for_files`].

@@ -150,6 +150,7 @@ impl Inner {
         };
         self.raise_start(end.max(start));
         self.remove_files(&gone).await?;
+        self.tell_of_removal(&gone, end);
         // What is gone needs no flush, and its file may have been the last there was to flush. Not
         // before it is gone: a crash might bring it back, and trailers would call it damaged.
         self.flushed_offset.set(self.flushed_offset.get().max(end));
@@ -168,6 +169,15 @@ impl Inner {
             kept.is_some_and(|kept| !self.is_nameless(kept) && !kept.has_next_name())
         };
         (1..=count).rev().find(named).unwrap_or(0)
+    }
+
+    /// Says in the log what retention removed: one line, as long as they are few in this round.
+    fn tell_of_removal(&self, gone: &[Rc<Segment>], end: Offset) {
+        if self.logs.may_tell_of_removal() {
+            let bytes: u64 = gone.iter().map(|it| it.size.get()).sum();
+            tracing::info!(dir = %self.dir.display(), segments = gone.len(), bytes,
+                before_offset = end, "retention removed segments");
+        }
     }
 
     /// Waits until the file of `segment` has the segment's name, durably; `false` when it never

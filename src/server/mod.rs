@@ -46,8 +46,11 @@ pub fn serve(
     on_ready: impl FnOnce(Ready),
 ) -> Result<(), StartError> {
     let loggers = Arc::new(loggers);
+    start::tell_of_start(&config);
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;
+    let segment_bytes = config.topic_defaults.segment_bytes;
+    checks::limits(config.shards + 1, segment_bytes).map_err(StartError::Host)?;
     start::descriptors(config.shards)?;
     let config = Arc::new(config);
     let folders = start::folders(&config)?;

@@ -9,7 +9,9 @@ use crate::base::config::BrokerConfig;
 use crate::base::descriptors::Plan;
 use crate::base::host::device::DeviceFacts;
 use crate::base::host::guarantee::{AckClass, Guarantee, Survives, guarantee};
+use crate::base::version;
 use crate::io::checks::{self, FolderLock, HostError};
+use crate::io::cores;
 use crate::io::descriptors;
 use crate::io::host;
 use crate::io::listener::{self, Bound, SocketOptions};
@@ -83,7 +85,12 @@ pub fn folders(config: &BrokerConfig) -> Result<Folders, StartError> {
         _locks: Vec::new(),
     };
     let mut first = None;
-    for dir in &config.log_dirs {
+    for (at, dir) in config.log_dirs.iter().enumerate() {
+        let mut before = config.log_dirs[..at].iter();
+        if let Some(same) = before.find(|other| checks::is_same_folder(other, dir)) {
+            let twice = HostError::Twice(same.clone(), dir.clone());
+            return Err(StartError::Host(twice));
+        }
         match folder(dir, config.shards) {
             Ok(lock) => {
                 folders.usable.push(dir.clone());
@@ -120,6 +127,35 @@ fn folder(dir: &Path, shards: usize) -> Result<FolderLock, StartError> {
     let lock = checks::lock(dir).map_err(StartError::Host)?;
     checks::direct_io(dir).map_err(StartError::Host)?;
     Ok(lock)
+}
+
+/// Says in the log what starts, and on what.
+pub fn tell_of_start(config: &BrokerConfig) {
+    let host = host::facts();
+    let dirs: Vec<String> = config
+        .log_dirs
+        .iter()
+        .map(|it| it.display().to_string())
+        .collect();
+    tracing::info!(
+        version = version::version(),
+        pid = std::process::id(),
+        kernel = host.kernel,
+        host = host.name,
+        cpus = cores::cpus().len(),
+        memory_mib = host.memory_bytes >> 20,
+        "corelane starts"
+    );
+    tracing::info!(
+        shards = config.shards,
+        first_node = config.node_id(0),
+        last_node = config.node_id(config.shards - 1),
+        log_dirs = dirs.join(","),
+        metadata_dir = %config.data_dir.display(),
+        listener = %config.listener,
+        advertised = %config.advertised,
+        "settings of this start"
+    );
 }
 
 /// Raises the limit of descriptors as far as it goes, and shares out what there is.
@@ -316,7 +352,10 @@ impl fmt::Display for StartError {
                 "stopped, since every folder of log.dirs has failed (the log says why): make one \
                  work again and start",
             ),
-            StartError::Gone => f.write_str("an executor ended unexpectedly"),
+            StartError::Gone => f.write_str(
+                "an executor ended unexpectedly: the lines above say why (most often it may have \
+                 too few threads or too little memory: ulimit -a)",
+            ),
         }
     }
 }

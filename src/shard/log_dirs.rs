@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::{Shard, partitions};
+use crate::base::NodeId;
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
 use crate::io::budget::Budget;
@@ -183,6 +184,25 @@ impl LogDirs {
             "Logs whose last write waits for a device flush to begin.",
             waiting.sum::<usize>() as f64,
         );
+    }
+
+    /// Ends a round of retention: of how many partitions it removed something and said nothing.
+    pub fn untold_removals(&self) -> usize {
+        self.distinct_logs().map(Logs::untold_removals).sum()
+    }
+
+    /// Says in the log how the logs were found at a start that took so many milliseconds.
+    pub fn tell_of_start(&self, node: NodeId, partitions: usize, millis: u64) {
+        let sum =
+            |of: fn(&Probe) -> u64| self.distinct_logs().map(|it| of(it.probe())).sum::<u64>();
+        let checked_bytes = sum(|probe| probe.recovered_bytes.get());
+        let cut = sum(|probe| probe.cut_count.get());
+        let stop = match self.unclean_count {
+            0 => "clean, or there was none",
+            _ => "unclean: what was not known to be on disk was checked",
+        };
+        tracing::info!(%node, partitions, millis, checked_bytes, cut, last_stop = stop,
+            "logs are open");
     }
 
     /// Fails the logs that have written lately to a file which is gone.

@@ -129,6 +129,9 @@ impl Shard {
         partitions::apply(&shard, image.clone(), now).await;
         partitions::set_strays_aside(&shard, &image).await;
         shard.probe.opening_us.add(clock::us_since(begun));
+        let millis = clock::us_since(begun) / 1_000;
+        let count = shard.partitions.local().len();
+        shard.dirs.tell_of_start(shard.node, count, millis);
         partitions::tell_of_homeless(&shard);
         Ok(shard)
     }

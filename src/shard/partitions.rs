@@ -462,6 +462,13 @@ pub async fn maintain(shard: &Shard, now: WallMs) {
     for partition in shard.partitions.local() {
         partition.maintain(now).await;
     }
+    let more = shard.dirs.untold_removals();
+    if more > 0 {
+        tracing::info!(
+            partitions = more,
+            "retention removed segments of more partitions"
+        );
+    }
     for dir in shard.dirs.working() {
         if let Err(error) = checkpoint(shard, dir).await {
             tracing::error!(dir = %dir.path.display(), %error, "cannot write the checkpoints");

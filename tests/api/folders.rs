@@ -94,13 +94,21 @@ fn delete_topic(client: &mut Client) {
 
 /// What lies in the folder of the first shard under the name of partition 0 of the topic.
 fn folders_of_zero(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir.join("shard-0")).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names
-        .filter(|name| name.starts_with(&format!("{TOPIC}-0")))
-        .collect();
-    names.sort();
-    names
+    let begun = Instant::now();
+    loop {
+        let entries = std::fs::read_dir(dir.join("shard-0")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names
+            .filter(|name| name.starts_with(&format!("{TOPIC}-0")))
+            .collect();
+        names.sort();
+        // Files of deleted topics go a moment after the deletion was answered.
+        let goes = |name: &String| name.ends_with("-delete");
+        if !names.iter().any(goes) || begun.elapsed() > PATIENCE {
+            return names;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Creates the topic with one partition; its one record is `value`.

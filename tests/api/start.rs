@@ -231,3 +231,156 @@ fn an_admin_port_in_use_is_told_apart_from_a_shards() {
     let start = Start::new(&dir.path().join("data")).arg("--admin-port", &port);
     refused(&start, &[&port, "in use", "another --admin-port"]);
 }
+
+#[test]
+fn limits_that_are_too_low() {
+    let dir = data_dir();
+    let data = dir.path().join("data");
+    for (limit, words) in [
+        ("--as=300000000", ["bytes of address space", "ulimit -v"]),
+        ("--data=100000000", ["bytes of data", "ulimit -d"]),
+        ("--fsize=1000000", ["bytes in a file", "ulimit -f"]),
+    ] {
+        refused(&Start::new(&data).limit(limit), &words);
+    }
+}
+
+#[test]
+fn one_folder_under_two_names() {
+    let dir = data_dir();
+    let real = dir.path().join("a");
+    std::fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, dir.path().join("b")).unwrap();
+    let both = format!("{},{}", real.display(), dir.path().join("b").display());
+    refused(&Start::new(Path::new(&both)), &["names one folder twice"]);
+}
+
+#[test]
+fn what_would_protect_the_broker_and_cannot_be_done() {
+    let dir = data_dir();
+    let file = dir.path().join("server.properties");
+    for (text, words) in [
+        (
+            "ssl.keystore.location=/k\n",
+            ["ssl.keystore.location", "no TLS"],
+        ),
+        (
+            "sasl.enabled.mechanisms=PLAIN\n",
+            ["sasl.enabled.mechanisms", "no TLS, SASL"],
+        ),
+        ("listeners=SASL_SSL://:9092\n", ["SASL_SSL", "no TLS, SASL"]),
+        ("super.users=User:a\n", ["super.users", "no authorizer"]),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let start = Start::new(&dir.path().join("data"));
+        refused(&start.arg("--config", file.to_str().unwrap()), &words);
+    }
+}
+
+#[test]
+fn a_start_says_what_starts_on_what_and_how_the_last_one_ended() {
+    let dir = data_dir();
+    let data = dir.path().join("data");
+    let said = |broker: &crate::support::Broker, words: &[&str]| {
+        let log = broker.log();
+        let mut lines = log.lines();
+        let found = lines.rfind(|line| words.iter().all(|word| line.contains(word)));
+        assert!(found.is_some(), "no line with {words:?}:\n{log}");
+    };
+    let broker = Start::new(&data).ready();
+    let version = format!("version=\"{}", env!("CARGO_PKG_VERSION"));
+    said(&broker, &["corelane starts", &version, "kernel=", "cpus="]);
+    said(
+        &broker,
+        &[
+            "settings of this start",
+            "shards=1",
+            "first_node=1",
+            "log_dirs=",
+        ],
+    );
+    said(
+        &broker,
+        &["logs are open", "node=1", "partitions=0", "clean"],
+    );
+    assert_eq!(
+        crate::records::create_topic(&mut broker.client(), "t", 2),
+        0
+    );
+    let request = crate::records::produce("t", 0, -1, crate::records::batch(&[b"x"]));
+    broker.client().call(crate::records::PRODUCE, &request);
+    broker.kill();
+    let broker = Start::new(&data).ready();
+    said(&broker, &["logs are open", "partitions=2", "unclean"]);
+    broker.stop();
+    let broker = Start::new(&data).ready();
+    said(
+        &broker,
+        &["logs are open", "partitions=2", "last_stop=\"clean"],
+    );
+    broker.stop();
+}
+
+#[test]
+fn a_hangup_stops_it_cleanly_unless_it_was_started_with_nohup() {
+    let dir = data_dir();
+    let mut broker = Start::new(&dir.path().join("data")).ready();
+    let hang_up = |broker: &crate::support::Broker| {
+        let id = broker.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    hang_up(&broker);
+    assert!(broker.ends().success(), "{}", broker.log());
+    assert!(broker.log().contains("stopped cleanly"));
+
+    let mut start = Start::new(&dir.path().join("data"));
+    start.nohup = true;
+    let mut broker = start.ready();
+    hang_up(&broker);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(broker.is_alive());
+    broker.client();
+    broker.stop();
+}
+
+#[test]
+fn retention_says_what_it_removed() {
+    let dir = data_dir();
+    let file = dir.path().join("server.properties");
+    let text = "log.segment.bytes=1048576\nlog.retention.bytes=1\n\
+                log.retention.check.interval.ms=200\n";
+    std::fs::write(&file, text).unwrap();
+    let start = Start::new(&dir.path().join("data"));
+    let broker = start.arg("--config", file.to_str().unwrap()).ready();
+    let mut client = broker.client();
+    assert_eq!(crate::records::create_topic(&mut client, "t", 1), 0);
+    for _ in 0..6 {
+        let records = crate::records::batch(&[&vec![b'x'; 600_000]]);
+        client.call(
+            crate::records::PRODUCE,
+            &crate::records::produce("t", 0, -1, records),
+        );
+    }
+    let begun = std::time::Instant::now();
+    let line = loop {
+        let log = broker.log();
+        let found = log
+            .lines()
+            .find(|line| line.contains("retention removed segments"));
+        if let Some(line) = found {
+            break line.to_owned();
+        }
+        assert!(begun.elapsed() < crate::support::PATIENCE, "{log}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    for word in ["INFO", "t-0", "segments=", "bytes=", "before_offset="] {
+        assert!(line.contains(word), "{line}");
+    }
+    broker.stop();
+}

@@ -79,6 +79,8 @@ pub struct Start {
     pub more: Vec<String>,
     /// Number of the user that runs it, where that is another.
     pub user: Option<String>,
+    /// Whether it is started with `nohup`.
+    pub nohup: bool,
     /// Limits of its process, as `prlimit` takes them.
     pub limits: Vec<String>,
 }
@@ -92,6 +94,7 @@ impl Start {
             shards: 1,
             more: Vec::new(),
             user: None,
+            nohup: false,
             limits: Vec::new(),
         }
     }
@@ -126,6 +129,11 @@ impl Start {
             None if !self.limits.is_empty() => {
                 let mut command = Command::new("prlimit");
                 command.args(&self.limits).arg(broker);
+                command
+            }
+            None if self.nohup => {
+                let mut command = Command::new("nohup");
+                command.arg(broker);
                 command
             }
             None => Command::new(broker),

@@ -78,6 +78,7 @@ pub fn load(
     }
     loading.overlay(flags);
     let fixed = loading.settle(flags, host);
+    loading.note_what_cannot_be_meant();
     if !loading.problems.is_empty() {
         return Err(ConfigError {
             problems: loading.problems,
@@ -173,6 +174,9 @@ impl Loading {
                 "{name} is no setting of a broker any more: {advice}"
             ));
         }
+        if let Some(why) = protects_nothing(name) {
+            return Err(format!("{name} cannot be set: {}", why.text()));
+        }
         if let Some((_, why)) = PREFIXES.iter().find(|(prefix, _)| name.starts_with(prefix)) {
             let why = why.text();
             self.notes
@@ -227,6 +231,27 @@ impl Loading {
         }
     }
 
+    /// Notes values that are allowed and that hardly anybody wants.
+    fn note_what_cannot_be_meant(&mut self) {
+        for name in ["max.connections", "max.connections.per.ip"] {
+            if self.number(name) == Some(0) {
+                self.notes.push(format!("{name}=0: no client can connect"));
+            }
+        }
+        for name in ["log.dirs", "log.dir"] {
+            let Some(text) = self.texts.get(name) else {
+                continue;
+            };
+            let mut dirs: Vec<&str> = text.split(',').map(str::trim).collect();
+            dirs.sort_unstable();
+            let twice = dirs.windows(2).find(|pair| pair[0] == pair[1]);
+            if let Some(pair) = twice {
+                let note = format!("{name} names {} twice: it is used once", pair[0]);
+                self.notes.push(note);
+            }
+        }
+    }
+
     pub(super) fn problem(&mut self, name: &str, text: &str) {
         match self.places.get(name) {
             Some(place) => self.problems.push(format!("{place}: {text}")),
@@ -262,6 +287,30 @@ const PREFIXES: &[(&str, Why)] = &[
     ("rsm.config.", Why::NoTiering),
     ("rlmm.config.", Why::NoTiering),
 ];
+
+/// Why a setting that would protect a broker of Kafka's protects nothing here, for those without a
+/// row: of Kafka's authorizers, and of one listener. To pass over them would leave a broker open
+/// whose user believes that it is not.
+fn protects_nothing(name: &str) -> Option<Why> {
+    const OF_AUTHORIZERS: [&str; 2] = ["super.users", "allow.everyone.if.no.acl.found"];
+    if OF_AUTHORIZERS.contains(&name) {
+        return Some(Why::NoAuthorizer);
+    }
+    let (_, own) = name.strip_prefix("listener.name.")?.split_once('.')?;
+    // `listener.name.<listener>.[<mechanism>.]sasl.…`
+    let of_login = ["ssl.", "sasl."].iter().any(|kind| {
+        own.starts_with(kind)
+            || own
+                .split_once('.')
+                .is_some_and(|(_, rest)| rest.starts_with(kind))
+    });
+    let refused = |row: &Setting| match row.effect {
+        Effect::Refused(why) => Some(why),
+        _ => None,
+    };
+    let why = broker_setting(own).and_then(refused);
+    why.or(of_login.then_some(Why::NoSecurity))
+}
 
 fn empty(value: &Value) -> bool {
     match value {
@@ -597,15 +646,58 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_plugins_and_of_tls_listeners_are_passed_over() {
-        let config = file("listener.name.external.ssl.keystore.type=PEM\n").expect("good");
-        assert_eq!(
-            config.notes,
-            [
-                "accepted without effect: listener.name.external.ssl.keystore.type \
-              (server.properties:1): this build has no TLS, SASL or delegation tokens yet"
-            ]
+    fn what_would_protect_a_broker_is_refused_and_not_passed_over() {
+        let no_security = Why::NoSecurity.text();
+        for (text, why) in [
+            ("ssl.keystore.location=/k", no_security),
+            ("ssl.client.auth=required", no_security),
+            ("sasl.enabled.mechanisms=SCRAM-SHA-256", no_security),
+            ("sasl.jaas.config=secret", no_security),
+            ("security.inter.broker.protocol=SASL_SSL", no_security),
+            ("connections.max.reauth.ms=1000", no_security),
+            ("delegation.token.secret.key=secret", no_security),
+            ("listener.name.external.ssl.keystore.type=PEM", no_security),
+            (
+                "listener.name.a.scram-sha-256.sasl.jaas.config=secret",
+                no_security,
+            ),
+            ("authorizer.class.name=a.B", Why::NoAuthorizer.text()),
+            ("super.users=User:admin", Why::NoAuthorizer.text()),
+            (
+                "allow.everyone.if.no.acl.found=false",
+                Why::NoAuthorizer.text(),
+            ),
+        ] {
+            let problems = file(text).expect_err(text).problems.join("\n");
+            let name = text.split('=').next().unwrap_or_default();
+            assert!(
+                problems.contains(name) && problems.contains(why),
+                "{problems}"
+            );
+            assert!(!problems.contains("secret'"), "{problems}");
+        }
+        // What says what is the case anyway stands in nobody's way.
+        for text in [
+            "ssl.client.auth=none",
+            "sasl.enabled.mechanisms=GSSAPI",
+            "ssl.endpoint.identification.algorithm=",
+            "security.inter.broker.protocol=PLAINTEXT",
+        ] {
+            assert!(file(text).is_ok(), "{text}");
+        }
+        let config = file("listener.name.external.max.connections=5\n").expect("good");
+        assert_eq!(config.notes.len(), 1);
+    }
+
+    #[test]
+    fn settings_that_cannot_be_meant_are_noted() {
+        let config = file("max.connections=0\nlog.dirs=/a,/b,/a\n").expect("good");
+        let notes = config.notes.join("\n");
+        assert!(
+            notes.contains("max.connections=0: no client can connect"),
+            "{notes}"
         );
+        assert!(notes.contains("log.dirs names /a twice"), "{notes}");
     }
 
     #[test]

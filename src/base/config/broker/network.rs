@@ -47,7 +47,8 @@ broker_settings! {
     "connections.max.idle.ms" Long = Some("600000"), Any, Medium, ReadOnly, Applied;
         "After how long without a request a connection is closed; below zero for never.";
     "max.connections" Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide, Applied;
-        "Connections that one shard holds; more are closed at once.";
+        "Connections that one shard holds; more are closed at once, and so are those that would take the
+         descriptors (ulimit -n) that data files need.";
     "max.connections.per.ip" Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide, Applied;
         "Connections that one shard takes from one address.";
     "max.connections.per.ip.overrides" String = Some(""), Any, Medium, ClusterWide,
