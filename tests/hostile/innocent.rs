@@ -44,8 +44,10 @@ impl Innocent {
     pub fn start(port: u16) -> Innocent {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        // Connected and served before the attack begins.
+        let mut client = Client::connect(port);
+        append(&mut client);
         let thread = thread::spawn(move || {
-            let mut client = Client::connect(port);
             let mut took = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 took.push(append(&mut client));
