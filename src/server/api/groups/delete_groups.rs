@@ -18,8 +18,9 @@ impl Api for DeleteGroups {
     const NAME: &'static str = "DeleteGroups";
 
     async fn handle(cx: &Context, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
-        let mut asked = HashSet::new();
-        let mut results = Vec::with_capacity(request.groups_names.len());
+        let count = request.groups_names.len();
+        let mut asked = HashSet::with_capacity(count);
+        let mut results = Vec::with_capacity(count);
         for id in request.groups_names {
             cx.pace().await;
             if !asked.insert(id.clone()) {
@@ -32,6 +33,7 @@ impl Api for DeleteGroups {
             let result = DeletableGroupResult::default().with_group_id(id);
             results.push(result.with_error_code(code.0));
         }
+        cx.drop_later(asked);
         DeleteGroupsResponse::default().with_results(results)
     }
 }

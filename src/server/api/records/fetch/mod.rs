@@ -5,6 +5,7 @@
 //! ack that brings more. A reader of committed records is told which transactions were aborted.
 //! Left out: followers (there is no replication yet).
 
+mod encode;
 mod part;
 mod send;
 
@@ -25,9 +26,7 @@ use crate::partition::Partition;
 use crate::server::fetch_sessions::{Key, NO_SESSION, News, Opened, Wanted};
 use crate::server::probe::Probe;
 use crate::wire::cursor::Short;
-use crate::wire::fetch::{self, AbortedTransaction, Encoder, Head, Item, TOPIC_ID_FROM};
-use crate::wire::field::NodeEndpoint;
-use crate::wire::{frame, header};
+use crate::wire::fetch::{self, AbortedTransaction, Head, Item, TOPIC_ID_FROM};
 use part::{Found, NONE, Part, Reader, read};
 pub use send::{Answer, SendError};
 
@@ -62,6 +61,10 @@ pub struct Scratch {
     aborted: Vec<AbortedTransaction>,
     /// Where in the output the records of which part go.
     splices: Vec<(usize, usize)>,
+    /// How many parts in a row are of one topic.
+    topics: Vec<usize>,
+    /// Whether records of some part are read from disk as they are sent.
+    streams: bool,
     /// Scratch room to find repeated partitions in.
     order: Vec<u32>,
     /// The name of topics that come by id.
@@ -123,6 +126,8 @@ impl Scratch {
         self.slices.clear();
         self.aborted.clear();
         self.splices.clear();
+        self.topics.clear();
+        self.streams = false;
     }
 
     async fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
@@ -403,56 +408,6 @@ impl Scratch {
         }
         self.parts.truncate(kept);
         sessions.borrow_mut().told(session);
-    }
-
-    async fn encode(
-        mut self,
-        cx: &Rc<Context>,
-        error: ErrorCode,
-        session: i32,
-        out: &mut Vec<u8>,
-    ) -> Answer {
-        let open = frame::open(out);
-        header::put_response_header(out, ROW.key, cx.version, cx.correlation_id);
-        cx.server.probe.note_error(ROW.key, error);
-        let topics = self.parts.chunk_by(Part::same_topic).count();
-        let mut encoder = Encoder::new(out, cx.version, 0, error, session, topics);
-        let (mut records_bytes, mut parts) = (0, 0);
-        for topic in self.parts.chunk_by(Part::same_topic) {
-            encoder.topic(&topic[0].key.topic, topic[0].key.topic_id, topic.len());
-            for part in topic {
-                let answer = part.answer(&self.aborted);
-                cx.server.probe.note_error(ROW.key, answer.error);
-                let at = encoder.partition(&answer);
-                if part.found.bytes > 0 {
-                    self.splices.push((at, parts));
-                    records_bytes += part.found.bytes;
-                    if let Some(partition) = &part.partition {
-                        partition.traffic().fetched(part.found.bytes);
-                    }
-                }
-                encoder.end_partition(&answer);
-                parts += 1;
-                pace_at(parts).await;
-            }
-            encoder.end_topic();
-        }
-        encoder.end(&self.endpoints(cx));
-        frame::close(out, open, records_bytes);
-        cx.server.probe.fetched_bytes.add(records_bytes as u64);
-        Answer {
-            scratch: self,
-            server: cx.server.clone(),
-        }
-    }
-
-    fn endpoints(&self, cx: &Context) -> Vec<NodeEndpoint> {
-        if self.is_follower {
-            return Vec::new();
-        }
-        let leaders = self.parts.iter().filter_map(|part| part.found.leader);
-        cx.shard
-            .endpoints_of(leaders.map(|leader| leader.leader_id))
     }
 }
 

@@ -62,18 +62,14 @@ impl Answer {
     /// Sends the frame in `out` with its records in their places.
     pub async fn send(mut self, out: &[u8], stream: &Stream) -> Result<(), SendError> {
         let sent = self.send_all(out, stream).await;
+        self.scratch.empty().await;
         self.server.keep_fetch(self.scratch);
         sent
     }
 
     async fn send_all(&mut self, out: &[u8], stream: &Stream) -> Result<(), SendError> {
         let mut skip = 0;
-        if self
-            .scratch
-            .parts
-            .iter()
-            .all(|part| part.found.stream.is_none())
-        {
+        if !self.scratch.streams {
             let written = self.send_memory(out, stream).await?;
             let Some(feeler) = written.feeler else {
                 return Ok(());

@@ -1,0 +1,90 @@
+//! Drives: from what was found to the frame of the answer, without its records.
+
+use std::rc::Rc;
+
+use super::{Answer, Part, ROW, Scratch, pace_at};
+use crate::base::ErrorCode;
+use crate::server::api::Context;
+use crate::wire::fetch::Encoder;
+use crate::wire::field::NodeEndpoint;
+use crate::wire::{frame, header};
+
+impl Scratch {
+    pub(super) async fn encode(
+        mut self,
+        cx: &Rc<Context>,
+        error: ErrorCode,
+        session: i32,
+        out: &mut Vec<u8>,
+    ) -> Answer {
+        self.count_topics().await;
+        let open = frame::open(out);
+        header::put_response_header(out, ROW.key, cx.version, cx.correlation_id);
+        cx.server.probe.note_error(ROW.key, error);
+        let topics = self.topics.len();
+        let mut encoder = Encoder::new(out, cx.version, 0, error, session, topics);
+        let (mut records_bytes, mut at) = (0, 0);
+        let mut leaders = Vec::new();
+        for count in &self.topics {
+            let key = &self.parts[at].key;
+            encoder.topic(&key.topic, key.topic_id, *count);
+            for part in &self.parts[at..at + count] {
+                let answer = part.answer(&self.aborted);
+                cx.server.probe.note_error(ROW.key, answer.error);
+                let place = encoder.partition(&answer);
+                if part.found.bytes > 0 {
+                    self.splices.push((place, at));
+                    records_bytes += part.found.bytes;
+                    self.streams |= part.found.stream.is_some();
+                    if let Some(partition) = &part.partition {
+                        partition.traffic().fetched(part.found.bytes);
+                    }
+                }
+                if let Some(leader) = part.found.leader
+                    && !leaders.contains(&leader.leader_id)
+                {
+                    leaders.push(leader.leader_id);
+                }
+                encoder.end_partition(&answer);
+                at += 1;
+                pace_at(at).await;
+            }
+            encoder.end_topic();
+        }
+        encoder.end(&self.endpoints(cx, leaders));
+        frame::close(out, open, records_bytes);
+        cx.server.probe.fetched_bytes.add(records_bytes as u64);
+        Answer {
+            scratch: self,
+            server: cx.server.clone(),
+        }
+    }
+
+    /// Counts the parts of each topic, of which those in a row make one entry of the answer.
+    async fn count_topics(&mut self) {
+        for at in 0..self.parts.len() {
+            let goes_on = at > 0 && Part::same_topic(&self.parts[at - 1], &self.parts[at]);
+            match self.topics.last_mut().filter(|_| goes_on) {
+                Some(count) => *count += 1,
+                None => self.topics.push(1),
+            }
+            pace_at(at + 1).await;
+        }
+    }
+
+    /// Where the leaders are to be found (KIP-951).
+    fn endpoints(&self, cx: &Context, leaders: Vec<i32>) -> Vec<NodeEndpoint> {
+        match self.is_follower {
+            true => Vec::new(),
+            false => cx.shard.endpoints_of(leaders.into_iter()),
+        }
+    }
+
+    /// Gives up what it holds of many partitions, in steps.
+    pub(super) async fn empty(&mut self) {
+        for left in (0..self.parts.len()).rev() {
+            self.parts.truncate(left);
+            pace_at(left).await;
+        }
+    }
+}
