@@ -193,7 +193,9 @@ fn check(family: &Family) -> Result<(), String> {
     if family.kind != "histogram" {
         return Ok(());
     }
-    let mut buckets: BTreeMap<Vec<(&str, &str)>, Vec<(f64, f64)>> = BTreeMap::new();
+    type Labels<'a> = Vec<(&'a str, &'a str)>;
+    type Buckets = Vec<(f64, f64)>;
+    let mut buckets: BTreeMap<Labels<'_>, Buckets> = BTreeMap::new();
     for sample in &family.samples {
         let labels = sample.labels.iter().filter(|(key, _)| *key != "le");
         let labels = labels.map(|(key, value)| (key.as_str(), value.as_str()));
