@@ -220,7 +220,7 @@ fn a_cold_reader_reads_all_there_is_and_says_what_is_not_there() {
     let said = String::from_utf8_lossy(&none.stderr);
     assert_eq!(none.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("Metadata was refused with Kafka error code 3"),
+        said.contains("Metadata was refused with Kafka's error 3"),
         "{said}"
     );
 }

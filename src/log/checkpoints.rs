@@ -95,7 +95,7 @@ impl Checkpoint {
 impl Checkpoints {
     /// Reads those in the folder `dir`.
     pub async fn open(disk: &Disk, dir: &Path) -> io::Result<Checkpoints> {
-        let sums = Checksums::read(disk, &dir.join(checksums::FILE)).await?;
+        let mut sums = Checksums::read(disk, &dir.join(checksums::FILE)).await?;
         let mut damaged = Vec::new();
         let [mut recovery, mut start, mut flushed, mut cleaned] = [
             ("recovery-point-offset-checkpoint", Offsets::new()),
@@ -104,7 +104,7 @@ impl Checkpoints {
             ("cleaner-offset-checkpoint", Offsets::new()),
         ];
         for (name, offsets) in [&mut recovery, &mut start, &mut flushed, &mut cleaned] {
-            *offsets = read(disk, dir, name, &sums, &mut damaged).await?;
+            *offsets = read(disk, dir, name, &mut sums, &mut damaged).await?;
         }
         let checkpoint = |(name, offsets)| Checkpoint::new(name, offsets);
         Ok(Checkpoints {
@@ -176,7 +176,9 @@ impl Checkpoints {
         self.disk.replace(&path, sums.into_bytes()).await?;
         for (checkpoint, (change, text)) in checkpoints.iter().zip(contents) {
             let path = self.dir.join(checkpoint.name);
-            self.disk.replace(&path, text.into_bytes()).await?;
+            let bytes = text.into_bytes();
+            self.disk.replace(&path, bytes.clone()).await?;
+            self.sums.borrow_mut().settle(checkpoint.name, Some(&bytes));
             checkpoint.stored(change);
         }
         Ok(())
@@ -206,7 +208,7 @@ async fn read(
     disk: &Disk,
     dir: &Path,
     name: &'static str,
-    sums: &Checksums,
+    sums: &mut Checksums,
     damaged: &mut Vec<&'static str>,
 ) -> io::Result<Offsets> {
     let bytes = match disk.read(&dir.join(name)).await {
@@ -215,13 +217,18 @@ async fn read(
             if !sums.allow_missing(name) {
                 damaged.push(name);
             }
+            sums.settle(name, None);
             return Ok(Offsets::new());
         }
         Err(error) => return Err(error),
     };
     let text = std::str::from_utf8(&bytes).ok();
     match text.and_then(checkpoint::from_text) {
-        Some(offsets) if sums.allow(name, &bytes) => Ok(offsets),
+        Some(offsets) if sums.allow(name, &bytes) => {
+            // Starts that end while they replace it must not make it unknown.
+            sums.settle(name, Some(&bytes));
+            Ok(offsets)
+        }
         _ => {
             damaged.push(name);
             Ok(Offsets::new())

@@ -49,6 +49,14 @@ impl Checksums {
         known.drain(..older);
     }
 
+    /// A checkpoint has the content with this checksum now, `None` where it is missing: what else
+    /// was expected has not come to be, or is gone.
+    pub fn settle(&mut self, name: &str, content: Option<&[u8]>) {
+        if let Some(known) = self.0.get_mut(name) {
+            *known = vec![content.map_or(MISSING, crc32c::crc32c)];
+        }
+    }
+
     /// Whether the checkpoint called `name` may have this content.
     pub fn allow(&self, name: &str, content: &[u8]) -> bool {
         let known = self.0.get(name);
@@ -69,5 +77,27 @@ impl Checksums {
             format!("{name}{}\n", sums.concat())
         };
         self.0.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_stays_known_however_often_its_replacement_is_interrupted() {
+        let mut sums = Checksums::default();
+        sums.expect("a", crc32c::crc32c(b"first"));
+        for attempt in 0..20 {
+            // A start finds the old content, and ends between the checksums and the checkpoint.
+            assert!(sums.allow("a", b"first"), "attempt {attempt}");
+            sums.settle("a", Some(b"first"));
+            sums.expect("a", attempt);
+        }
+        assert!(!sums.allow_missing("a"));
+        sums.settle("a", None);
+        assert!(sums.allow_missing("a") && !sums.allow("a", b"first"));
+        sums.settle("b", None);
+        assert!(sums.allow("b", b"anything"), "nothing is known of it");
     }
 }

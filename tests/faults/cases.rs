@@ -351,14 +351,15 @@ fn shrinks() {
     let properties = here.path().join("server.properties");
     fs::write(
         &properties,
-        "corelane.shard.tail.cache.bytes=1048576\n\
+        // The newest records may take half of this memory: the cut shall hit older ones.
+        "corelane.shard.memory.bytes=67108864\n\
          log.retention.check.interval.ms=200\n",
     )
     .unwrap();
     let data = here.path().join("data");
     let start = start(&[&data]).arg("--config", &properties.to_string_lossy());
     let mut scene = Scene::new(start, &[("retention.ms", "-1")]);
-    for _ in 0..60 {
+    for _ in 0..250 {
         assert_eq!(scene.put(0, 100_000), 0);
         assert_eq!(scene.put(1, 100_000), 0);
     }
