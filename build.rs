@@ -21,7 +21,7 @@ fn main() {
 
 /// The commit that is checked out in `root`, short, and the day it was made, as `rustc -V` has
 /// them. None if `root` is not itself a checkout: an archive that is unpacked in a repository of
-/// somebody's is not that repository's commit.
+/// another project's is not that repository's commit.
 pub fn commit(root: &Path) -> Option<String> {
     root.join(".git").exists().then_some(())?;
     git(

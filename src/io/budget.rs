@@ -29,7 +29,7 @@ pub enum Use {
 }
 
 /// Bytes that may be in use at once; who asks for more than is left waits, first come first
-/// served, which for a connection means that its socket is not read. Who waits must hold
+/// served, which for a connection means that its socket is not read. A task that waits must hold
 /// nothing of the same budget, else those who wait may wait for each other.
 pub struct Budget {
     total_bytes: usize,
@@ -137,7 +137,7 @@ impl Budget {
         !self.waiting.borrow().is_empty()
     }
 
-    /// Takes `bytes` now, if they are free and nobody waits for them. A request larger than
+    /// Takes `bytes` now, if they are free and no task waits for them. A request larger than
     /// the whole budget is granted when nothing else is in use, but for what stays (connections,
     /// sessions, groups, producers), so that it is served, alone, rather than never.
     pub fn try_reserve(self: &Rc<Self>, used_for: Use, bytes: usize) -> Option<Reserved> {

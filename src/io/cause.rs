@@ -1,4 +1,4 @@
-//! Pure: whose fault an error of the kernel is. The one place where that is decided: whoever gives
+//! Pure: whose fault an error of the kernel is. The one place where that is decided: a caller that gives
 //! up a log, a folder or a partition asks here first.
 
 use std::error::Error;
@@ -10,7 +10,7 @@ use glommio::GlommioError;
 /// Whose fault an error is, and so what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The device, the file system, or what somebody did to its files: trying again does not help,
+    /// The device, the file system, or what a person did to its files: trying again does not help,
     /// and what was to be written may be lost.
     Device,
     /// The device, or the share of it that one user may have, is full: it works again once there
@@ -57,7 +57,7 @@ impl Cause {
     }
 }
 
-/// Whether `error` says that the device, or whoever is allowed a share of it, is full.
+/// Whether `error` says that the device, or a user's quota on it, is full.
 pub fn is_lack_of_room(error: &io::Error) -> bool {
     Cause::of(error) == Cause::NoRoom
 }

@@ -71,7 +71,7 @@ pub fn sockets_max() -> usize {
         .map_or(usize::MAX, |plan| plan.sockets_max(files()))
 }
 
-/// Whether so many data files are open that files which nobody uses are better closed.
+/// Whether so many data files are open that unused files are better closed.
 pub fn are_files_many() -> bool {
     PLAN.get()
         .is_some_and(|plan| plan.are_files_many(files(), sockets()))

@@ -73,7 +73,7 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
         // A panic of a job happens outside of the lock.
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        // The one who waits learns of a panic by the dropped channel.
+        // The waiting task learns of a panic by the dropped channel.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }

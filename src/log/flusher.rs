@@ -29,7 +29,7 @@ pub struct LogsOptions {
     pub budget: Rc<Budget>,
     /// Memory for the newest bytes of all logs, which tail reads are served from, in bytes.
     pub cache_bytes: usize,
-    /// What that may grow to while nobody else wants the memory, in bytes.
+    /// What that may grow to while no other use wants the memory, in bytes.
     pub cache_bytes_max: usize,
     /// Bytes that one log may hold that are appended and not yet written.
     pub queued_bytes_max: usize,

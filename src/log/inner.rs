@@ -220,7 +220,7 @@ impl Inner {
         }
     }
 
-    /// Fails the log where the file that it writes to has no name any more: somebody removed it,
+    /// Fails the log where the file that it writes to has no name any more: it was removed,
     /// or its folder, and everything acked since is gone with it.
     pub fn look_for_file(&self) {
         if self.has_failed() || self.stopped.get() {

@@ -249,7 +249,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Closes the files that nobody read since last time, unless segments are just exchanged.
+    /// Closes the files that were not read since last time, unless segments are just exchanged.
     pub fn close_unused(&self) {
         if !self.reshaping.get() {
             self.forget_unused();

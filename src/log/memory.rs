@@ -75,7 +75,7 @@ impl LogMemory {
         memory
     }
 
-    /// Memory for a read of `bytes`, waiting until there is some. Who waits here must hold none.
+    /// Memory for a read of `bytes`, waiting until there is some. A task that waits here must hold none.
     pub async fn for_read(&self, bytes: usize) -> ReadMemory {
         if let Some(memory) = self.for_read_now(bytes) {
             return memory;
@@ -93,7 +93,7 @@ impl LogMemory {
         Some((memory, None))
     }
 
-    /// Memory for a read of `bytes` that nobody waits for yet: only what nobody else is likely
+    /// Memory for a read of `bytes` that no task waits for yet: only what no other use is likely
     /// to want.
     pub fn for_read_ahead(&self, bytes: usize) -> Option<ReadMemory> {
         let total = self.budget.total_bytes();
@@ -143,7 +143,7 @@ impl LogMemory {
         self.evict(&mut order, count + 8, |it| it.has_too_many_chunks());
     }
 
-    /// More than the cache has for sure is kept only while nobody else comes close to wanting it.
+    /// More than the cache has for sure is kept only while no other use comes close to wanting it.
     fn has_too_many_chunks(&self) -> bool {
         let out = self.pool.chunk_bytes_out();
         out > self.cache_bytes

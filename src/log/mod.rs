@@ -233,12 +233,12 @@ impl Log {
     }
 
     /// Fails the log where its data file was removed while it is open; to be called now and then,
-    /// also for a log that nobody writes to. One system call.
+    /// also for a log without writers. One system call.
     pub fn look_for_file(&self) {
         self.0.look_for_file();
     }
 
-    /// Closes the files of sealed segments that nobody read since the last call.
+    /// Closes the files of sealed segments that were not read since the last call.
     pub fn close_unused(&self) {
         self.0.close_unused();
     }

@@ -132,13 +132,13 @@ impl Partition {
         self.closed.get()
     }
 
-    /// Takes it out of service since its topic is deleted; who waits finds out at once.
+    /// Takes it out of service since its topic is deleted; waiting tasks find out at once.
     pub fn close_deleted(&self) {
         self.deleted.set(true);
         self.close();
     }
 
-    /// Takes it out of service; who waits finds out at once.
+    /// Takes it out of service; waiting tasks find out at once.
     pub fn close(&self) {
         self.closed.set(true);
         self.waiters.borrow_mut().wake_all();

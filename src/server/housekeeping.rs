@@ -128,7 +128,7 @@ async fn log_dirs(server: Rc<ServerState>, period: Duration) {
 }
 
 /// Looks whether the files that were just written to are still there: what is acked must not go
-/// to one that somebody has removed.
+/// to one that was removed.
 async fn written_files(server: Rc<ServerState>, period: Duration) {
     loop {
         cores::sleep(period).await;

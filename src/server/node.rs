@@ -89,7 +89,7 @@ async fn run(start: NodeStart) {
         questions,
     } = inbox;
     let opened = Rc::new(OnceCell::new());
-    // From the first moment on: who waits for a start that takes long wants to know that it goes on.
+    // From the first moment on: during a long start an operator wants to know that it goes on.
     let answering = answer(questions, opened.clone());
     drop(cores::spawn(turn::measured(
         Work::job("questions"),

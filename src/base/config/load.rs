@@ -676,7 +676,7 @@ mod tests {
             );
             assert!(!problems.contains("secret'"), "{problems}");
         }
-        // What says what is the case anyway stands in nobody's way.
+        // What says what is the case anyway stands in the way of nothing.
         for text in [
             "ssl.client.auth=none",
             "sasl.enabled.mechanisms=GSSAPI",

@@ -15,7 +15,7 @@ pub trait Memory {
     fn count(&mut self, bytes: usize);
 }
 
-/// Memory without a bound, which nobody counts.
+/// Memory without a bound, which is not counted.
 pub struct Unbounded;
 
 impl Memory for Unbounded {

@@ -1,4 +1,4 @@
-//! Drives: hosts that are short of descriptors or memory, and files that somebody removes: the
+//! Drives: hosts that are short of descriptors or memory, and files that are removed: the
 //! first is no fault of a disk, the second one that no write tells of.
 
 use std::path::{Path, PathBuf};

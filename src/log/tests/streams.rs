@@ -342,7 +342,7 @@ fn the_tail_grows_into_what_is_free_and_shrinks_for_who_wants_it() {
         fill().await;
         let grown = budget.used_by(Use::Tail);
         assert!((900 << 10..=1_300 << 10).contains(&grown), "{grown}");
-        // It is in nobody's way.
+        // It is in the way of nothing.
         let request = budget
             .try_reserve(Use::Requests, 1 << 20)
             .expect("made free");

@@ -67,7 +67,7 @@ fields! {
 }
 
 fields! {
-    /// Key 18: somebody may, or may not, do something.
+    /// Key 18: a principal may, or may not, do something.
     AccessControlEntry {
         /// Its name.
         id: Uuid,

@@ -241,7 +241,7 @@ fn check_node(cx: &Context, name: &str, or: &str) -> Result<(), Refusal> {
     Err((ErrorCode::INVALID_REQUEST, text))
 }
 
-/// The settings that are asked for: all where no names are given. Whoever gives many names gives
+/// The settings that are asked for: all where no names are given. A request with many names gives
 /// most of them in vain.
 async fn chosen(resource: &DescribeConfigsResource, all: Vec<Described>) -> Vec<Described> {
     let names = resource.configuration_keys.as_deref().unwrap_or_default();
