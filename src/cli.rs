@@ -120,7 +120,7 @@ pub struct Serve {
     /// Read settings from FILE, in Kafka's own server.properties form and names.
     ///
     /// An unknown or bad setting is named and refused. docs/CONFIG.md lists all of them;
-    /// config/server.properties is one to begin with.
+    /// tuning/server.properties is one to begin with.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 

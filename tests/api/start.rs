@@ -208,7 +208,7 @@ fn settings_of_a_file_hold_and_flags_win_over_them() {
 
 #[test]
 fn the_example_file_has_fifteen_settings_and_starts() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/server.properties");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tuning/server.properties");
     let text = std::fs::read_to_string(file).unwrap();
     let mut settings: Vec<&str> = text
         .lines()
