@@ -104,6 +104,11 @@ pub fn busy() -> Duration {
     glommio::executor().executor_stats().total_runtime()
 }
 
+/// How often the current executor has entered its ring: each time is a system call.
+pub fn ring_enters() -> u64 {
+    glommio::executor().ring_enters()
+}
+
 /// Waits for `length`.
 pub async fn sleep(length: Duration) {
     glommio::timer::sleep(length).await;

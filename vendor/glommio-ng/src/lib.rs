@@ -519,7 +519,7 @@ pub use crate::{
         ResourceType, Result,
     },
     executor::{
-        allocate_dma_buffer, allocate_dma_buffer_global, early_init, executor, spawn_local,
+        allocate_dma_buffer, allocate_dma_buffer_global, executor, spawn_local,
         spawn_local_into, spawn_scoped_local, spawn_scoped_local_into,
         stall::{DefaultStallDetectionHandler, StallDetection, StallDetectionHandler},
         yield_if_needed, CpuIter, CpuSet, CpuSetGenerator, ExecutorJoinHandle, ExecutorProxy,

@@ -92,36 +92,6 @@ pub fn executor() -> ExecutorProxy {
     ExecutorProxy {}
 }
 
-/// You probably don't need to call this explicitly unless you have created threads before
-/// you constructed an executor. You may also want to call this explicitly if you're sandboxing
-/// your app and dropping permissions required to use privated expedited membarrier commands to
-/// improve Glommio performance.
-///
-/// This run some early initialization that may save ~30-80ms if you create threads before you
-/// tough Glommio code & don't otherwise register with membarrier. This is an idempotent call
-/// that can be invoked as many times, but only really makes sense to do early in main before
-/// you've constructed any threads. Additionally, the explicit membarrier registration this
-/// attempts is also useful if you're later dropping the privilege required to using private
-/// expedited commands so that the membarrier synchronization strategy can be used within
-/// the executor hot loop.
-///
-/// The detailed motivation is that internally glommio prefers to use [membarrier](https://man7.org/linux/man-pages/man2/membarrier.2.html)
-/// as a high performance synchronization barrier of the underlying io_uring memory
-/// shared with the kernel (if the feature is available). If there exist any threads in the program,
-/// registering the barrier has been observed to take a relatively long and highly variable amount
-/// of time (as high as 30-80ms). If we register before any threads are constructed, this takes almost no time.
-/// That's why this can be useful if you're integrating Glommio into an existing application to move this to
-/// the front of main.
-///
-/// The suspicion is that the membarrier registration makes a synchronous IPI to enable the use of cheap
-/// asynchronous IPI within the reactor hot loop. This means the startup cost will depend on the specific
-/// number of cores; 30-80ms was observed on a 32-core machine running a high end Intel consumer CPU.
-/// That's probably on the high end for consumer machines and smartphones today and on the low-end for
-/// server-class hardware.
-pub fn early_init() {
-    sys::initialize_membarrier_strategy();
-}
-
 pub(crate) fn executor_id() -> Option<usize> {
     #[cfg(any(not(nightly), not(feature = "native-thread-local")))]
     {
@@ -1451,7 +1421,6 @@ impl LocalExecutor {
     fn run_task_queues(&self) -> bool {
         let mut ran = false;
         loop {
-            self.reactor.sys.install_eventfd();
             if self.need_preempt() {
                 // Corelane's change, see vendor/README.md: being preempted before the first
                 // task must not be taken for having none, or the caller parks with tasks ready.
@@ -1590,6 +1559,8 @@ impl LocalExecutor {
             pin!(future);
 
             let mut pre_time = Instant::now();
+            // Corelane: whether I/O was looked for after tasks last ran.
+            let mut has_polled = false;
             loop {
                 if let Poll::Ready(t) = future.as_mut().poll(cx) {
                     // can't be canceled, and join handle is None only upon
@@ -1602,19 +1573,22 @@ impl LocalExecutor {
                 // We want to do I/O before we call run_task_queues,
                 // for the benefit of the latency ring. If there are pending
                 // requests that are latency sensitive we want them out of the
-                // ring ASAP (before we run the task queues). We will also use
-                // the opportunity to install the timer.
-                this.parker
-                    .poll_io(|| Some(this.preempt_timer_duration()))
-                    .expect("Failed to poll io! This is actually pretty bad!");
+                // ring ASAP (before we run the task queues).
+                if !has_polled {
+                    this.parker
+                        .poll_io()
+                        .expect("Failed to poll io! This is actually pretty bad!");
+                }
 
                 // run user code
+                this.reactor.start_turn(this.preempt_timer_duration());
                 let run = this.run_task_queues();
 
                 // account for runtime and poll/sleep if possible
                 let cur_time = Instant::now();
                 this.queues.borrow_mut().stats.total_runtime += cur_time - pre_time;
                 pre_time = cur_time;
+                has_polled = !run;
                 if !run {
                     if let Poll::Ready(t) = future.as_mut().poll(cx) {
                         // It may be that we just became ready now that the task queue
@@ -1623,13 +1597,20 @@ impl LocalExecutor {
                         // future is probably the one setting up the task queues and etc.
                         break t.unwrap();
                     } else {
-                        while !this.reactor.spin_poll_io().unwrap() {
+                        // Corelane: with no time to spin the kernel is entered once, to give it what
+                        // was asked for and to wait.
+                        let mut has_work = false;
+                        while !spin_before_park.is_zero() && !has_work {
+                            has_work = this.reactor.spin_poll_io().unwrap();
                             if pre_time.elapsed() > spin_before_park {
-                                this.parker
-                                    .park()
-                                    .expect("Failed to park! This is actually pretty bad!");
                                 break;
                             }
+                            std::hint::spin_loop();
+                        }
+                        if !has_work {
+                            this.parker
+                                .park()
+                                .expect("Failed to park! This is actually pretty bad!");
                         }
                         // reset the timer for deduct spin loop time
                         pre_time = Instant::now();
@@ -2624,6 +2605,11 @@ impl ExecutorProxy {
                 .borrow_mut()
                 .stats
         });
+    }
+
+    /// Corelane: how often this executor has entered its ring, each a system call.
+    pub fn ring_enters(&self) -> u64 {
+        self.reactor().sys.enters()
     }
 
     /// Returns an [`IoStats`] struct with information about IO performed by

@@ -13,7 +13,10 @@ use std::{
     net::{Shutdown, TcpStream},
     os::unix::io::{AsRawFd, FromRawFd, RawFd},
     rc::Rc,
-    sync::{atomic::Ordering, Arc, RwLock},
+    sync::{
+        atomic::{fence, Ordering},
+        Arc, RwLock,
+    },
     task::Waker,
     time::Duration,
 };
@@ -240,8 +243,6 @@ pub(crate) fn sendmsg_syscall(
 }
 
 mod dma_buffer;
-mod membarrier;
-pub(crate) use membarrier::initialize_strategy as initialize_membarrier_strategy;
 pub(crate) mod source;
 pub(crate) mod sysfs;
 mod uring;
@@ -374,7 +375,12 @@ impl SleepNotifier {
         self.id
     }
 
+    /// Wakes the executor if it sleeps, so that it sees what was queued for it before this call.
     pub(crate) fn notify(&self, force: bool) {
+        // Corelane: pairs with the fence in `prepare_to_sleep`. Either this thread sees that the
+        // other means to sleep, or that one sees what was queued. Upstream has an asymmetric barrier, which is free
+        // here and a system call with an interrupt of all CPUs of the process before each sleep.
+        fence(Ordering::SeqCst);
         if self
             .should_notify
             .compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed)
@@ -413,6 +419,8 @@ impl SleepNotifier {
         // for the placeholder (disconnected) case.
         assert_ne!(self.id, usize::MAX);
         self.should_notify.store(true, Ordering::Relaxed);
+        // Corelane: see `notify`.
+        fence(Ordering::SeqCst);
     }
 
     pub(super) fn wake_up(&self) {

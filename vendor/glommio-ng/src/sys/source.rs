@@ -63,7 +63,6 @@ pub(crate) enum SourceType {
     Splice,
     Truncate,
     Close,
-    LinkRings,
     ForeignNotifier(u64, bool),
     Statx(Box<RefCell<Statx>>),
     Timeout(TimeSpec64, u32),
@@ -148,6 +147,12 @@ pub(crate) struct InnerSource {
 impl InnerSource {
     pub(crate) fn update_source_type(&mut self, source_type: SourceType) -> SourceType {
         std::mem::replace(&mut self.source_type, source_type)
+    }
+
+    /// Corelane: whether the times at which it was queued, submitted and fulfilled are asked for.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.stats_collection
+            .is_some_and(|collection| collection.latency.is_some())
     }
 }
 
@@ -305,14 +310,14 @@ impl Source {
                     pre_lat,
                     io_lat,
                     post_lat,
-                    reactor.ring_for_source(self).io_stats_mut(),
+                    reactor.ring_mut().io_stats_mut(),
                 );
                 (stat_fn)(
                     pre_lat,
                     io_lat,
                     post_lat,
                     reactor
-                        .ring_for_source(self)
+                        .ring_mut()
                         .io_stats_for_task_queue_mut(crate::executor().current_task_queue()),
                 );
             }

@@ -11,7 +11,7 @@ use nix::{
 };
 use rlimit::Resource;
 use std::{
-    cell::{Cell, Ref, RefCell, RefMut},
+    cell::{Cell, RefCell, RefMut},
     collections::VecDeque,
     convert::TryFrom,
     fmt,
@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use io_uring::{cqueue, opcode, squeue, types, CompletionStatus, IoUring};
+use io_uring::{cqueue, opcode, squeue, types, IoUring};
 
 use crate::{
     free_list::{FreeList, Idx},
@@ -35,7 +35,7 @@ use crate::{
         self,
         blocking::{BlockingThreadOp, BlockingThreadPool},
         dma_buffer::{BufferStorage, DmaBuffer},
-        membarrier, DirectIo, DmaSource, EnqueuedSource, EnqueuedStatus, InnerSource, IoBuffer,
+        DirectIo, DmaSource, EnqueuedSource, EnqueuedStatus, InnerSource, IoBuffer,
         PollableStatus, SockAddrStorage, Source, SourceType, Statx, TimeSpec64,
     },
     GlommioError, IoRequirements, IoStats, ReactorErrorKind, RingIoStats, TaskQueueHandle,
@@ -614,12 +614,12 @@ fn transmute_error(res: i32) -> io::Result<usize> {
     })
 }
 
-fn record_stats<Ring: UringCommon>(
+fn record_stats(
     ring: &mut Ring,
     src: &mut InnerSource,
     res: &io::Result<usize>,
 ) {
-    src.wakers.fulfilled_at = Some(Instant::now());
+    src.wakers.fulfilled_at = src.is_timed().then(Instant::now);
     if let Some(fulfilled) = src.stats_collection.and_then(|x| x.fulfilled) {
         fulfilled(res, ring.io_stats_mut(), 1);
         if let Some(handle) = src.task_queue {
@@ -665,7 +665,6 @@ fn extract_one_chain(
     source_map: &mut SourceMap,
     queue: &mut VecDeque<UringDescriptor>,
     chain: Range<usize>,
-    now: Instant,
 ) -> SmallVec<[UringDescriptor; 4]> {
     // Corelane: four, not one: chains of two are usual and would be allocated.
     queue
@@ -674,7 +673,7 @@ fn extract_one_chain(
             if op.user_data > 0 {
                 let id = from_user_data(op.user_data);
                 let status = source_map.peek_source_mut(from_user_data(op.user_data), |mut x| {
-                    x.wakers.submitted_at = Some(now);
+                    x.wakers.submitted_at = x.is_timed().then(Instant::now);
                     let current = x.enqueued.as_mut().expect("bug");
                     match current.status {
                         EnqueuedStatus::Enqueued => {
@@ -699,12 +698,10 @@ fn extract_one_chain(
 fn submit_event_chain(
     source_map: &mut SourceMap,
     ring: &mut IoUring,
-    allocator: Rc<UringBufferAllocator>,
+    allocator: &Rc<UringBufferAllocator>,
     queue: &mut VecDeque<UringDescriptor>,
     ring_size: usize,
 ) -> Option<bool> {
-    let now = Instant::now();
-
     while let Some(chain) = peek_one_chain(queue, ring_size) {
         // A chain is linked with IOSQE_IO_LINK, so it is only meaningful whole:
         // committing part of one would submit a link timeout without the
@@ -716,14 +713,13 @@ fn submit_event_chain(
             return None;
         }
 
-        let ops = extract_one_chain(source_map, queue, chain, now);
+        let ops = extract_one_chain(source_map, queue, chain);
         if ops.is_empty() {
             // all the sources in the ring were cancelled
             continue;
         }
 
         for op in ops {
-            let allocator = allocator.clone();
             let entry = fill_sqe(&op, move |size| allocator.new_buffer(size), source_map);
             // SAFETY: the entry was just built from `op`, whose buffers and
             // pointers are owned by sources the `SourceMap` keeps alive until
@@ -739,14 +735,12 @@ fn submit_event_chain(
     Some(false)
 }
 
-fn process_one_event<F, R>(
+fn process_one_event<R>(
     cqe: Option<cqueue::Entry>,
-    try_process: F,
     post_process: R,
     source_map: Rc<RefCell<SourceMap>>,
 ) -> Option<bool>
 where
-    F: FnOnce(Ref<'_, InnerSource>) -> Option<()>,
     R: FnOnce(RefMut<'_, InnerSource>, io::Result<usize>) -> io::Result<usize>,
 {
     if let Some(value) = cqe {
@@ -761,13 +755,12 @@ where
 
         let result = value.result();
 
-        let mut woke = false;
-        if try_process(src.borrow()).is_none() {
-            let res = Some(post_process(src.borrow_mut(), transmute_error(result)));
+        let res = Some(post_process(src.borrow_mut(), transmute_error(result)));
+        let woke = {
             let mut inner_source = src.borrow_mut();
             inner_source.wakers.result = res;
-            woke = inner_source.wakers.wake_waiters();
-        }
+            inner_source.wakers.wake_waiters()
+        };
         super::source::recycle(src);
         return Some(woke);
     }
@@ -841,71 +834,216 @@ impl UringQueueState {
     }
 }
 
-pub(crate) trait UringCommon {
-    fn submission_queue(&mut self) -> ReactorQueue;
-    fn submit_sqes(&mut self) -> io::Result<usize>;
-    /// These take `&mut self` because they read the ring's submission and
-    /// completion queues, and a ring's queue accessors require exclusive
-    /// access. Keeping them exclusive here means the queues never have to be
-    /// reached through a shared-reference escape hatch.
-    fn waiting_kernel_submission(&mut self) -> usize;
-    #[allow(unused)]
-    fn in_kernel(&self) -> usize;
-    fn waiting_kernel_collection(&mut self) -> usize;
-    fn needs_kernel_enter(&mut self) -> bool;
-    fn can_sleep(&mut self) -> bool;
-    /// None if it wasn't possible to acquire an `sqe`. `Some(true)` if it was
-    /// possible and there was something to dispatch. `Some(false)` if there
-    /// was nothing to dispatch
-    fn submit_one_event(&mut self, queue: &mut VecDeque<UringDescriptor>) -> Option<bool>;
-    /// Return `None` if no event is completed, `Some(true)` for a task is woken
-    /// up and `Some(false)` for not.
-    fn consume_one_event(&mut self) -> Option<bool>;
-    fn name(&self) -> &'static str;
-    fn io_stats_mut(&mut self) -> &mut RingIoStats;
-    fn io_stats_for_task_queue_mut(&mut self, handle: TaskQueueHandle) -> &mut RingIoStats;
-    fn submitter(&mut self) -> io_uring::Submitter<'_>;
-    fn may_rush(&self) -> bool {
+/// Corelane: the one ring of an executor. Upstream has three (disk, disk that is polled, latency), each of which is
+/// flushed in each turn, with kernel timers that interrupt a turn and a poll of one ring through another for
+/// sleep. Here a turn enters the kernel at most once, and a sleep is the same call with a limit of time.
+pub(crate) struct Ring {
+    ring: IoUring,
+    /// Whether completions wait in the kernel until they are asked for.
+    is_deferred: bool,
+    size: usize,
+    submission_queue: ReactorQueue,
+    allocator: Rc<UringBufferAllocator>,
+    stats: RingIoStats,
+    task_queue_stats: AHashMap<TaskQueueHandle, RingIoStats>,
+    source_map: Rc<RefCell<SourceMap>>,
+    /// System calls made so far.
+    enters: u64,
+}
+
+impl Ring {
+    fn new(
+        size: usize,
+        allocator: Rc<UringBufferAllocator>,
+        source_map: Rc<RefCell<SourceMap>>,
+    ) -> io::Result<Self> {
+        check_uring_support()?;
+        let (ring, is_deferred) = Self::ring(size as _)?;
+        Ok(Ring {
+            ring,
+            is_deferred,
+            size,
+            submission_queue: UringQueueState::with_capacity(size * 4),
+            allocator,
+            stats: RingIoStats::default(),
+            task_queue_stats: AHashMap::new(),
+            source_map,
+            enters: 0,
+        })
+    }
+
+    /// Completions wait until this thread asks for them. Otherwise each socket that becomes
+    /// readable interrupts the CPU in the middle of other work.
+    fn ring(size: u32) -> io::Result<(IoUring, bool)> {
+        let deferred = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .build(size);
+        // Before Linux 6.1 there is no such thing.
+        match deferred {
+            Ok(ring) => Ok((ring, true)),
+            Err(_) => IoUring::new(size).map(|ring| (ring, false)),
+        }
+    }
+
+    pub(crate) fn io_stats_mut(&mut self) -> &mut RingIoStats {
+        &mut self.stats
+    }
+
+    pub(crate) fn io_stats_for_task_queue_mut(
+        &mut self,
+        handle: TaskQueueHandle,
+    ) -> &mut RingIoStats {
+        self.task_queue_stats.entry(handle).or_default()
+    }
+
+    fn submission_queue(&self) -> ReactorQueue {
+        self.submission_queue.clone()
+    }
+
+    fn waiting_kernel_submission(&mut self) -> usize {
+        self.ring.submission().len()
+    }
+
+    /// Whether completions wait in the kernel: it was told to defer them, or found no room.
+    fn has_deferred(&mut self) -> bool {
+        let queue = self.ring.submission();
+        queue.taskrun() || queue.cq_overflow()
+    }
+
+    fn needs_kernel_enter(&mut self) -> bool {
+        self.waiting_kernel_submission() > 0 || self.has_deferred()
+    }
+
+    /// Whether what was asked for is in the ring's memory, and nothing has completed.
+    fn can_sleep(&mut self) -> bool {
+        self.submission_queue.borrow().is_empty()
+            && self.ring.completion().is_empty()
+            && !self.has_deferred()
+    }
+
+    /// Puts a read of the event descriptor, by which other threads wake this one, into the ring's
+    /// memory if it is not in the kernel. Without it there must be no sleep.
+    fn arm_eventfd(&mut self, eventfd_src: &Source) -> bool {
+        if eventfd_src.is_installed().unwrap() {
+            return true;
+        }
+        if self.ring.submission().is_full() {
+            return false;
+        }
+        let op = UringDescriptor {
+            fd: eventfd_src.raw(),
+            flags: squeue::Flags::empty(),
+            user_data: to_user_data(
+                self.source_map
+                    .borrow_mut()
+                    .add_source(eventfd_src, self.submission_queue.clone()),
+            ),
+            args: UringOpDescriptor::Read(0, 8),
+        };
+        let entry = fill_sqe(&op, |_| None, &mut self.source_map.borrow_mut());
+        // SAFETY: the read targets the eventfd source's own buffer, which the `SourceMap` keeps
+        // alive until the completion is reaped. There is room, as was looked at above.
+        unsafe {
+            self.ring
+                .submission()
+                .push(&entry)
+                .expect("submission queue was checked to have room");
+        }
+        match &mut *eventfd_src.source_type_mut() {
+            SourceType::ForeignNotifier(_, installed) => *installed = true,
+            _ => unreachable!("Expected ForeignNotifier source type"),
+        }
         true
     }
 
-    fn consume_sqe_queue(
-        &mut self,
-        queue: &mut VecDeque<UringDescriptor>,
-        mut dispatch: bool,
-    ) -> io::Result<usize> {
+    /// Moves what was asked for into the ring's memory, cancellations first: a request for
+    /// a descriptor must be cancelled before the descriptor is closed and its number used again.
+    /// The kernel is entered only when the ring has no room.
+    fn fill(&mut self, woke: &mut usize) -> io::Result<()> {
+        let queue = self.submission_queue();
         loop {
-            match self.submit_one_event(queue) {
-                None => {
-                    dispatch = true;
-                    break;
-                }
-                Some(true) => {}
-                Some(false) => break,
+            let is_full = {
+                let mut queue = queue.borrow_mut();
+                !self.fill_from(&mut queue.cancellations) || !self.fill_from(&mut queue.submissions)
+            };
+            if !is_full {
+                return Ok(());
+            }
+            let submitted = Reactor::usual_ok(self.enter())?;
+            if submitted == 0 && self.consume_completion_queue(woke) == 0 {
+                // The kernel takes nothing now. What is left keeps the executor awake.
+                return Ok(());
             }
         }
+    }
 
-        if dispatch && self.needs_kernel_enter() {
-            self.submit_sqes()
-        } else {
-            Ok(0)
+    /// Whether all of `queue` fitted.
+    fn fill_from(&mut self, queue: &mut VecDeque<UringDescriptor>) -> bool {
+        loop {
+            match self.submit_one_event(queue) {
+                None => return false,
+                Some(true) => {}
+                Some(false) => return true,
+            }
         }
     }
 
-    /// We will not dispatch the cancellation queue unless we need to.
-    /// Dispatches will come from the submission queue.
-    fn consume_cancellation_queue(&mut self) -> io::Result<usize> {
-        let q = self.submission_queue();
-        let mut queue = q.borrow_mut();
-        self.consume_sqe_queue(&mut queue.cancellations, false)
+    /// Gives the kernel what is in the ring's memory and takes what it has completed, without
+    /// waiting. Returns how many entries the kernel took.
+    fn enter(&mut self) -> io::Result<usize> {
+        const GET_EVENTS: u32 = 1;
+        self.enters += 1;
+        let taken = if self.is_deferred {
+            let len = self.ring.submission().len() as u32;
+            // What is deferred comes along, or what these entries complete at once would have to be asked for apart.
+            // SAFETY: no signal mask is given; the entries were checked when they were pushed.
+            unsafe { self.ring.submitter().enter::<libc::sigset_t>(len, 0, GET_EVENTS, None)? }
+        } else {
+            self.ring.submit()?
+        };
+        self.take_deferred();
+        Ok(taken)
     }
 
-    fn consume_submission_queue(&mut self) -> io::Result<usize> {
-        let q = self.submission_queue();
-        let mut queue = q.borrow_mut();
-        self.consume_sqe_queue(&mut queue.submissions, true)
+    /// As [`Ring::enter`], and waits for a completion, for so long at most.
+    fn enter_and_wait(&mut self, limit: Option<Duration>) -> io::Result<usize> {
+        self.enters += 1;
+        let taken = match limit {
+            None => self.ring.submit_and_wait(1),
+            Some(limit) => {
+                let limit = types::Timespec::from(limit);
+                let limit = types::SubmitArgs::new().timespec(&limit);
+                self.ring.submitter().submit_with_args(1, &limit)
+            }
+        };
+        let taken = match taken {
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) => 0,
+            taken => taken?,
+        };
+        self.take_deferred();
+        Ok(taken)
     }
 
+    /// One call posts some twenty completions. Those of writes that ended together shall be seen
+    /// together: they share a flush.
+    fn take_deferred(&mut self) {
+        const GET_EVENTS: u32 = 1;
+        const MORE_MAX: usize = 8;
+        for _ in 0..MORE_MAX {
+            if !self.has_deferred() {
+                return;
+            }
+            self.enters += 1;
+            // SAFETY: no signal mask is given and nothing is submitted.
+            unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) }.ok();
+        }
+    }
+
+    /// Takes all completions that are in memory; returns their number, and adds to `woke` for
+    /// each that woke a task.
     fn consume_completion_queue(&mut self, woke: &mut usize) -> usize {
         let mut completed = 0;
         loop {
@@ -921,130 +1059,8 @@ pub(crate) trait UringCommon {
         completed
     }
 
-    /// It is important to process cancellations as soon as we see them,
-    /// which is why they go into a separate queue. The reason is that
-    /// cancellations can be racy if they are left to their own devices.
-    ///
-    /// Imagine that you have a write request to fd 3 and wants to cancel it.
-    /// But before the cancellation is run fd 3 gets closed and another file
-    /// is opened with the same fd.
-    fn flush_cancellations(&mut self, woke: &mut usize) {
-        let mut cnt = 0;
-        loop {
-            if self.consume_cancellation_queue().is_ok() {
-                break;
-            }
-            self.consume_completion_queue(woke);
-            cnt += 1;
-            if cnt > 1_000_000 {
-                panic!(
-                    "i tried literally a million times but couldn't flush to the {} ring",
-                    self.name()
-                );
-            }
-        }
-        self.consume_completion_queue(woke);
-    }
-
-    fn poll(&mut self, woke: &mut usize) -> io::Result<()> {
-        self.consume_cancellation_queue()
-            .or_else(Reactor::busy_ok)
-            .or_else(Reactor::again_ok)
-            .or_else(Reactor::intr_ok)?;
-        self.consume_submission_queue()
-            .or_else(Reactor::busy_ok)
-            .or_else(Reactor::again_ok)
-            .or_else(Reactor::intr_ok)?;
-        self.consume_completion_queue(woke);
-        Ok(())
-    }
-}
-
-struct PollRing {
-    ring: IoUring,
-    size: usize,
-    submission_queue: ReactorQueue,
-    allocator: Rc<UringBufferAllocator>,
-    stats: RingIoStats,
-    task_queue_stats: AHashMap<TaskQueueHandle, RingIoStats>,
-    source_map: Rc<RefCell<SourceMap>>,
-    in_kernel: usize,
-}
-
-impl PollRing {
-    fn new(
-        size: usize,
-        allocator: Rc<UringBufferAllocator>,
-        source_map: Rc<RefCell<SourceMap>>,
-    ) -> io::Result<Self> {
-        let ring = IoUring::builder().setup_iopoll().build(size as _)?;
-        Ok(PollRing {
-            size,
-            ring,
-            submission_queue: UringQueueState::with_capacity(size * 4),
-            allocator,
-            stats: RingIoStats::default(),
-            task_queue_stats: AHashMap::new(),
-            source_map,
-            in_kernel: 0,
-        })
-    }
-
-    pub(crate) fn alloc_dma_buffer(&mut self, size: usize) -> DmaBuffer {
-        self.allocator.new_buffer(size).unwrap()
-    }
-}
-
-impl UringCommon for PollRing {
-    fn name(&self) -> &'static str {
-        "poll"
-    }
-
-    fn io_stats_mut(&mut self) -> &mut RingIoStats {
-        &mut self.stats
-    }
-
-    fn io_stats_for_task_queue_mut(&mut self, handle: TaskQueueHandle) -> &mut RingIoStats {
-        self.task_queue_stats.entry(handle).or_default()
-    }
-
-    fn submitter(&mut self) -> io_uring::Submitter<'_> {
-        self.ring.submitter()
-    }
-
-    fn needs_kernel_enter(&mut self) -> bool {
-        // We need to enter the kernel to submit and collect CQEs so if the number of
-        // submitted requests doesn't match the number of request we collected, we need
-        // to poll.
-        self.in_kernel > 0 || self.waiting_kernel_submission() > 0
-    }
-
-    fn can_sleep(&mut self) -> bool {
-        self.submission_queue.borrow().is_empty() && !self.needs_kernel_enter()
-    }
-
-    fn waiting_kernel_submission(&mut self) -> usize {
-        self.ring.submission().len()
-    }
-
-    fn in_kernel(&self) -> usize {
-        self.in_kernel
-    }
-
-    fn waiting_kernel_collection(&mut self) -> usize {
-        self.ring.completion().len()
-    }
-
-    fn submission_queue(&mut self) -> ReactorQueue {
-        self.submission_queue.clone()
-    }
-
-    fn submit_sqes(&mut self) -> io::Result<usize> {
-        let x = self.ring.submit()?;
-        self.in_kernel += x;
-        Ok(x)
-    }
-
+    /// Return `None` if no event is completed, `Some(true)` for a task is woken
+    /// up and `Some(false)` for not.
     fn consume_one_event(&mut self) -> Option<bool> {
         let source_map = self.source_map.clone();
         // Reap the completion before the closure below borrows `self`, since
@@ -1052,384 +1068,6 @@ impl UringCommon for PollRing {
         let cqe = self.ring.completion().next();
         process_one_event(
             cqe,
-            |_| None,
-            |mut src, res| {
-                record_stats(self, &mut src, &res);
-                res
-            },
-            source_map,
-        )
-        .inspect(|_| {
-            self.in_kernel -= 1;
-        })
-    }
-
-    fn submit_one_event(&mut self, queue: &mut VecDeque<UringDescriptor>) -> Option<bool> {
-        submit_event_chain(
-            &mut self.source_map.borrow_mut(),
-            &mut self.ring,
-            self.allocator.clone(),
-            queue,
-            self.size,
-        )
-    }
-}
-
-struct SleepableRing {
-    ring: IoUring,
-    // Corelane: whether completions wait until they are asked for.
-    is_deferred: bool,
-    size: usize,
-    submission_queue: ReactorQueue,
-    name: &'static str,
-    allocator: Rc<UringBufferAllocator>,
-    stats: RingIoStats,
-    task_queue_stats: AHashMap<TaskQueueHandle, RingIoStats>,
-    source_map: Rc<RefCell<SourceMap>>,
-    in_kernel: usize,
-}
-
-impl SleepableRing {
-    fn new(
-        size: usize,
-        name: &'static str,
-        allocator: Rc<UringBufferAllocator>,
-        source_map: Rc<RefCell<SourceMap>>,
-    ) -> io::Result<Self> {
-        check_uring_support()?;
-        let (ring, is_deferred) = Self::ring(size as _, name)?;
-        Ok(SleepableRing {
-            ring,
-            is_deferred,
-            size,
-            submission_queue: UringQueueState::with_capacity(size * 4),
-            name,
-            allocator,
-            stats: RingIoStats::default(),
-            task_queue_stats: AHashMap::new(),
-            source_map,
-            in_kernel: 0,
-        })
-    }
-
-    /// Corelane: completions of the main ring wait until this thread asks for them. Otherwise each
-    /// socket that becomes readable interrupts the CPU in the middle of other work. The latency
-    /// ring must go on to interrupt, since a task that runs looks for preemption there without
-    /// a system call.
-    fn ring(size: u32, name: &str) -> io::Result<(IoUring, bool)> {
-        if name == "main" {
-            let deferred = IoUring::builder()
-                .setup_single_issuer()
-                .setup_defer_taskrun()
-                .setup_taskrun_flag()
-                .build(size);
-            // Before Linux 6.1 there is no such thing.
-            if let Ok(ring) = deferred {
-                return Ok((ring, true));
-            }
-        }
-        IoUring::new(size).map(|ring| (ring, false))
-    }
-
-    /// Corelane: whether completions wait in the kernel until it is entered.
-    fn has_deferred(&mut self) -> bool {
-        self.ring.submission().taskrun()
-    }
-
-    fn ring_fd(&self) -> RawFd {
-        std::os::unix::io::AsRawFd::as_raw_fd(&self.ring)
-    }
-
-    /// This function prepares a timer that fires unconditionally after a
-    /// certain duration. The timer is added at the front of the queue such
-    /// that it will be the first SQE submitted the next time we enter the
-    /// latency ring
-    fn prepare_latency_preemption_timer(&mut self, d: Duration) -> Source {
-        let source = Source::new(
-            IoRequirements::default(),
-            -1,
-            SourceType::Timeout(TimeSpec64::try_from(d).unwrap(), 0),
-            None,
-            None,
-        );
-        let op = match &*source.source_type() {
-            SourceType::Timeout(ts, events) => {
-                UringOpDescriptor::Timeout(&ts.raw as *const _, *events)
-            }
-            _ => unreachable!(),
-        };
-
-        self.submission_queue()
-            .borrow_mut()
-            .submissions
-            .push_front(UringDescriptor {
-                args: op,
-                fd: -1,
-                flags: squeue::Flags::empty(),
-                user_data: to_user_data(
-                    self.source_map
-                        .borrow_mut()
-                        .add_source(&source, self.submission_queue.clone()),
-                ),
-            });
-        source
-    }
-
-    /// This function prepares a timer that fires only after a given number of
-    /// CQEs are available on the main ring. This timer is linked with a write
-    /// to the latency ring's event fd such that this timer triggers a
-    /// preemption via the latency ring.
-    fn prepare_throughput_preemption_timer(&mut self, min_events: u32, event_fd: RawFd) -> Source {
-        assert!(min_events >= 1, "min_events should be at least 1");
-        let timer_source = Source::new(
-            IoRequirements::default(),
-            -1,
-            SourceType::Timeout(TimeSpec64::MAX, min_events),
-            None,
-            None,
-        );
-
-        const EVENTFD_WAKEUP: &[u64; 1] = &[1u64; 1];
-        let write_op = UringDescriptor {
-            fd: event_fd,
-            flags: squeue::Flags::empty(),
-            user_data: 0,
-            args: UringOpDescriptor::Write(EVENTFD_WAKEUP as *const u64 as _, 8, 0),
-        };
-
-        let op = match &*timer_source.source_type() {
-            SourceType::Timeout(ts, events) => {
-                UringOpDescriptor::Timeout(&ts.raw as *const _, *events)
-            }
-            _ => unreachable!(),
-        };
-        let queue = self.submission_queue();
-        queue.borrow_mut().submissions.push_front(write_op);
-        queue.borrow_mut().submissions.push_front(UringDescriptor {
-            args: op,
-            fd: -1,
-            flags: squeue::Flags::IO_LINK,
-            user_data: to_user_data(
-                self.source_map
-                    .borrow_mut()
-                    .add_source(&timer_source, queue.clone()),
-            ),
-        });
-        timer_source
-    }
-
-    fn install_eventfd(&mut self, eventfd_src: &Source) -> bool {
-        if !self.ring.submission().is_full() {
-            // Now must wait on the `eventfd` in case someone wants to wake us up.
-            // If we can't then we can't sleep and will just bail immediately
-            let op = UringDescriptor {
-                fd: eventfd_src.raw(),
-                flags: squeue::Flags::empty(),
-                user_data: to_user_data(
-                    self.source_map
-                        .borrow_mut()
-                        .add_source(eventfd_src, self.submission_queue.clone()),
-                ),
-                args: UringOpDescriptor::Read(0, 8),
-            };
-
-            let buffer_ptr = {
-                match &mut *eventfd_src.source_type_mut() {
-                    SourceType::ForeignNotifier(result, _) => result as *mut _ as _,
-                    _ => unreachable!("Expected ForeignNotifier source type"),
-                }
-            };
-
-            let entry = fill_sqe(
-                &op,
-                |size| {
-                    Some(DmaBuffer::with_storage(
-                        size,
-                        BufferStorage::EventFd(buffer_ptr),
-                    ))
-                },
-                &mut self.source_map.borrow_mut(),
-            );
-            // SAFETY: the read targets the eventfd source's own buffer, which
-            // the `SourceMap` keeps alive until the completion is reaped. The
-            // emptiness check above means the push cannot fail.
-            unsafe {
-                self.ring
-                    .submission()
-                    .push(&entry)
-                    .expect("submission queue was checked to have room");
-            }
-
-            match &mut *eventfd_src.source_type_mut() {
-                SourceType::ForeignNotifier(_, installed) => {
-                    *installed = self.submit_sqes().is_ok();
-                    *installed
-                }
-                _ => unreachable!("Expected ForeignNotifier source type"),
-            }
-        } else {
-            false
-        }
-    }
-
-    fn sleep(&mut self, link: &Source) -> io::Result<usize> {
-        assert_eq!(
-            self.waiting_kernel_submission(),
-            0,
-            "sleeping with pending SQEs"
-        );
-        if !self.ring.submission().is_full() {
-            let op = UringDescriptor {
-                fd: link.raw(),
-                flags: squeue::Flags::empty(),
-                user_data: to_user_data(
-                    self.source_map
-                        .borrow_mut()
-                        .add_source(link, self.submission_queue.clone()),
-                ),
-                args: UringOpDescriptor::PollAdd(common_flags() | read_flags()),
-            };
-            let entry = fill_sqe(&op, DmaBuffer::new, &mut self.source_map.borrow_mut());
-            // SAFETY: the poll targets the latency ring's fd, which outlives
-            // this reactor, and the source is held by the `SourceMap` until its
-            // completion is reaped. The emptiness check above means the push
-            // cannot fail.
-            unsafe {
-                self.ring
-                    .submission()
-                    .push(&entry)
-                    .expect("submission queue was checked to have room");
-            }
-
-            // We have now prepared the SQE that links the two rings. We now need to submit
-            // it successfully to be able to safely sleep.
-
-            if self
-                .submit_sqes()
-                .or_else(Reactor::busy_ok)
-                .or_else(Reactor::again_ok)
-                .or_else(Reactor::intr_ok)?
-                != 1
-            {
-                // We failed to submit the `SQE` that links the rings. Just can't sleep.
-                // Waiting here is unsafe because we could end up waiting much longer than
-                // needed.
-                //
-                // The entry stays queued rather than being repaired. io-uring
-                // cannot rewrite an entry once pushed, and does not need to:
-                // the poll goes out with the next submit, arms on the latency
-                // ring, and completes almost immediately, and that completion
-                // is what retires the source registration. A `LinkRings`
-                // completion wakes nobody, so the only cost is a spurious CQE.
-                // See docs/investigations/iou-replacement/sleep-failure-path.md.
-                Err(io::Error::from_raw_os_error(libc::EBUSY))
-            } else {
-                // The rings are linked. Goodnight!
-                self.ring
-                    .submit_and_wait(1)
-                    .map(|_| 1)
-                    .or_else(Reactor::busy_ok)
-                    .or_else(Reactor::again_ok)
-                    .or_else(Reactor::intr_ok)
-            }
-        } else {
-            // Can't link rings because we ran out of `CQE`s. Just can't sleep.
-            // Submit what we have, once we're out of here we'll consume them
-            // and at some point will be able to sleep again.
-            self.submit_sqes()
-                .or_else(Reactor::busy_ok)
-                .or_else(Reactor::again_ok)
-                .or_else(Reactor::intr_ok)
-        }
-    }
-}
-
-impl UringCommon for SleepableRing {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn io_stats_mut(&mut self) -> &mut RingIoStats {
-        &mut self.stats
-    }
-
-    fn io_stats_for_task_queue_mut(&mut self, handle: TaskQueueHandle) -> &mut RingIoStats {
-        self.task_queue_stats.entry(handle).or_default()
-    }
-
-    fn submitter(&mut self) -> io_uring::Submitter<'_> {
-        self.ring.submitter()
-    }
-
-    fn may_rush(&self) -> bool {
-        false
-    }
-
-    fn needs_kernel_enter(&mut self) -> bool {
-        // We only need to enter the kernel to submit SQEs, not to collect CQEs (the
-        // kernel posts the CQEs asynchronously for us), but for those that it deferred.
-        self.waiting_kernel_submission() > 0 || self.has_deferred()
-    }
-
-    fn can_sleep(&mut self) -> bool {
-        self.submission_queue.borrow().is_empty()
-            && self.waiting_kernel_submission() == 0
-            && self.waiting_kernel_collection() == 0
-            && !self.has_deferred()
-    }
-
-    fn waiting_kernel_submission(&mut self) -> usize {
-        self.ring.submission().len()
-    }
-
-    fn in_kernel(&self) -> usize {
-        self.in_kernel
-    }
-
-    fn waiting_kernel_collection(&mut self) -> usize {
-        self.ring.completion().len()
-    }
-
-    fn submission_queue(&mut self) -> ReactorQueue {
-        self.submission_queue.clone()
-    }
-
-    fn submit_sqes(&mut self) -> io::Result<usize> {
-        let x = if self.is_deferred {
-            // Corelane: takes what was deferred along, or what these entries complete at once
-            // (a timer that is cancelled) would have to be asked for apart.
-            const GET_EVENTS: u32 = 1;
-            const MORE_MAX: usize = 8;
-            let len = self.ring.submission().len() as u32;
-            // SAFETY: no signal mask is given; the entries were checked when they were pushed.
-            let x = unsafe { self.ring.submitter().enter::<libc::sigset_t>(len, 0, GET_EVENTS, None)? };
-            // One call posts some twenty completions. Those of writes that ended together shall
-            // be seen together: they share a flush.
-            for _ in 0..MORE_MAX {
-                if !self.has_deferred() {
-                    break;
-                }
-                // SAFETY: as above, and nothing is submitted.
-                unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) }.ok();
-            }
-            x
-        } else {
-            self.ring.submit()?
-        };
-        self.in_kernel += x;
-        Ok(x)
-    }
-
-    fn consume_one_event(&mut self) -> Option<bool> {
-        let source_map = self.source_map.clone();
-        // As above: reap first, then borrow `self` in the post-process closure.
-        let cqe = self.ring.completion().next();
-        process_one_event(
-            cqe,
-            |source| match source.source_type {
-                SourceType::LinkRings => Some(()),
-                _ => None,
-            },
             |mut src, res| {
                 record_stats(self, &mut src, &res);
                 if let SourceType::ForeignNotifier(_, installed) = &mut src.source_type {
@@ -1439,16 +1077,16 @@ impl UringCommon for SleepableRing {
             },
             source_map,
         )
-        .inspect(|_| {
-            self.in_kernel -= 1;
-        })
     }
 
+    /// None if it wasn't possible to acquire an `sqe`. `Some(true)` if it was
+    /// possible and there was something to dispatch. `Some(false)` if there
+    /// was nothing to dispatch
     fn submit_one_event(&mut self, queue: &mut VecDeque<UringDescriptor>) -> Option<bool> {
         submit_event_chain(
             &mut self.source_map.borrow_mut(),
             &mut self.ring,
-            self.allocator.clone(),
+            &self.allocator,
             queue,
             self.size,
         )
@@ -1456,15 +1094,8 @@ impl UringCommon for SleepableRing {
 }
 
 pub(crate) struct Reactor {
-    // FIXME: it is starting to feel we should clean this up to a Inner pattern
-    main_ring: RefCell<SleepableRing>,
-    latency_ring: RefCell<SleepableRing>,
-    poll_ring: RefCell<PollRing>,
-
-    latency_preemption_timeout_src: Cell<Option<Source>>,
-    throughput_preemption_timeout_src: Cell<Option<Source>>,
-
-    link_fd: RawFd,
+    ring: RefCell<Ring>,
+    allocator: Rc<UringBufferAllocator>,
 
     // This keeps the `eventfd` alive. Drop will close it when we're done
     notifier: Arc<sys::SleepNotifier>,
@@ -1487,36 +1118,6 @@ pub(crate) fn common_flags() -> PollFlags {
 /// Epoll flags for all possible readability events.
 pub(crate) fn read_flags() -> PollFlags {
     PollFlags::POLLIN | PollFlags::POLLPRI
-}
-
-macro_rules! consume_rings {
-    (into $woke:expr; $( $ring:expr ),+ ) => {{
-        let mut consumed = 0;
-        $(
-            consumed += $ring.consume_completion_queue($woke);
-        )*
-        consumed
-    }}
-}
-macro_rules! flush_cancellations {
-    (into $output:expr; $( $ring:expr ),+ ) => {{
-        $(
-            $ring.flush_cancellations($output);
-        )*
-    }}
-}
-
-macro_rules! flush_rings {
-    ($( $ring:expr ),+ ) => {{
-        let mut ret = 0;
-        $(
-            ret += $ring.consume_submission_queue()
-                .or_else(Reactor::busy_ok)
-                .or_else(Reactor::again_ok)
-                .or_else(Reactor::intr_ok)?;
-        )*
-        io::Result::Ok(ret)
-    }}
 }
 
 fn align_up(v: usize, align: usize) -> usize {
@@ -1552,37 +1153,14 @@ impl Reactor {
             }]
         };
 
-        let mut main_ring =
-            SleepableRing::new(ring_depth, "main", allocator.clone(), source_map.clone())?;
-        let mut poll_ring = PollRing::new(ring_depth, allocator.clone(), source_map.clone())?;
-        let mut latency_ring =
-            SleepableRing::new(ring_depth, "latency", allocator.clone(), source_map.clone())?;
+        let ring = Ring::new(ring_depth, allocator.clone(), source_map.clone())?;
 
         // SAFETY: `registry` borrows the allocator's arena, which lives as long as
         // the reactor and therefore outlives the registration.
-        match unsafe { main_ring.submitter().register_buffers(&registry) } {
-            Err(x) => warn!("Error: registering buffers in the main ring. Skipping{x:#?}"),
-            Ok(_) => match unsafe { poll_ring.submitter().register_buffers(&registry) } {
-                Err(x) => {
-                    warn!("Error: registering buffers in the poll ring. Skipping{x:#?}");
-                    main_ring.submitter().unregister_buffers().unwrap();
-                }
-                Ok(_) => {
-                    match unsafe { latency_ring.submitter().register_buffers(&registry) } {
-                        Err(x) => {
-                            warn!("Error: registering buffers in the poll ring. Skipping{x:#?}");
-                            poll_ring.submitter().unregister_buffers().unwrap();
-                            main_ring.submitter().unregister_buffers().unwrap();
-                        }
-                        Ok(_) => {
-                            allocator.activate_registered_buffers(0);
-                        }
-                    };
-                }
-            },
+        match unsafe { ring.ring.submitter().register_buffers(&registry) } {
+            Err(x) => warn!("Error: registering buffers in the ring. Skipping{x:#?}"),
+            Ok(_) => allocator.activate_registered_buffers(0),
         }
-
-        let link_fd = latency_ring.ring_fd();
 
         let eventfd_src = Source::new(
             IoRequirements::default(),
@@ -1592,18 +1170,10 @@ impl Reactor {
             None,
         );
 
-        if !eventfd_src.is_installed().unwrap() {
-            latency_ring.install_eventfd(&eventfd_src);
-        }
-
         Ok(Reactor {
-            main_ring: RefCell::new(main_ring),
-            latency_ring: RefCell::new(latency_ring),
-            poll_ring: RefCell::new(poll_ring),
-            latency_preemption_timeout_src: Cell::new(None),
-            throughput_preemption_timeout_src: Cell::new(None),
+            ring: RefCell::new(ring),
+            allocator,
             blocking_thread,
-            link_fd,
             notifier,
             eventfd_src,
             source_map,
@@ -1619,21 +1189,12 @@ impl Reactor {
         self.rings_depth
     }
 
-    pub(crate) fn install_eventfd(&self) {
-        if !self.eventfd_src.is_installed().unwrap() {
-            self.latency_ring
-                .borrow_mut()
-                .install_eventfd(&self.eventfd_src);
-        }
-    }
-
     pub(crate) fn process_foreign_wakes(&self) -> usize {
         self.notifier.process_foreign_wakes()
     }
 
     pub(crate) fn alloc_dma_buffer(&self, size: usize) -> DmaBuffer {
-        let mut poll_ring = self.poll_ring.borrow_mut();
-        poll_ring.alloc_dma_buffer(size)
+        self.allocator.new_buffer(size).unwrap()
     }
 
     pub(crate) fn write_dma(&self, source: &Source, pos: u64) {
@@ -1653,7 +1214,7 @@ impl Reactor {
             x => panic!("Unexpected source type for write: {:?}", x),
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1669,7 +1230,7 @@ impl Reactor {
             x => panic!("Unexpected source type for write: {:?}", x),
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1679,7 +1240,7 @@ impl Reactor {
     pub(crate) fn read_dma(&self, source: &Source, pos: u64, size: usize) {
         let op = UringOpDescriptor::ReadFixed(pos, size);
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1689,7 +1250,7 @@ impl Reactor {
     pub(crate) fn read_buffered(&self, source: &Source, pos: u64, size: usize) {
         let op = UringOpDescriptor::Read(pos, size);
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1699,7 +1260,7 @@ impl Reactor {
     pub(crate) fn poll_ready(&self, source: &Source, flags: PollFlags) {
         let op = UringOpDescriptor::PollAdd(flags);
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1714,7 +1275,7 @@ impl Reactor {
             _ => unreachable!(),
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1737,7 +1298,7 @@ impl Reactor {
             _ => unreachable!(),
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1747,7 +1308,7 @@ impl Reactor {
     pub(crate) fn recv_into(&self, source: &Source, flags: MsgFlags) {
         let op = UringOpDescriptor::SockRecvInto(flags.bits());
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1757,7 +1318,7 @@ impl Reactor {
     pub(crate) fn recv(&self, source: &Source, len: usize, flags: MsgFlags) {
         let op = UringOpDescriptor::SockRecv(len, flags.bits());
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1767,7 +1328,7 @@ impl Reactor {
     pub(crate) fn recvmsg(&self, source: &Source, len: usize, flags: MsgFlags) {
         let op = UringOpDescriptor::SockRecvMsg(len, flags.bits());
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1780,7 +1341,7 @@ impl Reactor {
             x => panic!("Unexpected source type for connect: {:?}", x),
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1793,7 +1354,7 @@ impl Reactor {
             x => panic!("Unexpected source type for accept: {:?}", x),
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1802,7 +1363,7 @@ impl Reactor {
 
     pub(crate) fn fdatasync(&self, source: &Source) {
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             UringOpDescriptor::FDataSync,
             &mut self.source_map.borrow_mut(),
@@ -1812,7 +1373,7 @@ impl Reactor {
     pub(crate) fn fallocate(&self, source: &Source, offset: u64, size: u64, flags: libc::c_int) {
         let op = UringOpDescriptor::Fallocate(offset, size, flags);
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1830,7 +1391,7 @@ impl Reactor {
             flags,
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1914,7 +1475,7 @@ impl Reactor {
     pub(crate) fn close(&self, source: &Source) {
         let op = UringOpDescriptor::Close;
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1930,7 +1491,7 @@ impl Reactor {
             _ => panic!("Unexpected source for statx operation"),
         };
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1944,7 +1505,7 @@ impl Reactor {
         };
         let op = UringOpDescriptor::Open(pathptr as _, flags, mode as _);
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             op,
             &mut self.source_map.borrow_mut(),
@@ -1954,7 +1515,7 @@ impl Reactor {
     #[cfg(feature = "bench")]
     pub(crate) fn nop(&self, source: &Source) {
         queue_request_into_ring(
-            &mut *self.ring_for_source(source),
+            &self.ring.borrow(),
             source,
             UringOpDescriptor::Nop,
             &mut self.source_map.borrow_mut(),
@@ -1997,196 +1558,71 @@ impl Reactor {
         }
     }
 
-    /// We want to go to sleep, but we can only go to sleep in one of the rings,
-    /// as we only have one thread. There are more than one sleepable rings, so
-    /// what we do is we take advantage of the fact that the ring's `ring_fd` is
-    /// pollable and register a `POLL_ADD` event into the ring we will wait on.
-    ///
-    /// We may not be able to register an `SQE` at this point, so we return an
-    /// Error and will just not sleep.
-    fn link_rings_and_sleep(&self, ring: &mut SleepableRing) -> io::Result<()> {
-        let link_rings = Source::new(
-            IoRequirements::default(),
-            self.link_fd,
-            SourceType::LinkRings,
-            None,
-            None,
-        );
-        ring.sleep(&link_rings).or_else(Self::busy_ok).map(|_| {})
+    /// What the kernel answers when it has no room or was interrupted is no fault: the executor
+    /// only must not sleep over it.
+    fn usual_ok<T: Default>(x: io::Result<T>) -> io::Result<T> {
+        x.or_else(Reactor::busy_ok)
+            .or_else(Reactor::again_ok)
+            .or_else(Reactor::intr_ok)
     }
 
+    /// Gives the kernel what was asked for and takes what it has completed; never waits.
     pub(crate) fn poll_io(&self, woke: &mut usize) -> io::Result<()> {
-        self.poll_ring.borrow_mut().poll(woke)?;
-        self.main_ring.borrow_mut().poll(woke)?;
-        self.latency_ring.borrow_mut().poll(woke)?;
+        let mut ring = self.ring.borrow_mut();
+        ring.fill(woke)?;
+        if ring.needs_kernel_enter() {
+            Reactor::usual_ok(ring.enter())?;
+        }
+        ring.consume_completion_queue(woke);
         *woke += self.flush_syscall_thread();
         Ok(())
     }
 
-    pub(crate) fn rush_dispatch(&self, src: &Source, woke: &mut usize) -> io::Result<()> {
-        let ring = &mut *self.ring_for_source(src);
-        if ring.may_rush() {
-            ring.poll(woke)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// This function can be passed two timers. Because they play different
-    /// roles we keep them separate instead of overloading the same
-    /// parameter.
+    /// One turn: takes completions, gives the kernel what was asked for, and, with `may_sleep` and
+    /// nothing to do, waits for the first completion, for `user_timer` at most. Returns whether
+    /// it meant to sleep.
     ///
-    /// * The first is the preempt timer. It is designed to take the current
-    ///   task queue out of the cpu. If nothing else fires in the latency ring
-    ///   the preempt timer will, making need_preempt return true. Currently, we
-    ///   always install a preempt timer in the upper layers but from the point
-    ///   of view of the io_uring implementation it is optional: it is perfectly
-    ///   valid not to have one. Preempt timers are installed by Glommio
-    ///   executor runtime.
-    ///
-    /// * The second is the user timer. It is installed per a user request when
-    ///   the user creates a `Timer` (or `TimerAction`).
-    ///
-    /// At some level, those are both just timers and can be coalesced. And they
-    /// certainly are: if there is a user timer that needs to fire in 1ms, and
-    /// we want the preempt_timer to also fire around 1ms, there is no need
-    /// to register two timers. At the end of the day, all that matters is
-    /// that the latency ring flares and that we leave the CPU. That is
-    /// because unlike I/O, we don't have one Source per timer, and
-    /// parking.rs just keeps them on a wheel and just tell us about what is
-    /// the next expiration.
-    ///
-    /// However, they are also different. The main source of difference is sleep
-    /// and wake behavior:
-    ///
-    /// * When there is no more work to do, and we go to sleep, we do not want
-    ///   to register the preempt timer: it is designed to fire periodically to
-    ///   take us out of the CPU and if there is no task queue running, we don't
-    ///   want to wake up and spend power just for that. However, if there is a
-    ///   user timer that needs to fire in the future we must register it.
-    ///   Otherwise, we will sleep and never wake up.
-    ///
-    /// * The user timer point of expiration never changes. So once we register
-    ///   it we don't need to rearm it until it fires. But the preempt timer has
-    ///   to be rearmed every time. Moreover, it needs to give every task queue
-    ///   a fair shot at running. So it needs to be rearmed as close as possible
-    ///   to the point where we *leave* this method. For instance: if we spin
-    ///   here for 3ms and the preempt timer is 10ms that would leave the next
-    ///   task queue just 7ms to run.
-    pub(crate) fn wait<Preempt, F>(
+    /// The kernel is entered once, or not at all where nothing was asked for and nothing deferred.
+    pub(crate) fn wait<F>(
         &self,
-        preempt_timer: Preempt,
+        may_sleep: bool,
         user_timer: Option<Duration>,
         mut woke: usize,
         process_remote_channels: F,
     ) -> io::Result<bool>
     where
-        Preempt: Fn() -> Option<Duration>,
         F: Fn() -> usize,
     {
         woke += self.flush_syscall_thread();
-
-        let mut poll_ring = self.poll_ring.borrow_mut();
-        let mut main_ring = self.main_ring.borrow_mut();
-        let mut lat_ring = self.latency_ring.borrow_mut();
-
-        // consume all events from the rings
-        consume_rings!(into &mut woke; lat_ring, poll_ring, main_ring);
-
-        // Cancel the old timer regardless of whether we can sleep:
-        // if we won't sleep, we will register the new timer with its new
-        // value.
-        //
-        // But if we will sleep, there might be a timer registered that needs
-        // to be removed otherwise we'll wake up when it expires.
-        drop(self.latency_preemption_timeout_src.take());
-
-        // Schedule the throughput-based timeout immediately: it won't matter if we end
-        // up sleeping.
-        self.throughput_preemption_timeout_src.replace(Some(
-            main_ring.prepare_throughput_preemption_timer(
-                self.ring_depth() as u32,
-                self.eventfd_src.raw(),
-            ),
-        ));
-
-        // This will only dispatch if we run out of sqes. Which means until
-        // flush_rings! nothing is really send to the kernel...
-        flush_cancellations!(into &mut woke; lat_ring, poll_ring, main_ring);
-        // ... which happens right here. If you ever reorder this code just
-        // be careful about this dependency.
-        flush_rings!(lat_ring, poll_ring, main_ring)?;
-        // pick up the results of any cancellations
-        consume_rings!(into &mut woke; lat_ring, poll_ring, main_ring);
+        let mut ring = self.ring.borrow_mut();
+        ring.consume_completion_queue(&mut woke);
+        ring.fill(&mut woke)?;
 
         // If we generated any event so far, we can't sleep. Need to handle them.
-        let should_sleep = preempt_timer().is_none()
-            && (woke == 0)
-            && poll_ring.can_sleep()
-            && main_ring.can_sleep()
-            && lat_ring.can_sleep();
-
+        let should_sleep =
+            may_sleep && woke == 0 && ring.arm_eventfd(&self.eventfd_src) && ring.can_sleep();
         if should_sleep {
-            // We are about to go to sleep. It's ok to sleep, but if there
-            // is a timer set, we need to make sure we wake up to handle it.
-            if let Some(dur) = user_timer {
-                self.latency_preemption_timeout_src
-                    .set(Some(lat_ring.prepare_latency_preemption_timer(dur)));
-                assert!(flush_rings!(lat_ring)? > 0);
-            }
-            // From this moment on the remote executors are aware that we are sleeping
-            // We have to sweep the remote channels function once more because since
-            // last time until now it could be that something happened in a remote executor
-            // that opened up room. If it did we bail on sleep and go process it.
+            // From this moment on other threads know that this one sleeps and write to its event
+            // descriptor. What they did before is looked for once more: either they see that it
+            // sleeps, or it sees what they did, see `SleepNotifier`.
             self.notifier.prepare_to_sleep();
-            // See https://www.scylladb.com/2018/02/15/memory-barriers-seastar-linux/ for
-            // details. This translates to `sys_membarrier()` /
-            // `MEMBARRIER_CMD_PRIVATE_EXPEDITED`
-            membarrier::heavy();
             let events = process_remote_channels() + self.flush_syscall_thread();
-            if events == 0 {
-                if self.eventfd_src.is_installed().unwrap() {
-                    self.link_rings_and_sleep(&mut main_ring)
-                        .expect("some error");
-                    // May have new cancellations related to the link ring fd.
-                    flush_cancellations!(into &mut 0; lat_ring, poll_ring, main_ring);
-                    flush_rings!(lat_ring, poll_ring, main_ring)?;
-                    consume_rings!(into &mut 0; lat_ring, poll_ring, main_ring);
-                }
-                // Woke up, so no need to notify us anymore.
-                self.notifier.wake_up();
-            }
+            let entered = if events == 0 {
+                ring.enter_and_wait(user_timer)
+            } else {
+                ring.enter()
+            };
+            self.notifier.wake_up();
+            Reactor::usual_ok(entered)?;
+        } else if ring.needs_kernel_enter() {
+            Reactor::usual_ok(ring.enter())?;
         }
-
-        if let Some(preempt) = preempt_timer() {
-            self.latency_preemption_timeout_src
-                .set(Some(lat_ring.prepare_latency_preemption_timer(preempt)));
-            flush_rings!(lat_ring, main_ring)?;
-        }
-
-        // A Note about `need_preempt`:
-        //
-        // If in the last call to consume_rings! some events completed, the tail and
-        // head would have moved to match. So it does not matter that events were
-        // generated after we registered the timer: since we consumed them here,
-        // need_preempt() should be false at this point. As soon as the next event
-        // in the preempt ring completes, though, then it will be true.
+        ring.consume_completion_queue(&mut woke);
         Ok(should_sleep)
     }
 
     pub(crate) fn flush_syscall_thread(&self) -> usize {
         self.blocking_thread.flush()
-    }
-
-    pub(crate) fn preempt_status(&self) -> CompletionStatus {
-        let mut lat_ring = self.latency_ring.borrow_mut();
-        // SAFETY: the status must not outlive the ring. The ring lives in
-        // `self.latency_ring`, and the `Reactor` that stores the status owns
-        // this whole structure, so it is dropped first.
-        // Bind before returning: the `CompletionQueue` is a temporary borrowing
-        // `lat_ring`, and only the owned status outlives it.
-        let status = unsafe { lat_ring.ring.completion().status() };
-        status
     }
 
     /// RAII-truncate asynchronously files that required it, e.g. because of
@@ -2200,7 +1636,7 @@ impl Reactor {
     /// We can't do this through a Source, because the Source will be dropped
     /// when the file is dropped.
     pub(crate) fn async_close(&self, fd: RawFd) {
-        let q = self.main_ring.borrow_mut().submission_queue();
+        let q = self.ring.borrow().submission_queue();
         let mut queue = q.borrow_mut();
         queue.submissions.push_back(UringDescriptor {
             args: UringOpDescriptor::Close,
@@ -2210,78 +1646,42 @@ impl Reactor {
         });
     }
 
-    pub(crate) fn ring_for_source(&self, source: &Source) -> RefMut<'_, dyn UringCommon> {
-        // Dispatch requests according to the following rules:
-        // * Disk reads/writes go to the poll ring if possible, or the main ring
-        //   otherwise;
-        // * Network Rx and connect/accept go the latency ring;
-        // * Every other request are dispatched to the main ring;
-        // We avoid putting requests that come in high numbers on the latency ring
-        // because the more request we issue there, the less effective it becomes.
+    /// How often the kernel was entered.
+    pub(crate) fn enters(&self) -> u64 {
+        self.ring.borrow().enters
+    }
 
-        match &*source.source_type() {
-            SourceType::Read(p, _) | SourceType::Write(p, _) => match p {
-                PollableStatus::Pollable => self.poll_ring.borrow_mut(),
-                PollableStatus::NonPollable(_) => self.main_ring.borrow_mut(),
-            },
-            SourceType::SockRecv(_)
-            | SourceType::SockRecvMsg(_, _, _, _)
-            | SourceType::Accept(_)
-            | SourceType::Connect(_) => self.latency_ring.borrow_mut(),
-            SourceType::Invalid => {
-                unreachable!("called ring_for_source on invalid source")
-            }
-            _ => self.main_ring.borrow_mut(),
-        }
+    pub(crate) fn ring_mut(&self) -> RefMut<'_, Ring> {
+        self.ring.borrow_mut()
     }
 
     pub(crate) fn io_stats(&self) -> IoStats {
-        IoStats::new(
-            std::mem::take(&mut self.main_ring.borrow_mut().stats),
-            std::mem::take(&mut self.latency_ring.borrow_mut().stats),
-            std::mem::take(&mut self.poll_ring.borrow_mut().stats),
-        )
+        let stats = std::mem::take(&mut self.ring.borrow_mut().stats);
+        IoStats::new(stats, RingIoStats::default(), RingIoStats::default())
     }
 
     pub(crate) fn task_queue_io_stats(&self, h: &TaskQueueHandle) -> Option<IoStats> {
-        let main = self
-            .main_ring
-            .borrow_mut()
-            .task_queue_stats
-            .get_mut(h)
-            .map(std::mem::take);
-        let lat = self
-            .latency_ring
-            .borrow_mut()
-            .task_queue_stats
-            .get_mut(h)
-            .map(std::mem::take);
-        let poll = self
-            .poll_ring
-            .borrow_mut()
-            .task_queue_stats
-            .get_mut(h)
-            .map(std::mem::take);
-
-        if let (None, None, None) = (&main, &lat, &poll) {
-            None
-        } else {
-            Some(IoStats::new(
-                main.unwrap_or_default(),
-                lat.unwrap_or_default(),
-                poll.unwrap_or_default(),
-            ))
-        }
+        let mut ring = self.ring.borrow_mut();
+        let stats = std::mem::take(ring.task_queue_stats.get_mut(h)?);
+        Some(IoStats::new(
+            stats,
+            RingIoStats::default(),
+            RingIoStats::default(),
+        ))
     }
 }
 
 fn queue_request_into_ring(
-    ring: &mut (impl UringCommon + ?Sized),
+    ring: &Ring,
     source: &Source,
     descriptor: UringOpDescriptor,
     source_map: &mut SourceMap,
 ) {
-    source.inner.borrow_mut().wakers.queued_at = Some(Instant::now());
+    {
+        // Corelane: the clock is read only for those who collect latencies.
+        let mut inner = source.inner.borrow_mut();
+        inner.wakers.queued_at = inner.is_timed().then(Instant::now);
+    }
     let q = ring.submission_queue();
     let id = source_map.add_source(source, Rc::clone(&q));
 
@@ -2404,7 +1804,7 @@ mod tests {
 
         let (fast, op) = timeout_source(50);
         queue_request_into_ring(
-            &mut *reactor.ring_for_source(&fast),
+            &reactor.ring.borrow(),
             &fast,
             op,
             &mut reactor.source_map.borrow_mut(),
@@ -2412,7 +1812,7 @@ mod tests {
 
         let (slow, op) = timeout_source(150);
         queue_request_into_ring(
-            &mut *reactor.ring_for_source(&slow),
+            &reactor.ring.borrow(),
             &slow,
             op,
             &mut reactor.source_map.borrow_mut(),
@@ -2420,20 +1820,24 @@ mod tests {
 
         let (lethargic, op) = timeout_source(300);
         queue_request_into_ring(
-            &mut *reactor.ring_for_source(&lethargic),
+            &reactor.ring.borrow(),
             &lethargic,
             op,
             &mut reactor.source_map.borrow_mut(),
         );
 
         let start = Instant::now();
-        reactor.wait(|| None, None, 0, || 0).unwrap();
+        while fast.result().is_none() {
+            reactor.wait(true, None, 0, || 0).unwrap();
+        }
         let elapsed_ms = start.elapsed().as_millis();
         assert!((50..100).contains(&elapsed_ms));
 
         drop(slow); // Cancel this one.
 
-        reactor.wait(|| None, None, 0, || 0).unwrap();
+        while lethargic.result().is_none() {
+            reactor.wait(true, None, 0, || 0).unwrap();
+        }
         let elapsed_ms = start.elapsed().as_millis();
         assert!((300..350).contains(&elapsed_ms));
     }
@@ -2496,7 +1900,7 @@ mod tests {
     fn sqe_link_chain() {
         let allocator = Rc::new(UringBufferAllocator::new(65536));
         let source_map = Rc::new(RefCell::new(SourceMap::default()));
-        let mut ring = SleepableRing::new(4, "main", allocator, source_map).unwrap();
+        let mut ring = Ring::new(4, allocator, source_map).unwrap();
         let q = ring.submission_queue();
         let mut queue = q.borrow_mut();
 
@@ -2516,12 +1920,12 @@ mod tests {
 
         // the first nop is unlinked, so we're only expecting one SQE
         ring.submit_one_event(&mut queue.submissions);
-        assert_eq!(1, ring.submit_sqes().unwrap());
+        assert_eq!(1, ring.enter().unwrap());
         assert_eq!(1, ring.consume_completion_queue(&mut 0));
 
         // the following nops are linked, so we expect two submissions and completions
         ring.submit_one_event(&mut queue.submissions);
-        assert_eq!(2, ring.submit_sqes().unwrap());
+        assert_eq!(2, ring.enter().unwrap());
         assert_eq!(2, ring.consume_completion_queue(&mut 0));
     }
 
@@ -2530,7 +1934,7 @@ mod tests {
     fn unterminated_sqe_link_chain() {
         let allocator = Rc::new(UringBufferAllocator::new(65536));
         let source_map = Rc::new(RefCell::new(SourceMap::default()));
-        let mut ring = SleepableRing::new(2, "main", allocator, source_map).unwrap();
+        let mut ring = Ring::new(2, allocator, source_map).unwrap();
         let q = ring.submission_queue();
         let mut queue = q.borrow_mut();
 
@@ -2550,7 +1954,7 @@ mod tests {
     fn sqe_link_chain_overflow() {
         let allocator = Rc::new(UringBufferAllocator::new(65536));
         let source_map = Rc::new(RefCell::new(SourceMap::default()));
-        let mut ring = SleepableRing::new(2, "main", allocator, source_map).unwrap();
+        let mut ring = Ring::new(2, allocator, source_map).unwrap();
         let q = ring.submission_queue();
         let mut queue = q.borrow_mut();
 
