@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,86 @@ pub fn echo_server(request: usize, answer: usize) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+/// What a broker that did nothing else would do for a durable ack, as a process of its own so that its CPU time can be told:
+/// plain system calls take a request, overwrite a block, flush the device and answer.
+/// It has the last CPU, where a broker's first shard runs.
+pub struct FloorServer {
+    child: Child,
+    /// Where it is asked.
+    pub stream: TcpStream,
+}
+
+const FLOOR_SERVER: &str = "--floor-server";
+
+impl FloorServer {
+    /// Starts this program once more as the server.
+    pub fn start(dir: &Path, request: usize, answer: usize) -> FloorServer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .arg(FLOOR_SERVER)
+            .arg(dir.join("floor-server"))
+            .args([request.to_string(), answer.to_string()])
+            .arg(listener.local_addr().unwrap().to_string())
+            .spawn()
+            .unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nodelay(true).unwrap();
+        FloorServer { child, stream }
+    }
+
+    /// CPU time used so far, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(self.child.id())
+    }
+}
+
+impl Drop for FloorServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Is the server, if this program was started as one; to be called first of all.
+pub fn serve_floor() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, word, path, request, answer, address] = &arguments[..] else {
+        return;
+    };
+    if word != FLOOR_SERVER {
+        return;
+    }
+    if let Some(last) = core_affinity::get_core_ids().unwrap_or_default().last() {
+        core_affinity::set_for_current(*last);
+    }
+    let mut file = DirectFile::new(Path::new(path), 4_096);
+    let mut stream = TcpStream::connect(address.as_str()).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut received = vec![0; request.parse().unwrap()];
+    let sent = vec![0; answer.parse().unwrap()];
+    while stream.read_exact(&mut received).is_ok() {
+        file.write();
+        file.flush();
+        if stream.write_all(&sent).is_err() {
+            break;
+        }
+    }
+    std::process::exit(0);
+}
+
+/// CPU time of all threads of process `pid` so far, in seconds.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    // utime and stime, in ticks of 10 ms.
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
 /// A file of pre-written blocks for direct overwrites.

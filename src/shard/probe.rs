@@ -41,5 +41,10 @@ impl Probe {
              other way round",
             cores::busy().as_secs_f64(),
         );
+        to.counter(
+            "corelane_ring_entries_total",
+            "System calls by which this node's core gave the kernel its I/O and took what was done; sleeps are among them.",
+            cores::ring_enters(),
+        );
     }
 }

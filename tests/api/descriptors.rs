@@ -84,7 +84,7 @@ fn idle_connections_do_not_take_the_descriptors_of_files() {
 
 #[test]
 fn logs_that_find_no_descriptor_wait_for_one() {
-    const PARTITIONS: i32 = 120;
+    const PARTITIONS: i32 = 125;
     let dir = data_dir();
     let broker = Start::new(&dir.path().join("data"))
         .limit("--nofile=256")
