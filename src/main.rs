@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use corelane::base::config::BrokerConfig;
 use corelane::cli::pages::{Completions, Man};
 use corelane::cli::{Adopt, Check, Cli, Command, Serve};
-use corelane::io::{checks, clock, signal};
+use corelane::io::{checks, clock, signal, trim};
 use corelane::metadata::controller::random_seed;
 use corelane::server;
 use corelane::server::loggers::Loggers;
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(flags: &Serve) -> Result<ExitCode, Box<dyn Error>> {
+    trim::in_small_steps();
     let config = load(flags)?;
     let loggers = start_logging(&config.log_level);
     config

@@ -72,6 +72,9 @@ pub const CONNECTIONS_SIXTEENTHS: usize = 5;
 pub const SESSIONS_SHARE: usize = 16;
 /// What is known of idempotent producers may take one in so many parts of a shard's memory.
 pub const PRODUCERS_SHARE: usize = 16;
+/// Free memory at the end of a heap that the allocator gives back at a time, and the least that it
+/// asks the kernel for by itself, in bytes: some 200 µs of work.
+pub const FREED_AT_ONCE_BYTES: i32 = 4 << 20;
 /// How much less than it was must be in use before free memory is given back to the kernel, in
 /// bytes.
 pub const TRIM_FREED_BYTES: usize = 32 << 20;

@@ -19,6 +19,7 @@ pub mod measure;
 pub mod offload;
 pub mod patience;
 pub mod process;
+pub mod room;
 pub mod signal;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;

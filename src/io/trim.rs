@@ -3,6 +3,10 @@
 //! glibc keeps what is freed between blocks in use: after a storm of requests most of a process
 //! that holds little stays resident. `malloc_trim` gives those pages back. It holds the lock of
 //! one heap after the other while it does, so it is called seldom, and not on a core that serves.
+//!
+//! It also does much at once now and then, on whatever thread frees a little more: it gives up to
+//! 64 MB back to the kernel, or looks through all small blocks that were freed since it last did.
+//! [`in_small_steps`] has it do a little each time instead.
 #![allow(unsafe_code)]
 
 use crate::base::limits;
@@ -14,6 +18,19 @@ pub struct Trimmer {
     peak_bytes: usize,
     /// Looks in a row at which that was much more than is in use.
     quiet: u32,
+}
+
+/// Has the allocator do a little at a time. To be called once, before there are other threads.
+pub fn in_small_steps() {
+    // SAFETY: the calls set numbers of the allocator; no other thread is there to race with.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        // Setting one of the two also ends that they grow with what is freed.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, limits::FREED_AT_ONCE_BYTES);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, limits::FREED_AT_ONCE_BYTES);
+        // No list of small blocks that wait to be joined with their neighbours.
+        libc::mallopt(libc::M_MXFAST, 0);
+    }
 }
 
 /// Gives the kernel back what is free. Takes milliseconds, more for larger heaps.
@@ -47,6 +64,28 @@ impl Trimmer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_freed_goes_back_a_little_at_a_time() {
+        const BLOCK: usize = 60_000;
+        in_small_steps();
+        let faults = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            stat.split(' ').nth(9).unwrap().parse::<usize>().unwrap()
+        };
+        // In a thread of its own, and so in a heap of its own or nearly so.
+        let fresh = std::thread::spawn(move || {
+            let blocks: Vec<Vec<u8>> = (0..1_000).map(|_| vec![1; BLOCK]).collect();
+            drop(blocks);
+            let before = faults();
+            drop(vec![vec![1; BLOCK]; 1_000]);
+            faults() - before
+        });
+        // Pages that had not been given back would be found again without the kernel.
+        let pages = 1_000 * BLOCK / 4_096;
+        let fresh = fresh.join().unwrap();
+        assert!(fresh > pages / 2, "{fresh} of {pages}");
+    }
 
     #[test]
     fn memory_is_given_back_once_after_each_storm() {

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::base::{ErrorCode, Instant, limits};
 use crate::io::budget::{Reserved, Use};
-use crate::io::turn;
+use crate::io::{room, turn};
 use crate::server::answer_memory::{AnswerMemory, NotMade};
 use crate::server::api::records::fetch::SendError;
 use crate::server::api::{self, CallError, Context, Row, Run, cluster::api_versions, records};
@@ -175,6 +175,7 @@ async fn run(
                 None => Refused::Malformed(row.name, version),
             })?;
             let sent = answer.send(out, &connection.stream).await;
+            room::free_bytes(body).await;
             sent.map_err(|error| match error {
                 SendError::Gone(error) => Refused::Gone(error),
                 cut @ SendError::Cut { .. } => Refused::Cut(cut),

@@ -13,6 +13,9 @@ use crate::wire::frame::{self, FrameError, Next};
 const SMALL_BYTES: usize = 8 * 1024;
 /// Sizes of room for large requests are multiples of this, in bytes.
 const STEP_BYTES: usize = 16 * 1024;
+/// A new room for a large request is touched as it fills, so much at a time, in bytes: the kernel
+/// finds pages for it meanwhile, which takes some 100 µs.
+const TOUCH_BYTES: usize = 256 * 1024;
 
 /// A connection's receive buffer: small while requests are, and with room for exactly one large
 /// request from when [`SMALL_BYTES`] of it are there until it is through.
@@ -102,28 +105,45 @@ impl ReceiveBuffer {
         }
     }
 
-    /// Moves what is left to the front of a room that is large enough to go on.
-    pub fn make_room(&mut self) {
+    /// Moves what is left to the front of a room that is large enough to go on. A room that is too
+    /// large to be kept comes back, to be freed in steps.
+    #[must_use]
+    pub fn make_room(&mut self) -> Option<Vec<u8>> {
+        let mut left_over = None;
         let (wanted, partial) = (self.wanted_bytes(), self.start..self.end);
         let count = partial.len();
         if wanted <= SMALL_BYTES && self.is_large() {
             let large = mem::replace(&mut self.bytes, mem::take(&mut self.small));
             // A large room ends with its request: nothing of the next one is in it.
             debug_assert_eq!(count, 0);
-            self.large.keep(large);
-        } else if wanted > self.bytes.len() {
+            left_over = self.large.keep(large);
+        } else if wanted > self.bytes.capacity() {
             let mut larger = self.large.take(wanted);
+            larger.resize(larger.len().max(count), 0);
             larger[..count].copy_from_slice(&self.bytes[partial]);
             let old = mem::replace(&mut self.bytes, larger);
             match self.small.is_empty() {
                 true => self.small = old,
-                false => self.large.keep(old),
+                false => left_over = self.large.keep(old),
             }
         } else if self.start > 0 {
             self.bytes.copy_within(partial, 0);
         }
         self.start = 0;
         self.end = count;
+        left_over
+    }
+
+    /// Gives up what it holds of a large request; a room that is too large to be kept comes back,
+    /// to be freed in steps.
+    #[must_use]
+    pub fn end(&mut self) -> Option<Vec<u8>> {
+        if !self.is_large() {
+            return None;
+        }
+        (self.start, self.end) = (0, 0);
+        let large = mem::replace(&mut self.bytes, mem::take(&mut self.small));
+        self.large.keep(large)
     }
 
     fn is_large(&self) -> bool {
@@ -133,10 +153,15 @@ impl ReceiveBuffer {
     /// The room to read into: of a large request its own only, so that what follows need not be
     /// moved out of its room.
     pub fn spare(&mut self) -> &mut [u8] {
-        let to = match self.is_large() {
-            true => self.start + self.announced_bytes(),
-            false => self.bytes.len(),
-        };
+        if !self.is_large() {
+            return &mut self.bytes[self.end..];
+        }
+        let to = self.start + self.announced_bytes();
+        if self.bytes.len() < to {
+            let touched = to.min(self.end + TOUCH_BYTES).max(self.bytes.len());
+            self.bytes.resize(touched, 0);
+        }
+        let to = to.min(self.bytes.len());
         &mut self.bytes[self.end..to]
     }
 
@@ -148,9 +173,8 @@ impl ReceiveBuffer {
 
 impl Drop for ReceiveBuffer {
     fn drop(&mut self) {
-        if self.is_large() {
-            self.large.keep(mem::take(&mut self.bytes));
-        }
+        // What is too large to be kept is freed here in one go: see `end`.
+        drop(self.end());
     }
 }
 
@@ -160,31 +184,34 @@ impl LargeRooms {
     /// Room for at least `bytes`, whose content is whatever an earlier request left there.
     fn take(&self, bytes: usize) -> Vec<u8> {
         let mut idle = self.idle.borrow_mut();
-        let fits = |room: &Vec<u8>| room.len() >= bytes && room.len() / 2 <= bytes;
+        let fits = |room: &Vec<u8>| room.capacity() >= bytes && room.capacity() / 2 <= bytes;
         let found = idle.iter().rposition(fits);
         match found.and_then(|at| idle.remove(at)) {
             Some(room) => {
-                self.idle_bytes.set(self.idle_bytes.get() - room.len());
+                self.idle_bytes.set(self.idle_bytes.get() - room.capacity());
                 room
             }
-            None => vec![0; bytes.next_multiple_of(STEP_BYTES)],
+            // Not touched yet: that is done as it fills.
+            None => Vec::with_capacity(bytes.next_multiple_of(STEP_BYTES)),
         }
     }
 
-    /// Keeps it for the next, in place of those that have lain longest where it gets too much.
-    fn keep(&self, room: Vec<u8>) {
-        if room.len() > limits::RECEIVE_IDLE_BYTES_MAX {
-            return;
+    /// Keeps it for the next, in place of those that have lain longest where it gets too much; or
+    /// gives it back where it is too much by itself.
+    fn keep(&self, room: Vec<u8>) -> Option<Vec<u8>> {
+        if room.capacity() > limits::RECEIVE_IDLE_BYTES_MAX {
+            return Some(room);
         }
         let mut idle = self.idle.borrow_mut();
-        let mut idle_bytes = self.idle_bytes.get() + room.len();
+        let mut idle_bytes = self.idle_bytes.get() + room.capacity();
         idle.push_back(room);
         while idle_bytes > limits::RECEIVE_IDLE_BYTES_MAX
             && let Some(oldest) = idle.pop_front()
         {
-            idle_bytes -= oldest.len();
+            idle_bytes -= oldest.capacity();
         }
         self.idle_bytes.set(idle_bytes);
+        None
     }
 }
 
@@ -192,12 +219,16 @@ impl LargeRooms {
 mod tests {
     use super::*;
 
+    /// Rooms that are used again are touched already.
+    const RECYCLED_MAX: usize = limits::RECEIVE_IDLE_BYTES_MAX;
+
     fn feed(buffer: &mut ReceiveBuffer, mut bytes: &[u8], max: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         while !bytes.is_empty() {
-            buffer.make_room();
+            let _ = buffer.make_room();
             let spare = buffer.spare();
             let count = spare.len().min(bytes.len());
+            assert!(count > 0 && spare.len() <= TOUCH_BYTES.max(RECYCLED_MAX));
             spare[..count].copy_from_slice(&bytes[..count]);
             buffer.filled(count);
             bytes = &bytes[count..];
@@ -226,7 +257,7 @@ mod tests {
                 .flat_map(|part| feed(&mut buffer, part, 100_000))
                 .collect();
             assert_eq!(frames, bodies);
-            buffer.make_room();
+            let _ = buffer.make_room();
             assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
         }
     }
@@ -235,8 +266,23 @@ mod tests {
     fn an_announced_giant_takes_no_room_before_it_arrives() {
         let mut buffer = ReceiveBuffer::new(&Rc::default());
         assert!(feed(&mut buffer, &90_000_000i32.to_be_bytes(), 100_000_000).is_empty());
-        buffer.make_room();
+        let _ = buffer.make_room();
         assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
+    }
+
+    #[test]
+    fn a_new_room_is_touched_as_it_fills_and_comes_back_to_be_freed_if_it_is_huge() {
+        let large = Rc::new(LargeRooms::default());
+        let mut buffer = ReceiveBuffer::new(&large);
+        let mut request = 20_000_000i32.to_be_bytes().to_vec();
+        request.resize(10_000_000, 1);
+        assert!(feed(&mut buffer, &request, 100_000_000).is_empty());
+        let touched = buffer.bytes.len();
+        assert!(touched < request.len() + 2 * TOUCH_BYTES, "{touched}");
+        let room = buffer.end().expect("nothing as large is kept");
+        assert!(room.capacity() >= 20_000_004);
+        assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
+        assert!(buffer.end().is_none() && large.idle.borrow().is_empty());
     }
 
     #[test]
@@ -258,10 +304,10 @@ mod tests {
                 }
                 for buffer in &mut buffers {
                     assert_eq!(feed(buffer, last, 10_000_000), [body.as_slice()]);
-                    buffer.make_room();
+                    let _ = buffer.make_room();
                     assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
                 }
-                let idle: usize = large.idle.borrow().iter().map(Vec::len).sum();
+                let idle: usize = large.idle.borrow().iter().map(Vec::capacity).sum();
                 assert_eq!(idle, large.idle_bytes.get());
                 assert!(idle <= limits::RECEIVE_IDLE_BYTES_MAX, "{idle}");
             }
@@ -269,7 +315,7 @@ mod tests {
         let room = large.take(790_000);
         let idle = large.idle_bytes.get();
         drop(room);
-        assert!(large.take(40_000_000).len() >= 40_000_000);
+        assert!(large.take(40_000_000).capacity() >= 40_000_000);
         assert_eq!(
             large.idle_bytes.get(),
             idle,

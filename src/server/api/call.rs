@@ -13,7 +13,7 @@ use super::codes::{Codes, ErrorCounts};
 use super::{Answer, Api, CallError, Context, EncodingApi};
 use crate::base::limits;
 use crate::io::budget::Reserved;
-use crate::io::{offload, turn};
+use crate::io::{offload, room, turn};
 use crate::server::answer_memory::NotMade;
 use crate::server::connection::Connection;
 use crate::server::shared_answers::SharedAnswer;
@@ -158,6 +158,19 @@ impl Reply {
             let mut slices = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
             return connection.send_vectored(&mut slices).await;
         }
+        let sent = self.send_pieces(connection).await;
+        let Reply {
+            head,
+            body,
+            _shared,
+            _memory,
+        } = self;
+        room::free_bytes(head).await;
+        room::free_bytes(body).await;
+        sent
+    }
+
+    async fn send_pieces(&self, connection: &Connection) -> io::Result<()> {
         for part in [&self.head, &self.body] {
             for piece in part.chunks(limits::ANSWER_PIECE_BYTES) {
                 if piece.len() >= limits::LARGE_ANSWER_BYTES {

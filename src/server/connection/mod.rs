@@ -21,6 +21,7 @@ use crate::base::{Instant, limits};
 use crate::io::budget::{Reserved, Use};
 use crate::io::cores;
 use crate::io::event::Event;
+use crate::io::room;
 use crate::io::stream::Stream;
 use crate::io::turn::{self, Work};
 use crate::server::ServerState;
@@ -147,13 +148,17 @@ impl Connection {
     pub async fn serve(self: Rc<Self>) -> Ended {
         let work = Work::job("connection");
         let writer = cores::spawn(turn::measured(work, self.clone().write_responses()));
+        let mut buffer = ReceiveBuffer::new(&self.server.large_rooms);
         let read = {
-            let reading = pin!(self.read_requests());
+            let reading = pin!(self.read_requests(&mut buffer));
             match select(reading, pin!(self.closed.wait())).await {
                 Either::Left((read, _)) => Some(read),
                 Either::Right(_) => None,
             }
         };
+        if let Some(large) = buffer.end() {
+            room::free(large).await;
+        }
         if read.is_some() {
             self.lifetime.end(self.server.now());
             self.wake_writer();
@@ -166,10 +171,9 @@ impl Connection {
         ended
     }
 
-    async fn read_requests(self: &Rc<Self>) -> Result<(), Ended> {
+    async fn read_requests(self: &Rc<Self>, buffer: &mut ReceiveBuffer) -> Result<(), Ended> {
         let max_bytes = self.server.shard.config().network.request_bytes_max;
-        let mut buffer = ReceiveBuffer::new(&self.server.large_rooms);
-        let mut room: Option<Reserved> = None;
+        let mut reserved: Option<Reserved> = None;
         // What was asked for it, which may be more than was there to be had.
         let mut asked = 0;
         loop {
@@ -181,30 +185,32 @@ impl Connection {
                     cores::yield_now().await;
                 }
                 let frame = buffer.bytes(frame);
-                let slot = dispatch::take_up(self, frame, &mut room, now).await?;
+                let slot = dispatch::take_up(self, frame, &mut reserved, now).await?;
                 if let Some(slot) = slot {
                     self.push(slot);
                 }
             }
             let announced = buffer.announced_bytes();
             if buffer.wanted_bytes() <= limits::CONNECTION_FREE_BYTES {
-                room = None;
+                reserved = None;
                 self.lifetime.holds_no_memory();
             } else if announced > limits::CONNECTION_FREE_BYTES {
                 // What a large request takes counts against the core's budget, all at once and
                 // before most of it is there: who had a part of it and waited for the rest
                 // would keep others from theirs.
                 let bytes = dispatch::memory_of(buffer.announced_key(), announced);
-                if room.is_none() || asked < bytes {
+                if reserved.is_none() || asked < bytes {
                     asked = bytes;
-                    drop(room.take());
+                    drop(reserved.take());
                     // Who waits for memory has not left anything half sent.
                     self.lifetime.has_all();
-                    room = Some(self.server.shard.budget.reserve(Use::Requests, bytes).await);
+                    reserved = Some(self.server.shard.budget.reserve(Use::Requests, bytes).await);
                     self.lifetime.holds_memory(self.server.now());
                 }
             }
-            buffer.make_room();
+            if let Some(large) = buffer.make_room() {
+                room::free(large).await;
+            }
             if buffer.partial_bytes() > 0 {
                 self.lifetime.lacks_rest(buffer.announced_bytes());
             }
@@ -217,7 +223,12 @@ impl Connection {
                 }
             };
             buffer.filled(count);
-            self.lifetime.received(count, self.server.now());
+            let now = self.server.now();
+            self.lifetime.received(count, now);
+            // A large request comes in faster than it is read.
+            if turn::is_due_at(now) {
+                turn::give_way().await;
+            }
         }
     }
 
@@ -243,7 +254,7 @@ impl Connection {
                 cores::yield_now().await;
             }
             if out.capacity() > limits::CONNECTION_FREE_BYTES {
-                out = Vec::with_capacity(512);
+                room::free(std::mem::replace(&mut out, Vec::with_capacity(512))).await;
             }
         }
         self.drained.call();

@@ -17,11 +17,11 @@ impl Api for DeleteGroups {
     const VERSIONS: (i16, i16) = (0, 2);
     const NAME: &'static str = "DeleteGroups";
 
-    async fn handle(cx: &Context, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
+    async fn handle(cx: &Context, mut request: DeleteGroupsRequest) -> DeleteGroupsResponse {
         let count = request.groups_names.len();
         let mut asked = HashSet::with_capacity(count);
         let mut results = Vec::with_capacity(count);
-        for id in request.groups_names {
+        for id in request.groups_names.drain(..) {
             cx.pace().await;
             if !asked.insert(id.clone()) {
                 continue;
@@ -33,7 +33,7 @@ impl Api for DeleteGroups {
             let result = DeletableGroupResult::default().with_group_id(id);
             results.push(result.with_error_code(code.0));
         }
-        cx.drop_later(asked);
+        cx.drop_later((asked, request));
         DeleteGroupsResponse::default().with_results(results)
     }
 }

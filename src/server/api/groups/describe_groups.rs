@@ -28,12 +28,12 @@ impl Api for DescribeGroups {
     const VERSIONS: (i16, i16) = (0, 6);
     const NAME: &'static str = "DescribeGroups";
 
-    async fn handle(cx: &Context, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
+    async fn handle(cx: &Context, mut request: DescribeGroupsRequest) -> DescribeGroupsResponse {
         if !cx.claim(GROUP_BYTES * request.groups.len()).await {
             return DescribeGroupsResponse::default();
         }
         let mut groups = Vec::with_capacity(request.groups.len());
-        for id in request.groups {
+        for id in request.groups.drain(..) {
             cx.pace().await;
             let name = kept(&id);
             let found = cx
@@ -52,6 +52,7 @@ impl Api for DescribeGroups {
             }
             groups.push(group);
         }
+        cx.drop_later(request);
         DescribeGroupsResponse::default().with_groups(groups)
     }
 }

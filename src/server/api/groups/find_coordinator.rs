@@ -38,7 +38,7 @@ impl Api for FindCoordinator {
     const VERSIONS: (i16, i16) = (0, 6);
     const NAME: &'static str = "FindCoordinator";
 
-    async fn handle(cx: &Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    async fn handle(cx: &Context, mut request: FindCoordinatorRequest) -> FindCoordinatorResponse {
         if request.key_type == GROUP && cx.image().topics.named(OFFSETS_TOPIC).is_none() {
             auto_create::create(&cx.shard, &[OFFSETS_TOPIC]).await;
         }
@@ -49,11 +49,12 @@ impl Api for FindCoordinator {
             return FindCoordinatorResponse::default();
         }
         let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
-        for key in request.coordinator_keys {
+        for key in request.coordinator_keys.drain(..) {
             let found = find(cx, request.key_type, &key);
             coordinators.push(coordinator(key, found));
             cx.pace().await;
         }
+        cx.drop_later(request);
         FindCoordinatorResponse::default().with_coordinators(coordinators)
     }
 }

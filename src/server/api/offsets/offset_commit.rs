@@ -49,6 +49,10 @@ impl Api for OffsetCommit {
                     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
                 ),
             };
+            if known.is_none() {
+                // A list that grows later is copied in one go.
+                answer.reserve(named, id, topic.partitions.len());
+            }
             for partitions in topic.partitions.chunks(AT_ONCE) {
                 match known {
                     Some(known) => topics.extend(existing(partitions, known, &mut answer)),
@@ -155,6 +159,12 @@ impl Answer {
             self.topics.len() - 1
         });
         &mut self.topics[at]
+    }
+
+    fn reserve(&mut self, name: &TopicName, id: TopicId, partitions: usize) {
+        if partitions > 0 {
+            self.topic(name, id).partitions.reserve(partitions);
+        }
     }
 
     fn refuse(
