@@ -1,11 +1,15 @@
 //! Pure: incremental fetch sessions (KIP-227): a consumer names its partitions once, and from
 //! then on only what changed goes over the wire.
+//!
+//! A session may have very many partitions. What is done to many of them is done in steps, by
+//! one call for some of them after the other.
 
-use std::collections::{HashMap, HashSet};
+mod partitions;
+
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use indexmap::IndexMap;
-use indexmap::map::Entry;
+use partitions::{Partitions, Told};
 
 use crate::base::{ErrorCode, Instant, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
@@ -17,7 +21,7 @@ pub const FIRST_EPOCH: i32 = 0;
 pub const FINAL_EPOCH: i32 = -1;
 
 /// A partition as a fetch names it: by topic name before version 13, by topic id since.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The topic's name; empty where the id counts.
     pub topic: Rc<str>,
@@ -40,13 +44,6 @@ pub struct Wanted {
     pub last_fetched_epoch: LeaderEpoch,
 }
 
-/// What the client was last told of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
-    high_watermark: Offset,
-    start_offset: Offset,
-}
-
 /// What there is to tell now.
 #[derive(Clone, Copy, Debug)]
 pub struct News {
@@ -60,30 +57,27 @@ pub struct News {
     pub start_offset: Offset,
 }
 
-/// A session's partitions, in the order in which they are served.
-#[derive(Debug, Default)]
-pub struct Session {
+/// A session: its partitions, in the order in which they are served. However many there are, no
+/// call takes long: they lie in blocks, and a tree finds them.
+#[derive(Debug)]
+struct Session {
     /// The epoch the client's next request must carry.
     epoch: i32,
     by_topic_id: bool,
     used: Instant,
-    partitions: IndexMap<Key, (Wanted, Option<Told>)>,
-    /// Partitions that move to the end once the answer is complete.
-    to_move: Vec<Key>,
+    partitions: Partitions,
     /// Memory that it takes.
     bytes: usize,
 }
 
 /// Memory that an empty session takes.
 const SESSION_BYTES: usize = 256;
-/// Memory that a partition of a session takes, with what its map keeps free to grow.
-const PARTITION_BYTES: usize = 160;
-/// Up to so many partitions that leave a session are taken out of its order one by one.
-const FORGOTTEN_ONE_BY_ONE: usize = 8;
-/// A partition that delivers records is moved to the end at once over so many others.
-const MOVED_ONE_BY_ONE: usize = 1_000;
-/// A map that has room for so many more partitions than it holds gives it back.
-const SPARE_PARTITIONS: usize = 64;
+/// Memory that a partition of a session takes, with what blocks and tree keep free to grow.
+const PARTITION_BYTES: usize = 176;
+
+/// A session that ends drops so many partitions at once; the rest is for
+/// [`FetchSessions::drop_some`].
+const DROPPED_AT_ONCE: usize = 1_000;
 
 /// The memory that the sessions of one shard may take together.
 pub trait Memory {
@@ -97,6 +91,8 @@ pub struct FetchSessions {
     slots_max: usize,
     evict_after_ms: i64,
     sessions: HashMap<i32, Session>,
+    /// Partitions of sessions that have ended, which are still to be dropped.
+    ended: Vec<Partitions>,
     next_id: i32,
     memory: Box<dyn Memory>,
     /// What is counted in `memory`.
@@ -130,6 +126,7 @@ impl FetchSessions {
             slots_max,
             evict_after_ms,
             sessions: HashMap::new(),
+            ended: Vec::new(),
             next_id,
             memory,
             bytes: 0,
@@ -141,19 +138,10 @@ impl FetchSessions {
         self.sessions.len()
     }
 
-    /// Finds out how the request with this session id and epoch is to be served, and brings
-    /// its session up to date with what it adds, changes and forgets. A session that grows beyond
-    /// the memory there is, is dropped: its client asks for a new one with all its partitions.
-    #[allow(clippy::too_many_arguments)] // One per field of the request.
-    pub fn open(
-        &mut self,
-        id: i32,
-        epoch: i32,
-        by_topic_id: bool,
-        wanted: impl Iterator<Item = (Key, Wanted)>,
-        forgotten: impl Iterator<Item = Key>,
-        now: Instant,
-    ) -> Opened {
+    /// Finds out how the request with this session id and epoch is to be served. What it adds,
+    /// changes and forgets in its session is told by [`Self::add`] and [`Self::forget`], what
+    /// comes of that by [`Self::opened`].
+    pub fn open(&mut self, id: i32, epoch: i32, by_topic_id: bool, now: Instant) -> Opened {
         if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
             self.remove(id);
             return if epoch == FINAL_EPOCH {
@@ -171,25 +159,33 @@ impl FetchSessions {
         if session.by_topic_id != by_topic_id {
             return Opened::Refused(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
         }
-        let before = session.bytes;
-        for (key, wanted) in wanted {
-            session.want(key, wanted);
-        }
-        session.forget(forgotten.collect());
         session.epoch = next_epoch(epoch);
         session.used = now;
-        let (after, is_empty) = (session.bytes, session.partitions.is_empty());
-        if is_empty {
-            self.bytes = self.bytes - before + after;
-            self.remove(id);
-            return Opened::Sessionless;
-        }
-        if after != before && !self.resize(before, after, id, now) {
-            self.bytes = self.bytes - before + after;
-            self.remove(id);
-            return Opened::Refused(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
-        }
         Opened::Incremental(id)
+    }
+
+    /// How a request is served whose session is brought up to date: one that has no partitions
+    /// left ends.
+    pub fn opened(&mut self, id: i32) -> Opened {
+        match self.partition_count(id) {
+            0 => {
+                self.remove(id);
+                Opened::Sessionless
+            }
+            _ => Opened::Incremental(id),
+        }
+    }
+
+    /// Takes a partition out of a session.
+    pub fn forget(&mut self, id: i32, key: &Key) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && session.partitions.remove(key)
+        {
+            let bytes = bytes_of(key);
+            session.bytes -= bytes;
+            self.bytes -= bytes;
+            self.memory.count(self.bytes);
+        }
     }
 
     /// Counts that session `id` takes `after` instead of `before` bytes, which may cost those that
@@ -208,11 +204,28 @@ impl FetchSessions {
         if let Some(session) = self.sessions.remove(&id) {
             self.bytes -= session.bytes;
             self.memory.count(self.bytes);
+            self.end(session.partitions);
         }
     }
 
-    /// Adds partitions to a session that was just made, where a fetch names so many that they are
-    /// added step by step; `false`, without a session, where there is no memory for them.
+    fn end(&mut self, mut partitions: Partitions) {
+        if partitions.drop_some(DROPPED_AT_ONCE) {
+            self.ended.push(partitions);
+        }
+    }
+
+    /// Drops about `most` partitions of sessions that have ended; whether there are more.
+    pub fn drop_some(&mut self, most: usize) -> bool {
+        if let Some(last) = self.ended.last_mut()
+            && !last.drop_some(most)
+        {
+            self.ended.pop();
+        }
+        !self.ended.is_empty()
+    }
+
+    /// Adds partitions to a session, or changes what is wanted of them; `false`, without a session,
+    /// where there is no memory for them.
     pub fn add(
         &mut self,
         id: i32,
@@ -227,7 +240,7 @@ impl FetchSessions {
             session.want(key, want);
         }
         let after = session.bytes;
-        if !self.resize(before, after, id, now) {
+        if after != before && !self.resize(before, after, id, now) {
             self.bytes = self.bytes - before + after;
             self.remove(id);
             return false;
@@ -250,8 +263,7 @@ impl FetchSessions {
             epoch: next_epoch(FIRST_EPOCH),
             by_topic_id,
             used: now,
-            partitions: IndexMap::new(),
-            to_move: Vec::new(),
+            partitions: Partitions::default(),
             bytes: SESSION_BYTES,
         };
         let mut counted = 0;
@@ -262,24 +274,40 @@ impl FetchSessions {
                 let ahead = session.bytes + session.bytes / 4;
                 if !self.resize(counted, ahead, NO_SESSION, now) {
                     self.resize(counted, 0, NO_SESSION, now);
+                    self.end(session.partitions);
                     return NO_SESSION;
                 }
                 counted = ahead;
             }
         }
-        session.partitions.shrink_to_fit();
         self.resize(counted, session.bytes, NO_SESSION, now);
         let id = self.free_id();
         self.sessions.insert(id, session);
         id
     }
 
-    /// The partitions of a session, in serving order.
-    pub fn partitions(&self, id: i32) -> impl Iterator<Item = (&Key, &Wanted)> {
+    /// How many partitions a session has.
+    pub fn partition_count(&self, id: i32) -> usize {
         let session = self.sessions.get(&id);
-        session
-            .into_iter()
-            .flat_map(|s| s.partitions.iter().map(|(key, (want, _))| (key, want)))
+        session.map_or(0, |session| session.partitions.len())
+    }
+
+    /// Where the first partition of a session lies, for [`Self::copy`].
+    pub fn first(&self, id: i32) -> Option<u32> {
+        self.sessions.get(&id)?.partitions.first()
+    }
+
+    /// Appends the partitions of a session from the one at `from` on to `to`, in serving order and
+    /// at most `most` of them. Where the next one lies, if there are more; the session is not to
+    /// change in between, or some may be missing.
+    pub fn copy(
+        &self,
+        id: i32,
+        from: u32,
+        most: usize,
+        to: &mut Vec<(Key, Wanted)>,
+    ) -> Option<u32> {
+        self.sessions.get(&id)?.partitions.copy(from, most, to)
     }
 
     /// Notes what is about to be told of a partition, and says whether it is news to the
@@ -289,10 +317,10 @@ impl FetchSessions {
         let Some(session) = self.sessions.get_mut(&id) else {
             return true;
         };
-        let Some(index) = session.partitions.get_index_of(key) else {
+        let Some(place) = session.partitions.find(key) else {
             return true;
         };
-        let told = &mut session.partitions[index].1;
+        let told = session.partitions.told(place);
         let now = Told {
             high_watermark: news.high_watermark,
             start_offset: news.start_offset,
@@ -301,16 +329,9 @@ impl FetchSessions {
         // After an error the next good answer is news whatever it says.
         *told = (!news.error.is_error()).then_some(now);
         if news.has_records {
-            session.move_to_end(index);
+            session.partitions.move_to_end(place);
         }
         is_news
-    }
-
-    /// Ends what [`Self::tell`] began: all partitions of one answer have been told.
-    pub fn told(&mut self, id: i32) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.move_rest();
-        }
     }
 
     /// Makes the session go that is unused for longest, if that is long enough and it is not
@@ -343,54 +364,32 @@ impl FetchSessions {
 impl Session {
     fn want(&mut self, key: Key, wanted: Wanted) {
         let bytes = bytes_of(&key);
-        match self.partitions.entry(key) {
-            Entry::Occupied(mut known) => known.get_mut().0 = wanted,
-            Entry::Vacant(new) => {
-                new.insert((wanted, None));
-                self.bytes += bytes;
-            }
+        if self.partitions.set(key, wanted) {
+            self.bytes += bytes;
+        }
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    /// A partition of no topic yet; `nameless` is the empty name.
+    pub fn nameless(nameless: &Rc<str>) -> Key {
+        Key {
+            topic: nameless.clone(),
+            topic_id: TopicId::ZERO,
+            index: 0,
         }
     }
 
-    fn forget(&mut self, keys: HashSet<Key>) {
-        if keys.len() <= FORGOTTEN_ONE_BY_ONE {
-            for key in &keys {
-                if self.partitions.shift_remove(key).is_some() {
-                    self.bytes -= bytes_of(key);
-                }
-            }
-        } else {
-            // Each of them moves all behind it: all at once they move everything once.
-            let bytes = &mut self.bytes;
-            self.partitions.retain(|key, _| {
-                let is_forgotten = keys.contains(key);
-                *bytes -= if is_forgotten { bytes_of(key) } else { 0 };
-                !is_forgotten
-            });
+    /// Makes it one of another topic. The name is shared by all its partitions.
+    pub fn move_to(&mut self, name: &str, id: TopicId, nameless: &Rc<str>) {
+        self.topic_id = id;
+        if !name.is_empty() {
+            self.topic = name.into();
+        } else if !self.topic.is_empty() {
+            self.topic = nameless.clone();
         }
-        if self.partitions.capacity() > 2 * self.partitions.len() + SPARE_PARTITIONS {
-            self.partitions.shrink_to_fit();
-        }
-    }
-
-    /// Moves a partition that delivers records to the end, now or with all others like it.
-    fn move_to_end(&mut self, index: usize) {
-        let last = self.partitions.len() - 1;
-        if last - index <= MOVED_ONE_BY_ONE {
-            self.partitions.move_index(index, last);
-        } else if let Some((key, _)) = self.partitions.get_index(index) {
-            self.to_move.push(key.clone());
-        }
-    }
-
-    fn move_rest(&mut self) {
-        if self.to_move.is_empty() {
-            return;
-        }
-        let keys: HashSet<Key> = self.to_move.drain(..).collect();
-        let all = std::mem::take(&mut self.partitions).into_iter();
-        let (moved, staying): (Vec<_>, Vec<_>) = all.partition(|(key, _)| keys.contains(key));
-        self.partitions = staying.into_iter().chain(moved).collect();
     }
 }
 

@@ -13,6 +13,9 @@ pub const TOPIC_ID_FROM: i16 = 13;
 /// First version with sessions (KIP-227).
 const SESSIONS_FROM: i16 = 7;
 
+/// What a wanted partition takes of a request at the least, in bytes.
+pub const PARTITION_BYTES_MIN: usize = 16;
+
 /// What stands before the topics of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {

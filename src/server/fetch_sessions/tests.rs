@@ -58,14 +58,23 @@ fn open(
     add: &[(Key, Wanted)],
     drop: &[Key],
 ) -> Opened {
-    sessions.open(
-        id,
-        epoch,
-        false,
-        add.iter().cloned(),
-        drop.iter().cloned(),
-        T0,
-    )
+    let opened = sessions.open(id, epoch, false, T0);
+    let Opened::Incremental(id) = opened else {
+        return opened;
+    };
+    if !sessions.add(id, add.iter().cloned(), T0) {
+        return Opened::Refused(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+    }
+    drop.iter().for_each(|key| sessions.forget(id, key));
+    sessions.opened(id)
+}
+
+fn partitions(sessions: &FetchSessions, id: i32) -> Vec<Key> {
+    let (mut list, mut place) = (Vec::new(), sessions.first(id));
+    while let Some(from) = place {
+        place = sessions.copy(id, from, 100, &mut list);
+    }
+    list.into_iter().map(|(key, _)| key).collect()
 }
 
 #[test]
@@ -91,16 +100,14 @@ fn a_session_remembers_its_partitions_and_tells_only_news() {
         "the watermark moved"
     );
     assert!(sessions.tell(id, &key("a", 0), news(true, 4)), "records");
-    let order: Vec<_> = sessions
-        .partitions(id)
-        .map(|(key, _)| key.topic.to_string())
-        .collect();
-    assert_eq!(order, ["b", "a"], "a has had its turn");
+    let order = partitions(&sessions, id);
+    let order = order.iter().map(|key| &*key.topic);
+    assert!(order.eq(["b", "a"]), "a has had its turn");
     assert_eq!(
         open(&mut sessions, id, 2, &[], &[key("b", 0)]),
         Opened::Incremental(id)
     );
-    assert_eq!(sessions.partitions(id).count(), 1);
+    assert_eq!(sessions.partition_count(id), 1);
     assert_eq!(
         open(&mut sessions, id, 3, &[], &[key("a", 0)]),
         Opened::Sessionless
@@ -117,7 +124,7 @@ fn wrong_ids_epochs_and_naming_are_refused_with_kafkas_codes() {
     assert_eq!(open(&mut sessions, id + 1, 1, &[], &[]), unknown);
     let stale = refused(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
     assert_eq!(open(&mut sessions, id, 2, &[], &[]), stale);
-    let mixed = sessions.open(id, 1, true, std::iter::empty(), std::iter::empty(), T0);
+    let mixed = sessions.open(id, 1, true, T0);
     assert_eq!(mixed, refused(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR));
     assert_eq!(
         open(&mut sessions, id, FINAL_EPOCH, &[], &[]),
@@ -190,10 +197,7 @@ fn what_a_session_takes_is_given_back_in_each_way_it_ends() {
     let found = open(&mut sessions, id, 1, &[(key("more", 0), want(0))], &gone);
     assert_eq!(found, Opened::Incremental(id));
     assert!(counted.get() < full / 5, "{} of {full}", counted.get());
-    let all: Vec<_> = sessions
-        .partitions(id)
-        .map(|(key, _)| key.clone())
-        .collect();
+    let all = partitions(&sessions, id);
     let found = open(&mut sessions, id, 2, &[], &all);
     assert_eq!((found, counted.get()), (Opened::Sessionless, 0));
     let id = sessions.create(false, many(10), T0);
@@ -212,13 +216,12 @@ fn long_sessions_keep_their_order_and_what_leaves_them_costs_little() {
     let all: Vec<_> = (0..COUNT).map(|at| (key("a", at), want(0))).collect();
     let id = sessions.create(false, all.iter().cloned(), T0);
     let order = |sessions: &FetchSessions| -> Vec<i32> {
-        sessions.partitions(id).map(|(key, _)| key.index).collect()
+        partitions(sessions, id).iter().map(|it| it.index).collect()
     };
     // Each third delivers records.
     for (key, _) in &all {
         sessions.tell(id, key, news(key.index % 3 == 0, 5));
     }
-    sessions.told(id);
     let (moved, stay): (Vec<i32>, Vec<i32>) = (0..COUNT).partition(|at| at % 3 == 0);
     let mut seen = order(&sessions);
     assert_eq!(seen[..stay.len()], stay);
@@ -242,23 +245,30 @@ fn a_session_that_is_made_in_steps_is_counted_as_one_made_at_once() {
     let (mut sessions, counted) = sessions(10, 100_000);
     let whole = sessions.create(false, all.iter().cloned(), T0);
     let bytes = counted.get();
-    sessions.open(
-        whole,
-        FINAL_EPOCH,
-        false,
-        [].into_iter(),
-        [].into_iter(),
-        T0,
-    );
+    sessions.open(whole, FINAL_EPOCH, false, T0);
     assert_eq!(counted.get(), 0);
     let id = sessions.create(false, all[..100].iter().cloned(), T0);
     assert!(sessions.add(id, all[100..].iter().cloned(), T0));
     assert_eq!(counted.get(), bytes);
-    let keys = sessions.partitions(id).map(|(key, _)| key.index);
-    assert!(keys.eq(0..300));
+    let keys = partitions(&sessions, id);
+    assert!(keys.iter().map(|key| key.index).eq(0..300));
     // What there is no memory for ends the session.
     let more = (0..10_000).map(|at| (key("b", at), want(0)));
     assert!(!sessions.add(id, more, T0));
     assert_eq!((counted.get(), sessions.count()), (0, 0));
     assert!(!sessions.add(id, all.iter().cloned(), T0));
+}
+
+#[test]
+fn what_a_large_session_leaves_behind_is_dropped_in_steps() {
+    let (mut sessions, counted) = sessions(10, usize::MAX);
+    let id = sessions.create(false, many(10_000), T0);
+    sessions.open(id, FINAL_EPOCH, false, T0);
+    assert_eq!((counted.get(), sessions.count()), (0, 0));
+    let steps = (1..).find(|_| !sessions.drop_some(1_000)).unwrap();
+    assert!((5..=12).contains(&steps), "{steps}");
+    // Small ones are gone at once.
+    let id = sessions.create(false, many(100), T0);
+    sessions.open(id, FINAL_EPOCH, false, T0);
+    assert!(!sessions.drop_some(0));
 }

@@ -1,13 +1,19 @@
 //! Drives: from what was found to the frame of the answer, without its records.
 
+use std::mem;
 use std::rc::Rc;
 
-use super::{Answer, Part, ROW, Scratch, pace_at};
-use crate::base::ErrorCode;
+use super::{AT_ONCE, Answer, Part, ROW, Scratch, many, pace_at};
+use crate::base::{ErrorCode, limits};
+use crate::io::room;
 use crate::server::api::Context;
 use crate::wire::fetch::Encoder;
 use crate::wire::field::NodeEndpoint;
 use crate::wire::{frame, header};
+
+/// Room for what is said of a partition, in bytes: a little more than it takes without aborted
+/// transactions.
+const ANSWER_BYTES: usize = 64;
 
 impl Scratch {
     pub(super) async fn encode(
@@ -17,6 +23,11 @@ impl Scratch {
         session: i32,
         out: &mut Vec<u8>,
     ) -> Answer {
+        if self.parts.len() > AT_ONCE {
+            // Lists that grow later are copied in one go.
+            out.reserve(self.parts.len() * ANSWER_BYTES);
+            self.topics.reserve(self.parts.len());
+        }
         self.count_topics().await;
         let open = frame::open(out);
         header::put_response_header(out, ROW.key, cx.version, cx.correlation_id);
@@ -29,6 +40,9 @@ impl Scratch {
             let key = &self.parts[at].key;
             encoder.topic(&key.topic, key.topic_id, *count);
             for part in &self.parts[at..at + count] {
+                if self.log_of.is_none() {
+                    self.log_of.clone_from(&part.partition);
+                }
                 let answer = part.answer(&self.aborted);
                 cx.server.probe.note_error(ROW.key, answer.error);
                 let place = encoder.partition(&answer);
@@ -80,11 +94,13 @@ impl Scratch {
         }
     }
 
-    /// Gives up what it holds of many partitions, in steps.
+    /// Gives up what it holds of many partitions, and the room for them, in steps.
     pub(super) async fn empty(&mut self) {
-        for left in (0..self.parts.len()).rev() {
-            self.parts.truncate(left);
-            pace_at(left).await;
+        many::shorten(&mut self.parts, 0).await;
+        many::shorten(&mut self.wanted, 0).await;
+        if self.capacity() > limits::SPARE_PARTITIONS_MAX {
+            room::free(mem::take(&mut self.parts)).await;
+            room::free(mem::take(&mut self.wanted)).await;
         }
     }
 }

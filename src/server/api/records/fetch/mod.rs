@@ -6,8 +6,11 @@
 //! Left out: followers (there is no replication yet).
 
 mod encode;
+mod many;
 mod part;
 mod send;
+mod session;
+mod write;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -19,11 +22,11 @@ use futures_util::future::{Either, select};
 use indexmap::IndexMap;
 
 use super::super::{Context, Row, Run};
-use crate::base::{ErrorCode, TopicId};
+use crate::base::{ErrorCode, limits};
 use crate::io::buffer::Slice;
 use crate::io::{cores, turn};
 use crate::partition::Partition;
-use crate::server::fetch_sessions::{Key, NO_SESSION, News, Opened, Wanted};
+use crate::server::fetch_sessions::{Key, NO_SESSION, Opened, Wanted};
 use crate::server::probe::Probe;
 use crate::wire::cursor::Short;
 use crate::wire::fetch::{self, AbortedTransaction, Head, Item, TOPIC_ID_FROM};
@@ -42,8 +45,6 @@ pub const ROW: Row = Row {
 
 /// Partitions that are looked after before there is a look at how long that takes.
 const AT_ONCE: usize = 32;
-/// Partitions of a session that are looked at before there is such a look.
-const SESSION_STEP: usize = 1_000;
 /// What a partition takes while a fetch is answered, in bytes.
 const PART_BYTES: usize = 400;
 
@@ -54,7 +55,6 @@ const LEADER_FROM: i16 = 16;
 #[derive(Default)]
 pub struct Scratch {
     wanted: Vec<(Key, Wanted)>,
-    forgotten: Vec<Key>,
     parts: Vec<Part>,
     slices: Vec<Slice>,
     /// Aborted transactions to tell of.
@@ -63,8 +63,12 @@ pub struct Scratch {
     splices: Vec<(usize, usize)>,
     /// How many parts in a row are of one topic.
     topics: Vec<usize>,
+    /// One of the partitions that are here.
+    log_of: Option<Rc<Partition>>,
     /// Whether records of some part are read from disk as they are sent.
     streams: bool,
+    /// Whether partitions leave the session.
+    forgets: bool,
     /// Scratch room to find repeated partitions in.
     order: Vec<u32>,
     /// The name of topics that come by id.
@@ -77,37 +81,13 @@ pub struct Scratch {
 /// there is no memory for a very long list of partitions, which the context then knows.
 pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<Answer, Short> {
     let mut scratch = cx.server.spare_fetch();
-    let head = scratch.read_request(body, cx.version).await?;
-    if scratch.wanted.len() > AT_ONCE && !cx.claim(scratch.wanted.len() * PART_BYTES).await {
-        return Err(Short);
-    }
-    scratch.drop_repeated().await;
-    let by_id = cx.version >= TOPIC_ID_FROM;
-    if !(0..=1).contains(&head.isolation_level) {
-        let error = ErrorCode::UNKNOWN_SERVER_ERROR;
-        if !by_id {
-            scratch.refuse_all(error).await;
+    match scratch.find(cx, body).await {
+        Ok((error, session)) => Ok(scratch.encode(cx, error, session, out).await),
+        Err(Short) => {
+            scratch.empty().await;
+            Err(Short)
         }
-        return Ok(scratch.encode(cx, error, NO_SESSION, out).await);
     }
-    let opened = {
-        let (wanted, forgotten) = (scratch.wanted.iter().cloned(), scratch.forgotten.drain(..));
-        let (id, epoch) = (head.session_id, head.session_epoch);
-        cx.server
-            .sessions
-            .borrow_mut()
-            .open(id, epoch, by_id, wanted, forgotten, cx.now)
-    };
-    if let Opened::Refused(error) = opened {
-        return Ok(scratch.encode(cx, error, NO_SESSION, out).await);
-    }
-    if let Opened::Incremental(id) = opened {
-        scratch.take_session(cx, id).await;
-    }
-    scratch.find_partitions(cx).await;
-    scratch.collect(cx, &head).await;
-    let session = scratch.tell(cx, &opened, by_id).await;
-    Ok(scratch.encode(cx, ErrorCode::NONE, session, out).await)
 }
 
 // === impl Scratch ===
@@ -121,34 +101,60 @@ impl Scratch {
     /// Empties the lists, keeping their room.
     pub fn clear(&mut self) {
         self.wanted.clear();
-        self.forgotten.clear();
+        self.forgets = false;
         self.parts.clear();
         self.slices.clear();
         self.aborted.clear();
         self.splices.clear();
         self.topics.clear();
         self.streams = false;
+        self.log_of = None;
+    }
+
+    /// Finds what a request asks for; the error of the whole answer, and the number of the session.
+    async fn find(&mut self, cx: &Rc<Context>, body: &[u8]) -> Result<(ErrorCode, i32), Short> {
+        let head = self.read_request(body, cx.version).await?;
+        let count = self.wanted.len();
+        if count > AT_ONCE && !cx.claim(count * PART_BYTES).await {
+            return Err(Short);
+        }
+        self.drop_repeated().await;
+        let by_id = cx.version >= TOPIC_ID_FROM;
+        if !(0..=1).contains(&head.isolation_level) {
+            let error = ErrorCode::UNKNOWN_SERVER_ERROR;
+            if !by_id {
+                self.refuse_all(error).await;
+            }
+            return Ok((error, NO_SESSION));
+        }
+        let forgotten = self.forgets.then_some(body);
+        let opened = self.open_session(cx, &head, forgotten).await?;
+        if let Opened::Refused(error) = opened {
+            return Ok((error, NO_SESSION));
+        }
+        if let Opened::Incremental(id) = opened {
+            self.take_session(cx, id).await;
+        }
+        self.find_partitions(cx).await;
+        self.collect(cx, &head).await;
+        let session = self.tell(cx, &opened, by_id).await;
+        Ok((ErrorCode::NONE, session))
     }
 
     async fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
         let nameless = &self.nameless;
-        let mut topic = Key {
-            topic: nameless.clone(),
-            topic_id: TopicId::ZERO,
-            index: 0,
-        };
+        let mut topic = Key::nameless(nameless);
         let mut parts = fetch::Parts::new(body, version)?;
+        if body.len() > limits::LARGE_REQUEST_BYTES {
+            // A list that grows later is copied in one go.
+            self.wanted.reserve(body.len() / fetch::PARTITION_BYTES_MIN);
+        }
+        let mut read = 0;
         while let Some(item) = parts.next()? {
-            pace_at(self.wanted.len() + self.forgotten.len()).await;
+            read += 1;
+            pace_at(read).await;
             match item {
-                Item::Topic { name, id } => {
-                    topic.topic_id = id;
-                    if !name.is_empty() {
-                        topic.topic = name.into();
-                    } else if !topic.topic.is_empty() {
-                        topic.topic = nameless.clone();
-                    }
-                }
+                Item::Topic { name, id } => topic.move_to(name, id, nameless),
                 Item::Partition {
                     index,
                     leader_epoch,
@@ -171,10 +177,7 @@ impl Scratch {
                         wanted,
                     ));
                 }
-                Item::Forgotten { index } => self.forgotten.push(Key {
-                    index,
-                    ..topic.clone()
-                }),
+                Item::Forgotten { .. } => self.forgets = true,
             }
         }
         Ok(parts.head())
@@ -188,16 +191,7 @@ impl Scratch {
         }
         let Scratch { wanted, order, .. } = self;
         if wanted.len() > AT_ONCE {
-            let mut once: IndexMap<Key, Wanted> = IndexMap::new();
-            for (key, want) in wanted.drain(..) {
-                once.insert(key, want);
-                pace_at(once.len()).await;
-            }
-            for one in once {
-                wanted.push(one);
-                pace_at(wanted.len()).await;
-            }
-            return;
+            return many::drop_repeated(wanted).await;
         }
         order.clear();
         order.extend(0..wanted.len() as u32);
@@ -230,6 +224,7 @@ impl Scratch {
     async fn find_partitions(&mut self, cx: &Context) {
         let partitions = &cx.shard.partitions;
         let by_id = cx.version >= TOPIC_ID_FROM;
+        self.parts.reserve(self.wanted.len());
         for (key, wanted) in self.wanted.drain(..) {
             let looked_up = if by_id {
                 partitions.lookup_id(key.topic_id, key.index)
@@ -264,16 +259,9 @@ impl Scratch {
         let mut time_up = wait.is_zero();
         let mut timer = None;
         loop {
-            let bytes = self.read_all(reader, limit).await;
-            if cx.version < LEADER_FROM {
-                self.parts
-                    .iter_mut()
-                    .for_each(|part| part.found.leader = None);
-            }
-            let enough = bytes as i64 >= i64::from(head.min_bytes);
-            let is_final = self.parts.iter().any(|part| part.found.is_final);
-            let is_void = self.parts.iter().all(|part| part.partition.is_none());
-            if enough || is_final || is_void || time_up {
+            let all = self.read_all(reader, limit, cx.version).await;
+            let enough = all.bytes as i64 >= i64::from(head.min_bytes);
+            if enough || all.is_final || all.is_void || time_up {
                 return;
             }
             let timer = timer.get_or_insert_with(|| Box::pin(cores::sleep(wait)));
@@ -284,19 +272,25 @@ impl Scratch {
         }
     }
 
-    /// Reads every partition once; bytes found.
-    async fn read_all(&mut self, reader: Reader, limit: i64) -> usize {
+    /// Reads every partition once.
+    async fn read_all(&mut self, reader: Reader, limit: i64, version: i16) -> All {
         self.slices.clear();
         self.aborted.clear();
         let mut left = limit;
-        let mut total = 0;
+        let mut all = All {
+            bytes: 0,
+            is_final: false,
+            is_void: true,
+        };
         for (at, part) in self.parts.iter_mut().enumerate() {
             pace_at(at + 1).await;
             let Some(partition) = &part.partition else {
+                all.is_final |= part.found.is_final;
                 continue;
             };
+            all.is_void = false;
             let max_bytes = left.min(i64::from(part.wanted.max_bytes));
-            let at_least_one = total == 0;
+            let at_least_one = all.bytes == 0;
             let (slices, aborted) = (&mut self.slices, &mut self.aborted);
             let found = read(
                 partition,
@@ -308,10 +302,14 @@ impl Scratch {
                 aborted,
             );
             part.found = found.await;
-            total += part.found.bytes;
+            if version < LEADER_FROM {
+                part.found.leader = None;
+            }
+            all.is_final |= part.found.is_final;
+            all.bytes += part.found.bytes;
             left = (left - part.found.bytes as i64).max(0);
         }
-        total
+        all
     }
 
     /// Waits until one of the partitions moves.
@@ -335,80 +333,6 @@ impl Scratch {
         })
         .await;
     }
-
-    /// Notes what is told in the session that was opened: its number.
-    async fn tell(&mut self, cx: &Context, opened: &Opened, by_id: bool) -> i32 {
-        match *opened {
-            Opened::Full => {
-                let id = self.make_session(cx, by_id).await;
-                self.keep_news(cx, id, false).await;
-                id
-            }
-            Opened::Incremental(id) => {
-                self.keep_news(cx, id, true).await;
-                id
-            }
-            _ => NO_SESSION,
-        }
-    }
-
-    /// Makes a session of what the fetch names, if there is a place and memory for it.
-    async fn make_session(&self, cx: &Context, by_id: bool) -> i32 {
-        let wanted = |part: &Part| (part.key.clone(), part.wanted);
-        let (first, rest) = self.parts.split_at(self.parts.len().min(SESSION_STEP));
-        let sessions = &cx.server.sessions;
-        let first = first.iter().map(wanted);
-        let id = sessions.borrow_mut().create(by_id, first, cx.now);
-        for part in rest.chunks(SESSION_STEP) {
-            turn::pace().await;
-            let part = part.iter().map(wanted);
-            if id == NO_SESSION || !sessions.borrow_mut().add(id, part, cx.now) {
-                return NO_SESSION;
-            }
-        }
-        id
-    }
-
-    /// Takes the partitions of a session for those that are wanted.
-    async fn take_session(&mut self, cx: &Context, id: i32) {
-        self.wanted.clear();
-        loop {
-            let before = self.wanted.len();
-            {
-                let sessions = cx.server.sessions.borrow();
-                let partitions = sessions.partitions(id).skip(before).take(SESSION_STEP);
-                let wanted = partitions.map(|(key, wanted)| (key.clone(), *wanted));
-                self.wanted.extend(wanted);
-            }
-            if self.wanted.len() < before + SESSION_STEP {
-                return;
-            }
-            turn::pace().await;
-        }
-    }
-
-    /// Notes in the session what is told, and drops what is not news if `only_news`.
-    async fn keep_news(&mut self, cx: &Context, session: i32, only_news: bool) {
-        let sessions = &cx.server.sessions;
-        let mut kept = 0;
-        for at in 0..self.parts.len() {
-            let part = &self.parts[at];
-            let news = News {
-                has_records: part.found.bytes > 0,
-                error: part.found.error,
-                high_watermark: part.found.high_watermark,
-                start_offset: part.found.start_offset,
-            };
-            let is_news = sessions.borrow_mut().tell(session, &part.key, news);
-            if is_news || !only_news {
-                self.parts.swap(kept, at);
-                kept += 1;
-            }
-            pace_at(at + 1).await;
-        }
-        self.parts.truncate(kept);
-        sessions.borrow_mut().told(session);
-    }
 }
 
 /// Lets others run behind every so many partitions, of which `done` are dealt with.
@@ -416,6 +340,16 @@ async fn pace_at(done: usize) {
     if done.is_multiple_of(AT_ONCE) {
         turn::pace().await;
     }
+}
+
+/// What a look at all partitions has found.
+struct All {
+    /// Bytes of records.
+    bytes: usize,
+    /// Waiting longer cannot change what was found of some partition.
+    is_final: bool,
+    /// None of the partitions is here.
+    is_void: bool,
 }
 
 /// A reader parked on its partitions; takes its waker back when the wait ends, however it ends.

@@ -2,30 +2,16 @@
 //! is read. A client that does not take it makes the broker hold nothing for it.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::Scratch;
 use super::part::{Part, boundary_before};
+use super::write::{SHORT_LIST, Written, write};
 use crate::io::buffer::Slice;
-use crate::io::cores;
 use crate::io::stream::Stream;
 use crate::log::{BatchStream, ReadError};
 use crate::server::ServerState;
-
-/// Slices sent with one list on the stack; longer answers allocate theirs.
-const SHORT_LIST: usize = 32;
-/// How long a client may take nothing before what is held for it is given up, where memory is
-/// wanted by others; and where it is not.
-const STALL_TIGHT: Duration = Duration::from_millis(100);
-/// See [`STALL_TIGHT`].
-const STALL: Duration = Duration::from_secs(1);
-/// Bytes that wait for the client to take something again, instead of all that is to be sent.
-const FEELER_BYTES: usize = 512;
 
 /// An answer whose records are yet to be spliced in.
 pub struct Answer {
@@ -45,15 +31,6 @@ pub enum SendError {
         /// Why not.
         error: ReadError,
     },
-}
-
-/// How a write ended.
-struct Written {
-    /// Bytes written, those of the feeler included.
-    bytes: usize,
-    /// The first of what is left, where the client has taken nothing for long: they are to be
-    /// written when nothing else is held for it any more.
-    feeler: Option<Vec<u8>>,
 }
 
 // === impl Answer ===
@@ -245,20 +222,8 @@ impl Answer {
 
     /// Writes the list, unless the client takes nothing for too long.
     async fn write(&self, stream: &Stream, list: &mut [IoSlice<'_>]) -> io::Result<Written> {
-        let mut partitions = self
-            .scratch
-            .parts
-            .iter()
-            .filter_map(|it| it.partition.as_ref());
-        let log = partitions.next().map(|partition| partition.log());
-        let mut write = Write {
-            stream,
-            list,
-            bytes: 0,
-            timer: None,
-            waits_longer: false,
-        };
-        poll_fn(|cx| write.poll(cx, &|| log.is_some_and(|log| log.is_tight()))).await
+        let log = self.scratch.log_of.as_ref().map(|it| it.log());
+        write(stream, list, &|| log.is_some_and(|log| log.is_tight())).await
     }
 
     fn cut(&self, part: usize, error: ReadError) -> SendError {
@@ -270,64 +235,6 @@ impl Answer {
         SendError::Cut {
             partition: format!("{topic}-{}", key.index),
             error,
-        }
-    }
-}
-
-/// A write under way.
-struct Write<'a, 'b> {
-    stream: &'a Stream,
-    list: &'a mut [IoSlice<'b>],
-    bytes: usize,
-    /// Made when the client first does not take all at once.
-    timer: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    waits_longer: bool,
-}
-
-impl Write<'_, '_> {
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        is_tight: &dyn Fn() -> bool,
-    ) -> Poll<io::Result<Written>> {
-        loop {
-            IoSlice::advance_slices(&mut self.list, 0);
-            if self.list.is_empty() {
-                return Poll::Ready(Ok(Written {
-                    bytes: self.bytes,
-                    feeler: None,
-                }));
-            }
-            match self.stream.poll_write_vectored(cx, self.list)? {
-                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(count) => {
-                    self.bytes += count;
-                    IoSlice::advance_slices(&mut self.list, count);
-                    self.timer = None;
-                    self.waits_longer = false;
-                    continue;
-                }
-                Poll::Pending => {}
-            }
-            let length = match self.waits_longer {
-                true => STALL - STALL_TIGHT,
-                false => STALL_TIGHT,
-            };
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(cores::sleep(length)));
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if self.waits_longer || is_tight() {
-                let feeler = self.list[0][..self.list[0].len().min(FEELER_BYTES)].to_vec();
-                return Poll::Ready(Ok(Written {
-                    bytes: self.bytes + feeler.len(),
-                    feeler: Some(feeler),
-                }));
-            }
-            self.timer = None;
-            self.waits_longer = true;
         }
     }
 }
