@@ -209,6 +209,17 @@ impl GroupCoordinator {
         answer.unwrap_or(Err(GroupError::NotCoordinator))
     }
 
+    /// Whether a group that is served here has this member now.
+    pub fn is_member(&self, group: &str, member_id: &str) -> bool {
+        let Ok(home) = self.home(group) else {
+            return false;
+        };
+        match &*home.state.borrow() {
+            State::Serving(serving) => serving.is_member(group, member_id),
+            _ => false,
+        }
+    }
+
     /// Lets `act` work on the groups that live beside `group`, and tells its result once what
     /// it rests on is durable.
     pub async fn ask<T>(

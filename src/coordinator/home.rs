@@ -71,6 +71,11 @@ impl Serving {
         self.machine.next_deadline()
     }
 
+    /// See [`GroupMachine::is_member`].
+    pub fn is_member(&self, group: &str, member_id: &str) -> bool {
+        self.machine.is_member(group, member_id)
+    }
+
     /// Adds its groups to those in each state.
     pub fn count_states(&self, counts: &mut StateCounts) {
         self.machine.count_states(counts);

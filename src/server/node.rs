@@ -197,6 +197,8 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
         let connection = Rc::new(Connection::new(server.clone(), stream, address, now));
         let serving = serve(server.clone(), connection);
         cores::spawn(turn::measured(Work::job("connection"), serving));
+        // Of many that come at once the next are for a later turn.
+        turn::pace().await;
     }
 }
 

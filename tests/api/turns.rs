@@ -7,15 +7,18 @@ use corelane::wire::batch::{BatchBuilder, Codec, NewRecord};
 use corelane::wire::compress::compress;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, GroupId,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, ProduceRequest, TopicName,
+    ApiVersionsRequest, DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest,
+    FindCoordinatorRequest, GroupId, JoinGroupRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetCommitRequest, ProduceRequest, SyncGroupRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -240,6 +243,71 @@ fn large_requests_do_not_hold_the_core() {
     let held = metric(admin, "corelane_memory_bytes{use=\"answers\"");
     assert_eq!(held, Some(0.0), "all answers are sent");
     // Looks at how long the longest turn was.
+    broker.stop();
+}
+
+#[test]
+fn many_connections_that_come_at_once_do_not_hold_the_core() {
+    const COUNT: usize = 400;
+    let dir = data_dir();
+    let (broker, admin) = small_broker(dir.path());
+    // The kernel takes them while the core is busy with something else, or asleep.
+    let connections: Vec<Client> = (0..COUNT).map(|_| broker.client()).collect();
+    for mut connection in connections {
+        connection.call(0, &ApiVersionsRequest::default());
+    }
+    let turn = metric(admin, "corelane_longest_turn_seconds{work=\"accept\"");
+    assert!(turn.is_some_and(|turn| turn > 0.0), "{turn:?}");
+    broker.stop();
+}
+
+#[test]
+fn the_assignments_of_a_great_many_strangers_are_passed_over() {
+    let dir = data_dir();
+    let (broker, _) = small_broker(dir.path());
+    let mut client = broker.client();
+    let protocol = JoinGroupRequestProtocol::default()
+        .with_name(text("range"))
+        .with_metadata(Bytes::from_static(b"metadata"));
+    let join = JoinGroupRequest::default()
+        .with_group_id(GroupId(text("g")))
+        .with_session_timeout_ms(60_000)
+        .with_rebalance_timeout_ms(60_000)
+        .with_protocol_type(text("consumer"))
+        .with_protocols(vec![protocol]);
+    // The topic of groups is made when a coordinator is first asked for.
+    client.call(1, &FindCoordinatorRequest::default().with_key(text("g")));
+    let joined = loop {
+        // COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR.
+        match client.call(3, &join) {
+            answer if [14, 16].contains(&answer.error_code) => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            answer => break answer,
+        }
+    };
+    assert_eq!(joined.error_code, 0);
+    let assignment = |member_id: StrBytes, bytes: &'static [u8]| {
+        SyncGroupRequestAssignment::default()
+            .with_member_id(member_id)
+            .with_assignment(Bytes::from_static(bytes))
+    };
+    let mut given: Vec<_> = (0..60_000)
+        .map(|at| assignment(text(format!("stranger-{at}")), b"nothing"))
+        .collect();
+    // The last mention counts.
+    given.insert(5, assignment(joined.member_id.clone(), b"first"));
+    given.push(assignment(joined.member_id.clone(), b"last"));
+    let sync = SyncGroupRequest::default()
+        .with_group_id(GroupId(text("g")))
+        .with_generation_id(joined.generation_id)
+        .with_member_id(joined.member_id)
+        .with_assignments(given);
+    let synced = client.call(1, &sync);
+    assert_eq!(
+        (synced.error_code, &synced.assignment[..]),
+        (0, &b"last"[..])
+    );
     broker.stop();
 }
 

@@ -336,9 +336,11 @@ impl Broker {
             return;
         };
         let waited_ms = self.threads_waited().as_millis() as f64;
-        let turns = page
-            .lines()
-            .filter(|line| line.starts_with("corelane_longest_turn_seconds{api="));
+        let turns = page.lines().filter(|line| {
+            let of = line.strip_prefix("corelane_longest_turn_seconds{");
+            let works = ["api=", "work=\"accept\"", "work=\"connection\""];
+            of.is_some_and(|of| works.iter().any(|work| of.starts_with(work)))
+        });
         for line in turns {
             let turn_s: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
             assert!(

@@ -26,7 +26,7 @@ use classic::{Group, Step, Timer};
 use offsets::{Offsets, commit_record};
 
 pub use memory::{Memory, Unbounded};
-pub use offsets::{CommittedOfGroup, CommittedOffsets, Origin};
+pub use offsets::{CommittedOfGroup, CommittedOffsets, FetchedTopics, Origin, Place, before_all};
 pub use request::*;
 
 /// Groups whose offsets are looked at in one go for those that have expired.
@@ -231,6 +231,12 @@ impl GroupMachine {
         }
     }
 
+    /// Whether a group has this member.
+    pub fn is_member(&self, group: &str, member_id: &str) -> bool {
+        let group = self.groups.get(group);
+        group.is_some_and(|group| group.members.contains_key(member_id))
+    }
+
     /// Heartbeat.
     pub fn heartbeat(&mut self, beat: &Heartbeat, now: Now) -> Result<(), GroupError> {
         let mut out = Outcome::default();
@@ -359,8 +365,22 @@ impl GroupMachine {
     }
 
     /// OffsetFetch of everything that the group has committed.
-    pub fn fetch_all(&self, group: &str, stable: bool) -> Vec<(Rc<str>, Vec<Fetched>)> {
-        self.offsets.fetch_all(group, stable)
+    #[cfg(test)]
+    pub fn fetch_all(&self, group: &str, stable: bool) -> FetchedTopics {
+        let all = self.fetch_some(group, stable, &before_all(), usize::MAX);
+        all.0
+    }
+
+    /// OffsetFetch of what the group has committed, from `place` on and at most `most` offsets;
+    /// and where the next one is, if there are more.
+    pub fn fetch_some(
+        &self,
+        group: &str,
+        stable: bool,
+        place: &Place,
+        most: usize,
+    ) -> (FetchedTopics, Option<Place>) {
+        self.offsets.fetch_some(group, stable, place, most)
     }
 
     /// OffsetDelete: a result per partition, in the order of the request; `Err` is everybody's.

@@ -17,6 +17,17 @@ use super::request::{
     TopicPartitions,
 };
 
+/// What was found of topics and their partitions.
+pub type FetchedTopics = Vec<(Rc<str>, Vec<Fetched>)>;
+
+/// A topic and a partition of it, as a place among the offsets of a group.
+pub type Place = (Rc<str>, PartitionIndex);
+
+/// Where the first offset of any group is, or before.
+pub fn before_all() -> Place {
+    (Rc::from(""), PartitionIndex::MIN)
+}
+
 /// Offsets of one group, by topic and partition.
 type GroupOffsets = BTreeMap<Rc<str>, BTreeMap<PartitionIndex, Kept>>;
 
@@ -297,16 +308,40 @@ impl Offsets {
         }
     }
 
-    /// All committed offsets of a group.
-    pub fn fetch_all(&self, group: &str, stable: bool) -> Vec<(Rc<str>, Vec<Fetched>)> {
-        let topics = self.by_group.get(group).into_iter().flatten();
-        topics
-            .map(|(topic, partitions)| {
-                let fetch =
-                    |(&partition, kept)| self.read(group, topic, partition, Some(kept), stable);
-                (topic.clone(), partitions.iter().map(fetch).collect())
-            })
-            .collect()
+    /// The committed offsets of a group from `place` on, at most `most` of them, and where the
+    /// next one is, if there are more.
+    pub fn fetch_some(
+        &self,
+        group: &str,
+        stable: bool,
+        place: &Place,
+        most: usize,
+    ) -> (FetchedTopics, Option<Place>) {
+        let mut found: FetchedTopics = Vec::new();
+        let mut left = most;
+        let offsets = self.by_group.get(group);
+        let topics = offsets.map(|topics| topics.range(place.0.clone()..));
+        for (topic, partitions) in topics.into_iter().flatten() {
+            let first = match *topic == place.0 {
+                true => place.1,
+                false => PartitionIndex::MIN,
+            };
+            let mut list = Vec::new();
+            for (&partition, kept) in partitions.range(first..) {
+                if left == 0 {
+                    if !list.is_empty() {
+                        found.push((topic.clone(), list));
+                    }
+                    return (found, Some((topic.clone(), partition)));
+                }
+                left -= 1;
+                list.push(self.read(group, topic, partition, Some(kept), stable));
+            }
+            if !list.is_empty() {
+                found.push((topic.clone(), list));
+            }
+        }
+        (found, None)
     }
 }
 

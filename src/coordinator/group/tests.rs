@@ -669,3 +669,65 @@ fn a_log_that_kafka_wrote_is_taken_over() {
     story.command("delete-offsets fixed orders/0 audit/0");
     assert_eq!(story.out, "    0: SubscribedToTopic\n    0: ok\n");
 }
+
+#[test]
+fn offsets_that_are_fetched_some_at_a_time_are_those_fetched_at_once() {
+    let mut machine = GroupMachine::new(GroupConfig::default());
+    let partition = |partition| CommitPartition {
+        partition,
+        offset: i64::from(partition),
+        leader_epoch: -1,
+        metadata: "".into(),
+    };
+    let topic = |(name, count): (&str, i32)| CommitTopic {
+        name: name.into(),
+        id: TopicId::ZERO,
+        partitions: (0..count).map(partition).collect(),
+    };
+    let commit = Commit {
+        group: "g".into(),
+        generation: -1,
+        member_id: "".into(),
+        instance_id: None,
+        retention_ms: None,
+        knows_group_not_found: true,
+        topics: [("a", 10), ("b", 1), ("c", 33)].map(topic).into(),
+    };
+    let now = Now {
+        instant: Instant(0),
+        wall_ms: 0,
+    };
+    machine
+        .commit(&commit, now, &mut Outcome::default())
+        .unwrap();
+    let flat = |topics: FetchedTopics| -> Vec<(Rc<str>, i32, bool)> {
+        let one = |(topic, list): (Rc<str>, Vec<Fetched>)| {
+            let one = move |it: Fetched| (topic.clone(), it.partition, it.offset.is_ok());
+            list.into_iter().map(one)
+        };
+        topics.into_iter().flat_map(one).collect()
+    };
+    let whole = flat(machine.fetch_all("g", false));
+    assert_eq!(whole.len(), 44);
+    for most in [1, 3, 10, 11, 44, 45] {
+        let (mut all, mut next) = (Vec::new(), Some(before_all()));
+        while let Some(place) = next {
+            let (topics, more) = machine.fetch_some("g", false, &place, most);
+            let some = flat(topics);
+            assert!(some.len() == most || more.is_none(), "{most}");
+            all.extend(some);
+            next = more;
+        }
+        assert_eq!(all, whole, "{most} at a time");
+    }
+    // One that was deleted in between is passed over.
+    let place = ("b".into(), 7);
+    let (rest, _) = machine.fetch_some("g", false, &place, 100);
+    assert!(rest.len() == 1 && &*rest[0].0 == "c");
+    assert!(
+        machine
+            .fetch_some("none", false, &before_all(), 9)
+            .0
+            .is_empty()
+    );
+}

@@ -25,7 +25,7 @@ use crate::coordinator::group::request::{
     Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
 };
 use crate::coordinator::probe::Probe;
-use crate::coordinator::record::{GroupValue, Record};
+use crate::coordinator::record::{GroupValue, MemberValue, Record};
 
 pub(in crate::coordinator::group) use member::Member;
 use member::Speakers;
@@ -225,13 +225,19 @@ impl Group {
 
     /// Writes `value` and takes it over, unless no log would take it.
     fn write(&mut self, step: &mut Step<'_>, value: GroupValue) -> Result<(), GroupError> {
+        let fits = |bytes: usize| {
+            if bytes > step.config.record_bytes_max {
+                tracing::warn!(group = &*self.id, bytes, "the group's record is too large");
+                return Err(GroupError::RecordTooLarge);
+            }
+            Ok(())
+        };
+        // One that is far too large is not encoded first: that would take long.
+        let of_clients = |member: &MemberValue| member.subscription.len() + member.assignment.len();
+        fits(value.members.iter().map(of_clients).sum())?;
         let record = Record::Group(self.id.clone(), Some(value));
         let encoded = record.encode().ok_or(GroupError::Unexpected)?;
-        if encoded.size_bytes() > step.config.record_bytes_max {
-            let bytes = encoded.size_bytes();
-            tracing::warn!(group = &*self.id, bytes, "the group's record is too large");
-            return Err(GroupError::RecordTooLarge);
-        }
+        fits(encoded.size_bytes())?;
         step.out.records.push(encoded);
         if let Record::Group(_, Some(value)) = &record {
             self.replay(value);

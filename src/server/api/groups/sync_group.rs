@@ -1,12 +1,15 @@
 //! Drives: SyncGroup, versions 0 to 5 (KIP-345 static members in 3, KIP-559 protocol in 5).
 //! Answered when the leader's assignment is there and durable.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use bytes::Bytes;
 
-use super::{kept, kept_option, sent_option};
+use super::{AT_ONCE, kept, kept_option, sent_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::{Sync, SyncReply};
-use crate::io::turn;
+use crate::io::{offload, turn};
 use crate::server::api::{Api, Context, errors};
 use crate::wire::codec::messages::{SyncGroupRequest, SyncGroupResponse};
 
@@ -23,9 +26,12 @@ impl Api for SyncGroup {
         if cx.version >= 5 && !named {
             return refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
-        let sync = sync(&request).await;
+        let sync = sync(cx, &request).await;
         // It may wait for long, and not with its bytes.
-        drop(request);
+        match request.assignments.len() > AT_ONCE {
+            true => offload::drop_later(request),
+            false => drop(request),
+        }
         let reply = cx.shard.groups.sync(sync).await;
         if let Ok(synced) = &reply
             && !cx.claim(synced.assignment.len()).await
@@ -36,11 +42,23 @@ impl Api for SyncGroup {
     }
 }
 
-async fn sync(request: &SyncGroupRequest) -> Sync {
-    let assignments = request.assignments.iter().map(|given| {
-        let assignment = Bytes::copy_from_slice(&given.assignment);
-        (kept(&given.member_id), assignment)
-    });
+/// The assignments that a request gives. Where there are very many only those of members are
+/// taken, as the group would do it in one go.
+async fn assignments(cx: &Context, request: &SyncGroupRequest) -> Vec<(Rc<str>, Bytes)> {
+    let groups = &cx.shard.groups;
+    let are_many = request.assignments.len() > AT_ONCE;
+    let mut members = HashMap::new();
+    for given in &request.assignments {
+        if !are_many || groups.is_member(&request.group_id, &given.member_id) {
+            let assignment = Bytes::copy_from_slice(&given.assignment);
+            members.insert(kept(&given.member_id), assignment);
+        }
+        turn::pace().await;
+    }
+    members.into_iter().collect()
+}
+
+async fn sync(cx: &Context, request: &SyncGroupRequest) -> Sync {
     Sync {
         group: kept(&request.group_id),
         generation: request.generation_id,
@@ -48,7 +66,7 @@ async fn sync(request: &SyncGroupRequest) -> Sync {
         instance_id: kept_option(&request.group_instance_id),
         protocol_type: kept_option(&request.protocol_type),
         protocol: kept_option(&request.protocol_name),
-        assignments: turn::collect(assignments).await,
+        assignments: assignments(cx, request).await,
     }
 }
 

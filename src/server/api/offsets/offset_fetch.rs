@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::base::{ErrorCode, TopicId};
-use crate::coordinator::group::{Fetched, GroupError, TopicPartitions};
+use crate::coordinator::group::{Fetched, FetchedTopics, GroupError, TopicPartitions, before_all};
 use crate::io::turn;
 use crate::server::api::groups::{AT_ONCE, kept, sent};
 use crate::server::api::{Api, Context, errors};
@@ -139,12 +139,10 @@ async fn fetch(
     cx: &Context,
     group: &OffsetFetchRequestGroup,
     stable: bool,
-) -> Result<Vec<(Rc<str>, Vec<Fetched>)>, GroupError> {
-    let (id, groups) = (kept(&group.group_id), &cx.shard.groups);
+) -> Result<FetchedTopics, GroupError> {
+    let id = kept(&group.group_id);
     let Some(topics) = &group.topics else {
-        return groups
-            .ask(&id, |machine, _, _| machine.fetch_all(&id, stable))
-            .await;
+        return fetch_all(cx, &id, stable).await;
     };
     let mut found = Vec::with_capacity(topics.len());
     let mut due = Vec::new();
@@ -180,8 +178,26 @@ async fn fetch(
     Ok(found)
 }
 
-/// The answer about a group as it grows: topics and what was found of their partitions.
-type Found = Vec<(Rc<str>, Vec<Fetched>)>;
+/// All that a group has committed, one thousand offsets after the other.
+async fn fetch_all(cx: &Context, id: &Rc<str>, stable: bool) -> Result<FetchedTopics, GroupError> {
+    let mut found: FetchedTopics = Vec::new();
+    let mut next = Some(before_all());
+    while let Some(place) = next {
+        let fetch = cx.shard.groups.ask(id, |machine, _, _| {
+            machine.fetch_some(id, stable, &place, AT_ONCE)
+        });
+        let (topics, more) = fetch.await?;
+        for (topic, mut partitions) in topics {
+            match found.last_mut().filter(|last| last.0 == topic) {
+                Some(last) => last.1.append(&mut partitions),
+                None => found.push((topic, partitions)),
+            }
+        }
+        next = more;
+        cx.pace().await;
+    }
+    Ok(found)
+}
 
 /// Asks the group for what is `due`, and adds what it says to the topics in `found`.
 async fn ask(
@@ -189,7 +205,7 @@ async fn ask(
     id: &Rc<str>,
     stable: bool,
     due: &mut Vec<(usize, TopicPartitions)>,
-    found: &mut Found,
+    found: &mut FetchedTopics,
 ) -> Result<(), GroupError> {
     let (places, wanted): (Vec<usize>, Vec<_>) = due.drain(..).unzip();
     let groups = &cx.shard.groups;
