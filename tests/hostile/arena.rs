@@ -18,6 +18,11 @@ const QUIET: Duration = Duration::from_millis(1_500);
 /// For how long it is watched during an attack at the least.
 const BESIDE: Duration = Duration::from_millis(1_500);
 
+/// How long the broker has to be done with an attack before the control.
+const SETTLES: Duration = Duration::from_millis(500);
+/// The control's threads compute for their part of each such period.
+const BURN: Duration = Duration::from_millis(10);
+
 /// The broker and what surrounds it.
 pub struct Arena {
     /// The broker.
@@ -88,12 +93,32 @@ impl Arena {
         innocent.stop()
     }
 
-    /// How it is served while `attack` runs.
-    pub fn beside(&mut self, attack: impl FnOnce(&Arena)) -> Latencies {
-        let begun = Instant::now();
+    /// How it is served while `attack` runs, and how much of the CPUs the attackers took.
+    pub fn beside(&mut self, attack: impl FnOnce(&Arena)) -> (Latencies, f64) {
+        let (begun, cpu) = (Instant::now(), own_cpu_seconds());
         let innocent = Innocent::start(self.port);
         attack(self);
+        let share = (own_cpu_seconds() - cpu) / begun.elapsed().as_secs_f64();
         thread::sleep(BESIDE.saturating_sub(begun.elapsed()));
+        (innocent.stop(), share)
+    }
+
+    /// How it is served beside threads that take as much of the CPUs as the attackers did, with
+    /// the same priority, and ask the broker for nothing: what the machine does to it by itself.
+    pub fn beside_control(&self, share: f64) -> Latencies {
+        thread::sleep(SETTLES);
+        let end = Instant::now() + BESIDE;
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let each = (share / threads as f64).clamp(0.0, 1.0);
+        let burning = attackers(threads, move |_| {
+            while Instant::now() < end {
+                let begun = Instant::now();
+                while begun.elapsed() < BURN.mul_f64(each) {}
+                thread::sleep(BURN.mul_f64(1.0 - each));
+            }
+        });
+        let innocent = Innocent::start(self.port);
+        join(burning);
         innocent.stop()
     }
 
@@ -201,6 +226,18 @@ pub fn join(attackers: Vec<JoinHandle<()>>) {
             .join()
             .expect("an attacker does what it is there for");
     }
+}
+
+/// CPU time of this process so far: of the attackers, and a little of the innocent.
+fn own_cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default();
+    // In user mode and in the kernel, in hundredths of a second.
+    let times = fields.split(' ').skip(11).take(2);
+    times
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }
 
 fn lower_priority() {

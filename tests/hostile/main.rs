@@ -10,7 +10,9 @@
 //! - `--frames N`: so many mutated frames; `--seed N`: others.
 //!
 //! What is printed: the attack, the broker's peak of resident memory beside its bound, the
-//! innocent's p99 before and during the attack, the longest turn of the shard, and the verdict.
+//! innocent's p99 before and during the attack, the longest turn of the shard, and the verdict. In
+//! a strict run also how many CPUs the attackers themselves took, and the innocent's p99 beside
+//! threads that take as much and ask for nothing: what of it is the machine's.
 //! The memory limit is a control group of the kernel, which needs root; without it the peak is
 //! compared all the same.
 
@@ -73,6 +75,9 @@ struct Line {
     peak_mib: u64,
     quiet: Latencies,
     beside: Latencies,
+    attackers_cpus: f64,
+    /// Beside the same load without an attack; in strict runs.
+    control: Option<Latencies>,
     longest_turn_ms: Option<f64>,
     verdict: Verdict,
 }
@@ -127,10 +132,11 @@ fn run(attack: &Attack, options: &Options) -> Line {
     let mut arena = Arena::open(attack, options);
     (attack.prepare)(&arena);
     let quiet = arena.quiet();
-    let beside = arena.beside(|arena| (attack.run)(arena));
+    let (beside, attackers_cpus) = arena.beside(|arena| (attack.run)(arena));
     let longest_turn_ms = arena.longest_turn_ms();
     let peak_bytes = arena.peak_bytes();
     arena.still_serves();
+    let control = options.strict.then(|| arena.beside_control(attackers_cpus));
     let allowed = match options.strict {
         true => quiet.p99.mul_f64(RATIO_MAX),
         false => quiet.p99.mul_f64(RATIO_MAX).max(ALLOWANCE),
@@ -150,6 +156,8 @@ fn run(attack: &Attack, options: &Options) -> Line {
         peak_mib: peak_bytes >> 20,
         quiet,
         beside,
+        attackers_cpus,
+        control,
         longest_turn_ms,
         verdict,
     }
@@ -158,22 +166,24 @@ fn run(attack: &Attack, options: &Options) -> Line {
 /// Prints the table as Markdown, for the page on reliability.
 fn print_table(lines: &[Line]) {
     println!(
-        "\n| attack | bound MiB | peak MiB | innocent's p99 quiet | beside | its longest | longest turn | verdict |"
+        "\n| attack | bound MiB | peak MiB | innocent's p99 quiet | beside | its longest | longest turn | attackers' CPUs | p99 beside these alone | verdict |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---|");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|");
     for line in lines {
         let ms = |of: Duration| format!("{:.1} ms", of.as_secs_f64() * 1e3);
         let turn = line
             .longest_turn_ms
             .map_or("?".to_owned(), |turn| format!("{turn:.1} ms"));
+        let control = line.control.map_or("-".to_owned(), |it| ms(it.p99));
         println!(
-            "| {} | {} | {} | {} | {} | {} | {turn} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {turn} | {:.1} | {control} | {} |",
             line.name,
             line.bound_mib,
             line.peak_mib,
             ms(line.quiet.p99),
             ms(line.beside.p99),
             ms(line.beside.max),
+            line.attackers_cpus,
             line.verdict
         );
     }

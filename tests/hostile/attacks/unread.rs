@@ -18,6 +18,7 @@ pub const ALL: &[Attack] = &[
     attack("30 readers of old records that never read", never_read),
     attack("80 readers of old records that read slowly", read_slowly),
     attack("readers of new records that never read", new_unread),
+    attack("(no attack: what is appended in the line before)", only_new),
     attack("200 requests of a megabyte that drip", drip),
 ];
 
@@ -99,6 +100,16 @@ fn new_unread(arena: &Arena) {
         {
             clients.push(client);
         }
+    }
+    std::thread::sleep(Duration::from_secs(1));
+}
+
+/// What the attack before appends, for those who want to know what of it is the disk's.
+fn only_new(arena: &Arena) {
+    let mut producer = arena.client();
+    let records = batch(&[&vec![9; 900_000]]);
+    for at in 0..120 {
+        append(&mut producer, at % PARTITIONS, records.clone());
     }
     std::thread::sleep(Duration::from_secs(1));
 }
