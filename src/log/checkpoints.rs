@@ -3,6 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use futures_channel::oneshot;
 
 use super::checkpoint::{self, Offsets};
 use super::checksums::{self, Checksums};
@@ -15,13 +18,13 @@ pub struct Checkpoints {
     disk: Disk,
     dir: PathBuf,
     /// Everything before these offsets needs no check at a start.
-    pub recovery_points: Checkpoint,
+    pub recovery_points: Rc<Checkpoint>,
     /// The first offsets that may be read.
-    pub start_offsets: Checkpoint,
+    pub start_offsets: Rc<Checkpoint>,
     /// Everything before these offsets is flushed.
-    pub flushed_offsets: Checkpoint,
+    pub flushed_offsets: Rc<Checkpoint>,
     /// Up to where logs were compacted.
-    pub cleaned_offsets: Checkpoint,
+    pub cleaned_offsets: Rc<Checkpoint>,
     /// Those that were not what had been written.
     pub damaged: Vec<&'static str>,
     sums: RefCell<Checksums>,
@@ -106,7 +109,7 @@ impl Checkpoints {
         for (name, offsets) in [&mut recovery, &mut start, &mut flushed, &mut cleaned] {
             *offsets = read(disk, dir, name, &mut sums, &mut damaged).await?;
         }
-        let checkpoint = |(name, offsets)| Checkpoint::new(name, offsets);
+        let checkpoint = |(name, offsets)| Rc::new(Checkpoint::new(name, offsets));
         Ok(Checkpoints {
             disk: disk.clone(),
             dir: dir.to_owned(),
@@ -122,7 +125,7 @@ impl Checkpoints {
     }
 
     /// All of them.
-    pub fn all(&self) -> [&Checkpoint; 4] {
+    pub fn all(&self) -> [&Rc<Checkpoint>; 4] {
         [
             &self.recovery_points,
             &self.start_offsets,
@@ -133,9 +136,9 @@ impl Checkpoints {
 
     /// Returns when all changes made to these checkpoints so far are on disk. One writes at a time,
     /// for all who wait by then; what could not be written is tried again by the next.
-    pub async fn save(&self, checkpoints: &[&Checkpoint]) -> io::Result<()> {
+    pub async fn save(self: &Rc<Self>, checkpoints: &[&Rc<Checkpoint>]) -> io::Result<()> {
         let wanted: Vec<u64> = checkpoints.iter().map(|it| it.changes.get().0).collect();
-        let is_missing = |(checkpoint, change): &(&&Checkpoint, &u64)| {
+        let is_missing = |(checkpoint, change): &(&&Rc<Checkpoint>, &u64)| {
             // Once the latest change is there, so are all.
             !checkpoint.has_stored(**change)
         };
@@ -144,20 +147,41 @@ impl Checkpoints {
                 self.written.wait().await;
                 continue;
             }
-            let _writing = Writing::begin(self);
-            let changed: Vec<&Checkpoint> = checkpoints
+            let changed = checkpoints
                 .iter()
-                .copied()
-                .filter(|it| !it.has_stored(it.changes.get().0))
-                .collect();
-            self.put(&changed).await?;
+                .filter(|it| !it.has_stored(it.changes.get().0));
+            self.put_in_task(changed.map(|it| Rc::clone(it)).collect())
+                .await?;
         }
         Ok(())
     }
 
+    /// Returns when no checkpoint is being written, not even for a caller that is gone.
+    pub async fn idle(&self) {
+        while self.writes.get() {
+            self.written.wait().await;
+        }
+    }
+
+    /// As [`Checkpoints::put`], in a task that goes on to its end when the caller is dropped, as
+    /// the handler of a request is with its connection. Else the next write would begin while a
+    /// thread still writes to the same temporary file.
+    async fn put_in_task(self: &Rc<Self>, checkpoints: Vec<Rc<Checkpoint>>) -> io::Result<()> {
+        let (outcome, written) = oneshot::channel();
+        let writing = Writing::begin(self);
+        self.disk.spawn(async move {
+            let put = writing.0.put(&checkpoints).await;
+            drop(writing);
+            // Whether the caller is still there does not matter.
+            let _ = outcome.send(put);
+        });
+        let ended = || io::Error::other("the executor ended while a checkpoint was written");
+        written.await.unwrap_or_else(|_| Err(ended()))
+    }
+
     /// Writes checkpoints, their checksums first: a crash in between leaves either content, and
     /// both are known. One caller at a time: they share the file of checksums.
-    async fn put(&self, checkpoints: &[&Checkpoint]) -> io::Result<()> {
+    async fn put(&self, checkpoints: &[Rc<Checkpoint>]) -> io::Result<()> {
         let contents: Vec<(u64, String)> = checkpoints
             .iter()
             .map(|it| {
@@ -186,16 +210,16 @@ impl Checkpoints {
 }
 
 /// Checkpoints are being written for as long as this lives.
-struct Writing<'a>(&'a Checkpoints);
+struct Writing(Rc<Checkpoints>);
 
-impl Writing<'_> {
-    fn begin(checkpoints: &Checkpoints) -> Writing<'_> {
+impl Writing {
+    fn begin(checkpoints: &Rc<Checkpoints>) -> Writing {
         checkpoints.writes.set(true);
-        Writing(checkpoints)
+        Writing(Rc::clone(checkpoints))
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for Writing {
     fn drop(&mut self) {
         self.0.writes.set(false);
         self.0.written.ring();

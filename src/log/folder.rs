@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::Log;
 use super::checkpoint::Offsets;
@@ -27,7 +28,7 @@ pub struct Folder {
     pub(super) disk: Disk,
     pub(super) dir: PathBuf,
     clean: bool,
-    pub(super) checkpoints: Checkpoints,
+    pub(super) checkpoints: Rc<Checkpoints>,
     /// Logs that could not be opened: what is known of them is kept as it is.
     pub(super) unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of logs that were there at the start and that nobody has claimed.
@@ -56,7 +57,7 @@ impl Folder {
             disk.remove(&dir.join(CLEAN_SHUTDOWN)).await?;
             disk.sync_dir(dir).await?;
         }
-        let checkpoints = Checkpoints::open(disk, dir).await?;
+        let checkpoints = Rc::new(Checkpoints::open(disk, dir).await?);
         Ok(Folder {
             clean,
             checkpoints,
@@ -247,6 +248,7 @@ impl Folder {
 
     /// Says that every log was closed cleanly, after the last checkpoint.
     pub async fn close_cleanly(&self) -> io::Result<()> {
+        self.checkpoints.idle().await;
         let content = br#"{"version":0,"brokerEpoch":-1}"#.to_vec();
         let path = self.dir.join(CLEAN_SHUTDOWN);
         self.disk.write(&path, content).await?;

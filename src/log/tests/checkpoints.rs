@@ -1,7 +1,10 @@
 //! Drives: the checkpoints of a folder of logs: durable when they are said to be, shared by those
 //! who want them at the same time, made up for where they could not be written, missed when lost.
 
+use std::future::poll_fn;
 use std::path::Path;
+use std::pin::pin;
+use std::task::Poll;
 
 use futures_util::future::join_all;
 
@@ -83,6 +86,37 @@ fn those_who_save_at_the_same_time_share_the_writes() {
         folder.save_starts().await.expect("written");
         assert_eq!(sim.count("write file"), before);
     });
+}
+
+#[test]
+fn one_who_leaves_while_it_is_written_harms_no_later_write() {
+    for seed in 0..200 {
+        let world = World::new(seed);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let (folder, _log) = filled(&disk, 3).await;
+            folder.note_start("gone", 0, 5);
+            {
+                let mut leaver = pin!(folder.save_starts());
+                for _ in 0..seed % 12 {
+                    let step = poll_fn(|cx| Poll::Ready(leaver.as_mut().poll(cx).is_ready()));
+                    if step.await {
+                        break;
+                    }
+                    disk.yield_now().await;
+                }
+            }
+            folder.note_start("stays", 0, 7);
+            folder.save_starts().await.expect("written");
+            for _ in 0..20 {
+                disk.yield_now().await;
+            }
+            let again = Folder::open(&disk, Path::new(ROOT)).await.expect("opened");
+            assert_eq!(again.damaged(), [""; 0], "seed {seed}");
+            let start = |topic| again.opening(topic, 0).start_offset;
+            assert_eq!((start("gone"), start("stays")), (5, 7), "seed {seed}");
+        });
+    }
 }
 
 #[test]
