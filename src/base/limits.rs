@@ -52,11 +52,15 @@ pub const WRITE_STALL_MAX_MS: i64 = 120_000;
 pub const WRITE_GRACE_MS: i64 = 5_000;
 /// From then on it must read at this rate on average, in bytes a millisecond (100 KB/s).
 pub const WRITE_BYTES_PER_MS: u64 = 100;
-/// Lines about closed connections that a shard writes in each `CLOSING_LINES_MS`; it counts the
+/// Lines about closed connections that a shard writes in each `LINES_WINDOW_MS`; it counts the
 /// rest.
 pub const CLOSING_LINES_MAX: u32 = 10;
+/// The same for lines about groups, and for those about their members.
+pub const GROUP_LINES_MAX: u32 = 100;
+/// The same for lines about topics that are, or are not, created on first use.
+pub const FIRST_USE_LINES_MAX: u32 = 100;
 /// See `CLOSING_LINES_MAX`; in milliseconds.
-pub const CLOSING_LINES_MS: u64 = 10_000;
+pub const LINES_WINDOW_MS: u64 = 10_000;
 /// How long a connection whose requests have ended may go without an answer that is taken,
 /// in milliseconds, before what is still pending on it is given up.
 pub const LINGER_MAX_MS: i64 = 30_000;

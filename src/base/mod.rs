@@ -10,6 +10,7 @@ pub mod host;
 pub mod ids;
 pub mod life;
 pub mod limits;
+pub mod lines;
 pub mod loggers;
 pub mod metrics;
 pub mod seldom;

@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 
 use crate::base::hash::partition_of_id;
 use crate::base::metrics::Snapshot;
-use crate::base::{PartitionIndex, TopicId, limits};
+use crate::base::{Instant, PartitionIndex, TopicId, limits};
 use crate::io::budget::{Budget, Reserved, Use};
 use crate::io::cause::Cause;
 use crate::io::event::Event;
@@ -155,6 +155,17 @@ impl GroupCoordinator {
             cores::yield_now().await;
         }
         committed
+    }
+
+    /// How many lines about groups and their members the log did not get, once that is to be said.
+    pub fn lines_left_out(&self, now: Instant) -> Option<u64> {
+        let Probe {
+            group_lines,
+            member_lines,
+            ..
+        } = &*self.probe;
+        let left_out = [group_lines, member_lines].map(|lines| lines.left_out(now));
+        left_out.into_iter().flatten().reduce(|a, b| a + b)
     }
 
     fn all_homes(&self) -> Vec<Rc<Home>> {

@@ -1,5 +1,6 @@
 //! Pure: what the groups of a shard count.
 
+use crate::base::lines::Lines;
 use crate::base::metrics::{Counter, SampleValue, Snapshot};
 
 use super::group::StateCounts;
@@ -15,6 +16,10 @@ pub struct Probe {
     pub committed_offsets: Counter,
     /// Offsets removed because they had expired.
     pub expired_offsets: Counter,
+    /// What the log is told of groups.
+    pub group_lines: Lines,
+    /// What it is told of their members: a large group has many, and one generation at a time.
+    pub member_lines: Lines,
 }
 
 impl Probe {

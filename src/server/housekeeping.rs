@@ -56,7 +56,7 @@ fn job(class: TaskClass, name: &'static str, work: impl Future<Output = ()> + 's
 async fn overdue_connections(server: Rc<ServerState>, period: Duration) {
     for round in 0u64.. {
         cores::sleep(period).await;
-        server.log_closings_left_out();
+        server.log_left_out();
         if round % LOOK_AT_CONNECTIONS != 0 && !server.shard.budget.is_short() {
             continue;
         }

@@ -6,7 +6,6 @@ mod admin;
 pub mod answer_memory;
 pub mod api;
 pub mod check;
-mod closings;
 pub mod connection;
 mod control;
 pub mod dispatch;

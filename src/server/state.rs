@@ -8,13 +8,13 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::base::faults;
+use crate::base::lines::Lines;
 use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
 use crate::io::budget::{Budget, Reserved, Use};
 use crate::io::{clock, descriptors};
 use crate::server::api::records::{fetch, produce};
 use crate::server::api::transactions::ProducerIds;
-use crate::server::closings::Closings;
 use crate::server::connection::Connection;
 use crate::server::fetch_sessions::{FetchSessions, Memory};
 use crate::server::loggers::Loggers;
@@ -39,7 +39,7 @@ pub struct ServerState {
     pub shared_answers: SharedAnswers,
     /// Where connections have room for large requests from.
     pub large_rooms: Rc<LargeRooms>,
-    closings: Closings,
+    closing_lines: Lines,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
     next_connection: Cell<u64>,
     spare_produce: RefCell<Vec<produce::Pending>>,
@@ -63,7 +63,7 @@ impl ServerState {
             loggers,
             shared_answers: SharedAnswers::default(),
             large_rooms: Rc::default(),
-            closings: Closings::new(clock::now()),
+            closing_lines: Lines::default(),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             spare_produce: RefCell::default(),
@@ -101,18 +101,29 @@ impl ServerState {
     /// lately.
     pub fn log_closing(&self, peer: SocketAddr, why: Option<Closing>, reason: &dyn fmt::Display) {
         why.into_iter().for_each(|why| self.probe.note_closing(why));
-        if self.closings.may_write(self.now()) {
+        let most = limits::CLOSING_LINES_MAX;
+        if self.closing_lines.may_write(self.now(), most) {
             tracing::warn!(%peer, %reason, "closing connection");
         }
     }
 
-    /// Says of how many closed connections the log had no line.
-    pub fn log_closings_left_out(&self) {
-        if let Some(connections) = self.closings.left_out(self.now()) {
+    /// Says how many lines the log did not get because there were too many of their kind.
+    pub fn log_left_out(&self) {
+        let now = self.now();
+        if let Some(connections) = self.closing_lines.left_out(now) {
             tracing::warn!(
                 connections,
                 "closed more connections, without a line for each"
             );
+        }
+        if let Some(lines) = self.shard.groups.lines_left_out(now) {
+            tracing::info!(
+                lines,
+                "more lines about groups and their members were left out"
+            );
+        }
+        if let Some(lines) = self.shard.auto_create.lines_left_out(now) {
+            tracing::warn!(lines, "more lines about topics on first use were left out");
         }
     }
 

@@ -12,8 +12,10 @@ use super::Shard;
 use super::coordinators::OFFSETS_TOPIC;
 use crate::base::config::BrokerConfig;
 use crate::base::limits::{AUTO_CREATE_PARTITIONS_MAX, AUTO_CREATE_TOPICS_MAX};
-use crate::io::cores;
+use crate::base::lines::Lines;
+use crate::base::{Instant, limits};
 use crate::io::event::Bell;
+use crate::io::{clock, cores};
 use crate::metadata::controller::decide::{CreateTopicError, METADATA_TOPIC, check_topic_name};
 use crate::metadata::controller::{CreateTopicResult, CreateTopics, NewTopic};
 use crate::metadata::image::is_internal;
@@ -22,6 +24,8 @@ use crate::metadata::image::is_internal;
 #[derive(Default)]
 pub struct AutoCreate {
     under_way: RefCell<HashMap<String, Rc<Creation>>>,
+    /// What the log is told of them.
+    lines: Lines,
 }
 
 /// One request to the controller.
@@ -100,15 +104,21 @@ fn offsets_topic(config: &BrokerConfig) -> NewTopic {
 /// A task of its own: the client that asked first may go while others wait for the same topics.
 async fn run(shard: Rc<Shard>, creation: Rc<Creation>, topics: Vec<NewTopic>) {
     match shard.control.create_topics(CreateTopics::new(topics)).await {
-        Ok(results) => results.iter().for_each(report),
-        Err(reason) => tracing::warn!(%reason, "topics that clients asked for were not created"),
+        Ok(results) => results.iter().for_each(|result| report(&shard, result)),
+        Err(reason) if shard.auto_create.may_log(clock::now()) => {
+            tracing::warn!(%reason, "topics that clients asked for were not created");
+        }
+        Err(_) => {}
     }
     shard.auto_create.finish(&creation);
 }
 
-fn report(result: &CreateTopicResult) {
+fn report(shard: &Shard, result: &CreateTopicResult) {
     let topic = &result.name;
     match &result.result {
+        // Another shard was asked at the same time.
+        Err(CreateTopicError::Exists(_)) => tracing::debug!(topic, "created elsewhere meanwhile"),
+        _ if !shard.auto_create.may_log(clock::now()) => {}
         Ok(created) => {
             tracing::info!(
                 topic,
@@ -116,8 +126,6 @@ fn report(result: &CreateTopicResult) {
                 "created on first use"
             );
         }
-        // Another shard was asked at the same time.
-        Err(CreateTopicError::Exists(_)) => tracing::debug!(topic, "created elsewhere meanwhile"),
         Err(error) => tracing::warn!(topic, %error, "not created on first use"),
     }
 }
@@ -125,6 +133,16 @@ fn report(result: &CreateTopicResult) {
 // === impl AutoCreate ===
 
 impl AutoCreate {
+    /// Whether the log takes one more line now: clients decide how many there are.
+    fn may_log(&self, now: Instant) -> bool {
+        self.lines.may_write(now, limits::FIRST_USE_LINES_MAX)
+    }
+
+    /// How many lines the log did not get, once that is to be said.
+    pub fn lines_left_out(&self, now: Instant) -> Option<u64> {
+        self.lines.left_out(now)
+    }
+
     /// Notes as under way those of `names` that are not, at most `at_once` of them and no more
     /// than there is room for; what `names` need is added to `wanted`.
     fn take_up(

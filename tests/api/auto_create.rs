@@ -14,6 +14,8 @@ use crate::support::{Client, Start, data_dir};
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 /// `limits::AUTO_CREATE_TOPICS_MAX`: what a shard has made at a time.
 const AT_ONCE: usize = 1_000;
+/// `limits::FIRST_USE_LINES_MAX`, in two windows at the most.
+const LINES_MAX: usize = 200;
 
 fn ask(client: &mut Client, names: impl Iterator<Item = String>) -> MetadataResponse {
     let topic = |name: String| MetadataRequestTopic::default().with_name(Some(topic_name(&name)));
@@ -91,6 +93,9 @@ fn a_client_that_asks_for_many_missing_topics_gets_some_of_them_at_a_time() {
             .filter(|code| **code == UNKNOWN_TOPIC_OR_PARTITION);
         assert_eq!(unknown.count(), 3 * AT_ONCE - made);
     }
+    // The log tells of some of them, however many a client asks for.
+    let told = broker.log().matches("created on first use").count();
+    assert!((1..=LINES_MAX).contains(&told), "{told} lines");
     broker.stop();
 }
 

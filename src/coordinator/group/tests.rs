@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::base::ids::Uuid;
+use crate::base::limits;
 use crate::coordinator::record::{Encoded, GroupValue};
 use bytes::Bytes;
 
@@ -730,4 +731,18 @@ fn offsets_that_are_fetched_some_at_a_time_are_those_fetched_at_once() {
             .0
             .is_empty()
     );
+}
+
+#[test]
+fn a_storm_of_members_gets_some_lines_of_the_log_and_a_count() {
+    let mut story = Story::new();
+    for number in 0..1_000 {
+        let group = format!("group-{number}").into();
+        story.join(group, &Args::parse("v=3"));
+    }
+    let over = story.now.instant.after_ms(10_000);
+    let probe = &story.machine.probe;
+    let left_out = Some(1_000 - u64::from(limits::GROUP_LINES_MAX));
+    assert_eq!(probe.member_lines.left_out(over), left_out);
+    assert_eq!(probe.group_lines.left_out(over), left_out);
 }

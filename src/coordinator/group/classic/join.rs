@@ -170,12 +170,14 @@ impl Group {
         };
         let instance_id = member.instance_id.clone().unwrap_or_default();
         let (group, instance) = (&*self.id, &*instance_id);
-        tracing::info!(
-            group,
-            instance,
-            member = &**new_id,
-            "static member replaced"
-        );
+        if step.may_log_member() {
+            tracing::info!(
+                group,
+                instance,
+                member = &**new_id,
+                "static member replaced"
+            );
+        }
         if let Some(joining) = member.joining.take() {
             self.joining_count -= 1;
             let error = GroupError::FencedInstanceId;

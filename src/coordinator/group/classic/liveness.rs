@@ -75,7 +75,9 @@ impl Group {
         };
         let (group, member) = (&*self.id, &*member_id);
         let reason = leaving.reason.as_deref().unwrap_or("no reason given");
-        tracing::info!(group, member, reason, "member left");
+        if step.may_log_member() {
+            tracing::info!(group, member, reason, "member left");
+        }
         self.remove(step, &member_id, GroupError::UnknownMember);
         Ok(())
     }
@@ -86,11 +88,15 @@ impl Group {
         match self.members.get(member_id) {
             Some(member) if member.is_heard() => return,
             Some(_) => {
-                tracing::info!(group, member = id, "member failed: no heartbeat");
+                if step.may_log_member() {
+                    tracing::info!(group, member = id, "member failed: no heartbeat");
+                }
                 step.probe.failed_members.add(1);
             }
             None if self.pending_joins.contains(member_id) => {
-                tracing::info!(group, member = id, "member never came back with its id");
+                if step.may_log_member() {
+                    tracing::info!(group, member = id, "member never came back with its id");
+                }
             }
             None => return,
         }

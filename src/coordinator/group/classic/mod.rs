@@ -19,7 +19,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 
 use crate::base::timers::Deadlines;
-use crate::base::{WallMs, hash};
+use crate::base::{WallMs, hash, limits};
 use crate::coordinator::group::memory::{self, Memory};
 use crate::coordinator::group::request::{
     Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
@@ -55,6 +55,20 @@ pub(in crate::coordinator::group) struct Step<'a> {
     pub out: &'a mut Outcome,
     pub memory: &'a dyn Memory,
     pub now: Now,
+}
+
+impl Step<'_> {
+    /// Whether the log takes one more line about groups now: clients decide how many there are.
+    pub fn may_log(&self) -> bool {
+        let lines = &self.probe.group_lines;
+        lines.may_write(self.now.instant, limits::GROUP_LINES_MAX)
+    }
+
+    /// The same for a line about a member.
+    pub fn may_log_member(&self) -> bool {
+        let lines = &self.probe.member_lines;
+        lines.may_write(self.now.instant, limits::GROUP_LINES_MAX)
+    }
 }
 
 /// What a deadline is about.
@@ -227,7 +241,9 @@ impl Group {
     fn write(&mut self, step: &mut Step<'_>, value: GroupValue) -> Result<(), GroupError> {
         let fits = |bytes: usize| {
             if bytes > step.config.record_bytes_max {
-                tracing::warn!(group = &*self.id, bytes, "the group's record is too large");
+                if step.may_log() {
+                    tracing::warn!(group = &*self.id, bytes, "the group's record is too large");
+                }
                 return Err(GroupError::RecordTooLarge);
             }
             Ok(())
@@ -363,7 +379,8 @@ impl Group {
                 Ok(names) => topics.extend(names.into_iter().map(hash_of)),
                 Err(_) => {
                     let (group, member) = (&*self.id, &*member.id);
-                    tracing::warn!(group, member, "a member's subscription cannot be read");
+                    // With every generation, and whenever it is loaded: its client decides how often.
+                    tracing::debug!(group, member, "a member's subscription cannot be read");
                     return None;
                 }
             }

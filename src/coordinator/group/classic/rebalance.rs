@@ -55,12 +55,14 @@ impl Group {
         member.joining = Some(join);
         self.joining_count += 1;
         let (group, id) = (&*self.id, &*member.id);
-        tracing::info!(
-            group,
-            member = id,
-            state = self.state.name(),
-            "member joined"
-        );
+        if step.may_log_member() {
+            tracing::info!(
+                group,
+                member = id,
+                state = self.state.name(),
+                "member joined"
+            );
+        }
         let session = Timer::Session(self.id.clone(), member.id.clone());
         // Until its first rebalance is over, its session is the join itself.
         step.timers.set(
@@ -203,7 +205,9 @@ impl Group {
             remaining_ms: (self.rebalance_timeout_ms() - delay_ms).max(0),
         };
         let (group, generation) = (&*self.id, self.generation);
-        tracing::info!(group, generation, reason, "preparing to rebalance");
+        if step.may_log() {
+            tracing::info!(group, generation, reason, "preparing to rebalance");
+        }
         self.enter(step, State::PreparingRebalance);
         if initial {
             self.arm_join(step, delay_ms);
@@ -246,7 +250,9 @@ impl Group {
         let missing: Vec<_> = missing.map(|member| member.id.clone()).collect();
         for member_id in missing {
             let (group, member) = (&*self.id, &*member_id);
-            tracing::info!(group, member, "member failed: it did not rejoin in time");
+            if step.may_log_member() {
+                tracing::info!(group, member, "member failed: it did not rejoin in time");
+            }
             step.probe.failed_members.add(1);
             self.remove(step, &member_id, GroupError::UnknownMember);
         }
@@ -255,10 +261,12 @@ impl Group {
         }
         if !self.elect_joined_leader() {
             let group = &*self.id;
-            tracing::warn!(
-                group,
-                "no member rejoined in time; the rebalance starts over"
-            );
+            if step.may_log() {
+                tracing::warn!(
+                    group,
+                    "no member rejoined in time; the rebalance starts over"
+                );
+            }
             return self.arm_join(step, self.rebalance_timeout_ms().max(RETRY_MIN_MS));
         }
         self.generation += 1;
@@ -268,7 +276,9 @@ impl Group {
         self.pending_syncs = self.members.keys().cloned().collect();
         let (group, generation) = (&*self.id, self.generation);
         let (members, protocol) = (self.members.len(), self.protocol.as_deref());
-        tracing::info!(group, generation, members, protocol, "generation formed");
+        if step.may_log() {
+            tracing::info!(group, generation, members, protocol, "generation formed");
+        }
         for member_id in self.members.keys().cloned().collect::<Vec<_>>() {
             let reply = self.joined(&member_id, self.is_leader(&member_id));
             self.settle_member(step, &member_id, reply);

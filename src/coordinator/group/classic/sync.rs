@@ -70,7 +70,9 @@ impl Group {
         self.state_timestamp = Some(step.now.wall_ms);
         let (group, generation) = (&*self.id, self.generation);
         let members = self.members.len();
-        tracing::info!(group, generation, members, "group is stable");
+        if step.may_log() {
+            tracing::info!(group, generation, members, "group is stable");
+        }
         step.probe.rebalances.add(1);
         self.answer_syncs(step, Ok(()));
     }
@@ -115,7 +117,9 @@ impl Group {
         }
         for member_id in std::mem::take(&mut self.pending_syncs) {
             let (group, member) = (&*self.id, &*member_id);
-            tracing::info!(group, member, "member failed: it did not sync in time");
+            if step.may_log_member() {
+                tracing::info!(group, member, "member failed: it did not sync in time");
+            }
             step.probe.failed_members.add(1);
             self.remove(step, &member_id, GroupError::UnknownMember);
         }

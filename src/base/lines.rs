@@ -1,12 +1,13 @@
-//! Pure: how many lines the log gets of connections that are closed or refused: whole ones while
-//! they are few, a count of the rest. A client that sends garbage in a loop cannot fill a disk.
+//! Pure: how many lines the log gets of what clients can make happen as often as they like: whole
+//! ones while they are few, a count of the rest. A client that does it in a loop cannot fill a disk.
 
 use std::cell::Cell;
 
-use crate::base::{Instant, limits};
+use super::{Instant, limits};
 
-/// The lines of one shard.
-pub struct Closings {
+/// The lines of one shard about one kind of event.
+#[derive(Debug, Default)]
+pub struct Lines {
     /// Since when lines are counted.
     window: Cell<Instant>,
     /// Lines since then that were written.
@@ -15,22 +16,13 @@ pub struct Closings {
     left_out: Cell<u64>,
 }
 
-impl Closings {
-    /// Nothing was closed yet.
-    pub fn new(now: Instant) -> Closings {
-        Closings {
-            window: Cell::new(now),
-            written: Cell::new(0),
-            left_out: Cell::new(0),
-        }
-    }
-
-    /// Whether one more line may be written.
-    pub fn may_write(&self, now: Instant) -> bool {
+impl Lines {
+    /// Whether one more line may be written, where `most` may be in a window.
+    pub fn may_write(&self, now: Instant, most: u32) -> bool {
         if self.is_over(now) && self.left_out.get() == 0 {
             self.restart(now);
         }
-        if self.written.get() < limits::CLOSING_LINES_MAX {
+        if self.written.get() < most {
             self.written.set(self.written.get() + 1);
             return true;
         }
@@ -49,7 +41,7 @@ impl Closings {
     }
 
     fn is_over(&self, now: Instant) -> bool {
-        now.since(self.window.get()).as_millis() as u64 >= limits::CLOSING_LINES_MS
+        now.0.saturating_sub(self.window.get().0) >= limits::LINES_WINDOW_MS * 1_000_000
     }
 
     fn restart(&self, now: Instant) {
@@ -63,31 +55,33 @@ impl Closings {
 mod tests {
     use super::*;
 
+    const MOST: u32 = 10;
+
     #[test]
     fn a_storm_gets_its_first_lines_and_a_count_in_each_window() {
         let at = |ms: i64| Instant(0).after_ms(ms);
-        let closings = Closings::new(at(0));
-        let (mut lines, mut counted) = (0, 0);
+        let lines = Lines::default();
+        let (mut written, mut counted) = (0, 0);
         // A thousand a second, for a minute.
         for ms in 0..60_000 {
-            lines += u32::from(closings.may_write(at(ms)));
+            written += u32::from(lines.may_write(at(ms), MOST));
             if ms % 1_000 == 0
-                && let Some(count) = closings.left_out(at(ms))
+                && let Some(count) = lines.left_out(at(ms))
             {
                 counted += count;
             }
         }
-        assert!(lines <= 6 * limits::CLOSING_LINES_MAX, "{lines} lines");
-        let counted = counted + closings.left_out(at(70_000)).unwrap();
-        assert_eq!(u64::from(lines) + counted, 60_000, "none is forgotten");
-        assert_eq!(closings.left_out(at(90_000)), None);
-        assert!(closings.may_write(at(90_000)));
+        assert!(written <= 6 * MOST, "{written} lines");
+        let counted = counted + lines.left_out(at(70_000)).unwrap();
+        assert_eq!(u64::from(written) + counted, 60_000, "none is forgotten");
+        assert_eq!(lines.left_out(at(90_000)), None);
+        assert!(lines.may_write(at(90_000), MOST));
     }
 
     #[test]
     fn a_few_now_and_then_are_all_written() {
-        let closings = Closings::new(Instant(0));
-        let few = |n: i64| closings.may_write(Instant(0).after_ms(n * 2_000));
+        let lines = Lines::default();
+        let few = |n: i64| lines.may_write(Instant(0).after_ms(n * 2_000), MOST);
         assert!((0..1_000).all(few));
     }
 }
