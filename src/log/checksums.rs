@@ -70,6 +70,26 @@ impl Checksums {
             .is_none_or(|known| known.contains(&MISSING))
     }
 
+    /// The names of which something is known.
+    pub fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// Notes the content of a file of which nothing is known; whether that is news.
+    pub fn note(&mut self, name: &str, content: &[u8]) -> bool {
+        let is_new = !self.0.contains_key(name);
+        if is_new {
+            let sum = crc32c::crc32c(content);
+            self.0.insert(name.to_owned(), vec![sum]);
+        }
+        is_new
+    }
+
+    /// Forgets a file; whether anything was known of it.
+    pub fn forget(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
     /// The file's text.
     pub fn to_text(&self) -> String {
         let line = |(name, sums): (&String, &Vec<u32>)| {

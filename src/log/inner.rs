@@ -73,6 +73,8 @@ pub struct Inner {
     pub aborted: RefCell<AbortedTransactions>,
     /// What the leader epoch checkpoint may be.
     pub sums: RefCell<Checksums>,
+    /// What the indexes of aborted transactions may be.
+    pub index_sums: RefCell<Checksums>,
     pub start_offset: Cell<Offset>,
     pub end_offset: Cell<Offset>,
     pub written_offset: Cell<Offset>,
@@ -146,6 +148,7 @@ impl Inner {
             state: RefCell::default(),
             aborted: RefCell::default(),
             sums: RefCell::default(),
+            index_sums: RefCell::default(),
             start_offset: Cell::new(0),
             end_offset: Cell::new(0),
             written_offset: Cell::new(0),

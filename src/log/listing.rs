@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::aborts;
 use super::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
 use super::epochs;
 use super::segment::base_offset_in;
@@ -24,6 +25,8 @@ pub struct Listing {
     pub snapshots: Vec<Offset>,
     /// Base offsets of the segments with an index of aborted transactions.
     pub transactions: Vec<Offset>,
+    /// Whether there are checksums of those.
+    pub has_index_sums: bool,
     /// Whether there is a leader epoch checkpoint.
     pub has_epochs: bool,
     /// What an interrupted job has left: nothing of it is needed.
@@ -49,6 +52,8 @@ impl Listing {
                 listing.snapshots.push(offset);
             } else if let Some(base) = base_offset_in(name, ".txnindex") {
                 listing.transactions.push(base);
+            } else if name == aborts::FILE {
+                listing.has_index_sums = true;
             } else if name == epochs::FILE {
                 listing.has_epochs = true;
             } else if [".tmp", ".deleted", CLEANED_SUFFIX]

@@ -14,6 +14,7 @@ macro_rules! planted {
 }
 
 pub mod aborted;
+mod aborts;
 mod appender;
 mod check;
 pub mod checkpoint;

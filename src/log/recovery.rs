@@ -126,30 +126,8 @@ impl Opener<'_> {
         self.finish(start, end).await
     }
 
-    /// Reads which transactions were aborted. Without knowing it a reader of committed records
-    /// would be shown others: an index that cannot be right is damage.
-    async fn load_aborted(&mut self, end: Offset) -> Result<(), OpenError> {
-        for base in std::mem::take(&mut self.listing.transactions) {
-            let Some(end) = self.segment_end(base, end) else {
-                continue;
-            };
-            let path = self.inner.dir.join(file_name(base, ".txnindex"));
-            let content = self.disk.read(&path).await?;
-            let sound = self.inner.aborted.borrow_mut().load(&content, base, end);
-            if !sound && self.recovered.damage.is_none() {
-                self.recovered.damage = Some(Damage {
-                    file: path.display().to_string(),
-                    position: 0,
-                    offset: base,
-                    reason: Stop::Index,
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// Where the segment at `base` ends, in a log that ends at `end`; `None` if there is none.
-    fn segment_end(&self, base: Offset, end: Offset) -> Option<Offset> {
+    pub fn segment_end(&self, base: Offset, end: Offset) -> Option<Offset> {
         let state = self.inner.state.borrow();
         let mut from = state.segments.iter().map(|segment| segment.base_offset);
         from.find(|one| *one == base)?;

@@ -10,7 +10,7 @@ mod plan;
 mod source;
 mod swap;
 mod target;
-mod transactions;
+pub mod transactions;
 
 pub use clean::{CleanError, Cleaned, Cleaning};
 pub use filter::{LastRecord, LastRecords};

@@ -118,8 +118,9 @@ impl Inner {
             let name = self.dir.join(file_name(base, suffix));
             disk.rename(&cleaned, &name).await?;
         }
-        let name = self.dir.join(file_name(base, ".txnindex"));
-        disk.remove(&name).await?;
+        let name = file_name(base, ".txnindex");
+        self.forget_index(&name).await?;
+        disk.remove(&self.dir.join(name)).await?;
         for segment in old.iter().filter(|segment| segment.base_offset != base) {
             for suffix in [".index", ".timeindex", ".txnindex", ".snapshot", ".log"] {
                 let path = self.dir.join(file_name(segment.base_offset, suffix));

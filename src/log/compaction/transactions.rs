@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::base::{Offset, ProducerId};
+use crate::log::AbortedTransaction;
 use crate::wire::batch::{BatchView, ControlKind, Records};
 
 /// An aborted transaction.
@@ -14,6 +15,8 @@ pub struct Aborted {
     first: Offset,
     /// Offset of its marker.
     marker: Offset,
+    /// The first offset that is not stable after it.
+    stable: Offset,
 }
 
 /// Finds the aborted transactions in a first walk over a log.
@@ -69,8 +72,28 @@ impl Survey {
                 producer_id,
                 first,
                 marker: batch.base_offset(),
+                stable: self
+                    .open
+                    .values()
+                    .min()
+                    .copied()
+                    .unwrap_or(batch.last_offset() + 1),
             });
         }
+    }
+
+    /// The same as an index has it: in the order of the markers, each with the first offset that
+    /// is not stable after it.
+    pub fn into_index(self) -> Vec<(AbortedTransaction, Offset)> {
+        let entry = |one: Aborted| {
+            let aborted = AbortedTransaction {
+                producer_id: one.producer_id,
+                first_offset: one.first,
+                last_offset: one.marker,
+            };
+            (aborted, one.stable)
+        };
+        self.aborted.into_iter().map(entry).collect()
     }
 
     /// What there is to know for the second walk.

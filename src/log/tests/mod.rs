@@ -1,5 +1,6 @@
 //! Drives: the log on both disks, the machine's and the simulated one.
 
+mod aborts;
 mod ages;
 mod basics;
 mod checkpoints;

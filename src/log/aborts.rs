@@ -1,0 +1,193 @@
+//! Drives: which transactions of a log were aborted, found out when it is opened.
+//!
+//! Kafka's `.txnindex` has no checksum, and one that was shortened by whole entries looks like a
+//! whole one. So their checksums are kept from the first time that a log is opened, in a file of
+//! ours; one that is another since, or that cannot be right, is made anew from the batches.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::aborted::AbortedTransaction;
+use super::checksums::Checksums;
+use super::compaction::transactions::Survey;
+use super::header::Header;
+use super::inner::Inner;
+use super::opening::{Damage, OpenError};
+use super::recovery::Opener;
+use super::scan::{Scanner, Stop};
+use super::segment::{base_offset_in, file_name};
+use super::walk::walk;
+use crate::base::Offset;
+use crate::wire::batch::BatchView;
+
+const SUFFIX: &str = ".txnindex";
+
+/// Our own file beside the indexes of aborted transactions: their checksums. It is written while
+/// a log is opened, and by compaction, which takes indexes away.
+pub const FILE: &str = "corelane-transaction-checksums";
+
+impl Inner {
+    /// Notes that the index called `name` is about to go, so that a start does not miss it.
+    pub async fn forget_index(&self, name: &str) -> io::Result<()> {
+        let was_known = self.index_sums.borrow_mut().forget(name);
+        match was_known {
+            true => self.write_index_sums().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn write_index_sums(&self) -> io::Result<()> {
+        let sums = self.index_sums.borrow().to_text();
+        let path = self.dir.join(FILE);
+        self.logs.disk().replace(&path, sums.into_bytes()).await
+    }
+}
+
+impl Opener<'_> {
+    /// Learns which transactions were aborted: without knowing it a reader of committed records
+    /// would be shown others.
+    pub async fn load_aborted(&mut self, end: Offset) -> Result<(), OpenError> {
+        if self.listing.has_index_sums {
+            let sums = Checksums::read(&self.disk, &self.inner.dir.join(FILE)).await?;
+            self.inner.index_sums.replace(sums);
+        }
+        let mut noted = false;
+        // By the base offset of their segment; none for what is not to be believed.
+        let mut contents: BTreeMap<Offset, Option<Vec<u8>>> = BTreeMap::new();
+        for base in std::mem::take(&mut self.listing.transactions) {
+            if self.segment_end(base, end).is_some() {
+                let path = self.inner.dir.join(file_name(base, SUFFIX));
+                contents.insert(base, Some(self.disk.read(&path).await?));
+            }
+        }
+        let names = self.inner.index_sums.borrow().names();
+        for name in names {
+            let Some(base) = base_offset_in(&name, SUFFIX) else {
+                continue;
+            };
+            if self.segment_end(base, end).is_none() {
+                noted |= self.inner.index_sums.borrow_mut().forget(&name);
+                continue;
+            }
+            let content = contents.entry(base).or_default();
+            let sums = self.inner.index_sums.borrow();
+            if content.as_ref().is_some_and(|it| !sums.allow(&name, it)) {
+                *content = None;
+            }
+        }
+        if !self.take_aborted(&contents, end) {
+            self.make_indexes_anew(&mut contents, end).await?;
+            if self.recovered.damage.is_some() {
+                return Ok(());
+            }
+        }
+        for (base, content) in &contents {
+            let content = content.as_deref().unwrap_or_default();
+            let name = file_name(*base, SUFFIX);
+            noted |= self.inner.index_sums.borrow_mut().note(&name, content);
+        }
+        if noted {
+            self.inner.write_index_sums().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what the indexes say; `false`, and nothing of it is known, where one cannot be right.
+    fn take_aborted(&self, contents: &BTreeMap<Offset, Option<Vec<u8>>>, end: Offset) -> bool {
+        let mut aborted = self.inner.aborted.borrow_mut();
+        let mut sound = true;
+        for (base, content) in contents {
+            let end = self.segment_end(*base, end).unwrap_or(*base);
+            sound &= content
+                .as_ref()
+                .is_some_and(|it| aborted.load(it, *base, end));
+        }
+        if !sound {
+            *aborted = Default::default();
+        }
+        sound
+    }
+
+    /// Takes in those that can be believed.
+    fn take_believed(&self, contents: &BTreeMap<Offset, Option<Vec<u8>>>, end: Offset) {
+        let mut aborted = self.inner.aborted.borrow_mut();
+        for (base, content) in contents {
+            let end = self.segment_end(*base, end).unwrap_or(*base);
+            if let Some(content) = content {
+                aborted.load(content, *base, end);
+            }
+        }
+    }
+
+    /// Makes the indexes that cannot be believed anew, from all batches up to the last of them.
+    async fn make_indexes_anew(
+        &mut self,
+        contents: &mut BTreeMap<Offset, Option<Vec<u8>>>,
+        end: Offset,
+    ) -> Result<(), OpenError> {
+        let Some(last) = contents.keys().next_back().copied() else {
+            return Ok(());
+        };
+        let found = self.survey(last).await?;
+        let Some(found) = found else {
+            self.take_believed(contents, end);
+            if self.recovered.damage.is_none() {
+                let file = self.inner.dir.join(file_name(last, SUFFIX));
+                self.recovered.damage = Some(Damage {
+                    file: file.display().to_string(),
+                    position: 0,
+                    offset: last,
+                    reason: Stop::Index,
+                });
+            }
+            return Ok(());
+        };
+        for (base, content) in contents.iter_mut() {
+            let segment = *base..self.segment_end(*base, end).unwrap_or(*base);
+            let mut bytes = Vec::new();
+            let of_segment = found
+                .iter()
+                .filter(|it| segment.contains(&it.0.last_offset));
+            of_segment.for_each(|(one, stable)| one.write(*stable, &mut bytes));
+            if content.as_ref() != Some(&bytes) {
+                let path = self.inner.dir.join(file_name(*base, SUFFIX));
+                tracing::error!(file = %path.display(),
+                    "an index of aborted transactions is not what it was: made anew from the batches");
+                self.disk.replace(&path, bytes.clone()).await?;
+                let name = file_name(*base, SUFFIX);
+                self.inner.index_sums.borrow_mut().forget(&name);
+                self.inner.logs.probe().mended_lookups_count.add(1);
+                *content = Some(bytes);
+            }
+        }
+        self.take_aborted(contents, end);
+        Ok(())
+    }
+
+    /// The aborted transactions in the segments up to that at `last`, in the order of their markers,
+    /// each with the last stable offset after it. `None` where not all batches can be read.
+    async fn survey(&self, last: Offset) -> io::Result<Option<Vec<(AbortedTransaction, Offset)>>> {
+        let segments = self.inner.state.borrow().segments.clone();
+        let mut survey = Survey::default();
+        for segment in segments.iter().filter(|it| it.base_offset <= last) {
+            let file = segment.file(&self.disk).await?;
+            let mut scanner = Scanner {
+                position: 0,
+                expected: segment.base_offset,
+                epoch: -1,
+                gaps: true,
+            };
+            let mut each = |_: &Header, batch: &[u8]| {
+                if let Ok(batch) = BatchView::parse(batch) {
+                    survey.look(&batch);
+                }
+            };
+            let stop = walk(&file, segment.size.get(), &mut scanner, &mut each).await?;
+            segment.close_file();
+            if stop != Stop::End {
+                return Ok(None);
+            }
+        }
+        Ok(Some(survey.into_index()))
+    }
+}
