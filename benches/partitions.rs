@@ -42,7 +42,7 @@ fn main() {
     let count = std::env::var("PARTITIONS").ok();
     let count = |usual| {
         let count = count.as_ref();
-        count.map_or(size(40, usual), |text| text.parse().unwrap())
+        count.map_or(size(100, usual), |text| text.parse().unwrap())
     };
     let only = std::env::var("ONLY").ok();
     let runs = |part| only.as_ref().is_none_or(|only| only == part);
@@ -54,7 +54,7 @@ fn main() {
         shape(1, count.min(9_999));
     }
     if runs("topics") {
-        small_topics(count(20_000));
+        small_topics(count(15_000));
     }
     if runs("deletion") {
         let count = count(4_000);
@@ -70,7 +70,7 @@ fn empty_dir() -> PathBuf {
     dir
 }
 
-/// Topics of one partition that clients ask for.
+/// Topics of one partition that clients ask for. With records each has a file open.
 fn small_topics(count: i32) {
     let dir = empty_dir();
     let start = Start::new(&dir).arg("--log-level", "warn");
@@ -315,10 +315,12 @@ fn produce_to_all(broker: &Broker, topics: i32, partitions: i32) {
             .with_topic_data(data.collect());
         let answer = client.call(VERSION, &request);
         let codes = answer.responses.iter();
-        let mut codes = codes.flat_map(|topic| &topic.partition_responses);
-        assert!(
-            codes.all(|partition| partition.error_code == 0),
-            "{answer:?}"
+        let codes = codes.flat_map(|topic| &topic.partition_responses);
+        let mut codes = codes.map(|partition| partition.error_code);
+        assert_eq!(
+            codes.find(|code| *code != 0),
+            None,
+            "descriptors may be short"
         );
     }
 }

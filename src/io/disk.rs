@@ -2,13 +2,13 @@
 
 use std::future::Future;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::buffer::Pool;
 use super::cores;
+use super::durable::{Batch, Durable, sync_file_system};
 use super::file::File;
 use super::patience::{Patience, patiently};
 #[cfg(any(test, feature = "sim"))]
@@ -133,14 +133,34 @@ impl Disk {
     /// Creates or overwrites a small file; its content is durable when this returns, its name
     /// once its folder is synced.
     pub async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        self.write_as(path, content, Durable::Now).await
+    }
+
+    /// As [`Disk::write`]; `durable` says when its content is durable.
+    pub async fn write_as(
+        &self,
+        path: &Path,
+        content: Vec<u8>,
+        durable: Durable,
+    ) -> io::Result<()> {
         let content = Arc::new(content);
         self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let (path, content) = (path.to_owned(), Arc::clone(&content));
-                cores::blocking(move || write(&path, &content)).await
+                cores::blocking(move || write(&path, &content, durable)).await
             }
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => disk.write(path, content.to_vec()).await,
+            Kind::Sim(disk) => disk.write(path, content.to_vec(), durable).await,
+        })
+        .await
+    }
+
+    /// Begins a batch of writes to files below the folder `dir`.
+    pub async fn batch(&self, dir: &Path) -> io::Result<Batch> {
+        self.patiently(async || match &self.kind {
+            Kind::Direct => Batch::direct(dir).await,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => Ok(Batch::simulated(disk.clone())),
         })
         .await
     }
@@ -155,10 +175,15 @@ impl Disk {
     /// As [`Disk::replace`], but which of the two it is after a crash is open until the folder
     /// is synced.
     pub async fn swap(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        self.swap_as(path, content, Durable::Now).await
+    }
+
+    /// As [`Disk::swap`]. Where the content is not durable at once a crash may leave a part of it.
+    pub async fn swap_as(&self, path: &Path, content: Vec<u8>, durable: Durable) -> io::Result<()> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
-        self.write(&temporary, content).await?;
+        self.write_as(&temporary, content, durable).await?;
         self.rename(&temporary, path).await
     }
 
@@ -292,10 +317,13 @@ pub(super) fn modified_ms(metadata: &std::fs::Metadata) -> Option<WallMs> {
     WallMs::try_from(since.as_millis()).ok()
 }
 
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write(path: &Path, content: &[u8], durable: Durable) -> io::Result<()> {
     let mut file = std::fs::File::create(path)?;
     io::Write::write_all(&mut file, content)?;
-    file.sync_all()
+    match durable {
+        Durable::Now => file.sync_all(),
+        Durable::WithBatch => Ok(()),
+    }
 }
 
 fn create_dir(dir: &Path) -> io::Result<()> {
@@ -318,14 +346,8 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     std::fs::File::open(dir)?.sync_all()
 }
 
-#[allow(unsafe_code)]
 fn sync_all(dir: &Path) -> io::Result<()> {
-    let dir = std::fs::File::open(dir)?;
-    // SAFETY: an open descriptor.
-    match unsafe { libc::syncfs(dir.as_raw_fd()) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    sync_file_system(&std::fs::File::open(dir)?)
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {

@@ -14,6 +14,7 @@ use super::buffer::{BLOCK_BYTES, Slice, WriteBuffer, block_up};
 use super::cause::from_runtime;
 use super::cores;
 use super::descriptors::{Held, Holder};
+use super::durable::Durable;
 use super::gather::Gather;
 use super::patience::{Patience, patiently};
 #[cfg(any(test, feature = "sim"))]
@@ -156,9 +157,14 @@ impl File {
         .await
     }
 
-    /// Cuts the file to `len` bytes, durably. It counts as last modified at `modified_ms`: cutting
-    /// it changes nothing of what is in it.
-    pub async fn truncate(&self, len: u64, modified_ms: WallMs) -> io::Result<()> {
+    /// Cuts the file to `len` bytes; `durable` says when that is so for good. It counts as last
+    /// modified at `modified_ms`: cutting it changes nothing of what is in it.
+    pub async fn truncate(
+        &self,
+        len: u64,
+        modified_ms: WallMs,
+        durable: Durable,
+    ) -> io::Result<()> {
         self.patiently(Patience::Short, async || match &self.0 {
             Kind::Direct(direct) => {
                 let descriptor = direct.file.as_fd().try_clone_to_owned()?;
@@ -167,12 +173,15 @@ impl File {
                     file.set_len(len)?;
                     let since = Duration::from_millis(modified_ms.max(0) as u64);
                     file.set_modified(UNIX_EPOCH + since)?;
-                    file.sync_all()
+                    match durable {
+                        Durable::Now => file.sync_all(),
+                        Durable::WithBatch => Ok(()),
+                    }
                 })
                 .await
             }
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(file) => file.truncate(len, modified_ms).await,
+            Kind::Sim(file) => file.truncate(len, modified_ms, durable).await,
         })
         .await
     }

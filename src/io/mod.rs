@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cores;
 pub mod descriptors;
 pub mod disk;
+pub mod durable;
 pub mod event;
 pub mod file;
 pub mod gather;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::inner::{FailedOperation, Inner};
 use super::segment::file_name;
+use crate::io::durable::Durable;
 
 impl Inner {
     /// Waits until all that was appended is written and flushed; `false` when the log failed, or
@@ -29,8 +30,20 @@ impl Inner {
         }
     }
 
-    /// See [`super::Log::close`].
-    pub async fn close(self: &Rc<Self>) -> io::Result<()> {
+    /// Whether [`Inner::close`] would find all as it leaves it: the log was opened so, and nothing
+    /// was appended since.
+    pub fn is_as_closed(&self) -> bool {
+        let state = self.state.borrow();
+        let end = self.end_offset.get();
+        state.segments.iter().all(|it| it.settled.get())
+            && !state.epochs_changed
+            && !self.upkeep.has_unwritten()
+            && self.flushed_offset.get() >= end
+            && (self.snapshot_at.get() == Some(end) || !self.upkeep.has_folder())
+    }
+
+    /// See [`super::Log::close`] and [`super::Log::close_in_batch`]; whether anything was written.
+    pub async fn close(self: &Rc<Self>, durable: Durable) -> io::Result<bool> {
         self.stopped.set(true);
         let snapshot = self.on_roll.borrow().clone();
         if !self.drain().await {
@@ -44,8 +57,9 @@ impl Inner {
         }
         self.upkeep_idle().await;
         let segments = self.state.borrow().segments.clone();
-        if segments.is_empty() || !self.upkeep.has_folder() {
-            return Ok(());
+        if segments.is_empty() || !self.upkeep.has_folder() || self.is_as_closed() {
+            segments.iter().for_each(|it| it.close_file());
+            return Ok(false);
         }
         // One that was begun has nothing on disk where there was no room for it, or no time.
         for segment in segments.iter().filter(|it| !self.is_nameless(it)) {
@@ -54,7 +68,7 @@ impl Inner {
             }
             if !segment.settled.get() {
                 segment.note_time();
-                self.settle_unnamed(segment).await?;
+                self.settle_unnamed(segment, durable).await?;
             }
             segment.close_file();
         }
@@ -62,16 +76,19 @@ impl Inner {
         if let Some(snapshot) = snapshot {
             let end = self.end_offset.get();
             let path = self.dir.join(file_name(end, ".snapshot"));
-            self.logs.disk().swap(&path, snapshot(end)).await?;
+            let disk = self.logs.disk();
+            disk.swap_as(&path, snapshot(end), durable).await?;
         }
         self.drop_next().await?;
         if self.state.borrow().epochs_changed {
             self.write_epochs().await?;
         }
         // All names at once: many logs close at the same time.
-        self.logs.disk().sync_dir(&self.dir).await?;
+        if durable == Durable::Now {
+            self.logs.disk().sync_dir(&self.dir).await?;
+        }
         segments.iter().for_each(|it| it.settled.set(true));
-        Ok(())
+        Ok(true)
     }
 
     /// See [`super::Log::retire`].

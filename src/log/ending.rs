@@ -9,6 +9,7 @@ use super::upkeep::NEXT_SUFFIX;
 use super::walk::{newest_trailer, read_on};
 use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, block_down};
+use crate::io::durable::Durable;
 use crate::io::file::File;
 
 impl Opener<'_> {
@@ -107,7 +108,8 @@ impl Opener<'_> {
         // Blank space may stay: the next append has it prepared again before it writes there,
         // and a truncation for each of ten thousand logs would take a start minutes.
         if len > size && !blank && !planted!(NoCut) {
-            file.truncate(size, segment.modified_ms.get()).await?;
+            let modified_ms = segment.modified_ms.get();
+            file.truncate(size, modified_ms, Durable::Now).await?;
         }
         segment.prepared.set(size);
         Ok(())

@@ -8,6 +8,7 @@ use super::epochs;
 use super::inner::Inner;
 use super::segment::{Segment, file_name};
 use crate::base::Offset;
+use crate::io::durable::Durable;
 
 /// Says of which topic a log is (Kafka's name and content).
 pub const PARTITION_METADATA: &str = "partition.metadata";
@@ -73,19 +74,19 @@ impl Inner {
 
     /// Gives the files of a sealed segment their final form: true length, lookups on disk.
     pub async fn settle(&self, segment: &Rc<Segment>) -> io::Result<()> {
-        self.settle_unnamed(segment).await?;
+        self.settle_unnamed(segment, Durable::Now).await?;
         self.logs.disk().sync_dir(&self.dir).await?;
         segment.settled.set(true);
         Ok(())
     }
 
     /// Does so, but leaves it to the caller to sync the folder.
-    pub async fn settle_unnamed(&self, segment: &Rc<Segment>) -> io::Result<()> {
+    pub async fn settle_unnamed(&self, segment: &Rc<Segment>, durable: Durable) -> io::Result<()> {
         let disk = self.logs.disk();
         segment
             .file(disk)
             .await?
-            .truncate(segment.size.get(), segment.modified_ms.get())
+            .truncate(segment.size.get(), segment.modified_ms.get(), durable)
             .await?;
         segment.prepared.set(segment.size.get());
         segment.reserved.set((0, 0));
@@ -96,8 +97,8 @@ impl Inner {
             let offsets = segment.offsets.borrow().to_bytes();
             let times = segment.times.borrow().to_bytes();
             let name = |suffix| self.dir.join(file_name(segment.base_offset, suffix));
-            disk.write(&name(".index"), offsets).await?;
-            disk.write(&name(".timeindex"), times).await?;
+            disk.write_as(&name(".index"), offsets, durable).await?;
+            disk.write_as(&name(".timeindex"), times, durable).await?;
             if segment.times_checked.get() {
                 segment.known.set(Some(segment.claims()));
             }

@@ -126,7 +126,10 @@ impl Folder {
         let found = self.found.borrow_mut().remove(&key) && !self.clean;
         let other = found && self.is_of_another(topic, partition, id).await;
         if undeleted || other {
-            self.set_aside(topic, partition).await?;
+            let mut failed = self.set_aside(&[(topic, partition)]).await;
+            if let Some((.., error)) = failed.pop() {
+                return Err(error);
+            }
         }
         self.undeleted.borrow_mut().remove(&key);
         Ok(())
@@ -151,10 +154,37 @@ impl Folder {
         id.map(|id| id.trim().to_owned())
     }
 
-    /// Gives a log that is of no known topic another name, and forgets what the checkpoints say
-    /// of it. It stays for whoever may want its records, as with Kafka.
-    pub async fn set_aside(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {
-        self.forget(&[(topic, partition)]).await?;
+    /// Gives logs that are of no known topic other names, and forgets what the checkpoints say of
+    /// them. They stay for whoever may want their records, as with Kafka. Those that could not be
+    /// renamed, with the reason. The checkpoints are written, and the folder is synced, once for all.
+    pub async fn set_aside<'a>(
+        &self,
+        logs: &[(&'a str, PartitionIndex)],
+    ) -> Vec<(&'a str, PartitionIndex, io::Error)> {
+        let all_failed = |error: io::Error| {
+            let again = || io::Error::new(error.kind(), error.to_string());
+            let failed = logs.iter().map(|(topic, index)| (*topic, *index, again()));
+            failed.collect()
+        };
+        if logs.is_empty() {
+            return Vec::new();
+        }
+        if let Err(error) = self.forget(logs).await {
+            return all_failed(error);
+        }
+        let mut failed = Vec::new();
+        for (topic, index) in logs {
+            if let Err(error) = self.rename_aside(topic, *index).await {
+                failed.push((*topic, *index, error));
+            }
+        }
+        match self.disk.sync_dir(&self.dir).await {
+            Ok(()) => failed,
+            Err(error) => all_failed(error),
+        }
+    }
+
+    async fn rename_aside(&self, topic: &str, partition: PartitionIndex) -> io::Result<()> {
         let id = self.topic_id(topic, partition).await;
         let id = id.as_deref().unwrap_or("unknown");
         let name = format!("{topic}-{partition}.{id}{STRAY_SUFFIX}");
@@ -163,9 +193,8 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed?,
         }
-        self.disk.sync_dir(&self.dir).await?;
         tracing::warn!(dir = %self.dir.display(), name,
-            "set aside a log of a topic that is gone: remove its folder once nobody wants it");
+            "set aside a log of a topic that is gone: remove its folder when its records are not wanted");
         Ok(())
     }
 

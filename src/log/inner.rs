@@ -99,6 +99,8 @@ pub struct Inner {
     pub rounds: Rounds,
     /// Segment and position of each batch known to be damaged.
     pub damaged_places: RefCell<BTreeSet<(Offset, u64)>>,
+    /// The offset of the newest snapshot of producer state that is on disk and whole.
+    pub snapshot_at: Cell<Option<Offset>>,
     /// Reads from disk under way.
     pub reads: Cell<usize>,
     /// Whether the log is being compacted.
@@ -167,6 +169,7 @@ impl Inner {
             room: Room::default(),
             rounds: Rounds::default(),
             damaged_places: RefCell::default(),
+            snapshot_at: Cell::new(None),
             reads: Cell::new(0),
             cleaning: Cell::new(false),
             reshaping: Cell::new(false),

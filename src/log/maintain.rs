@@ -92,6 +92,7 @@ impl Inner {
             return;
         }
         self.rounds.vouched.set(end);
+        active.settled.set(false);
         let size = active.size.get();
         self.state.borrow_mut().marks.push_back(Mark {
             segment: active,
@@ -235,6 +236,7 @@ impl Inner {
         }
         // A job that began before they were given up may still be at them.
         self.upkeep_idle().await;
+        self.snapshot_at.set(None);
         for segment in gone {
             for suffix in [".index", ".timeindex", ".txnindex", ".snapshot"] {
                 let path = self.dir.join(file_name(segment.base_offset, suffix));

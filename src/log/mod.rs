@@ -81,6 +81,7 @@ pub use times::Found;
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::Slice;
+use crate::io::durable::Durable;
 use inner::Inner;
 
 /// A log. One owner on one core; dropping it stops its background work without closing it
@@ -334,7 +335,18 @@ impl Log {
     /// length and their lookups on disk, so that the next start scans nothing. No appends from
     /// here on. Fails where the log had failed or the device does now.
     pub async fn close(&self) -> io::Result<()> {
-        self.0.close().await
+        self.0.close(Durable::Now).await.map(drop)
+    }
+
+    /// As [`Log::close`], but the files are durable with the batch that was begun before: until it
+    /// is synced no checkpoint may say how far this log has come. Whether anything was written.
+    pub async fn close_in_batch(&self) -> io::Result<bool> {
+        self.0.close(Durable::WithBatch).await
+    }
+
+    /// Whether [`Log::close`] has nothing to write.
+    pub fn is_as_closed(&self) -> bool {
+        self.0.is_as_closed()
     }
 
     /// Ends the log for good and gives its folder the name `trash`, of the same file system;

@@ -229,6 +229,7 @@ impl Opener<'_> {
             (self.replay)(Replay::Snapshot(offset, &content, &refused));
             if !refused.get() {
                 self.replay_from = offset;
+                self.inner.snapshot_at.set(Some(offset));
                 break;
             }
         }
@@ -325,6 +326,8 @@ impl Opener<'_> {
         self.inner.load_first_timestamp(&segment).await?;
         self.replay_segment(&segment, len, end).await?;
         segment.close_file();
+        // Its files are as a close leaves them, as far as can be known.
+        segment.settled.set(segment.known.get().is_some());
         self.inner.state.borrow_mut().segments.push(segment);
         Ok(Some(end))
     }

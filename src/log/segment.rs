@@ -264,6 +264,7 @@ impl Segment {
     /// Counts a batch that is appended at the end of this segment: lookups, timestamps, size.
     pub fn note(&self, header: &Header, size_bytes: usize, interval_bytes: u64) {
         let position = self.size.get();
+        self.settled.set(false);
         let last_offset = header.last_offset();
         let timestamp = header.max_timestamp();
         if position == 0 {

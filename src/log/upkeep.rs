@@ -111,6 +111,11 @@ impl Upkeep {
         self.snapshots.borrow_mut().pop_front()
     }
 
+    /// Whether there is something that is to be written, or removed, before the log is closed.
+    pub fn has_unwritten(&self) -> bool {
+        self.busy.get() || !self.snapshots.borrow().is_empty() || self.next.borrow().is_some()
+    }
+
     /// Gives up the file prepared for the next segment; its path is returned.
     pub fn take_next(&self) -> Option<PathBuf> {
         self.next.borrow_mut().take().map(|next| next.path)
@@ -528,6 +533,8 @@ impl Inner {
         let entries = (to / interval).min(config.segment_index_bytes / 8);
         segment.reserve_entries(entries as usize);
         self.upkeep.asks_less.set(false);
+        // A file that is longer than what is in it does not have its final form.
+        segment.settled.set(false);
         let from = segment.prepared.replace(to);
         self.logs.probe().prepared_bytes.add(to - from);
     }

@@ -144,10 +144,11 @@ async fn answer(mut questions: Receiver<ShardQuestion>, opened: Rc<OnceCell<Rc<S
     while let Some(question) = questions.next().await {
         let server = opened.get().cloned();
         match (question, server) {
-            (ShardQuestion::Faults(call), server) => {
-                let faults = |it: Rc<ServerState>| shard::faults::current(&it.shard, it.wall_ms());
-                call.answer(server.map(faults).unwrap_or_default());
-            }
+            (ShardQuestion::Faults(call), Some(server)) => gather(async move {
+                let now = server.wall_ms();
+                call.answer(shard::faults::current(&server.shard, now).await);
+            }),
+            (ShardQuestion::Faults(call), None) => call.answer(Vec::new()),
             (ShardQuestion::Metrics(call), Some(server)) => {
                 gather(async move { call.answer(server.snapshot().await) });
             }

@@ -161,7 +161,7 @@ impl ServerState {
         let mut snapshot = Snapshot::default();
         self.probe.export(&mut snapshot);
         self.shard.export(&mut snapshot).await;
-        let faults = shard::faults::current(&self.shard, self.wall_ms());
+        let faults = shard::faults::current(&self.shard, self.wall_ms()).await;
         faults::export(&faults, false, &mut snapshot);
         snapshot.gauge(
             "corelane_connections",

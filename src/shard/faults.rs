@@ -1,6 +1,7 @@
 //! Drives: what of a shard cannot be served now.
 
 use super::Shard;
+use super::numbers::give_way;
 use super::partitions::Place;
 use crate::base::WallMs;
 use crate::base::faults::{Fault, FaultKind};
@@ -10,15 +11,17 @@ use crate::partition::Partition;
 
 type Found = (FaultKind, String, String);
 
-/// Everything of `shard` that cannot be served `now`.
-pub fn current(shard: &Shard, now: WallMs) -> Vec<Fault> {
+/// Everything of `shard` that cannot be served `now`; found out in steps.
+pub async fn current(shard: &Shard, now: WallMs) -> Vec<Fault> {
     let folders = shard.dirs.failed().map(|dir| {
         let why = "its partitions are offline; the log says why".to_owned();
         (FaultKind::FolderOffline, dir.display().to_string(), why)
     });
     let mut found: Vec<Found> = folders.collect();
+    let mut looked = 0;
     for topic in shard.partitions.all() {
         for (index, place) in topic.partitions.iter().enumerate() {
+            give_way(&mut looked).await;
             let what = match place {
                 Place::Here(partition) => of_partition(partition),
                 Place::There { .. } => None,

@@ -9,6 +9,7 @@ pub mod log_dirs;
 pub mod mesh;
 pub mod numbers;
 pub mod partitions;
+mod placing;
 pub mod probe;
 pub mod producers;
 pub mod removal;
@@ -77,7 +78,8 @@ pub struct Shard {
     pub probe: Probe,
     /// Its folders of logs.
     pub dirs: LogDirs,
-    topic_numbers: RefCell<TopicNumbers>,
+    /// Held by the scrape that takes in how the topics stand.
+    topic_numbers: Mutex<TopicNumbers>,
     /// Since when what is wrong.
     pub faults: Faults,
     /// How far the process is.
@@ -118,7 +120,7 @@ impl Shard {
             compaction: Compaction::default(),
             probe: Probe::default(),
             dirs,
-            topic_numbers: RefCell::default(),
+            topic_numbers: Mutex::default(),
             faults: Faults::default(),
             life,
             auto_create: AutoCreate::default(),

@@ -8,7 +8,7 @@ use super::partitions::Place;
 use super::topic_numbers::TopicNow;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{Offset, PartitionIndex, limits};
-use crate::io::cores;
+use crate::io::{cores, offload};
 use crate::partition::Partition;
 use crate::partition::traffic::Volume;
 
@@ -58,8 +58,23 @@ pub async fn export(shard: &Shard, to: &mut Snapshot) {
         }
     }
     states.export(to);
-    let mut numbers = shard.topic_numbers.borrow_mut();
-    numbers.export(&topics, limits::METRICS_TOPICS_MAX, to);
+    export_topics(shard, topics, to).await;
+}
+
+/// Adds the numbers by topic, beside the core: with many topics to take in it takes long.
+async fn export_topics(shard: &Shard, topics: Vec<TopicNow>, to: &mut Snapshot) {
+    let mut known = shard.topic_numbers.lock().await;
+    let mut numbers = std::mem::take(&mut *known);
+    let taken_in = offload::run(move || {
+        let mut part = Snapshot::default();
+        numbers.export(&topics, limits::METRICS_TOPICS_MAX, &mut part);
+        (numbers, part)
+    });
+    // It does not panic; if it did the counts would begin anew, as after a start.
+    if let Ok((numbers, part)) = taken_in.await {
+        *known = numbers;
+        to.0.extend(part.0);
+    }
 }
 
 /// Where the records of these partitions that may be read end; `None` for one that another node
@@ -75,7 +90,8 @@ pub async fn ends(shard: &Shard, wanted: &[Named]) -> Vec<Option<Offset>> {
     ends
 }
 
-async fn give_way(looked: &mut usize) {
+/// Lets others have their turn after every few partitions that were looked at.
+pub(super) async fn give_way(looked: &mut usize) {
     *looked += 1;
     if looked.is_multiple_of(limits::METRICS_PARTITIONS_AT_ONCE) {
         cores::yield_now().await;

@@ -3,25 +3,26 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
 use super::log_dirs::LogDir;
+use super::placing::{broken, place_all};
 use super::{Shard, coordinators, removal};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, PartitionIndex, TopicId, WallMs};
-use crate::io::cause::Cause;
-use crate::log::{OpenError, Opening};
 use crate::metadata::image::{self, Image};
-use crate::partition::{Name, Partition, PartitionOptions};
+use crate::partition::Partition;
 
 /// Logs opened at the same time when a shard starts.
-const OPEN_AT_ONCE: usize = 64;
-/// Topics placed at the same time.
-const TOPICS_AT_ONCE: usize = 8;
+pub(super) const OPEN_AT_ONCE: usize = 64;
+/// Up to so many logs with something to write sync their own files when they are closed. More of
+/// them sync the whole file system, which also writes what other programs have left to write.
+const SYNCED_EACH_MAX: usize = 64;
 
 /// What is known of the partitions of a core, by topic name and by topic id.
 #[derive(Default)]
@@ -166,9 +167,7 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
     let gone = gone.filter_map(|change| Some(change.before.as_ref()?.id));
     removal::remove(shard, gone.collect()).await;
     let there = changes.iter().filter_map(|change| change.after.as_ref());
-    stream::iter(there)
-        .for_each_concurrent(TOPICS_AT_ONCE, |topic| place(shard, &image, topic, now))
-        .await;
+    place_all(shard, &image, there, now).await;
     let defaults_changed = !same_broker_settings(shard, &before, &image);
     let changed = image.configs.topics_changed_since(&before.configs);
     let concerned = match defaults_changed {
@@ -194,63 +193,6 @@ fn same_broker_settings(shard: &Shard, before: &Image, after: &Image) -> bool {
     before.configs.all_brokers() == after.configs.all_brokers() && of(before) == of(after)
 }
 
-/// Brings a topic's entry up to date with the image.
-async fn place(shard: &Shard, image: &Image, topic: &Arc<image::Topic>, now: WallMs) {
-    let known = shard.partitions.topic_by_id(topic.id);
-    let known = |index: usize| {
-        known
-            .as_ref()
-            .and_then(|topic| topic.partitions.get(index))
-            .cloned()
-    };
-    let config = topic_config(shard, image, &topic.name);
-    let places = topic.partitions.iter().enumerate().map(|(index, state)| {
-        let (known, config) = (known(index), config.clone());
-        async move {
-            let own = state.replicas.iter().position(|node| *node == shard.node);
-            let directory = own.and_then(|at| state.directories.get(at).copied());
-            let directory = directory.unwrap_or_default();
-            let dir = shard.dirs.get(directory);
-            if own.is_some() && dir.is_none() {
-                return broken(directory);
-            }
-            if state.leader != shard.node {
-                let (leader, leader_epoch) = (state.leader, state.leader_epoch);
-                return Place::There {
-                    leader,
-                    leader_epoch,
-                };
-            }
-            if let Some(Place::Here(partition)) = known {
-                partition.set_leader_epoch(state.leader_epoch);
-                return Place::Here(partition);
-            }
-            let name = Name {
-                topic: topic.name.clone(),
-                topic_id: topic.id,
-                index: index as PartitionIndex,
-            };
-            match dir {
-                Some(dir) => open(shard, dir, name, state.leader_epoch, config, now).await,
-                None => broken(directory),
-            }
-        }
-    });
-    let partitions = stream::iter(places).buffered(OPEN_AT_ONCE).collect().await;
-    shard.partitions.insert(Topic {
-        name: topic.name.clone(),
-        id: topic.id,
-        partitions,
-    });
-}
-
-fn broken(directory: Uuid) -> Place {
-    Place::Broken {
-        directory,
-        again: false,
-    }
-}
-
 /// Opens the logs that could not be opened because the host was short of something then.
 pub async fn open_again(shard: &Shard, now: WallMs) {
     let _turn = shard.changes.lock().await;
@@ -261,69 +203,12 @@ pub async fn open_again(shard: &Shard, now: WallMs) {
     let image = shard.image();
     for topic in shard.partitions.all().iter().filter(|topic| waits(topic)) {
         if let Some(topic) = image.topics.with_id(topic.id) {
-            place(shard, &image, topic, now).await;
+            place_all(shard, &image, iter::once(topic), now).await;
         }
         let opened = shard.partitions.topic_by_id(topic.id);
         if opened.is_some_and(|topic| !waits(&topic)) {
             tracing::info!(topic = %topic.name, "the logs that could not be opened are open now");
             coordinators::lead(shard);
-        }
-    }
-}
-
-async fn open(
-    shard: &Shard,
-    dir: &LogDir,
-    name: Name,
-    leader_epoch: LeaderEpoch,
-    config: TopicConfig,
-    now: WallMs,
-) -> Place {
-    let (topic, index) = (name.topic.clone(), name.index);
-    let path = dir.folder.path(&topic, index);
-    let options = PartitionOptions {
-        opening: Opening {
-            topic_id: Some(name.topic_id),
-            // What a client sends again after a restart must be known for what it is.
-            replay: true,
-            ..dir.folder.opening(&topic, index)
-        },
-        name,
-        dir: &path,
-        leader_epoch,
-        config,
-        producer_expiration_ms: shard.config().producer_id_expiration_ms,
-    };
-    let claimed = dir.folder.claim(&topic, index, options.name.topic_id).await;
-    let opened = match claimed {
-        Ok(()) => Partition::open(&dir.logs, options, now).await,
-        Err(error) => Err(OpenError::Io(error)),
-    };
-    match opened {
-        Ok(partition) => {
-            dir.folder.opened(&topic, index);
-            Place::Here(partition)
-        }
-        Err(OpenError::Io(error)) if Cause::of(&error).is_of_the_host() => {
-            tracing::error!(%topic, partition = index, %error,
-                "cannot open the log now: its partition is offline until there is what it lacks");
-            dir.folder.keep(&topic, index);
-            let directory = dir.id;
-            Place::Broken {
-                directory,
-                again: true,
-            }
-        }
-        Err(error) => {
-            let what_else = match &error {
-                OpenError::Lost(..) => "; or delete the topic, to go on without these records",
-                _ => "",
-            };
-            tracing::error!(%topic, partition = index, %error,
-                "cannot open the log: its partition stays offline{what_else}");
-            dir.folder.keep(&topic, index);
-            dir.suspect();
-            broken(dir.id)
         }
     }
 }
@@ -356,19 +241,21 @@ pub fn fail(shard: &Shard, dir: &LogDir) {
 /// the partitions of the image are open.
 pub async fn set_strays_aside(shard: &Shard, image: &Image) {
     for dir in shard.dirs.working() {
+        let mut strays = Vec::new();
         for (topic, index) in dir.folder.unclaimed() {
             let known = image.topics.named(&topic);
             let stray = match known.filter(|known| is_replica_of(shard, known, index)) {
                 Some(known) => dir.folder.is_of_another(&topic, index, known.id).await,
                 None => true,
             };
-            if !stray {
-                continue;
+            if stray {
+                strays.push((topic, index));
             }
-            if let Err(error) = dir.folder.set_aside(&topic, index).await {
-                dir.folder.was_not_removed(&topic, index);
-                tracing::error!(%topic, partition = index, %error, "cannot set the log aside");
-            }
+        }
+        let names: Vec<_> = strays.iter().map(|(topic, at)| (&**topic, *at)).collect();
+        for (topic, index, error) in dir.folder.set_aside(&names).await {
+            dir.folder.was_not_removed(topic, index);
+            tracing::error!(topic, partition = index, %error, "cannot set the log aside");
         }
     }
 }
@@ -402,7 +289,7 @@ fn is_replica_of(shard: &Shard, topic: &image::Topic, index: PartitionIndex) -> 
     partition.is_some_and(|state| state.replicas.contains(&shard.node))
 }
 
-fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
+pub(super) fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
     let config = shard.config();
     match TopicConfig::resolve(&config, image.configs.topic(name)) {
         Ok(resolved) => resolved,
@@ -420,30 +307,54 @@ pub async fn close(shard: &Shard) {
     shard.groups.stop();
     let partitions = shard.partitions.local();
     partitions.iter().for_each(|partition| partition.close());
-    let closing = partitions.iter().map(|partition| async move {
-        let closed = partition.log().close().await;
-        if let Err(error) = &closed {
-            let (topic, index) = (&partition.name().topic, partition.name().index);
-            tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
-        }
-        (partition, closed.is_ok())
-    });
-    let closed: Vec<(&Rc<Partition>, bool)> = stream::iter(closing)
-        .buffer_unordered(OPEN_AT_ONCE)
-        .collect()
-        .await;
-    for dir in shard.dirs.working() {
-        let mut in_dir = closed.iter().filter(|(partition, _)| dir.holds(partition));
-        let all_closed = in_dir.all(|(_, closed)| *closed) && !shard.partitions.any_broken(dir);
-        let marked = match checkpoint(shard, dir).await {
-            Ok(()) if all_closed => dir.folder.close_cleanly().await,
-            written => written,
+    let dirs: Vec<&Rc<LogDir>> = shard.dirs.working().collect();
+    for dir in dirs {
+        let in_dir = partitions.iter().filter(|partition| dir.holds(partition));
+        let closed = close_logs(dir, in_dir.collect()).await;
+        let marked = match (closed, shard.partitions.any_broken(dir)) {
+            (Err(error), _) => Err(error),
+            (Ok(all_closed), any_broken) => match checkpoint(shard, dir).await {
+                Ok(()) if all_closed && !any_broken => dir.folder.close_cleanly().await,
+                written => written,
+            },
         };
         if let Err(error) = marked {
             let dir = dir.path.display();
             tracing::error!(%dir, %error, "cannot write the checkpoints: the next start checks all");
         }
     }
+}
+
+/// Closes the logs in a folder; whether all could be. Where many have something to write, one
+/// sync of the file system makes all of it durable: no log waits for a sync of its own. Where
+/// that fails nothing may be said of how far they have come.
+async fn close_logs(dir: &LogDir, partitions: Vec<&Rc<Partition>>) -> io::Result<bool> {
+    let to_write = partitions.iter().filter(|it| !it.log().is_as_closed());
+    let batch = match to_write.count() > SYNCED_EACH_MAX {
+        // Without one, for want of a descriptor most likely, it takes longer.
+        true => dir.logs.disk().batch(&dir.path).await.ok(),
+        false => None,
+    };
+    let in_batch = batch.is_some();
+    let closing = partitions.into_iter().map(|partition| async move {
+        let closed = match in_batch {
+            true => partition.log().close_in_batch().await.map(drop),
+            false => partition.log().close().await,
+        };
+        if let Err(error) = &closed {
+            let (topic, index) = (&partition.name().topic, partition.name().index);
+            tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
+        }
+        closed.is_ok()
+    });
+    let all_closed = stream::iter(closing)
+        .buffer_unordered(OPEN_AT_ONCE)
+        .fold(true, async |all, closed| all && closed)
+        .await;
+    if let Some(batch) = batch {
+        batch.sync().await?;
+    }
+    Ok(all_closed)
 }
 
 async fn checkpoint(shard: &Shard, dir: &LogDir) -> io::Result<()> {

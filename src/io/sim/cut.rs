@@ -167,9 +167,10 @@ impl State {
                     | Operation::Reserve(..)
                     | Operation::Truncate(..)
                     | Operation::Content(..)
+                    | Operation::Later(_)
             )
         };
-        self.under_way.iter().filter(|(_, it)| changes(it)).count()
+        self.under_way.iter().filter(|(_, it)| changes(it)).count() + self.later.len()
     }
 
     fn ends(&self, random: &mut Random) -> Vec<End> {
@@ -234,7 +235,8 @@ impl State {
             End::Cut(data, names, rest) => {
                 let mut image = self.durable.clone();
                 self.keep_data(&mut image, data, random);
-                for (_, operation) in &self.under_way {
+                let under_way = self.under_way.iter().map(|(_, operation)| operation);
+                for operation in self.later.iter().chain(under_way) {
                     half_done(&mut image, operation, rest, random);
                 }
                 self.keep_names(&mut image, names, random);
@@ -248,7 +250,7 @@ impl State {
         let mut state = self.clone();
         for (_, operation) in std::mem::take(&mut state.under_way) {
             let whole = rest == Rest::All || rest == Rest::Some && random.one_in(2);
-            if let Operation::Write(_) = operation {
+            if let Operation::Write(_) | Operation::Later(_) = operation {
                 if whole {
                     state.apply(operation);
                 }
@@ -345,6 +347,7 @@ fn half_done(image: &mut Image, operation: &Operation, rest: Rest, random: &mut 
             let file = image.file_mut(*file);
             file.resize(if done { *len } else { file.len() }, 0);
         }
+        Operation::Later(operation) => half_done(image, operation, rest, random),
         Operation::Content(file, content) => {
             let kept = if whole {
                 content.len()

@@ -15,6 +15,7 @@ use super::state::{Event, FileId, NameChange, Node, Operation, State, Write};
 use crate::base::WallMs;
 use crate::io::buffer::Slice;
 use crate::io::disk::Entry;
+use crate::io::durable::Durable;
 
 /// A simulated disk; cheap to clone.
 #[derive(Clone)]
@@ -222,7 +223,10 @@ impl SimDisk {
             Operation::Prepare(..) => Fault::SilentPrepare,
             Operation::Truncate(..) => Fault::SilentTruncate,
             Operation::SyncAll => Fault::SilentSyncAll,
-            Operation::Look | Operation::Write(_) | Operation::Reserve(..) => return false,
+            Operation::Look
+            | Operation::Write(_)
+            | Operation::Reserve(..)
+            | Operation::Later(_) => return false,
         };
         let faults = self.0.faults.borrow();
         faults.iter().any(|it| it.1 == fault)
@@ -383,7 +387,12 @@ impl SimDisk {
         Ok(self.0.state.borrow().now.files[id].to_vec())
     }
 
-    pub(in crate::io) async fn write(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+    pub(in crate::io) async fn write(
+        &self,
+        path: &Path,
+        content: Vec<u8>,
+        durable: Durable,
+    ) -> io::Result<()> {
         self.counted("write file");
         self.needs_descriptor(path)?;
         self.fails(path, Fault::Prepare)?;
@@ -392,7 +401,8 @@ impl SimDisk {
             Ok(id) => id,
             Err(_) => self.new_file(path)?,
         };
-        self.perform(Operation::Content(id, content.into())).await;
+        let operation = Operation::Content(id, content.into());
+        self.perform(as_durable(operation, durable)).await;
         Ok(())
     }
 
@@ -555,15 +565,19 @@ impl SimFile {
         Ok(())
     }
 
-    pub(in crate::io) async fn truncate(&self, len: u64, modified_ms: WallMs) -> io::Result<()> {
+    pub(in crate::io) async fn truncate(
+        &self,
+        len: u64,
+        modified_ms: WallMs,
+        durable: Durable,
+    ) -> io::Result<()> {
         self.disk.counted("truncate");
         let id = self.id;
         let state = &self.disk.0.state;
         state.borrow_mut().modified.insert(id, modified_ms);
         self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
-        self.disk
-            .perform(Operation::Truncate(self.id, len as usize))
-            .await;
+        let operation = Operation::Truncate(self.id, len as usize);
+        self.disk.perform(as_durable(operation, durable)).await;
         Ok(())
     }
 
@@ -584,6 +598,13 @@ impl SimFile {
         let len = self.disk.0.state.borrow().now.files[self.id].len() as u64;
         self.disk.perform(Operation::Look).await;
         len
+    }
+}
+
+fn as_durable(operation: Operation, durable: Durable) -> Operation {
+    match durable {
+        Durable::Now => operation,
+        Durable::WithBatch => Operation::Later(Rc::new(operation)),
     }
 }
 

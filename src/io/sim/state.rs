@@ -40,6 +40,8 @@ pub(super) struct State {
     /// From byte to byte, what has room and was never written: a write there is only durable
     /// with a flush of this very file.
     pub reserved: BTreeMap<FileId, (usize, usize)>,
+    /// Done, and in doubt until all is synced.
+    pub later: Vec<Operation>,
     /// When files were last modified, as far as that was said.
     pub modified: BTreeMap<FileId, WallMs>,
     /// Operations that were begun and are not done.
@@ -98,6 +100,21 @@ pub(super) enum Operation {
     SyncDir(PathBuf),
     /// Makes everything durable.
     SyncAll,
+    /// A content or a cut that is durable with the next of those.
+    Later(Rc<Operation>),
+}
+
+impl Operation {
+    /// The file that it changes by itself, not as one of all.
+    fn file(&self) -> Option<FileId> {
+        match self {
+            Operation::Flush(file, _)
+            | Operation::Prepare(file, ..)
+            | Operation::Truncate(file, _)
+            | Operation::Content(file, _) => Some(*file),
+            _ => None,
+        }
+    }
 }
 
 impl Image {
@@ -151,6 +168,9 @@ impl State {
     }
 
     pub(super) fn apply(&mut self, operation: Operation) {
+        if let Some(file) = operation.file() {
+            self.settle_later(|it| it.file() == Some(file));
+        }
         match operation {
             Operation::Look => {}
             Operation::Write(mut write) => {
@@ -196,7 +216,12 @@ impl State {
                 }
                 self.reserved.clear();
                 self.settle(|_| true);
+                self.settle_later(|_| true);
                 self.sync_names(|_| true);
+            }
+            Operation::Later(operation) => {
+                self.pretend(&operation);
+                self.later.push((*operation).clone());
             }
         }
     }
@@ -228,6 +253,20 @@ impl State {
         let reserved = std::mem::take(&mut self.reserved);
         self.settle(|write| write.done_at <= upto && !write.is_within(&reserved));
         self.reserved = reserved;
+    }
+
+    /// Makes what was left for later durable, in its order.
+    fn settle_later(&mut self, covers: impl Fn(&Operation) -> bool) {
+        for operation in std::mem::take(&mut self.later) {
+            match operation {
+                operation if !covers(&operation) => self.later.push(operation),
+                Operation::Truncate(file, len) => self.durable.file_mut(file).resize(len, 0),
+                Operation::Content(file, content) => {
+                    self.durable.files[file] = Rc::new(content.to_vec());
+                }
+                _ => {}
+            }
+        }
     }
 
     fn settle(&mut self, covers: impl Fn(&Write) -> bool) {

@@ -121,6 +121,7 @@ impl Inner {
         let name = file_name(base, ".txnindex");
         self.forget_index(&name).await?;
         disk.remove(&self.dir.join(name)).await?;
+        self.snapshot_at.set(None);
         for segment in old.iter().filter(|segment| segment.base_offset != base) {
             for suffix in [".index", ".timeindex", ".txnindex", ".snapshot", ".log"] {
                 let path = self.dir.join(file_name(segment.base_offset, suffix));

@@ -8,6 +8,7 @@ use super::clean::CleanError;
 use super::pace::Pace;
 use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX};
+use crate::io::durable::Durable;
 use crate::io::file::File;
 use crate::log::header::Header;
 use crate::log::inner::Inner;
@@ -130,7 +131,8 @@ impl Target {
             self.file.flush().await?;
         }
         let modified_ms = segment.modified_ms.get();
-        self.file.truncate(segment.size.get(), modified_ms).await?;
+        let size = segment.size.get();
+        self.file.truncate(size, modified_ms, Durable::Now).await?;
         segment.note_time();
         let offsets = segment.offsets.borrow().to_bytes();
         let times = segment.times.borrow().to_bytes();

@@ -149,6 +149,34 @@ fn what_could_not_be_written_is_written_once_there_is_room() {
 }
 
 #[test]
+fn logs_that_are_set_aside_together_share_the_writes() {
+    let world = World::new(4);
+    let sim = world.disk().clone();
+    let disk = Disk::simulated(sim.clone());
+    world.run(async move {
+        let (folder, log) = filled(&disk, 3).await;
+        log.close().await.expect("closed");
+        let logs = [("t", 0, &log)].into_iter();
+        folder.checkpoint(logs).await.expect("written");
+        for index in 1..100 {
+            folder.note_start("t", index, 7);
+            let dir = folder.path("t", index);
+            disk.create_dir(&dir).await.expect("made");
+        }
+        folder.save_starts().await.expect("written");
+        let before = sim.count("write file") + sim.count("sync folder");
+        let names: Vec<_> = (0..100).map(|index| ("t", index)).collect();
+        assert!(folder.set_aside(&names).await.is_empty());
+        let changes = sim.count("write file") + sim.count("sync folder") - before;
+        assert!(changes < 12, "{changes}");
+        let again = Folder::open(&disk, Path::new(ROOT)).await.expect("opened");
+        assert!(again.unclaimed().is_empty());
+        assert_eq!(again.opening("t", 0).known_offset(), 0);
+        assert_eq!(again.opening("t", 99).known_offset(), 0);
+    });
+}
+
+#[test]
 fn a_checkpoint_that_is_gone_or_empty_is_missed() {
     let world = World::new(3);
     let disk = Disk::simulated(world.disk().clone());

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::support::*;
 use crate::io::disk::Disk;
+use crate::io::sim::World;
 use crate::log::{DeleteError, Folder, Log, LogConfig, Opening};
 use crate::wire::batch::{BatchBuilder, NewRecord};
 
@@ -224,6 +225,47 @@ fn producer_state_comes_back_from_snapshot_and_batches() {
         let opening = replay(true, 10);
         let (_, seen) = open_replaying(&shared, &dir, two_batches_each(), opening).await;
         assert_eq!(seen, ["10: 10 bytes"]);
+    });
+}
+
+#[test]
+fn a_log_that_nothing_was_appended_to_has_nothing_to_close() {
+    let world = World::new(11);
+    let sim = world.disk().clone();
+    let disk = Disk::simulated(sim.clone());
+    world.run(async move {
+        let dir = Path::new("/data/t-0");
+        let log = filled(&disk, dir, two_batches_each()).await;
+        log.on_roll(Rc::new(|_| b"state".to_vec()));
+        assert!(log.close_in_batch().await.expect("closed"), "it has");
+        let opening = |recovery_point| Opening {
+            clean: true,
+            replay: true,
+            recovery_point,
+            ..Opening::default()
+        };
+        let changes = ["write file", "rename", "remove", "truncate", "sync folder"];
+        let changes = || changes.map(|change| sim.count(change));
+        for end in [40, 42, 44] {
+            for _ in 0..2 {
+                let before = changes();
+                let (log, _) = open(&logs(&disk), dir, two_batches_each(), opening(end)).await;
+                log.on_roll(Rc::new(|_| b"state".to_vec()));
+                assert!(log.is_as_closed());
+                assert!(!log.close_in_batch().await.expect("closed"));
+                assert_eq!(changes(), before);
+            }
+            let (log, _) = open(&logs(&disk), dir, two_batches_each(), opening(end)).await;
+            log.on_roll(Rc::new(|_| b"state".to_vec()));
+            assert_eq!(log.end_offset(), end);
+            log.append(&batch(2, 500, 0, 1_000 * end), 0, None, 0)
+                .expect("appended");
+            assert!(!log.is_as_closed());
+            match end {
+                40 => assert!(log.close_in_batch().await.expect("closed")),
+                _ => log.close().await.expect("closed"),
+            }
+        }
     });
 }
 

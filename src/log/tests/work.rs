@@ -279,10 +279,21 @@ impl Life {
             .map_err(|(path, error)| format!("{}: {error}", path.display()))
     }
 
-    async fn close(&self) -> Result<(), Wrong> {
+    /// Each log by itself, or all of them in one batch.
+    async fn close(&mut self) -> Result<(), Wrong> {
+        let in_batch = self.random.one_in(2);
+        let wrong = |error: std::io::Error| error.to_string();
+        let batch = self.disk.batch(Path::new(ROOT)).await.map_err(wrong)?;
         for log in &self.logs {
-            log.close().await.map_err(|error| error.to_string())?;
+            match in_batch {
+                true => log.close_in_batch().await.map(drop),
+                false => log.close().await,
+            }
+            .map_err(wrong)?;
             self.look();
+        }
+        if in_batch {
+            batch.sync().await.map_err(wrong)?;
         }
         self.checkpoint().await?;
         let closed = self.folder.close_cleanly().await;

@@ -1,0 +1,175 @@
+//! Drives: where the partitions of topics are, by the image: those that are here are opened, many
+//! at the same time.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::Shard;
+use super::log_dirs::LogDir;
+use super::partitions::{OPEN_AT_ONCE, Place, Topic, topic_config};
+use crate::base::config::TopicConfig;
+use crate::base::ids::Uuid;
+use crate::base::{LeaderEpoch, PartitionIndex, WallMs};
+use crate::io::cause::Cause;
+use crate::log::{OpenError, Opening};
+use crate::metadata::image::{self, Image};
+use crate::partition::{Name, Partition, PartitionOptions};
+
+/// A topic whose entry is brought up to date with the image.
+struct Placing<'a> {
+    topic: &'a image::Topic,
+    /// As it was.
+    known: Option<Rc<Topic>>,
+    config: OnceCell<TopicConfig>,
+    /// Those that are placed so far, and how many are not.
+    places: RefCell<(Vec<Option<Place>>, usize)>,
+}
+
+/// Brings the entries of topics up to date with the image. Logs of all of them are opened at the
+/// same time, within one bound: there may be many topics with one partition each.
+pub(super) async fn place_all(
+    shard: &Shard,
+    image: &Image,
+    topics: impl Iterator<Item = &Arc<image::Topic>>,
+    now: WallMs,
+) {
+    let placings: Vec<Placing<'_>> = topics.map(|topic| Placing::new(shard, topic)).collect();
+    let partitions = placings
+        .iter()
+        .flat_map(|placing| (0..placing.topic.partitions.len()).map(move |at| (placing, at)));
+    stream::iter(partitions)
+        .for_each_concurrent(OPEN_AT_ONCE, |(placing, at)| async move {
+            let place = placing.place(shard, image, at, now).await;
+            if let Some(topic) = placing.placed(at, place) {
+                shard.partitions.insert(topic);
+            }
+        })
+        .await;
+}
+
+impl Placing<'_> {
+    fn new<'a>(shard: &Shard, topic: &'a image::Topic) -> Placing<'a> {
+        let count = topic.partitions.len();
+        Placing {
+            topic,
+            known: shard.partitions.topic_by_id(topic.id),
+            config: OnceCell::new(),
+            places: RefCell::new((vec![None; count], count)),
+        }
+    }
+
+    /// Finds out where the partition `at` is, and opens it if that is here.
+    async fn place(&self, shard: &Shard, image: &Image, at: usize, now: WallMs) -> Place {
+        let (topic, state) = (self.topic, &self.topic.partitions[at]);
+        let own = state.replicas.iter().position(|node| *node == shard.node);
+        let directory = own.and_then(|at| state.directories.get(at).copied());
+        let directory = directory.unwrap_or_default();
+        let dir = shard.dirs.get(directory);
+        if own.is_some() && dir.is_none() {
+            return broken(directory);
+        }
+        if state.leader != shard.node {
+            let (leader, leader_epoch) = (state.leader, state.leader_epoch);
+            return Place::There {
+                leader,
+                leader_epoch,
+            };
+        }
+        let known = self.known.as_ref();
+        if let Some(Place::Here(partition)) = known.and_then(|it| it.partitions.get(at)) {
+            partition.set_leader_epoch(state.leader_epoch);
+            return Place::Here(partition.clone());
+        }
+        let name = Name {
+            topic: topic.name.clone(),
+            topic_id: topic.id,
+            index: at as PartitionIndex,
+        };
+        let config = || topic_config(shard, image, &topic.name);
+        let config = self.config.get_or_init(config).clone();
+        match dir {
+            Some(dir) => open(shard, dir, name, state.leader_epoch, config, now).await,
+            None => broken(directory),
+        }
+    }
+
+    /// Notes where the partition `at` is; the topic, once that is known of all.
+    fn placed(&self, at: usize, place: Place) -> Option<Topic> {
+        let (places, left) = &mut *self.places.borrow_mut();
+        places[at] = Some(place);
+        *left -= 1;
+        (*left == 0).then(|| Topic {
+            name: self.topic.name.clone(),
+            id: self.topic.id,
+            partitions: places.drain(..).flatten().collect(),
+        })
+    }
+}
+
+/// Here, and not to be opened again by itself.
+pub(super) fn broken(directory: Uuid) -> Place {
+    Place::Broken {
+        directory,
+        again: false,
+    }
+}
+
+async fn open(
+    shard: &Shard,
+    dir: &LogDir,
+    name: Name,
+    leader_epoch: LeaderEpoch,
+    config: TopicConfig,
+    now: WallMs,
+) -> Place {
+    let (topic, index) = (name.topic.clone(), name.index);
+    let path = dir.folder.path(&topic, index);
+    let options = PartitionOptions {
+        opening: Opening {
+            topic_id: Some(name.topic_id),
+            // What a client sends again after a restart must be known for what it is.
+            replay: true,
+            ..dir.folder.opening(&topic, index)
+        },
+        name,
+        dir: &path,
+        leader_epoch,
+        config,
+        producer_expiration_ms: shard.config().producer_id_expiration_ms,
+    };
+    let claimed = dir.folder.claim(&topic, index, options.name.topic_id).await;
+    let opened = match claimed {
+        Ok(()) => Partition::open(&dir.logs, options, now).await,
+        Err(error) => Err(OpenError::Io(error)),
+    };
+    match opened {
+        Ok(partition) => {
+            dir.folder.opened(&topic, index);
+            Place::Here(partition)
+        }
+        Err(OpenError::Io(error)) if Cause::of(&error).is_of_the_host() => {
+            tracing::error!(%topic, partition = index, %error,
+                "cannot open the log now: its partition is offline until there is what it lacks");
+            dir.folder.keep(&topic, index);
+            let directory = dir.id;
+            Place::Broken {
+                directory,
+                again: true,
+            }
+        }
+        Err(error) => {
+            let what_else = match &error {
+                OpenError::Lost(..) => "; or delete the topic, to go on without these records",
+                _ => "",
+            };
+            tracing::error!(%topic, partition = index, %error,
+                "cannot open the log: its partition stays offline{what_else}");
+            dir.folder.keep(&topic, index);
+            dir.suspect();
+            broken(dir.id)
+        }
+    }
+}
