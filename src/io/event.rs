@@ -37,7 +37,11 @@ impl Event {
             if self.called.replace(false) {
                 return Poll::Ready(());
             }
-            *self.waiter.borrow_mut() = Some(context.waker().clone());
+            match &mut *self.waiter.borrow_mut() {
+                // Costs nothing where it wakes the same task.
+                Some(known) => known.clone_from(context.waker()),
+                waiter => *waiter = Some(context.waker().clone()),
+            }
             Poll::Pending
         })
         .await;

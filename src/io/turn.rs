@@ -39,17 +39,17 @@ pub struct Turns {
     pub long: u64,
 }
 
-/// The turns of this thread's executor.
+/// The turns of this thread's executor: what every turn looks at. It needs no drop, so that to
+/// reach it takes no look at whether it is still there.
 struct Book {
     /// When the turn that runs began; zero outside of measured tasks.
     began: Cell<Instant>,
     work: Cell<Work>,
     turns: [Cell<Turns>; REQUESTS_MAX + JOBS_MAX],
-    /// Names of other work than requests.
-    jobs: RefCell<Vec<&'static str>>,
-    queue: RefCell<Queue>,
     /// The task that runs was let go on from the queue.
     is_step: Cell<bool>,
+    /// Whether tasks wait in the queue.
+    has_waiting: Cell<bool>,
 }
 
 /// Tasks that gave way, in order.
@@ -80,15 +80,19 @@ thread_local! {
             began: Cell::new(Instant(0)),
             work: Cell::new(Work(0)),
             turns: [const { Cell::new(Turns { longest_us: 0, long: 0 }) }; REQUESTS_MAX + JOBS_MAX],
-            jobs: RefCell::new(Vec::new()),
-            queue: RefCell::new(Queue {
-                waiting: VecDeque::new(),
-                next_ticket: 0,
-                released: None,
-            }),
             is_step: Cell::new(false),
+            has_waiting: Cell::new(false),
         }
     };
+    static QUEUE: RefCell<Queue> = const {
+        RefCell::new(Queue {
+            waiting: VecDeque::new(),
+            next_ticket: 0,
+            released: None,
+        })
+    };
+    /// Names of other work than requests.
+    static JOBS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs `future`, whose turns count as `work` until [`spent_on`] is called in one of them.
@@ -122,10 +126,21 @@ pub fn of(work: Work) -> Turns {
 /// Other work than requests that was done on this executor: its names and turns.
 pub fn of_jobs() -> Vec<(&'static str, Turns)> {
     BOOK.with(|book| {
-        let jobs = book.jobs.borrow();
+        let jobs = JOBS.with_borrow(Clone::clone);
         let turns = book.turns[REQUESTS_MAX..].iter().map(Cell::get);
-        jobs.iter().copied().zip(turns).collect()
+        jobs.into_iter().zip(turns).collect()
     })
+}
+
+/// When the turn that runs began, which costs no look at the clock; the time outside of measured
+/// tasks.
+pub fn began() -> Instant {
+    let began = BOOK.with(|book| book.began.get());
+    if began == Instant(0) {
+        clock::now()
+    } else {
+        began
+    }
 }
 
 /// Whether the turn that runs has lasted for a [`STEP`]. Never so outside of measured tasks.
@@ -172,8 +187,7 @@ pub async fn give_way() {
 }
 
 fn end_drop(work: Work, began: Instant) {
-    // An executor that ends drops its tasks when this may be gone.
-    let _ = BOOK.try_with(|book| book.note(work, began));
+    BOOK.with(|book| book.note(work, began));
 }
 
 // === impl Turn ===
@@ -197,10 +211,13 @@ impl Turn {
             book.began.set(outer_began);
             let work = book.work.replace(outer_work);
             book.note(work, self.began);
-            if book.is_step.replace(false) {
-                book.queue.borrow_mut().released = None;
+            let is_step = book.is_step.replace(false);
+            if is_step {
+                QUEUE.with_borrow_mut(|queue| queue.released = None);
             }
-            book.release_next();
+            if is_step || book.has_waiting.get() {
+                release_next();
+            }
             work
         })
     }
@@ -217,8 +234,7 @@ impl Work {
 
     /// Other work of this name. There may be some thirty names.
     pub fn job(name: &'static str) -> Work {
-        BOOK.with(|book| {
-            let mut jobs = book.jobs.borrow_mut();
+        JOBS.with_borrow_mut(|jobs| {
             let at = jobs.iter().position(|known| *known == name);
             let at = at.unwrap_or_else(|| {
                 assert!(jobs.len() < JOBS_MAX, "too many names of jobs");
@@ -244,16 +260,29 @@ impl Book {
             cell.set(turns);
         }
     }
+}
 
-    fn release_next(&self) {
-        let mut queue = self.queue.borrow_mut();
-        if queue.released.is_none()
-            && let Some((ticket, waker)) = queue.waiting.pop_front()
-        {
-            queue.released = Some(ticket);
-            drop(queue);
-            waker.wake();
+/// Lets the next task of the queue go on, unless one has not ended its turn.
+fn release_next() {
+    let next = QUEUE.with_borrow_mut(|queue| {
+        if queue.released.is_some() {
+            return None;
         }
+        let (ticket, waker) = queue.waiting.pop_front()?;
+        queue.released = Some(ticket);
+        queue.note_waiting();
+        Some(waker)
+    });
+    if let Some(waker) = next {
+        waker.wake();
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    fn note_waiting(&self) {
+        BOOK.with(|book| book.has_waiting.set(!self.waiting.is_empty()));
     }
 }
 
@@ -262,21 +291,20 @@ impl Book {
 impl Ticket {
     /// A place at the end of the queue; `None` outside of measured tasks.
     fn take() -> Option<Ticket> {
-        BOOK.with(|book| {
-            if book.began.get() == Instant(0) {
-                return None;
-            }
-            let mut queue = book.queue.borrow_mut();
+        if BOOK.with(|book| book.began.get()) == Instant(0) {
+            return None;
+        }
+        QUEUE.with_borrow_mut(|queue| {
             let number = queue.next_ticket;
             queue.next_ticket += 1;
             queue.waiting.push_back((number, Waker::noop().clone()));
+            queue.note_waiting();
             Some(Ticket(number))
         })
     }
 
     fn poll_released(&self, waker: &Waker) -> Poll<()> {
-        BOOK.with(|book| {
-            let mut queue = book.queue.borrow_mut();
+        QUEUE.with_borrow_mut(|queue| {
             if queue.released == Some(self.0) {
                 return Poll::Ready(());
             }
@@ -298,16 +326,21 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let _ = BOOK.try_with(|book| {
-            let mut queue = book.queue.borrow_mut();
-            if queue.released == Some(self.0) {
+        // An executor that ends drops its tasks when the queue may be gone.
+        let was_released = QUEUE.try_with(|queue| {
+            let mut queue = queue.borrow_mut();
+            let is_released = queue.released == Some(self.0);
+            if is_released {
                 queue.released = None;
-                drop(queue);
-                book.release_next();
             } else {
                 queue.waiting.retain(|it| it.0 != self.0);
+                queue.note_waiting();
             }
+            is_released
         });
+        if was_released == Ok(true) {
+            release_next();
+        }
     }
 }
 
@@ -410,6 +443,21 @@ mod tests {
     }
 
     #[test]
+    fn the_begin_of_a_turn_is_known_without_a_look_at_the_clock() {
+        assert!(clock::now().since(began()) < Duration::from_secs(1));
+        run(|| async {
+            let turn = measured(LIGHT, async {
+                let before = began();
+                work_for(STEP);
+                assert_eq!(began(), before);
+                cores::next_round().await;
+                assert!(began().since(before) >= STEP);
+            });
+            cores::spawn(turn).join().await;
+        });
+    }
+
+    #[test]
     fn who_leaves_the_queue_blocks_none_behind() {
         run(|| async {
             let waits = || cores::spawn(measured(HEAVY, give_way()));
@@ -417,8 +465,8 @@ mod tests {
             first.cancel().await;
             second.cancel().await;
             third.join().await;
-            let none = BOOK.with(|book| book.queue.borrow().waiting.is_empty());
-            assert!(none);
+            assert!(QUEUE.with_borrow(|queue| queue.waiting.is_empty()));
+            assert!(!BOOK.with(|book| book.has_waiting.get()));
         });
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
+use super::config::LogConfig;
 use super::header::{HEADER_BYTES, whole_batch};
 use super::inner::{FailedOperation, Inner, Mark, State};
 use super::segment::Segment;
@@ -86,7 +87,7 @@ impl Inner {
                 return Err(AppendError::NoRoom);
             }
         }
-        let segment = self.segment_for(bytes, last_offset, survey.max_timestamp, now);
+        let segment = self.segment_for(bytes, last_offset, survey.max_timestamp, now, &config);
 
         let mut state = self.state.borrow_mut();
         if self.flushed_offset.get() == base_offset {
@@ -144,10 +145,10 @@ impl Inner {
         last_offset: Offset,
         timestamp: WallMs,
         now: WallMs,
+        config: &LogConfig,
     ) -> Rc<Segment> {
-        let config = self.config.borrow().clone();
         match self.active() {
-            Some(active) if !active.is_full_for(bytes, last_offset, timestamp, now, &config) => {
+            Some(active) if !active.is_full_for(bytes, last_offset, timestamp, now, config) => {
                 active
             }
             _ => self.roll(now),

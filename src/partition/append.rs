@@ -185,6 +185,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
     use std::rc::Rc;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
 
     use super::*;
     use crate::base::TopicId;
@@ -262,6 +265,34 @@ mod tests {
             assert!(matches!(append(2, 1_000), Err(AppendError::Busy)));
             partition.log().wait_for_room().await;
             append(2, 4_100_000).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_waker_is_parked_until_the_ack_and_not_behind_it() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let world = World::new(1);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let partition = open(&disk, &[]).await;
+            let appended = partition.append(&batch(0, b"v"), Origin::Client, 1_000);
+            let upto = appended.unwrap().upto;
+            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            assert!(partition.park_committed(upto, &woken.clone().into()));
+            assert!(!woken.0.load(Ordering::Relaxed));
+            partition.wait_committed(upto).await.unwrap();
+            assert!(woken.0.swap(false, Ordering::Relaxed));
+            assert!(!partition.park_committed(upto, &woken.clone().into()));
+            // One that is out of service acks nothing any more, and tells so at once.
+            let appended = partition.append(&batch(1, b"v"), Origin::Client, 1_000);
+            assert!(partition.park_committed(appended.unwrap().upto, &woken.clone().into()));
+            partition.close();
+            assert!(woken.0.load(Ordering::Relaxed));
         });
     }
 

@@ -184,6 +184,16 @@ impl Partition {
         .await
     }
 
+    /// Wakes `waker` once everything below `upto` is acked, or never will be; `false` where that
+    /// is known already.
+    pub fn park_committed(&self, upto: Offset, waker: &Waker) -> bool {
+        let is_open = self.committed(upto).is_none();
+        if is_open {
+            self.waiters.borrow_mut().park_commit(upto, waker);
+        }
+        is_open
+    }
+
     /// Whether everything below `upto` is acked, or never will be; `None` when it is not known yet.
     pub fn committed(&self, upto: Offset) -> Option<Result<(), append::AppendError>> {
         if self.log.acked_offset() >= upto {

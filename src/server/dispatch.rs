@@ -21,7 +21,7 @@ use crate::wire::header::{API_VERSIONS_KEY, HeaderError, RequestHeader};
 /// A request that was taken up and waits for its turn to be answered.
 pub enum Slot {
     /// Its batches are in the log's hands.
-    Produce(records::produce::Pending),
+    Produce(Box<records::produce::Pending>),
     /// It is run when its turn comes.
     Call(PendingCall),
     /// Its answer stands.

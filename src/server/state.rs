@@ -42,7 +42,11 @@ pub struct ServerState {
     closing_lines: Lines,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
     next_connection: Cell<u64>,
-    spare_produce: RefCell<Vec<produce::Pending>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "each goes to a slot and comes back, unmoved"
+    )]
+    spare_produce: RefCell<Vec<Box<produce::Pending>>>,
     spare_fetch: RefCell<Vec<fetch::Scratch>>,
 }
 
@@ -193,12 +197,12 @@ impl ServerState {
     }
 
     /// A pending request to fill, with the room of one answered before.
-    pub fn spare_produce(&self) -> produce::Pending {
+    pub fn spare_produce(&self) -> Box<produce::Pending> {
         self.spare_produce.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Keeps an answered request's room.
-    pub fn keep_produce(&self, mut pending: produce::Pending) {
+    pub fn keep_produce(&self, mut pending: Box<produce::Pending>) {
         pending.clear();
         if pending.capacity() <= limits::SPARE_PARTITIONS_MAX {
             keep(&self.spare_produce, pending);

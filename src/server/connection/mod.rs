@@ -223,10 +223,11 @@ impl Connection {
                 }
             };
             buffer.filled(count);
-            let now = self.server.now();
-            self.lifetime.received(count, now);
+            // This turn began when the bytes were there.
+            self.lifetime.received(count, turn::began());
             // A large request comes in faster than it is read.
-            if turn::is_due_at(now) {
+            let is_large = buffer.announced_bytes() > limits::CONNECTION_FREE_BYTES;
+            if is_large && turn::is_due() {
                 turn::give_way().await;
             }
         }
@@ -248,9 +249,8 @@ impl Connection {
                     return self.close().await;
                 }
             }
-            let now = self.server.now();
-            self.lifetime.answered(now);
-            if turn::is_due_at(now) {
+            self.lifetime.answered(turn::began());
+            if !self.slots.borrow().is_empty() && turn::is_due() {
                 cores::yield_now().await;
             }
             if out.capacity() > limits::CONNECTION_FREE_BYTES {
@@ -260,9 +260,17 @@ impl Connection {
         self.drained.call();
     }
 
+    /// Hands the writer a slot. A writer at rest that could only wait for an ack is woken by that
+    /// ack, and not twice.
     fn push(&self, slot: Slot) {
+        let is_left_to_ack = match (&slot, &*self.writer.borrow()) {
+            (Slot::Produce(pending), Some(writer)) => pending.park(writer),
+            _ => false,
+        };
         self.slots.borrow_mut().push_back(slot);
-        self.wake_writer();
+        if !is_left_to_ack {
+            self.wake_writer();
+        }
     }
 
     fn wake_writer(&self) {
@@ -292,7 +300,7 @@ impl Connection {
             None if self.lifetime.is_ending() => Poll::Ready(None),
             None => {
                 self.acking.set(false);
-                *self.writer.borrow_mut() = Some(cx.waker().clone());
+                set_waker(&mut self.writer.borrow_mut(), cx.waker());
                 Poll::Pending
             }
         })
@@ -315,6 +323,14 @@ impl Connection {
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// Puts a waker in place, unless what is there wakes the same task.
+fn set_waker(place: &mut Option<Waker>, waker: &Waker) {
+    match place {
+        Some(known) => known.clone_from(waker),
+        None => *place = Some(waker.clone()),
     }
 }
 

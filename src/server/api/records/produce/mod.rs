@@ -106,7 +106,7 @@ pub async fn begin(
 /// Waits until the request's batches are acked and appends the answer's frame to `out`.
 pub async fn answer(
     connection: &Rc<Connection>,
-    mut pending: Pending,
+    mut pending: Box<Pending>,
     out: &mut Vec<u8>,
 ) -> Result<(), Refused> {
     for (at, out) in pending.partitions.iter_mut().enumerate() {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::task::Waker;
 
 use super::{ROW, pace_at};
 use crate::base::{ErrorCode, Instant, Offset, TopicId, WallMs};
@@ -284,6 +285,15 @@ impl Pending {
             Outcome::Accepted(accepted) => accepted.partition.committed(accepted.upto).is_some(),
             Outcome::Failed(_) | Outcome::Due(_) | Outcome::Long(_) | Outcome::Repeated => true,
         })
+    }
+
+    /// Has `waker` woken by the ack that the answer waits for first; `false` where it may not
+    /// have to wait.
+    pub fn park(&self, waker: &Waker) -> bool {
+        let Some(Outcome::Accepted(first)) = self.partitions.first().map(|out| &out.result) else {
+            return false;
+        };
+        first.partition.park_committed(first.upto, waker)
     }
 
     pub(super) fn due(&self) -> Option<Rc<Partition>> {
