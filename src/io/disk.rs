@@ -85,6 +85,15 @@ impl Disk {
         }
     }
 
+    /// Has the device hear of all that was asked of it, and lets all that is ready run.
+    pub async fn next_round(&self) {
+        match &self.kind {
+            Kind::Direct => cores::next_round().await,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.pause().await,
+        }
+    }
+
     /// Waits for `length`.
     pub async fn sleep(&self, length: Duration) {
         match &self.kind {

@@ -15,6 +15,7 @@ macro_rules! planted {
 
 pub mod aborted;
 mod aborts;
+mod ahead;
 mod appender;
 mod check;
 pub mod checkpoint;
@@ -48,6 +49,7 @@ mod scan;
 mod scrub;
 mod segment;
 mod stream;
+mod stretch;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -76,7 +78,8 @@ pub use reader::{Cached, MemoryWait, Planned, ReadError};
 pub use retire::Retired;
 pub use scan::Stop;
 pub use scrub::{Scrub, Scrubbed};
-pub use stream::{BatchStream, Stretch};
+pub use stream::BatchStream;
+pub use stretch::Stretch;
 pub use times::Found;
 
 use crate::base::{LeaderEpoch, Offset, WallMs};

@@ -8,7 +8,8 @@ use super::check::{Check, Place};
 use super::header::{HEADER_BYTES, Header};
 use super::inner::{FailedOperation, Inner};
 use super::segment::{self, Segment};
-use super::stream::{BatchStream, Stretch};
+use super::stream::BatchStream;
+use super::stretch::Stretch;
 use super::tail::InTail;
 use super::window::Window;
 use crate::base::{LeaderEpoch, Offset};
@@ -166,7 +167,7 @@ impl Inner {
         let upto = upto.min(self.written_offset.get());
         let memory = self.logs.memory();
         if let Some(stream) = memory.unpark(self, offset)
-            && let Some(planned) = self.go_on(stream, max_bytes, upto).await?
+            && let Some(planned) = self.go_on(stream, offset, max_bytes, upto).await?
         {
             return Ok(Some(planned));
         }
@@ -227,19 +228,34 @@ impl Inner {
     async fn go_on(
         self: &Rc<Self>,
         mut stream: Box<BatchStream>,
+        offset: Offset,
         max_bytes: usize,
         upto: Offset,
     ) -> Result<Option<Planned>, ReadError> {
+        let mut next = match stream.take_ahead() {
+            Some(ahead) => ahead.take().await,
+            None => None,
+        };
+        if let Some(successor) = next.as_mut().and_then(|next| next.stream.take()) {
+            stream = successor;
+        }
         let (segment, file, at) = stream.place();
-        if segment.is_retired() || !self.damaged_places.borrow().is_empty() {
+        let goes_on = stream.goes_on(self, offset) && !segment.is_retired();
+        if !goes_on || !self.damaged_places.borrow().is_empty() {
             return Ok(None);
         }
-        let _under_way = UnderWay::new(self);
-        self.load_lookups(&segment).await.map_err(ReadError::Io)?;
         let limit = at.saturating_add(max_bytes as u64);
-        let boundary = self.boundary(&segment, &file, at, limit, upto).await?;
+        let known = next.filter(|next| next.limit == limit && next.end_offset <= upto);
+        let boundary = match known {
+            Some(next) => Some((next.to, next.end_offset)),
+            None => {
+                let _under_way = UnderWay::new(self);
+                self.load_lookups(&segment).await.map_err(ReadError::Io)?;
+                self.boundary(&segment, &file, at, limit, upto).await?
+            }
+        };
         Ok(boundary.map(|(to, end_offset)| {
-            stream.go_on_to(to);
+            stream.go_on_to(to, max_bytes, upto);
             Planned {
                 stretch: Stretch::new(self, &segment, at, to),
                 bytes_in_memory: 0,
@@ -251,7 +267,7 @@ impl Inner {
 
     /// The last place behind `at` and not behind `limit` where a batch ends, as far as the
     /// lookups tell, with the offset there, which is not behind `upto`.
-    async fn boundary(
+    pub async fn boundary(
         &self,
         segment: &Rc<Segment>,
         file: &File,

@@ -6,31 +6,24 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use super::ahead::{Ahead, Reader};
 use super::check::{Check, Place};
 use super::header::{HEADER_BYTES, Header};
 use super::inner::Inner;
 use super::reader::ReadError;
 use super::segment::Segment;
-use crate::base::{LeaderEpoch, Offset};
+use super::stretch::Stretch;
+use crate::base::Offset;
 use crate::io::buffer::{ReadMemory, Slice, block_down, block_up};
 use crate::io::file::File;
 
-/// The most pieces that one stream has read, or has the device read, ahead of its reader.
-const PIECES_AHEAD_MAX: u64 = 8;
-
-/// Where whole batches of one segment lie.
-#[derive(Clone)]
-pub struct Stretch {
-    log: Rc<Inner>,
-    segment: Rc<Segment>,
-    from: u64,
-    to: u64,
-}
+/// The most pieces that one stream has read, or has the device read, ahead of its reader. Readers
+/// were slower with eight, and took more CPU.
+const PIECES_AHEAD_MAX: u64 = 4;
 
 /// Gives out the batches of a stretch piece by piece.
 pub struct BatchStream {
@@ -53,8 +46,10 @@ pub struct BatchStream {
     asked: u64,
     /// How many pieces to have read ahead: doubles while the reader takes them.
     pieces_ahead: u64,
-    /// Whether the reader went on where an earlier stretch ended: it is likely to do so again.
-    is_sequential: bool,
+    /// How much a reader that went on once is likely to ask for behind the end.
+    likely_bytes: u64,
+    /// What is there for it then.
+    ahead: Option<Rc<Ahead>>,
 }
 
 struct Reading {
@@ -77,49 +72,6 @@ enum ReadState {
     Done(Result<Slice, ReadError>),
 }
 
-// === impl Stretch ===
-
-impl Stretch {
-    /// From position to position in `segment`.
-    pub fn new(log: &Rc<Inner>, segment: &Rc<Segment>, from: u64, to: u64) -> Stretch {
-        Stretch {
-            log: Rc::clone(log),
-            segment: Rc::clone(segment),
-            from,
-            to,
-        }
-    }
-
-    /// Bytes of its batches.
-    pub fn bytes(&self) -> usize {
-        (self.to - self.from) as usize
-    }
-
-    /// A stream of what lies behind its first `skip` bytes, which are whole batches, but for the
-    /// first `sent` bytes of that.
-    pub async fn stream(&self, skip: usize, sent: usize) -> io::Result<BatchStream> {
-        let file = self.segment.file(self.log.logs.disk()).await?;
-        let from = self.from + skip as u64;
-        let check = Check::new(from, self.segment.base_offset, LeaderEpoch::MIN);
-        let mut stream = BatchStream::behind(self, file, check);
-        stream.skip = sent;
-        Ok(stream)
-    }
-}
-
-impl fmt::Debug for Stretch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.segment.path();
-        write!(f, "{} from {} to {}", path.display(), self.from, self.to)
-    }
-}
-
-impl PartialEq for Stretch {
-    fn eq(&self, other: &Stretch) -> bool {
-        Rc::ptr_eq(&self.segment, &other.segment) && (self.from, self.to) == (other.from, other.to)
-    }
-}
-
 // === impl BatchStream ===
 
 impl BatchStream {
@@ -138,8 +90,14 @@ impl BatchStream {
             asked: block_down(check.position()),
             check,
             pieces_ahead: 1,
-            is_sequential: false,
+            likely_bytes: 0,
+            ahead: None,
         }
+    }
+
+    /// Leaves out the first `sent` bytes: the reader has them.
+    pub fn skip(&mut self, sent: usize) {
+        self.skip = sent;
     }
 
     /// Where it stands.
@@ -163,11 +121,31 @@ impl BatchStream {
         self.check.position() == self.to
     }
 
-    /// Goes on to `to`, where a batch ends.
-    pub fn go_on_to(&mut self, to: u64) {
+    /// A reader is likely to ask for so many bytes behind the end, at a pace known from before.
+    pub fn expect(&mut self, bytes: u64, pieces_ahead: u64) {
+        self.likely_bytes = bytes;
+        self.pieces_ahead = pieces_ahead;
+    }
+
+    /// Hands over what was looked up for the reader who goes on.
+    pub fn take_ahead(&mut self) -> Option<Rc<Ahead>> {
+        self.ahead.take()
+    }
+
+    /// Goes on to `to`, where a batch ends, for a reader that asked for this much.
+    pub fn go_on_to(&mut self, to: u64, max_bytes: usize, upto: Offset) {
         self.from = self.to;
         self.to = to;
-        self.is_sequential = true;
+        self.likely_bytes = (max_bytes as u64).max(to - self.from);
+        let reader = Reader {
+            segment: Rc::clone(&self.segment),
+            file: self.file.clone(),
+            at: to,
+            max_bytes,
+            upto,
+            pieces_ahead: self.pieces_ahead,
+        };
+        self.ahead = Some(Ahead::begin(&self.log, reader));
         // What had not been written yet when it was read is not what is there now.
         let wanted = (to + HEADER_BYTES as u64).min(self.segment.written.get());
         while self.reads.back().is_some_and(|last| last.is_stale(wanted)) {
@@ -186,7 +164,12 @@ impl BatchStream {
                 let memory = self.log.logs.memory().for_read(len).await;
                 self.ask(len, memory);
             }
-            self.read_ahead();
+            if self.read_ahead() {
+                // They go to the device before this piece takes the core's time: a client that
+                // takes all at once would have it idle meanwhile.
+                self.begin_reads().await;
+                self.log.logs.disk().next_round().await;
+            }
             let read = poll_fn(|cx| self.poll_first(cx)).await?;
             let piece = self.take(read).await?;
             if piece.len() > self.skip {
@@ -211,29 +194,27 @@ impl BatchStream {
         self.reads.clear();
         self.asked = block_down(self.check.position());
         self.pieces_ahead = 1;
+        self.ahead = None;
     }
 
     /// Begins to read what comes behind its end, for a reader that is likely to go on.
     pub async fn prepare_next(&mut self) {
-        if !self.is_sequential {
+        if self.likely_bytes == 0 {
             return self.forget_reads();
         }
         self.read_ahead();
-        poll_fn(|cx| {
-            self.poll_reads(cx);
-            Poll::Ready(())
-        })
-        .await;
+        self.begin_reads().await;
     }
 
     /// Where reading may go to: a header behind the end, and behind that once more as much as
     /// the reader asked for, if it asks again.
     fn limit(&self) -> u64 {
-        let next = match self.is_sequential {
-            true => self.to - self.from,
-            false => 0,
-        };
-        block_up((self.to + next + HEADER_BYTES as u64).min(self.segment.written.get()))
+        let behind = self.likely_bytes + HEADER_BYTES as u64;
+        block_up(
+            self.to
+                .saturating_add(behind)
+                .min(self.segment.written.get()),
+        )
     }
 
     /// Length of the next read.
@@ -259,17 +240,28 @@ impl BatchStream {
         self.asked += len as u64;
     }
 
-    /// Has more read, as far ahead as memory and the reader's pace suggest.
-    fn read_ahead(&mut self) {
+    /// Has more read, as far ahead as memory and the reader's pace suggest. Whether that is any.
+    fn read_ahead(&mut self) -> bool {
+        let before = self.asked;
         let piece = self.log.logs.options().read_ahead_bytes as u64;
         let most = self.check.position() + self.pieces_ahead * piece;
         while self.asked < self.limit().min(most) {
             let len = self.next_len();
             let Some(memory) = self.log.logs.memory().for_read_ahead(len) else {
-                return;
+                break;
             };
             self.ask(len, memory);
         }
+        self.asked > before
+    }
+
+    /// Gives the reads that were asked for to the ring.
+    async fn begin_reads(&mut self) {
+        poll_fn(|cx| {
+            self.poll_reads(cx);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     fn poll_reads(&mut self, cx: &mut Context<'_>) {

@@ -137,6 +137,51 @@ fn what_is_streamed_is_whole_batches_within_bounds_however_the_reader_stalls() {
     }
 }
 
+#[test]
+fn a_reader_who_goes_on_has_the_next_stretch_found_and_read_also_in_the_next_segment() {
+    for seed in 0..6 {
+        let world = World::new(seed);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let mut random = Random::new(seed);
+            let (logs, budget) = cold(&disk, 64 << 20);
+            let (log, known) = filled(&logs, &mut random, &[900, 7_000]).await;
+            let segments = world_paths(&disk).await;
+            let segments = segments.iter().filter(|it| it.ends_with(".log")).count();
+            let upto = known[known.len() - 20].0;
+            let (mut offset, mut fetches, mut found_anew) = (0, 0, 0);
+            while offset < upto {
+                let mut out = Vec::new();
+                let plan = log.plan(offset, 40_000, upto, MemoryWait::Waits, &mut out);
+                let Some(mut planned) = plan.await.expect("read") else {
+                    break;
+                };
+                fetches += 1;
+                found_anew += usize::from(planned.bytes_in_memory > 0);
+                let after = planned.end_offset;
+                let mut bytes = joined(&out);
+                while let Some(piece) = planned.stream.next().await.expect("sound") {
+                    bytes.extend_from_slice(&piece);
+                }
+                check(&known, offset, &bytes, 40_000, upto, after);
+                log.keep_stream(planned.stream).await;
+                offset = after;
+            }
+            assert!(
+                segments > 2 && fetches > 2 * segments,
+                "{segments} {fetches}"
+            );
+            // The first of all, and the last few, which the offset index has no entry behind.
+            assert!(
+                found_anew <= 3,
+                "{found_anew} of {fetches}, {segments} segments"
+            );
+            logs_forget(&log).await;
+            assert_eq!(budget.used_by(Use::Reads), 0, "all is given back");
+        });
+    }
+}
+
 /// Two rounds of upkeep: what was kept for readers to come back to is given up.
 async fn logs_forget(log: &Log) {
     log.maintain(0).await.expect("maintained");
