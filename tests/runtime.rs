@@ -167,6 +167,16 @@ fn every_blocking_call_returns_beside_tasks_that_are_preempted() {
 }
 
 #[test]
+fn executors_start_and_stop_in_a_row() {
+    for number in 0..250_u64 {
+        let answer = run(Duration::ZERO, move || async move {
+            cores::blocking(move || number).await
+        });
+        assert_eq!(answer, number);
+    }
+}
+
+#[test]
 fn timers_fire_in_order_and_never_early() {
     run(Duration::ZERO, || async {
         let mut random = Random::new(seed());
