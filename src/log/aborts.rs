@@ -171,12 +171,7 @@ impl Opener<'_> {
         let mut survey = Survey::default();
         for segment in segments.iter().filter(|it| it.base_offset <= last) {
             let file = segment.file(&self.disk).await?;
-            let mut scanner = Scanner {
-                position: 0,
-                expected: segment.base_offset,
-                epoch: -1,
-                gaps: true,
-            };
+            let mut scanner = Scanner::tolerant(0, segment.base_offset);
             let mut each = |_: &Header, batch: &[u8]| {
                 if let Ok(batch) = BatchView::parse(batch) {
                     survey.look(&batch);

@@ -194,12 +194,7 @@ impl Inner {
             None => 0,
         };
         let from = from.min(claim.indexed);
-        let mut scanner = Scanner {
-            position: from,
-            expected: base,
-            epoch: -1,
-            gaps: true,
-        };
+        let mut scanner = Scanner::tolerant(from, base);
         let interval = self.config.borrow().index_interval_bytes;
         let mut check = Check::new(claim, interval, from);
         let file = segment.file(self.logs.disk()).await?;
@@ -225,12 +220,7 @@ impl Inner {
         let file = segment.file(self.logs.disk()).await?;
         let (base, claim) = (segment.base_offset, segment.claim.get());
         let from = claim.indexed;
-        let mut scanner = Scanner {
-            position: from,
-            expected: base,
-            epoch: -1,
-            gaps: true,
-        };
+        let mut scanner = Scanner::tolerant(from, base);
         let interval = self.config.borrow().index_interval_bytes;
         let mut check = Check::new(claim, interval, from);
         walk(&file, len, &mut scanner, &mut |header, batch| {
@@ -266,12 +256,7 @@ impl Inner {
         let fresh = Segment::new(&self.dir, segment.base_offset, segment.created_ms.get());
         let interval = self.config.borrow().index_interval_bytes;
         let upto = segment.written.get();
-        let mut scanner = Scanner {
-            position: 0,
-            expected: segment.base_offset,
-            epoch: -1,
-            gaps: true,
-        };
+        let mut scanner = Scanner::tolerant(0, segment.base_offset);
         let stop = walk(&file, upto, &mut scanner, &mut |header, batch| {
             fresh.note(header, batch.len(), interval);
         })

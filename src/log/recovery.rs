@@ -269,12 +269,7 @@ impl Opener<'_> {
         let len = self.listing.segments[&base];
         let path = self.inner.dir.join(file_name(base, ".log"));
         let file = self.disk.open(&path).await?;
-        let mut scanner = Scanner {
-            position: 0,
-            expected: base,
-            epoch: -1,
-            gaps: true,
-        };
+        let mut scanner = Scanner::tolerant(0, base);
         let stop = walk(&file, len, &mut scanner, &mut |_, _| {}).await?;
         Ok(stop == Stop::End && scanner.expected <= follower)
     }
@@ -343,12 +338,7 @@ impl Opener<'_> {
             return Ok(());
         }
         let file = segment.file(&self.disk).await?;
-        let mut scanner = Scanner {
-            position: 0,
-            expected: segment.base_offset,
-            epoch: -1,
-            gaps: true,
-        };
+        let mut scanner = Scanner::tolerant(0, segment.base_offset);
         self.scan(segment, &file, len, &mut scanner, false).await?;
         segment.close_file();
         Ok(())

@@ -52,6 +52,17 @@ pub enum Stop {
 }
 
 impl Scanner {
+    /// Scans from `position` on, where a batch begins whose offset is `expected` or later. Takes
+    /// every epoch, and gaps between offsets, which compaction leaves.
+    pub fn tolerant(position: u64, expected: Offset) -> Scanner {
+        Scanner {
+            position,
+            expected,
+            epoch: -1,
+            gaps: true,
+        }
+    }
+
     /// Looks at the next batch. `window` begins at the position; `left` is how many bytes
     /// there are from the position to the end of the file.
     pub fn step(&mut self, window: &[u8], left: u64) -> Step {

@@ -72,12 +72,7 @@ impl Inner {
         let check = Check::new(segment.claims(), interval, 0);
         Ok(Some(Scrub {
             log: Rc::clone(self),
-            scanner: Scanner {
-                position: 0,
-                expected: base,
-                epoch: -1,
-                gaps: true,
-            },
+            scanner: Scanner::tolerant(0, base),
             segment,
             bytes: Vec::new(),
             begin: 0,

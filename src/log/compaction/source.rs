@@ -42,12 +42,7 @@ impl Source {
             segment: Rc::clone(segment),
             file: file.map_err(CleanError::Io)?,
             len: segment.size.get(),
-            scanner: Scanner {
-                position: 0,
-                expected: segment.base_offset,
-                epoch: -1,
-                gaps: true,
-            },
+            scanner: Scanner::tolerant(0, segment.base_offset),
             bytes: Vec::new(),
             begin: 0,
             step_bytes,

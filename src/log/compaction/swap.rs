@@ -185,12 +185,7 @@ impl Opener<'_> {
     async fn end_of_swap(&mut self, base: Offset, len: u64) -> Result<Option<Offset>, OpenError> {
         let path = self.inner.dir.join(file_name(base, SWAP_SUFFIX));
         let file = self.disk.open(&path).await?;
-        let mut scanner = Scanner {
-            position: 0,
-            expected: base,
-            epoch: -1,
-            gaps: true,
-        };
+        let mut scanner = Scanner::tolerant(0, base);
         let scanned = &mut self.recovered.scanned_bytes;
         let stop = walk(&file, len, &mut scanner, &mut |_, batch| {
             *scanned += batch.len() as u64;
