@@ -154,9 +154,9 @@ impl Folder {
         id.map(|id| id.trim().to_owned())
     }
 
-    /// Gives logs that are of no known topic other names, and forgets what the checkpoints say of
-    /// them. They stay for whoever may want their records, as with Kafka. Those that could not be
-    /// renamed, with the reason. The checkpoints are written, and the folder is synced, once for all.
+    /// Renames logs that belong to no known topic and removes them from the checkpoints. Their
+    /// records stay on disk, as with Kafka. Writes the checkpoints and syncs the folder once for
+    /// all of them. Returns the logs that could not be renamed, each with the reason.
     pub async fn set_aside<'a>(
         &self,
         logs: &[(&'a str, PartitionIndex)],

@@ -231,7 +231,7 @@ impl Loading {
         }
     }
 
-    /// Notes values that are allowed and that hardly anybody wants.
+    /// Adds a note for each value that is allowed and is rarely meant.
     fn note_what_cannot_be_meant(&mut self) {
         for name in ["max.connections", "max.connections.per.ip"] {
             if self.number(name) == Some(0) {
