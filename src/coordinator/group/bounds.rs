@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::base::ids::Uuid;
-use crate::base::limits;
+use crate::base::{Instant, TopicId, limits};
 
 /// Memory of so many bytes, and what is counted of it.
 struct Bytes0(usize, Rc<Cell<usize>>);

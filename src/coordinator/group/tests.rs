@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::base::ids::Uuid;
-use crate::base::limits;
+use crate::base::{Instant, TopicId, limits};
 use crate::coordinator::record::{Encoded, GroupValue};
 use bytes::Bytes;
 

@@ -8,31 +8,25 @@ mod join;
 mod liveness;
 mod member;
 mod rebalance;
+mod subscription;
 mod sync;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use crate::base::timers::Deadlines;
-use crate::base::{WallMs, hash, limits};
-use crate::coordinator::group::memory::{self, Memory};
-use crate::coordinator::group::request::{
-    Described, DescribedMember, GroupConfig, GroupError, Now, Outcome, Protocol,
-};
-use crate::coordinator::probe::Probe;
+use crate::base::{WallMs, hash};
+use crate::coordinator::group::memory;
+use crate::coordinator::group::request::{Described, DescribedMember, GroupError, Protocol};
+use crate::coordinator::group::step::{Step, Timer};
 use crate::coordinator::record::{GroupValue, MemberValue, Record};
 
 pub(in crate::coordinator::group) use member::Member;
 use member::Speakers;
 pub(in crate::coordinator::group) use rebalance::JoinPhase;
-
-/// The protocol type of consumers, the only one whose metadata the broker looks into.
-const CONSUMER: &str = "consumer";
 
 /// Where a group stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,43 +39,6 @@ pub(in crate::coordinator::group) enum State {
     CompletingRebalance,
     /// Everybody has an assignment.
     Stable,
-}
-
-/// What a group's step may use beside the group.
-pub(in crate::coordinator::group) struct Step<'a> {
-    pub config: &'a GroupConfig,
-    pub timers: &'a mut Deadlines<Timer>,
-    pub probe: &'a Probe,
-    pub out: &'a mut Outcome,
-    pub memory: &'a dyn Memory,
-    pub now: Now,
-}
-
-impl Step<'_> {
-    /// Whether the log takes one more line about groups now: clients decide how many there are.
-    pub fn may_log(&self) -> bool {
-        let lines = &self.probe.group_lines;
-        lines.may_write(self.now.instant, limits::GROUP_LINES_MAX)
-    }
-
-    /// The same for a line about a member.
-    pub fn may_log_member(&self) -> bool {
-        let lines = &self.probe.member_lines;
-        lines.may_write(self.now.instant, limits::GROUP_LINES_MAX)
-    }
-}
-
-/// What a deadline is about.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(in crate::coordinator::group) enum Timer {
-    /// The join phase of a group ends.
-    Join(Rc<str>),
-    /// Members of a group that have not asked for their assignment are removed.
-    Sync(Rc<str>),
-    /// A group's member is removed unless heard of.
-    Session(Rc<str>, Rc<str>),
-    /// Expired offsets are looked for.
-    Retention,
 }
 
 /// A classic group.
@@ -112,12 +69,6 @@ pub(in crate::coordinator::group) struct Group {
     /// Memory that it takes.
     pub bytes: usize,
     join_phase: JoinPhase,
-}
-
-fn hash_of(topic: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    topic.hash(&mut hasher);
-    hasher.finish()
 }
 
 // === impl State ===
@@ -210,17 +161,6 @@ impl Group {
         let pending = self.pending_joins.iter().map(|id| memory::of_pending(id));
         let fixed = memory::GROUP_BYTES + self.id.len() + self.subscribed_bytes();
         fixed + members.sum::<usize>() + pending.sum::<usize>()
-    }
-
-    fn subscribed_bytes(&self) -> usize {
-        let count = self.subscribed_topics.as_ref().map_or(0, |it| it.len());
-        count * memory::SUBSCRIBED_BYTES
-    }
-
-    fn note_subscriptions(&mut self) {
-        self.bytes -= self.subscribed_bytes();
-        self.subscribed_topics = self.read_subscriptions();
-        self.bytes += self.subscribed_bytes();
     }
 
     /// The group's record with `assignment` for each member.
@@ -362,67 +302,6 @@ impl Group {
             .values()
             .map(|member| member.rebalance_timeout_ms);
         i64::from(timeouts.max().unwrap_or(0).max(0))
-    }
-
-    /// The topics that its members consume, as far as they let themselves be known.
-    fn read_subscriptions(&self) -> Option<Box<[u64]>> {
-        if !self.is_consumers() {
-            return None;
-        }
-        if self.members.is_empty() {
-            return Some(Box::default());
-        }
-        let protocol = self.protocol.as_deref()?;
-        let mut topics = Vec::new();
-        for member in self.members.values() {
-            match member.topics(protocol) {
-                Ok(names) => topics.extend(names.into_iter().map(hash_of)),
-                Err(_) => {
-                    let (group, member) = (&*self.id, &*member.id);
-                    // With every generation, and whenever it is loaded: its client decides how often.
-                    tracing::debug!(group, member, "a member's subscription cannot be read");
-                    return None;
-                }
-            }
-        }
-        topics.sort_unstable();
-        topics.dedup();
-        Some(topics.into_boxed_slice())
-    }
-
-    fn is_consumers(&self) -> bool {
-        self.protocol_type.as_deref() == Some(CONSUMER)
-    }
-
-    /// Whether it consumes `topic`; a consumer group that cannot be read consumes every topic.
-    pub fn is_subscribed_to(&self, topic: &str) -> bool {
-        match &self.subscribed_topics {
-            Some(topics) => topics.binary_search(&hash_of(topic)).is_ok(),
-            None => self.is_consumers(),
-        }
-    }
-
-    /// Whether some of its offsets may be deleted while it is as it is.
-    pub fn check_offset_delete(&self) -> Result<(), GroupError> {
-        match self.is_empty() || self.is_consumers() {
-            true => Ok(()),
-            false => Err(GroupError::NonEmpty),
-        }
-    }
-
-    /// From when on the retention of an offset committed at `commit_timestamp` counts; `None`
-    /// while offsets do not expire (`ClassicGroup.offsetExpirationCondition`).
-    pub fn retention_start(&self, commit_timestamp: WallMs) -> Option<WallMs> {
-        if self.protocol_type.is_none() {
-            return Some(commit_timestamp);
-        }
-        match self.state {
-            State::Empty => Some(self.state_timestamp.unwrap_or(commit_timestamp)),
-            State::Stable if self.is_consumers() && self.subscribed_topics.is_some() => {
-                Some(commit_timestamp)
-            }
-            _ => None,
-        }
     }
 
     /// The group as DescribeGroups shows it.

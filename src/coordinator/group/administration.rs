@@ -1,0 +1,56 @@
+//! Pure: groups as tools list, describe and delete them.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::coordinator::record::Record;
+
+use super::classic::Group;
+use super::{Described, GroupError, GroupMachine, Listed, Outcome};
+
+/// How many groups are in each state, by the state's name.
+pub type StateCounts = BTreeMap<&'static str, usize>;
+
+impl GroupMachine {
+    /// ListGroups: those in one of `states` (any case; none named is all of them). The filter by
+    /// type is the caller's: all groups here are classic.
+    pub fn list(&self, states: &[String]) -> Vec<Listed> {
+        let wanted = |group: &&Group| {
+            let is_state = |name: &String| name.trim().eq_ignore_ascii_case(group.state.name());
+            states.is_empty() || states.iter().any(is_state)
+        };
+        let listed = |group: &Group| Listed {
+            group: group.id.clone(),
+            protocol_type: group.protocol_type.clone().unwrap_or_default(),
+            state: group.state.name(),
+        };
+        self.groups.values().filter(wanted).map(listed).collect()
+    }
+
+    /// Adds its groups to those in each state.
+    pub fn count_states(&self, counts: &mut StateCounts) {
+        for group in self.groups.values() {
+            *counts.entry(group.state.name()).or_default() += 1;
+        }
+    }
+
+    /// DescribeGroups, for one group.
+    pub fn describe(&self, group: &str) -> Option<Described> {
+        self.groups.get(group).map(Group::describe)
+    }
+
+    /// DeleteGroups, for one group: its offsets go with it.
+    pub fn delete_group(&mut self, id: &Rc<str>, out: &mut Outcome) -> Result<(), GroupError> {
+        let group = self.groups.get(id).ok_or(GroupError::GroupNotFound)?;
+        if !group.is_empty() {
+            return Err(GroupError::NonEmpty);
+        }
+        let offsets = self.offsets.removals_of_group(id);
+        tracing::info!(group = &**id, offsets = offsets.len(), "group deleted");
+        for record in offsets {
+            self.write(out, record);
+        }
+        self.write(out, Record::Group(id.clone(), None));
+        Ok(())
+    }
+}
