@@ -12,8 +12,8 @@ use bytes::Bytes;
 use corelane::base::ids::Uuid;
 use corelane::base::{Instant, TopicId};
 use corelane::coordinator::group::{
-    Commit, CommitPartition, CommitTopic, GroupConfig, GroupMachine, Heartbeat, Join, Now, Origin,
-    Outcome, Protocol, Sync, Token,
+    Commit, CommitPartition, CommitTopic, GroupConfig, GroupMachine, Heartbeat, Join, Machine, Now,
+    Origin, Outcome, Protocol, Reply, Sync, Token,
 };
 use corelane::coordinator::record::Record;
 use harness::size;
@@ -62,10 +62,14 @@ fn stable(machine: &mut GroupMachine, members: usize) -> Vec<Rc<str>> {
         machine.join(Token(number as u64), &join(number as u128), now(), &mut out);
     }
     machine.expire(now(), &mut out);
-    let joined = out.joins.iter().map(|(_, reply)| reply.as_ref().unwrap());
-    let ids: Vec<_> = joined.map(|joined| joined.member_id.clone()).collect();
-    assert_eq!(ids.len(), members);
-    let leader = out.joins[0].1.as_ref().unwrap().leader.clone().unwrap();
+    let joined = out.replies.drain(..).map(|(_, reply)| match reply {
+        Reply::Join(reply) => reply.unwrap(),
+        Reply::Sync(_) => panic!("no member has synced yet"),
+    });
+    let joined: Vec<_> = joined.collect();
+    assert_eq!(joined.len(), members);
+    let leader = joined[0].leader.clone().unwrap();
+    let ids: Vec<_> = joined.into_iter().map(|joined| joined.member_id).collect();
     for (number, id) in ids.iter().enumerate() {
         let all = ids
             .iter()
@@ -85,7 +89,8 @@ fn stable(machine: &mut GroupMachine, members: usize) -> Vec<Rc<str>> {
         };
         machine.sync(Token((members + number) as u64), sync, now(), &mut out);
     }
-    assert!(out.syncs.iter().all(|(_, reply)| reply.is_ok()));
+    let is_ok = |(_, reply): &(Token, Reply)| matches!(reply, Reply::Sync(Ok(_)));
+    assert!(out.replies.iter().all(is_ok));
     ids
 }
 

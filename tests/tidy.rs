@@ -145,7 +145,8 @@ fn every_file_says_whether_it_waits_and_pure_ones_do_not() {
         if !pure && !first.starts_with("//! Drives: ") {
             broken.push(format!("src/{}: its first line says neither", source.path));
         }
-        if !pure && PURE.iter().any(|room| source.path.starts_with(room)) {
+        let path = Path::new(&source.path);
+        if !pure && PURE.iter().any(|room| path.starts_with(room)) {
             broken.push(format!("src/{}: stands in a pure room", source.path));
         }
         // Memory and plain values of the io room wait for nothing.
@@ -192,6 +193,29 @@ fn only_io_names_the_runtime_and_the_kernel() {
         }
     }
     report("what belongs to src/io stays there", &broken);
+}
+
+#[test]
+fn what_runs_the_state_machines_names_none_of_them() {
+    let runtime = root().join("src/coordinator/runtime");
+    let mut paths = Vec::new();
+    files(&runtime, ".rs", &mut paths);
+    let product = paths
+        .iter()
+        .filter(|path| !path.starts_with(runtime.join("tests")));
+    let mut broken = Vec::new();
+    for path in product {
+        let text = fs::read_to_string(path).unwrap().to_lowercase();
+        for (number, line) in text.lines().enumerate() {
+            let mut words = line.split(|c: char| !c.is_alphabetic());
+            let of_a_machine = ["group", "member", "join"];
+            let named = |word: &str| of_a_machine.iter().any(|known| word.starts_with(known));
+            if let Some(word) = words.find(|word| named(word)) {
+                broken.push(format!("{}:{}: {word}", path.display(), number + 1));
+            }
+        }
+    }
+    report("coordinator/runtime knows no machine by name", &broken);
 }
 
 #[test]

@@ -1,15 +1,13 @@
-//! Pure rooms and one driver: consumer groups and their committed offsets.
-//! May use: `base`, `wire`, `io` and `partition` (both in the driver only). Never: knows a
-//! client connection, or that there is more than one core.
+//! Drives: state machines on internal topics: consumer groups and their committed offsets.
+//! May use: `base`, `wire`, `io` and `partition` (`io` and `partition` only where it drives).
+//! Never: knows a client connection, or that there is more than one core.
 
-mod batches;
-mod driver;
 pub mod group;
-mod home;
+mod groups;
 mod probe;
 pub mod record;
+pub mod runtime;
 
-pub use batches::LoadError;
-pub use driver::GroupCoordinator;
 pub use group::{CommittedOfGroup, CommittedOffsets};
+pub use groups::GroupCoordinator;
 pub use probe::Probe;

@@ -84,6 +84,7 @@ pub use times::Found;
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::Slice;
+use crate::io::disk::Disk;
 use crate::io::durable::Durable;
 use inner::Inner;
 
@@ -192,6 +193,11 @@ impl Log {
     /// Shows the aborted transactions that have records from `from` to before `upto`.
     pub fn aborted(&self, from: Offset, upto: Offset, show: impl FnMut(&AbortedTransaction)) {
         self.0.aborted.borrow().among(from, upto).for_each(show);
+    }
+
+    /// The disk that it lies on.
+    pub fn disk(&self) -> &Disk {
+        self.0.logs.disk()
     }
 
     /// Its folder, which need not be there yet.

@@ -76,10 +76,10 @@ impl Test {
         self.machine
             .join(Token(self.asked), &join, self.now, &mut out);
         let own = Token(self.asked);
-        out.joins
-            .into_iter()
-            .find(|(token, _)| *token == own)
-            .map(|(_, reply)| reply)
+        out.replies.into_iter().find_map(|reply| match reply {
+            (token, Reply::Join(reply)) if token == own => Some(reply),
+            _ => None,
+        })
     }
 
     /// Lets so many milliseconds go by.

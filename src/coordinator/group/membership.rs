@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use crate::base::Instant;
-
 use super::classic::Group;
 use super::step::Timer;
 use super::{GroupError, GroupMachine, Heartbeat, Join, Leave, Now, Outcome, Sync, Token, memory};
@@ -45,7 +43,7 @@ impl GroupMachine {
         let id = sync.group.clone();
         let known = self.step(&id, now, out, |group, step| group.sync(step, token, sync));
         if known.is_none() {
-            out.syncs.push((token, Err(GroupError::UnknownMember)));
+            out.sync(token, Err(GroupError::UnknownMember));
         }
     }
 
@@ -77,13 +75,8 @@ impl GroupMachine {
         .unwrap_or_else(|| vec![Err(GroupError::UnknownMember); leave.members.len()])
     }
 
-    /// The moment by which [`GroupMachine::expire`] wants to be called.
-    pub fn next_deadline(&mut self) -> Option<Instant> {
-        self.timers.next_deadline()
-    }
-
     /// Does what is due.
-    pub fn expire(&mut self, now: Now, out: &mut Outcome) {
+    pub(super) fn expire_timers(&mut self, now: Now, out: &mut Outcome) {
         // What a step sets to "at once" waits for the next call, so that this one ends.
         for _ in 0..self.timers.len() {
             match self.timers.pop_due(now.instant) {

@@ -1,8 +1,8 @@
 //! Pure: all groups of one partition of `__consumer_offsets`.
 //!
-//! A step takes a request and the time, applies what it decides through [`GroupMachine::replay`]
-//! and answers with an [`Outcome`]: records to append, and parked requests to answer once these
-//! are durable. If they cannot be made durable the machine is thrown away and loaded anew.
+//! A step takes a request and the time, applies what it decides through [`Machine::replay`] and
+//! answers with an [`Outcome`]: records to append, and parked requests to answer once these are
+//! durable. What runs it is [`crate::coordinator::runtime`].
 
 mod administration;
 #[cfg(test)]
@@ -20,19 +20,20 @@ mod tests;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::base::ProducerId;
 use crate::base::timers::Deadlines;
+use crate::base::{Instant, ProducerId, TopicId};
 use crate::coordinator::probe::Probe;
-use crate::coordinator::record::Record;
+use crate::coordinator::record::{Record, RecordError};
 
 use classic::Group;
 use offsets::Offsets;
 use step::{Step, Timer};
 
+pub use super::runtime::{Machine, Now, Origin, Token};
 pub use administration::StateCounts;
 pub use config::{BATCH_OVERHEAD_BYTES, GroupConfig};
 pub use memory::{Memory, Unbounded};
-pub use offsets::{CommittedOfGroup, CommittedOffsets, FetchedTopics, Origin, Place, before_all};
+pub use offsets::{CommittedOfGroup, CommittedOffsets, FetchedTopics, Place, before_all};
 pub use request::*;
 
 /// The groups of one partition of `__consumer_offsets`, and their offsets.
@@ -49,7 +50,7 @@ pub struct GroupMachine {
     group_bytes: usize,
 }
 
-// === impl GroupMachine: the log ===
+// === impl GroupMachine ===
 
 impl GroupMachine {
     /// A machine without groups, to be loaded.
@@ -73,13 +74,6 @@ impl GroupMachine {
         self
     }
 
-    /// Counts what groups and offsets take now.
-    fn count_memory(&mut self) {
-        #[cfg(test)]
-        assert_eq!(self.offsets.bytes, self.offsets.measure());
-        self.memory.count(self.group_bytes + self.offsets.bytes);
-    }
-
     /// The same machine, counting into `probe`.
     #[must_use]
     pub fn counting_into(mut self, probe: Rc<Probe>) -> GroupMachine {
@@ -87,46 +81,11 @@ impl GroupMachine {
         self
     }
 
-    /// Takes over a record, at load and for every record that a step decides.
-    pub fn replay(&mut self, record: &Record, origin: Origin) {
-        match record {
-            Record::Offset(key, value) => {
-                self.offsets.replay(key, value.as_ref(), origin);
-                if value.is_some() {
-                    self.ensure_group(&key.group);
-                }
-            }
-            Record::Group(id, Some(value)) => {
-                let group = self.ensure_group(id);
-                let before = group.bytes;
-                group.replay(value);
-                let after = group.bytes;
-                self.group_bytes = self.group_bytes + after - before;
-            }
-            Record::Group(id, None) => self.forget_group(id),
-            Record::Other(_) => {}
-        }
-        self.count_memory();
-    }
-
-    /// Takes over the marker that ends a producer's transaction.
-    pub fn replay_marker(&mut self, producer: ProducerId, committed: bool) {
-        self.offsets.replay_marker(producer, committed);
-        self.count_memory();
-    }
-
-    /// Everything is replayed: members have a session from now on.
-    pub fn loaded(&mut self, now: Now, out: &mut Outcome) {
-        let retention = now.instant.after_ms(self.config.retention_check_ms);
-        self.timers.set(Timer::Retention, retention);
-        for id in self.groups.keys().cloned().collect::<Vec<_>>() {
-            self.step(&id, now, out, |group, step| group.loaded(step));
-        }
-    }
-
-    /// How many groups there are.
-    pub fn group_count(&self) -> usize {
-        self.groups.len()
+    /// Counts what groups and offsets take now.
+    fn count_memory(&mut self) {
+        #[cfg(test)]
+        assert_eq!(self.offsets.bytes, self.offsets.measure());
+        self.memory.count(self.group_bytes + self.offsets.bytes);
     }
 
     fn ensure_group(&mut self, id: &Rc<str>) -> &mut Group {
@@ -185,5 +144,76 @@ impl GroupMachine {
             self.count_memory();
         }
         Some(value)
+    }
+}
+
+impl Machine for GroupMachine {
+    const NAME: &'static str = "groups";
+    type Record = Record;
+    type Request = Request;
+    type Reply = Reply;
+    /// Topics that are gone, by name and id.
+    type Change = Rc<[(Rc<str>, TopicId)]>;
+
+    fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Record, RecordError> {
+        Record::decode(key, value)
+    }
+
+    fn replay(&mut self, record: &Record, origin: Origin) {
+        match record {
+            Record::Offset(key, value) => {
+                self.offsets.replay(key, value.as_ref(), origin);
+                if value.is_some() {
+                    self.ensure_group(&key.group);
+                }
+            }
+            Record::Group(id, Some(value)) => {
+                let group = self.ensure_group(id);
+                let before = group.bytes;
+                group.replay(value);
+                let after = group.bytes;
+                self.group_bytes = self.group_bytes + after - before;
+            }
+            Record::Group(id, None) => self.forget_group(id),
+            Record::Other(_) => {}
+        }
+        self.count_memory();
+    }
+
+    fn replay_marker(&mut self, producer: ProducerId, committed: bool) {
+        self.offsets.replay_marker(producer, committed);
+        self.count_memory();
+    }
+
+    /// Members have a session from now on.
+    fn loaded(&mut self, now: Now, out: &mut Outcome) {
+        let retention = now.instant.after_ms(self.config.retention_check_ms);
+        self.timers.set(Timer::Retention, retention);
+        for id in self.groups.keys().cloned().collect::<Vec<_>>() {
+            self.step(&id, now, out, |group, step| group.loaded(step));
+        }
+    }
+
+    fn handle(&mut self, token: Token, request: Request, now: Now, out: &mut Outcome) {
+        match request {
+            Request::Join(join) => self.join(token, &join, now, out),
+            Request::Sync(sync) => self.sync(token, sync, now, out),
+        }
+    }
+
+    fn follow(&mut self, deleted: &Self::Change, _: Now, out: &mut Outcome) {
+        self.topics_deleted(deleted, out);
+    }
+
+    fn next_deadline(&mut self) -> Option<Instant> {
+        self.timers.next_deadline()
+    }
+
+    fn expire(&mut self, now: Now, out: &mut Outcome) {
+        self.expire_timers(now, out);
+    }
+
+    fn count(&self) -> usize {
+        self.groups.len()
     }
 }

@@ -5,21 +5,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::base::ids::Uuid;
-use crate::base::{Instant, LeaderEpoch, Offset, PartitionIndex, TopicId, WallMs};
-use crate::coordinator::record::Encoded;
-
-/// The moment of a request, on both clocks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Now {
-    /// For deadlines.
-    pub instant: Instant,
-    /// For what is written into records.
-    pub wall_ms: WallMs,
-}
-
-/// Names a parked join or sync; whoever asks chooses it and answers for its uniqueness.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Token(pub u64);
+use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use crate::coordinator::runtime::{self, Token, Unavailable};
 
 /// Why a group refuses. Each stands for the Kafka error of the same meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,16 +52,25 @@ pub enum GroupError {
     Unexpected,
 }
 
-/// What a step of the machine wants done: first these records made durable, in order, then
-/// these parked requests answered.
-#[derive(Default, Debug)]
-pub struct Outcome {
-    /// Records to append. They are applied to the machine already.
-    pub records: Vec<Encoded>,
-    /// Answers to joins.
-    pub joins: Vec<(Token, JoinReply)>,
-    /// Answers to syncs.
-    pub syncs: Vec<(Token, SyncReply)>,
+/// What a step of the machine wants done.
+pub type Outcome = runtime::Outcome<Reply>;
+
+/// A request whose reply may have to wait for other members.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// JoinGroup.
+    Join(Join),
+    /// SyncGroup.
+    Sync(Sync),
+}
+
+/// The reply to a [`Request`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// To [`Request::Join`].
+    Join(JoinReply),
+    /// To [`Request::Sync`].
+    Sync(SyncReply),
 }
 
 /// A protocol (assignor) that a member speaks, and its metadata for it.
@@ -343,12 +339,33 @@ pub struct Listed {
     pub state: &'static str,
 }
 
+// === impl GroupError ===
+
+impl From<Unavailable> for GroupError {
+    fn from(unavailable: Unavailable) -> GroupError {
+        match unavailable {
+            Unavailable::NotCoordinator => GroupError::NotCoordinator,
+            Unavailable::Loading => GroupError::Loading,
+        }
+    }
+}
+
 // === impl Outcome ===
 
 impl Outcome {
+    /// Answers a join.
+    pub(super) fn join(&mut self, token: Token, reply: JoinReply) {
+        self.replies.push((token, Reply::Join(reply)));
+    }
+
+    /// Refuses a join.
     pub(super) fn refuse_join(&mut self, token: Token, member_id: &Rc<str>, error: GroupError) {
         let member_id = member_id.clone();
-        self.joins
-            .push((token, Err(JoinRefused { error, member_id })));
+        self.join(token, Err(JoinRefused { error, member_id }));
+    }
+
+    /// Answers a sync.
+    pub(super) fn sync(&mut self, token: Token, reply: SyncReply) {
+        self.replies.push((token, Reply::Sync(reply)));
     }
 }

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use crate::base::limits;
 use crate::base::timers::Deadlines;
 use crate::coordinator::probe::Probe;
+use crate::coordinator::runtime::Now;
 
 use super::config::GroupConfig;
 use super::memory::Memory;
-use super::request::{Now, Outcome};
+use super::request::Outcome;
 
 /// What a group's step may use beside the group.
 pub(super) struct Step<'a> {

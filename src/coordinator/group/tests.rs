@@ -143,24 +143,29 @@ impl Story {
             self.say_record(&record);
             self.log.push(encoded);
         }
-        for (Token(token), reply) in out.joins {
-            match reply {
-                Err(refused) => {
-                    self.say(format!(
-                        "join #{token}: {:?} m={}",
-                        refused.error, refused.member_id
-                    ));
-                }
-                Ok(joined) => self.say_joined(token, joined),
-            }
-        }
-        for (Token(token), reply) in out.syncs {
-            self.say(match reply {
-                Err(error) => format!("sync #{token}: {error:?}"),
-                Ok(synced) => format!("sync #{token}: ok '{}'", show(&synced.assignment)),
-            });
+        let is_join = |(_, reply): &(Token, Reply)| matches!(reply, Reply::Join(_));
+        let (joins, others): (Vec<_>, Vec<_>) = out.replies.into_iter().partition(is_join);
+        for (Token(token), reply) in joins.into_iter().chain(others) {
+            self.say_reply(token, reply);
         }
         result
+    }
+
+    fn say_reply(&mut self, token: u64, reply: Reply) {
+        match reply {
+            Reply::Join(Err(refused)) => {
+                self.say(format!(
+                    "join #{token}: {:?} m={}",
+                    refused.error, refused.member_id
+                ));
+            }
+            Reply::Join(Ok(joined)) => self.say_joined(token, joined),
+            Reply::Sync(Err(error)) => self.say(format!("sync #{token}: {error:?}")),
+            Reply::Sync(Ok(synced)) => {
+                let assignment = show(&synced.assignment);
+                self.say(format!("sync #{token}: ok '{assignment}'"));
+            }
+        }
     }
 
     fn say_joined(&mut self, token: u64, joined: Joined) {
@@ -594,7 +599,7 @@ fn offsets_of_many_groups_expire_in_small_steps() {
     let left: Vec<_> = (0..5)
         .map(|_| {
             story.step(|machine, now, out| machine.expire(now, out));
-            story.machine.group_count()
+            story.machine.count()
         })
         .collect();
     // The check that has come round begins a new one only after its interval.

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use crate::base::limits;
 use crate::coordinator::group::memory;
-use crate::coordinator::group::request::{GroupError, Join, Token};
+use crate::coordinator::group::request::{GroupError, Join};
+use crate::coordinator::runtime::Token;
 
 use super::{Group, Member, State, Step, Timer};
 
@@ -115,7 +116,7 @@ impl Group {
         };
         if !rebalance {
             let reply = self.joined(member_id, tell_members);
-            return step.out.joins.push((token, Ok(reply)));
+            return step.out.join(token, Ok(reply));
         }
         self.update(step, token, join, member_id);
         let reason = format!("member {member_id} joins again; {}", reason(join));
@@ -185,7 +186,7 @@ impl Group {
         }
         if let Some(syncing) = member.syncing.take() {
             let error = GroupError::FencedInstanceId;
-            step.out.syncs.push((syncing, Err(error)));
+            step.out.sync(syncing, Err(error));
         }
         step.timers
             .cancel(&Timer::Session(self.id.clone(), old_id.clone()));
@@ -229,7 +230,7 @@ impl Group {
             // An older client must not take itself for the leader, or it would assign anew.
             reply.leader = old_leader;
         }
-        step.out.joins.push((token, Ok(reply)));
+        step.out.join(token, Ok(reply));
     }
 }
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::base::limits;
 use crate::coordinator::group::memory;
-use crate::coordinator::group::request::{Join, Protocol, Token};
+use crate::coordinator::group::request::{Join, Protocol};
 use crate::coordinator::record::MemberValue;
+use crate::coordinator::runtime::Token;
 use crate::wire::cursor::{Cursor, Short};
 
 /// A member. What is not in its record (parked requests, other protocols) is lost when the

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::coordinator::group::memory;
-use crate::coordinator::group::request::{GroupError, JoinRefused, Joined, JoinedMember, Token};
+use crate::coordinator::group::request::{GroupError, JoinRefused, Joined, JoinedMember};
+use crate::coordinator::runtime::Token;
 
 use super::{Group, Member, State, Step, Timer};
 
@@ -91,7 +92,7 @@ impl Group {
         self.speakers.remove(&member.protocols);
         self.answer_join(step, &mut member, Err((error, Rc::from(""))));
         if let Some(token) = member.syncing.take() {
-            step.out.syncs.push((token, Err(error)));
+            step.out.sync(token, Err(error));
         }
         if let Some(instance_id) = &member.instance_id {
             self.static_members.remove(instance_id);
@@ -117,7 +118,7 @@ impl Group {
         if let Some(token) = member.joining.take() {
             self.joining_count -= 1;
             let refused = |(error, member_id)| JoinRefused { error, member_id };
-            step.out.joins.push((token, reply.map_err(refused)));
+            step.out.join(token, reply.map_err(refused));
         }
     }
 
@@ -294,7 +295,7 @@ impl Group {
         member.is_new = false;
         if let Some(token) = member.joining.take() {
             self.joining_count -= 1;
-            step.out.joins.push((token, Ok(reply)));
+            step.out.join(token, Ok(reply));
         }
         self.renew_session(step, &self.members[member_id]);
     }

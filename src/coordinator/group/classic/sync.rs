@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::coordinator::group::request::{GroupError, Sync, Synced, Token};
+use crate::coordinator::group::request::{GroupError, Sync, Synced};
+use crate::coordinator::runtime::Token;
 
 use super::{Group, State, Step, Timer};
 
@@ -13,18 +14,18 @@ impl Group {
     /// Takes `sync` in; the answer to `token` comes now or with the leader's assignment.
     pub fn sync(&mut self, step: &mut Step<'_>, token: Token, sync: Sync) {
         if let Err(error) = self.check_sync(&sync) {
-            return step.out.syncs.push((token, Err(error)));
+            return step.out.sync(token, Err(error));
         }
         self.note_sync(step, &sync.member_id);
         if self.state == State::Stable {
             let reply = self.synced(self.members[&sync.member_id].assignment.clone());
-            return step.out.syncs.push((token, Ok(reply)));
+            return step.out.sync(token, Ok(reply));
         }
         if let Some(member) = self.members.get_mut(&sync.member_id)
             && let Some(given_up) = member.syncing.replace(token)
         {
             let error = GroupError::RebalanceInProgress;
-            step.out.syncs.push((given_up, Err(error)));
+            step.out.sync(given_up, Err(error));
         }
         if self.is_leader(&sync.member_id) {
             self.take_assignments(step, sync.assignments);
@@ -97,7 +98,7 @@ impl Group {
             let member = &self.members[&member_id];
             self.renew_session(step, member);
             let reply = outcome.map(|()| self.synced(member.assignment.clone()));
-            step.out.syncs.push((token, reply));
+            step.out.sync(token, reply);
         }
     }
 

@@ -5,8 +5,7 @@ use crate::coordinator::group::{
     PartitionResults,
 };
 use crate::coordinator::record::{Encoded, OffsetKey, OffsetValue, Record};
-
-use super::Origin;
+use crate::coordinator::runtime::{Machine, Origin};
 
 impl GroupMachine {
     /// OffsetCommit: a result per partition, in the order of the request; `Err` is everybody's.

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use crate::base::{Offset, PartitionIndex, ProducerId, TopicId, WallMs};
 use crate::coordinator::record::{OffsetKey, OffsetValue};
+use crate::coordinator::runtime::Origin;
 
 use super::classic::Group;
 use super::config::GroupConfig;
@@ -38,25 +39,6 @@ pub(super) struct Offsets {
 struct Kept {
     position: Offset,
     value: OffsetValue,
-}
-
-/// Where a record stands in the log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Origin {
-    /// The record's offset; `Offset::MAX` for one that is on its way there.
-    pub position: Offset,
-    /// The producer whose open transaction it belongs to.
-    pub transaction: Option<ProducerId>,
-}
-
-// === impl Origin ===
-
-impl Origin {
-    /// A record that this broker has just made.
-    pub const NEW: Origin = Origin {
-        position: Offset::MAX,
-        transaction: None,
-    };
 }
 
 // === impl Kept ===

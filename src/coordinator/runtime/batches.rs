@@ -6,24 +6,26 @@ use crate::base::{Offset, WallMs};
 use crate::wire::batch::{BatchBuilder, BatchError, BatchView, ControlKind, NewRecord, batches};
 use crate::wire::unpack::{UnpackError, unpack};
 
-use super::group::{GroupMachine, Origin};
-use super::record::{Encoded, Record, RecordError};
+use crate::coordinator::record::{Encoded, RecordError};
 
-/// A batch is closed once it is this large, so that removing a million offsets does not make
-/// one that no log takes.
+use super::machine::{Machine, Origin};
+
+/// A batch is closed once it is this large, so that a step of very many records does not make one
+/// that no log takes.
 const BATCH_BYTES: usize = 256 * 1024;
 /// More bytes than the lengths and deltas of a record take.
 const RECORD_OVERHEAD_BYTES: usize = 31;
-/// Why a log of `__consumer_offsets` cannot be loaded.
+
+/// Why a machine's log cannot be loaded.
 #[derive(Debug)]
-pub enum LoadError {
+pub(super) enum LoadError {
     /// Bytes are no batch.
     Batch(BatchError),
     /// A compressed batch cannot be read.
     Compressed(Offset, UnpackError),
     /// A batch at this offset holds no records.
     Records(Offset, crate::wire::batch::RecordError),
-    /// A record at this offset is none of the topic's.
+    /// A record at this offset is none of the machine's.
     Record(Offset, RecordError),
 }
 
@@ -49,10 +51,10 @@ pub(super) fn to_batches(records: &[Encoded], bytes_max: usize, now: WallMs) -> 
     finished
 }
 
-/// Replays the whole batches in `bytes`, without records before `from`; returns the offset
+/// Replays the whole batches in `bytes`, without the records before `from`; returns the offset
 /// after the last one.
-pub(super) fn replay(
-    machine: &mut GroupMachine,
+pub(super) fn replay<M: Machine>(
+    machine: &mut M,
     bytes: &[u8],
     from: Offset,
 ) -> Result<Offset, LoadError> {
@@ -66,8 +68,8 @@ pub(super) fn replay(
     Ok(next)
 }
 
-fn replay_batch(
-    machine: &mut GroupMachine,
+fn replay_batch<M: Machine>(
+    machine: &mut M,
     batch: &BatchView<'_>,
     from: Offset,
 ) -> Result<(), LoadError> {
@@ -91,7 +93,7 @@ fn replay_batch(
             }
             continue;
         }
-        let decoded = Record::decode(record.key, record.value)
+        let decoded = M::decode(record.key, record.value)
             .map_err(|error| LoadError::Record(position, error))?;
         let origin = Origin {
             position,
@@ -118,72 +120,48 @@ impl std::error::Error for LoadError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::Uuid;
-    use crate::base::{Instant, TopicId};
-    use crate::coordinator::group::*;
+    use crate::coordinator::runtime::tests::sample::{Sample, record};
     use crate::wire::batch::{Codec, EndMarker};
     use crate::wire::compress::compress;
 
-    fn machine() -> GroupMachine {
-        GroupMachine::new(GroupConfig::default())
+    /// Keys 0 to `count`, all with this value.
+    fn records(count: usize, value: i64) -> Vec<Encoded> {
+        let key = |number: usize| record(&format!("{number:05}"), Some(value));
+        (0..count).map(key).collect()
     }
 
-    /// The records of a commit of partitions 0 to `count` at `offset`.
-    fn commit(count: i32, offset: Offset) -> Vec<Encoded> {
-        let partition = |partition| CommitPartition {
-            partition,
-            offset,
-            leader_epoch: -1,
-            metadata: "".into(),
-        };
-        let commit = Commit {
-            group: "g".into(),
-            generation: -1,
-            member_id: "".into(),
-            instance_id: None,
-            retention_ms: None,
-            knows_group_not_found: true,
-            topics: vec![CommitTopic {
-                name: "topic".into(),
-                id: TopicId(Uuid::from_u128(1)),
-                partitions: (0..count).map(partition).collect(),
-            }],
-        };
-        let now = Now {
-            instant: Instant(1),
-            wall_ms: 1,
-        };
-        let mut out = Outcome::default();
-        machine().commit(&commit, now, &mut out).unwrap();
-        out.records
+    fn kept(sample: &Sample) -> Vec<(&str, i64)> {
+        let kept = sample.kept.iter();
+        kept.map(|(key, value)| (&**key, *value)).collect()
     }
 
-    fn committed(machine: &GroupMachine) -> Vec<(i32, Offset)> {
-        let topics = machine.fetch_all("g", false);
-        let all = topics.into_iter().flat_map(|(_, partitions)| partitions);
-        all.filter_map(|fetched| Some((fetched.partition, fetched.offset.ok()??.offset)))
-            .collect()
+    fn batch_of(records: &[Encoded], mut batch: BatchBuilder) -> BatchBuilder {
+        for record in records {
+            let value = record.value.as_deref();
+            batch.push(NewRecord::new(1, Some(&record.key), value));
+        }
+        batch
     }
 
     #[test]
     fn many_records_go_into_batches_of_bounded_size_and_come_back() {
-        let finished = to_batches(&commit(10_000, 7), usize::MAX, 1);
+        let finished = to_batches(&records(20_000, 7), usize::MAX, 1);
         assert!(finished.len() > 1);
-        let mut loaded = machine();
+        let mut loaded = Sample::default();
         let mut next = 0;
         for mut batch in finished {
             assert!(batch.len() <= BATCH_BYTES);
             crate::wire::batch::stamp(&mut batch, next, 0);
             next = replay(&mut loaded, &batch, next).unwrap();
         }
-        assert_eq!(next, 10_000);
-        assert_eq!(committed(&loaded).len(), 10_000);
+        assert_eq!(next, 20_000);
+        assert_eq!(loaded.kept.len(), 20_000);
         assert!(to_batches(&[], usize::MAX, 1).is_empty());
     }
 
     #[test]
     fn batches_keep_within_what_the_topic_takes() {
-        let finished = to_batches(&commit(100, 7), 1_000, 1);
+        let finished = to_batches(&records(100, 7), 1_000, 1);
         assert!(finished.iter().all(|batch| batch.len() <= 1_000));
         let counts = finished
             .iter()
@@ -193,18 +171,11 @@ mod tests {
 
     #[test]
     fn a_transaction_counts_once_its_marker_is_there() {
-        let records = commit(1, 5);
-        let mut batch = BatchBuilder::new().producer(9, 0, 0).transactional();
-        for record in &records {
-            batch.push(NewRecord::new(
-                1,
-                Some(&record.key),
-                record.value.as_deref(),
-            ));
-        }
-        let mut machine = machine();
-        assert_eq!(replay(&mut machine, &batch.build(), 0).unwrap(), 1);
-        assert_eq!(committed(&machine), []);
+        let open = BatchBuilder::new().producer(9, 0, 0).transactional();
+        let batch = batch_of(&records(1, 5), open).build();
+        let mut sample = Sample::default();
+        assert_eq!(replay(&mut sample, &batch, 0).unwrap(), 1);
+        assert_eq!(kept(&sample), []);
         let mut value = Vec::new();
         EndMarker {
             coordinator_epoch: 0,
@@ -217,39 +188,41 @@ mod tests {
             .control();
         let key = ControlKind::Commit.key();
         marker.push(NewRecord::new(1, Some(&key), Some(&value)));
-        assert_eq!(replay(&mut machine, &marker.build(), 1).unwrap(), 2);
-        assert_eq!(committed(&machine), [(0, 5)]);
+        assert_eq!(replay(&mut sample, &marker.build(), 1).unwrap(), 2);
+        assert_eq!(kept(&sample), [("00000", 5)]);
     }
 
     #[test]
     fn compressed_batches_are_read() {
-        let mut batch = BatchBuilder::new();
-        for record in &commit(3, 5) {
-            batch.push(NewRecord::new(
-                1,
-                Some(&record.key),
-                record.value.as_deref(),
-            ));
-        }
+        let batch = batch_of(&records(3, 5), BatchBuilder::new());
         let bytes = batch.build_compressed(Codec::Zstd, |records| {
             let mut out = Vec::new();
             compress(Codec::Zstd, records, &mut out).unwrap();
             out
         });
-        let mut loaded = machine();
+        let mut loaded = Sample::default();
         assert_eq!(replay(&mut loaded, &bytes, 0).unwrap(), 3);
-        assert_eq!(committed(&loaded), [(0, 5), (1, 5), (2, 5)]);
+        assert_eq!(kept(&loaded), [("00000", 5), ("00001", 5), ("00002", 5)]);
     }
 
     #[test]
     fn records_before_the_start_are_passed_over_and_damage_is_found() {
-        let mut bytes = to_batches(&commit(3, 5), usize::MAX, 1).remove(0);
-        let mut loaded = machine();
+        let mut bytes = to_batches(&records(3, 5), usize::MAX, 1).remove(0);
+        let mut loaded = Sample::default();
         assert_eq!(replay(&mut loaded, &bytes, 2).unwrap(), 3);
-        assert_eq!(committed(&loaded), [(2, 5)]);
+        assert_eq!(kept(&loaded), [("00002", 5)]);
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
-        let damaged = replay(&mut machine(), &bytes, 0);
+        let damaged = replay(&mut Sample::default(), &bytes, 0);
         assert!(matches!(damaged, Err(LoadError::Batch(_))));
+    }
+
+    #[test]
+    fn a_record_that_is_none_of_the_machines_is_told_with_its_offset() {
+        let mut records = records(2, 5);
+        records[1].value = Some(vec![1]);
+        let bytes = to_batches(&records, usize::MAX, 1).remove(0);
+        let refused = replay(&mut Sample::default(), &bytes, 0);
+        assert!(matches!(refused, Err(LoadError::Record(1, _))));
     }
 }

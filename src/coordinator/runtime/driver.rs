@@ -1,0 +1,385 @@
+//! Drives: one partition and its machine: loads it, writes what it decides, answers when that is
+//! durable, and does what its deadlines ask for. The only file of this room that waits.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use crate::base::Offset;
+use crate::io::cause::Cause;
+use crate::io::clock;
+use crate::io::disk::Disk;
+use crate::io::event::Event;
+use crate::io::turn::{self, Work};
+use crate::log;
+use crate::partition::Partition;
+use crate::partition::append::{self, AppendError};
+use crate::partition::fetch::ReadError;
+
+use super::batches::{self, LoadError};
+use super::machine::{Factory, Machine, Now, Outcome, Unavailable};
+use super::serving::Serving;
+
+/// Bytes of a log that are replayed before other tasks get their turn.
+const LOAD_CHUNK_BYTES: usize = 256 * 1024;
+/// Time between two looks at whether a full device has space again.
+const SPACE_WAIT: Duration = Duration::from_secs(1);
+
+/// A partition that is led here, and the machine that lives on it.
+pub(super) struct Driver<F: Factory> {
+    partition: Rc<Partition>,
+    factory: Rc<F>,
+    state: RefCell<State<F::Machine>>,
+    /// There is a batch to write or to wait for, or the driver has resigned.
+    work: Event,
+    /// A deadline has moved closer, or the driver has resigned.
+    sooner: Event,
+    resigned: Cell<bool>,
+}
+
+enum State<M: Machine> {
+    /// The log is read; changes of the cluster are kept until the machine can follow them.
+    Loading(Vec<M::Change>),
+    Serving(Box<Serving<M>>),
+    /// The log cannot be read or takes no writes.
+    Failed,
+}
+
+/// Why a machine cannot be loaded.
+#[derive(Debug)]
+enum Unloadable {
+    Read(ReadError),
+    Contents(LoadError),
+    /// The log gives nothing before its end is reached.
+    Short,
+}
+
+// === impl Driver: what others ask of it ===
+
+impl<F: Factory> Driver<F> {
+    /// Begins to load the machine; it runs until [`Driver::resign`].
+    pub fn start(partition: Rc<Partition>, factory: &Rc<F>) -> Rc<Driver<F>> {
+        let driver = Rc::new(Driver {
+            partition,
+            factory: factory.clone(),
+            state: RefCell::new(State::Loading(Vec::new())),
+            work: Event::default(),
+            sooner: Event::default(),
+            resigned: Cell::new(false),
+        });
+        let running = driver.clone().run();
+        let work = Work::job(F::Machine::NAME);
+        driver.disk().spawn(turn::measured(work, running));
+        driver
+    }
+
+    /// The partition that it drives.
+    pub fn partition(&self) -> &Rc<Partition> {
+        &self.partition
+    }
+
+    /// Unloads the machine for good: every request that waits is told so.
+    pub fn resign(&self) {
+        self.resigned.set(true);
+        *self.state.borrow_mut() = State::Failed;
+        self.work.call();
+        self.sooner.call();
+    }
+
+    /// Looks at the machine; `None` while it is not served. What is seen may not be durable yet.
+    pub fn look<T>(&self, look: impl FnOnce(&F::Machine) -> T) -> Option<T> {
+        match &*self.state.borrow() {
+            State::Serving(serving) => Some(look(serving.machine())),
+            State::Loading(_) | State::Failed => None,
+        }
+    }
+
+    /// Lets `act` work on the machine, and tells its result once what it rests on is durable.
+    pub async fn ask<T>(
+        &self,
+        act: impl FnOnce(&mut F::Machine, Now, &mut Outcome<Reply<F>>) -> T,
+    ) -> Result<T, Unavailable> {
+        let now = self.now();
+        let asked = self.serve(|serving| serving.ask(now, |machine, out| act(machine, now, out)));
+        let (value, turn) = asked?;
+        if let Some(turn) = turn {
+            turn.await.map_err(|_| Unavailable::NotCoordinator)?;
+        }
+        Ok(value)
+    }
+
+    /// Takes a request in and waits for its reply, which may come with a later step.
+    pub async fn handle(
+        &self,
+        request: <F::Machine as Machine>::Request,
+    ) -> Result<Reply<F>, Unavailable> {
+        let now = self.now();
+        let reply = self.serve(|serving| serving.handle(request, now))?;
+        reply.await.map_err(|_| Unavailable::NotCoordinator)
+    }
+
+    /// Lets the machine follow a change of the cluster, now or once it is loaded.
+    pub fn follow(&self, change: &<F::Machine as Machine>::Change) {
+        if let State::Loading(kept) = &mut *self.state.borrow_mut() {
+            return kept.push(change.clone());
+        }
+        let now = self.now();
+        // A partition that has failed is told of nothing.
+        let _ = self.serve(|serving| serving.follow(change, now));
+    }
+}
+
+/// The reply to a parked request.
+type Reply<F> = <<F as Factory>::Machine as Machine>::Reply;
+
+// === impl Driver: its parts ===
+
+impl<F: Factory> Driver<F> {
+    fn disk(&self) -> &Disk {
+        self.partition.log().disk()
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            instant: clock::now(),
+            wall_ms: clock::wall_ms(),
+        }
+    }
+
+    /// Runs `act` if the machine is served, and sees to what comes of it.
+    fn serve<T>(&self, act: impl FnOnce(&mut Serving<F::Machine>) -> T) -> Result<T, Unavailable> {
+        let mut state = self.state.borrow_mut();
+        let serving = match &mut *state {
+            State::Serving(serving) => serving,
+            State::Loading(_) => return Err(Unavailable::Loading),
+            State::Failed => return Err(Unavailable::NotCoordinator),
+        };
+        let before = serving.next_deadline();
+        let value = act(serving);
+        self.write(serving);
+        if serving.unwritten().is_some() || serving.unacked().is_some() {
+            self.work.call();
+        }
+        let after = serving.next_deadline();
+        if after.is_some() && before.is_none_or(|before| after < Some(before)) {
+            self.sooner.call();
+        }
+        Ok(value)
+    }
+
+    /// Appends what the log has space for. What goes wrong is found by the writing task.
+    fn write(&self, serving: &mut Serving<F::Machine>) {
+        while let Some(batch) = serving.unwritten() {
+            match self.append(batch) {
+                Ok(upto) => serving.wrote(upto),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Appends a batch; it is durable once everything before the offset is acked.
+    fn append(&self, batch: &[u8]) -> Result<Offset, AppendError> {
+        let origin = append::Origin::Coordinator;
+        let appended = self.partition.append(batch, origin, self.now().wall_ms)?;
+        Ok(appended.upto)
+    }
+}
+
+// === impl Driver: its task ===
+
+impl<F: Factory> Driver<F> {
+    /// Loads and serves, again after a failure, until it resigns.
+    async fn run(self: Rc<Self>) {
+        while !self.resigned.get() {
+            let loaded = self.load().await;
+            if self.resigned.get() {
+                return;
+            }
+            let kept = F::Machine::NAME;
+            let (topic, partition) = (&self.partition.name().topic, self.partition.name().index);
+            match loaded {
+                Ok((machine, batch_bytes_max)) => self.begin(machine, batch_bytes_max),
+                Err(error) if error.may_pass() => {
+                    tracing::error!(%topic, partition, %error, "cannot load {kept} now: again soon");
+                    self.disk().sleep(SPACE_WAIT).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%topic, partition, %error, "cannot load {kept}");
+                    *self.state.borrow_mut() = State::Failed;
+                    return;
+                }
+            }
+            let Err(error) = self.attend().await else {
+                return;
+            };
+            if self.resigned.get() {
+                return;
+            }
+            tracing::error!(%topic, partition, ?error, "{kept} cannot be written: unloading");
+            if self.partition.failure().is_some() || self.partition.is_closed() {
+                *self.state.borrow_mut() = State::Failed;
+                return;
+            }
+            *self.state.borrow_mut() = State::Loading(Vec::new());
+            self.wait_for_space().await;
+        }
+    }
+
+    /// Waits while the device is full, and until what was appended before is written: what is
+    /// loaded then is all that there is.
+    async fn wait_for_space(&self) {
+        let log = self.partition.log();
+        while log.lack_of_room().is_some() && !self.resigned.get() {
+            self.disk().sleep(SPACE_WAIT).await;
+        }
+        // A failure is found again by the next write.
+        let _ = self.partition.wait_committed(log.end_offset()).await;
+    }
+
+    /// Replays the log from its start, a chunk at a time. Returns the machine, and the largest
+    /// batch that its log takes.
+    async fn load(&self) -> Result<(F::Machine, usize), Unloadable> {
+        let batch_bytes_max = self.partition.config().max_message_bytes;
+        let mut machine = self.factory.make(batch_bytes_max);
+        let started = self.now().instant;
+        let mut offset = self.partition.start_offset();
+        let (mut slices, mut bytes) = (Vec::new(), Vec::new());
+        // What was appended before a failure is read up to where it is committed.
+        while offset < self.partition.high_watermark() && !self.resigned.get() {
+            slices.clear();
+            bytes.clear();
+            let read = self.partition.read(offset, LOAD_CHUNK_BYTES, &mut slices);
+            read.await.map_err(Unloadable::Read)?;
+            for slice in &slices {
+                bytes.extend_from_slice(slice);
+            }
+            let next = batches::replay(&mut machine, &bytes, offset);
+            let next = next.map_err(Unloadable::Contents)?;
+            if next <= offset {
+                return Err(Unloadable::Short);
+            }
+            offset = next;
+            self.disk().yield_now().await;
+        }
+        let count = machine.count();
+        if count > 0 {
+            let partition = self.partition.name().index;
+            let ms = self.now().instant.since(started).as_millis() as u64;
+            let kept = F::Machine::NAME;
+            tracing::info!(partition, count, records = offset, ms, "{kept} loaded");
+        }
+        Ok((machine, batch_bytes_max))
+    }
+
+    /// Serves a machine that was just loaded.
+    fn begin(&self, machine: F::Machine, batch_bytes_max: usize) {
+        let mut state = self.state.borrow_mut();
+        let changes = match &mut *state {
+            State::Loading(changes) => std::mem::take(changes),
+            State::Serving(_) | State::Failed => Vec::new(),
+        };
+        let serving = Serving::new(machine, batch_bytes_max, &changes, self.now());
+        *state = State::Serving(Box::new(serving));
+        self.work.call();
+    }
+
+    /// Writes and keeps deadlines, until writing fails or the driver resigns.
+    async fn attend(&self) -> Result<(), AppendError> {
+        let writing = pin!(self.keep_writing());
+        let deadlines = pin!(self.keep_deadlines());
+        match select(writing, deadlines).await {
+            Either::Left((ended, _)) => ended,
+            // The machine is not served any more, which ends the writing as well.
+            Either::Right(((), writing)) => writing.await,
+        }
+    }
+
+    /// Writes what is left to write and gives the answers that waited for it.
+    async fn keep_writing(&self) -> Result<(), AppendError> {
+        while !self.resigned.get() {
+            let (unwritten, unacked) = match &mut *self.state.borrow_mut() {
+                State::Serving(serving) => {
+                    self.write(serving);
+                    serving.acked(self.partition.high_watermark());
+                    (serving.unwritten().map(<[u8]>::to_vec), serving.unacked())
+                }
+                State::Loading(_) | State::Failed => return Ok(()),
+            };
+            match (unwritten, unacked) {
+                (_, Some(upto)) => self.partition.wait_committed(upto).await?,
+                (Some(batch), None) => self.write_refused(&batch).await?,
+                (None, None) => self.work.wait().await,
+            }
+        }
+        Ok(())
+    }
+
+    /// The log has refused `batch` with nothing before it under way: waits until it may take it,
+    /// or finds out that it never will.
+    async fn write_refused(&self, batch: &[u8]) -> Result<(), AppendError> {
+        match self.append(batch) {
+            Ok(upto) => {
+                if let State::Serving(serving) = &mut *self.state.borrow_mut() {
+                    serving.wrote(upto);
+                }
+                Ok(())
+            }
+            Err(AppendError::Busy) => {
+                self.partition.log().wait_for_room().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what is due, when it is due, until the machine is not served any more.
+    async fn keep_deadlines(&self) {
+        while let Ok(next) = self.serve(Serving::next_deadline) {
+            let Some(next) = next else {
+                self.sooner.wait().await;
+                continue;
+            };
+            let now = self.now();
+            let wait = next.since(now.instant);
+            if wait.is_zero() {
+                if self.serve(|serving| serving.expire(now)).is_err() {
+                    return;
+                }
+                self.disk().yield_now().await;
+                continue;
+            }
+            let sleep = pin!(self.disk().sleep(wait));
+            let sooner = pin!(self.sooner.wait());
+            select(sleep, sooner).await;
+        }
+    }
+}
+
+// === impl Unloadable ===
+
+impl Unloadable {
+    /// Whether the host is to blame, as when memory is short, so that it may work later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Unloadable::Read(ReadError::Log(log::ReadError::Io(error))) => {
+                Cause::of(error).is_of_the_host()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Unloadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unloadable::Read(error) => error.fmt(f),
+            Unloadable::Contents(error) => error.fmt(f),
+            Unloadable::Short => f.write_str("the log gives no batch where there must be one"),
+        }
+    }
+}

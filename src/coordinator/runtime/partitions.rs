@@ -1,0 +1,145 @@
+//! Drives: the partitions of an internal topic that are led here, each with its machine, and which
+//! of them is asked.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::base::PartitionIndex;
+use crate::base::hash::partition_of_id;
+use crate::io::{cores, turn};
+use crate::partition::Partition;
+
+use super::driver::Driver;
+use super::machine::{Factory, Machine, Now, Outcome, Unavailable};
+
+/// The machines that live on the partitions of one internal topic, as far as these are led here.
+pub struct Partitions<F: Factory> {
+    factory: Rc<F>,
+    /// Partitions of the topic: as configured until the topic is there.
+    count: Cell<i32>,
+    led: RefCell<BTreeMap<PartitionIndex, Rc<Driver<F>>>>,
+}
+
+type Reply<F> = <<F as Factory>::Machine as Machine>::Reply;
+type Request<F> = <<F as Factory>::Machine as Machine>::Request;
+type Change<F> = <<F as Factory>::Machine as Machine>::Change;
+
+// === impl Partitions: they come and go ===
+
+impl<F: Factory> Partitions<F> {
+    /// None yet; the topic has, or will have, `count` of them.
+    pub fn new(factory: F, count: i32) -> Partitions<F> {
+        Partitions {
+            factory: Rc::new(factory),
+            count: Cell::new(count.max(1)),
+            led: RefCell::default(),
+        }
+    }
+
+    /// What makes the machines.
+    pub fn factory(&self) -> &F {
+        &self.factory
+    }
+
+    /// The topic is there, with this many partitions.
+    pub fn set_count(&self, count: i32) {
+        self.count.set(count.max(1));
+    }
+
+    /// The partition that keeps what has this id.
+    pub fn partition_of(&self, id: &str) -> PartitionIndex {
+        partition_of_id(id, self.count.get())
+    }
+
+    /// Serves exactly these partitions from now on: those that are new are loaded beside other
+    /// work, those that are gone are dropped.
+    pub fn lead(&self, partitions: Vec<Rc<Partition>>) {
+        let stays = |index: PartitionIndex, driver: &Driver<F>| {
+            let mut all = partitions.iter();
+            all.any(|led| led.name().index == index && Rc::ptr_eq(led, driver.partition()))
+        };
+        self.led.borrow_mut().retain(|index, driver| {
+            let stays = stays(*index, driver);
+            if !stays {
+                driver.resign();
+            }
+            stays
+        });
+        for partition in partitions {
+            let mut led = self.led.borrow_mut();
+            let entry = led.entry(partition.name().index);
+            entry.or_insert_with(|| Driver::start(partition, &self.factory));
+        }
+    }
+
+    /// Lets every machine follow a change of the cluster.
+    pub fn follow(&self, change: &Change<F>) {
+        for driver in self.led.borrow().values() {
+            driver.follow(change);
+        }
+    }
+
+    fn driver(&self, id: &str) -> Result<Rc<Driver<F>>, Unavailable> {
+        let index = self.partition_of(id);
+        let led = self.led.borrow();
+        led.get(&index).cloned().ok_or(Unavailable::NotCoordinator)
+    }
+
+    fn all(&self) -> Vec<Rc<Driver<F>>> {
+        self.led.borrow().values().cloned().collect()
+    }
+}
+
+// === impl Partitions: they are asked ===
+
+impl<F: Factory> Partitions<F> {
+    /// Gives a request to the machine that keeps `id` and waits for its reply, which may come with
+    /// a later step of the machine.
+    pub async fn handle(&self, id: &str, request: Request<F>) -> Result<Reply<F>, Unavailable> {
+        self.driver(id)?.handle(request).await
+    }
+
+    /// Lets `act` work on the machine that keeps `id`, and tells its result once what it rests on
+    /// is durable.
+    pub async fn ask<T>(
+        &self,
+        id: &str,
+        act: impl FnOnce(&mut F::Machine, Now, &mut Outcome<Reply<F>>) -> T,
+    ) -> Result<T, Unavailable> {
+        self.driver(id)?.ask(act).await
+    }
+
+    /// As [`Self::ask`], for all machines here, one after the other.
+    pub async fn ask_all<T>(
+        &self,
+        mut act: impl FnMut(&mut F::Machine) -> T,
+    ) -> Result<Vec<T>, Unavailable> {
+        let all = self.all();
+        let mut results = Vec::with_capacity(all.len());
+        for driver in all {
+            turn::pace().await;
+            match driver.ask(|machine, _, _| act(machine)).await {
+                Ok(result) => results.push(result),
+                // It has moved: its new leader answers for it.
+                Err(Unavailable::NotCoordinator) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(results)
+    }
+
+    /// Looks at the machine that keeps `id`; `None` where it is not served. What is seen may not be
+    /// durable yet.
+    pub fn look<T>(&self, id: &str, look: impl FnOnce(&F::Machine) -> T) -> Option<T> {
+        self.driver(id).ok()?.look(look)
+    }
+
+    /// As [`Self::look`], at all machines that are served, one after the other.
+    pub async fn look_at_all(&self, mut look: impl FnMut(&F::Machine)) {
+        for driver in self.all() {
+            driver.look(&mut look);
+            cores::yield_now().await;
+        }
+    }
+}
