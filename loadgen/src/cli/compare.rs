@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::compare::{Run, Side, page, text, to_json};
-use crate::hlog::Log;
+use crate::report::compare::{Run, Side, page, text, to_json};
+use crate::report::hlog::Log;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::{floors, host, own_cost, plan, report};
+use crate::measure::{floors, ground, host, own_cost};
+use crate::options::values;
+use crate::report::measured as report;
 
 /// What the host can do.
 #[derive(clap::Args, Debug, Clone)]
@@ -17,7 +19,7 @@ pub struct Args {
     pub dir: PathBuf,
 
     /// Bytes of a round trip, and, rounded up to blocks of 4 KiB, of a write
-    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = plan::size)]
+    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = values::size)]
     pub size: usize,
 
     /// How often each is done
@@ -46,7 +48,7 @@ pub struct Args {
 /// Measures and prints them.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let host = host::facts();
-    let cores = crate::run::cores(&args.cpus)?;
+    let cores = ground::cores(&args.cpus)?;
     let found = floors::measure(Some(&args.dir), args.size, args.count, &cores)?;
     print!(
         "{}",

@@ -20,8 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use corelane::cli::pages::{Completions, Man};
 
-use crate::output;
-use crate::plan::Plan;
+use crate::options::{self, Plan};
 
 /// An open-loop load generator for Kafka-compatible brokers, in microseconds.
 ///
@@ -120,7 +119,7 @@ impl Cli {
         if let (Some(plan), Some((name, own))) = (plan, matches.subcommand())
             && let Some(command) = command.find_subcommand(name)
         {
-            plan.outputs.settings = output::settings(command, own);
+            plan.outputs.settings = options::settings(command, own);
         }
         Ok(cli)
     }
@@ -156,6 +155,11 @@ mod tests {
     use corelane::cli::pages::shown_commands;
 
     use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 
     #[test]
     fn every_command_that_the_pages_show_is_one() {

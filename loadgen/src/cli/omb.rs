@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::words::{self, Typed};
-use crate::omb::Workload;
+use crate::options::workload::Workload;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:
@@ -54,4 +54,15 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     plan.outputs.note.extend(remarks);
     plan.outputs.workload = Some(workload);
     crate::run::run(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_workload() {
+        let workload = Workload::parse(include_str!("../../examples/workload.yaml")).unwrap();
+        assert!(workload.options(words::known).is_ok());
+    }
 }

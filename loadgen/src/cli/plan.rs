@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::words::{self, Typed};
-use crate::compare::{Side, overview};
+use crate::options::scenario::{SHIPPED, Scenario, fill_in};
+use crate::report::compare::{Side, overview};
 use crate::run::Ended;
-use crate::scenario::{SHIPPED, Scenario, fill_in};
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:
@@ -181,6 +181,22 @@ mod tests {
         assert_eq!(late_scale(&mut typed("--rate 5")), Ok(None));
         for wrong in ["--rate 5 --scale", "--scale 0", "--scale=x"] {
             assert!(late_scale(&mut typed(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_that_are_shipped_can_be_run() {
+        for (name, text) in SHIPPED {
+            let scenario = Scenario::parse(text, words::known).unwrap_or_else(|error| {
+                panic!("{name}: {error}");
+            });
+            assert_eq!(scenario.name, name);
+            assert!(!scenario.about.is_empty() && !scenario.steps.is_empty());
+            let typed = ["--bootstrap", "h:1"].map(str::to_owned);
+            for step in &scenario.steps {
+                let plan = words::plan(&step.options, &typed);
+                assert!(plan.is_ok(), "{name}: {}", plan.unwrap_err());
+            }
         }
     }
 }

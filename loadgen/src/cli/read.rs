@@ -14,7 +14,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::client::{ClientError, Connection};
+use crate::measure::client::{ClientError, Connection};
 
 /// Request versions that all brokers since Kafka 2.4 speak.
 const METADATA: i16 = 4;

@@ -97,7 +97,7 @@ pub fn check(command: &mut Command, name: &str, typed: &ArgMatches) -> Result<()
     let by_hand = |id: &str| typed.value_source(id) == Some(ValueSource::CommandLine);
     let mut found = of(name).iter().filter(|(id, _)| by_hand(id)).copied();
     let mut refused = found.next();
-    if !of(name).is_empty() && typed.get_one("format") == Some(&crate::output::Format::PerfTest) {
+    if !of(name).is_empty() && typed.get_one("format") == Some(&crate::options::Format::PerfTest) {
         refused = refused.or(Some(("format perf-test", NO_PERF_TEST)));
     }
     let (Some((id, why)), Some(own)) = (refused, command.find_subcommand_mut(name)) else {

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::hlog::Log;
-use crate::html;
+use crate::report::hlog::Log;
+use crate::report::html;
 
 /// Which run.
 #[derive(clap::Args, Debug, Clone)]

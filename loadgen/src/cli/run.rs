@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use crate::plan::Plan;
+use crate::options::Plan;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::hlog::Log;
-use crate::output::{Format, Names};
-use crate::plan::Plan;
-use crate::sweep::{self, Ramp};
-use crate::{html, output, report};
+use crate::options::{Format, Plan};
+use crate::report::hlog::Log;
+use crate::report::output::Names;
+use crate::report::{html, measured as report, output};
+use crate::run::sweep::{self, Ramp};
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:
@@ -67,7 +67,7 @@ pub const FILES: &Names = &[
 /// Runs it.
 pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let outputs = &args.plan.outputs;
-    let files = outputs.prepare(FILES)?;
+    let files = output::prepare(outputs, FILES)?;
     let ramp = Ramp {
         factor: args.factor,
         most: args.until,

@@ -7,12 +7,15 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::latency::{Collector, Kind};
-use crate::output::{self, Format, Names};
-use crate::plan::{Plan, Warmup};
-use crate::report::Report;
-use crate::run::{Ground, one_block};
-use crate::verify::Findings;
+use crate::load::Warmup;
+use crate::measure::ground::Ground;
+use crate::measure::host;
+use crate::measure::latency::{Collector, Kind};
+use crate::measure::ledger::Findings;
+use crate::options::{Format, Plan};
+use crate::report::measured::Report;
+use crate::report::output::{self, Names};
+use crate::run::one_block;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:
@@ -49,7 +52,7 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     if plan.acks == 0 {
         return Err("with --acks 0 nothing is promised that could be verified".into());
     }
-    let files = plan.outputs.prepare(FILES)?;
+    let files = output::prepare(&plan.outputs, FILES)?;
     plan.idempotent = !args.plain && plan.acks == -1;
     plan.warmup = Warmup::Seconds(0);
     plan.drain = plan.drain.max(DRAIN_LEAST);
@@ -61,7 +64,7 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     load.repeat = true;
     let idempotent = plan.idempotent;
     let mut collector = Collector::new("loadgen verify, nanoseconds");
-    let mut report = Report::new(plan, crate::host::facts(), ground.homes.len());
+    let mut report = Report::new(plan, host::facts(), ground.homes.len());
     one_block(
         &ground,
         &load,

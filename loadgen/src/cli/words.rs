@@ -3,8 +3,8 @@
 use clap::CommandFactory;
 
 use super::{Cli, Command};
-use crate::plan::Plan;
-use crate::scenario::Word;
+use crate::options::Plan;
+use crate::options::scenario::Word;
 
 /// Options of `loadgen run` behind those of a subcommand that has a file of them.
 #[derive(clap::Args, Debug, Clone)]

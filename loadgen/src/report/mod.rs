@@ -1,0 +1,11 @@
+//! Pure: what was measured, told: tables, JSON, pages, logs, and what runs differ by.
+//! May use: `load`, `options`, `measure`. Never: measures, decides what to run.
+
+pub mod compare;
+pub mod hlog;
+pub mod html;
+pub mod measured;
+pub mod omb;
+pub mod output;
+pub mod perf_test;
+pub mod sweep;

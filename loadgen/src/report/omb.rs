@@ -1,0 +1,223 @@
+//! Pure: a result as OpenMessaging Benchmark writes it, by the names of its class `TestResult`.
+//!
+//! Latencies mean what they mean there, so that files of both can be put side by side:
+//! `publishLatency` counts from the actual send (our service time), the delay until then is
+//! `publishDelayLatency`, in microseconds.
+
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use super::hlog::Log;
+use crate::options::workload::Workload;
+
+/// The period of its statistics, in seconds.
+const PERIOD_S: f64 = 10.0;
+
+/// Sums over periods and over all, by the class' field names.
+struct Fields {
+    told: Map<String, Value>,
+}
+
+impl Fields {
+    fn latency(
+        &mut self,
+        field: &str,
+        periods: &[Histogram<u64>],
+        all: &Histogram<u64>,
+        unit_ns: f64,
+    ) {
+        // The delays are whole microseconds there.
+        let scaled = |ns: f64| match unit_ns {
+            1e3 => json!((ns / unit_ns) as u64),
+            _ => json!(ns / unit_ns),
+        };
+        let quantiles = [
+            ("50pct", 0.5),
+            ("75pct", 0.75),
+            ("95pct", 0.95),
+            ("99pct", 0.99),
+            ("999pct", 0.999),
+            ("9999pct", 0.9999),
+            ("Max", 1.0),
+        ];
+        let mean = |found: &Histogram<u64>| match found.is_empty() {
+            true => json!(0.0),
+            false => json!(found.mean() / unit_ns),
+        };
+        let capital = field[..1].to_uppercase() + &field[1..];
+        let each: Vec<Value> = periods.iter().map(mean).collect();
+        self.told.insert(format!("{field}Avg"), json!(each));
+        self.told
+            .insert(format!("aggregated{capital}Avg"), mean(all));
+        for (name, quantile) in quantiles {
+            let value = |found: &Histogram<u64>| scaled(found.value_at_quantile(quantile) as f64);
+            let each: Vec<Value> = periods.iter().map(value).collect();
+            self.told.insert(format!("{field}{name}"), json!(each));
+            self.told
+                .insert(format!("aggregated{capital}{name}"), value(all));
+        }
+        let steps = all.iter_quantiles(100).map(|step| {
+            let place = format!("{:?}", step.quantile_iterated_to() * 100.0);
+            (place, scaled(step.value_iterated_to() as f64))
+        });
+        self.told.insert(
+            format!("aggregated{capital}Quantiles"),
+            Value::Object(steps.collect()),
+        );
+    }
+}
+
+/// The result as OpenMessaging Benchmark writes it; `told` is loadgen's own.
+pub fn result(told: &Value, log: &Log, workload: Option<&Workload>) -> Value {
+    let setting = |name: &str| told["settings"][name].as_u64();
+    let from = |key: &str, own: Option<u64>| {
+        let given = workload.map(|workload| workload.get(key));
+        given.or(own).unwrap_or(0)
+    };
+    let name = workload.map(|workload| workload.name().to_owned());
+    let name = name.or_else(|| told["name"].as_str().map(str::to_owned));
+    let mut fields = Fields { told: Map::new() };
+    let consumes = u64::from(!log.total("e2e").is_empty());
+    for (field, value) in [
+        ("workload", json!(name.unwrap_or_else(|| "loadgen".into()))),
+        ("driver", json!("Kafka")),
+        ("messageSize", json!(from("messageSize", setting("size")))),
+        (
+            "topics",
+            json!(from("topics", setting("topics").or(Some(1)))),
+        ),
+        (
+            "partitions",
+            json!(from("partitionsPerTopic", told["partitions"].as_u64())),
+        ),
+        (
+            "producersPerTopic",
+            json!(from("producersPerTopic", setting("producers"))),
+        ),
+        (
+            "consumersPerTopic",
+            json!(from(
+                "consumerPerSubscription",
+                setting("consumers").or(Some(consumes))
+            )),
+        ),
+    ] {
+        fields.told.insert(field.to_owned(), value);
+    }
+    let periods = (log.end_s() / PERIOD_S).ceil().max(1.0) as u64;
+    let split = |tag: &str| -> Vec<Histogram<u64>> {
+        let part = |n: u64| log.between(tag, n as f64 * PERIOD_S, (n + 1) as f64 * PERIOD_S);
+        (0..periods).map(part).collect()
+    };
+    let (acked, seen) = (split("produce"), split("e2e"));
+    let length = |n: usize| (log.end_s() - n as f64 * PERIOD_S).clamp(1e-9, PERIOD_S);
+    let rates = |found: &[Histogram<u64>]| -> Vec<f64> {
+        let each = found.iter().enumerate();
+        each.map(|(n, found)| found.len() as f64 / length(n))
+            .collect()
+    };
+    let groups = from("subscriptionsPerTopic", Some(consumes));
+    let (mut sent, mut received) = (0, 0);
+    let backlog: Vec<u64> = acked
+        .iter()
+        .zip(&seen)
+        .map(|(acked, seen)| {
+            sent += acked.len() * groups;
+            received += seen.len();
+            sent.saturating_sub(received)
+        })
+        .collect();
+    let refused = told["records"]["refused"].as_object();
+    let refused: u64 = refused
+        .into_iter()
+        .flat_map(Map::values)
+        .filter_map(Value::as_u64)
+        .sum();
+    // When a record was refused is not kept: the rate is that of the whole run.
+    let errors = refused as f64 / log.end_s().max(1.0);
+    fields
+        .told
+        .insert("publishRate".to_owned(), json!(rates(&acked)));
+    fields
+        .told
+        .insert("consumeRate".to_owned(), json!(rates(&seen)));
+    fields.told.insert(
+        "publishErrorRate".to_owned(),
+        json!(vec![errors; periods as usize]),
+    );
+    fields.told.insert("backlog".to_owned(), json!(backlog));
+    for (field, tag, unit_ns) in [
+        ("publishLatency", "produce_service", 1e6),
+        ("publishDelayLatency", "lateness", 1e3),
+        ("endToEndLatency", "e2e", 1e6),
+    ] {
+        fields.latency(field, &split(tag), &log.total(tag), unit_ns);
+    }
+    Value::Object(fields.told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::latency::histogram;
+    use crate::report::hlog::Interval;
+
+    const FILE: &str = "
+name: two topics, four readers
+topics: 2
+partitionsPerTopic: 8
+messageSize: 1024
+subscriptionsPerTopic: 2
+consumerPerSubscription: 1
+producersPerTopic: 3
+producerRate: 5000
+testDurationMinutes: 2
+";
+
+    #[test]
+    fn the_result_has_all_fields_in_its_units() {
+        let interval = |at_s: f64, tag: &str, ns: u64| {
+            let mut found = histogram();
+            found.record_n(ns, 100).unwrap();
+            Interval {
+                at_s,
+                length_s: 1.0,
+                tag: tag.to_owned(),
+                found,
+            }
+        };
+        let intervals = (0..15).flat_map(|second| {
+            let at = f64::from(second);
+            [
+                interval(at, "produce", 2_000_000),
+                interval(at, "produce_service", 1_500_000),
+                interval(at, "lateness", 7_000),
+                interval(at, "e2e", 3_000_000),
+            ]
+        });
+        let log = Log {
+            started_s: None,
+            intervals: intervals.collect(),
+        };
+        let workload = Workload::parse(FILE).unwrap();
+        let told = json!({ "records": { "refused": { "7": 30 } } });
+        let result = result(&told, &log, Some(&workload));
+        assert_eq!(result["publishRate"], json!([100.0, 100.0]));
+        assert_eq!(result["publishErrorRate"], json!([2.0, 2.0]));
+        let close = |name: &str, wanted: f64| {
+            let found = result[name].as_f64().unwrap();
+            assert!((found / wanted - 1.0).abs() < 0.002, "{name}: {found}");
+        };
+        close("aggregatedPublishLatency99pct", 1.5);
+        close("aggregatedEndToEndLatencyMax", 3.0);
+        close("aggregatedPublishDelayLatency50pct", 7.0);
+        assert!(result["aggregatedPublishDelayLatencyMax"].is_u64());
+        assert_eq!(result["endToEndLatency75pct"].as_array().unwrap().len(), 2);
+        assert_eq!(result["workload"], "two topics, four readers");
+        assert_eq!(result["backlog"], json!([1000, 1500])); // Two groups, one of them read.
+        assert!(result["aggregatedPublishLatencyQuantiles"]["100.0"].is_number());
+        // 7 of the shape, 4 of rates, and 3 latencies with 8 fields each, all of them twice, and
+        // once more all quantiles.
+        assert_eq!(result.as_object().unwrap().len(), 7 + 4 + 3 * (8 * 2 + 1));
+    }
+}
