@@ -92,6 +92,7 @@ fn read_log(path: &Path) -> Result<Run, Box<dyn Error>> {
     let at = |error: String| format!("{}: {error}", path.display());
     let bytes = fs::read(path).map_err(|error| at(error.to_string()))?;
     let log = Log::parse(&bytes).map_err(at)?;
+    // A log of another tool has none, or one of another kind.
     let told = fs::read(path.with_extension("json")).ok();
     let told = told.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(Run { log, told })

@@ -9,7 +9,10 @@ use serde_json::json;
 
 use crate::measure::{floors, ground, host, own_cost};
 use crate::options::values;
-use crate::report::measured as report;
+use crate::report::measured::UNFIT;
+use crate::report::quantile::Quantiles;
+use crate::report::summary::floor_times;
+use crate::report::text::table;
 
 /// What the host can do.
 #[derive(clap::Args, Debug, Clone)]
@@ -52,7 +55,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let found = floors::measure(Some(&args.dir), args.size, args.count, &cores)?;
     print!(
         "{}",
-        report::table(found.iter().map(|(name, times)| (*name, times)))
+        table(found.iter().map(|(name, times)| (*name, times)))
     );
     let own = match args.own {
         true => Some(own_cost::measure(
@@ -67,7 +70,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             ("produce, by a bare loop", &own.bare),
             ("produce, by loadgen", &own.own),
         ];
-        println!("\n{}", report::table(rows).trim_end());
+        println!("\n{}", table(rows).trim_end());
         let (low, high) = own.half_ns();
         match own.unfit() {
             None => println!(
@@ -86,15 +89,12 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let unfit = own.as_ref().and_then(own_cost::OwnCost::unfit);
     if let Some(path) = &args.json {
-        let figures: serde_json::Map<_, _> = found
-            .iter()
-            .map(|(name, times)| ((*name).to_owned(), report::quantiles(times)))
-            .collect();
+        let figures = floor_times(found.iter().map(|(name, times)| (*name, times)));
         let all = json!({
             "loadgen": corelane::base::version::version(), "host": host, "dir": args.dir,
             "size": args.size, "count": args.count, "floors_us": figures,
             "own_cost_us": own.map(|own| json!({
-                "bare": report::quantiles(&own.bare), "loadgen": report::quantiles(&own.own),
+                "bare": Quantiles::of(&own.bare), "loadgen": Quantiles::of(&own.own),
                 "added": own.added_ns.iter().map(|ns| *ns as f64 / 1e3).collect::<Vec<_>>(),
                 "fit": own.unfit().is_none(), "unfit": own.unfit(),
             })),
@@ -103,6 +103,6 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     Ok(match unfit {
         None => ExitCode::SUCCESS,
-        Some(_) => ExitCode::from(report::UNFIT),
+        Some(_) => ExitCode::from(UNFIT),
     })
 }

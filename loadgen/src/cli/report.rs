@@ -5,10 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::Value;
-
 use crate::report::hlog::Log;
 use crate::report::html;
+use crate::report::run_report::RunReport;
+use crate::report::sweep::SweepReport;
 
 /// Which run.
 #[derive(clap::Args, Debug, Clone)]
@@ -39,19 +39,21 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         false => ("run", "report.html"),
     };
     let log = Log::parse(&read(&format!("{name}.hlog"))?)?;
-    let mut told: Value = serde_json::from_slice(&read(&format!("{name}.json"))?)?;
-    if !told["notes"].is_array() {
-        told["notes"] = Value::Array(Vec::new());
-    }
-    if let Some(notes) = told["notes"].as_array_mut() {
-        notes.extend(args.note.iter().cloned().map(Value::from));
-    }
+    let json = read(&format!("{name}.json"))?;
+    let drawn = match is_sweep {
+        true => {
+            let mut report: SweepReport = serde_json::from_slice(&json)?;
+            report.context.notes.extend(args.note.iter().cloned());
+            html::sweep::page(&report, &log)
+        }
+        false => {
+            let mut report: RunReport = serde_json::from_slice(&json)?;
+            report.context.notes.extend(args.note.iter().cloned());
+            html::report(&report, &log)
+        }
+    };
     let path = args.html.clone();
     let path = path.unwrap_or_else(|| args.dir.join(page));
-    let drawn = match is_sweep {
-        true => html::sweep::page(&told, &log),
-        false => html::report(&told, &log),
-    };
     fs::write(&path, drawn)?;
     println!("{}", path.display());
     Ok(ExitCode::SUCCESS)

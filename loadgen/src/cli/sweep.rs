@@ -4,12 +4,12 @@ use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use crate::options::{Format, Plan};
 use crate::report::hlog::Log;
+use crate::report::measured::UNFIT;
 use crate::report::output::Names;
-use crate::report::{html, measured as report, output};
+use crate::report::run_report::to_text;
+use crate::report::{html, output};
 use crate::run::sweep::{self, Ramp};
 
 /// Shown below the options.
@@ -76,22 +76,23 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     };
     let found = sweep::sweep(&args.plan, &ramp)?;
     let log = Log::parse(&found.log)?;
-    let mut told = found.json();
-    output::add_context(&mut told, outputs, &files);
-    told["started"] = json!(log.started_s.map(html::date));
+    let mut report = found.report();
+    report.context = output::context(outputs, &files);
+    report.started = log.started_s.map(html::date);
+    let json = to_text(&report)?;
     for (kind, path) in &files {
         match *kind {
             "hlog" => fs::write(path, &found.log)?,
-            "json" => fs::write(path, format!("{told:#}\n"))?,
-            _ => fs::write(path, html::sweep::page(&told, &log))?,
+            "json" => fs::write(path, format!("{json}\n"))?,
+            _ => fs::write(path, html::sweep::page(&report, &log))?,
         }
     }
     match outputs.format {
-        Format::Json => println!("{told:#}"),
+        Format::Json => println!("{json}"),
         _ => print!("{}", found.text()),
     }
     Ok(match found.unfit().is_empty() {
         true => ExitCode::SUCCESS,
-        false => ExitCode::from(report::UNFIT),
+        false => ExitCode::from(UNFIT),
     })
 }

@@ -1,20 +1,23 @@
 //! Drives: `loadgen verify`.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::load::Warmup;
 use crate::measure::ground::Ground;
-use crate::measure::host;
+use crate::measure::host::{self, Host};
 use crate::measure::latency::{Collector, Kind};
 use crate::measure::ledger::Findings;
 use crate::options::{Format, Plan};
-use crate::report::measured::Report;
+use crate::report::measured::Measured;
 use crate::report::output::{self, Names};
+use crate::report::run_report::{Context, Seen, to_text};
+use crate::report::text::watched;
 use crate::run::one_block;
 
 /// Shown below the options.
@@ -64,7 +67,7 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     load.repeat = true;
     let idempotent = plan.idempotent;
     let mut collector = Collector::new("loadgen verify, nanoseconds");
-    let mut report = Report::new(plan, host::facts(), ground.homes.len());
+    let mut report = Measured::new(plan, host::facts(), ground.homes.len());
     one_block(
         &ground,
         &load,
@@ -85,37 +88,70 @@ pub fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         report.unanswered,
         report.read_back_failed,
     );
-    let mut told = told(&report, &found, idempotent, code);
-    output::add_context(&mut told, &report.plan.outputs, &files);
-    output::add_observed(&mut told, &observed, report.bytes);
+    let seen = output::seen(&observed, report.bytes);
+    let watched = watched(&seen.brokers);
+    let json = to_text(&Proof {
+        context: output::context(&report.plan.outputs, &files),
+        seen,
+        ..proof(&report, found, idempotent, code)
+    })?;
     for (kind, path) in &files {
         match *kind {
             "hlog" => fs::write(path, &log)?,
-            _ => fs::write(path, format!("{told:#}\n"))?,
+            _ => fs::write(path, format!("{json}\n"))?,
         }
     }
     match report.plan.outputs.format {
-        Format::Json => println!("{told:#}"),
-        _ => print!(
-            "{}{}",
-            text(&report, &found, idempotent, code),
-            output::watched(&told)
-        ),
+        Format::Json => println!("{json}"),
+        _ => print!("{}{watched}", text(&report, &found, idempotent, code)),
     }
     Ok(ExitCode::from(code))
 }
 
-/// For programs.
-fn told(report: &Report, found: &Findings, idempotent: bool, code: u8) -> Value {
-    json!({
-        "loadgen": corelane::base::version::version(), "host": report.host, "idempotent": idempotent,
-        "promised": found.promised, "seen": found.seen, "lost": found.lost,
-        "duplicates": found.duplicates, "disordered": found.disordered,
-        "strange": found.strange, "unanswered": report.unanswered, "due": report.due,
-        "sent": report.sent, "refused": report.refused, "repeated": report.repeated,
-        "failures": report.failures, "interrupted": report.interrupted,
-        "longest_ms": report.totals[&Kind::Produce].max() as f64 / 1e6, "exit": code,
-    })
+/// What was proven, for programs.
+#[derive(Serialize)]
+struct Proof {
+    loadgen: &'static str,
+    host: Host,
+    idempotent: bool,
+    #[serde(flatten)]
+    found: Findings,
+    unanswered: u64,
+    due: u64,
+    sent: u64,
+    refused: BTreeMap<i16, u64>,
+    repeated: BTreeMap<i16, u64>,
+    failures: Vec<String>,
+    interrupted: bool,
+    /// The longest wait for an ack.
+    longest_ms: f64,
+    /// The exit code.
+    exit: u8,
+    #[serde(flatten)]
+    context: Context,
+    #[serde(flatten)]
+    seen: Seen,
+}
+
+/// The proof, without what was asked for and seen beside it.
+fn proof(report: &Measured, found: Findings, idempotent: bool, exit: u8) -> Proof {
+    Proof {
+        loadgen: corelane::base::version::version(),
+        host: report.host.clone(),
+        idempotent,
+        found,
+        unanswered: report.unanswered,
+        due: report.due,
+        sent: report.sent,
+        refused: report.refused.clone(),
+        repeated: report.repeated.clone(),
+        failures: report.failures.clone(),
+        interrupted: report.interrupted,
+        longest_ms: report.totals[&Kind::Produce].max() as f64 / 1e6,
+        exit,
+        context: Context::default(),
+        seen: Seen::default(),
+    }
 }
 
 /// 0 proven, 3 not proven, 4 disproven.
@@ -146,7 +182,7 @@ fn verdict(found: &Findings, idempotent: bool, unanswered: u64, unread: bool) ->
     }
 }
 
-fn text(report: &Report, found: &Findings, idempotent: bool, code: u8) -> String {
+fn text(report: &Measured, found: &Findings, idempotent: bool, code: u8) -> String {
     let mut text = format!(
         "{} records due, {} sent, {} acked, {} without an answer, {} read back\n\
          longest wait for an ack: {:.1} ms\n",

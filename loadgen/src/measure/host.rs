@@ -4,31 +4,94 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-/// What can be found out without asking anybody. Facts that this host does not tell are null.
-pub fn facts() -> Value {
+/// What can be found out without asking a user. Facts that this host does not tell are `None`.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(default)]
+pub struct Host {
+    /// Its host name.
+    pub name: Option<String>,
+    /// The release of the kernel.
+    pub kernel: Option<String>,
+    /// What the kernel was started with.
+    pub kernel_command_line: Option<String>,
+    /// The model of the CPU.
+    pub cpu: Option<String>,
+    /// Whether it is a virtual machine.
+    pub hypervisor: Option<bool>,
+    /// The CPUs that loadgen may use.
+    pub cpus_allowed: Option<Vec<usize>>,
+    /// Memory, as /proc/meminfo writes it.
+    pub memory: Option<String>,
+    /// The frequency governor of the first CPU.
+    pub governor: Option<String>,
+    /// Whether cores have two threads.
+    pub smt: Option<String>,
+    /// The names of the idle states that the first CPU may enter.
+    pub idle_states: Option<String>,
+    /// Whether the CPU may go above its base frequency.
+    pub turbo: Option<String>,
+    /// The NUMA nodes, as a list.
+    pub numa_nodes: Option<String>,
+    /// What the kernel's clock is read from.
+    pub clocksource: Option<String>,
+    /// The load average when the run began.
+    pub load_average_at_start: Option<String>,
+}
+
+/// The file system and the block device that hold a folder, as far as the kernel tells.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(default)]
+pub struct Device {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The file system's type.
+    pub file_system: Option<String>,
+    /// What is mounted.
+    pub source: Option<String>,
+    /// How it is mounted.
+    pub mount_options: Option<String>,
+    /// The device's model, or its name where it has none.
+    pub model: Option<String>,
+    /// `write back` where the device has a volatile cache.
+    pub write_cache: Option<String>,
+    /// Whether the device can write past its cache (1 or 0).
+    pub fua: Option<String>,
+    /// The I/O scheduler.
+    pub scheduler: Option<String>,
+    /// Whether the device turns (1 or 0).
+    pub rotational: Option<String>,
+    /// Whether the device is polled (1 or 0).
+    pub io_poll: Option<String>,
+}
+
+/// The facts of this host, as they are now.
+pub fn facts() -> Host {
     let cpu_info = read("/proc/cpuinfo");
     let memory = read("/proc/meminfo");
-    json!({
-        "name": read("/proc/sys/kernel/hostname"),
-        "kernel": read("/proc/sys/kernel/osrelease"),
-        "kernel_command_line": read("/proc/cmdline"),
-        "cpu": cpu_info.as_deref().and_then(|text| field(text, "model name")),
-        "hypervisor": cpu_info.as_deref().map(|text| text.contains(" hypervisor")),
-        "cpus_allowed": core_affinity::get_core_ids()
-            .map(|ids| ids.into_iter().map(|core| core.id).collect::<Vec<_>>()),
-        "memory": memory.as_deref().and_then(|text| field(text, "MemTotal")),
-        "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "smt": read("/sys/devices/system/cpu/smt/control"),
-        "idle_states": idle_states(),
-        "turbo": read("/sys/devices/system/cpu/cpufreq/boost")
-            .or_else(|| read("/sys/devices/system/cpu/intel_pstate/no_turbo")
-                .map(|off| format!("no_turbo={off}"))),
-        "numa_nodes": read("/sys/devices/system/node/online"),
-        "clocksource": read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        "load_average_at_start": read("/proc/loadavg"),
-    })
+    Host {
+        name: read("/proc/sys/kernel/hostname"),
+        kernel: read("/proc/sys/kernel/osrelease"),
+        kernel_command_line: read("/proc/cmdline"),
+        cpu: cpu_info
+            .as_deref()
+            .and_then(|text| field(text, "model name")),
+        hypervisor: cpu_info.as_deref().map(|text| text.contains(" hypervisor")),
+        cpus_allowed: core_affinity::get_core_ids()
+            .map(|ids| ids.into_iter().map(|core| core.id).collect()),
+        memory: memory.as_deref().and_then(|text| field(text, "MemTotal")),
+        governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        smt: read("/sys/devices/system/cpu/smt/control"),
+        idle_states: idle_states(),
+        turbo: read("/sys/devices/system/cpu/cpufreq/boost").or_else(|| {
+            read("/sys/devices/system/cpu/intel_pstate/no_turbo")
+                .map(|off| format!("no_turbo={off}"))
+        }),
+        numa_nodes: read("/sys/devices/system/node/online"),
+        clocksource: read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        load_average_at_start: read("/proc/loadavg"),
+    }
 }
 
 /// The names of the idle states that the first CPU may enter.
@@ -48,7 +111,7 @@ fn idle_states() -> Option<String> {
 }
 
 /// The file system and the block device that hold `dir`; `None` if it cannot be looked at.
-pub fn device(dir: &Path) -> Option<Value> {
+pub fn device(dir: &Path) -> Option<Device> {
     let number = fs::metadata(dir).ok()?.dev();
     let (major, minor) = (libc::major(number), libc::minor(number));
     let mounts = read("/proc/self/mountinfo").unwrap_or_default();
@@ -66,21 +129,21 @@ pub fn device(dir: &Path) -> Option<Value> {
         false => own.join(".."),
     };
     let queue = |name: &str| read(disk.join("queue").join(name));
-    Some(json!({
-        "dir": dir,
-        "file_system": after.next(),
-        "source": after.next(),
-        "mount_options": before.split(' ').nth(5),
-        "model": read(disk.join("device/model")).or_else(|| {
+    Some(Device {
+        dir: dir.to_owned(),
+        file_system: after.next(),
+        source: after.next(),
+        mount_options: before.split(' ').nth(5).map(str::to_owned),
+        model: read(disk.join("device/model")).or_else(|| {
             let link = fs::canonicalize(&disk).ok()?;
             Some(link.file_name()?.to_string_lossy().into_owned())
         }),
-        "write_cache": queue("write_cache"),
-        "fua": queue("fua"),
-        "scheduler": queue("scheduler"),
-        "rotational": queue("rotational"),
-        "io_poll": queue("io_poll"),
-    }))
+        write_cache: queue("write_cache"),
+        fua: queue("fua"),
+        scheduler: queue("scheduler"),
+        rotational: queue("rotational"),
+        io_poll: queue("io_poll"),
+    })
 }
 
 fn read(path: impl AsRef<Path>) -> Option<String> {
@@ -102,18 +165,10 @@ mod tests {
     #[test]
     fn a_linux_host_tells_its_kernel_and_memory() {
         let facts = facts();
-        assert!(
-            facts["kernel"]
-                .as_str()
-                .is_some_and(|text| text.contains('.'))
-        );
-        assert!(
-            facts["memory"]
-                .as_str()
-                .is_some_and(|text| text.ends_with("kB"))
-        );
+        assert!(facts.kernel.is_some_and(|text| text.contains('.')));
+        assert!(facts.memory.is_some_and(|text| text.ends_with("kB")));
         let device = device(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-        assert!(device["file_system"].is_string(), "{device}");
+        assert!(device.file_system.is_some(), "{device:?}");
         assert_eq!(super::device(Path::new("/no/such/folder")), None);
         assert_eq!(field("a : 1\nb\t: 2\n", "b"), Some("2".to_owned()));
     }

@@ -1,5 +1,7 @@
 //! Pure: whether what was acked came back: once, in order, whole.
 
+use serde::{Deserialize, Serialize};
+
 use crate::load::stamp::Stamp;
 
 /// A set of sequence numbers.
@@ -70,7 +72,7 @@ pub struct Ledger {
 }
 
 /// What the comparison of acks and the ledger came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Findings {
     /// Records whose ack came (with acks=0: that were sent).
     pub promised: u64,

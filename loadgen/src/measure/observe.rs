@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use crate::measure::clock::Clock;
 use crate::measure::latency::SECOND_NS;
-use crate::measure::sampling::Watched;
-use crate::measure::topic_facts;
+use crate::measure::sampling::{Cost, Watched};
+use crate::measure::topic_facts::{self, TopicFacts};
 use crate::options::{Event, Outputs};
 
 /// How often it looks for what is due.
@@ -23,24 +21,21 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Observed {
     watched: Vec<Watched>,
     events: Vec<Event>,
-    /// What the broker says of the topic; an object, perhaps an empty one.
-    pub topic: Value,
+    /// What the broker says of the topic.
+    pub topic: TopicFacts,
 }
 
 impl Observed {
     /// The events in order of time.
-    pub fn events_json(&self) -> Value {
+    pub fn events(&self) -> Vec<Event> {
         let mut events = self.events.clone();
         events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-        let events = events.iter();
         events
-            .map(|event| json!({ "at_s": event.at_s, "what": event.what }))
-            .collect()
     }
 
-    /// The processes; `bytes` of records were sent in the measured part.
-    pub fn brokers_json(&self, bytes: u64) -> Value {
-        self.watched.iter().map(|one| one.json(bytes)).collect()
+    /// What the processes cost; `bytes` of records were sent in the measured part.
+    pub fn costs(&self, bytes: u64) -> Vec<Cost> {
+        self.watched.iter().map(|one| one.cost(bytes)).collect()
     }
 
     /// The CPUs that the first of them may use.
@@ -227,20 +222,15 @@ mod tests {
         thread::sleep(Duration::from_millis(300));
         let observed = observer.finish();
         assert!(file.exists());
-        let told = observed.events_json();
-        let told: Vec<&str> = told
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|event| event["what"].as_str().unwrap())
-            .collect();
+        let events = observed.events();
+        let told: Vec<&str> = events.iter().map(|event| event.what.as_str()).collect();
         let has = |text: &str| told.iter().any(|what| what.starts_with(text));
         assert!(has("a roll") && !has("never"), "{told:?}");
         assert!(has("begin: echo") && has("end: echo"), "{told:?}");
         assert!(has("failed (exit status: 3): exit 3"), "{told:?}");
         assert!(has("stopped: sleep 60"), "{told:?}");
-        assert_eq!(observed.brokers_json(0).as_array().unwrap().len(), 1);
-        assert_eq!(observed.topic, json!({})); // Nobody is at that port.
+        assert_eq!(observed.costs(0).len(), 1);
+        assert_eq!(observed.topic, TopicFacts::default()); // No broker is at that port.
         assert!(observed.cpus().is_some());
     }
 

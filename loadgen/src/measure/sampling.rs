@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 /// One look at one process.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     /// When, in seconds of the measured part; what was before it is negative.
     pub at_s: f64,
@@ -29,6 +29,33 @@ impl Sample {
     fn cpu_s(&self) -> f64 {
         self.user_s + self.system_s
     }
+}
+
+/// What a process cost; of its CPU time and switches, those of the measured part. `None` where
+/// it was not looked at twice in it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(default)]
+pub struct Cost {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    /// When it ended, in seconds of the measured part, if it did.
+    pub ended_s: Option<f64>,
+    /// CPU time, in seconds.
+    pub cpu_s: Option<f64>,
+    /// How many cores that keeps busy.
+    pub cores: Option<f64>,
+    /// CPU time for each 10⁹ bytes of records that were sent, in seconds.
+    pub cpu_s_per_gb: Option<f64>,
+    /// The most resident memory, in bytes.
+    pub resident_max: Option<u64>,
+    /// Context switches per second that it asked for by waiting.
+    pub waits_per_s: Option<f64>,
+    /// Context switches per second that it did not ask for.
+    pub preemptions_per_s: Option<f64>,
+    /// All looks at it, the warm-up's too.
+    pub samples: Vec<Sample>,
 }
 
 /// A process that is looked at.
@@ -97,8 +124,8 @@ impl Watched {
         Some(sample)
     }
 
-    /// What was seen, for the report. `bytes` of records were sent in the measured part.
-    pub fn json(&self, bytes: u64) -> Value {
+    /// What it cost. `bytes` of records were sent in the measured part.
+    pub fn cost(&self, bytes: u64) -> Cost {
         let measured: Vec<&Sample> = self.samples.iter().filter(|one| one.at_s >= 0.0).collect();
         let spent = measured.first().zip(measured.last());
         let spent = spent.filter(|(first, last)| last.at_s > first.at_s);
@@ -109,20 +136,20 @@ impl Watched {
             all.zip(over_s).map(|(all, over)| all / over)
         };
         let gigabytes = bytes as f64 / 1e9;
-        json!({
-            "pid": self.pid, "name": self.name, "ended_s": self.ended_s,
-            "cpu_s": spent_s,
-            "cores": spent_s.zip(over_s).map(|(spent, over)| spent / over),
-            "cpu_s_per_gb": spent_s.filter(|_| gigabytes > 0.0).map(|spent| spent / gigabytes),
-            "resident_max": measured.iter().map(|one| one.resident).max(),
-            "waits_per_s": per_second(|one| one.waited),
-            "preemptions_per_s": per_second(|one| one.preempted),
-            "samples": self.samples.iter().map(|one| json!({
-                "at_s": one.at_s, "user_s": one.user_s, "system_s": one.system_s,
-                "resident": one.resident, "waited": one.waited, "preempted": one.preempted,
-                "threads": one.threads,
-            })).collect::<Vec<_>>(),
-        })
+        Cost {
+            pid: self.pid,
+            name: self.name.clone(),
+            ended_s: self.ended_s,
+            cpu_s: spent_s,
+            cores: spent_s.zip(over_s).map(|(spent, over)| spent / over),
+            cpu_s_per_gb: spent_s
+                .filter(|_| gigabytes > 0.0)
+                .map(|spent| spent / gigabytes),
+            resident_max: measured.iter().map(|one| one.resident).max(),
+            waits_per_s: per_second(|one| one.waited),
+            preemptions_per_s: per_second(|one| one.preempted),
+            samples: self.samples.clone(),
+        }
     }
 }
 
@@ -174,12 +201,12 @@ mod tests {
             }
             watched.look(begun.elapsed().as_secs_f64());
         }
-        let told = watched.json(500_000_000);
-        let spent = told["cpu_s"].as_f64().unwrap();
-        assert!(spent >= 0.099, "{told}");
-        assert!((told["cpu_s_per_gb"].as_f64().unwrap() - spent * 2.0).abs() < 1e-9);
-        assert!(told["resident_max"].as_u64().unwrap() > 1 << 20);
-        assert!(told["samples"][0]["threads"].as_u64().unwrap() >= 1);
+        let cost = watched.cost(500_000_000);
+        let spent = cost.cpu_s.unwrap();
+        assert!(spent >= 0.099, "{cost:?}");
+        assert!((cost.cpu_s_per_gb.unwrap() - spent * 2.0).abs() < 1e-9);
+        assert!(cost.resident_max.unwrap() > 1 << 20);
+        assert!(cost.samples[0].threads >= 1);
     }
 
     #[test]
@@ -196,7 +223,7 @@ mod tests {
             "{told}"
         );
         assert_eq!(watched.look(3.0), None);
-        assert_eq!(watched.json(0)["ended_s"], json!(2.0));
+        assert_eq!(watched.cost(0).ended_s, Some(2.0));
         assert!(Watched::new(child.id()).is_err());
     }
 

@@ -1,39 +1,56 @@
 //! Drives: asks a broker what it says of a topic: its configuration, copies and leaders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{TcpListener, ToSocketAddrs};
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{DescribeConfigsRequest, MetadataRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::measure::client::{ClientError, Connection};
 
 /// DescribeConfigs' code for a topic (Kafka: ConfigResource.Type).
 const TOPIC: i8 = 2;
 
-/// What there is to know; parts that the broker does not tell are missing.
-pub fn ask(bootstrap: &str, topic: &str) -> Value {
-    let mut facts = Map::new();
-    if let Ok(mut connection) = Connection::open(bootstrap) {
-        // A broker that refuses a request may hang up: each has a connection of its own.
-        let _ = shape(&mut connection, topic, &mut facts);
-        if let Ok(mut connection) = Connection::open(bootstrap)
-            && let Ok(configs) = configs(&mut connection, topic)
-        {
-            facts.insert("topic_configs".to_owned(), configs);
-        }
-    }
-    Value::Object(facts)
+/// What the broker says of the topic; parts that it does not tell are missing.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct TopicFacts {
+    /// Copies and leaders.
+    #[serde(flatten)]
+    pub shape: Option<Shape>,
+    /// Its configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic_configs: Option<BTreeMap<String, Option<String>>>,
 }
 
-fn shape(
-    connection: &mut Connection,
-    topic: &str,
-    facts: &mut Map<String, Value>,
-) -> Result<(), ClientError> {
+/// Where a topic's partitions are.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// How many broker nodes lead partitions of it.
+    pub leaders: usize,
+    /// Copies of the partition that has the fewest.
+    pub replication_factor: Option<usize>,
+    /// Whether one of the leaders is on this host; `None` if that cannot be told.
+    pub broker_on_this_host: Option<bool>,
+}
+
+/// Asks the broker at `bootstrap` for what there is to know of `topic`.
+pub fn ask(bootstrap: &str, topic: &str) -> TopicFacts {
+    let Ok(mut connection) = Connection::open(bootstrap) else {
+        return TopicFacts::default();
+    };
+    // A broker that refuses a request may hang up: each has a connection of its own.
+    let shape = shape(&mut connection, topic).ok().flatten();
+    let connection = Connection::open(bootstrap).ok();
+    TopicFacts {
+        shape,
+        topic_configs: connection.and_then(|mut own| configs(&mut own, topic).ok()),
+    }
+}
+
+fn shape(connection: &mut Connection, topic: &str) -> Result<Option<Shape>, ClientError> {
     let name = TopicName(StrBytes::from_string(topic.to_owned()));
     let asked = MetadataRequestTopic::default().with_name(Some(name));
     let request = MetadataRequest::default()
@@ -41,7 +58,7 @@ fn shape(
         .with_allow_auto_topic_creation(false);
     let answer = connection.call(&request, 4)?;
     let Some(found) = answer.topics.first().filter(|topic| topic.error_code == 0) else {
-        return Ok(());
+        return Ok(None);
     };
     let leaders: BTreeSet<i32> = found
         .partitions
@@ -55,13 +72,11 @@ fn shape(
         .filter(|broker| leaders.contains(&broker.node_id.0))
         .map(|broker| is_here(&broker.host))
         .collect::<Option<Vec<bool>>>();
-    facts.insert("leaders".to_owned(), json!(leaders.len()));
-    facts.insert("replication_factor".to_owned(), json!(copies.min()));
-    facts.insert(
-        "broker_on_this_host".to_owned(),
-        json!(here.map(|here| here.contains(&true))),
-    );
-    Ok(())
+    Ok(Some(Shape {
+        leaders: leaders.len(),
+        replication_factor: copies.min(),
+        broker_on_this_host: here.map(|here| here.contains(&true)),
+    }))
 }
 
 /// Whether `host` is this one: then its address can be listened at.
@@ -70,7 +85,10 @@ fn is_here(host: &str) -> Option<bool> {
     Some(TcpListener::bind(address).is_ok())
 }
 
-fn configs(connection: &mut Connection, topic: &str) -> Result<Value, ClientError> {
+fn configs(
+    connection: &mut Connection,
+    topic: &str,
+) -> Result<BTreeMap<String, Option<String>>, ClientError> {
     let resource = DescribeConfigsResource::default()
         .with_resource_type(TOPIC)
         .with_resource_name(StrBytes::from_string(topic.to_owned()))
@@ -87,9 +105,9 @@ fn configs(connection: &mut Connection, topic: &str) -> Result<Value, ClientErro
     }
     let all = found.configs.iter().map(|config| {
         let value = config.value.as_ref().map(ToString::to_string);
-        (config.name.to_string(), json!(value))
+        (config.name.to_string(), value)
     });
-    Ok(Value::Object(all.collect()))
+    Ok(all.collect())
 }
 
 #[cfg(test)]
@@ -101,6 +119,6 @@ mod tests {
         assert_eq!(is_here("127.0.0.1"), Some(true));
         assert_eq!(is_here("192.0.2.7"), Some(false)); // Kept for documentation, RFC 5737.
         assert_eq!(is_here("no such name"), None);
-        assert_eq!(ask("127.0.0.1:1", "t"), json!({}));
+        assert_eq!(ask("127.0.0.1:1", "t"), TopicFacts::default());
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Command, ValueEnum};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::values;
@@ -67,7 +68,7 @@ pub struct Outputs {
 
     /// Every option with its value, for the report.
     #[arg(skip)]
-    pub settings: Value,
+    pub settings: Map<String, Value>,
 
     /// What the report says of the scenario that this run is a part of.
     #[arg(skip)]
@@ -91,7 +92,7 @@ pub enum Format {
 }
 
 /// Something at a time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 pub struct Event {
     /// Seconds of the measured part.
     pub at_s: f64,
@@ -100,7 +101,7 @@ pub struct Event {
 }
 
 /// Every option of `command` with the value that it got, defaults included.
-pub fn settings(command: &Command, matches: &clap::ArgMatches) -> Value {
+pub fn settings(command: &Command, matches: &clap::ArgMatches) -> Map<String, Value> {
     let mut all = Map::new();
     for argument in command.get_arguments() {
         let id = argument.get_id().as_str();
@@ -120,7 +121,7 @@ pub fn settings(command: &Command, matches: &clap::ArgMatches) -> Value {
         };
         all.insert(id.to_owned(), value);
     }
-    Value::Object(all)
+    all
 }
 
 /// A number or a truth value where the text is one.

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::hlog::Log;
+use super::run_report::RunReport;
 use crate::options::workload::Workload;
 
 /// The period of its statistics, in seconds.
@@ -67,15 +68,15 @@ impl Fields {
     }
 }
 
-/// The result as OpenMessaging Benchmark writes it; `told` is loadgen's own.
-pub fn result(told: &Value, log: &Log, workload: Option<&Workload>) -> Value {
-    let setting = |name: &str| told["settings"][name].as_u64();
+/// The result as OpenMessaging Benchmark writes it; `report` is loadgen's own.
+pub fn result(report: &RunReport, log: &Log, workload: Option<&Workload>) -> Value {
+    let setting = |name: &str| report.context.settings.get(name).and_then(Value::as_u64);
     let from = |key: &str, own: Option<u64>| {
         let given = workload.map(|workload| workload.get(key));
         given.or(own).unwrap_or(0)
     };
     let name = workload.map(|workload| workload.name().to_owned());
-    let name = name.or_else(|| told["name"].as_str().map(str::to_owned));
+    let name = name.or_else(|| report.context.name.clone());
     let mut fields = Fields { told: Map::new() };
     let consumes = u64::from(!log.total("e2e").is_empty());
     for (field, value) in [
@@ -88,7 +89,7 @@ pub fn result(told: &Value, log: &Log, workload: Option<&Workload>) -> Value {
         ),
         (
             "partitions",
-            json!(from("partitionsPerTopic", told["partitions"].as_u64())),
+            json!(from("partitionsPerTopic", report.partitions)),
         ),
         (
             "producersPerTopic",
@@ -127,12 +128,8 @@ pub fn result(told: &Value, log: &Log, workload: Option<&Workload>) -> Value {
             sent.saturating_sub(received)
         })
         .collect();
-    let refused = told["records"]["refused"].as_object();
-    let refused: u64 = refused
-        .into_iter()
-        .flat_map(Map::values)
-        .filter_map(Value::as_u64)
-        .sum();
+    let refused = report.records.iter().flat_map(|all| all.refused.values());
+    let refused: u64 = refused.sum();
     // When a record was refused is not kept: the rate is that of the whole run.
     let errors = refused as f64 / log.end_s().max(1.0);
     fields
@@ -201,7 +198,8 @@ testDurationMinutes: 2
         };
         let workload = Workload::parse(FILE).unwrap();
         let told = json!({ "records": { "refused": { "7": 30 } } });
-        let result = result(&told, &log, Some(&workload));
+        let report = serde_json::from_value(told).unwrap();
+        let result = result(&report, &log, Some(&workload));
         assert_eq!(result["publishRate"], json!([100.0, 100.0]));
         assert_eq!(result["publishErrorRate"], json!([2.0, 2.0]));
         let close = |name: &str, wanted: f64| {

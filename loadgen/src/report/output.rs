@@ -1,14 +1,14 @@
 //! Drives: what a run leaves behind: files, and what is printed.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-
 use super::hlog::{Log, percentile_table};
-use super::measured::Report;
+use super::measured::Measured;
+use super::run_report::{Context, Seen, to_text};
+use super::tags::is_time;
+use super::text::{text, watched};
 use super::{html, omb, perf_test};
 use crate::measure::host;
 use crate::measure::observe::Observed;
@@ -54,24 +54,25 @@ pub fn prepare(outputs: &Outputs, names: &Names) -> Result<Vec<File>, Box<dyn Er
 
 /// Writes `files` and prints; `log` is the interval log of the measured part.
 pub fn write(
-    report: &Report,
+    measured: &Measured,
     log: &[u8],
     observed: &Observed,
     files: &[File],
 ) -> Result<(), Box<dyn Error>> {
-    let outputs = &report.plan.outputs;
-    let mut told = report.json();
+    let outputs = &measured.plan.outputs;
     let parsed = Log::parse(log)?;
-    add_context(&mut told, outputs, files);
-    add_observed(&mut told, observed, report.bytes);
-    told["started"] = json!(parsed.started_s.map(html::date));
+    let mut report = measured.report();
+    report.context = context(outputs, files);
+    report.seen = seen(observed, measured.bytes);
+    report.started = parsed.started_s.map(html::date);
+    let json = to_text(&report)?;
     for (kind, path) in files {
         match *kind {
             "hlog" => fs::write(path, log)?,
-            "json" => fs::write(path, format!("{told:#}\n"))?,
-            "html" => fs::write(path, html::report(&told, &parsed))?,
+            "json" => fs::write(path, format!("{json}\n"))?,
+            "html" => fs::write(path, html::report(&report, &parsed))?,
             _ => {
-                let result = omb::result(&told, &parsed, outputs.workload.as_ref());
+                let result = omb::result(&report, &parsed, outputs.workload.as_ref());
                 fs::write(path, format!("{result:#}\n"))?;
             }
         }
@@ -80,12 +81,12 @@ pub fn write(
         write_tables(dir, &parsed)?;
     }
     match outputs.format {
-        Format::Table => print!("{}{}", report.text(), watched(&told)),
-        Format::Json => println!("{told:#}"),
+        Format::Table => print!("{}{}", text(measured), watched(&report.seen.brokers)),
+        Format::Json => println!("{json}"),
         Format::PerfTest => {
             // The table is for people; the line for those who parse it.
-            eprint!("{}", report.text());
-            println!("{}", perf_test::line(&told, &parsed));
+            eprint!("{}", text(measured));
+            println!("{}", perf_test::line(&report, &parsed));
         }
     }
     if let Some(dir) = outputs
@@ -100,7 +101,7 @@ pub fn write(
 
 /// A `.hgrm` for each tag.
 fn write_tables(dir: &Path, log: &Log) -> Result<(), Box<dyn Error>> {
-    for tag in log.tags().into_iter().filter(|tag| html::is_time(tag)) {
+    for tag in log.tags().into_iter().filter(|tag| is_time(tag)) {
         // Tags are ours, and nothing but letters and underscores.
         let path = dir.join(format!("{tag}.hgrm"));
         fs::write(path, percentile_table(&log.total(tag)))?;
@@ -108,55 +109,31 @@ fn write_tables(dir: &Path, log: &Log) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What stands around the figures.
-pub fn add_context(told: &mut Value, outputs: &Outputs, files: &[File]) {
-    told["name"] = json!(outputs.name);
-    told["about"] = json!(outputs.about);
-    told["command"] = json!(command_line(std::env::args_os()));
-    told["settings"] = outputs.settings.clone();
-    told["notes"] = json!(outputs.note);
-    told["device"] = json!(outputs.data_dir.as_deref().and_then(host::device));
+/// What was asked for, and which files are written.
+pub fn context(outputs: &Outputs, files: &[File]) -> Context {
     let paths = files.iter().map(|(kind, path)| {
         let name = path.file_name().map(|name| name.to_string_lossy());
-        ((*kind).to_owned(), json!(name))
+        ((*kind).to_owned(), name.map(String::from))
     });
-    told["files"] = Value::Object(paths.collect());
-}
-
-/// What was seen beside them; `bytes` of records were acked meanwhile.
-pub fn add_observed(told: &mut Value, observed: &Observed, bytes: u64) {
-    told["events"] = observed.events_json();
-    told["brokers"] = observed.brokers_json(bytes);
-    told["broker_cpus"] = json!(observed.cpus());
-    if let (Value::Object(told), Value::Object(topic)) = (told, &observed.topic) {
-        told.extend(topic.clone());
+    Context {
+        name: outputs.name.clone(),
+        about: outputs.about.clone(),
+        command: Some(command_line(std::env::args_os())),
+        settings: outputs.settings.clone(),
+        notes: outputs.note.clone(),
+        device: outputs.data_dir.as_deref().and_then(host::device),
+        files: paths.collect(),
     }
 }
 
-/// What the watched processes cost, for people.
-pub fn watched(told: &Value) -> String {
-    let mut text = String::new();
-    for broker in told["brokers"].as_array().into_iter().flatten() {
-        let figure = |name: &str| broker[name].as_f64();
-        let _ = write!(
-            text,
-            "{} ({}): {:.2} CPU s",
-            broker["name"].as_str().unwrap_or_default(),
-            broker["pid"],
-            figure("cpu_s").unwrap_or(0.0)
-        );
-        if let Some(per_gb) = figure("cpu_s_per_gb") {
-            let _ = write!(text, ", {per_gb:.2} CPU s per GB of records");
-        }
-        if let Some(resident) = figure("resident_max") {
-            let _ = write!(text, ", {:.0} MiB resident at most", resident / 1048576.0);
-        }
-        if let (Some(waits), Some(pushed)) = (figure("waits_per_s"), figure("preemptions_per_s")) {
-            let _ = write!(text, ", {waits:.0} waits/s, {pushed:.0} preemptions/s");
-        }
-        text += "\n";
+/// What was seen beside the load; `bytes` of records were acked meanwhile.
+pub fn seen(observed: &Observed, bytes: u64) -> Seen {
+    Seen {
+        events: observed.events(),
+        brokers: observed.costs(bytes),
+        broker_cpus: observed.cpus(),
+        topic: observed.topic.clone(),
     }
-    text
 }
 
 #[cfg(test)]

@@ -7,16 +7,17 @@
 use serde_json::Value;
 
 use super::hlog::Log;
+use super::run_report::RunReport;
 
 /// The line, without its end.
-pub fn line(told: &Value, log: &Log) -> String {
+pub fn line(report: &RunReport, log: &Log) -> String {
     let found = log.total("produce");
-    let measured_s = told["measured_s"].as_f64().unwrap_or(0.0).max(1e-9);
+    let measured_s = report.measured_s.unwrap_or(0.0).max(1e-9);
     let records = found.len();
     let rate = records as f64 / measured_s;
-    let size = told["settings"]["size"].as_f64();
-    let bytes = told["records"]["value_bytes"].as_f64();
-    let bytes = bytes.unwrap_or_else(|| size.unwrap_or(0.0) * records as f64);
+    // A distribution of sizes is no number.
+    let size = report.context.settings.get("size").and_then(Value::as_f64);
+    let bytes = size.unwrap_or(0.0) * records as f64;
     let whole_ms = |quantile| found.value_at_quantile(quantile) / 1_000_000;
     format!(
         "{records} records sent, {rate:.6} records/sec ({:.2} MB/sec), {:.2} ms avg latency, \
@@ -52,8 +53,9 @@ mod tests {
             }],
         };
         let told = json!({ "measured_s": 2.0, "settings": { "size": 1048576 } });
+        let report = serde_json::from_value(told).unwrap();
         assert_eq!(
-            line(&told, &log),
+            line(&report, &log),
             "1000 records sent, 500.000000 records/sec (500.00 MB/sec), 10.01 ms avg latency, \
              20.00 ms max latency, 10 ms 50th, 19 ms 95th, 19 ms 99th, 19 ms 99.9th."
         );

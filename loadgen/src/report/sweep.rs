@@ -1,9 +1,12 @@
-//! Pure: what a sweep comes to: its rates, the knee, as a table and as JSON.
+//! Pure: what a sweep comes to: its rates and the knee, as a table, and as the report that is
+//! written to `sweep.json` and read back from there.
 
 use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use super::measured::quantiles;
+use super::quantile::Quantiles;
+use super::run_report::{Context, Floors};
+use crate::measure::host::Host;
 use crate::measure::latency::Kind;
 
 /// The part of the last rate before the knee at which brokers are well compared, in percent.
@@ -20,7 +23,7 @@ pub struct Step {
     pub achieved: f64,
     /// The latency that the knee is looked for in, in nanoseconds.
     pub times: Histogram<u64>,
-    /// End to end, in nanoseconds; empty if nobody read along.
+    /// End to end, in nanoseconds; empty if there was no consumer.
     pub end_to_end: Histogram<u64>,
     /// Why it is past the knee, if it is.
     pub past: Option<String>,
@@ -45,9 +48,68 @@ pub struct Sweep {
     /// The latency that the knee is looked for in.
     pub kind: Kind,
     /// Facts of the host.
-    pub host: Value,
-    /// What the host did at best, before and after; null if that was not measured.
-    pub floors: Value,
+    pub host: Host,
+    /// What the host did at best, before and after; `None` if that was not measured.
+    pub floors: Option<Floors>,
+}
+
+/// What a sweep came to, as it is written and read.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+#[serde(default)]
+pub struct SweepReport {
+    /// The version of loadgen that made it.
+    pub loadgen: Option<String>,
+    /// Facts of the host.
+    pub host: Option<Host>,
+    /// What the host did at best; `None` if that was not measured.
+    pub floors_us: Option<Floors>,
+    /// The tag of the latency that the knee is looked for in.
+    pub latency: Option<String>,
+    /// The rule that finds the knee, in words.
+    pub rule: Option<String>,
+    /// The highest rate before the knee.
+    pub below: Option<u64>,
+    /// The lowest one past it.
+    pub knee: Option<u64>,
+    /// A rate at which brokers are well compared.
+    pub good: Option<u64>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+    /// Whether the knee may be quoted.
+    pub fit: Option<bool>,
+    /// Why it must not be.
+    pub unfit: Vec<String>,
+    /// In order of rates.
+    pub steps: Vec<StepReport>,
+    /// The date and time at which the measured part began.
+    pub started: Option<String>,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub context: Context,
+}
+
+/// What one rate came to, as it is written and read.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+#[serde(default)]
+pub struct StepReport {
+    /// Records per second that were due.
+    pub offered: u64,
+    /// And that were answered.
+    pub achieved: f64,
+    /// How many were.
+    pub count: u64,
+    /// The tag of its latencies in the interval log.
+    pub tag: String,
+    /// The latency that the knee is looked for in.
+    pub latency_us: Option<Quantiles>,
+    /// End to end.
+    pub e2e_us: Option<Quantiles>,
+    /// Why it is past the knee, if it is.
+    pub past_knee: Option<String>,
+    /// Whether its figures may be quoted.
+    pub fit: bool,
+    /// Why they must not be.
+    pub unfit: Vec<String>,
 }
 
 /// A step as a line of the table.
@@ -128,22 +190,36 @@ impl Sweep {
         text + &format!("({})\n", self.rule)
     }
 
-    /// For programs; times are in microseconds.
-    pub fn json(&self) -> Value {
-        let steps = self.steps.iter().map(|step| {
-            json!({
-                "offered": step.offered, "achieved": step.achieved, "count": step.times.len(),
-                "tag": format!("{}@{}", self.kind.name(), step.part),
-                "latency_us": quantiles(&step.times), "e2e_us": quantiles(&step.end_to_end),
-                "past_knee": step.past, "fit": step.unfit.is_empty(), "unfit": step.unfit,
-            })
-        });
-        json!({
-            "loadgen": corelane::base::version::version(), "host": self.host, "floors_us": self.floors,
-            "latency": self.kind.name(), "rule": self.rule, "below": self.below,
-            "knee": self.knee, "good": self.good(), "interrupted": self.interrupted,
-            "fit": self.unfit().is_empty(), "unfit": self.unfit(),
-            "steps": steps.collect::<Vec<_>>(),
-        })
+    /// The report of it, without what was asked for.
+    pub fn report(&self) -> SweepReport {
+        SweepReport {
+            loadgen: Some(corelane::base::version::version().to_owned()),
+            host: Some(self.host.clone()),
+            floors_us: self.floors.clone(),
+            latency: Some(self.kind.name().to_owned()),
+            rule: Some(self.rule.clone()),
+            below: self.below,
+            knee: self.knee,
+            good: self.good(),
+            interrupted: self.interrupted,
+            fit: Some(self.unfit().is_empty()),
+            unfit: self.unfit(),
+            steps: self.steps.iter().map(|step| self.step(step)).collect(),
+            ..SweepReport::default()
+        }
+    }
+
+    fn step(&self, step: &Step) -> StepReport {
+        StepReport {
+            offered: step.offered,
+            achieved: step.achieved,
+            count: step.times.len(),
+            tag: format!("{}@{}", self.kind.name(), step.part),
+            latency_us: Quantiles::of(&step.times),
+            e2e_us: Quantiles::of(&step.end_to_end),
+            past_knee: step.past.clone(),
+            fit: step.unfit.is_empty(),
+            unfit: step.unfit.clone(),
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::measure::latency::{Collector, SECOND_NS};
 use crate::measure::ledger::Findings;
 use crate::measure::{floors, host};
 use crate::options::Plan;
-use crate::report::measured::{BlockFigures, Report};
+use crate::report::measured::{BlockFigures, Measured};
 use crate::report::output;
 
 /// How a run ended.
@@ -44,7 +44,7 @@ pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
         corelane::base::version::version()
     );
     let mut collector = Collector::new(&about);
-    let mut report = Report::new(plan, host, ground.homes.len());
+    let mut report = Measured::new(plan, host, ground.homes.len());
     let mut origin_ns = None;
     floors_round(&ground, &mut report, &mut collector, "before")?;
     for number in 0..report.plan.blocks {
@@ -87,7 +87,7 @@ pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
 /// Measures what the host does at best, where the plan asks for it; `when` says when that was.
 pub fn floors_round(
     ground: &Ground,
-    report: &mut Report,
+    report: &mut Measured,
     collector: &mut Collector,
     when: &str,
 ) -> io::Result<()> {
@@ -109,7 +109,7 @@ pub fn floors_round(
 pub fn one_block(
     ground: &Ground,
     load: &Load,
-    report: &mut Report,
+    report: &mut Measured,
     collector: &mut Collector,
     number: u32,
     origin_ns: &mut Option<u64>,

@@ -3,14 +3,12 @@
 use std::error::Error;
 use std::sync::atomic::Ordering;
 
-use serde_json::Value;
-
 use super::{floors_round, one_block};
 use crate::measure::ground::Ground;
-use crate::measure::host;
+use crate::measure::host::{self, Host};
 use crate::measure::latency::{Collector, Kind};
 use crate::options::Plan;
-use crate::report::measured::Report;
+use crate::report::measured::Measured;
 use crate::report::sweep::{Step, Sweep, line};
 
 /// The achieved rate may be this part below the offered one, before the knee.
@@ -71,19 +69,17 @@ pub fn sweep(plan: &Plan, ramp: &Ramp) -> Result<Sweep, Box<dyn Error>> {
             log: Vec::new(),
             kind: Kind::main_of(plan.acks),
             host: host::facts(),
-            floors: Value::Null,
+            floors: None,
         },
     };
-    let mut whole = Report::new(plan.clone(), Value::Null, ground.homes.len());
+    let mut whole = Measured::new(plan.clone(), Host::default(), ground.homes.len());
     floors_round(&ground, &mut whole, &mut climb.collector, "before")?;
     climb.up(first)?;
     if !climb.stopped() {
         floors_round(&ground, &mut whole, &mut climb.collector, "after")?;
     }
     let mut found = climb.found;
-    if !whole.floors.is_empty() {
-        found.floors = whole.floors_json();
-    }
+    found.floors = whole.floors();
     found.interrupted = ground.stop.load(Ordering::Relaxed);
     found.steps.sort_by_key(|step| step.offered);
     (_, found.log) = climb.collector.finish()?;
@@ -151,7 +147,7 @@ impl Climb<'_> {
         plan.rate = Some(rate);
         let load = plan.load();
         self.collector.part(part.clone());
-        let mut report = Report::new(plan, Value::Null, self.ground.homes.len());
+        let mut report = Measured::new(plan, Host::default(), self.ground.homes.len());
         self.blocks += 1;
         one_block(
             self.ground,
@@ -230,8 +226,8 @@ mod tests {
             interrupted: false,
             log: Vec::new(),
             kind: Kind::Produce,
-            host: Value::Null,
-            floors: Value::Null,
+            host: Host::default(),
+            floors: None,
         };
         // Past the knee nothing is fit, and need not be.
         found.steps[2].past = Some("0.3 % of the offered rate".to_owned());
@@ -247,7 +243,7 @@ mod tests {
                 .text()
                 .contains("UNFIT, the knee must not be quoted: the first rate")
         );
-        assert_eq!(found.json()["fit"], false);
+        assert_eq!(found.report().fit, Some(false));
         let mut nothing = step(1_000, 0.0, 1);
         nothing.times.reset();
         assert!(past(&nothing, 100, &ramp).is_some());

@@ -2,11 +2,14 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
-
-use super::{Row, Side, rows, rule, tags, warnings};
+use super::Side;
+use super::rows::{Row, rows, tags};
+use super::text::rule;
+use super::warnings::warnings;
 use crate::report::html::chart::{Axis, Chart, Line, Look, escape};
-use crate::report::html::{FLOOR, count, curves, duration, page as frame, tag_name, tick};
+use crate::report::html::{count, curves, duration, page as frame, tag_name, tick};
+use crate::report::quantile::Quantile;
+use crate::report::tags::FLOOR;
 
 /// Ratios beyond these are drawn at the edge.
 const RATIO_MAX: f64 = 4.0;
@@ -55,18 +58,15 @@ pub fn overview(title: &str, about: &str, steps: &[Side]) -> String {
         escape(about)
     );
     for step in steps {
-        let none = Value::Null;
-        let told = step.told.as_ref().unwrap_or(&none);
-        let rate = |name: &str| {
-            let rate = told["rate"][name].as_f64();
-            rate.map_or("–".to_owned(), |rate| count(rate.round() as u64))
-        };
+        let told = step.told.as_ref();
+        let rates = told.map(|told| told.rate).unwrap_or_default();
+        let rate = |rate: Option<u64>| rate.map_or("–".to_owned(), count);
         let found = step.total("produce");
-        let value = |quantile: f64| match found.len() as f64 * (1.0 - quantile) >= 9.99 {
-            true => duration(found.value_at_quantile(quantile) as f64),
+        let value = |quantile: Quantile| match quantile.is_sure(found.len()) {
+            true => duration(found.value_at_quantile(quantile.part()) as f64),
             false => "–".to_owned(),
         };
-        let (class, word) = match told["fit"].as_bool() {
+        let (class, word) = match told.and_then(|told| told.fit) {
             Some(true) => ("good", "fit"),
             Some(false) => ("bad", "unfit"),
             None => ("part", "not judged"),
@@ -78,11 +78,11 @@ pub fn overview(title: &str, about: &str, steps: &[Side]) -> String {
              <td data-of=achieved>{}</td><td data-of=\"ack p50\">{}</td><td data-of=p99>{}</td>\
              <td data-of=p99.9>{}</td><td data-of=max>{}</td>\
              <td><span class=\"badge {class}\">{word}</span></td></tr>",
-            rate("offered"),
-            rate("achieved"),
-            value(0.5),
-            value(0.99),
-            value(0.999),
+            rate(rates.offered),
+            rate(rates.achieved.map(|rate| rate.round() as u64)),
+            value(Quantile::P50),
+            value(Quantile::P99),
+            value(Quantile::P999),
             duration(found.max() as f64)
         );
     }

@@ -2,90 +2,78 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
-
 use super::chart::{Axis, Chart, Line, Look, escape};
-use super::sections::{facts, plain, setting, tile};
-use super::{FLOOR, QUANTILES, count, curves, duration, is_sure, page as frame, tag_name, tick};
+use super::facts::of_sweep;
+use super::head::{place, tile};
+use super::{count, curves, duration, page as frame, tag_name, tick};
 use crate::report::hlog::Log;
+use crate::report::quantile::{Quantile, Quantiles};
+use crate::report::sweep::{StepReport, SweepReport};
+use crate::report::tags::FLOOR;
 
 /// More curves than these cannot be told apart.
 const CURVES_MAX: usize = 6;
 /// The quantiles that are drawn, with their colours.
-const DRAWN: [(&str, &str); 3] = [("p50", "--q1"), ("p99", "--q2"), ("p99.9", "--q3")];
+const DRAWN: [(Quantile, &str); 3] = [
+    (Quantile::P50, "--q1"),
+    (Quantile::P99, "--q2"),
+    (Quantile::P999, "--q3"),
+];
 
-/// The page: `told` is the sweep's JSON, `log` its interval log.
-pub fn page(told: &Value, log: &Log) -> String {
-    let size = setting(told, "size").unwrap_or_default();
-    let acks = setting(told, "acks").unwrap_or_default();
+/// The page: `report` is what the sweep wrote of itself, `log` its interval log.
+pub fn page(report: &SweepReport, log: &Log) -> String {
+    let size = report.context.setting("size").unwrap_or_default();
+    let acks = report.context.setting("acks").unwrap_or_default();
     let usual = format!("Latency against rate: {size} bytes, acks={acks}");
-    let title = plain(&told["name"]).unwrap_or(usual);
-    let mut body = head(told, &title);
-    body += &by_rate(told, log, "latency_us", tag(told));
-    body += &by_rate(told, log, "e2e_us", "e2e");
-    body += &percentiles(told, log);
-    body += &achieved(told);
-    body += &table(told);
-    body += &facts(told);
+    let title = report.context.name.clone().unwrap_or(usual);
+    let tag = report.latency.as_deref().unwrap_or("produce");
+    let mut body = head(report, &title);
+    body += &by_rate(report, log, tag, |step| step.latency_us);
+    body += &by_rate(report, log, "e2e", |step| step.e2e_us);
+    body += &percentiles(report, log);
+    body += &achieved(report);
+    body += &table(report);
+    body += &of_sweep(report);
     frame(&title, &body)
 }
 
-fn tag(told: &Value) -> &str {
-    told["latency"].as_str().unwrap_or("produce")
+fn rate(value: Option<u64>) -> String {
+    value.map_or("none".to_owned(), count)
 }
 
-fn steps(told: &Value) -> impl Iterator<Item = &Value> {
-    told["steps"].as_array().into_iter().flatten()
-}
-
-fn rate(value: &Value) -> String {
-    value.as_u64().map_or("none".to_owned(), count)
-}
-
-fn head(told: &Value, title: &str) -> String {
-    let about: Vec<String> = [
-        plain(&told["started"]),
-        setting(told, "bootstrap").map(|at| format!("broker {at}")),
-        setting(told, "topic").map(|topic| format!("topic {topic}")),
-        plain(&told["host"]["cpu"]),
-        plain(&told["host"]["kernel"]).map(|kernel| format!("Linux {kernel}")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+fn head(report: &SweepReport, title: &str) -> String {
+    let context = &report.context;
+    let place = place(report.started.as_ref(), context, report.host.as_ref());
     let mut html = format!(
         "<header><h1>{}</h1><div class=dim>{}</div><p>{}.</p>",
         escape(title),
-        escape(&about.join(" · ")),
-        escape(&sentence(&plain(&told["rule"]).unwrap_or_default()))
+        escape(&place),
+        escape(&sentence(report.rule.as_deref().unwrap_or_default()))
     );
-    let notes = told["notes"].as_array().into_iter().flatten();
-    for note in notes.filter_map(Value::as_str) {
+    for note in &context.notes {
         let _ = write!(html, "<div class=dim>Note: {}</div>", escape(note));
     }
-    let unfit = told["unfit"].as_array().into_iter().flatten();
-    let unfit: Vec<&str> = unfit.filter_map(Value::as_str).collect();
-    if !unfit.is_empty() {
+    if !report.unfit.is_empty() {
         html += "<div class=reasons><b>Unfit: the knee must not be quoted</b><ul>";
-        for why in unfit {
+        for why in &report.unfit {
             let _ = write!(html, "<li>{}</li>", escape(&sentence(why)));
         }
         html += "</ul></div>";
     }
-    if told["interrupted"] == true {
+    if report.interrupted {
         html += "<div class=reasons>Interrupted: the last rate was not measured for its whole \
                  duration, and the knee may not have been reached.</div>";
     }
     html += "</header><div class=tiles>";
-    let name = match told["knee"].is_null() {
-        true => "highest rate tried, no knee yet, records/s",
-        false => "highest rate before the knee, records/s",
+    let name = match report.knee {
+        None => "highest rate tried, no knee yet, records/s",
+        Some(_) => "highest rate before the knee, records/s",
     };
-    html += &tile(name, &rate(&told["below"]));
-    html += &tile("first rate past the knee, records/s", &rate(&told["knee"]));
-    if told["good"].is_u64() {
+    html += &tile(name, &rate(report.below));
+    html += &tile("first rate past the knee, records/s", &rate(report.knee));
+    if report.good.is_some() {
         let name = "70 % of the highest, good to compare at, records/s";
-        html += &tile(name, &rate(&told["good"]));
+        html += &tile(name, &rate(report.good));
     }
     html + "</div>"
 }
@@ -97,8 +85,8 @@ fn sentence(text: &str) -> String {
 }
 
 /// An axis of rates.
-fn rates(told: &Value) -> Axis {
-    let offered = || steps(told).filter_map(|step| step["offered"].as_f64());
+fn rates(report: &SweepReport) -> Axis {
+    let offered = || report.steps.iter().map(|step| step.offered as f64);
     let low = offered().fold(f64::INFINITY, f64::min).min(1e9);
     let high = offered().fold(0.0, f64::max);
     let short = |rate: f64| match rate {
@@ -109,40 +97,45 @@ fn rates(told: &Value) -> Axis {
     Axis::logarithmic(low, high, short)
 }
 
-fn marks(told: &Value) -> Vec<(f64, String)> {
-    let mark = |key: &str, name: &str| {
-        let at = told[key].as_f64()?;
-        Some((at, format!("{name} {}", count(at as u64))))
+fn marks(report: &SweepReport) -> Vec<(f64, String)> {
+    let mark = |at: Option<u64>, name: &str| {
+        let at = at?;
+        Some((at as f64, format!("{name} {}", count(at))))
     };
-    let knee = [mark("below", "good up to"), mark("knee", "knee at")];
-    match told["knee"].is_null() || told["fit"] == false {
+    let knee = [
+        mark(report.below, "good up to"),
+        mark(report.knee, "knee at"),
+    ];
+    match report.knee.is_none() || report.fit == Some(false) {
         true => Vec::new(),
         false => knee.into_iter().flatten().collect(),
     }
 }
 
-/// A quantile of a step under `key`, in nanoseconds, if enough samples stand for it.
-fn quantile(step: &Value, key: &str, name: &str) -> Option<f64> {
-    let samples = step[key]["count"].as_u64()?;
-    let known = QUANTILES.iter().find(|(own, _)| *own == name)?.1;
-    let us = step[key][name].as_f64();
-    Some(us.filter(|_| is_sure(samples, known))? * 1e3)
+/// A quantile in nanoseconds, if enough samples stand for it.
+fn quantile(found: Option<Quantiles>, quantile: Quantile) -> Option<f64> {
+    Some(found?.sure(quantile)? * 1e3)
 }
 
-/// Quantiles over the rates, of what the steps have under `key`.
-fn by_rate(told: &Value, log: &Log, key: &str, tag: &str) -> String {
-    let line = |name: &str, colour: &str| {
-        let point = |step: &Value| Some((step["offered"].as_f64()?, quantile(step, key, name)?));
+/// Quantiles over the rates, of what `of` takes from a step; `tag` is what that is called.
+fn by_rate(
+    report: &SweepReport,
+    log: &Log,
+    tag: &str,
+    of: fn(&StepReport) -> Option<Quantiles>,
+) -> String {
+    let line = |shown: Quantile, colour: &str| {
+        let point = |step: &StepReport| Some((step.offered as f64, quantile(of(step), shown)?));
         Line {
-            name: name.to_owned(),
+            name: shown.name().to_owned(),
             colour: format!("var({colour})"),
             look: Look::Dots,
-            points: steps(told).filter_map(point).collect(),
+            points: report.steps.iter().filter_map(point).collect(),
         }
     };
-    let mut lines = floors(told, log);
+    let mut lines = floors(report, log);
     let own = lines.len();
-    lines.extend(DRAWN.map(|(name, colour)| line(name, colour)));
+    lines.extend(DRAWN.map(|(shown, colour)| line(shown, colour)));
     let values = || lines.iter().flat_map(|line| &line.points);
     if lines[own..].iter().all(|line| line.points.is_empty()) {
         return String::new();
@@ -162,18 +155,18 @@ fn by_rate(told: &Value, log: &Log, key: &str, tag: &str) -> String {
     };
     html += &Chart {
         about: format!("Latency against rate: {name}"),
-        x: (rates(told), "records/s offered".to_owned()),
+        x: (rates(report), "records/s offered".to_owned()),
         y: (Axis::logarithmic(low, high, tick), "latency".to_owned()),
         lines,
-        marks: marks(told),
+        marks: marks(report),
     }
     .html();
     html + "</section>"
 }
 
 /// The medians of the floors, from the lowest rate to the highest.
-fn floors(told: &Value, log: &Log) -> Vec<Line> {
-    let ends = rates(told);
+fn floors(report: &SweepReport, log: &Log) -> Vec<Line> {
+    let ends = rates(report);
     let median = |word: &str| {
         let found = |tag: &&str| tag.starts_with(FLOOR) && tag.contains(word);
         let tag = log.tags().into_iter().find(found)?;
@@ -197,11 +190,9 @@ fn floors(told: &Value, log: &Log) -> Vec<Line> {
 }
 
 /// Percentile curves of some rates.
-fn percentiles(told: &Value, log: &Log) -> String {
-    let all: Vec<(u64, &str)> = steps(told)
-        .filter(|step| step["past_knee"].is_null())
-        .filter_map(|step| Some((step["offered"].as_u64()?, step["tag"].as_str()?)))
-        .collect();
+fn percentiles(report: &SweepReport, log: &Log) -> String {
+    let good = report.steps.iter().filter(|step| step.past_knee.is_none());
+    let all: Vec<(u64, &str)> = good.map(|step| (step.offered, step.tag.as_str())).collect();
     // The lowest, the highest, and what is between them at even distances.
     let shown = all.len().min(CURVES_MAX);
     let pick = |n: usize| all[n * (all.len() - 1) / (shown - 1).max(1)];
@@ -226,19 +217,20 @@ fn percentiles(told: &Value, log: &Log) -> String {
     )
 }
 
-fn achieved(told: &Value) -> String {
-    let point = |key: &'static str| {
-        move |step: &Value| Some((step["offered"].as_f64()?, step[key].as_f64()?))
-    };
-    let line = |name: &str, colour: &str, look, key| Line {
+fn achieved(report: &SweepReport) -> String {
+    let line = |name: &str, colour: &str, look, of: fn(&StepReport) -> f64| Line {
         name: name.to_owned(),
         colour: format!("var({colour})"),
         look,
-        points: steps(told).filter_map(point(key)).collect(),
+        points: report
+            .steps
+            .iter()
+            .map(|step| (step.offered as f64, of(step)))
+            .collect(),
     };
     let lines = vec![
-        line("offered", "--c6", Look::Dashed, "offered"),
-        line("achieved", "--c1", Look::Dots, "achieved"),
+        line("offered", "--c6", Look::Dashed, |step| step.offered as f64),
+        line("achieved", "--c1", Look::Dots, |step| step.achieved),
     ];
     let values = || lines.iter().flat_map(|line| &line.points);
     let low = values().map(|point| point.1).fold(f64::INFINITY, f64::min);
@@ -246,13 +238,13 @@ fn achieved(told: &Value) -> String {
     let name = |rate: f64| count(rate as u64);
     let chart = Chart {
         about: "Offered and achieved rate".to_owned(),
-        x: (rates(told), "records/s offered".to_owned()),
+        x: (rates(report), "records/s offered".to_owned()),
         y: (
             Axis::logarithmic(low.max(1.0), high, name),
             "records/s".to_owned(),
         ),
         lines,
-        marks: marks(told),
+        marks: marks(report),
     };
     format!(
         "<section><h2>Rate</h2><p class=note>Achieved: acked in the measured part and until the \
@@ -261,36 +253,33 @@ fn achieved(told: &Value) -> String {
     )
 }
 
-fn table(told: &Value) -> String {
+fn table(report: &SweepReport) -> String {
     let mut html =
         "<section><h2>Every rate</h2><div class=wrap><table class=cards><tr><th>offered</th>\
                     <th>achieved</th><th>p50</th><th>p99</th><th>p99.9</th><th>max</th>\
                     <th>samples</th><th></th></tr>"
             .to_owned();
-    for step in steps(told) {
-        let time = |name: &str| quantile(step, "latency_us", name).map_or("–".to_owned(), duration);
-        let (class, word) = match (step["past_knee"].is_null(), step["fit"] == true) {
+    for step in &report.steps {
+        let time = |shown| quantile(step.latency_us, shown).map_or("–".to_owned(), duration);
+        let (class, word) = match (step.past_knee.is_none(), step.fit) {
             (false, _) => ("part", "past the knee"),
             (true, true) => ("good", "fit"),
             (true, false) => ("bad", "unfit"),
         };
-        let reasons = step["unfit"].as_array().into_iter().flatten();
-        let why: Vec<String> = plain(&step["past_knee"])
-            .into_iter()
-            .chain(reasons.filter_map(plain))
-            .collect();
+        let why = step.past_knee.iter().chain(&step.unfit);
+        let why: Vec<&str> = why.map(String::as_str).collect();
         let _ = write!(
             html,
             "<tr><td>{}<span class=phone> /s offered</span></td><td data-of=achieved>{}</td>\
              <td data-of=p50>{}</td><td data-of=p99>{}</td><td data-of=p99.9>{}</td>\
              <td data-of=max>{}</td><td data-of=samples>{}</td><td><span class=\"badge {class}\" title=\"{}\">{word}</span></td></tr>",
-            rate(&step["offered"]),
-            count(step["achieved"].as_f64().unwrap_or(0.0).round() as u64),
-            time("p50"),
-            time("p99"),
-            time("p99.9"),
-            time("max"),
-            rate(&step["count"]),
+            count(step.offered),
+            count(step.achieved.round() as u64),
+            time(Quantile::P50),
+            time(Quantile::P99),
+            time(Quantile::P999),
+            time(Quantile::Max),
+            count(step.count),
             escape(&why.join("; ")),
         );
     }
@@ -308,8 +297,8 @@ mod tests {
     fn the_page_has_curves_and_marks_the_knee() {
         let rates = [1_000u64, 2_000, 4_000];
         let step = |rate: &u64| {
-            let us =
-                json!({ "p50": 100.0, "p99": 300.0, "p99.9": 700.0, "max": 900.0, "count": 2_000 });
+            let us = json!({ "p50": 100.0, "p90": 200.0, "p99": 300.0, "p99.9": 700.0,
+                "p99.99": 800.0, "max": 900.0, "count": 2_000 });
             let past = (*rate == 4_000).then_some("p99 is <6> x that of the first rate");
             json!({ "tag": format!("produce@{rate}"), "offered": rate, "achieved": rate, "count": 9, "latency_us": us,
                     "e2e_us": null, "past_knee": past, "fit": true, "unfit": [] })
@@ -317,6 +306,7 @@ mod tests {
         let told = json!({ "steps": rates.iter().map(step).collect::<Vec<_>>(), "below": 2_000,
             "knee": 4_000, "good": 1_400, "rule": "the rule", "latency": "produce",
             "settings": { "size": 100, "acks": -1 }, "name": "<b>" });
+        let report: SweepReport = serde_json::from_value(told).unwrap();
         let interval = |tag: &str, ns: u64| {
             let mut found = histogram();
             found.record_n(ns, 100).unwrap();
@@ -337,7 +327,7 @@ mod tests {
             started_s: None,
             intervals,
         };
-        let html = page(&told, &log);
+        let html = page(&report, &log);
         for wanted in [
             "knee at 4,000",
             "good up to 2,000",
@@ -355,9 +345,9 @@ mod tests {
         assert!(!html.contains("4,000/s"), "no percentiles of a queue");
         assert_eq!(html.matches("<h2>Latency against rate").count(), 1);
         assert!(!html.contains("Unfit"));
-        let mut unfit = told.clone();
-        unfit["fit"] = json!(false);
-        unfit["unfit"] = json!(["the first rate 1000/s is unfit: <why>"]);
+        let mut unfit = report.clone();
+        unfit.fit = Some(false);
+        unfit.unfit = vec!["the first rate 1000/s is unfit: <why>".to_owned()];
         let html = page(&unfit, &log);
         assert!(html.contains("Unfit: the knee must not be quoted"));
         assert!(html.contains("The first rate 1000/s is unfit: &lt;why&gt;"));
