@@ -2,6 +2,8 @@
 //! May use: `load`, `options`, `measure`. Never: measures, decides what to run.
 
 pub mod compare;
+#[cfg(test)]
+mod golden;
 pub mod hlog;
 pub mod html;
 pub mod measured;

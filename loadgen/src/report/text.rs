@@ -175,4 +175,15 @@ mod tests {
             ["row", "500.2", "900.1", "990.2", "-", "-", "1000.4", "1000"]
         );
     }
+
+    #[test]
+    fn whether_figures_may_be_quoted_stands_at_the_end() {
+        let fit = text(&Measured::steady(10));
+        assert!(fit.contains("\nfit: "), "{fit}");
+        let unfit = text(&Measured::steady(11));
+        assert!(
+            unfit.contains("UNFIT") && unfit.contains("0.11 %"),
+            "{unfit}"
+        );
+    }
 }

@@ -45,11 +45,6 @@ impl Kind {
         Kind::BatchBytes,
     ];
 
-    /// Whether it is in nanoseconds.
-    pub fn is_time(self) -> bool {
-        !matches!(self, Kind::BatchRecords | Kind::BatchBytes)
-    }
-
     /// The latency that stands for a load: of acks where there are any.
     pub fn main_of(acks: i16) -> Kind {
         match acks {

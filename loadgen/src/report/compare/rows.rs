@@ -2,8 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::{Block, Side};
 use super::bootstrap::{self, Random, Ratio, Verdict};
+use super::{Block, Side};
 use crate::report::html::duration;
 use crate::report::quantile::Quantile;
 use crate::report::tags::{FLOOR, is_time};
