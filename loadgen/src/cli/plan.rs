@@ -117,8 +117,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(worst))
 }
 
-/// Takes a --scale out of the options that were typed for `loadgen run`: nobody remembers what
-/// has to stand where.
+/// Takes a --scale out of the options that were typed for `loadgen run`: users type it on either
+/// side of the scenario's name.
 fn late_scale(options: &mut Vec<String>) -> Result<Option<f64>, String> {
     let is_scale = |word: &String| word == "--scale" || word.starts_with("--scale=");
     let Some(at) = options.iter().position(is_scale) else {
@@ -138,7 +138,7 @@ fn late_scale(options: &mut Vec<String>) -> Result<Option<f64>, String> {
 fn list() -> Result<ExitCode, Box<dyn Error>> {
     for (name, text) in SHIPPED {
         let scenario = Scenario::parse(text, words::known)?;
-        // Whoever reads only the first lines has closed the pipe: that is no error.
+        // A reader of the first lines only, such as head, closes the pipe: that is no error.
         let _ = writeln!(io::stdout(), "{name}\n    {}\n", scenario.about);
     }
     Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ pub fn known(name: &str) -> bool {
     option_names().iter().any(|known| known == name)
 }
 
-/// What option `name` of `loadgen run` is where nobody says.
+/// The default of option `name` of `loadgen run`.
 pub fn default_of(name: &str) -> Option<String> {
     let cli = Cli::command();
     let run = cli.find_subcommand("run")?;

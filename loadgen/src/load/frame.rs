@@ -146,7 +146,7 @@ impl Batch {
         }
     }
 
-    /// Begins anew, for `slot`, in the memory that is there.
+    /// Starts a new batch for `slot` in the same memory.
     pub fn open(&mut self, head: &Head, slot: usize, now_ns: u64) {
         self.frame.clear();
         self.frame.extend_from_slice(&head.bytes);
@@ -210,7 +210,7 @@ impl Batch {
         let (at, count) = (self.batch_at, self.records.len() as i32);
         if codec != Codec::None {
             let plain = self.frame.split_off(at + HEADER_BYTES);
-            // Writing to memory does not fail; if it did the broker would refuse the batch.
+            // Writing to memory does not fail; if it did, the broker would refuse the batch.
             let _ = compress(codec, &plain, &mut self.frame);
         }
         let (id, epoch, sequence) = identity.unwrap_or((-1, -1, -1));

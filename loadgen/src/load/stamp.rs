@@ -47,7 +47,7 @@ impl Stamp {
         })
     }
 
-    /// The run that `value` claims to be of, whatever its checksum says.
+    /// The run that `value` claims to be of, without a look at its checksum.
     pub fn claimed_run(value: &[u8]) -> Option<u64> {
         Some(u64::from_be_bytes(*value.first_chunk()?))
     }

@@ -17,7 +17,7 @@ use crate::load::Wanted;
 use crate::measure::client::{ClientError, Connection, Versions, malformed};
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
-/// Errors of topics and partitions that pass: unknown topic or partition, no leader, not the
+/// Errors of topics and partitions that go away by themselves: unknown topic or partition, no leader, not the
 /// leader, coordinator loading, not available.
 const PASSING: [i16; 5] = [3, 5, 6, 14, 15];
 /// How long one broker may take while others could be asked.
@@ -44,7 +44,7 @@ pub struct Cluster {
     /// The version of Fetch to speak, 4 to 11: those that name topics.
     pub fetch: i16,
     versions: Versions,
-    /// Who may be asked; the last one that answered comes first.
+    /// Addresses of brokers to ask; the last one that answered is the first.
     seeds: Mutex<Vec<String>>,
 }
 
@@ -97,7 +97,7 @@ impl Cluster {
         Err(last)
     }
 
-    /// One that is taken at its word, without asking: `topic` at `address`, newest versions.
+    /// A cluster that is not asked for anything: `topic` at `address`, with the newest versions.
     pub fn assumed(topic: &str, address: &str) -> Cluster {
         Cluster {
             topics: vec![topic.to_owned()],
@@ -166,7 +166,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Does `work` with a connection to the first broker that lets itself be asked.
+    /// Does `work` with a connection to the first broker for which it succeeds.
     fn anyone<T>(
         &self,
         work: impl Fn(&mut Connection) -> Result<T, ClientError>,

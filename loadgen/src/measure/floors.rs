@@ -18,7 +18,7 @@ use crate::measure::latency::histogram;
 /// Writes go round in a file of so many blocks.
 const FILE_BLOCKS: u64 = 1024;
 const BLOCK: usize = 4096;
-/// Taken first and thrown away.
+/// The first rounds are not counted.
 const WARMUP: u32 = 200;
 
 /// How often each floor is measured beside a block of a run.
@@ -31,7 +31,7 @@ pub type Floor = (&'static str, Histogram<u64>);
 
 /// Measures all of them, `count` times each: round trips of `size` bytes, and writes of the
 /// blocks that hold as many, in `dir`. The writes with and without flush take turns, so that
-/// what the host does beside falls on both. The first of `cores` is where loadgen's own threads
+/// other work of the host slows both alike. The first of `cores` is where loadgen's own threads
 /// are.
 pub fn measure(
     dir: Option<&Path>,
@@ -56,7 +56,7 @@ pub fn measure(
         found.push(("direct overwrite", writes));
         found.push(("direct overwrite + flush", flushed));
     }
-    // Both spin, so neither is given longer than it needs.
+    // The next two spin, so they get no more time than they need.
     let pinned = thread::spawn(move || {
         own.map(core_affinity::set_for_current);
         idle_jitter(JITTER_NS)
@@ -134,7 +134,7 @@ fn cross_core_hop(count: u32, own: Option<CoreId>) -> io::Result<Option<Histogra
     Ok(Some(found))
 }
 
-/// Where other work takes the cores away, fewer hops than asked for have to do.
+/// On a busy machine the hops end after this time, with fewer than asked for.
 const HOPS_MOST: Duration = Duration::from_secs(2);
 
 fn time(work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
@@ -193,7 +193,7 @@ struct DirectFile {
     next: u64,
 }
 
-/// Says where, and what is wanted there.
+/// The error with the folder's name and what is needed of it.
 fn cannot_write(dir: &Path, error: &io::Error) -> io::Error {
     let text = format!(
         "floors are measured in a folder that is there, best on the broker's own device, ext4 or \
@@ -255,7 +255,7 @@ impl DirectFile {
 
 impl Drop for DirectFile {
     fn drop(&mut self) {
-        // What cannot be removed hurts nobody; its name says whose it is.
+        // A file that stays behind does no harm, and its name says that it is loadgen's.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! Drives: what all blocks of a run stand on: brokers, topics, clock, cores, Ctrl-C.
+//! Drives: what all blocks of a run share: brokers, topics, clock, cores, Ctrl-C.
 
 use std::error::Error;
 use std::io;
@@ -14,7 +14,7 @@ use crate::measure::cluster::{Cluster, Home};
 use crate::measure::observe::Observer;
 use crate::options::Plan;
 
-/// What all blocks of a run stand on.
+/// What all blocks of a run share.
 pub struct Ground {
     /// The brokers and topics.
     pub cluster: Arc<Cluster>,
@@ -28,7 +28,7 @@ pub struct Ground {
     pub run: u64,
     /// The cores for threads number 0, 1, …
     pub cores: Vec<CoreId>,
-    /// When the first measured part began, by the clock; `u64::MAX` while nobody knows.
+    /// When the first measured part began, by the clock; `u64::MAX` until that is known.
     pub measured_ns: Arc<AtomicU64>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,

@@ -86,7 +86,7 @@ fn against(options: &str, ms: u64, rule: impl Fn(u64) -> Answer + Send + Sync + 
 
 #[test]
 fn a_known_distribution_is_measured_as_it_is() {
-    // Whatever else the machine does can only be added to what is measured: it may take more
+    // Other work of the machine can only add to what is measured: it may take more
     // than one attempt to see the instrument alone.
     let mut wrong = String::new();
     for _ in 0..3 {

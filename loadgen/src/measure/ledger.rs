@@ -65,7 +65,7 @@ pub struct Ledger {
     pub duplicates: u64,
     /// Records that came after a later one of the same producer and partition.
     pub disordered: u64,
-    /// Records of this run that nobody of it can have sent.
+    /// Records with this run's mark that no producer of it can have sent.
     pub strange: u64,
     /// Records whose checksum is wrong.
     pub damaged: u64,

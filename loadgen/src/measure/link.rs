@@ -117,7 +117,7 @@ pub enum Ask {
 pub enum Fixed {
     /// The connection, if there is one by now.
     Dialed(usize, usize, Option<Connection>),
-    /// The partitions, if somebody said.
+    /// The partitions; `None` if no broker answered.
     Looked(Option<Vec<Home>>),
 }
 
@@ -143,7 +143,7 @@ impl Fixer {
                         Fixed::Dialed(producer, link, dialed)
                     }
                     Ask::Look => {
-                        // Whoever was just told that a leader is not there would hear it again.
+                        // Asked at once, the broker would give the same answer again.
                         std::thread::sleep(PAUSE);
                         Fixed::Looked(cluster.homes().ok())
                     }

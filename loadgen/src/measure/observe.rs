@@ -13,7 +13,7 @@ use crate::measure::sampling::{Cost, Watched};
 use crate::measure::topic_facts::{self, TopicFacts};
 use crate::options::{Event, Outputs};
 
-/// How often it looks for what is due.
+/// How often marks and commands that are due are looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What was seen.
@@ -51,9 +51,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Begins to watch; `measure_ns` is the beginning of the measured part by `clock`, `u64::MAX` until that is
-    /// known. The error
-    /// says which process there is not.
+    /// Begins to watch; `measure_ns` is the beginning of the measured part by `clock`, `u64::MAX`
+    /// until that is known. The error names a process that does not exist.
     pub fn start(
         outputs: &Outputs,
         bootstrap: &str,
@@ -104,7 +103,7 @@ struct Job {
 }
 
 impl Job {
-    /// Seconds of the measured part; `None` while nobody knows when it will begin.
+    /// Seconds of the measured part; `None` until its beginning is known.
     fn now_s(&self) -> Option<f64> {
         let measure_ns = self.measure_ns.load(Ordering::Relaxed);
         let known = measure_ns != u64::MAX;
@@ -138,7 +137,7 @@ impl Job {
         self.observed.events.extend(marks);
         let commands: Vec<Event> = self.commands.extract_if(.., due).collect();
         for Event { what, .. } in commands {
-            // Its output would get between the lines of progress.
+            // Its output would mix with the lines of progress.
             let started = Command::new("sh")
                 .args(["-c", &what])
                 .stdin(Stdio::null())
@@ -173,7 +172,7 @@ impl Job {
         let now_s = self.now_s().unwrap_or(0.0);
         self.look(now_s);
         for (what, mut child) in std::mem::take(&mut self.running) {
-            // It was to disturb this run, which is over. It may have ended by itself just now.
+            // It was meant to disturb this run, which is over. It may have ended by itself just now.
             let _ = child.kill();
             let _ = child.wait();
             self.mark(now_s, format!("stopped: {what}"));

@@ -12,7 +12,7 @@ use crate::measure::latency::{Kind, Second};
 const AGREE_SECONDS: usize = 10;
 const AGREE_P50: f64 = 0.02;
 const AGREE_P99: f64 = 0.10;
-/// Steady is looked for from this second of the warm-up on, and no longer than until that.
+/// The warm-up lasts at least and at most so many seconds.
 const STEADY_FROM: u64 = 30;
 const STEADY_UNTIL: u64 = 300;
 /// Width of the bar.
@@ -26,7 +26,7 @@ pub struct Steadiness {
 }
 
 impl Steadiness {
-    /// Takes in the next second; whether the warm-up may end.
+    /// Adds the next second; returns whether the warm-up may end.
     pub fn add(&mut self, found: &Histogram<u64>) -> bool {
         self.seconds += 1;
         let quantile = |q| found.value_at_quantile(q);
@@ -37,7 +37,7 @@ impl Steadiness {
         self.seconds >= STEADY_UNTIL || self.seconds >= STEADY_FROM && self.agrees()
     }
 
-    /// Whether it ended because it was, and not because it took too long.
+    /// Whether the last seconds agree: if not, the warm-up ended because it took too long.
     pub fn agrees(&self) -> bool {
         let within = |values: &mut dyn Iterator<Item = u64>, part: f64| {
             let (least, most) = values.fold((u64::MAX, 0), |(l, m), v| (l.min(v), m.max(v)));

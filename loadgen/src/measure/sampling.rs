@@ -115,7 +115,7 @@ impl Watched {
     fn sample(&self, at_s: f64) -> Option<Sample> {
         let stat = fs::read_to_string(self.root.join("stat")).ok()?;
         let mut sample = parse_stat(&stat, at_s, self.ticks_per_s, self.page_bytes)?;
-        // Switches are told by thread; a thread that ends meanwhile takes its own along.
+        // Context switches are counted by thread; those of a thread that ends are lost.
         for thread in fs::read_dir(self.root.join("task")).ok()?.flatten() {
             let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
             sample.waited += field(&status, "voluntary_ctxt_switches");

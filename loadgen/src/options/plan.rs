@@ -267,7 +267,7 @@ impl Plan {
         }
     }
 
-    /// What cannot be, beyond what the parser sees.
+    /// Checks what the parser of the command line cannot.
     pub fn check(&self) -> Result<(), String> {
         if self.idempotent && self.acks != -1 {
             return Err("--idempotent needs --acks -1".to_owned());

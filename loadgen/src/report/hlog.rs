@@ -140,7 +140,7 @@ pub fn merged<'a>(parts: impl Iterator<Item = &'a Histogram<u64>>) -> Histogram<
 }
 
 fn add(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
-    // Durations of more than an hour in somebody else's log count as an hour.
+    // Durations of more than an hour, in a log of another tool, count as an hour.
     if sum.add(part).is_err() {
         for bar in part.iter_recorded() {
             sum.saturating_record_n(bar.value_iterated_to(), bar.count_at_value());

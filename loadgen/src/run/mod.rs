@@ -1,4 +1,4 @@
-//! Drives: a whole run: the ground it stands on, its blocks, the report.
+//! Drives: a whole run: sets up what its blocks share, runs them, writes the report.
 //! May use: `load`, `options`, `measure`, `report`. Never: parses a command line.
 
 pub mod sweep;
@@ -32,7 +32,7 @@ pub fn run(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
     run_to_end(plan).map(|ended| ExitCode::from(ended.code))
 }
 
-/// The same, for those who have more to do after it.
+/// The same, for callers that have more to do after it.
 pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
     let host = host::facts();
     let files = output::prepare(&plan.outputs, output::RUN_FILES)?;

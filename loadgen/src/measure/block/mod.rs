@@ -26,7 +26,7 @@ const LEAD_NS: u64 = 100_000_000;
 
 /// What one block is to do.
 pub struct Block<'a> {
-    /// What it stands on.
+    /// What all blocks of the run share.
     pub ground: &'a Ground,
     /// The load of all producers.
     pub load: &'a Load,
@@ -38,7 +38,7 @@ pub struct Block<'a> {
     pub groups: usize,
     /// See `groups`.
     pub consumers: usize,
-    /// Whether to read back what nobody read along.
+    /// Whether to read all records back after the block, if no consumers read them during it.
     pub check: bool,
     /// How long to warm up.
     pub warmup: Warmup,
@@ -50,7 +50,7 @@ pub struct Block<'a> {
     pub progress: Progress,
 }
 
-/// What became of it.
+/// The result of a block.
 pub struct Done {
     /// Of each producer.
     pub outcomes: Vec<producer::Outcome>,
@@ -103,7 +103,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// What the threads of a block wait at.
+/// Holds the threads of a block back until all are connected and the start time is known.
 struct Gate {
     arrived: Barrier,
     begun: Barrier,
@@ -159,7 +159,7 @@ pub fn run(
     let (out, intervals) = channel();
     let (watch, outcomes, read, cpu_s) = {
         let (gate, shared) = (&gate, &shared);
-        // `out` goes in, so that the channel ends with the last thread.
+        // `out` is moved in, so that the channel closes when the last thread ends.
         thread::scope(|scope| {
             let spawn_reader = |job| {
                 let out = Some(out.clone());
@@ -168,7 +168,7 @@ pub fn run(
             let readers: Vec<_> = readers.iter().map(spawn_reader).collect();
             let spawn_worker = |job| {
                 let out: Sender<Interval> = out.clone();
-                // The gate opens with the beginning set.
+                // The main thread sets the start time before it lets the threads go.
                 let pass = || gate.pass().expect("set before the gate opens");
                 scope.spawn(move || worker::run(job, shared, out, pass))
             };
@@ -228,10 +228,10 @@ pub fn run(
     })
 }
 
-/// Fixes when the first record is due, and if it is known already, what is measured.
+/// Sets when the first record is due and, unless the warm-up ends by itself, when to measure.
 fn begin(block: &Block<'_>, shared: &Shared, origin_ns: &mut Option<u64>) -> Begin {
     let soon_ns = block.ground.clock.now_ns() + LEAD_NS;
-    // Seconds are those of the whole run.
+    // Seconds count from the beginning of the whole run, not of this block.
     let start_ns = origin_ns.map_or(soon_ns, |origin| {
         origin + (soon_ns - origin).div_ceil(SECOND_NS) * SECOND_NS
     });

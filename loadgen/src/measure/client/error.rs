@@ -23,7 +23,7 @@ pub enum ClientError {
     Topic(String),
 }
 
-/// Something that no broker says.
+/// The error for an answer that no broker gives.
 pub fn malformed(reason: impl fmt::Display) -> ClientError {
     ClientError::Malformed(reason.to_string())
 }

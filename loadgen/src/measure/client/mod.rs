@@ -19,7 +19,7 @@ pub use versions::Versions;
 /// As long as Kafka's clients wait (request.timeout.ms).
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// No answer of a broker is larger: a larger length is no Kafka.
+/// No answer of a broker is larger: a larger length is not of Kafka's protocol.
 const FRAME_MAX_BYTES: usize = 1 << 30;
 
 /// A connection to one broker.
@@ -103,7 +103,7 @@ impl Connection {
         Err(failed(last))
     }
 
-    /// From here on nothing waits; [`Connection::call`] must not be used any more.
+    /// Makes the socket non-blocking; [`Connection::call`] must not be used after that.
     pub fn never_wait(&mut self) -> Result<(), ClientError> {
         self.waits = false;
         self.stream.set_nonblocking(true).map_err(ClientError::Io)
@@ -187,7 +187,7 @@ impl Connection {
                 Ok(true)
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
-            // A socket that waits says so only when its read timeout has passed.
+            // On a blocking socket this error means that its read timeout has passed.
             Err(error) if is_passing(&error) && self.waits => Err(ClientError::Silent),
             Err(error) if is_passing(&error) => Ok(false),
             Err(error) => Err(ClientError::Io(error)),
@@ -233,7 +233,7 @@ pub fn sleep<'a>(connections: impl Iterator<Item = &'a Connection>, wait_ns: u64
         tv_sec: seconds,
         tv_nsec: (wait_ns % 1_000_000_000) as i64,
     };
-    // A signal ends the sleep early, and whoever sleeps looks at the clock again anyway.
+    // A signal ends the sleep early; callers look at the clock again anyway.
     let _ = poll(&mut fds, Some(&timeout));
 }
 

@@ -13,13 +13,13 @@ use crate::load::stamp::Stamp;
 use crate::measure::client::{self, ClientError};
 use crate::measure::latency::Kind;
 
-/// A batch that says it is larger when uncompressed is not believed.
+/// The most bytes that a batch may have when uncompressed.
 const PLAIN_MAX_BYTES: usize = 256 << 20;
 
 const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 impl Consumer<'_> {
-    /// Takes in an answer that arrived at `now_ns`; the next fetch goes out first.
+    /// Processes an answer that arrived at `now_ns`; the next fetch is sent first.
     pub(super) fn take(
         &mut self,
         reader: &mut Reader,

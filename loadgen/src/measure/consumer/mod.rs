@@ -64,7 +64,7 @@ pub struct Job {
     pub core: Option<CoreId>,
 }
 
-/// What became of it.
+/// The result of a thread of consumers.
 pub struct Outcome {
     /// What was seen, by the number of the group.
     pub ledgers: Vec<(usize, Ledger)>,
@@ -185,7 +185,7 @@ impl Consumer<'_> {
         Err(ClientError::Topic(text.to_owned()))
     }
 
-    /// Takes in what has arrived; whether anything had.
+    /// Processes what has arrived; returns whether anything had.
     fn serve(&mut self, reader: &mut Reader) -> Result<bool, ClientError> {
         let mut received = false;
         for at in 0..reader.links.len() {
@@ -204,7 +204,7 @@ impl Consumer<'_> {
         Ok(received)
     }
 
-    /// Connects anew after `error`, and goes on where it was.
+    /// Reconnects after `error`, to go on at the same offsets.
     fn mend(
         &mut self,
         reader: &mut Reader,
@@ -212,7 +212,7 @@ impl Consumer<'_> {
         give_up_ns: u64,
     ) -> Result<(), ClientError> {
         let begun_ns = self.job.clock.now_ns();
-        // While producers still send, somebody else says when it is enough.
+        // While producers still send, the run's own limits end it.
         let most_ns = begun_ns.saturating_add(self.job.drain_ns.max(60_000_000_000));
         loop {
             std::thread::sleep(PAUSE);

@@ -108,7 +108,7 @@ impl Collector {
                 histogram.reset();
             }
         }
-        // Its thread may be gone; then nobody needs them.
+        // Its thread may have ended; then the histograms are dropped.
         let _ = interval.back.send(histograms);
     }
 
@@ -165,7 +165,7 @@ impl Collector {
                 Tag::new(tag),
             )
             .map_err(|error| io::Error::other(format!("{error:?}")))?;
-        // Every writer begins with the divisor, which the head has said already.
+        // Every writer begins with the divisor, which stands in the head already.
         let line = lines
             .split_inclusive(|byte| *byte == b'\n')
             .filter(|line| line[0] != b'#');

@@ -80,7 +80,7 @@ pub struct Window {
     /// Where the seconds of the run are counted from, by the run's clock.
     pub origin_ns: u64,
     /// The beginning of the measured part, a whole number of seconds behind the origin;
-    /// `u64::MAX` while nobody knows.
+    /// `u64::MAX` until that is known.
     pub measure_from_ns: Arc<AtomicU64>,
 }
 

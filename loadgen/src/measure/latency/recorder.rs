@@ -17,7 +17,7 @@ pub struct Interval {
     /// Bytes of values that were acked.
     pub(super) bytes: u64,
     pub(super) histograms: Histograms,
-    /// Where they go back to once they are taken in.
+    /// Returns the histograms to their thread once they are merged.
     pub(super) back: Sender<Histograms>,
 }
 
@@ -37,7 +37,7 @@ impl Recorder {
     /// where it ends in the measured part.
     pub fn new(kinds: &'static [Kind], window: Window, out: Sender<Interval>) -> Recorder {
         let (back, spare) = channel();
-        // The first interval is still being taken in when the second has to begin.
+        // The first interval's histograms are not back yet when the second begins.
         let _ = back.send(fresh(kinds));
         let current = Interval {
             second: 0,
@@ -97,7 +97,7 @@ impl Recorder {
         }
     }
 
-    /// Hands over what belongs to seconds that are over at `now_ns`.
+    /// Hands the histograms over if their second is over at `now_ns`.
     pub fn tick(&mut self, now_ns: u64) {
         if now_ns < self.ends_ns {
             return;
@@ -113,11 +113,11 @@ impl Recorder {
             histograms,
             back: self.current.back.clone(),
         };
-        // Without a collector nobody wants the figures any more.
+        // The collector ends first only when the run fails; the figures are dropped then.
         let _ = self.out.send(std::mem::replace(&mut self.current, next));
     }
 
-    /// Hands over the rest.
+    /// Hands over the histograms of the last second.
     pub fn finish(self) {
         let _ = self.out.send(self.current);
     }

@@ -66,8 +66,8 @@ impl Producer {
         batch.push(tools.filler, &stamp, key, size, time_ms);
     }
 
-    /// Makes the record that was due at `intended_ns`, and sends what can go. The slot whose
-    /// batch begins to linger with it, if one does.
+    /// Makes the record that was due at `intended_ns`, and sends what can be sent. Returns the slot
+    /// whose batch begins to linger with it, if one does.
     pub fn make(&mut self, tools: &mut Tools<'_>, intended_ns: u64, now_ns: u64) -> Option<usize> {
         if let Some((at, batch)) = self.ahead.take() {
             self.enqueue(at, batch);
@@ -91,7 +91,7 @@ impl Producer {
         self.push(tools, &mut batch, intended_ns, key, size);
         let size_bytes = batch.size_bytes();
         self.slots[at].open = Some(batch);
-        // One more like this would not fit.
+        // Another record of this size would not fit.
         if size_bytes + size + RECORD_OVERHEAD > full {
             self.seal(tools, at);
             self.turn += usize::from(key.is_none());
@@ -116,7 +116,7 @@ impl Producer {
         self.enqueue(at, batch);
     }
 
-    /// Completes a batch of slot `at`: nothing comes in any more.
+    /// Completes a batch of slot `at`; no record can be added after that.
     fn complete(&mut self, tools: &Tools<'_>, batch: &mut Batch, at: usize) {
         let slot = &mut self.slots[at];
         let identity = self
@@ -141,7 +141,7 @@ impl Producer {
         let slot = &mut self.slots[at];
         let open = slot.open.as_ref();
         if open.is_some_and(|batch| batch.opened_ns == opened_ns) {
-            // As long as there is no room for it, it may as well take more records.
+            // Until its link has room for it, it goes on taking records.
             slot.expired = true;
             self.pump(tools, at);
         }
@@ -178,7 +178,7 @@ impl Producer {
         self.outcome.made > before
     }
 
-    /// Turns to a partition whose link may have more under way, if its batch is not begun.
+    /// Moves on to the next partition that can take a batch, unless the current one has begun its own.
     fn turn_to_room(&mut self, tools: &Tools<'_>) {
         for _ in 0..self.slots.len() {
             let slot = &self.slots[self.turn % self.slots.len()];

@@ -17,11 +17,11 @@ use crate::measure::latency::Recorder;
 use crate::measure::ledger::Numbers;
 use crate::measure::link::{Fixer, Link};
 
-/// What is due is not made into batches beyond so many bytes that have not left, for each
-/// producer (Kafka's own buffer.memory is 32 MiB).
+/// The most bytes of batches that a producer holds unsent; beyond that, due records wait to be
+/// made (Kafka's own buffer.memory is 32 MiB).
 const BACKLOG_MAX_BYTES: usize = 64 << 20;
 
-/// An answer that takes longer is not waited for where batches can be sent again.
+/// After so many nanoseconds without an answer a batch that may be repeated is sent again.
 pub const REQUEST_TIMEOUT_NS: u64 = 30_000_000_000;
 
 /// What a producer needs from its thread.
@@ -38,7 +38,7 @@ pub struct Tools<'a> {
     pub recorder: Recorder,
     /// Memory of batches that are done.
     pub pool: Vec<Batch>,
-    /// Who connects anew.
+    /// The thread that reconnects.
     pub fixer: Fixer,
 }
 
@@ -68,7 +68,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Takes it that sending could not even begin.
+    /// The outcome of a producer that could not connect.
     pub fn failed(why: String) -> Outcome {
         Outcome {
             failure: Some(why),
@@ -83,15 +83,15 @@ struct Slot {
     home: usize,
     head: Head,
     link: usize,
-    /// Takes records.
+    /// The batch that takes records.
     open: Option<Batch>,
-    /// Full, in order, not on a link.
+    /// Full batches in order, not yet handed to a link.
     ready: VecDeque<Batch>,
     /// Whether the open batch has lingered long enough: it takes records until it can leave.
     expired: bool,
-    /// On a link.
+    /// Batches handed to a link and not answered.
     under_way: usize,
-    /// Refused for the moment: nothing goes out until it is known where to.
+    /// A batch was refused for the moment: nothing is sent until the leader is known.
     muted: bool,
     /// Whether it is among its link's stalled ones.
     stalled: bool,
@@ -177,7 +177,7 @@ impl Producer {
         self.schedule.next_ns()
     }
 
-    /// Whether it has made as much as it may ahead of what leaves.
+    /// Whether it holds so many unsent bytes that no more records are made.
     pub fn is_full(&self) -> bool {
         self.backlog > BACKLOG_MAX_BYTES
     }
@@ -200,7 +200,7 @@ impl Producer {
     /// Ends it: counts what has no answer, and what is due before `stop_ns` and was not made.
     pub fn finish(mut self, next_due_ns: u64, stop_ns: u64, now_ns: u64) -> Outcome {
         if self.ahead.take().is_some() {
-            // The end came before its time.
+            // The record was made ahead, and the run ended before it was due.
             self.outcome.made -= 1;
         }
         let left = self.records_left();

@@ -8,7 +8,7 @@ use crate::measure::latency::Kind;
 use crate::measure::link::Ask;
 
 impl Producer {
-    /// Sends what slot `at` has, as far as its link may have more under way.
+    /// Sends the batches of slot `at`, up to the link's limit of requests under way.
     pub fn pump(&mut self, tools: &mut Tools<'_>, at: usize) {
         loop {
             let slot = &self.slots[at];
@@ -40,7 +40,7 @@ impl Producer {
         }
     }
 
-    /// Sends what link `number` holds. An error has been dealt with.
+    /// Writes the batches of link `number` to its socket. On an error the link has been cut already.
     pub fn flush(&mut self, tools: &mut Tools<'_>, number: usize) -> Result<(), ()> {
         let (outcome, backlog) = (&mut self.outcome, &mut self.backlog);
         let recorder = &mut tools.recorder;
@@ -69,7 +69,8 @@ impl Producer {
         Ok(())
     }
 
-    /// Takes in an answer that arrived on link `number` at `now_ns`. What is wrong with it.
+    /// Processes an answer that arrived on link `number` at `now_ns`; the error says what is wrong
+    /// with it.
     pub fn answered(
         &mut self,
         tools: &mut Tools<'_>,
@@ -105,9 +106,9 @@ impl Producer {
             // Nothing was written: not here, no leader, not the leader, too few replicas, the
             // log is closed, another leader epoch.
             3 | 5 | 6 | 19 | 56 | 74 | 75 => true,
-            // It may have been written.
+            // The batch may have been written: only a producer with an id may send it again.
             7 | 13 | 20 => self.identity.is_some(),
-            // Out of order: only because one before it is to be sent again.
+            // Out of order, because a batch before it was refused and will be sent again.
             45 => self.identity.is_some() && slot.muted,
             _ => false,
         }
@@ -116,7 +117,7 @@ impl Producer {
     /// Counts and records what became of a batch.
     fn settle(&mut self, tools: &mut Tools<'_>, batch: Batch, code: i16, now_ns: u64) {
         let records = &batch.records;
-        // 46: written before, which is what a repeated batch is meant to hear.
+        // 46: a duplicate, the right answer to a repeated batch.
         if code == 0 || code == 46 {
             for record in records {
                 self.outcome.promised.insert(record.sequence);
@@ -144,7 +145,7 @@ impl Producer {
         tools.pool.push(batch);
     }
 
-    /// There is room on link `number`: lets those go on that waited for it.
+    /// Link `number` may have more requests under way: sends what waited for that.
     pub fn refill(&mut self, tools: &mut Tools<'_>, number: usize) {
         while self.links[number].under_way() < tools.load.in_flight
             && self.links[number].connection.is_some()
@@ -157,7 +158,7 @@ impl Producer {
         }
     }
 
-    /// Link `number` broke.
+    /// Handles a broken link: takes its batches back and asks for a new connection.
     pub fn cut(&mut self, tools: &mut Tools<'_>, number: usize, why: &str) {
         let (batches, reached) = self.links[number].cut();
         self.outcome.breaks += 1;
@@ -185,7 +186,7 @@ impl Producer {
         tools.fixer.ask(Ask::Look);
     }
 
-    /// It is known where partitions live: sends on to where they are.
+    /// Takes in where the partitions' leaders are now, and sends to them.
     pub fn moved(&mut self, tools: &mut Tools<'_>, homes: &[Home]) {
         for at in 0..self.slots.len() {
             let Some(home) = homes.get(self.slots[at].home) else {

@@ -9,11 +9,12 @@ use crate::measure::client::ClientError;
 use crate::measure::link::{Ask, Fixed};
 use crate::measure::producer::REQUEST_TIMEOUT_NS;
 
-/// How often what was asked of others is looked after.
+/// How often answers of the [`Fixer`](crate::measure::link::Fixer) and timeouts are looked for, in
+/// nanoseconds.
 pub(super) const LOOK_NS: u64 = 2_000_000;
 
 impl Worker<'_> {
-    /// Waits for answers and takes them in.
+    /// Waits for answers, at most `wait_ns`, and processes them.
     pub(super) fn poll(&mut self, wait_ns: u64) -> Result<(), ClientError> {
         let mut events = [MaybeUninit::<epoll::Event>::uninit(); 64];
         let timeout = Timespec {
@@ -46,7 +47,7 @@ impl Worker<'_> {
             Ok(false) => return self.look_for_room(at, link),
             Err(error) => Some(error.to_string()),
         };
-        // All answers of this read arrived by now: one time for them all.
+        // All answers of one read have the same arrival time.
         let now = tools.clock.now_ns();
         tools.recorder.tick(now);
         while wrong.is_none() {
@@ -66,7 +67,7 @@ impl Worker<'_> {
         self.look_for_room(at, link)
     }
 
-    /// Lets the poll look for room in the sockets that had none, and no others.
+    /// Has the poll report a socket as writable only while it is blocked.
     fn look_for_room(&mut self, at: usize, link: usize) -> Result<(), ClientError> {
         let one = &mut self.producers[at].links[link];
         let wanted = one.is_blocked();
@@ -85,8 +86,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// What need not be done at once: rooms in sockets, new connections, answers that do not
-    /// come.
+    /// Runs the work that may wait: blocked sockets, new connections, answers that time out.
     pub(super) fn look_after(&mut self, now: u64) -> Result<(), ClientError> {
         let pause_ns = LOOK_NS / 20 + 1_000 * self.producers.len() as u64;
         if now < self.looked_ns + pause_ns {

@@ -12,7 +12,7 @@ use crate::measure::latency::Kind;
 /// The longest sleep, so that ends and seconds are noticed, in nanoseconds.
 const SLEEP_MAX_NS: u64 = 50_000_000;
 
-/// So shortly before a send nothing else is looked at, in nanoseconds: less than a look takes.
+/// This long before a send the thread spins for it and does nothing else, in nanoseconds.
 const AIM_NS: u64 = 1_000;
 
 /// Records from so many bytes on take longer to make than a thread spins.
@@ -85,7 +85,7 @@ impl Worker<'_> {
             let Some(Reverse((due, at))) = self.due.peek().copied() else {
                 return false;
             };
-            // The time of this very record: those before it took some.
+            // Read anew for each record: making those before it took time.
             let mut now = tools.clock.now_ns();
             if due >= stop_ns || due > now + AIM_NS {
                 return false;
@@ -100,7 +100,7 @@ impl Worker<'_> {
                 self.parked.push((due, at));
                 continue;
             }
-            // What is not needed to send it comes behind.
+            // Bookkeeping comes after the send.
             let lingers = one.make(tools, due, now);
             tools.recorder.record(Kind::Late, due, now - due);
             if let Some(mut first) = self.due.peek_mut() {
@@ -114,8 +114,8 @@ impl Worker<'_> {
         true
     }
 
-    /// Makes the next record while its time has not come: late enough that it is still in the
-    /// CPU's caches when it goes out, and early enough.
+    /// Makes the next record shortly before it is due: late enough to be in the CPU's caches when it
+    /// is sent.
     fn prepare(&mut self, now: u64, stop_ns: u64) {
         let load = self.tools.load;
         let Some(Reverse((due, at))) = self.due.peek().copied() else {

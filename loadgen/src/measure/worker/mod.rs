@@ -45,7 +45,7 @@ pub struct Shared {
     pub promised: AtomicU64,
 }
 
-/// When things begin, which is known once all connections stand.
+/// When the block starts; known once all connections are made.
 #[derive(Clone, Debug)]
 pub struct Begin {
     /// When the first record of all is due.
@@ -108,7 +108,7 @@ pub fn share(homes: usize, producers: u32, number: u32, keys: bool) -> Vec<usize
 }
 
 /// Sends all that is due and collects the answers. `connected` is called once the connections
-/// stand, and says when the first record of all is due. One outcome for each producer.
+/// are made, and returns when the first record of all is due. One outcome for each producer.
 pub fn run(
     job: &Job,
     shared: &Shared,
@@ -192,7 +192,7 @@ fn token(producer: usize, link: usize) -> epoll::EventData {
 }
 
 impl Worker<'_> {
-    /// Fixes when each record will be due.
+    /// Sets up the schedule of each producer.
     fn begin(&mut self, job: &Job, start_ns: u64) {
         for (at, one) in self.producers.iter_mut().enumerate() {
             let (all, turn) = (u64::from(job.producers), u64::from(one.number));

@@ -1,6 +1,6 @@
 //! Pure: how sure a ratio is, from how much blocks differ among themselves.
 //!
-//! Samples of one block share whatever the host did meanwhile, so they are not independent, and
+//! Samples of one block share what the host did meanwhile, so they are not independent, and
 //! a million of them prove nothing that eight blocks do not. What is drawn again and again, with
 //! replacement, is therefore whole blocks (the percentile bootstrap of Efron). Of each draw the
 //! median over blocks is taken, which one bad block cannot move far.

@@ -90,7 +90,7 @@ impl Side {
             for (from, to) in spans {
                 side.blocks.push(block(&run.log, from, to));
             }
-            // The log's last second is only a part of one; the run knows better.
+            // The log's last second is only a part of one; the run's report has the exact length.
             let measured = run.told.as_ref().and_then(|told| told.measured_s);
             let measured = measured.filter(|_| whole);
             if let (Some(block), Some(measured)) = (side.blocks.last_mut(), measured) {

@@ -47,7 +47,7 @@ fn doubling(found: &Histogram<u64>) -> Vec<(String, u64)> {
     for power in 0..63 {
         let high = 1u64 << power;
         let inside = found.count_between(low + 1, high);
-        // Values are known to three digits: one that is counted twice at an edge is not.
+        // Values have three digits: do not count those at an edge twice.
         let inside = match low {
             0 => inside,
             _ if found.equivalent(low, low + 1) => inside.saturating_sub(found.count_at(low)),

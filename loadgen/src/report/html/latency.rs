@@ -37,7 +37,7 @@ pub fn quantiles(report: &RunReport, log: &Log) -> String {
         "produce_service" | "lateness" => Look::Plain,
         _ => Look::Dashed,
     };
-    // The others are of a different kind: they would only stretch the axis.
+    // Jitter and hops are of a different scale: they would only stretch the axis.
     let comparable = |tag: &str| {
         let apart = ["jitter", "hop"].iter().any(|word| tag.contains(word));
         !(tag.starts_with(FLOOR) && apart)

@@ -13,7 +13,7 @@ use crate::report::run_report::RunReport;
 /// More steps than these in time cannot be told apart on a screen.
 const STEPS_MAX: f64 = 300.0;
 
-/// Of what ends behind its block, fewer than these are a few stragglers and no second.
+/// Fewer answers than these in a second after a block are stragglers, and no point of the line.
 const LEFTOVER: u64 = 10;
 
 /// The width of a step in time, in seconds.

@@ -189,7 +189,7 @@ pub(super) fn rate(told: &mut Told<'_>) {
 pub(super) fn disturbances(told: &mut Told<'_>) {
     let events = &told.report.seen.events;
     for Event { at_s: at, what } in events {
-        // The tail around it: the two seconds before are the beginning of what it did.
+        // The tail around it, from a second before on.
         let tail = told
             .log
             .between("produce", at.floor() - 1.0, at.floor() + 4.0);
