@@ -68,56 +68,102 @@ impl Fields {
     }
 }
 
+/// What a result is of, and what it is made from.
+struct Source<'a> {
+    report: &'a RunReport,
+    log: &'a Log,
+    workload: Option<&'a Workload>,
+}
+
+impl Source<'_> {
+    fn setting(&self, name: &str) -> Option<u64> {
+        let settings = &self.report.context.settings;
+        settings.get(name).and_then(Value::as_u64)
+    }
+
+    /// A number of the workload, or else loadgen's own.
+    fn number(&self, key: &str, own: Option<u64>) -> u64 {
+        let given = self.workload.map(|workload| workload.get(key));
+        given.or(own).unwrap_or(0)
+    }
+
+    /// 1 where records were consumed, else 0.
+    fn consumes(&self) -> u64 {
+        u64::from(!self.log.total("e2e").is_empty())
+    }
+
+    /// Durations of a tag, period by period.
+    fn periods(&self, tag: &str) -> Vec<Histogram<u64>> {
+        let count = (self.log.end_s() / PERIOD_S).ceil().max(1.0) as u64;
+        let part = |n: u64| {
+            self.log
+                .between(tag, n as f64 * PERIOD_S, (n + 1) as f64 * PERIOD_S)
+        };
+        (0..count).map(part).collect()
+    }
+}
+
 /// The result as OpenMessaging Benchmark writes it; `report` is loadgen's own.
 pub fn result(report: &RunReport, log: &Log, workload: Option<&Workload>) -> Value {
-    let setting = |name: &str| report.context.settings.get(name).and_then(Value::as_u64);
-    let from = |key: &str, own: Option<u64>| {
-        let given = workload.map(|workload| workload.get(key));
-        given.or(own).unwrap_or(0)
+    let source = Source {
+        report,
+        log,
+        workload,
     };
-    let name = workload.map(|workload| workload.name().to_owned());
-    let name = name.or_else(|| report.context.name.clone());
     let mut fields = Fields { told: Map::new() };
-    let consumes = u64::from(!log.total("e2e").is_empty());
+    shape(&source, &mut fields);
+    rates(&source, &mut fields);
+    for (field, tag, unit_ns) in [
+        ("publishLatency", "produce_service", 1e6),
+        ("publishDelayLatency", "lateness", 1e3),
+        ("endToEndLatency", "e2e", 1e6),
+    ] {
+        fields.latency(field, &source.periods(tag), &log.total(tag), unit_ns);
+    }
+    Value::Object(fields.told)
+}
+
+/// What was asked for.
+fn shape(source: &Source<'_>, fields: &mut Fields) {
+    let name = source.workload.map(|workload| workload.name().to_owned());
+    let name = name.or_else(|| source.report.context.name.clone());
+    let name = name.unwrap_or_else(|| "loadgen".to_owned());
+    let consumers = source.setting("consumers").or(Some(source.consumes()));
+    let topics = source.setting("topics").or(Some(1));
+    let number = |key: &str, own: Option<u64>| json!(source.number(key, own));
     for (field, value) in [
-        ("workload", json!(name.unwrap_or_else(|| "loadgen".into()))),
+        ("workload", json!(name)),
         ("driver", json!("Kafka")),
-        ("messageSize", json!(from("messageSize", setting("size")))),
-        (
-            "topics",
-            json!(from("topics", setting("topics").or(Some(1)))),
-        ),
+        ("messageSize", number("messageSize", source.setting("size"))),
+        ("topics", number("topics", topics)),
         (
             "partitions",
-            json!(from("partitionsPerTopic", report.partitions)),
+            number("partitionsPerTopic", source.report.partitions),
         ),
         (
             "producersPerTopic",
-            json!(from("producersPerTopic", setting("producers"))),
+            number("producersPerTopic", source.setting("producers")),
         ),
         (
             "consumersPerTopic",
-            json!(from(
-                "consumerPerSubscription",
-                setting("consumers").or(Some(consumes))
-            )),
+            number("consumerPerSubscription", consumers),
         ),
     ] {
         fields.told.insert(field.to_owned(), value);
     }
-    let periods = (log.end_s() / PERIOD_S).ceil().max(1.0) as u64;
-    let split = |tag: &str| -> Vec<Histogram<u64>> {
-        let part = |n: u64| log.between(tag, n as f64 * PERIOD_S, (n + 1) as f64 * PERIOD_S);
-        (0..periods).map(part).collect()
-    };
-    let (acked, seen) = (split("produce"), split("e2e"));
-    let length = |n: usize| (log.end_s() - n as f64 * PERIOD_S).clamp(1e-9, PERIOD_S);
+}
+
+/// Rates and the backlog, period by period.
+fn rates(source: &Source<'_>, fields: &mut Fields) {
+    let end_s = source.log.end_s();
+    let (acked, seen) = (source.periods("produce"), source.periods("e2e"));
+    let length = |n: usize| (end_s - n as f64 * PERIOD_S).clamp(1e-9, PERIOD_S);
     let rates = |found: &[Histogram<u64>]| -> Vec<f64> {
         let each = found.iter().enumerate();
         each.map(|(n, found)| found.len() as f64 / length(n))
             .collect()
     };
-    let groups = from("subscriptionsPerTopic", Some(consumes));
+    let groups = source.number("subscriptionsPerTopic", Some(source.consumes()));
     let (mut sent, mut received) = (0, 0);
     let backlog: Vec<u64> = acked
         .iter()
@@ -128,29 +174,18 @@ pub fn result(report: &RunReport, log: &Log, workload: Option<&Workload>) -> Val
             sent.saturating_sub(received)
         })
         .collect();
-    let refused = report.records.iter().flat_map(|all| all.refused.values());
-    let refused: u64 = refused.sum();
+    let records = source.report.records.iter();
+    let refused: u64 = records.flat_map(|all| all.refused.values()).sum();
     // When a record was refused is not kept: the rate is that of the whole run.
-    let errors = refused as f64 / log.end_s().max(1.0);
-    fields
-        .told
-        .insert("publishRate".to_owned(), json!(rates(&acked)));
-    fields
-        .told
-        .insert("consumeRate".to_owned(), json!(rates(&seen)));
-    fields.told.insert(
-        "publishErrorRate".to_owned(),
-        json!(vec![errors; periods as usize]),
-    );
-    fields.told.insert("backlog".to_owned(), json!(backlog));
-    for (field, tag, unit_ns) in [
-        ("publishLatency", "produce_service", 1e6),
-        ("publishDelayLatency", "lateness", 1e3),
-        ("endToEndLatency", "e2e", 1e6),
+    let errors = refused as f64 / end_s.max(1.0);
+    for (field, value) in [
+        ("publishRate", json!(rates(&acked))),
+        ("consumeRate", json!(rates(&seen))),
+        ("publishErrorRate", json!(vec![errors; acked.len()])),
+        ("backlog", json!(backlog)),
     ] {
-        fields.latency(field, &split(tag), &log.total(tag), unit_ns);
+        fields.told.insert(field.to_owned(), value);
     }
-    Value::Object(fields.told)
 }
 
 #[cfg(test)]

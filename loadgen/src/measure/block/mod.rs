@@ -18,7 +18,7 @@ use crate::measure::producer;
 use crate::measure::progress::Progress;
 use crate::measure::worker::{self, Begin, Shared};
 use crate::options::Plan;
-use read_back::{collect, ends, read_back};
+use read_back::{check, ends};
 use watch::Watch;
 
 /// Between the last connection and the first record, in nanoseconds.
@@ -125,10 +125,9 @@ pub fn run(
     origin_ns: &mut Option<u64>,
 ) -> Result<Done, Box<dyn Error>> {
     let ground = block.ground;
-    let (homes, cluster) = (&ground.homes, &ground.cluster);
     let from: Arc<[i64]> = match block.groups > 0 || block.check {
-        true => ends(cluster)?.1.into(),
-        false => vec![0; homes.len()].into(),
+        true => ends(&ground.cluster)?.1.into(),
+        false => vec![0; ground.homes.len()].into(),
     };
     let shared = Shared {
         stop_ns: AtomicU64::new(u64::MAX),
@@ -136,96 +135,119 @@ pub fn run(
         promised: AtomicU64::new(0),
     };
     let readers = consumer_jobs(block, &from);
-    let workers: Vec<worker::Job> = (0..block.threads)
-        .map(|thread| worker::Job {
-            cluster: cluster.clone(),
-            homes: homes.clone(),
-            load: block.load.clone(),
-            filler: ground.filler.clone(),
-            numbers: (thread as u32..block.producers)
-                .step_by(block.threads)
-                .collect(),
-            producers: block.producers,
-            run: block.run,
-            clock: ground.clock,
-            core: ground.core(thread + readers.len()),
-        })
-        .collect();
-    let gate = Gate {
-        arrived: Barrier::new(workers.len() + readers.len() + 1),
-        begun: Barrier::new(workers.len() + readers.len() + 1),
-        begin: OnceLock::new(),
-    };
-    let (out, intervals) = channel();
-    let (watch, outcomes, read, cpu_s) = {
-        let (gate, shared) = (&gate, &shared);
-        // `out` is moved in, so that the channel closes when the last thread ends.
-        thread::scope(|scope| {
-            let spawn_reader = |job| {
-                let out = Some(out.clone());
-                scope.spawn(move || consumer::run(job, shared, out, || gate.pass()))
-            };
-            let readers: Vec<_> = readers.iter().map(spawn_reader).collect();
-            let spawn_worker = |job| {
-                let out: Sender<Interval> = out.clone();
-                // The main thread sets the start time before it lets the threads go.
-                let pass = || gate.pass().expect("set before the gate opens");
-                scope.spawn(move || worker::run(job, shared, out, pass))
-            };
-            let workers: Vec<_> = workers.iter().map(spawn_worker).collect();
-            drop(out);
-            gate.arrived.wait();
-            let begin = begin(block, shared, origin_ns);
-            let _ = gate.begin.set(begin.clone());
-            gate.begun.wait();
-            let cpu_before_s = cpu_s();
-            let mut watch = Watch::new(block, begin, shared);
-            watch.until_over(collector, &intervals)?;
-            let mut outcomes: Vec<(u32, producer::Outcome)> = Vec::new();
-            for (thread, job) in workers.into_iter().enumerate() {
-                let own = job.join().map_err(|_| "a producer panicked")?;
-                let numbers = (thread as u32..block.producers).step_by(block.threads);
-                outcomes.extend(numbers.zip(own));
-            }
-            outcomes.sort_by_key(|(number, _)| *number);
-            let mut read = Vec::new();
-            for job in readers {
-                read.push(job.join().map_err(|_| "a consumer panicked")?);
-            }
-            Ok::<_, Box<dyn Error>>((watch, outcomes, read, cpu_s() - cpu_before_s))
-        })?
-    };
-    let outcomes: Vec<_> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-    let mut ledgers = vec![Ledger::new(block.producers as usize); block.groups];
-    let mut read_back_failed = read.iter().any(|one| one.failure.is_some());
-    let mut failures = collect(&mut ledgers, read);
-    if block.groups == 0 && block.check {
-        let mut all = vec![Ledger::new(block.producers as usize)];
-        let read = read_back(block, &from, &shared)?;
-        read_back_failed = read.failure.is_some();
-        failures.append(&mut collect(&mut all, vec![read]));
-        ledgers = all;
-    }
-    if !block.check {
-        ledgers.clear();
-    }
+    let workers = worker_jobs(block, readers.len());
+    let ran = run_threads(block, &shared, &workers, &readers, collector, origin_ns)?;
+    let Ran {
+        watch, outcomes, ..
+    } = ran;
+    let checked = check(block, &from, &shared, ran.read)?;
     let (totals, bytes) = collector.take_block();
     let stop_ns = shared.stop_ns.load(Ordering::Relaxed);
     let ended = outcomes.iter().map(|outcome| outcome.ended_ns).max();
     Ok(Done {
-        ledgers,
-        failures,
+        ledgers: checked.ledgers,
+        failures: checked.failures,
         totals,
         bytes,
         from_s: watch.began_s(collector),
         measure_ns: watch.begin.window.measured_ns(),
         stop_ns,
         ended_ns: ended.unwrap_or(0),
-        cpu_s,
+        cpu_s: ran.cpu_s,
         unsteady: watch.unsteady,
-        read_back_failed,
+        read_back_failed: checked.read_back_failed,
         outcomes,
     })
+}
+
+/// What the threads of a block came to.
+struct Ran<'a> {
+    watch: Watch<'a>,
+    /// Of each producer.
+    outcomes: Vec<producer::Outcome>,
+    /// Of each thread of consumers.
+    read: Vec<consumer::Outcome>,
+    /// CPU time of loadgen from the first send to the last answer, in seconds.
+    cpu_s: f64,
+}
+
+/// Runs the threads of a block to their end.
+fn run_threads<'a>(
+    block: &'a Block<'a>,
+    shared: &'a Shared,
+    workers: &[worker::Job],
+    readers: &[consumer::Job],
+    collector: &mut Collector,
+    origin_ns: &mut Option<u64>,
+) -> Result<Ran<'a>, Box<dyn Error>> {
+    let gate = Gate {
+        arrived: Barrier::new(workers.len() + readers.len() + 1),
+        begun: Barrier::new(workers.len() + readers.len() + 1),
+        begin: OnceLock::new(),
+    };
+    let gate = &gate;
+    let (out, intervals) = channel();
+    // `out` is moved in, so that the channel closes when the last thread ends.
+    thread::scope(move |scope| {
+        let spawn_reader = |job| {
+            let out = Some(out.clone());
+            scope.spawn(move || consumer::run(job, shared, out, || gate.pass()))
+        };
+        let readers: Vec<_> = readers.iter().map(spawn_reader).collect();
+        let spawn_worker = |job| {
+            let out: Sender<Interval> = out.clone();
+            // The main thread sets the start time before it lets the threads go.
+            let pass = || gate.pass().expect("set before the gate opens");
+            scope.spawn(move || worker::run(job, shared, out, pass))
+        };
+        let workers: Vec<_> = workers.iter().map(spawn_worker).collect();
+        drop(out);
+        gate.arrived.wait();
+        let begin = begin(block, shared, origin_ns);
+        let _ = gate.begin.set(begin.clone());
+        gate.begun.wait();
+        let cpu_before_s = cpu_s();
+        let mut watch = Watch::new(block, begin, shared);
+        watch.until_over(collector, &intervals)?;
+        let mut outcomes: Vec<(u32, producer::Outcome)> = Vec::new();
+        for (thread, job) in workers.into_iter().enumerate() {
+            let own = job.join().map_err(|_| "a producer panicked")?;
+            outcomes.extend(numbers(block, thread).zip(own));
+        }
+        outcomes.sort_by_key(|(number, _)| *number);
+        let mut read = Vec::new();
+        for job in readers {
+            read.push(job.join().map_err(|_| "a consumer panicked")?);
+        }
+        Ok(Ran {
+            watch,
+            outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect(),
+            read,
+            cpu_s: cpu_s() - cpu_before_s,
+        })
+    })
+}
+
+/// The numbers of the producers of thread number `thread`.
+fn numbers(block: &Block<'_>, thread: usize) -> impl Iterator<Item = u32> + use<> {
+    (thread as u32..block.producers).step_by(block.threads)
+}
+
+/// The threads of producers; those of consumers come before them in the order of cores.
+fn worker_jobs(block: &Block<'_>, readers: usize) -> Vec<worker::Job> {
+    let ground = block.ground;
+    let job = |thread| worker::Job {
+        cluster: ground.cluster.clone(),
+        homes: ground.homes.clone(),
+        load: block.load.clone(),
+        filler: ground.filler.clone(),
+        numbers: numbers(block, thread).collect(),
+        producers: block.producers,
+        run: block.run,
+        clock: ground.clock,
+        core: ground.core(thread + readers),
+    };
+    (0..block.threads).map(job).collect()
 }
 
 /// Sets when the first record is due and, unless the warm-up ends by itself, when to measure.

@@ -38,8 +38,42 @@ pub(super) fn ends(cluster: &Cluster) -> Result<(Vec<Home>, Vec<i64>), ClientErr
     found
 }
 
+/// Whether what was acked came back.
+pub(super) struct Checked {
+    /// Of each group, or of the reading back; none where nothing is checked.
+    pub(super) ledgers: Vec<Ledger>,
+    /// What stopped consumers.
+    pub(super) failures: Vec<String>,
+    /// Whether not everything could be read.
+    pub(super) read_back_failed: bool,
+}
+
+/// Sums up what consumers saw; without consumers all that was written since `from` is read back.
+pub(super) fn check(
+    block: &Block<'_>,
+    from: &Arc<[i64]>,
+    shared: &Shared,
+    read: Vec<consumer::Outcome>,
+) -> Result<Checked, Box<dyn Error>> {
+    let (groups, read) = match block.groups == 0 && block.check {
+        true => (1, vec![read_back(block, from, shared)?]),
+        false => (block.groups, read),
+    };
+    let mut ledgers = vec![Ledger::new(block.producers as usize); groups];
+    let read_back_failed = read.iter().any(|one| one.failure.is_some());
+    let failures = collect(&mut ledgers, read);
+    if !block.check {
+        ledgers.clear();
+    }
+    Ok(Checked {
+        ledgers,
+        failures,
+        read_back_failed,
+    })
+}
+
 /// Reads everything back that was written since `from`.
-pub(super) fn read_back(
+fn read_back(
     block: &Block<'_>,
     from: &Arc<[i64]>,
     shared: &Shared,
@@ -65,7 +99,7 @@ pub(super) fn read_back(
 }
 
 /// Merges what the threads saw into the ledgers of their groups; says what stopped them.
-pub(super) fn collect(ledgers: &mut [Ledger], read: Vec<consumer::Outcome>) -> Vec<String> {
+fn collect(ledgers: &mut [Ledger], read: Vec<consumer::Outcome>) -> Vec<String> {
     let mut failures = Vec::new();
     for outcome in read {
         for (group, ledger) in &outcome.ledgers {
