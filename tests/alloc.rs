@@ -30,7 +30,7 @@ use corelane::metadata::controller::{Identity, NodeDir};
 use corelane::partition::{Name, Partition, PartitionOptions};
 use corelane::server::ServerState;
 use corelane::server::connection::Connection;
-use corelane::server::dispatch;
+use corelane::server::connection::dispatch;
 use corelane::server::loggers::Loggers;
 use corelane::shard::partitions::{Place, Topic};
 use corelane::shard::{Shard, ShardOptions, mesh};

@@ -3,13 +3,10 @@
 
 pub mod adopt;
 mod admin;
-pub mod answer_memory;
 pub mod api;
 pub mod check;
 pub mod connection;
 mod control;
-pub mod dispatch;
-pub mod fetch_sessions;
 mod guarantee;
 mod guests;
 mod health;
@@ -17,12 +14,9 @@ mod housekeeping;
 mod lag;
 pub mod loggers;
 mod node;
-pub mod probe;
-mod receive;
 mod scrape;
-pub mod shared_answers;
 mod start;
-mod state;
+pub mod state;
 
 pub use start::{Ready, StartError};
 pub use state::ServerState;

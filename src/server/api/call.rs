@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::codes::{Codes, ErrorCounts};
 use super::{Answer, Api, CallError, Context, EncodingApi};
 use crate::base::limits;
 use crate::io::budget::Reserved;
 use crate::io::{offload, room, turn};
-use crate::server::answer_memory::NotMade;
 use crate::server::connection::Connection;
-use crate::server::shared_answers::SharedAnswer;
+use crate::server::state::answer_memory::NotMade;
+use crate::server::state::codes::{Codes, ErrorCounts};
+use crate::server::state::shared_answers::SharedAnswer;
 use crate::wire::codec::{self, EncodeError, Request};
 
 /// A whole response frame, and the memory that it is counted with until it is sent.

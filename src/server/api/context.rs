@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use crate::base::{Instant, WallMs, limits};
 use crate::io::{offload, turn};
 use crate::metadata::image::Image;
-use crate::server::ServerState;
-use crate::server::answer_memory::{AnswerMemory, NotMade};
 use crate::server::connection::Peer;
+use crate::server::state::ServerState;
+use crate::server::state::answer_memory::{AnswerMemory, NotMade};
 use crate::shard::Shard;
 
 /// One request's surroundings.

@@ -12,12 +12,11 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::io::turn::Work;
-use crate::server::answer_memory::NotMade;
+use crate::server::state::answer_memory::NotMade;
 use crate::wire::codec::{DecodeError, EncodeError, Request};
 
 mod call;
 pub mod cluster;
-pub mod codes;
 pub mod context;
 pub mod errors;
 pub mod groups;
@@ -28,10 +27,10 @@ pub mod topics;
 pub mod transactions;
 
 pub use call::Reply;
-use codes::Codes;
 pub use context::{Context, Spare};
 
-use crate::server::shared_answers::SharedAnswer;
+use crate::server::state::codes::Codes;
+use crate::server::state::shared_answers::SharedAnswer;
 
 /// One Kafka API that is decoded whole, handled, and encoded whole.
 pub trait Api {

@@ -4,7 +4,9 @@
 //! as they are read, so that pipelined ones share a write and a flush; all others run one after
 //! another, as in Kafka. When too much is pending the socket is not read.
 
+pub mod dispatch;
 mod lifetime;
+pub mod receive;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -24,11 +26,11 @@ use crate::io::event::Event;
 use crate::io::room;
 use crate::io::stream::Stream;
 use crate::io::turn::{self, Work};
-use crate::server::ServerState;
 use crate::server::api::Spare;
-use crate::server::dispatch::{self, Refused, Slot};
-use crate::server::probe::Closing;
-use crate::server::receive::ReceiveBuffer;
+use crate::server::connection::dispatch::{self, Refused, Slot};
+use crate::server::connection::receive::ReceiveBuffer;
+use crate::server::state::ServerState;
+use crate::server::state::probe::Closing;
 pub use lifetime::Overdue;
 use lifetime::{Facts, Lifetime};
 

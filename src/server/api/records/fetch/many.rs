@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use super::pace_at;
 use crate::io::{room, turn};
-use crate::server::fetch_sessions::{Key, Wanted};
+use crate::server::state::fetch_sessions::{Key, Wanted};
 
 /// A place of the table that is free.
 const FREE: u32 = u32::MAX;

@@ -10,7 +10,7 @@ use crate::log::{self, BatchStream, Stretch};
 use crate::partition::Partition;
 use crate::partition::fetch::ReadError;
 use crate::server::api::errors;
-use crate::server::fetch_sessions::{Key, Wanted};
+use crate::server::state::fetch_sessions::{Key, Wanted};
 use crate::shard::partitions::LookupError;
 use crate::wire::batch::LENGTH_PREFIX_BYTES;
 use crate::wire::cursor::Cursor;

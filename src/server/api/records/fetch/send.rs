@@ -11,7 +11,7 @@ use super::write::{SHORT_LIST, Written, write};
 use crate::io::buffer::Slice;
 use crate::io::stream::Stream;
 use crate::log::{BatchStream, ReadError};
-use crate::server::ServerState;
+use crate::server::state::ServerState;
 
 /// An answer whose records are yet to be spliced in.
 pub struct Answer {

@@ -4,7 +4,7 @@ use super::{Head, Scratch, many, pace_at};
 use crate::base::ErrorCode;
 use crate::io::turn;
 use crate::server::api::Context;
-use crate::server::fetch_sessions::{Key, NO_SESSION, News, Opened};
+use crate::server::state::fetch_sessions::{Key, NO_SESSION, News, Opened};
 use crate::wire::cursor::Short;
 use crate::wire::fetch::{self, Item, TOPIC_ID_FROM};
 

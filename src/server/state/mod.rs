@@ -1,5 +1,11 @@
 //! Drives: what all connections of one shard share.
 
+pub mod answer_memory;
+pub mod codes;
+pub mod fetch_sessions;
+pub mod probe;
+pub mod shared_answers;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
@@ -16,11 +22,11 @@ use crate::io::{clock, descriptors};
 use crate::server::api::records::{fetch, produce};
 use crate::server::api::transactions::ProducerIds;
 use crate::server::connection::Connection;
-use crate::server::fetch_sessions::{FetchSessions, Memory};
+use crate::server::connection::receive::LargeRooms;
 use crate::server::loggers::Loggers;
-use crate::server::probe::{Closing, Probe};
-use crate::server::receive::LargeRooms;
-use crate::server::shared_answers::SharedAnswers;
+use crate::server::state::fetch_sessions::{FetchSessions, Memory};
+use crate::server::state::probe::{Closing, Probe};
+use crate::server::state::shared_answers::SharedAnswers;
 use crate::shard::{self, Shard};
 
 /// What all connections of one shard share.

@@ -7,7 +7,7 @@ use crate::base::metrics::{Counter, Histogram, Level, SampleValue, Snapshot};
 use crate::base::{ErrorCode, Instant};
 use crate::io::turn::{self, Turns, Work};
 use crate::server::api::TABLE;
-use crate::server::api::codes::ErrorCounts;
+use crate::server::state::codes::ErrorCounts;
 
 /// What the server room of one shard counts.
 pub struct Probe {
@@ -208,7 +208,7 @@ impl Probe {
 
     fn export_errors(&self, to: &mut Snapshot) {
         for ((key, code), count) in &*self.errors.borrow() {
-            let api = super::api::find(*key).map_or("unknown", |row| row.name);
+            let api = crate::server::api::find(*key).map_or("unknown", |row| row.name);
             let error = match code.name() {
                 "UNLISTED" => code.0.to_string(),
                 name => name.to_owned(),

@@ -14,7 +14,7 @@ use crate::io::event::Bell;
 use crate::io::offload;
 use crate::metadata::image::Image;
 use crate::server::api::CallError;
-use crate::server::api::codes::ErrorCounts;
+use crate::server::state::codes::ErrorCounts;
 use crate::shard::Shard;
 use crate::wire::codec::EncodeError;
 
