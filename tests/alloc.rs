@@ -32,6 +32,7 @@ use corelane::server::ServerState;
 use corelane::server::connection::Connection;
 use corelane::server::connection::dispatch;
 use corelane::server::loggers::Loggers;
+use corelane::server::session::Session;
 use corelane::shard::partitions::{Place, Topic};
 use corelane::shard::{Shard, ShardOptions, mesh};
 use corelane::wire::batch::{BatchBuilder, NewRecord};
@@ -173,7 +174,8 @@ impl Scene {
             while client.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
         });
         let now = server.now();
-        let connection = Rc::new(Connection::new(server.clone(), stream, address, now));
+        let session = Session::anonymous(address, "PLAINTEXT".into());
+        let connection = Rc::new(Connection::new(server.clone(), stream, session, now));
         Scene {
             logs,
             server,

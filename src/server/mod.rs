@@ -15,6 +15,7 @@ mod lag;
 pub mod loggers;
 mod node;
 mod scrape;
+pub mod session;
 mod start;
 pub mod state;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, Ended};
 use super::loggers::Loggers;
+use super::session::Session;
 use super::start::StartError;
 use super::{ServerState, housekeeping};
 use crate::base::config::BrokerConfig;
@@ -173,6 +174,7 @@ fn gather(numbers: impl Future<Output = ()> + 'static) {
 }
 
 async fn accept(server: Rc<ServerState>, listener: Listener) {
+    let name: Arc<str> = server.shard.config().listener.listener.as_str().into();
     let accepting = Cell::new(true);
     let failures = Seldom::default();
     while accepting.get() {
@@ -195,7 +197,8 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
             continue;
         }
         let now = server.now();
-        let connection = Rc::new(Connection::new(server.clone(), stream, address, now));
+        let session = Session::anonymous(address, name.clone());
+        let connection = Rc::new(Connection::new(server.clone(), stream, session, now));
         let serving = serve(server.clone(), connection);
         cores::spawn(turn::measured(Work::job("connection"), serving));
         // Of many that come at once the next are for a later turn.
@@ -205,9 +208,9 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
 
 async fn serve(server: Rc<ServerState>, connection: Rc<Connection>) {
     let number = server.enter(&connection);
-    let peer = connection.peer.clone();
+    let session = connection.session.clone();
     if let Ended::Refused(reason) = connection.serve().await {
-        server.log_closing(peer.address, reason.closing(), &reason);
+        server.log_closing(session.address, reason.closing(), &reason);
     }
     server.leave(number);
 }

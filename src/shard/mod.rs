@@ -159,8 +159,13 @@ impl Shard {
         *self.image.borrow_mut() = image;
     }
 
-    /// Endpoints of the nodes that an answer names, each once (KIP-951).
-    pub fn endpoints_of(&self, nodes: impl Iterator<Item = i32>) -> Vec<NodeEndpoint> {
+    /// Endpoints, on the listener of this name, of the nodes that an answer names; each once
+    /// (KIP-951).
+    pub fn endpoints_of(
+        &self,
+        listener: &str,
+        nodes: impl Iterator<Item = i32>,
+    ) -> Vec<NodeEndpoint> {
         let mut endpoints: Vec<NodeEndpoint> = Vec::new();
         for node_id in nodes {
             if endpoints.iter().any(|known| known.node_id == node_id) {
@@ -168,7 +173,7 @@ impl Shard {
             }
             let image = self.image.borrow();
             let broker = image.brokers.get(NodeId(node_id));
-            let endpoint = broker.and_then(|broker| broker.endpoints.first());
+            let endpoint = broker.and_then(|broker| broker.endpoint(listener));
             if let (Some(broker), Some(endpoint)) = (broker, endpoint) {
                 endpoints.push(NodeEndpoint {
                     node_id,

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use crate::base::{Instant, WallMs, limits};
 use crate::io::{offload, turn};
 use crate::metadata::image::Image;
-use crate::server::connection::Peer;
+use crate::server::session::Session;
 use crate::server::state::ServerState;
 use crate::server::state::answer_memory::{AnswerMemory, NotMade};
 use crate::shard::Shard;
@@ -21,7 +21,7 @@ pub struct Context {
     /// The shard that serves the connection.
     pub shard: Rc<Shard>,
     /// Who asks.
-    pub peer: Rc<Peer>,
+    pub session: Rc<Session>,
     /// The request's API version.
     pub version: i16,
     /// Comes back in the response.

@@ -201,7 +201,7 @@ fn context(connection: &Rc<Connection>, header: &RequestHeader<'_>, now: Instant
     let server = connection.server.clone();
     Context {
         shard: server.shard.clone(),
-        peer: connection.peer.clone(),
+        session: connection.session.clone(),
         version: header.api_version,
         correlation_id: header.correlation_id,
         client_id: connection.spare.client_id(&header.client_id_text()),

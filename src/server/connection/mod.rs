@@ -12,7 +12,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -29,22 +28,16 @@ use crate::io::turn::{self, Work};
 use crate::server::api::Spare;
 use crate::server::connection::dispatch::{self, Refused, Slot};
 use crate::server::connection::receive::ReceiveBuffer;
+use crate::server::session::Session;
 use crate::server::state::ServerState;
 use crate::server::state::probe::Closing;
 pub use lifetime::Overdue;
 use lifetime::{Facts, Lifetime};
 
-/// Who is at the other end.
-#[derive(Debug)]
-pub struct Peer {
-    /// Its address.
-    pub address: SocketAddr,
-}
-
 /// One connection, shared by its two tasks and the registry.
 pub struct Connection {
     pub(super) server: Rc<ServerState>,
-    pub(super) peer: Rc<Peer>,
+    pub(super) session: Rc<Session>,
     pub(super) stream: Stream,
     pub(super) spare: Spare,
     slots: RefCell<VecDeque<Slot>>,
@@ -73,13 +66,13 @@ pub enum Ended {
 
 impl Connection {
     /// A connection over `stream`.
-    pub fn new(server: Rc<ServerState>, stream: Stream, address: SocketAddr, now: Instant) -> Self {
+    pub fn new(server: Rc<ServerState>, stream: Stream, session: Session, now: Instant) -> Self {
         let budget = &server.shard.budget;
         let memory = budget.hold(Use::Connections, limits::CONNECTION_BYTES);
         Connection {
             _memory: memory,
             server,
-            peer: Rc::new(Peer { address }),
+            session: Rc::new(session),
             stream,
             spare: Spare::default(),
             slots: RefCell::default(),
@@ -135,7 +128,7 @@ impl Connection {
     /// Closes it from this side for a reason that the log is told.
     pub async fn close_as(&self, overdue: &Overdue) {
         self.server
-            .log_closing(self.peer.address, Some(counted_as(*overdue)), overdue);
+            .log_closing(self.session.address, Some(counted_as(*overdue)), overdue);
         self.close().await;
     }
 
@@ -242,12 +235,12 @@ impl Connection {
                 Ok(()) => {}
                 // The reader finds the end of what came before, and ends the connection.
                 Err(Refused::Gone(error)) => {
-                    tracing::debug!(peer = %self.peer.address, %error, "answers are not taken");
+                    tracing::debug!(peer = %self.session.address, principal = %self.session.principal, %error, "answers are not taken");
                     self.deaf.set(true);
                 }
                 Err(refused) => {
                     self.server
-                        .log_closing(self.peer.address, refused.closing(), &refused);
+                        .log_closing(self.session.address, refused.closing(), &refused);
                     return self.close().await;
                 }
             }

@@ -156,7 +156,7 @@ impl ServerState {
         if network.connections_per_ip_max < connections.len() {
             let same = |one: &Weak<Connection>| {
                 one.upgrade()
-                    .is_some_and(|one| one.peer.address.ip() == from)
+                    .is_some_and(|one| one.session.address.ip() == from)
             };
             let count = connections.values().filter(|one| same(one)).count();
             if count >= network.connections_per_ip_max {

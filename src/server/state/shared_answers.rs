@@ -18,13 +18,15 @@ use crate::server::state::codes::ErrorCounts;
 use crate::shard::Shard;
 use crate::wire::codec::EncodeError;
 
-/// Which answer of an image it is: API key, version, flags of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which answer of an image it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedKey {
     /// The API.
     pub api_key: i16,
     /// The version.
     pub version: i16,
+    /// The name of the listener whose endpoints it names.
+    pub listener: Arc<str>,
     /// Bits for what else the request chooses.
     pub flags: u8,
 }
@@ -42,9 +44,8 @@ pub struct SharedAnswer {
 pub type Made = Result<(Bytes, ErrorCounts), EncodeError>;
 
 /// How an answer is made: what it takes at most while it is made, in bytes, and its body.
-#[derive(Clone, Copy)]
 pub struct Recipe<A> {
-    /// Whatever the two functions need besides the image.
+    /// What `make` needs besides the image.
     pub asked: A,
     /// Bytes of memory.
     pub cost: fn(&Image) -> usize,
@@ -75,7 +76,7 @@ struct Making<'a> {
 
 impl SharedAnswers {
     /// The answer `key` of the shard's image, made by `recipe` if it is not there.
-    pub async fn get<A: Copy + Send + 'static>(
+    pub async fn get<A: Send + 'static>(
         &self,
         shard: &Shard,
         key: SharedKey,
@@ -83,7 +84,7 @@ impl SharedAnswers {
     ) -> Result<Rc<SharedAnswer>, CallError> {
         loop {
             let image = shard.image();
-            match self.find(key, &image) {
+            match self.find(&key, &image) {
                 Some(Some(answer)) => return Ok(answer),
                 // Another connection has it made.
                 Some(None) => self.changed.wait().await,
@@ -95,11 +96,11 @@ impl SharedAnswers {
         }
     }
 
-    fn find(&self, key: SharedKey, image: &Arc<Image>) -> Option<Option<Rc<SharedAnswer>>> {
+    fn find(&self, key: &SharedKey, image: &Arc<Image>) -> Option<Option<Rc<SharedAnswer>>> {
         let entries = self.entries.borrow();
         let found = entries
             .iter()
-            .find(|entry| entry.key == key && Arc::ptr_eq(&entry.image, image));
+            .find(|entry| entry.key == *key && Arc::ptr_eq(&entry.image, image));
         found.map(|entry| entry.answer.clone())
     }
 
@@ -113,7 +114,7 @@ impl SharedAnswers {
             entries.remove(oldest);
         }
         entries.push(Entry {
-            key,
+            key: key.clone(),
             image: image.clone(),
             answer: None,
         });
@@ -126,7 +127,7 @@ impl SharedAnswers {
 }
 
 impl Making<'_> {
-    async fn make<A: Copy + Send + 'static>(
+    async fn make<A: Send + 'static>(
         self,
         shard: &Shard,
         recipe: Recipe<A>,

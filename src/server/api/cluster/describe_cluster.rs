@@ -36,7 +36,7 @@ impl Api for DescribeCluster {
             .iter()
             .filter(|broker| with_fenced || !broker.fenced);
         let brokers = listed
-            .filter_map(|broker| shape(broker, cx.version))
+            .filter_map(|broker| shape(broker, &cx.session.listener, cx.version))
             .collect();
         let mut answer = DescribeClusterResponse::default()
             .with_cluster_id(StrBytes::from_string(image.cluster_id.to_string()))
@@ -50,8 +50,8 @@ impl Api for DescribeCluster {
     }
 }
 
-fn shape(broker: &Broker, version: i16) -> Option<DescribeClusterBroker> {
-    let endpoint = broker.endpoints.first()?;
+fn shape(broker: &Broker, listener: &str, version: i16) -> Option<DescribeClusterBroker> {
+    let endpoint = broker.endpoint(listener)?;
     let node = DescribeClusterBroker::default()
         .with_broker_id(BrokerId(broker.id.0))
         .with_host(StrBytes::from_string(endpoint.host.clone()))

@@ -85,7 +85,7 @@ fn find_group(cx: &Context, group: &str) -> Result<Found, Missing> {
     let leader = leader.map(|partition| partition.leader);
     let leader = leader.filter(|leader| image.brokers.is_alive(*leader));
     let broker = leader.and_then(|leader| image.brokers.get(leader));
-    let endpoint = broker.and_then(|broker| broker.endpoints.first());
+    let endpoint = broker.and_then(|broker| broker.endpoint(&cx.session.listener));
     match (leader, endpoint) {
         (Some(leader), Some(endpoint)) => Ok(Found {
             node: leader.0,

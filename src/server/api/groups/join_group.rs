@@ -66,7 +66,7 @@ fn join(cx: &Context, request: &JoinGroupRequest) -> Join {
         member_id: kept(&request.member_id),
         instance_id: kept_option(&request.group_instance_id),
         client_id: cx.client_id.clone(),
-        client_host: host_text(cx.peer.address.ip()),
+        client_host: host_text(cx.session.address.ip()),
         session_timeout_ms: request.session_timeout_ms,
         rebalance_timeout_ms: match cx.version {
             0 => request.session_timeout_ms,

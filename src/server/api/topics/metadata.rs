@@ -67,6 +67,7 @@ impl Api for Metadata {
         let key = SharedKey {
             api_key: MetadataRequest::KEY,
             version: cx.version,
+            listener: asker.listener.clone(),
             flags: u8::from(asker.topic_operations) | u8::from(asker.cluster_operations) << 1,
         };
         let recipe = Recipe {
@@ -74,7 +75,7 @@ impl Api for Metadata {
             cost: |image| memory_bytes(image.topics.iter()),
             make: |image, asker| {
                 let mut body = BytesMut::new();
-                let answer = answer(image, &Asked::All, *asker);
+                let answer = answer(image, &Asked::All, asker);
                 codec::encode(&answer, asker.version, &mut body)?;
                 Ok((body.freeze(), ErrorCounts::of(&answer)))
             },
@@ -90,9 +91,9 @@ impl Api for Metadata {
             .topics
             .as_ref()
             .is_some_and(|it| it.len() > NAMED_MAX);
-        let asked = move || {
-            asked(&request, asker.version).map_err(|code| refused(&request, asker.version, code))
-        };
+        let version = cx.version;
+        let asked =
+            move || asked(&request, version).map_err(|code| refused(&request, version, code));
         let asked = match is_long {
             true => cx.beside(asked).await,
             false => Some(asked()),
@@ -118,7 +119,7 @@ impl Api for Metadata {
             if !cx.claim(cost).await {
                 return MetadataResponse::default();
             }
-            let answered = cx.beside(move || answer(&image, &asked, asker)).await;
+            let answered = cx.beside(move || answer(&image, &asked, &asker)).await;
             return answered.unwrap_or_default();
         }
         let cost = asked.memory_bytes(&image);
@@ -126,9 +127,9 @@ impl Api for Metadata {
             return MetadataResponse::default();
         }
         match cost < limits::LARGE_ANSWER_BYTES {
-            true => answer(&image, &asked, asker),
+            true => answer(&image, &asked, &asker),
             false => {
-                let answered = cx.beside(move || answer(&image, &asked, asker)).await;
+                let answered = cx.beside(move || answer(&image, &asked, &asker)).await;
                 answered.unwrap_or_default()
             }
         }
@@ -136,10 +137,11 @@ impl Api for Metadata {
 }
 
 /// What the answer depends on besides the cluster and what is asked for.
-#[derive(Clone, Copy)]
 struct Asker {
     /// The node that is asked.
     node: NodeId,
+    /// The name of the listener that it is asked on.
+    listener: Arc<str>,
     version: i16,
     topic_operations: bool,
     cluster_operations: bool,
@@ -152,7 +154,7 @@ fn memory_bytes<'a>(topics: impl Iterator<Item = &'a Arc<Topic>>) -> usize {
     topics.map(one).sum()
 }
 
-fn answer(image: &Image, asked: &Asked, asker: Asker) -> MetadataResponse {
+fn answer(image: &Image, asked: &Asked, asker: &Asker) -> MetadataResponse {
     let version = asker.version;
     let mut topics = match asked {
         Asked::All => image
@@ -170,12 +172,7 @@ fn answer(image: &Image, asked: &Asked, asker: Asker) -> MetadataResponse {
         }
     }
     let named = !matches!(asked, Asked::All) && !topics.is_empty();
-    let brokers = brokers(
-        &image.brokers,
-        asker.node,
-        named.then_some(&topics[..]),
-        version,
-    );
+    let brokers = brokers(&image.brokers, asker, named.then_some(&topics[..]));
     let mut answer = MetadataResponse::default()
         .with_brokers(brokers)
         .with_topics(topics);
@@ -231,6 +228,7 @@ impl Asker {
         let version = cx.version;
         Asker {
             node: cx.shard.node,
+            listener: cx.session.listener.clone(),
             version,
             topic_operations: version >= 8 && request.include_topic_authorized_operations,
             cluster_operations: (8..=10).contains(&version)
@@ -393,18 +391,17 @@ fn partition(
 /// The nodes an answer lists: all, or those that the named topics need and some to go on with.
 fn brokers(
     brokers: &Brokers,
-    asked: NodeId,
+    asker: &Asker,
     named: Option<&[MetadataResponseTopic]>,
-    version: i16,
 ) -> Vec<MetadataResponseBroker> {
     let mut needed: BTreeSet<NodeId> = brokers.alive().map(|broker| broker.id).collect();
     if let Some(topics) = named.filter(|_| needed.len() > NODES_MIN) {
         let partitions = topics.iter().flat_map(|topic| &topic.partitions);
         let replicas = partitions.flat_map(|partition| &partition.replica_nodes);
         let mut listed: BTreeSet<NodeId> = replicas.map(|id| NodeId(id.0)).collect();
-        listed.insert(asked);
+        listed.insert(asker.node);
         // The ones to go on with follow the node that was asked, so that they differ.
-        let after = needed.range(asked..).chain(needed.range(..asked));
+        let after = needed.range(asker.node..).chain(needed.range(..asker.node));
         for node in after {
             if listed.len() >= NODES_MIN {
                 break;
@@ -415,8 +412,8 @@ fn brokers(
     }
     let broker = |id: &NodeId| {
         let broker = brokers.get(*id)?;
-        let endpoint = broker.endpoints.first()?;
-        let rack = broker.rack.clone().filter(|_| version >= 1);
+        let endpoint = broker.endpoint(&asker.listener)?;
+        let rack = broker.rack.clone().filter(|_| asker.version >= 1);
         let node = MetadataResponseBroker::default()
             .with_node_id(BrokerId(id.0))
             .with_host(StrBytes::from_string(endpoint.host.clone()))
@@ -440,6 +437,16 @@ mod tests {
                 .with_name(text.map(name))
         };
         MetadataRequest::default().with_topics(Some(topics.iter().map(topic).collect()))
+    }
+
+    fn asker(node: i32) -> Asker {
+        Asker {
+            node: NodeId(node),
+            listener: "PLAINTEXT".into(),
+            version: 9,
+            topic_operations: false,
+            cluster_operations: false,
+        }
     }
 
     #[test]
@@ -476,7 +483,7 @@ mod tests {
         let listed = |topic: Option<&str>, asked: i32| -> Vec<i32> {
             let topics =
                 topic.map(|topic| vec![known(&image, image.topics.named(topic).unwrap(), 9)]);
-            let nodes = brokers(&image.brokers, NodeId(asked), topics.as_deref(), 9);
+            let nodes = brokers(&image.brokers, &asker(asked), topics.as_deref());
             nodes.iter().map(|node| node.node_id.0).collect()
         };
         assert_eq!(listed(None, 1).len(), 9);
@@ -499,9 +506,13 @@ mod tests {
         }
         let small = cluster(4, &[("one", 1)]);
         let topics = [known(&small, small.topics.named("one").unwrap(), 9)];
-        assert_eq!(
-            brokers(&small.brokers, NodeId(1), Some(&topics), 9).len(),
-            4
-        );
+        let listed = brokers(&small.brokers, &asker(1), Some(&topics));
+        assert_eq!(listed.len(), 4);
+        let elsewhere = Asker {
+            listener: "INTERNAL".into(),
+            ..asker(1)
+        };
+        let listed = brokers(&small.brokers, &elsewhere, Some(&topics));
+        assert!(listed.is_empty(), "no node listens there");
     }
 }

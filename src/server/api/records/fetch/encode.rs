@@ -90,7 +90,9 @@ impl Scratch {
     fn endpoints(&self, cx: &Context, leaders: Vec<i32>) -> Vec<NodeEndpoint> {
         match self.is_follower {
             true => Vec::new(),
-            false => cx.shard.endpoints_of(leaders.into_iter()),
+            false => cx
+                .shard
+                .endpoints_of(&cx.session.listener, leaders.into_iter()),
         }
     }
 

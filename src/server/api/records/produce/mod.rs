@@ -118,7 +118,8 @@ pub async fn answer(
         }
     }
     let server = &connection.server;
-    pending.encode(server, out).await;
+    let listener = &connection.session.listener;
+    pending.encode(server, listener, out).await;
     if let Some(taken_up) = pending.taken_up {
         server.probe.note(ROW.key, taken_up, server.now());
     }

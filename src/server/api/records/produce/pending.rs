@@ -316,7 +316,7 @@ impl Pending {
         self.paid = None;
     }
 
-    pub(super) async fn encode(&self, server: &ServerState, out: &mut Vec<u8>) {
+    pub(super) async fn encode(&self, server: &ServerState, listener: &str, out: &mut Vec<u8>) {
         let open = frame::open(out);
         header::put_response_header(out, ROW.key, self.version, self.correlation_id);
         let named = self.topics.iter().filter(|topic| topic.partitions > 0);
@@ -336,9 +336,8 @@ impl Pending {
             }
             encoder.end_topic();
         }
-        let endpoints = server
-            .shard
-            .endpoints_of(leaders.iter().map(|leader| leader.leader_id));
+        let leaders = leaders.iter().map(|leader| leader.leader_id);
+        let endpoints = server.shard.endpoints_of(listener, leaders);
         encoder.end(0, &endpoints);
         frame::close(out, open, 0);
     }
