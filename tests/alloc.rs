@@ -28,11 +28,13 @@ use corelane::io::stream::Stream;
 use corelane::log::{Logs, LogsOptions, Opening};
 use corelane::metadata::controller::{Identity, NodeDir};
 use corelane::partition::{Name, Partition, PartitionOptions};
-use corelane::server::ServerState;
+use corelane::server::api::table;
 use corelane::server::connection::Connection;
-use corelane::server::connection::dispatch;
+use corelane::server::connection::hub::Hub;
+use corelane::server::connection::{dispatch, writer};
 use corelane::server::loggers::Loggers;
 use corelane::server::session::Session;
+use corelane::server::state::ServerState;
 use corelane::shard::partitions::{Place, Topic};
 use corelane::shard::{Shard, ShardOptions, mesh};
 use corelane::wire::batch::{BatchBuilder, NewRecord};
@@ -162,20 +164,26 @@ impl Scene {
             id: TOPIC,
             partitions,
         });
-        let server = ServerState::new(shard, Arc::new(Loggers::new("info", |_| ())), 1);
+        let loggers = Arc::new(Loggers::new("info", |_| ()));
+        let server = ServerState::new(shard, loggers, table::SERVED, 1);
         let address = ([127, 0, 0, 1], 0).into();
         let bound = listener::bind(address, SocketOptions::default()).expect("a free port");
         let address = bound.address();
         let listener = bound.listen();
         let client = Stream::connect(address).await.expect("it listens");
-        let stream = listener.accept().await.expect("somebody connects");
+        let stream = listener.accept().await.expect("the client connects");
         cores::spawn(async move {
             let mut bytes = vec![0; 1 << 16];
             while client.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
         });
         let now = server.now();
         let session = Session::anonymous(address, "PLAINTEXT".into());
-        let connection = Rc::new(Connection::new(server.clone(), stream, session, now));
+        let connection = Rc::new(Connection::new(
+            Hub::new(server.clone()),
+            session,
+            stream,
+            now,
+        ));
         Scene {
             logs,
             server,
@@ -186,13 +194,14 @@ impl Scene {
     /// One request from its frame to its answer in `out`; what its own code allocated.
     async fn request(&self, frame: &[u8], out: &mut Vec<u8>) -> u64 {
         let count = Cell::new(0);
-        let mut room = None;
+        let mut reserved = None;
         let now = corelane::io::clock::now();
-        let taking = dispatch::take_up(&self.connection, frame, &mut room, now);
-        let Ok(Some(slot)) = counted(&count, taking).await else {
+        let desk = self.connection.desk();
+        let beginning = dispatch::begin(desk, frame, &mut reserved, now);
+        let Ok(Some(slot)) = counted(&count, beginning).await else {
             panic!("the request is good");
         };
-        let answered = counted(&count, dispatch::answer(&self.connection, slot, out)).await;
+        let answered = counted(&count, writer::finish(desk, slot, out)).await;
         answered.expect("it is answered");
         count.get()
     }

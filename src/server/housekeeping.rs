@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::ServerState;
+use super::connection::Connections;
+use super::state::ServerState;
 use crate::io::budget::Use;
 use crate::io::cores::{self, Task, TaskClass};
 use crate::io::trim::{self, Trimmer};
@@ -27,7 +28,8 @@ const LOOK_AT_CONNECTIONS: u64 = 5;
 pub struct Jobs(Vec<Task<()>>);
 
 /// Starts all jobs of a shard.
-pub fn start(server: &Rc<ServerState>) -> Jobs {
+pub fn start(connections: &Rc<Connections>) -> Jobs {
+    let server = connections.server();
     let class = cores::background("housekeeping", SHARES);
     let compaction = cores::background("compaction", COMPACTION_SHARES);
     let retention = server.shard.config().retention_check_ms.max(1) as u64;
@@ -35,7 +37,11 @@ pub fn start(server: &Rc<ServerState>) -> Jobs {
     let (second, server) = (Duration::from_secs(1), || server.clone());
     let retention = Duration::from_millis(retention);
     Jobs(vec![
-        job(class, "connections", overdue_connections(server(), second)),
+        job(
+            class,
+            "connections",
+            overdue_connections(connections.clone(), second),
+        ),
         job(class, "logs", logs(server(), retention)),
         job(scrubbing, "scrub", scrub(server(), 60 * second)),
         job(class, "folders", log_dirs(server(), 2 * second)),
@@ -53,7 +59,8 @@ fn job(class: TaskClass, name: &'static str, work: impl Future<Output = ()> + 's
 
 /// Closes connections that have lasted too long: that are silent, send or read too slowly. Looks
 /// in every fifth `period`, and in each while others wait for memory.
-async fn overdue_connections(server: Rc<ServerState>, period: Duration) {
+async fn overdue_connections(connections: Rc<Connections>, period: Duration) {
+    let server = connections.server();
     for round in 0u64.. {
         cores::sleep(period).await;
         server.log_left_out();
@@ -61,7 +68,7 @@ async fn overdue_connections(server: Rc<ServerState>, period: Duration) {
             continue;
         }
         let now = server.now();
-        for connection in server.connections() {
+        for connection in connections.all() {
             if let Some(overdue) = connection.overdue(now) {
                 connection.close_as(&overdue).await;
             }

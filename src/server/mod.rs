@@ -20,7 +20,6 @@ mod start;
 pub mod state;
 
 pub use start::{Ready, StartError};
-pub use state::ServerState;
 
 use std::sync::{Arc, mpsc};
 

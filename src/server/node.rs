@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::connection::{Connection, Ended};
+use super::api::table;
+use super::connection::Connections;
+use super::housekeeping;
 use super::loggers::Loggers;
 use super::session::Session;
 use super::start::StartError;
-use super::{ServerState, housekeeping};
+use super::state::ServerState;
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
 use crate::base::limits;
@@ -112,11 +114,13 @@ async fn run(start: NodeStart) {
             return;
         }
     };
-    let server = ServerState::new(shard.clone(), loggers, clock::now().0 as u32);
-    let _ = opened.set(server.clone());
-    let accepting = accept(server.clone(), listener.listen());
+    let seed = clock::now().0 as u32;
+    let server = ServerState::new(shard.clone(), loggers, table::SERVED, seed);
+    let connections = Connections::new(server);
+    let _ = opened.set(connections.clone());
+    let accepting = accept(connections.clone(), listener.listen());
     let accepting = cores::spawn(turn::measured(Work::job("accept"), accepting));
-    let jobs = housekeeping::start(&server);
+    let jobs = housekeeping::start(&connections);
     let _ = started.send(Ok(()));
     while let Some(message) = orders.next().await {
         match message {
@@ -129,7 +133,7 @@ async fn run(start: NodeStart) {
             ShardMessage::Stop(call) => {
                 turn::spent_on(Work::job("stop"));
                 accepting.cancel().await;
-                drain(&server).await;
+                drain(&connections).await;
                 jobs.stop().await;
                 shard.close().await;
                 call.answer(());
@@ -141,28 +145,32 @@ async fn run(start: NodeStart) {
 
 /// Answers what the shard is asked, beside everything else that it does; nothing before its logs
 /// are open.
-async fn answer(mut questions: Receiver<ShardQuestion>, opened: Rc<OnceCell<Rc<ServerState>>>) {
+async fn answer(mut questions: Receiver<ShardQuestion>, opened: Rc<OnceCell<Rc<Connections>>>) {
     while let Some(question) = questions.next().await {
-        let server = opened.get().cloned();
-        match (question, server) {
-            (ShardQuestion::Faults(call), Some(server)) => gather(async move {
+        let connections = opened.get().cloned();
+        match (question, connections) {
+            (ShardQuestion::Faults(call), Some(connections)) => gather(async move {
+                let server = connections.server();
                 let now = server.wall_ms();
                 call.answer(shard::faults::current(&server.shard, now).await);
             }),
             (ShardQuestion::Faults(call), None) => call.answer(Vec::new()),
-            (ShardQuestion::Metrics(call), Some(server)) => {
-                gather(async move { call.answer(server.snapshot().await) });
-            }
+            (ShardQuestion::Metrics(call), Some(connections)) => gather(async move {
+                let count = connections.count();
+                call.answer(connections.server().snapshot(count).await);
+            }),
             (ShardQuestion::Metrics(call), None) => call.answer(Snapshot::default()),
-            (ShardQuestion::Committed(call), Some(server)) => {
+            (ShardQuestion::Committed(call), Some(connections)) => {
                 let (most, answer) = call.split();
-                gather(async move { answer(server.shard.groups.committed(most).await) });
+                let shard = connections.server().shard.clone();
+                gather(async move { answer(shard.groups.committed(most).await) });
             }
-            (ShardQuestion::Ends(call), Some(server)) => {
+            (ShardQuestion::Ends(call), Some(connections)) => {
                 let (wanted, answer) = call.split();
-                gather(async move { answer(numbers::ends(&server.shard, &wanted).await) });
+                let shard = connections.server().shard.clone();
+                gather(async move { answer(numbers::ends(&shard, &wanted).await) });
             }
-            // Who asks hears that there is no answer.
+            // A call that is dropped tells its caller that there is no answer.
             (ShardQuestion::Committed(_) | ShardQuestion::Ends(_), None) => {}
         }
     }
@@ -173,7 +181,8 @@ fn gather(numbers: impl Future<Output = ()> + 'static) {
     drop(cores::spawn(turn::measured(Work::job("metrics"), numbers)));
 }
 
-async fn accept(server: Rc<ServerState>, listener: Listener) {
+async fn accept(connections: Rc<Connections>, listener: Listener) {
+    let server = connections.server().clone();
     let name: Arc<str> = server.shard.config().listener.listener.as_str().into();
     let accepting = Cell::new(true);
     let failures = Seldom::default();
@@ -181,7 +190,7 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
-                // Out of descriptors, most likely: those who are connected are served on.
+                // Most likely there are no descriptors left. Connections that there are go on.
                 if let Some(times) = failures.happens(server.now()) {
                     tracing::warn!(%error, times, "cannot accept a connection");
                 }
@@ -191,32 +200,24 @@ async fn accept(server: Rc<ServerState>, listener: Listener) {
         };
         let Ok(address) = stream.peer() else { continue };
         server.probe.accepted_connections.add(1);
-        if let Err(limit) = server.admit(address.ip()) {
+        if let Err(limit) = connections.admit(address.ip()) {
             server.log_closing(address, Some(limit), &limit.name());
             stream.shutdown().await;
             continue;
         }
-        let now = server.now();
         let session = Session::anonymous(address, name.clone());
-        let connection = Rc::new(Connection::new(server.clone(), stream, session, now));
-        let serving = serve(server.clone(), connection);
+        let connection = connections.open(session, stream);
+        let connections = connections.clone();
+        let serving = async move { connections.serve(connection).await };
         cores::spawn(turn::measured(Work::job("connection"), serving));
-        // Of many that come at once the next are for a later turn.
+        // Of many that come at once the others are accepted in a later turn.
         turn::pace().await;
     }
 }
 
-async fn serve(server: Rc<ServerState>, connection: Rc<Connection>) {
-    let number = server.enter(&connection);
-    let session = connection.session.clone();
-    if let Ended::Refused(reason) = connection.serve().await {
-        server.log_closing(session.address, reason.closing(), &reason);
-    }
-    server.leave(number);
-}
-
 /// Lets what is under way be answered, then closes every connection.
-async fn drain(server: &ServerState) {
+async fn drain(connections: &Connections) {
+    let server = connections.server();
     let deadline = server.now().after_ms(limits::STOP_GRACE_MS);
     // A parked fetch would keep its connection busy for its whole wait: woken, it answers.
     server
@@ -225,13 +226,13 @@ async fn drain(server: &ServerState) {
         .local()
         .iter()
         .for_each(|partition| partition.wake_readers());
-    while server.now() < deadline && server.connections().iter().any(|one| one.has_produce()) {
+    while server.now() < deadline && connections.all().iter().any(|one| one.has_batches()) {
         cores::sleep(Duration::from_millis(1)).await;
     }
-    for connection in server.connections() {
+    for connection in connections.all() {
         connection.close().await;
     }
-    while server.now() < deadline && server.connection_count() > 0 {
+    while server.now() < deadline && connections.count() > 0 {
         cores::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -11,6 +11,7 @@ pub mod numbers;
 pub mod partitions;
 mod placing;
 pub mod probe;
+pub mod producer_ids;
 pub mod producers;
 pub mod removal;
 pub mod scrub;
@@ -42,6 +43,7 @@ use log_dirs::LogDirs;
 use mesh::ToControl;
 use partitions::Partitions;
 use probe::Probe;
+use producer_ids::ProducerIds;
 use topic_numbers::TopicNumbers;
 
 /// What a shard starts with.
@@ -86,6 +88,8 @@ pub struct Shard {
     pub life: Arc<Life>,
     /// The topics that it has created because a client asks for them.
     pub auto_create: AutoCreate,
+    /// The ids that it may give to producers.
+    producer_ids: ProducerIds,
     /// Held by who opens or closes partitions, one at a time.
     changes: Mutex<()>,
     config: RefCell<Rc<BrokerConfig>>,
@@ -124,6 +128,7 @@ impl Shard {
             faults: Faults::default(),
             life,
             auto_create: AutoCreate::default(),
+            producer_ids: ProducerIds::default(),
             changes: Mutex::new(()),
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),

@@ -1,4 +1,5 @@
-//! Drives: one call of an API: decode, handle, encode, with the memory for it.
+//! Drives: the APIs that are decoded whole: what such an API is, and one call of it: decode,
+//! handle, encode, with the memory for it.
 //!
 //! What is large is decoded, encoded and dropped beside the core that serves.
 
@@ -9,15 +10,72 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Answer, Api, CallError, Context, EncodingApi};
+use super::context::Context;
+use super::outlet::Outlet;
+use super::refused::CallError;
 use crate::base::limits;
 use crate::io::budget::Reserved;
 use crate::io::{offload, room, turn};
-use crate::server::connection::Connection;
 use crate::server::state::answer_memory::NotMade;
 use crate::server::state::codes::{Codes, ErrorCounts};
-use crate::server::state::shared_answers::SharedAnswer;
+use crate::server::state::shared_answers::{SharedAnswer, SharedError};
 use crate::wire::codec::{self, EncodeError, Request};
+
+/// One Kafka API that is decoded whole, handled, and encoded whole.
+pub trait Api {
+    /// The request, with its key and response type.
+    type Request: Request<Response: Codes + Send + 'static> + Send + 'static;
+    /// First and last version served.
+    const VERSIONS: (i16, i16);
+    /// The API's name as Kafka prints it.
+    const NAME: &'static str;
+
+    /// Bytes of memory a request of `frame_bytes` may need while it is handled: reserved
+    /// before it is decoded.
+    fn memory_estimate(frame_bytes: usize) -> usize {
+        frame_bytes.saturating_mul(4)
+    }
+
+    /// The answer's body where it is the same for all who ask: then the request is not handled.
+    fn shared(
+        cx: &Context,
+        request: &Self::Request,
+    ) -> impl Future<Output = Option<Result<Rc<SharedAnswer>, SharedError>>> {
+        let _ = (cx, request);
+        std::future::ready(None)
+    }
+
+    /// Answers one request. Where a client chooses how long that takes there is a
+    /// [`Context::pace`] between any two items. Memory in proportion to the request is counted
+    /// already; what else goes into the answer is claimed first, with [`Context::claim`].
+    fn handle(
+        cx: &Context,
+        request: Self::Request,
+    ) -> impl Future<Output = <Self::Request as Request>::Response>;
+}
+
+/// A Kafka API that is decoded whole and encodes its answer as it makes it: one whose answer may
+/// be far larger than its request.
+pub trait EncodingApi {
+    /// The request, with its key and response type.
+    type Request: Request + Send + 'static;
+    /// First and last version served.
+    const VERSIONS: (i16, i16);
+    /// The API's name as Kafka prints it.
+    const NAME: &'static str;
+
+    /// The answer's body. Paces and claims memory as [`Api::handle`] does.
+    fn answer(
+        cx: &Context,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Bytes, EncodeError>>;
+}
+
+/// Decode, handle, encode, with the types hidden.
+pub type CallFn = fn(Rc<Context>, Bytes) -> Pin<Box<dyn Future<Output = Answer>>>;
+
+/// A whole response frame, or why there is none.
+pub type Answer = Result<Reply, CallError>;
 
 /// A whole response frame, and the memory that it is counted with until it is sent.
 pub struct Reply {
@@ -153,12 +211,12 @@ fn refused(cx: &Context) -> CallError {
 
 impl Reply {
     /// Gives the kernel the whole frame: a large one piece by piece, each in its turn.
-    pub async fn send(self, connection: &Connection) -> io::Result<()> {
+    pub async fn send(self, outlet: &Outlet) -> io::Result<()> {
         if self.head.len() + self.body.len() < limits::LARGE_ANSWER_BYTES {
             let mut slices = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
-            return connection.send_vectored(&mut slices).await;
+            return outlet.send_vectored(&mut slices).await;
         }
-        let sent = self.send_pieces(connection).await;
+        let sent = self.send_pieces(outlet).await;
         let Reply {
             head,
             body,
@@ -170,13 +228,13 @@ impl Reply {
         sent
     }
 
-    async fn send_pieces(&self, connection: &Connection) -> io::Result<()> {
+    async fn send_pieces(&self, outlet: &Outlet) -> io::Result<()> {
         for part in [&self.head, &self.body] {
             for piece in part.chunks(limits::ANSWER_PIECE_BYTES) {
                 if piece.len() >= limits::LARGE_ANSWER_BYTES {
                     turn::give_way().await;
                 }
-                connection.send(piece).await?;
+                outlet.send(piece).await?;
             }
         }
         Ok(())

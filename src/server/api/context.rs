@@ -105,7 +105,7 @@ impl Spare {
         Rc::new(context)
     }
 
-    /// Takes back what [`Spare::context`] gave; it is used again if nobody else holds it.
+    /// Takes back what [`Spare::context`] gave. It is used again unless something else holds it.
     pub fn give_back(&self, context: Rc<Context>) {
         *self.context.borrow_mut() = Some(context);
     }

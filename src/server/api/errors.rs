@@ -14,6 +14,7 @@ use crate::partition::offsets::DeleteError;
 use crate::partition::producers::ProducerError;
 use crate::partition::validate::Invalid;
 use crate::shard::partitions::LookupError;
+use crate::shard::producer_ids::NoProducerId;
 
 /// A partition that cannot be used here.
 pub fn lookup(error: LookupError) -> ErrorCode {
@@ -109,6 +110,14 @@ pub fn topic_name(error: &NameError) -> ErrorCode {
 
 /// What a change of the cluster is answered with when the metadata log cannot be written.
 pub const CONTROLLER_FAILED: ErrorCode = ErrorCode::KAFKA_STORAGE_ERROR;
+
+/// A producer that gets no id.
+pub fn producer_id(error: NoProducerId) -> ErrorCode {
+    match error {
+        NoProducerId::Exhausted => ErrorCode::UNKNOWN_SERVER_ERROR,
+        NoProducerId::Undecided(_) => CONTROLLER_FAILED,
+    }
+}
 
 /// A topic that was not created.
 pub fn create_topic(error: &CreateTopicError) -> ErrorCode {

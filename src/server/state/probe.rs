@@ -1,17 +1,19 @@
-//! Drives: counts and latencies per API, made from the API table.
+//! Drives: counts and latencies per API.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::codes::ErrorCounts;
+use super::served::ServedApi;
 use crate::base::metrics::{Counter, Histogram, Level, SampleValue, Snapshot};
 use crate::base::{ErrorCode, Instant};
 use crate::io::turn::{self, Turns, Work};
-use crate::server::api::TABLE;
-use crate::server::state::codes::ErrorCounts;
 
 /// What the server room of one shard counts.
 pub struct Probe {
-    /// In the order of the API table.
+    /// The APIs that are served, by key.
+    apis: &'static [ServedApi],
+    /// In the order of `apis`.
     latency: Vec<Histogram>,
     /// How often which API (its key) answered which error.
     errors: RefCell<BTreeMap<(i16, ErrorCode), u64>>,
@@ -64,19 +66,6 @@ pub enum Closing {
     SlowReader,
     /// There is no memory for an answer.
     AnswerMemory,
-}
-
-impl Default for Probe {
-    fn default() -> Probe {
-        Probe {
-            latency: TABLE.iter().map(|_| Histogram::default()).collect(),
-            errors: RefCell::default(),
-            closed: Default::default(),
-            fetched_bytes: Counter::default(),
-            accepted_connections: Counter::default(),
-            parked_fetches: Level::default(),
-        }
-    }
 }
 
 // === impl Closing ===
@@ -132,12 +121,29 @@ impl Closing {
 // === impl Probe ===
 
 impl Probe {
+    /// Counts of a shard that serves `apis`, which stand in the order of their keys.
+    pub fn new(apis: &'static [ServedApi]) -> Probe {
+        Probe {
+            apis,
+            latency: apis.iter().map(|_| Histogram::default()).collect(),
+            errors: RefCell::default(),
+            closed: Default::default(),
+            fetched_bytes: Counter::default(),
+            accepted_connections: Counter::default(),
+            parked_fetches: Level::default(),
+        }
+    }
+
     /// Counts a request of API `key`, from the moment it had arrived whole to the one at which
     /// the kernel had its answer.
     pub fn note(&self, key: i16, from: Instant, to: Instant) {
-        if let Ok(at) = TABLE.binary_search_by_key(&key, |row| row.key) {
+        if let Some(at) = self.place(key) {
             self.latency[at].record_us(to.since(from).as_micros() as u64);
         }
+    }
+
+    fn place(&self, key: i16) -> Option<usize> {
+        self.apis.binary_search_by_key(&key, |api| api.key).ok()
     }
 
     /// Counts an error that API `key` answers. There are no more of these counts than APIs times
@@ -162,10 +168,10 @@ impl Probe {
 
     /// Adds all counts to a snapshot.
     pub fn export(&self, to: &mut Snapshot) {
-        for (row, latency) in TABLE.iter().zip(&self.latency) {
+        for (api, latency) in self.apis.iter().zip(&self.latency) {
             let seen = latency.read();
             if !seen.is_empty() {
-                let labels = vec![("api", row.name.to_owned())];
+                let labels = vec![("api", api.name.to_owned())];
                 to.latency(
                     "corelane_request_latency_seconds",
                     "From a whole request to its answer given to the kernel, by API; the count \
@@ -177,7 +183,7 @@ impl Probe {
             }
         }
         self.export_errors(to);
-        export_turns(to);
+        self.export_turns(to);
         to.counter(
             "corelane_fetched_bytes_total",
             "Bytes of records sent to consumers. \
@@ -208,7 +214,7 @@ impl Probe {
 
     fn export_errors(&self, to: &mut Snapshot) {
         for ((key, code), count) in &*self.errors.borrow() {
-            let api = crate::server::api::find(*key).map_or("unknown", |row| row.name);
+            let api = self.place(*key).map_or("unknown", |at| self.apis[at].name);
             let error = match code.name() {
                 "UNLISTED" => code.0.to_string(),
                 name => name.to_owned(),
@@ -223,32 +229,33 @@ impl Probe {
             );
         }
     }
-}
 
-/// The longest turns of this core since it started, by what they were spent on.
-fn export_turns(to: &mut Snapshot) {
-    let requests = TABLE.iter().enumerate();
-    let requests = requests.map(|(at, row)| ("api", row.name, turn::of(Work::request(at))));
-    let jobs = turn::of_jobs();
-    let jobs = jobs.into_iter().map(|(name, turns)| ("work", name, turns));
-    for (label, name, Turns { longest_us, long }) in requests.chain(jobs) {
-        if longest_us == 0 {
-            continue;
-        }
-        let labels = || vec![(label, name.to_owned())];
-        to.push(
-            "corelane_longest_turn_seconds",
-            "The longest time since the start for which the core was not free for others, by \
+    /// The longest turns of this core since it started, by what they were spent on. Turns of
+    /// requests are numbered by the place of their API in `apis`.
+    fn export_turns(&self, to: &mut Snapshot) {
+        let requests = self.apis.iter().enumerate();
+        let requests = requests.map(|(at, api)| ("api", api.name, turn::of(Work::request(at))));
+        let jobs = turn::of_jobs();
+        let jobs = jobs.into_iter().map(|(name, turns)| ("work", name, turns));
+        for (label, name, Turns { longest_us, long }) in requests.chain(jobs) {
+            if longest_us == 0 {
+                continue;
+            }
+            let labels = || vec![(label, name.to_owned())];
+            to.push(
+                "corelane_longest_turn_seconds",
+                "The longest time since the start for which the core was not free for others, by \
              API or other work.",
-            labels(),
-            SampleValue::Gauge(longest_us as f64 / 1e6),
-        );
-        to.push(
-            "corelane_long_turns_total",
-            "How often the core was not free for others for 5 ms or longer.",
-            labels(),
-            SampleValue::Counter(long),
-        );
+                labels(),
+                SampleValue::Gauge(longest_us as f64 / 1e6),
+            );
+            to.push(
+                "corelane_long_turns_total",
+                "How often the core was not free for others for 5 ms or longer.",
+                labels(),
+                SampleValue::Counter(long),
+            );
+        }
     }
 }
 

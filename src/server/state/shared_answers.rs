@@ -8,13 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::answer_memory::{self, NotMade};
+use super::codes::ErrorCounts;
 use crate::base::limits;
 use crate::io::budget::Reserved;
 use crate::io::event::Bell;
 use crate::io::offload;
 use crate::metadata::image::Image;
-use crate::server::api::CallError;
-use crate::server::state::codes::ErrorCounts;
 use crate::shard::Shard;
 use crate::wire::codec::EncodeError;
 
@@ -42,6 +41,15 @@ pub struct SharedAnswer {
 
 /// A body and the errors in it.
 pub type Made = Result<(Bytes, ErrorCounts), EncodeError>;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum SharedError {
+    /// It holds what its version cannot say: a mistake of ours.
+    Encode(EncodeError),
+    /// It was not made.
+    NotMade(NotMade),
+}
 
 /// How an answer is made: what it takes at most while it is made, in bytes, and its body.
 pub struct Recipe<A> {
@@ -81,7 +89,7 @@ impl SharedAnswers {
         shard: &Shard,
         key: SharedKey,
         recipe: Recipe<A>,
-    ) -> Result<Rc<SharedAnswer>, CallError> {
+    ) -> Result<Rc<SharedAnswer>, SharedError> {
         loop {
             let image = shard.image();
             match self.find(&key, &image) {
@@ -131,17 +139,17 @@ impl Making<'_> {
         self,
         shard: &Shard,
         recipe: Recipe<A>,
-    ) -> Result<Rc<SharedAnswer>, CallError> {
+    ) -> Result<Rc<SharedAnswer>, SharedError> {
         let (image, cost) = (self.image.clone(), recipe.cost);
         let cost = offload::run(move || cost(&image)).await;
-        let cost = cost.map_err(|_| CallError::NotMade(NotMade::Panicked))?;
+        let cost = cost.map_err(|_| SharedError::NotMade(NotMade::Panicked))?;
         let mut memory = answer_memory::reserve(&shard.budget, cost)
             .await
-            .map_err(CallError::NotMade)?;
+            .map_err(SharedError::NotMade)?;
         let image = self.image.clone();
         let body = offload::run(move || (recipe.make)(&image, &recipe.asked)).await;
-        let body = body.map_err(|_| CallError::NotMade(NotMade::Panicked))?;
-        let (body, errors) = body.map_err(CallError::Answer)?;
+        let body = body.map_err(|_| SharedError::NotMade(NotMade::Panicked))?;
+        let (body, errors) = body.map_err(SharedError::Encode)?;
         memory.resize(body.len());
         let answer = Rc::new(SharedAnswer {
             body,

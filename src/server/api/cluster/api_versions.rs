@@ -1,6 +1,6 @@
 //! Drives: ApiVersions, versions 0 to 4 (KIP-35, KIP-511, KIP-584).
 //!
-//! What a client asks first. The answer is read from the API table; features are those of the
+//! What a client asks first. The answer lists what the API table has; features are those of the
 //! cluster's image.
 
 use crate::wire::codec::messages::api_versions_response::{
@@ -12,7 +12,8 @@ use bytes::BytesMut;
 use crate::base::ErrorCode;
 use crate::metadata::controller::decide::FEATURES;
 use crate::metadata::image::Image;
-use crate::server::api::{Api, Context, Row, TABLE};
+use crate::server::api::{Api, Context};
+use crate::server::state::served::ServedApi;
 use crate::wire::codec::{self, StrBytes};
 use crate::wire::header::API_VERSIONS_KEY;
 
@@ -33,7 +34,8 @@ impl Api for ApiVersions {
                 .with_error_code(ErrorCode::INVALID_REQUEST.0)
                 .with_api_keys(Vec::new());
         }
-        let answer = ApiVersionsResponse::default().with_api_keys(api_keys());
+        let answer = ApiVersionsResponse::default()
+            .with_api_keys(cx.server.apis.iter().map(api_key).collect());
         if cx.version < 3 {
             return answer;
         }
@@ -44,25 +46,21 @@ impl Api for ApiVersions {
 /// The whole frame that answers a version of ApiVersions which is not served (KIP-511): in the
 /// oldest form, with the error and the range of ApiVersions itself.
 pub fn unsupported_version(correlation_id: i32) -> BytesMut {
-    let own = TABLE.iter().filter(|row| row.key == API_VERSIONS_KEY);
+    let own = ServedApi::new(ApiVersions::NAME, API_VERSIONS_KEY, ApiVersions::VERSIONS);
     let answer = ApiVersionsResponse::default()
         .with_error_code(ErrorCode::UNSUPPORTED_VERSION.0)
-        .with_api_keys(own.map(api_key).collect());
+        .with_api_keys(vec![api_key(&own)]);
     let mut frame = BytesMut::new();
     codec::encode_response(API_VERSIONS_KEY, 0, correlation_id, &answer, &mut frame)
         .expect("version 0 has these two fields");
     frame
 }
 
-fn api_keys() -> Vec<ApiVersion> {
-    TABLE.iter().map(api_key).collect()
-}
-
-fn api_key(row: &Row) -> ApiVersion {
+fn api_key(api: &ServedApi) -> ApiVersion {
     ApiVersion::default()
-        .with_api_key(row.key)
-        .with_min_version(row.advertised_min)
-        .with_max_version(row.versions.1)
+        .with_api_key(api.key)
+        .with_min_version(api.advertised.0)
+        .with_max_version(api.advertised.1)
 }
 
 fn with_features(answer: ApiVersionsResponse, image: &Image, version: i16) -> ApiVersionsResponse {

@@ -14,9 +14,9 @@ use crate::base::{ErrorCode, NodeId, TopicId, limits};
 use crate::metadata::controller::decide::check_topic_name;
 use crate::metadata::image::{Brokers, Image, Partition, Topic, is_internal};
 use crate::server::api::cluster::describe_cluster::CLUSTER_OPERATIONS;
-use crate::server::api::{Api, CallError, Context, errors};
+use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::ErrorCounts;
-use crate::server::state::shared_answers::{Recipe, SharedAnswer, SharedKey};
+use crate::server::state::shared_answers::{Recipe, SharedAnswer, SharedError, SharedKey};
 use crate::shard::auto_create;
 use crate::wire::codec::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::codec::messages::metadata_response::{
@@ -59,7 +59,7 @@ impl Api for Metadata {
     async fn shared(
         cx: &Context,
         request: &MetadataRequest,
-    ) -> Option<Result<Rc<SharedAnswer>, CallError>> {
+    ) -> Option<Result<Rc<SharedAnswer>, SharedError>> {
         if !asks_for_all(request, cx.version) {
             return None;
         }

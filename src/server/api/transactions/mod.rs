@@ -1,5 +1,3 @@
 //! Drives: what producers ask before they write idempotently or in transactions.
 
 pub mod init_producer_id;
-
-pub use init_producer_id::ProducerIds;

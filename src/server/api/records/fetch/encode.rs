@@ -7,6 +7,7 @@ use super::{AT_ONCE, Answer, Part, ROW, Scratch, many, pace_at};
 use crate::base::{ErrorCode, limits};
 use crate::io::room;
 use crate::server::api::Context;
+use crate::server::api::spares::Reusable;
 use crate::wire::fetch::Encoder;
 use crate::wire::field::NodeEndpoint;
 use crate::wire::{frame, header};
@@ -68,10 +69,7 @@ impl Scratch {
         encoder.end(&self.endpoints(cx, leaders));
         frame::close(out, open, records_bytes);
         cx.server.probe.fetched_bytes.add(records_bytes as u64);
-        Answer {
-            scratch: self,
-            server: cx.server.clone(),
-        }
+        Answer { scratch: self }
     }
 
     /// Counts the parts of each topic, of which those in a row make one entry of the answer.

@@ -9,6 +9,7 @@ mod encode;
 mod many;
 mod part;
 mod send;
+mod serve;
 mod session;
 mod write;
 
@@ -21,17 +22,20 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use indexmap::IndexMap;
 
-use super::super::{Context, Row, Run};
 use crate::base::{ErrorCode, limits};
 use crate::io::buffer::Slice;
 use crate::io::{cores, turn};
 use crate::partition::Partition;
+use crate::server::api::Context;
+use crate::server::api::row::{Row, Run};
+use crate::server::api::spares::Reusable;
 use crate::server::state::fetch_sessions::{Key, NO_SESSION, Opened, Wanted};
 use crate::server::state::probe::Probe;
 use crate::wire::cursor::Short;
 use crate::wire::fetch::{self, AbortedTransaction, Head, Item, TOPIC_ID_FROM};
 use part::{Found, NONE, Part, Reader, read};
-pub use send::{Answer, SendError};
+use send::Answer;
+pub use serve::Fetch;
 
 /// The table's row.
 pub const ROW: Row = Row {
@@ -77,29 +81,12 @@ pub struct Scratch {
     is_follower: bool,
 }
 
-/// Answers one fetch: the frame without its records is appended to `out`. [`Short`] also where
-/// there is no memory for a very long list of partitions, which the context then knows.
-pub async fn answer(cx: &Rc<Context>, body: &[u8], out: &mut Vec<u8>) -> Result<Answer, Short> {
-    let mut scratch = cx.server.spare_fetch();
-    match scratch.find(cx, body).await {
-        Ok((error, session)) => Ok(scratch.encode(cx, error, session, out).await),
-        Err(Short) => {
-            scratch.empty().await;
-            Err(Short)
-        }
-    }
-}
-
-// === impl Scratch ===
-
-impl Scratch {
-    /// Room for so many partitions.
-    pub fn capacity(&self) -> usize {
+impl Reusable for Scratch {
+    fn capacity(&self) -> usize {
         self.parts.capacity().max(self.wanted.capacity())
     }
 
-    /// Empties the lists, keeping their room.
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.wanted.clear();
         self.forgets = false;
         self.parts.clear();
@@ -109,6 +96,27 @@ impl Scratch {
         self.topics.clear();
         self.streams = false;
         self.log_of = None;
+    }
+}
+
+// === impl Scratch ===
+
+impl Scratch {
+    /// Answers one fetch: the frame without its records is appended to `out`. [`Short`] also where
+    /// there is no memory for a very long list of partitions, which the context then knows.
+    async fn answer(
+        mut self,
+        cx: &Rc<Context>,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Short> {
+        match self.find(cx, body).await {
+            Ok((error, session)) => Ok(self.encode(cx, error, session, out).await),
+            Err(Short) => {
+                self.empty().await;
+                Err(Short)
+            }
+        }
     }
 
     /// Finds what a request asks for; the error of the whole answer, and the number of the session.

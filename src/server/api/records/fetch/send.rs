@@ -1,9 +1,7 @@
 //! Drives: a fetch's answer on its way to the client: what is in memory at once, the rest as it
 //! is read. A client that does not take it makes the broker hold nothing for it.
 
-use std::fmt;
 use std::io::{self, IoSlice};
-use std::rc::Rc;
 
 use super::Scratch;
 use super::part::{Part, boundary_before};
@@ -11,40 +9,28 @@ use super::write::{SHORT_LIST, Written, write};
 use crate::io::buffer::Slice;
 use crate::io::stream::Stream;
 use crate::log::{BatchStream, ReadError};
-use crate::server::state::ServerState;
+use crate::server::api::refused::Refused;
 
 /// An answer whose records are yet to be spliced in.
-pub struct Answer {
+pub(super) struct Answer {
     pub(super) scratch: Scratch,
-    pub(super) server: Rc<ServerState>,
-}
-
-/// Why an answer did not go out whole.
-#[derive(Debug)]
-pub enum SendError {
-    /// The client does not take it.
-    Gone(io::Error),
-    /// Records that were promised cannot be read.
-    Cut {
-        /// Topic and partition.
-        partition: String,
-        /// Why not.
-        error: ReadError,
-    },
 }
 
 // === impl Answer ===
 
 impl Answer {
-    /// Sends the frame in `out` with its records in their places.
-    pub async fn send(mut self, out: &[u8], stream: &Stream) -> Result<(), SendError> {
+    /// Sends the frame in `out` with its records in their places. Gives its lists back.
+    pub(super) async fn send(
+        mut self,
+        out: &[u8],
+        stream: &Stream,
+    ) -> (Scratch, Result<(), Refused>) {
         let sent = self.send_all(out, stream).await;
         self.scratch.empty().await;
-        self.server.keep_fetch(self.scratch);
-        sent
+        (self.scratch, sent)
     }
 
-    async fn send_all(&mut self, out: &[u8], stream: &Stream) -> Result<(), SendError> {
+    async fn send_all(&mut self, out: &[u8], stream: &Stream) -> Result<(), Refused> {
         let mut skip = 0;
         if !self.scratch.streams {
             let written = self.send_memory(out, stream).await?;
@@ -107,7 +93,7 @@ impl Answer {
 
     /// Gives up all records in memory: of what is not among the first `sent` bytes of the
     /// answer, all is read again when its turn comes.
-    async fn give_up_from(&mut self, sent: usize) -> Result<(), SendError> {
+    async fn give_up_from(&mut self, sent: usize) -> Result<(), Refused> {
         let mut from = 0;
         let mut sent = sent;
         for splice in 0..self.scratch.splices.len() {
@@ -139,7 +125,7 @@ impl Answer {
     }
 
     /// Has the records of a part but for the first `sent` bytes come from disk.
-    async fn reopen(&mut self, part: usize, sent: usize) -> Result<(), SendError> {
+    async fn reopen(&mut self, part: usize, sent: usize) -> Result<(), Refused> {
         let found = &mut self.scratch.parts[part].found;
         let slices = &self.scratch.slices[found.slices.clone()];
         let skip = boundary_before(slices, sent);
@@ -161,7 +147,7 @@ impl Answer {
         mut head: &[u8],
         part: usize,
         stream: &Stream,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), Refused> {
         let slices = self.scratch.parts[part].found.slices.clone();
         if !slices.is_empty() {
             let records = &self.scratch.slices[slices.clone()];
@@ -200,7 +186,7 @@ impl Answer {
         part: usize,
         records: &mut BatchStream,
         stream: &Stream,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), Refused> {
         loop {
             let next = records.next().await;
             let Some(piece) = next.map_err(|error| self.cut(part, error))? else {
@@ -226,33 +212,15 @@ impl Answer {
         write(stream, list, &|| log.is_some_and(|log| log.is_tight())).await
     }
 
-    fn cut(&self, part: usize, error: ReadError) -> SendError {
+    fn cut(&self, part: usize, error: ReadError) -> Refused {
         let Part { key, partition, .. } = &self.scratch.parts[part];
         let topic: &str = match partition {
             Some(partition) => &partition.name().topic,
             None => &key.topic,
         };
-        SendError::Cut {
+        Refused::Cut {
             partition: format!("{topic}-{}", key.index),
             error,
-        }
-    }
-}
-
-impl From<io::Error> for SendError {
-    fn from(error: io::Error) -> SendError {
-        SendError::Gone(error)
-    }
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SendError::Gone(error) => write!(f, "the answer cannot be sent: {error}"),
-            SendError::Cut { partition, error } => write!(
-                f,
-                "records of {partition} that an answer under way promised cannot be read: {error}"
-            ),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The hot path: a request is begun as it is read, its batches go into their logs at once, and
 //! it is answered when all of them are acked. Steady state allocates nothing: a pending request
-//! and its lists go back to the shard when it is answered. Left out: transactions.
+//! and its lists are used again when it is answered. Left out: transactions.
 
 mod pending;
 
@@ -10,17 +10,19 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::super::{CallError, Row, Run};
-use crate::base::{ErrorCode, Instant, WallMs};
+use crate::base::{ErrorCode, WallMs, limits};
+use crate::io::budget::Use;
 use crate::io::{offload, turn};
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
 use crate::partition::validate::{self, Checked};
-use crate::server::connection::Connection;
-use crate::server::connection::dispatch::{Refused, Slot};
+use crate::server::api::client::Client;
+use crate::server::api::refused::{CallError, Refused};
+use crate::server::api::row::{Row, Run};
+use crate::server::api::spares::Spares;
+use crate::server::api::steps::{Arrived, TwoSteps};
 use crate::server::state::answer_memory;
 use crate::wire::cursor::Short;
-use crate::wire::header::RequestHeader;
 use crate::wire::produce::{Item, Items};
 pub use pending::Pending;
 use pending::{Accepted, Failed, Outcome};
@@ -32,7 +34,7 @@ pub const ROW: Row = Row {
     name: "Produce",
     versions: (3, 13),
     advertised_min: 0,
-    memory_estimate: |frame_bytes| frame_bytes,
+    memory_estimate: |_| 0,
     run: Run::Produce,
 };
 
@@ -48,84 +50,95 @@ const ITEM_BYTES: usize = 256;
 /// Kafka's own admin client may write to internal topics (`AdminUtils.ADMIN_CLIENT_ID`).
 const ADMIN_CLIENT: &[u8] = b"__admin_client";
 
-/// Begins a request: reads it whole, then appends batch by batch, waiting only where a log has
-/// no room. `Ok(None)` when the client wants no answer.
-pub async fn begin(
-    connection: &Rc<Connection>,
-    header: &RequestHeader<'_>,
-    now: Instant,
-) -> Result<Option<Slot>, Refused> {
-    let server = &connection.server;
-    let (version, body) = (header.api_version, header.body);
-    let mut pending = server.spare_produce();
-    pending.version = version;
-    pending.correlation_id = header.correlation_id;
-    pending.taken_up = Some(now);
-    let partitions = &server.shard.partitions;
-    let malformed = |Short| Refused::Malformed(ROW.name, version);
-    let mut items = Items::new(body, version).map_err(malformed)?;
-    let mut count: usize = 0;
-    while let Some(item) = items.next().map_err(malformed)? {
-        pending.take(partitions, item);
-        count += 1;
-        if count.is_multiple_of(PAID_AT_ONCE) {
-            let paid = answer_memory::reserve(&server.shard.budget, PAID_AT_ONCE * ITEM_BYTES);
-            let paid = paid.await.map_err(CallError::NotMade);
-            pending.pay(paid.map_err(|error| Refused::Call(ROW.name, version, error))?);
-        }
-        pace_at(count).await;
-    }
-    let head = items.head();
-    pending.settle_repeated().await;
-    pending.refuse_whole(&head).await;
-    let appender = Appender {
-        internal_allowed: header.client_id == Some(ADMIN_CLIENT),
-        version,
-        wall_ms: server.wall_ms(),
-    };
-    appender.append_due(&mut pending, body).await;
-    while let Some(busy) = pending.due() {
-        busy.log().wait_for_room().await;
-        appender.append_due(&mut pending, body).await;
-    }
-    pending.gather_topics();
-    if head.acks != 0 {
-        return Ok(Some(Slot::Produce(pending)));
-    }
-    // Nobody reads an answer. A failure must show all the same, and Kafka shows it by closing.
-    let failed = pending.partitions.iter().find_map(|out| match &out.result {
-        Outcome::Failed(Failed(failure)) => Some(failure.error),
-        _ => None,
-    });
-    let refused = failed.map(|error| Refused::NoAnswerWanted(error.name()));
-    pending.shrink().await;
-    server.keep_produce(pending);
-    refused.map_or(Ok(None), Err)
+/// How produce requests are served.
+#[derive(Default)]
+pub struct Produce {
+    spares: Spares<Box<Pending>>,
 }
 
-/// Waits until the request's batches are acked and appends the answer's frame to `out`.
-pub async fn answer(
-    connection: &Rc<Connection>,
-    mut pending: Box<Pending>,
-    out: &mut Vec<u8>,
-) -> Result<(), Refused> {
-    for (at, out) in pending.partitions.iter_mut().enumerate() {
-        pace_at(at + 1).await;
-        if let Outcome::Accepted(accepted) = &out.result
-            && let Err(error) = accepted.partition.wait_committed(accepted.upto).await
-        {
-            out.result = Outcome::Failed(Failed::append(&error, &accepted.partition));
+impl TwoSteps for Produce {
+    type Begun = Box<Pending>;
+    /// The answer is all in the writer's buffer.
+    type Answer = ();
+
+    /// Reads the request whole, then appends batch by batch, waiting only where a log has no
+    /// space.
+    async fn begin(
+        &self,
+        client: &Client,
+        request: Arrived<'_>,
+    ) -> Result<Option<Box<Pending>>, Refused> {
+        let server = &client.server;
+        let header = &request.header;
+        let (version, body) = (header.api_version, header.body);
+        let mut pending = self.spares.take();
+        pending.version = version;
+        pending.correlation_id = header.correlation_id;
+        pending.taken_up = Some(request.now);
+        let partitions = &server.shard.partitions;
+        let malformed = |Short| Refused::Malformed(ROW.name, version);
+        let mut items = Items::new(body, version).map_err(malformed)?;
+        let mut count: usize = 0;
+        while let Some(item) = items.next().map_err(malformed)? {
+            pending.take(partitions, item);
+            count += 1;
+            if count.is_multiple_of(PAID_AT_ONCE) {
+                let paid = answer_memory::reserve(&server.shard.budget, PAID_AT_ONCE * ITEM_BYTES);
+                let paid = paid.await.map_err(CallError::NotMade);
+                pending.pay(paid.map_err(|error| Refused::Call(ROW.name, version, error))?);
+            }
+            pace_at(count).await;
         }
+        let head = items.head();
+        pending.settle_repeated().await;
+        pending.refuse_whole(&head).await;
+        let appender = Appender {
+            internal_allowed: header.client_id == Some(ADMIN_CLIENT),
+            version,
+            wall_ms: server.wall_ms(),
+        };
+        appender.append_due(&mut pending, body).await;
+        while let Some(busy) = pending.due() {
+            busy.log().wait_for_room().await;
+            appender.append_due(&mut pending, body).await;
+        }
+        pending.gather_topics();
+        if head.acks != 0 {
+            return Ok(Some(pending));
+        }
+        // The client reads no answer. Kafka shows it a failure by closing the connection.
+        let refused = pending
+            .failure()
+            .map(|error| Refused::NoAnswerWanted(error.name()));
+        pending.shrink().await;
+        self.spares.keep(pending);
+        refused.map_or(Ok(None), Err)
     }
-    let server = &connection.server;
-    let listener = &connection.session.listener;
-    pending.encode(server, listener, out).await;
-    if let Some(taken_up) = pending.taken_up {
-        server.probe.note(ROW.key, taken_up, server.now());
+
+    /// Waits until the request's batches are acked.
+    async fn finish(
+        &self,
+        client: &Client,
+        mut pending: Box<Pending>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        pending.wait_for_acks().await;
+        let server = &client.server;
+        pending.encode(server, &client.session.listener, out).await;
+        if let Some(taken_up) = pending.taken_up {
+            server.probe.note(ROW.key, taken_up, server.now());
+        }
+        pending.shrink().await;
+        self.spares.keep(pending);
+        Ok(())
     }
-    pending.shrink().await;
-    server.keep_produce(pending);
-    Ok(())
+
+    async fn send(&self, client: &Client, (): (), out: &[u8]) -> Result<(), Refused> {
+        let budget = &client.server.shard.budget;
+        let is_large = out.len() >= limits::LARGE_ANSWER_BYTES;
+        let _memory = is_large.then(|| budget.hold(Use::Answers, out.len()));
+        client.outlet.send(out).await.map_err(Refused::Gone)
+    }
 }
 
 /// Lets others run behind every so many items, of which `done` are dealt with.

@@ -13,6 +13,7 @@ use crate::partition::Partition;
 use crate::partition::append::AppendError;
 use crate::partition::validate::{self, Invalid};
 use crate::server::api::errors;
+use crate::server::api::spares::Reusable;
 use crate::server::state::ServerState;
 use crate::shard::partitions::{LookupError, Partitions, Topic};
 use crate::wire::field::CurrentLeader;
@@ -303,17 +304,24 @@ impl Pending {
         })
     }
 
-    /// Room for so many partitions.
-    pub fn capacity(&self) -> usize {
-        self.partitions.capacity().max(self.topics.capacity())
+    /// Waits until every batch is acked, or never will be.
+    pub(super) async fn wait_for_acks(&mut self) {
+        for (at, out) in self.partitions.iter_mut().enumerate() {
+            pace_at(at + 1).await;
+            if let Outcome::Accepted(accepted) = &out.result
+                && let Err(error) = accepted.partition.wait_committed(accepted.upto).await
+            {
+                out.result = Outcome::Failed(Failed::append(&error, &accepted.partition));
+            }
+        }
     }
 
-    /// Empties it for the next request, keeping its room.
-    pub fn clear(&mut self) {
-        self.topics.clear();
-        self.partitions.clear();
-        self.first_batches = FirstBatches::Good;
-        self.paid = None;
+    /// The first error of a partition.
+    pub(super) fn failure(&self) -> Option<ErrorCode> {
+        self.partitions.iter().find_map(|out| match &out.result {
+            Outcome::Failed(Failed(failure)) => Some(failure.error),
+            _ => None,
+        })
     }
 
     pub(super) async fn encode(&self, server: &ServerState, listener: &str, out: &mut Vec<u8>) {
@@ -340,6 +348,19 @@ impl Pending {
         let endpoints = server.shard.endpoints_of(listener, leaders);
         encoder.end(0, &endpoints);
         frame::close(out, open, 0);
+    }
+}
+
+impl Reusable for Pending {
+    fn clear(&mut self) {
+        self.topics.clear();
+        self.partitions.clear();
+        self.first_batches = FirstBatches::Good;
+        self.paid = None;
+    }
+
+    fn capacity(&self) -> usize {
+        self.partitions.capacity().max(self.topics.capacity())
     }
 }
 

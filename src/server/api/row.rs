@@ -1,0 +1,66 @@
+//! Pure: one row of the API table: what is known of an API before it is served.
+
+use super::call::{Api, CallFn, EncodingApi, call, call_encoded};
+use crate::wire::codec::Request;
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// Kafka's API key.
+    pub key: i16,
+    /// Kafka's name of the API.
+    pub name: &'static str,
+    /// First and last version served.
+    pub versions: (i16, i16),
+    /// First version that ApiVersions names, where that differs from what is served: Produce
+    /// is advertised from 0, since old librdkafka clients give up otherwise.
+    pub advertised_min: i16,
+    /// Bytes that a request whose frame has so many bytes takes while it is handled, besides its
+    /// frame. 0: it is served out of its connection's receive buffer.
+    pub memory_estimate: fn(usize) -> usize,
+    /// Whose requests they are.
+    pub run: Run,
+}
+
+/// How requests of a row are served: by which implementation of
+/// [`TwoSteps`](super::steps::TwoSteps).
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Those that append records: `records/produce/`.
+    Produce,
+    /// Those that read records: `records/fetch/`.
+    Fetch,
+    /// All others: decoded, handled and encoded by the row's own functions.
+    Call(CallFn),
+}
+
+/// The row of an API that is called.
+pub const fn row<A: Api + 'static>() -> Row {
+    Row {
+        key: <A::Request as Request>::KEY,
+        name: A::NAME,
+        versions: A::VERSIONS,
+        advertised_min: A::VERSIONS.0,
+        memory_estimate: A::memory_estimate,
+        run: Run::Call(call::<A>),
+    }
+}
+
+/// The row of an API that encodes its own answers.
+pub const fn encoding_row<A: EncodingApi + 'static>() -> Row {
+    Row {
+        key: <A::Request as Request>::KEY,
+        name: A::NAME,
+        versions: A::VERSIONS,
+        advertised_min: A::VERSIONS.0,
+        memory_estimate: |frame_bytes| frame_bytes.saturating_mul(4),
+        run: Run::Call(call_encoded::<A>),
+    }
+}
+
+impl Row {
+    /// Whether `version` is served.
+    pub fn serves(&self, version: i16) -> bool {
+        (self.versions.0..=self.versions.1).contains(&version)
+    }
+}
