@@ -7,6 +7,7 @@
 //!
 //! A new API is a file, a line in the `mod.rs` of its folder, and a row of [`table::TABLE`].
 
+pub mod authorizer;
 mod call;
 pub mod called;
 pub mod client;

@@ -1,5 +1,6 @@
 //! Pure: one row of the API table: what is known of an API before it is served.
 
+use super::authorizer::Ask;
 use super::call::{Api, CallFn, EncodingApi, call, call_encoded};
 use crate::wire::codec::Request;
 
@@ -18,7 +19,9 @@ pub struct Row {
     /// Bytes that a request whose frame has so many bytes takes while it is handled, besides its
     /// frame. 0: it is served out of its connection's receive buffer.
     pub memory_estimate: fn(usize) -> usize,
-    /// Whose requests they are.
+    /// What an authorizer may be asked about a request.
+    pub asks: &'static [Ask],
+    /// How its requests are served.
     pub run: Run,
 }
 
@@ -34,26 +37,28 @@ pub enum Run {
     Call(CallFn),
 }
 
-/// The row of an API that is called.
-pub const fn row<A: Api + 'static>() -> Row {
+/// The row of an API that is called, about which an authorizer is asked `asks`.
+pub const fn row<A: Api + 'static>(asks: &'static [Ask]) -> Row {
     Row {
         key: <A::Request as Request>::KEY,
         name: A::NAME,
         versions: A::VERSIONS,
         advertised_min: A::VERSIONS.0,
         memory_estimate: A::memory_estimate,
+        asks,
         run: Run::Call(call::<A>),
     }
 }
 
-/// The row of an API that encodes its own answers.
-pub const fn encoding_row<A: EncodingApi + 'static>() -> Row {
+/// As [`row`], for an API that encodes its own answers.
+pub const fn encoding_row<A: EncodingApi + 'static>(asks: &'static [Ask]) -> Row {
     Row {
         key: <A::Request as Request>::KEY,
         name: A::NAME,
         versions: A::VERSIONS,
         advertised_min: A::VERSIONS.0,
         memory_estimate: |frame_bytes| frame_bytes.saturating_mul(4),
+        asks,
         run: Run::Call(call_encoded::<A>),
     }
 }

@@ -3,44 +3,85 @@
 //! What the broker advertises, what it dispatches, what it counts per API and what README lists
 //! are all read from it.
 
+use super::authorizer::Operation::{
+    Alter, AlterConfigs, ClusterAction, Create, Delete, Describe, DescribeConfigs, IdempotentWrite,
+    Read, Write,
+};
+use super::authorizer::Resource::{Cluster, Group, Topic, TransactionalId};
 use super::row::{Row, encoding_row, row};
 use super::{cluster, groups, offsets, records, security, topics, transactions};
 use crate::server::state::served::ServedApi;
 
-/// Every API this broker serves, by key.
+/// Every API this broker serves, by key; with what Kafka's authorizer is asked about it.
 pub const TABLE: &[Row] = &[
     records::produce::ROW,
     records::fetch::ROW,
-    row::<records::list_offsets::ListOffsets>(),
-    row::<topics::metadata::Metadata>(),
-    row::<offsets::offset_commit::OffsetCommit>(),
-    row::<offsets::offset_fetch::OffsetFetch>(),
-    row::<groups::find_coordinator::FindCoordinator>(),
-    row::<groups::join_group::JoinGroup>(),
-    row::<groups::heartbeat::Heartbeat>(),
-    row::<groups::leave_group::LeaveGroup>(),
-    row::<groups::sync_group::SyncGroup>(),
-    row::<groups::describe_groups::DescribeGroups>(),
-    row::<groups::list_groups::ListGroups>(),
-    row::<cluster::api_versions::ApiVersions>(),
-    row::<topics::create_topics::CreateTopics>(),
-    row::<topics::delete_topics::DeleteTopics>(),
-    row::<records::delete_records::DeleteRecords>(),
-    row::<transactions::init_producer_id::InitProducerId>(),
-    row::<records::offset_for_leader_epoch::OffsetForLeaderEpoch>(),
-    row::<security::acls::DescribeAcls>(),
-    row::<security::acls::CreateAcls>(),
-    row::<security::acls::DeleteAcls>(),
-    encoding_row::<cluster::describe_configs::DescribeConfigs>(),
-    row::<cluster::alter_configs::AlterConfigs>(),
-    row::<cluster::describe_log_dirs::DescribeLogDirs>(),
-    row::<topics::create_partitions::CreatePartitions>(),
-    row::<groups::delete_groups::DeleteGroups>(),
-    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(),
-    row::<offsets::offset_delete::OffsetDelete>(),
-    row::<cluster::describe_cluster::DescribeCluster>(),
-    row::<cluster::list_config_resources::ListConfigResources>(),
-    row::<topics::describe_topic_partitions::DescribeTopicPartitions>(),
+    row::<records::list_offsets::ListOffsets>(&[(Describe, Topic)]),
+    row::<topics::metadata::Metadata>(&[
+        (Describe, Topic),
+        (Create, Cluster),
+        (Create, Topic),
+        (Describe, Cluster),
+    ]),
+    row::<offsets::offset_commit::OffsetCommit>(&[(Read, Group), (Read, Topic)]),
+    row::<offsets::offset_fetch::OffsetFetch>(&[(Describe, Group), (Describe, Topic)]),
+    row::<groups::find_coordinator::FindCoordinator>(&[
+        (Describe, Group),
+        (Describe, TransactionalId),
+        (ClusterAction, Cluster),
+    ]),
+    row::<groups::join_group::JoinGroup>(&[(Read, Group)]),
+    row::<groups::heartbeat::Heartbeat>(&[(Read, Group)]),
+    row::<groups::leave_group::LeaveGroup>(&[(Read, Group)]),
+    row::<groups::sync_group::SyncGroup>(&[(Read, Group)]),
+    row::<groups::describe_groups::DescribeGroups>(&[(Describe, Group)]),
+    row::<groups::list_groups::ListGroups>(&[(Describe, Cluster), (Describe, Group)]),
+    row::<cluster::api_versions::ApiVersions>(&[]),
+    row::<topics::create_topics::CreateTopics>(&[
+        (Create, Cluster),
+        (Create, Topic),
+        (DescribeConfigs, Topic),
+    ]),
+    row::<topics::delete_topics::DeleteTopics>(&[
+        (Delete, Cluster),
+        (Describe, Topic),
+        (Delete, Topic),
+    ]),
+    row::<records::delete_records::DeleteRecords>(&[(Delete, Topic)]),
+    row::<transactions::init_producer_id::InitProducerId>(&[
+        (Write, TransactionalId),
+        (IdempotentWrite, Cluster),
+        (Write, Topic),
+    ]),
+    row::<records::offset_for_leader_epoch::OffsetForLeaderEpoch>(&[
+        (ClusterAction, Cluster),
+        (Describe, Topic),
+    ]),
+    row::<security::acls::DescribeAcls>(&[(Describe, Cluster)]),
+    row::<security::acls::CreateAcls>(&[(Alter, Cluster)]),
+    row::<security::acls::DeleteAcls>(&[(Alter, Cluster)]),
+    encoding_row::<cluster::describe_configs::DescribeConfigs>(&[
+        (DescribeConfigs, Cluster),
+        (DescribeConfigs, Topic),
+        (DescribeConfigs, Group),
+    ]),
+    row::<cluster::alter_configs::AlterConfigs>(&[
+        (AlterConfigs, Cluster),
+        (AlterConfigs, Topic),
+        (AlterConfigs, Group),
+    ]),
+    row::<cluster::describe_log_dirs::DescribeLogDirs>(&[(Describe, Cluster)]),
+    row::<topics::create_partitions::CreatePartitions>(&[(Alter, Topic)]),
+    row::<groups::delete_groups::DeleteGroups>(&[(Delete, Group)]),
+    row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(&[
+        (AlterConfigs, Cluster),
+        (AlterConfigs, Topic),
+        (AlterConfigs, Group),
+    ]),
+    row::<offsets::offset_delete::OffsetDelete>(&[(Delete, Group), (Read, Topic)]),
+    row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
+    row::<cluster::list_config_resources::ListConfigResources>(&[(DescribeConfigs, Cluster)]),
+    row::<topics::describe_topic_partitions::DescribeTopicPartitions>(&[(Describe, Topic)]),
 ];
 
 /// What the rest of the server knows of the rows, in the same order.
@@ -102,5 +143,56 @@ mod tests {
             readme, wanted,
             "README is stale: run the test with {RENEW}=1"
         );
+    }
+
+    /// What the brokers of Kafka ask their authorizer about each API: `KafkaApis`, `AclApis`,
+    /// `ConfigHelper` and `DescribeTopicPartitionsRequestHandler`, and `ControllerApis` for what
+    /// brokers hand on to the controller. Which of the questions are asked, and whether one yes is
+    /// enough, depends on the request.
+    const ASKED_BY_KAFKA: &str = "\
+Produce: Write TransactionalId, Write Topic
+Fetch: ClusterAction Cluster, Read Topic
+ListOffsets: Describe Topic
+Metadata: Describe Topic, Create Cluster, Create Topic, Describe Cluster
+OffsetCommit: Read Group, Read Topic
+OffsetFetch: Describe Group, Describe Topic
+FindCoordinator: Describe Group, Describe TransactionalId, ClusterAction Cluster
+JoinGroup: Read Group
+Heartbeat: Read Group
+LeaveGroup: Read Group
+SyncGroup: Read Group
+DescribeGroups: Describe Group
+ListGroups: Describe Cluster, Describe Group
+ApiVersions:
+CreateTopics: Create Cluster, Create Topic, DescribeConfigs Topic
+DeleteTopics: Delete Cluster, Describe Topic, Delete Topic
+DeleteRecords: Delete Topic
+InitProducerId: Write TransactionalId, IdempotentWrite Cluster, Write Topic
+OffsetForLeaderEpoch: ClusterAction Cluster, Describe Topic
+DescribeAcls: Describe Cluster
+CreateAcls: Alter Cluster
+DeleteAcls: Alter Cluster
+DescribeConfigs: DescribeConfigs Cluster, DescribeConfigs Topic, DescribeConfigs Group
+AlterConfigs: AlterConfigs Cluster, AlterConfigs Topic, AlterConfigs Group
+DescribeLogDirs: Describe Cluster
+CreatePartitions: Alter Topic
+DeleteGroups: Delete Group
+IncrementalAlterConfigs: AlterConfigs Cluster, AlterConfigs Topic, AlterConfigs Group
+OffsetDelete: Delete Group, Read Topic
+DescribeCluster: Describe Cluster
+ListConfigResources: DescribeConfigs Cluster
+DescribeTopicPartitions: Describe Topic
+";
+
+    #[test]
+    fn an_authorizer_is_asked_what_kafkas_is_asked() {
+        let mut asked = String::new();
+        for row in TABLE {
+            let asks = row.asks.iter();
+            let asks: Vec<_> = asks.map(|(what, on)| format!("{what:?} {on:?}")).collect();
+            asked += format!("{}: {}", row.name, asks.join(", ")).trim_end();
+            asked += "\n";
+        }
+        assert_eq!(asked, ASKED_BY_KAFKA);
     }
 }

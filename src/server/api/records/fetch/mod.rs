@@ -27,6 +27,8 @@ use crate::io::buffer::Slice;
 use crate::io::{cores, turn};
 use crate::partition::Partition;
 use crate::server::api::Context;
+use crate::server::api::authorizer::Operation::{ClusterAction, Read};
+use crate::server::api::authorizer::Resource::{Cluster, Topic};
 use crate::server::api::row::{Row, Run};
 use crate::server::api::spares::Reusable;
 use crate::server::state::fetch_sessions::{Key, NO_SESSION, Opened, Wanted};
@@ -44,6 +46,7 @@ pub const ROW: Row = Row {
     versions: (4, 18),
     advertised_min: 4,
     memory_estimate: |frame_bytes| frame_bytes.saturating_mul(4),
+    asks: &[(ClusterAction, Cluster), (Read, Topic)],
     run: Run::Fetch,
 };
 

@@ -16,6 +16,8 @@ use crate::io::{offload, turn};
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
 use crate::partition::validate::{self, Checked};
+use crate::server::api::authorizer::Operation::Write;
+use crate::server::api::authorizer::Resource::{Topic, TransactionalId};
 use crate::server::api::client::Client;
 use crate::server::api::refused::{CallError, Refused};
 use crate::server::api::row::{Row, Run};
@@ -35,6 +37,7 @@ pub const ROW: Row = Row {
     versions: (3, 13),
     advertised_min: 0,
     memory_estimate: |_| 0,
+    asks: &[(Write, TransactionalId), (Write, Topic)],
     run: Run::Produce,
 };
 
