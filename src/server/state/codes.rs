@@ -2,7 +2,6 @@
 //! (`AbstractResponse.errorCounts` of Kafka).
 
 use crate::base::ErrorCode;
-use crate::wire::codec::messages::*;
 use crate::wire::newer::Newer;
 
 /// An answer whose error codes can be looked at.
@@ -46,56 +45,25 @@ impl ErrorCounts {
     }
 }
 
-/// For each answer the lists, from the outside in, whose members have an error code; `[]` is the
-/// answer's own.
+/// Where the error codes of an answer stand: for each code the lists, from the outside in, whose
+/// members have it; `[]` is the answer's own.
 macro_rules! codes {
-    ($($Answer:ident: $([$($list:ident)*])*;)*) => {
-        $(impl Codes for $Answer {
+    ($Answer:ident: $([$($list:ident)*])*) => {
+        impl $crate::server::state::codes::Codes for $Answer {
             fn codes(&self, see: &mut dyn FnMut(i16)) {
-                $(codes!(@walk self, see, $($list)*);)*
+                $($crate::server::state::codes::codes!(@walk self, see, $($list)*);)*
             }
-        })*
+        }
     };
     (@walk $at:expr, $see:ident,) => { $see($at.error_code) };
     (@walk $at:expr, $see:ident, $list:ident $($more:ident)*) => {
         for one in &$at.$list {
-            codes!(@walk one, $see, $($more)*);
+            $crate::server::state::codes::codes!(@walk one, $see, $($more)*);
         }
     };
 }
 
-codes! {
-    AlterConfigsResponse: [responses];
-    ApiVersionsResponse: [];
-    CreateAclsResponse: [results];
-    CreatePartitionsResponse: [results];
-    CreateTopicsResponse: [topics];
-    DeleteAclsResponse: [filter_results];
-    DeleteGroupsResponse: [results];
-    DeleteRecordsResponse: [topics partitions];
-    DeleteTopicsResponse: [responses];
-    DescribeAclsResponse: [];
-    DescribeClusterResponse: [];
-    DescribeConfigsResponse: [results];
-    DescribeGroupsResponse: [groups];
-    DescribeLogDirsResponse: [] [results];
-    DescribeTopicPartitionsResponse: [topics] [topics partitions];
-    FindCoordinatorResponse: [] [coordinators];
-    HeartbeatResponse: [];
-    IncrementalAlterConfigsResponse: [responses];
-    InitProducerIdResponse: [];
-    JoinGroupResponse: [];
-    LeaveGroupResponse: [] [members];
-    ListConfigResourcesResponse: [];
-    ListGroupsResponse: [];
-    ListOffsetsResponse: [topics partitions];
-    MetadataResponse: [] [topics] [topics partitions];
-    OffsetCommitResponse: [topics partitions];
-    OffsetDeleteResponse: [] [topics partitions];
-    OffsetFetchResponse: [] [topics partitions] [groups] [groups topics partitions];
-    OffsetForLeaderEpochResponse: [topics partitions];
-    SyncGroupResponse: [];
-}
+pub(crate) use codes;
 
 #[cfg(test)]
 mod tests {
@@ -104,15 +72,31 @@ mod tests {
         ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
     };
 
+    /// An answer with codes in three places.
+    struct Nested {
+        error_code: i16,
+        groups: Vec<ListOffsetsPartitionResponse>,
+        topics: Vec<ListOffsetsTopicResponse>,
+    }
+
+    codes!(Nested: [] [groups] [topics partitions]);
+
     #[test]
-    fn codes_of_inner_lists_are_seen() {
+    fn codes_of_the_answer_and_of_inner_lists_are_seen() {
         let partition = |code| ListOffsetsPartitionResponse::default().with_error_code(code);
         let topic = |codes: [i16; 2]| {
             ListOffsetsTopicResponse::default().with_partitions(codes.map(partition).into())
         };
-        let answer = ListOffsetsResponse::default().with_topics(vec![topic([0, 3]), topic([6, 3])]);
+        let answer = Nested {
+            error_code: 9,
+            groups: vec![partition(8)],
+            topics: vec![topic([0, 3]), topic([6, 3])],
+        };
         let mut seen = Vec::new();
         answer.codes(&mut |code| seen.push(code));
-        assert_eq!(seen, [0, 3, 6, 3]);
+        assert_eq!(seen, [9, 8, 0, 3, 6, 3]);
+        let counts: Vec<_> = ErrorCounts::of(&answer).iter().collect();
+        assert_eq!(counts.len(), 4);
+        assert!(counts.contains(&(ErrorCode(3), 2)), "{counts:?}");
     }
 }

@@ -10,12 +10,15 @@ use crate::metadata::controller::decide::SET;
 use crate::metadata::controller::{self, ConfigChange, ResourceChange};
 use crate::metadata::image::ResourceKind;
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::alter_configs_response::AlterConfigsResourceResponse;
 use crate::wire::codec::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
 /// The API.
 pub struct AlterConfigs;
+
+codes!(AlterConfigsResponse: [responses]);
 
 impl Api for AlterConfigs {
     type Request = AlterConfigsRequest;

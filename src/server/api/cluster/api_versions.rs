@@ -13,12 +13,15 @@ use crate::base::ErrorCode;
 use crate::metadata::controller::decide::FEATURES;
 use crate::metadata::image::Image;
 use crate::server::api::{Api, Context};
+use crate::server::state::codes::codes;
 use crate::server::state::served::ServedApi;
 use crate::wire::codec::{self, StrBytes};
 use crate::wire::header::API_VERSIONS_KEY;
 
 /// The API.
 pub struct ApiVersions;
+
+codes!(ApiVersionsResponse: []);
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;

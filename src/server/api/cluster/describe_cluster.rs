@@ -4,6 +4,7 @@
 use crate::base::ErrorCode;
 use crate::metadata::image::Broker;
 use crate::server::api::{Api, Context};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::describe_cluster_response::DescribeClusterBroker;
 use crate::wire::codec::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
@@ -19,6 +20,8 @@ const CONTROLLER: i8 = 2;
 
 /// The API.
 pub struct DescribeCluster;
+
+codes!(DescribeClusterResponse: []);
 
 impl Api for DescribeCluster {
     type Request = DescribeClusterRequest;

@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::base::{ErrorCode, PartitionIndex};
 use crate::io::{checks, turn};
 use crate::server::api::{Api, Context};
+use crate::server::state::codes::codes;
 use crate::shard::log_dirs::LogDir;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::describe_log_dirs_request::DescribableLogDirTopic;
@@ -23,6 +24,8 @@ const PARTITION_BYTES: usize = 160;
 
 /// The API.
 pub struct DescribeLogDirs;
+
+codes!(DescribeLogDirsResponse: [] [results]);
 
 impl Api for DescribeLogDirs {
     type Request = Newer<DescribeLogDirsRequest>;

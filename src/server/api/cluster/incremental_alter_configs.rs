@@ -5,6 +5,7 @@ use super::alter_configs::alter;
 use crate::io::turn;
 use crate::metadata::controller::{ConfigChange, ResourceChange};
 use crate::server::api::{Api, Context};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use crate::wire::codec::messages::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
@@ -12,6 +13,8 @@ use crate::wire::codec::messages::{
 
 /// The API.
 pub struct IncrementalAlterConfigs;
+
+codes!(IncrementalAlterConfigsResponse: [responses]);
 
 impl Api for IncrementalAlterConfigs {
     type Request = IncrementalAlterConfigsRequest;

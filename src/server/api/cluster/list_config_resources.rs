@@ -7,12 +7,15 @@ use std::collections::BTreeSet;
 use crate::base::ErrorCode;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::server::api::{Api, Context};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::list_config_resources_response::ConfigResource;
 use crate::wire::codec::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
 
 /// The API.
 pub struct ListConfigResources;
+
+codes!(ListConfigResourcesResponse: []);
 
 impl Api for ListConfigResources {
     type Request = ListConfigResourcesRequest;

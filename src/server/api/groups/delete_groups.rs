@@ -6,11 +6,14 @@ use super::kept;
 use crate::base::ErrorCode;
 use crate::coordinator::group::GroupError;
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::delete_groups_response::DeletableGroupResult;
 use crate::wire::codec::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
 
 /// The API.
 pub struct DeleteGroups;
+
+codes!(DeleteGroupsResponse: [results]);
 
 impl Api for DeleteGroups {
     type Request = DeleteGroupsRequest;

@@ -5,6 +5,7 @@ use super::{kept, sent, sent_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::{Described, DescribedMember, GroupError};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::describe_groups_response::{
     DescribedGroup, DescribedGroupMember,
@@ -22,6 +23,8 @@ const MEMBER_BYTES: usize = 320;
 
 /// The API.
 pub struct DescribeGroups;
+
+codes!(DescribeGroupsResponse: [groups]);
 
 impl Api for DescribeGroups {
     type Request = DescribeGroupsRequest;

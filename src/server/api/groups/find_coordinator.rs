@@ -6,6 +6,7 @@
 
 use crate::base::ErrorCode;
 use crate::server::api::{Api, Context};
+use crate::server::state::codes::codes;
 use crate::shard::auto_create;
 use crate::shard::coordinators::OFFSETS_TOPIC;
 use crate::wire::codec::StrBytes;
@@ -32,6 +33,8 @@ struct Found {
 
 /// Why there is none: the code, and words for the client's log.
 struct Missing(ErrorCode, &'static str);
+
+codes!(FindCoordinatorResponse: [] [coordinators]);
 
 impl Api for FindCoordinator {
     type Request = FindCoordinatorRequest;

@@ -4,10 +4,13 @@ use super::{kept, kept_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::{self, GroupError};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::{HeartbeatRequest, HeartbeatResponse};
 
 /// The API.
 pub struct Heartbeat;
+
+codes!(HeartbeatResponse: []);
 
 impl Api for Heartbeat {
     type Request = HeartbeatRequest;

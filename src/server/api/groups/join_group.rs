@@ -10,6 +10,7 @@ use crate::coordinator::group::{
     GroupError, Join, JoinRefused, JoinReply, Joined, JoinedMember, Protocol,
 };
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::wire::codec::messages::join_group_response::JoinGroupResponseMember;
@@ -20,6 +21,8 @@ const MEMBER_BYTES: usize = 200;
 
 /// The API.
 pub struct JoinGroup;
+
+codes!(JoinGroupResponse: []);
 
 impl Api for JoinGroup {
     type Request = JoinGroupRequest;

@@ -5,12 +5,15 @@ use crate::base::ErrorCode;
 use crate::coordinator::group::{GroupError, Leave, Leaving};
 use crate::io::turn;
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::leave_group_request::MemberIdentity;
 use crate::wire::codec::messages::leave_group_response::MemberResponse;
 use crate::wire::codec::messages::{GroupId, LeaveGroupRequest, LeaveGroupResponse};
 
 /// The API.
 pub struct LeaveGroup;
+
+codes!(LeaveGroupResponse: [] [members]);
 
 impl Api for LeaveGroup {
     type Request = LeaveGroupRequest;

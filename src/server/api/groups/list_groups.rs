@@ -7,6 +7,7 @@ use super::sent;
 use crate::coordinator::group::Listed;
 use crate::io::turn;
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::list_groups_response::ListedGroup;
 use crate::wire::codec::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
@@ -21,6 +22,8 @@ const STATES_MAX: usize = 64;
 
 /// The API.
 pub struct ListGroups;
+
+codes!(ListGroupsResponse: []);
 
 impl Api for ListGroups {
     type Request = ListGroupsRequest;

@@ -11,10 +11,13 @@ use crate::base::ErrorCode;
 use crate::coordinator::group::{Sync, SyncReply};
 use crate::io::{offload, turn};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::{SyncGroupRequest, SyncGroupResponse};
 
 /// The API.
 pub struct SyncGroup;
+
+codes!(SyncGroupResponse: []);
 
 impl Api for SyncGroup {
     type Request = SyncGroupRequest;

@@ -10,6 +10,7 @@ use crate::coordinator::group::{
 use crate::metadata::image::Topic;
 use crate::server::api::groups::{AT_ONCE, kept, kept_option, sent};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::offset_commit_request::OffsetCommitRequestPartition;
 use crate::wire::codec::messages::offset_commit_response::{
@@ -23,6 +24,8 @@ const TOPIC_IDS_FROM: i16 = 10;
 
 /// The API.
 pub struct OffsetCommit;
+
+codes!(OffsetCommitResponse: [topics partitions]);
 
 impl Api for OffsetCommit {
     type Request = Newer<OffsetCommitRequest>;

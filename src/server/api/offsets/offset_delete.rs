@@ -7,6 +7,7 @@ use crate::coordinator::group::{GroupError, PartitionResults, TopicPartitions};
 use crate::metadata::image::Image;
 use crate::server::api::groups::{AT_ONCE, kept, sent};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::offset_delete_response::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
@@ -14,6 +15,8 @@ use crate::wire::codec::messages::{OffsetDeleteRequest, OffsetDeleteResponse, To
 
 /// The API.
 pub struct OffsetDelete;
+
+codes!(OffsetDeleteResponse: [] [topics partitions]);
 
 impl Api for OffsetDelete {
     type Request = OffsetDeleteRequest;

@@ -8,6 +8,7 @@ use crate::coordinator::group::{Fetched, FetchedTopics, GroupError, TopicPartiti
 use crate::io::turn;
 use crate::server::api::groups::{AT_ONCE, kept, sent};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
@@ -27,6 +28,8 @@ const TOPIC_IDS_FROM: i16 = 10;
 
 /// The API.
 pub struct OffsetFetch;
+
+codes!(OffsetFetchResponse: [] [topics partitions] [groups] [groups topics partitions]);
 
 impl Api for OffsetFetch {
     type Request = Newer<OffsetFetchRequest>;

@@ -9,6 +9,7 @@ use super::unique::unique;
 use crate::base::ids::Uuid;
 use crate::base::{ErrorCode, Offset};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::shard::log_dirs::LogDir;
 use crate::wire::codec::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
@@ -22,6 +23,8 @@ pub struct DeleteRecords;
 const ALL: Offset = -1;
 /// Answered with an error.
 const NO_LOW_WATERMARK: Offset = -1;
+
+codes!(DeleteRecordsResponse: [topics partitions]);
 
 impl Api for DeleteRecords {
     type Request = DeleteRecordsRequest;

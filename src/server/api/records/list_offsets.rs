@@ -8,6 +8,7 @@ use crate::base::ErrorCode;
 use crate::partition::fetch::ReadError;
 use crate::partition::offsets::Spot;
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::list_offsets_request::ListOffsetsPartition;
 use crate::wire::codec::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -28,6 +29,8 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// First version whose answer has a leader epoch.
 const LEADER_EPOCH_FROM: i16 = 4;
+
+codes!(ListOffsetsResponse: [topics partitions]);
 
 impl Api for ListOffsets {
     type Request = Newer<ListOffsetsRequest>;

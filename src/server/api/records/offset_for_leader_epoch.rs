@@ -5,6 +5,7 @@
 
 use crate::base::{ErrorCode, LeaderEpoch, Offset};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
 use crate::wire::codec::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
@@ -15,6 +16,8 @@ use crate::wire::codec::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderE
 pub struct OffsetForLeaderEpoch;
 
 const UNKNOWN: (LeaderEpoch, Offset) = (-1, -1);
+
+codes!(OffsetForLeaderEpochResponse: [topics partitions]);
 
 impl Api for OffsetForLeaderEpoch {
     type Request = OffsetForLeaderEpochRequest;

@@ -6,6 +6,7 @@
 use crate::base::ErrorCode;
 use crate::io::turn;
 use crate::server::api::{Api, Context};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::create_acls_response::AclCreationResult;
 use crate::wire::codec::messages::delete_acls_response::DeleteAclsFilterResult;
@@ -28,6 +29,8 @@ fn reason() -> Option<StrBytes> {
     Some(StrBytes::from_static_str("No Authorizer is configured."))
 }
 
+codes!(DescribeAclsResponse: []);
+
 impl Api for DescribeAcls {
     type Request = DescribeAclsRequest;
     const VERSIONS: (i16, i16) = VERSIONS;
@@ -39,6 +42,8 @@ impl Api for DescribeAcls {
             .with_error_message(reason())
     }
 }
+
+codes!(CreateAclsResponse: [results]);
 
 impl Api for CreateAcls {
     type Request = CreateAclsRequest;
@@ -56,6 +61,8 @@ impl Api for CreateAcls {
         CreateAclsResponse::default().with_results(results)
     }
 }
+
+codes!(DeleteAclsResponse: [filter_results]);
 
 impl Api for DeleteAcls {
     type Request = DeleteAclsRequest;

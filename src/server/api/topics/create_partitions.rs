@@ -4,6 +4,7 @@ use crate::base::{ErrorCode, NodeId};
 use crate::io::turn;
 use crate::metadata::controller::{self, MorePartitions};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::create_partitions_request::CreatePartitionsTopic;
 use crate::wire::codec::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -13,6 +14,8 @@ use super::name;
 
 /// The API.
 pub struct CreatePartitions;
+
+codes!(CreatePartitionsResponse: [results]);
 
 impl Api for CreatePartitions {
     type Request = CreatePartitionsRequest;

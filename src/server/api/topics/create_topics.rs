@@ -9,6 +9,7 @@ use crate::io::turn;
 use crate::metadata::controller::{self, CreateTopicResult, CreatedTopic, NewTopic};
 use crate::server::api::cluster::alter_configs::warn_of_not_applied;
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::create_topics_request::CreatableTopic;
 use crate::wire::codec::messages::create_topics_response::{
@@ -23,6 +24,8 @@ const SETTINGS_BYTES: usize = 10_000;
 
 /// The API.
 pub struct CreateTopics;
+
+codes!(CreateTopicsResponse: [topics]);
 
 impl Api for CreateTopics {
     type Request = CreateTopicsRequest;

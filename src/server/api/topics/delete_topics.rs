@@ -5,6 +5,7 @@ use crate::base::{ErrorCode, TopicId};
 use crate::io::turn;
 use crate::metadata::controller::{DeleteTopicResult, TopicRef};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
@@ -16,6 +17,8 @@ const TOPIC_BYTES: usize = 320;
 
 /// The API.
 pub struct DeleteTopics;
+
+codes!(DeleteTopicsResponse: [responses]);
 
 impl Api for DeleteTopics {
     type Request = DeleteTopicsRequest;

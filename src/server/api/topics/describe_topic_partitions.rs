@@ -6,6 +6,7 @@ use crate::base::ErrorCode;
 use crate::metadata::controller::decide::check_topic_name;
 use crate::metadata::image::{Brokers, Image, Partition, is_internal};
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::wire::codec::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
@@ -23,6 +24,8 @@ const PARTITION_BYTES: usize = 500;
 
 /// The API.
 pub struct DescribeTopicPartitions;
+
+codes!(DescribeTopicPartitionsResponse: [topics] [topics partitions]);
 
 impl Api for DescribeTopicPartitions {
     type Request = DescribeTopicPartitionsRequest;

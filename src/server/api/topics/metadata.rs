@@ -15,7 +15,7 @@ use crate::metadata::controller::decide::check_topic_name;
 use crate::metadata::image::{Brokers, Image, Partition, Topic, is_internal};
 use crate::server::api::cluster::describe_cluster::CLUSTER_OPERATIONS;
 use crate::server::api::{Api, Context, errors};
-use crate::server::state::codes::ErrorCounts;
+use crate::server::state::codes::{ErrorCounts, codes};
 use crate::server::state::shared_answers::{Recipe, SharedAnswer, SharedError, SharedKey};
 use crate::shard::auto_create;
 use crate::wire::codec::messages::metadata_request::MetadataRequestTopic;
@@ -50,6 +50,8 @@ enum Asked {
     Ids(Vec<TopicId>),
     Names(Vec<String>),
 }
+
+codes!(MetadataResponse: [] [topics] [topics partitions]);
 
 impl Api for Metadata {
     type Request = MetadataRequest;

@@ -5,11 +5,14 @@
 
 use crate::base::ErrorCode;
 use crate::server::api::{Api, Context, errors};
+use crate::server::state::codes::codes;
 use crate::shard::producer_ids;
 use crate::wire::codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
 /// The API.
 pub struct InitProducerId;
+
+codes!(InitProducerIdResponse: []);
 
 impl Api for InitProducerId {
     type Request = InitProducerIdRequest;
