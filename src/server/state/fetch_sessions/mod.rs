@@ -4,14 +4,15 @@
 //! A session may have very many partitions. What is done to many of them is done in steps, by
 //! one call for some of them after the other.
 
+mod key;
 mod partitions;
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
+pub use key::{Key, Wanted};
 use partitions::{Partitions, Told};
 
-use crate::base::{ErrorCode, Instant, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use crate::base::{ErrorCode, Instant, Offset};
 
 /// "No session": asked for by clients that want none, answered when none was made.
 pub const NO_SESSION: i32 = 0;
@@ -19,30 +20,6 @@ pub const NO_SESSION: i32 = 0;
 pub const FIRST_EPOCH: i32 = 0;
 /// The epoch of a request that ends its session, or wants none.
 pub const FINAL_EPOCH: i32 = -1;
-
-/// A partition as a fetch names it: by topic name before version 13, by topic id since.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    /// The topic's name; empty where the id counts.
-    pub topic: Rc<str>,
-    /// The topic's id; zero where the name counts.
-    pub topic_id: TopicId,
-    /// The partition.
-    pub index: PartitionIndex,
-}
-
-/// What a client wants of one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The first offset it lacks.
-    pub offset: Offset,
-    /// At most so many bytes of this partition.
-    pub max_bytes: i32,
-    /// The term the client believes in; -1 for any.
-    pub leader_epoch: LeaderEpoch,
-    /// The term of the last batch it has; -1 for none.
-    pub last_fetched_epoch: LeaderEpoch,
-}
 
 /// What there is to tell now.
 #[derive(Clone, Copy, Debug)]
@@ -366,29 +343,6 @@ impl Session {
         let bytes = bytes_of(&key);
         if self.partitions.set(key, wanted) {
             self.bytes += bytes;
-        }
-    }
-}
-
-// === impl Key ===
-
-impl Key {
-    /// A partition of no topic yet; `nameless` is the empty name.
-    pub fn nameless(nameless: &Rc<str>) -> Key {
-        Key {
-            topic: nameless.clone(),
-            topic_id: TopicId::ZERO,
-            index: 0,
-        }
-    }
-
-    /// Makes it one of another topic. The name is shared by all its partitions.
-    pub fn move_to(&mut self, name: &str, id: TopicId, nameless: &Rc<str>) {
-        self.topic_id = id;
-        if !name.is_empty() {
-            self.topic = name.into();
-        } else if !self.topic.is_empty() {
-            self.topic = nameless.clone();
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Key, Wanted};
+use super::key::{Key, Wanted};
 use crate::base::Offset;
 
 /// Partitions in a block.

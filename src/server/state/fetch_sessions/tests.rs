@@ -1,8 +1,10 @@
 //! Pure: fetch sessions on simulated time and memory.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use super::*;
+use crate::base::TopicId;
 
 const T0: Instant = Instant(0);
 
