@@ -4,7 +4,9 @@
 //! it is answered when all of them are acked. Steady state allocates nothing: a pending request
 //! and its lists are used again when it is answered. Left out: transactions.
 
+mod outcome;
 mod pending;
+mod repeated;
 
 use std::rc::Rc;
 
@@ -26,8 +28,8 @@ use crate::server::api::steps::{Arrived, TwoSteps};
 use crate::server::state::answer_memory;
 use crate::wire::cursor::Short;
 use crate::wire::produce::{Item, Items};
+use outcome::{Accepted, Failed, Outcome};
 pub use pending::Pending;
-use pending::{Accepted, Failed, Outcome};
 
 /// The table's row. Versions 0 to 2 are advertised since old clients look for them; they are
 /// refused like any other version that is not served (KIP-896).
