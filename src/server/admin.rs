@@ -7,7 +7,7 @@
 //! - `GET /config`: every setting of the first shard, in the form of a `server.properties`, with
 //!   where each value comes from; above them what an ack means
 //!
-//! Nothing here can change anything, and nobody is asked who they are: keep the port private.
+//! Nothing here can change anything, and there is no authentication: keep the port private.
 
 use std::cell::OnceCell;
 use std::convert::Infallible;

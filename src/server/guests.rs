@@ -1,4 +1,5 @@
-//! Drives: the connections of the admin pages: who is silent makes room for who comes.
+//! Drives: the connections of the admin pages: where there are too many, the one that has been
+//! silent for longest is closed for a new one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,8 +27,8 @@ pub struct Guest {
 // === impl Guests ===
 
 impl Guests {
-    /// Takes one more, for which the longest silent one has to go where there are too many; `None`
-    /// when all are being answered.
+    /// Adds a connection. Where there are too many, the one that has been silent for longest is
+    /// closed; `None`, and none is added, where all are being answered.
     pub async fn enter(&self, stream: Stream, now: Instant) -> Option<Rc<Guest>> {
         if self.are_too_many() {
             let silent = self.longest_silent()?;
@@ -44,7 +45,7 @@ impl Guests {
         Some(guest)
     }
 
-    /// Forgets one.
+    /// Takes one out of the list.
     pub fn leave(&self, guest: &Rc<Guest>) {
         self.0.borrow_mut().retain(|one| !Rc::ptr_eq(one, guest));
     }

@@ -1,7 +1,7 @@
 //! Drives: the APIs that are decoded whole: what such an API is, and one call of it: decode,
 //! handle, encode, with the memory for it.
 //!
-//! What is large is decoded, encoded and dropped beside the core that serves.
+//! Large requests and answers are decoded, encoded and dropped on other threads than the shard's.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -36,7 +36,7 @@ pub trait Api {
         frame_bytes.saturating_mul(4)
     }
 
-    /// The answer's body where it is the same for all who ask: then the request is not handled.
+    /// The answer's body where it is the same for all clients: then the request is not handled.
     fn shared(
         cx: &Context,
         request: &Self::Request,
@@ -210,7 +210,7 @@ fn refused(cx: &Context) -> CallError {
 // === impl Reply ===
 
 impl Reply {
-    /// Gives the kernel the whole frame: a large one piece by piece, each in its turn.
+    /// Hands the whole frame to the kernel. A large one is sent in pieces, each in a turn of its own.
     pub async fn send(self, outlet: &Outlet) -> io::Result<()> {
         if self.head.len() + self.body.len() < limits::LARGE_ANSWER_BYTES {
             let mut slices = [IoSlice::new(&self.head), IoSlice::new(&self.body)];

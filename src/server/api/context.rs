@@ -20,7 +20,7 @@ pub struct Context {
     pub server: Rc<ServerState>,
     /// The shard that serves the connection.
     pub shard: Rc<Shard>,
-    /// Who asks.
+    /// The session of the client that asks.
     pub session: Rc<Session>,
     /// The request's API version.
     pub version: i16,
@@ -37,14 +37,14 @@ pub struct Context {
 }
 
 impl Context {
-    /// Lets others run if this turn has lasted long enough: to be called between the items of
-    /// anything whose length the client chooses.
+    /// Lets other tasks run if this turn has lasted long enough. To be called between the items of
+    /// work whose length the client chooses.
     pub async fn pace(&self) {
         turn::pace().await;
     }
 
-    /// Runs long work of which no part needs this core beside it. `None`: it panicked, and the
-    /// handler gives up as after a refused claim.
+    /// Runs long work on another thread, which must need nothing of this core. `None`: it
+    /// panicked; the handler gives up, as after a refused claim.
     pub async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -56,7 +56,7 @@ impl Context {
         done
     }
 
-    /// Drops what a handler is done with, beside this core if it is large.
+    /// Drops a value that a handler is done with; on another thread if the answer is large.
     pub fn drop_later<T: Send + 'static>(&self, value: T) {
         if self.memory.bytes() >= limits::LARGE_ANSWER_BYTES {
             offload::drop_later(value);
@@ -79,10 +79,10 @@ impl Context {
 /// Bodies up to this size are kept in memory that is used again, in bytes.
 const BODY_BYTES_MAX: usize = 16 << 10;
 
-/// Bytes of a large body that are copied before others may run: some 100 µs.
+/// Bytes of a large body that are copied before other tasks may run: some 100 µs.
 const COPY_BYTES: usize = 256 << 10;
 
-/// What a connection keeps from one request for the next, so that the usual one is taken up
+/// Memory that a connection keeps from one request for the next, so that a usual request is begun
 /// without an allocation.
 #[derive(Default)]
 pub struct Spare {
@@ -94,7 +94,7 @@ pub struct Spare {
 // === impl Spare ===
 
 impl Spare {
-    /// `context` behind a counter that the last request is done with, or else a new one.
+    /// `context`, in the memory of the last request's context if that is no longer used.
     pub fn context(&self, context: Context) -> Rc<Context> {
         if let Some(mut spare) = self.context.borrow_mut().take()
             && let Some(place) = Rc::get_mut(&mut spare)
@@ -110,7 +110,7 @@ impl Spare {
         *self.context.borrow_mut() = Some(context);
     }
 
-    /// A client's name, which hardly ever changes on a connection.
+    /// A client's name. It hardly ever changes on a connection, so that the last one is kept.
     pub fn client_id(&self, name: &str) -> Rc<str> {
         let mut last = self.client_id.borrow_mut();
         if **last != *name {
@@ -131,7 +131,7 @@ impl Spare {
         }
         let mut spare = self.body.borrow_mut();
         if spare.capacity() < body.len() {
-            // Takes the whole buffer again once every body that was cut from it is gone.
+            // Uses the whole buffer again if every body that was cut from it is dropped.
             spare.reserve(body.len().max(1024));
         }
         spare.extend_from_slice(body);

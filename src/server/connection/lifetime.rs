@@ -1,13 +1,12 @@
-//! Pure: how long a connection may take: for a request that comes in, for an answer that goes
-//! out, and for nothing at all.
+//! Pure: how long a connection may take to send a request, to read an answer, and be idle.
 
 use std::cell::Cell;
 use std::fmt;
 
 use crate::base::{Instant, limits};
 
-/// What a connection has been doing since when. All of it is noted as it happens but for the
-/// progress of writes, which [`Lifetime::overdue`] looks at whenever it is called.
+/// What a connection has been doing, and since when. It is told of everything but the progress of
+/// writes, which [`Lifetime::overdue`] looks at.
 pub struct Lifetime {
     /// When the last byte came or went.
     active: Cell<Instant>,
@@ -21,7 +20,7 @@ pub struct Lifetime {
     ending: Cell<bool>,
 }
 
-/// What only the connection's surroundings know.
+/// What the lifetime is not told of as it happens.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// Bytes of answers that the kernel has taken so far.
@@ -77,7 +76,7 @@ struct BlockedWrite {
 // === impl Lifetime: what happens ===
 
 impl Lifetime {
-    /// Of a connection that begins.
+    /// That of a connection that begins.
     pub fn new(now: Instant) -> Lifetime {
         Lifetime {
             active: Cell::new(now),
@@ -112,7 +111,8 @@ impl Lifetime {
         self.partial.set(Some(Partial { since, bytes }));
     }
 
-    /// Nothing is half sent: all that came is taken, or it is we who do not read on.
+    /// Nothing is half sent: all requests that came are begun, or it is the broker that does not
+    /// read.
     pub fn has_all(&self) {
         self.partial.set(None);
     }
@@ -173,8 +173,8 @@ impl Lifetime {
         idle.then_some(Overdue::Idle)
     }
 
-    /// Notes what became of a write since the last look. Bytes that the kernel took count as
-    /// something that went.
+    /// Notes the progress of a write since the last call. Bytes that the kernel took count as
+    /// activity.
     fn look_at_write(&self, now: Instant, facts: &Facts) -> Option<BlockedWrite> {
         let seen = match (self.write.get(), facts.is_write_blocked) {
             (_, false) => None,
@@ -198,7 +198,8 @@ impl Lifetime {
         seen
     }
 
-    /// What a write did long ago does not speak for it now.
+    /// Measures the rate of a long write anew now and then: that it was fast long ago does not
+    /// count.
     fn restart_window(&self, now: Instant) {
         if let Some(write) = self.write.get()
             && ms_since(write.window, now) > limits::WRITE_GRACE_MS

@@ -9,27 +9,27 @@ use std::rc::Rc;
 use crate::base::limits;
 use crate::wire::frame::{self, FrameError, Next};
 
-/// Room that a connection has for itself.
+/// Bytes of the buffer that a connection always has.
 const SMALL_BYTES: usize = 8 * 1024;
-/// Sizes of room for large requests are multiples of this, in bytes.
+/// Buffers of large requests have a multiple of this many bytes.
 const STEP_BYTES: usize = 16 * 1024;
-/// A new room for a large request is touched as it fills, so much at a time, in bytes: the kernel
-/// finds pages for it meanwhile, which takes some 100 µs.
+/// A new buffer of a large request is cleared as it fills, so many bytes at a time: the kernel finds
+/// pages for them then, which takes some 100 µs.
 const TOUCH_BYTES: usize = 256 * 1024;
 
-/// A connection's receive buffer: small while requests are, and with room for exactly one large
-/// request from when [`SMALL_BYTES`] of it are there until it is through.
+/// A connection's receive buffer: small while requests are small. When [`SMALL_BYTES`] of a larger
+/// one have arrived, it gets a buffer of its own, which it has until it is begun.
 pub struct ReceiveBuffer {
     bytes: Vec<u8>,
-    /// The small room, while `bytes` is large.
+    /// The small buffer, while `bytes` is a large one.
     small: Vec<u8>,
     start: usize,
     end: usize,
     large: Rc<LargeRooms>,
 }
 
-/// Room for large requests that none is using, for the next one on any connection of a core:
-/// touched memory, so that nobody has to clear it or to have the kernel find pages for it again.
+/// Buffers of large requests that were answered, for the next ones on any connection of a core.
+/// Their memory has been written to: it need not be cleared, and the kernel has pages for it.
 #[derive(Default)]
 pub struct LargeRooms {
     idle: RefCell<VecDeque<Vec<u8>>>,
@@ -39,7 +39,7 @@ pub struct LargeRooms {
 // === impl ReceiveBuffer ===
 
 impl ReceiveBuffer {
-    /// An empty buffer, which takes its room for large requests from `large`.
+    /// An empty buffer. Buffers of large requests come from `large`.
     pub fn new(large: &Rc<LargeRooms>) -> ReceiveBuffer {
         ReceiveBuffer {
             bytes: vec![0; SMALL_BYTES],
@@ -105,8 +105,8 @@ impl ReceiveBuffer {
         }
     }
 
-    /// Moves what is left to the front of a room that is large enough to go on. A room that is too
-    /// large to be kept comes back, to be freed in steps.
+    /// Moves the bytes that are left to the front of a buffer that is large enough for the rest. A
+    /// buffer that is too large to be kept is returned, to be freed in steps.
     #[must_use]
     pub fn make_room(&mut self) -> Option<Vec<u8>> {
         let mut left_over = None;
@@ -114,7 +114,7 @@ impl ReceiveBuffer {
         let count = partial.len();
         if wanted <= SMALL_BYTES && self.is_large() {
             let large = mem::replace(&mut self.bytes, mem::take(&mut self.small));
-            // A large room ends with its request: nothing of the next one is in it.
+            // A large buffer ends with its request: nothing of the next one is in it.
             debug_assert_eq!(count, 0);
             left_over = self.large.keep(large);
         } else if wanted > self.bytes.capacity() {
@@ -134,8 +134,8 @@ impl ReceiveBuffer {
         left_over
     }
 
-    /// Gives up what it holds of a large request; a room that is too large to be kept comes back,
-    /// to be freed in steps.
+    /// Gives up the buffer of a large request. One that is too large to be kept is returned, to be
+    /// freed in steps.
     #[must_use]
     pub fn end(&mut self) -> Option<Vec<u8>> {
         if !self.is_large() {
@@ -150,8 +150,8 @@ impl ReceiveBuffer {
         !self.small.is_empty()
     }
 
-    /// The room to read into: of a large request its own only, so that what follows need not be
-    /// moved out of its room.
+    /// Where to read into. In the buffer of a large request there is no space for the next one: it
+    /// would have to be moved out.
     pub fn spare(&mut self) -> &mut [u8] {
         if !self.is_large() {
             return &mut self.bytes[self.end..];
@@ -165,7 +165,7 @@ impl ReceiveBuffer {
         &mut self.bytes[self.end..to]
     }
 
-    /// `count` bytes were read into the spare room.
+    /// `count` bytes were read into [`Self::spare`].
     pub fn filled(&mut self, count: usize) {
         self.end += count;
     }
@@ -173,7 +173,7 @@ impl ReceiveBuffer {
 
 impl Drop for ReceiveBuffer {
     fn drop(&mut self) {
-        // What is too large to be kept is freed here in one go: see `end`.
+        // One that is too large to be kept is freed at once here: see `end`.
         drop(self.end());
     }
 }
@@ -181,7 +181,7 @@ impl Drop for ReceiveBuffer {
 // === impl LargeRooms ===
 
 impl LargeRooms {
-    /// Room for at least `bytes`, whose content is whatever an earlier request left there.
+    /// A buffer with memory for at least `bytes`. It may hold bytes of an earlier request.
     fn take(&self, bytes: usize) -> Vec<u8> {
         let mut idle = self.idle.borrow_mut();
         let fits = |room: &Vec<u8>| room.capacity() >= bytes && room.capacity() / 2 <= bytes;
@@ -191,13 +191,13 @@ impl LargeRooms {
                 self.idle_bytes.set(self.idle_bytes.get() - room.capacity());
                 room
             }
-            // Not touched yet: that is done as it fills.
+            // It is cleared as it fills.
             None => Vec::with_capacity(bytes.next_multiple_of(STEP_BYTES)),
         }
     }
 
-    /// Keeps it for the next, in place of those that have lain longest where it gets too much; or
-    /// gives it back where it is too much by itself.
+    /// Keeps a buffer for the next request. Where there are too many bytes, those that were not used
+    /// for longest are freed; one that is too large by itself is returned.
     fn keep(&self, room: Vec<u8>) -> Option<Vec<u8>> {
         if room.capacity() > limits::RECEIVE_IDLE_BYTES_MAX {
             return Some(room);

@@ -29,7 +29,7 @@ pub enum NotMade {
         /// `corelane.shard.memory.bytes`.
         total: usize,
     },
-    /// Others held the memory for too long.
+    /// The memory was not free in time.
     NotInTime {
         /// Bytes that it takes.
         wanted: usize,
@@ -38,7 +38,7 @@ pub enum NotMade {
     Panicked,
 }
 
-/// Reserves `bytes` for an answer, waiting for them for a while.
+/// Reserves `bytes` for an answer. Waits for them, but not for long.
 pub async fn reserve(budget: &Rc<Budget>, bytes: usize) -> Result<Reserved, NotMade> {
     let (wanted, total) = (bytes, budget.total_bytes());
     if wanted > total {
@@ -59,7 +59,7 @@ pub async fn reserve(budget: &Rc<Budget>, bytes: usize) -> Result<Reserved, NotM
 }
 
 impl AnswerMemory {
-    /// Counts `bytes` more; `false` where there are none to be had.
+    /// Counts `bytes` more; `false` where they are not free in time.
     pub async fn claim(&self, budget: &Rc<Budget>, bytes: usize) -> bool {
         if self.refused.get().is_some() {
             return false;
@@ -103,12 +103,12 @@ impl AnswerMemory {
         self.refused.set(Some(reason));
     }
 
-    /// Counts nothing any more: the answer is sent.
+    /// Counts nothing: the answer is sent.
     pub fn release(&self) {
         self.reserved.borrow_mut().take();
     }
 
-    /// Hands on what is counted, for an answer that has turned out to take `bytes`.
+    /// The memory of the answer once it is made and takes `bytes`.
     pub fn settle(&self, budget: &Rc<Budget>, bytes: usize) -> Reserved {
         let reserved = self.reserved.borrow_mut().take();
         let mut reserved = reserved.unwrap_or_else(|| budget.hold(Use::Answers, 0));

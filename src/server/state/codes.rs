@@ -1,4 +1,4 @@
-//! Pure: which error codes an answer holds, so that what clients are told is counted
+//! Pure: which error codes an answer holds: they are counted
 //! (`AbstractResponse.errorCounts` of Kafka).
 
 use crate::base::ErrorCode;

@@ -39,7 +39,7 @@ pub struct ServerState {
     pub probe: Probe,
     /// The levels of the log.
     pub loggers: Arc<Loggers>,
-    /// Answers that are the same for all who ask.
+    /// Answers that are the same for all clients.
     pub shared_answers: SharedAnswers,
     closing_lines: Lines,
 }

@@ -134,8 +134,8 @@ impl Probe {
         }
     }
 
-    /// Counts a request of API `key`, from the moment it had arrived whole to the one at which
-    /// the kernel had its answer.
+    /// Counts a request of API `key` that arrived whole at `from` and whose answer the kernel had at
+    /// `to`.
     pub fn note(&self, key: i16, from: Instant, to: Instant) {
         if let Some(at) = self.place(key) {
             self.latency[at].record_us(to.since(from).as_micros() as u64);

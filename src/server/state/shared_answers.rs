@@ -1,5 +1,5 @@
-//! Drives: answers that depend on the cluster's image alone: made once for each image, beside
-//! the core that serves, and sent to all who ask without a copy.
+//! Drives: answers that depend on the cluster's image alone. They are made once for each image, on
+//! other threads than the shard's, and sent to all clients without a copy.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -75,7 +75,7 @@ struct Entry {
     answer: Option<Rc<SharedAnswer>>,
 }
 
-/// An answer that is being made; others wait until it is dropped.
+/// An answer that is being made. Other requests for it wait until this is dropped.
 struct Making<'a> {
     of: &'a SharedAnswers,
     key: SharedKey,
@@ -94,7 +94,7 @@ impl SharedAnswers {
             let image = shard.image();
             match self.find(&key, &image) {
                 Some(Some(answer)) => return Ok(answer),
-                // Another connection has it made.
+                // A request of another connection is making it.
                 Some(None) => self.changed.wait().await,
                 None => {
                     let making = self.begin(key, image);
@@ -114,7 +114,7 @@ impl SharedAnswers {
 
     fn begin(&self, key: SharedKey, image: Arc<Image>) -> Making<'_> {
         let mut entries = self.entries.borrow_mut();
-        // What is older than the image is asked for no more.
+        // Answers of older images are not asked for any more.
         entries.retain(|entry| entry.answer.is_none() || Arc::ptr_eq(&entry.image, &image));
         if entries.len() >= limits::SHARED_ANSWERS_MAX
             && let Some(oldest) = entries.iter().position(|entry| entry.answer.is_some())
@@ -170,7 +170,7 @@ impl Making<'_> {
 }
 
 impl Drop for Making<'_> {
-    /// Those who wait find the answer, or make it if this one was not made.
+    /// Requests that wait for it find the answer, or make it if this one was not made.
     fn drop(&mut self) {
         let mut entries = self.of.entries.borrow_mut();
         entries.retain(|entry| entry.answer.is_some() || !self.is(entry));

@@ -9,7 +9,7 @@ use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::describe_cluster_response::DescribeClusterBroker;
 use crate::wire::codec::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
-/// What anybody may do with the cluster where nobody is kept from anything: create, alter,
+/// What a client may do with the cluster where there is no authorizer: create, alter,
 /// describe, act in it, write idempotently, and the two about settings
 /// (`AclEntry.supportedOperations` of Kafka), as a bit field.
 pub const CLUSTER_OPERATIONS: i32 = 8096;
@@ -43,7 +43,7 @@ impl Api for DescribeCluster {
             .collect();
         let mut answer = DescribeClusterResponse::default()
             .with_cluster_id(StrBytes::from_string(image.cluster_id.to_string()))
-            // Whichever node is asked hands changes on to the controller.
+            // Every node hands changes on to the controller.
             .with_controller_id(BrokerId(cx.shard.node.0))
             .with_brokers(brokers);
         if request.include_cluster_authorized_operations {
@@ -64,7 +64,7 @@ fn shape(broker: &Broker, listener: &str, version: i16) -> Option<DescribeCluste
     Some(node)
 }
 
-/// The answer to whoever takes this for another kind of endpoint.
+/// The answer to a client that takes this for an endpoint of another type.
 fn refused(endpoint_type: i8) -> DescribeClusterResponse {
     let (code, text) = match endpoint_type {
         CONTROLLER => (

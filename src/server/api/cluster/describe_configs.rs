@@ -24,7 +24,7 @@ use crate::wire::field::Form;
 /// The API.
 pub struct DescribeConfigs;
 
-/// Why a resource is not described: a code, and a text for whoever asked.
+/// Why a resource is not described: a code, and a text for the client.
 type Refusal = (ErrorCode, String);
 
 impl EncodingApi for DescribeConfigs {

@@ -10,7 +10,7 @@ mod view;
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::TopicName;
 
-/// What anybody may do with a topic where nobody is kept from anything: read, write, create,
+/// What a client may do with a topic where there is no authorizer: read, write, create,
 /// delete, alter, describe, and the two about its settings (`AclEntry.supportedOperations` of
 /// Kafka), as a bit field.
 pub const TOPIC_OPERATIONS: i32 = 3576;

@@ -55,7 +55,7 @@ pub(super) fn answer(image: &Image, asked: &Asked, asker: &Asker) -> MetadataRes
         .with_brokers(brokers)
         .with_topics(topics);
     if version >= 1 {
-        // Whichever node is asked hands changes on to the controller.
+        // Every node hands changes on to the controller.
         answer.controller_id = BrokerId(asker.node.0);
     }
     if version >= 2 {
