@@ -282,3 +282,170 @@ fn the_map_is_short_and_names_every_room() {
         );
     }
 }
+
+/// Folders of `server` and their parts, in the order of the arrows: each part may use those before
+/// it, never one behind.
+const PARTS: &[(&str, &[&str])] = &[
+    (
+        "server",
+        &[
+            "loggers",
+            "session",
+            "start",
+            "guarantee",
+            "check",
+            "adopt",
+            "health",
+            "lag",
+            "guests",
+            "scrape",
+            "admin",
+            "control",
+            "state",
+            "api",
+            "connection",
+            "housekeeping",
+            "node",
+        ],
+    ),
+    (
+        "server/api",
+        &[
+            "authorizer",
+            "outlet",
+            "spares",
+            "refused",
+            "errors",
+            "context",
+            "client",
+            "call",
+            "row",
+            "steps",
+            "called",
+            "groups",
+            "offsets",
+            "records",
+            "security",
+            "transactions",
+            "cluster",
+            "topics",
+            "table",
+        ],
+    ),
+    (
+        "server/connection",
+        &[
+            "receive", "lifetime", "slot", "queue", "hub", "desk", "dispatch", "reader", "writer",
+            "serve", "list",
+        ],
+    ),
+];
+
+/// The modules that a file's `use` declarations name, as paths below `src`.
+fn used_modules(path: &str, code: &str) -> Vec<String> {
+    let text: Vec<&str> = code_lines(code).map(|(_, line)| line.trim()).collect();
+    let module = path.trim_end_matches(".rs").trim_end_matches("/mod");
+    let mut used = Vec::new();
+    for statement in text.join(" ").split(';') {
+        let Some((_, tree)) = statement.rsplit_once("use ") else {
+            continue;
+        };
+        let is_tree = |c: char| c.is_alphanumeric() || "_:{}, *".contains(c);
+        if tree.chars().all(is_tree) {
+            expand("", tree, &mut used);
+        }
+    }
+    used.iter()
+        .filter_map(|path| resolve(module, path))
+        .collect()
+}
+
+/// Writes out `a::{b, c::{d, e}}`.
+fn expand(before: &str, tree: &str, paths: &mut Vec<String>) {
+    let Some((head, rest)) = tree.split_once('{') else {
+        paths.push(format!("{before}{}", tree.trim()));
+        return;
+    };
+    let before = format!("{before}{}", head.trim());
+    let (mut depth, mut from) = (0, 0);
+    let end = rest.rfind('}').unwrap_or(rest.len());
+    for (at, c) in rest[..end].char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                expand(&before, &rest[from..at], paths);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !rest[from..end].trim().is_empty() {
+        expand(&before, &rest[from..end], paths);
+    }
+}
+
+/// A path below `src` for a path of `use` in `module`; `None` where that names another crate.
+fn resolve(module: &str, path: &str) -> Option<String> {
+    let mut at: Vec<&str> = match path.split("::").next()? {
+        "crate" => Vec::new(),
+        "super" | "self" => module.split('/').collect(),
+        _ => return None,
+    };
+    for part in path.split("::") {
+        match part {
+            "crate" | "self" => {}
+            "super" => drop(at.pop()),
+            name => at.push(name),
+        }
+    }
+    Some(at.join("/"))
+}
+
+#[test]
+fn parts_of_the_server_use_only_what_stands_before_them() {
+    let part_of = |path: &str, folder: &str| {
+        let below = path.strip_prefix(folder)?.strip_prefix('/')?;
+        let part = below.split('/').next()?.trim_end_matches(".rs");
+        (part != "mod").then(|| part.to_owned())
+    };
+    let mut broken = Vec::new();
+    for source in sources() {
+        for (folder, order) in PARTS {
+            let Some(own) = part_of(&source.path, folder) else {
+                continue;
+            };
+            let Some(rank) = order.iter().position(|part| *part == own) else {
+                broken.push(format!("src/{}: has no place in the order", source.path));
+                continue;
+            };
+            let used = used_modules(&source.path, &source.code);
+            let behind = used.iter().filter(|path| {
+                let part = part_of(path, folder);
+                order[rank + 1..]
+                    .iter()
+                    .any(|it| part.as_deref() == Some(*it))
+            });
+            broken.extend(behind.map(|path| format!("src/{} uses {path}", source.path)));
+        }
+    }
+    report("an arrow runs back", &broken);
+}
+
+#[test]
+fn uses_are_found_however_they_are_written() {
+    let code = "use super::a::{B, c::{D, E}};\nuse crate::x::{self, Y};\n// use super::no;\n\
+                pub use super::super::f;\nuse std::fmt;\nfn f() { let x = \"use it\"; }\n";
+    let used = used_modules("server/api/here.rs", code);
+    assert_eq!(
+        used,
+        [
+            "server/api/a/B",
+            "server/api/a/c/D",
+            "server/api/a/c/E",
+            "x",
+            "x/Y",
+            "server/f"
+        ]
+    );
+}

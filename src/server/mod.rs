@@ -1,5 +1,13 @@
 //! Drives: the whole broker: start and stop, in order.
 //! May use: everything. Never: decides; that is done to the left.
+//!
+//! Inside, `use` arrows go one way (`tests/tidy.rs` checks it):
+//!
+//! ```text
+//! loggers, session ← state ← api ← connection ← housekeeping ← node ┐
+//! start ────────────────────────────────────────────────────────────┼← mod.rs
+//! guarantee, health, lag, guests ← scrape ← admin ← control ────────┘
+//! ```
 
 pub mod adopt;
 mod admin;
