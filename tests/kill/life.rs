@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::checked::audit::Depth;
-use crate::checked::load::Load;
-use crate::checked::{Clock, Random, Tick};
-use crate::support::{Broker, Start};
+use corelane_testing::checked::audit::Depth;
+use corelane_testing::checked::load::Load;
+use corelane_testing::checked::{Clock, Tick};
+use corelane_testing::{Broker, Random, Start};
+
+use crate::HERE;
 
 /// How often everything is read, not only what is new.
 const WHOLE_EVERY: u64 = 8;
@@ -59,7 +61,8 @@ impl Life {
         // Old segments go and dirty ones are compacted while it lasts.
         let text = "log.retention.check.interval.ms=150\nlog.cleaner.backoff.ms=100\n";
         std::fs::write(&properties, text).unwrap();
-        let start = Start::new(&self.dir)
+        let start = HERE
+            .start(&self.dir)
             .shards(2)
             .arg("--config", properties.to_str().unwrap());
         let load = Load::new(start.port, Arc::new(Clock::default()), self.seed);
@@ -94,7 +97,7 @@ impl Life {
     }
 
     fn rounds(&self, start: &Start, load: &Load, outcome: &mut Outcome) -> Result<(), String> {
-        let mut random = Random(self.seed);
+        let mut random = Random::new(self.seed);
         let mut broker = start.ready();
         let created = load.create(self.flush_messages);
         created.map_err(|error| error.to_string())?;
@@ -174,11 +177,7 @@ fn kill(
 
 /// A kill is nothing that a broker complains of.
 fn quiet(broker: &Broker) -> Result<(), String> {
-    let log = broker.log();
-    let loud = log
-        .lines()
-        .find(|line| line.contains("ERROR") || line.contains("panicked"));
-    match loud {
+    match broker.complaint() {
         Some(line) => Err(format!("the broker logged: {line}")),
         None => Ok(()),
     }

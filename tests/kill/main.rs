@@ -12,27 +12,26 @@
 //! this program's own: nothing is left behind however it ends. Without root all kills happen in
 //! the build folder, and the summary says so.
 
-#[path = "../checked/mod.rs"]
-mod checked;
-#[path = "../checked/loops.rs"]
-mod loops;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod life;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+
+use corelane_testing::Here;
+use corelane_testing::arguments::Arguments;
+use corelane_testing::checked::selfcheck;
+use corelane_testing::mounts::{self, Mount};
 
 use life::{Life, Outcome};
-use loops::Mount;
 
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 /// Kills of one data folder; then a new one begins.
 const KILLS_OF_A_LIFE: u64 = 25;
 /// `flush.messages` of the two classes of ack.
 const CLASSES: [u64; 2] = [1, 1_000_000];
 
-struct Arguments {
+struct Wanted {
     kills: u64,
     seed: u64,
     places: Vec<String>,
@@ -47,10 +46,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if arguments.places.iter().any(|place| place != "here") && !loops::in_own_namespace() {
-        return loops::run_again_in_namespace();
+    if arguments.places.iter().any(|place| place != "here") && !mounts::in_own_namespace() {
+        return mounts::run_again_in_namespace();
     }
-    checked::selfcheck::run();
+    selfcheck::run();
     println!(
         "\nrunning {} kills, seed {}",
         arguments.kills, arguments.seed
@@ -73,7 +72,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), String> {
+fn run(arguments: &Wanted) -> Result<(), String> {
     let combinations = arguments.places.len() * arguments.classes.len();
     let each = arguments.kills.div_ceil(combinations as u64);
     let mut number = 0;
@@ -85,7 +84,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
                 let kills = left.min(KILLS_OF_A_LIFE);
                 left -= kills;
                 number += 1;
-                let mount = Mount::new(place).map_err(|error| format!("{place}: {error}"))?;
+                let mount = Mount::new(HERE, place).map_err(|error| format!("{place}: {error}"))?;
                 let life = Life {
                     dir: mount.path().join("data"),
                     flush_messages: *flush_messages,
@@ -108,31 +107,21 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn arguments() -> Result<Arguments, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let mut found = Arguments {
-        kills: 100,
-        seed: now.unwrap_or(Duration::ZERO).as_millis() as u64,
-        places: match loops::can_mount() {
-            true => vec!["ext4".to_owned(), "xfs".to_owned()],
-            false => vec!["here".to_owned()],
-        },
-        classes: CLASSES.to_vec(),
+fn arguments() -> Result<Wanted, String> {
+    let mut arguments = Arguments::of_program("tests/kill/main.rs");
+    let usual = match mounts::can_mount() {
+        true => vec!["ext4".to_owned(), "xfs".to_owned()],
+        false => vec!["here".to_owned()],
     };
-    let mut rest = std::env::args().skip(1);
-    while let Some(name) = rest.next() {
-        let value = rest.next().ok_or_else(|| format!("{name} wants a value"))?;
-        let number = || {
-            let parsed = value.parse::<u64>();
-            parsed.map_err(|error| format!("{name} {value}: {error}"))
-        };
-        match name.as_str() {
-            "--kills" => found.kills = number()?,
-            "--seed" => found.seed = number()?,
-            "--on" => found.places = vec![value],
-            "--flush" => found.classes = vec![number()?],
-            _ => return Err(format!("{name} is not known; see tests/kill/main.rs")),
-        }
-    }
-    Ok(found)
+    let wanted = Wanted {
+        kills: arguments.number("--kills")?.unwrap_or(100),
+        seed: arguments.seed()?,
+        places: arguments.value("--on")?.map_or(usual, |place| vec![place]),
+        classes: match arguments.number("--flush")? {
+            Some(class) => vec![class],
+            None => CLASSES.to_vec(),
+        },
+    };
+    arguments.end()?;
+    Ok(wanted)
 }
