@@ -1,8 +1,10 @@
 //! What a disk may hold after a power cut: everything that a flush vouched for, and of the rest
 //! any of its 512-byte sectors.
 
+use corelane_testing::Random;
+use corelane_testing::checked::Tick;
+
 use super::disk::{Data, DiskWrite, History, SECTOR};
-use crate::checked::{Random, Tick};
 
 /// What becomes of the writes that nothing vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +148,7 @@ pub fn selfcheck() {
     };
     let at = |cut, fate| {
         let mut crashes = Crashes::new(&history, vec![0; 3 * SECTOR]);
-        let bytes = crashes.at(cut, fate, &mut Random(1)).bytes;
+        let bytes = crashes.at(cut, fate, &mut Random::new(1)).bytes;
         [bytes[0], bytes[512], bytes[1024]]
     };
     assert_eq!(at(7, Fate::Lost), [0, 0, 0], "the flush is not done yet");

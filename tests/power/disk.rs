@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::checked::{Clock, Random, Tick};
+use corelane_testing::Random;
+use corelane_testing::checked::{Clock, Tick};
 
 /// Bytes that a disk writes whole or not at all.
 pub const SECTOR: usize = 512;
@@ -128,7 +129,7 @@ impl Disk {
         let replier = {
             let (disk, replies) = (Arc::clone(self), Arc::clone(&replies));
             let stream = stream.try_clone()?;
-            thread::spawn(move || disk.reply_on(stream, &replies, Random(seed)))
+            thread::spawn(move || disk.reply_on(stream, &replies, Random::new(seed)))
         };
         let taken = self.take_requests(&mut stream, &replies);
         push(&replies, None);

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::checked::broker::Connection;
+use corelane_testing::checked::broker::Connection;
 
 /// How long a machine may take to boot and to start its broker; without KVM it is slow.
 const BOOT_MAX: Duration = Duration::from_secs(120);

@@ -15,13 +15,6 @@
 //!
 //! Where a machine cannot be made it says so and what is missing, and fails.
 
-#[path = "../checked/mod.rs"]
-mod checked;
-#[path = "../checked/loops.rs"]
-mod loops;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod crash;
 mod disk;
 mod guest;
@@ -33,20 +26,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use checked::audit::Depth;
-use checked::load::Load;
-use checked::{Clock, Random, Tick};
+use corelane_testing::arguments::Arguments;
+use corelane_testing::checked::audit::Depth;
+use corelane_testing::checked::load::Load;
+use corelane_testing::checked::{Clock, Tick, selfcheck};
+use corelane_testing::{Here, PATIENCE, Random, mounts, ports};
 use crash::{Crashes, FATES};
 use disk::Disk;
 use guest::{Guest, Parts};
-use support::Start;
 
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 /// Size of the disk.
 const DISK_BYTES: usize = 320 << 20; // No smaller XFS is made.
 
-struct Arguments {
+struct Wanted {
     states: u64,
     seconds: u64,
     seed: u64,
@@ -64,14 +60,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if !loops::can_mount() {
+    if !mounts::can_mount() {
         eprintln!("power cuts need root and loop devices: nothing was tried");
         return ExitCode::FAILURE;
     }
-    if !loops::in_own_namespace() {
-        return loops::run_again_in_namespace();
+    if !mounts::in_own_namespace() {
+        return mounts::run_again_in_namespace();
     }
-    checked::selfcheck::run();
+    selfcheck::run();
     crash::selfcheck();
     println!("\nrunning power cuts, seed {}", arguments.seed);
     for fs in &arguments.filesystems {
@@ -87,11 +83,11 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(arguments: &Arguments, fs: &str) -> Result<()> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("power");
+fn run(arguments: &Wanted, fs: &str) -> Result<()> {
+    let dir = Path::new(HERE.tmp).join("power");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/power/guest.sh");
     let made = dir.to_string_lossy();
-    loops::run(script, &[&made, env!("CARGO_BIN_EXE_corelane")])?;
+    mounts::run(script, &[&made, HERE.broker])?;
     let scratch = tempfile::tempdir_in("/dev/shm")?;
     let image = scratch.path().join("image");
     let fresh = fresh_disk(&image, fs)?;
@@ -99,8 +95,8 @@ fn run(arguments: &Arguments, fs: &str) -> Result<()> {
     let clock = Arc::new(Clock::default());
     let disk = Disk::new(fresh.clone(), clock.clone());
     let load = match arguments.outrun {
-        true => Load::outrun(support::ports(), clock.clone(), arguments.seed),
-        false => Load::new(support::ports(), clock.clone(), arguments.seed),
+        true => Load::outrun(ports(), clock.clone(), arguments.seed),
+        false => Load::new(ports(), clock.clone(), arguments.seed),
     };
     let (from, to) = live(arguments, &dir, fs, &disk, &load)?;
 
@@ -113,7 +109,7 @@ fn run(arguments: &Arguments, fs: &str) -> Result<()> {
         written >> 20,
         history.flushes.len()
     );
-    let mut random = Random(arguments.seed ^ 1);
+    let mut random = Random::new(arguments.seed ^ 1);
     let mut cuts: Vec<Tick> = (0..arguments.states)
         .map(|_| from + random.below(to - from))
         .collect();
@@ -151,11 +147,11 @@ fn fresh_disk(image: &Path, fs: &str) -> Result<Vec<u8>> {
     File::create(image)?.set_len(DISK_BYTES as u64)?;
     let path = image.to_string_lossy();
     match fs {
-        "xfs" => loops::run("mkfs.xfs", &["-q", "-f", &path])?,
+        "xfs" => mounts::run("mkfs.xfs", &["-q", "-f", &path])?,
         _ => {
             // Else the kernel would go on making it in the background.
             let at_once = "lazy_itable_init=0,lazy_journal_init=0";
-            loops::run("mkfs.ext4", &["-q", "-F", "-E", at_once, &path])?
+            mounts::run("mkfs.ext4", &["-q", "-F", "-E", at_once, &path])?
         }
     };
     std::fs::read(image)
@@ -163,7 +159,7 @@ fn fresh_disk(image: &Path, fs: &str) -> Result<Vec<u8>> {
 
 /// Boots the machine and loads its broker; between which ticks it was loaded.
 fn live(
-    arguments: &Arguments,
+    arguments: &Wanted,
     dir: &Path,
     fs: &str,
     disk: &Arc<Disk>,
@@ -212,23 +208,20 @@ fn lie(mut history: disk::History) -> disk::History {
 fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<bool> {
     write_image(image, bytes)?;
     let mounted = Mounted::new(image)?;
-    let mut start = Start::new(&mounted.0.join("broker")).shards(2);
+    let mut start = HERE.start(&mounted.0.join("broker")).shards(2);
     start.port = load.port;
     if !start.dir.exists() {
         return Err(Error::other("the broker's folder is gone"));
     }
     let folder = start.dir.to_string_lossy().into_owned();
     let maps = "find \"$0\" -name '*.log' -size +0 -exec filefrag -v {} +";
-    let has_room = loops::run("sh", &["-c", maps, &folder])?.contains("unwritten");
+    let has_room = mounts::run("sh", &["-c", maps, &folder])?.contains("unwritten");
     let broker = start.ready();
     let audited = load.audit(Depth::Whole, cut, false);
-    let log = broker.log();
+    let (log, complaint) = (broker.log(), broker.complaint());
     broker.kill();
     audited.map_err(|error| Error::other(format!("{error}\n{log}")))?;
-    let loud = log
-        .lines()
-        .find(|line| line.contains("ERROR") || line.contains("panicked"));
-    match loud {
+    match complaint {
         Some(line) => Err(Error::other(format!("the broker logged: {line}"))),
         None => Ok(has_room),
     }
@@ -255,7 +248,7 @@ impl Mounted {
         let dir = image.with_extension("fs");
         std::fs::create_dir_all(&dir)?;
         let (image, path) = (image.to_string_lossy(), dir.to_string_lossy());
-        loops::run("mount", &["-o", "loop", &image, &path])?;
+        mounts::run("mount", &["-o", "loop", &image, &path])?;
         Ok(Mounted(dir))
     }
 }
@@ -265,43 +258,33 @@ impl Drop for Mounted {
         let path = self.0.to_string_lossy();
         let begun = Instant::now();
         // A killed broker's last I/O may still hold it.
-        while loops::run("umount", &[&path]).is_err() && begun.elapsed() < support::PATIENCE {
+        while mounts::run("umount", &[&path]).is_err() && begun.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-fn arguments() -> std::result::Result<Arguments, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let mut found = Arguments {
-        states: 20,
-        seconds: 4,
-        seed: now.unwrap_or(Duration::ZERO).as_millis() as u64,
-        filesystems: vec!["ext4".to_owned(), "xfs".to_owned()],
-        broken_flush: false,
-        outrun: false,
-        accelerator: "tcg".to_owned(),
+fn arguments() -> std::result::Result<Wanted, String> {
+    let mut arguments = Arguments::of_program("tests/power/main.rs");
+    let usual = vec!["ext4".to_owned(), "xfs".to_owned()];
+    let outrun = match arguments.value("--load")?.as_deref() {
+        None => false,
+        Some("outrun") => true,
+        Some(load) => {
+            return Err(format!(
+                "--load {load} is not known; see tests/power/main.rs"
+            ));
+        }
     };
-    let mut rest = std::env::args().skip(1);
-    while let Some(name) = rest.next() {
-        if name == "--broken-flush" {
-            found.broken_flush = true;
-            continue;
-        }
-        let value = rest.next().ok_or_else(|| format!("{name} wants a value"))?;
-        let number = || {
-            let parsed = value.parse::<u64>();
-            parsed.map_err(|error| format!("{name} {value}: {error}"))
-        };
-        match name.as_str() {
-            "--states" => found.states = number()?,
-            "--seconds" => found.seconds = number()?,
-            "--seed" => found.seed = number()?,
-            "--load" if value == "outrun" => found.outrun = true,
-            "--accel" => found.accelerator = value,
-            "--on" => found.filesystems = vec![value],
-            _ => return Err(format!("{name} is not known; see tests/power/main.rs")),
-        }
-    }
-    Ok(found)
+    let wanted = Wanted {
+        states: arguments.number("--states")?.unwrap_or(20),
+        seconds: arguments.number("--seconds")?.unwrap_or(4),
+        seed: arguments.seed()?,
+        filesystems: arguments.value("--on")?.map_or(usual, |fs| vec![fs]),
+        broken_flush: arguments.has("--broken-flush"),
+        outrun,
+        accelerator: arguments.value("--accel")?.unwrap_or("tcg".to_owned()),
+    };
+    arguments.end()?;
+    Ok(wanted)
 }
