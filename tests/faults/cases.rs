@@ -6,6 +6,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use corelane_testing::mounts::{Mount, run};
+use corelane_testing::requests::{create_topic, topic_name};
+use corelane_testing::{PATIENCE, until_so};
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -13,10 +16,8 @@ use kafka_protocol::messages::{FindCoordinatorRequest, OffsetCommitRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::Case;
-use crate::loops::{Mount, run};
-use crate::records::{create_topic, topic_name};
+use crate::HERE;
 use crate::scene::{STORAGE_ERROR, Scene, TOPIC};
-use crate::support::{PATIENCE, Start, data_dir};
 
 const TOPIC_EXISTS: i16 = 36;
 
@@ -50,12 +51,6 @@ pub const ALL: &[Case] = &[
     case("the metadata log is removed", false, metadata_removed),
     case("the data folder is removed", false, removed),
 ];
-
-/// Folders with commas between them.
-pub fn start(dirs: &[&Path]) -> Start {
-    let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-    Start::new(Path::new(&names.join(",")))
-}
 
 /// Fills the file system that `dir` is on, all but `left` bytes; the file that does it.
 pub fn fill(dir: &Path, left: u64) -> std::path::PathBuf {
@@ -94,10 +89,10 @@ fn fill_up(dir: &Path) -> std::path::PathBuf {
 
 /// One of two folders is on a disk that fills up.
 fn full(fs: &str, bytes: u64) {
-    let here = data_dir();
-    let mount = Mount::sized(fs, bytes).unwrap();
+    let here = HERE.data_dir();
+    let mount = Mount::sized(HERE, fs, bytes).unwrap();
     let other = mount.path().join("data");
-    let mut scene = Scene::new(start(&[here.path(), &other]), &[]);
+    let mut scene = Scene::new(HERE.start_on(&[here.path(), &other]), &[]);
     let (on_full, _) = scene.partition_in(&other);
     let elsewhere = 1 - on_full;
     for round in 0..2 {
@@ -135,9 +130,9 @@ fn full(fs: &str, bytes: u64) {
 
 /// Metadata and groups are on the full disk too; a clean stop while it is full comes to an end.
 fn all_full() {
-    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();
     let dir = mount.path().join("data");
-    let mut scene = Scene::new(start(&[&dir]), &[]);
+    let mut scene = Scene::new(HERE.start_on(&[&dir]), &[]);
     let filler = fill(&mount.path(), 1 << 20);
     scene.put_until_refused(0, 60_000);
     scene.put_until_refused(1, 60_000);
@@ -194,21 +189,20 @@ fn commit(scene: &Scene) -> i16 {
 
 /// Asks for the coordinator of the group until there is one.
 fn find_coordinator(scene: &Scene) {
-    let begun = Instant::now();
     let request = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("g"));
-    while scene.client().call(3, &request).error_code != 0 || commit(scene) != 0 {
-        assert!(begun.elapsed() < PATIENCE, "{}", scene.broker().log());
-        thread::sleep(Duration::from_millis(50));
-    }
+    until_so(
+        || scene.broker().log(),
+        || scene.client().call(3, &request).error_code == 0 && commit(scene) == 0,
+    );
 }
 
 /// What is decided about the cluster, and what groups commit, has no room: it is refused in time,
 /// and done once there is room. A decision that was written after its refusal counts.
 fn full_of_metadata() {
     const PARTITIONS: i32 = 9_000;
-    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();
     let dir = mount.path().join("data");
-    let mut scene = Scene::new(start(&[&dir]), &[]);
+    let mut scene = Scene::new(HERE.start_on(&[&dir]), &[]);
     find_coordinator(&scene);
     for round in 0..2 {
         let filler = fill_up(&mount.path());
@@ -243,12 +237,11 @@ fn full_of_metadata() {
             scene.broker = Some(scene.start.ready());
         }
         // The same once more says whether it is there by now.
-        let begun = Instant::now();
         let codes = [0, TOPIC_EXISTS];
-        while !codes.contains(&create_topic(&mut scene.client(), &large, PARTITIONS)) {
-            assert!(begun.elapsed() < PATIENCE, "{}", scene.broker().log());
-            thread::sleep(Duration::from_millis(100));
-        }
+        until_so(
+            || scene.broker().log(),
+            || codes.contains(&create_topic(&mut scene.client(), &large, PARTITIONS)),
+        );
         find_coordinator(&scene);
     }
     assert_eq!(create_topic(&mut scene.client(), "small", 1), 0);
@@ -264,8 +257,8 @@ fn full_of_metadata() {
 
 /// The device fails where a log is about to write: thin storage that has run out under it.
 fn writes_fail() {
-    let here = data_dir();
-    let outer = Mount::sized("ext4", 128 << 20).unwrap();
+    let here = HERE.data_dir();
+    let outer = Mount::sized(HERE, "ext4", 128 << 20).unwrap();
     let image = outer.path().join("thin");
     let image_name = image.to_string_lossy().into_owned();
     // All of it is there, so that only what is punched out below can fail.
@@ -285,7 +278,7 @@ fn writes_fail() {
     let at_name = at.to_string_lossy().into_owned();
     mount(&image_name, &at_name);
     let other = at.join("data");
-    let mut scene = Scene::new(start(&[here.path(), &other]), &[]);
+    let mut scene = Scene::new(HERE.start_on(&[here.path(), &other]), &[]);
     let (partition, folder) = scene.partition_in(&other);
     for _ in 0..20 {
         assert_eq!(scene.put(partition, 10_000), 0);
@@ -347,7 +340,7 @@ fn extents(path: &Path) -> Vec<(u64, u64, u64)> {
 
 /// A data file is cut short behind the broker's back.
 fn shrinks() {
-    let here = data_dir();
+    let here = HERE.data_dir();
     let properties = here.path().join("server.properties");
     fs::write(
         &properties,
@@ -357,7 +350,9 @@ fn shrinks() {
     )
     .unwrap();
     let data = here.path().join("data");
-    let start = start(&[&data]).arg("--config", &properties.to_string_lossy());
+    let start = HERE
+        .start_on(&[&data])
+        .arg("--config", &properties.to_string_lossy());
     let mut scene = Scene::new(start, &[("retention.ms", "-1")]);
     for _ in 0..250 {
         assert_eq!(scene.put(0, 100_000), 0);
@@ -384,10 +379,10 @@ fn shrinks() {
 
 /// A partition's folder becomes immutable: even root creates nothing in it.
 fn immutable() {
-    let here = data_dir();
-    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let here = HERE.data_dir();
+    let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();
     let data = mount.path().join("data");
-    let mut scene = Scene::new(start(&[&data]), &[("segment.bytes", "1048576")]);
+    let mut scene = Scene::new(HERE.start_on(&[&data]), &[("segment.bytes", "1048576")]);
     let folder = data.join(format!("shard-0/{TOPIC}-0"));
     let folder_name = folder.to_string_lossy().into_owned();
     run("chattr", &["+i", &folder_name]).unwrap();
@@ -404,11 +399,11 @@ fn immutable() {
 /// Another user than root runs the broker and loses the permission.
 fn forbidden() {
     const NOBODY: &str = "65534";
-    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();
     let data = mount.path().join("data");
     fs::create_dir(&data).unwrap();
     run("chown", &[NOBODY, &data.to_string_lossy()]).unwrap();
-    let start = start(&[&data]).user(NOBODY);
+    let start = HERE.start_on(&[&data]).user(NOBODY);
     let mut scene = Scene::new(start, &[("segment.bytes", "1048576")]);
     let folder = data.join(format!("shard-0/{TOPIC}-0"));
     let folder = folder.to_string_lossy().into_owned();
@@ -434,9 +429,9 @@ fn only_one_stops(scene: &mut Scene) {
 
 /// The folder of one partition goes while records are written to it.
 fn partition_removed() {
-    let here = data_dir();
+    let here = HERE.data_dir();
     let data = here.path().join("data");
-    let mut scene = Scene::new(start(&[&data]), &[]);
+    let mut scene = Scene::new(HERE.start_on(&[&data]), &[]);
     scene.broker().wait_page("/ready", 200, "ready");
     let folder = data.join(format!("shard-0/{TOPIC}-0"));
     fs::remove_dir_all(&folder).unwrap();
@@ -464,9 +459,9 @@ fn partition_removed() {
 
 /// The metadata log goes: partitions are served on, the cluster does not change, a probe is told.
 fn metadata_removed() {
-    let here = data_dir();
+    let here = HERE.data_dir();
     let data = here.path().join("data");
-    let mut scene = Scene::new(start(&[&data]), &[]);
+    let mut scene = Scene::new(HERE.start_on(&[&data]), &[]);
     fs::remove_dir_all(data.join("__cluster_metadata-0")).unwrap();
     let page = scene
         .broker()
@@ -486,9 +481,9 @@ fn metadata_removed() {
 
 /// All files go while the broker runs.
 fn removed() {
-    let here = data_dir();
+    let here = HERE.data_dir();
     let data = here.path().join("data");
-    let mut scene = Scene::new(start(&[&data]), &[]);
+    let mut scene = Scene::new(HERE.start_on(&[&data]), &[]);
     // Files may be made while others are removed.
     let gone = (0..100).any(|_| fs::remove_dir_all(&data).is_ok());
     assert!(gone, "{} is removed", data.display());

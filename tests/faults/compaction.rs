@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use corelane::wire::batch::{BatchBuilder, NewRecord};
+use corelane_testing::batches::{TIME_MS, record};
+use corelane_testing::mounts::Mount;
+use corelane_testing::requests::{PRODUCE, produce, read_all};
 
-use crate::cases::{fill, start};
-use crate::loops::Mount;
-use crate::records::{PRODUCE, produce, read_all};
+use crate::HERE;
+use crate::cases::fill;
 use crate::scene::{Scene, TOPIC};
-use crate::support::data_dir;
 
 /// Bytes of a record's value.
 const VALUE_BYTES: usize = 60_000;
@@ -19,13 +19,7 @@ const RECORDS: usize = 60;
 
 fn keyed(number: usize) -> Bytes {
     let value = vec![number as u8; VALUE_BYTES];
-    let mut builder = BatchBuilder::new();
-    builder.push(NewRecord::new(
-        1_700_000_000_000,
-        Some(b"key"),
-        Some(&value),
-    ));
-    builder.build().into()
+    record(TIME_MS, Some(b"key"), Some(&value))
 }
 
 /// Names in `folder` that end with `suffix`.
@@ -38,13 +32,15 @@ fn names(folder: &Path, suffix: &str) -> Vec<String> {
 /// One of two folders is on a disk without room for a compacted segment. A compaction there fails;
 /// it is done without a restart soon after there is room.
 pub fn resumes() {
-    let here = data_dir();
-    let mount = Mount::sized("ext4", 64 << 20).unwrap();
+    let here = HERE.data_dir();
+    let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();
     let other = mount.path().join("data");
     let file = here.path().join("server.properties");
     fs::write(&file, "log.cleaner.backoff.ms=100\n").unwrap();
     let data = here.path().join("data");
-    let settings = start(&[&data, &other]).arg("--config", file.to_str().unwrap());
+    let settings = HERE
+        .start_on(&[&data, &other])
+        .arg("--config", file.to_str().unwrap());
     let topic = [("segment.bytes", "1048576")];
     let mut scene = Scene::new(settings, &topic);
     let (on_full, folder) = scene.partition_in(&other);

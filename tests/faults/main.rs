@@ -4,13 +4,6 @@
 //! `cargo test --test faults`; after `--` words that the chosen cases contain. Cases that need a
 //! file system of their own or another user need root; without, they are named as left out.
 
-#[path = "../checked/loops.rs"]
-mod loops;
-#[path = "../api/records.rs"]
-mod records;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod cases;
 mod compaction;
 mod scene;
@@ -18,6 +11,12 @@ mod scene;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
+
+use corelane_testing::arguments::{Arguments, chooses};
+use corelane_testing::{Here, mounts};
+
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 
 /// A case and what it needs.
 pub struct Case {
@@ -27,16 +26,22 @@ pub struct Case {
 }
 
 fn main() -> ExitCode {
-    let can_mount = loops::can_mount();
-    if can_mount && !loops::in_own_namespace() {
-        return loops::run_again_in_namespace();
+    let can_mount = mounts::can_mount();
+    if can_mount && !mounts::in_own_namespace() {
+        return mounts::run_again_in_namespace();
     }
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words = match Arguments::of_program("tests/faults/main.rs").words() {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let begun = Instant::now();
     let (mut good, mut failed, mut left_out) = (0, Vec::new(), 0);
     println!();
     for case in cases::ALL {
-        if !words.is_empty() && !words.iter().any(|word| case.name.contains(word.as_str())) {
+        if !chooses(&words, case.name) {
             continue;
         }
         if case.needs_root && !can_mount {

@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use corelane_testing::requests::{
+    FETCH, PRODUCE, batch, fetch, produce, read_all, try_create_topic,
+};
+use corelane_testing::{Broker, Client, PATIENCE, Start};
 use kafka_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
-use kafka_protocol::messages::{
-    CreateTopicsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
-};
+use kafka_protocol::messages::{DescribeLogDirsRequest, IncrementalAlterConfigsRequest};
 use kafka_protocol::protocol::StrBytes;
-
-use crate::records::{FETCH, PRODUCE, batch, fetch, produce, read_all, topic_name};
-use crate::support::{Broker, Client, PATIENCE, Start};
 
 pub const TOPIC: &str = "t";
 pub const STORAGE_ERROR: i16 = 56;
@@ -35,21 +33,8 @@ impl Scene {
     /// Starts a broker on these folders (with commas between them) and creates the topic.
     pub fn new(start: Start, configs: &[(&str, &str)]) -> Scene {
         let broker = start.ready();
-        let configs = configs.iter().map(|(name, value)| {
-            CreatableTopicConfig::default()
-                .with_name(StrBytes::from_string((*name).to_owned()))
-                .with_value(Some(StrBytes::from_string((*value).to_owned())))
-        });
-        let topic = CreatableTopic::default()
-            .with_name(topic_name(TOPIC))
-            .with_num_partitions(2)
-            .with_replication_factor(1)
-            .with_configs(configs.collect());
-        let request = CreateTopicsRequest::default()
-            .with_timeout_ms(10_000)
-            .with_topics(vec![topic]);
-        let answer = broker.client().call(7, &request);
-        assert_eq!(answer.topics[0].error_code, 0);
+        let created = try_create_topic(&mut broker.client(), TOPIC, 2, configs);
+        assert_eq!(created.unwrap(), 0);
         let mut scene = Scene {
             start,
             broker: Some(broker),
@@ -150,19 +135,9 @@ impl Scene {
 
     /// Waits for a line in the broker's log that holds all of these.
     pub fn says(&self, words: &[&str]) {
-        let begun = Instant::now();
-        loop {
-            let log = self.broker().log();
-            assert!(!log.contains("panicked"), "{log}");
-            if log
-                .lines()
-                .any(|line| words.iter().all(|word| line.contains(word)))
-            {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "no line with {words:?}:\n{log}");
-            thread::sleep(Duration::from_millis(50));
-        }
+        self.broker().wait_log(words);
+        let log = self.broker().log();
+        assert!(!log.contains("panicked"), "{log}");
     }
 
     /// Sets one setting of the topic.
