@@ -1,16 +1,17 @@
 //! A broker under a memory limit, an innocent client, and what an attack needs.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::cgroup::Group;
+use corelane_testing::cgroup::Group;
+use corelane_testing::process::own_cpu_seconds;
+use corelane_testing::requests::create_topic;
+use corelane_testing::{Broker, Client, admin};
+
+use crate::HERE;
 use crate::innocent::{self, Innocent, Latencies};
-use crate::records::create_topic;
-use crate::support::{Broker, Client, PATIENCE, Start, data_dir};
 use crate::{Attack, BESIDES_BYTES, Options};
 
 /// For how long the innocent is watched before an attack.
@@ -42,12 +43,12 @@ pub struct Arena {
 impl Arena {
     /// Starts the broker that `attack` wants.
     pub fn open(attack: &Attack, options: &Options) -> Arena {
-        let dir = data_dir();
+        let dir = HERE.data_dir();
         let settings = dir.path().with_extension("properties");
         let bound = attack.bound_bytes;
         let text = format!("corelane.shard.memory.bytes={bound}\n{}\n", attack.settings);
         std::fs::write(&settings, text).unwrap();
-        let start = Start::new(dir.path());
+        let start = HERE.start(dir.path());
         let (port, admin) = (start.port, start.port + 7);
         let mut start = start
             .arg("--admin-port", &admin.to_string())
@@ -191,16 +192,7 @@ impl Drop for Arena {
 
 /// One admin page, with its status line.
 pub fn page(port: u16, path: &str) -> String {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().unwrap_or_else(|error| format!("no answer: {error}"))
+    admin::get(port, path).unwrap_or_else(|error| format!("no answer: {error}"))
 }
 
 /// Runs `work` in `count` threads of the lowest priority: attackers have machines of their own,
@@ -226,18 +218,6 @@ pub fn join(attackers: Vec<JoinHandle<()>>) {
             .join()
             .expect("an attacker does what it is there for");
     }
-}
-
-/// CPU time of this process so far: of the attackers, and a little of the innocent.
-fn own_cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(") ").next().unwrap_or_default();
-    // In user mode and in the kernel, in hundredths of a second.
-    let times = fields.split(' ').skip(11).take(2);
-    times
-        .filter_map(|field| field.parse::<f64>().ok())
-        .sum::<f64>()
-        / 100.0
 }
 
 fn lower_priority() {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::records::{PRODUCE, batch, produce};
-use crate::support::Client;
+use corelane_testing::Client;
+use corelane_testing::requests::{PRODUCE, batch, produce};
 
 /// The topic that the innocent writes to.
 pub const TOPIC: &str = "innocent";

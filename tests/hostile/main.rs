@@ -16,14 +16,8 @@
 //! The memory limit is a control group of the kernel, which needs root; without it the peak is
 //! compared all the same.
 
-#[path = "../api/records.rs"]
-mod records;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod arena;
 mod attacks;
-mod cgroup;
 mod innocent;
 mod mutate;
 
@@ -32,8 +26,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use arena::Arena;
+use corelane_testing::Here;
+use corelane_testing::arguments::{Arguments, chooses};
 use innocent::{Latencies, Verdict};
 
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 /// Memory that the broker may take besides what clients make it hold: its program, stacks,
 /// buffers of the runtime, what the allocator has not given back yet.
 pub const BESIDES_BYTES: u64 = 128 << 20;
@@ -83,7 +81,7 @@ struct Line {
 }
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let options = match Options::parse(Arguments::of_program("tests/hostile/main.rs")) {
         Ok(options) => options,
         Err(error) => {
             eprintln!("{error}");
@@ -94,7 +92,7 @@ fn main() -> ExitCode {
     let (mut lines, mut failed) = (Vec::new(), Vec::new());
     println!();
     for attack in attacks::ALL.iter().copied().flatten() {
-        if !options.chooses(attack.name) {
+        if !chooses(&options.words, attack.name) {
             continue;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| run(attack, &options)));
@@ -192,37 +190,13 @@ fn print_table(lines: &[Line]) {
 // === impl Options ===
 
 impl Options {
-    fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options = Options {
-            words: Vec::new(),
-            strict: false,
-            full: false,
-            frames: 50_000,
-            seed: 1,
-        };
-        let mut arguments = arguments;
-        while let Some(argument) = arguments.next() {
-            let mut number = || {
-                let value = arguments.next().unwrap_or_default();
-                value
-                    .parse::<u64>()
-                    .map_err(|error| format!("{argument} {value}: {error}"))
-            };
-            match argument.as_str() {
-                "--strict" => options.strict = true,
-                "--full" => options.full = true,
-                "--frames" => options.frames = number()?,
-                "--seed" => options.seed = number()?,
-                word if word.starts_with("--") => {
-                    return Err(format!("{word} is not known; see tests/hostile/main.rs"));
-                }
-                word => options.words.push(word.to_owned()),
-            }
-        }
-        Ok(options)
-    }
-
-    fn chooses(&self, name: &str) -> bool {
-        self.words.is_empty() || self.words.iter().any(|word| name.contains(word.as_str()))
+    fn parse(mut arguments: Arguments) -> Result<Options, String> {
+        Ok(Options {
+            strict: arguments.has("--strict"),
+            full: arguments.has("--full"),
+            frames: arguments.number("--frames")?.unwrap_or(50_000),
+            seed: arguments.number("--seed")?.unwrap_or(1),
+            words: arguments.words()?,
+        })
     }
 }

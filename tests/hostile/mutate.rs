@@ -5,12 +5,12 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use corelane_testing::{Client, Random, frame};
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{AlterConfigsRequest, ListConfigResourcesRequest};
 
 use crate::Attack;
 use crate::arena::Arena;
-use crate::support::{Client, frame};
 
 /// What real clients sent: frames one after another, each with its length in front. Renewed with
 /// `tests/hostile/capture.py`.
@@ -33,9 +33,6 @@ const BURST: usize = 4;
 /// The largest request that comes out of a mutation, in bytes.
 const FRAME_BYTES_MAX: usize = 16 << 10;
 
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
 fn run(arena: &Arena) {
     let rare = rare();
     let mut sources = frames(TRAFFIC);
@@ -47,12 +44,12 @@ fn run(arena: &Arena) {
         "the traffic knows {} APIs only",
         apis.len()
     );
-    let mut random = Random(arena.options.seed);
+    let mut random = Random::new(arena.options.seed);
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| arena.client()).collect();
     let begun = Instant::now();
     let (mut sent, mut closed) = (0, 0);
     while sent < arena.options.frames {
-        let at = random.below(CONNECTIONS);
+        let at = random.index(CONNECTIONS);
         let mut burst = Vec::new();
         for _ in 0..BURST {
             let frame = mutated(&sources, &mut random);
@@ -126,58 +123,58 @@ fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
 }
 
 fn mutated(sources: &[&[u8]], random: &mut Random) -> Vec<u8> {
-    let mut frame = sources[random.below(sources.len())].to_vec();
-    for _ in 0..1 + random.below(4) {
+    let mut frame = sources[random.index(sources.len())].to_vec();
+    for _ in 0..1 + random.index(4) {
         change(&mut frame, sources, random);
     }
     frame.truncate(FRAME_BYTES_MAX);
-    if random.below(4) > 0 {
+    if random.index(4) > 0 {
         repair_batches(&mut frame);
     }
     frame
 }
 
 fn change(frame: &mut Vec<u8>, sources: &[&[u8]], random: &mut Random) {
-    let at = random.below(frame.len().max(1));
-    match random.below(9) {
+    let at = random.index(frame.len().max(1));
+    match random.index(9) {
         0 => {
             if let Some(byte) = frame.get_mut(at) {
-                *byte ^= 1 << random.below(8);
+                *byte ^= 1 << random.index(8);
             }
         }
         1 => {
             if let Some(byte) = frame.get_mut(at) {
-                *byte = random.next() as u8;
+                *byte = random.bits() as u8;
             }
         }
         // Numbers at the ends of what their type can hold.
         2 => {
-            let value = [i32::MAX, i32::MIN, -1, 0, 1, 0x7fff, 65_536, 1 << 24][random.below(8)];
+            let value = [i32::MAX, i32::MIN, -1, 0, 1, 0x7fff, 65_536, 1 << 24][random.index(8)];
             overwrite(frame, at, &value.to_be_bytes());
         }
         3 => {
-            let value = [i64::MAX, i64::MIN, -1, -2, 0, 1 << 40][random.below(6)];
+            let value = [i64::MAX, i64::MIN, -1, -2, 0, 1 << 40][random.index(6)];
             overwrite(frame, at, &value.to_be_bytes());
         }
         4 => frame.truncate(at),
         5 => {
-            let end = (at + 1 + random.below(64)).min(frame.len());
+            let end = (at + 1 + random.index(64)).min(frame.len());
             frame.drain(at.min(end)..end);
         }
         // A piece doubled, as arrays with one more element have it.
         6 => {
-            let end = (at + 1 + random.below(64)).min(frame.len());
+            let end = (at + 1 + random.index(64)).min(frame.len());
             let piece = frame[at.min(end)..end].to_vec();
             frame.splice(at.min(frame.len())..at.min(frame.len()), piece);
         }
         7 => {
-            let other = sources[random.below(sources.len())];
-            let from = random.below(other.len());
-            let end = (from + 1 + random.below(256)).min(other.len());
+            let other = sources[random.index(sources.len())];
+            let from = random.index(other.len());
+            let end = (from + 1 + random.index(256)).min(other.len());
             frame.splice(at.min(frame.len()).., other[from..end].iter().copied());
         }
         // Another version of the same API.
-        _ => overwrite(frame, 2, &(random.below(19) as i16).to_be_bytes()),
+        _ => overwrite(frame, 2, &(random.index(19) as i16).to_be_bytes()),
     }
 }
 
@@ -205,18 +202,5 @@ fn repair_batches(frame: &mut [u8]) {
             let crc = crc32c::crc32c(&frame[at + 21..end]);
             overwrite(frame, at + 17, &crc.to_be_bytes());
         }
-    }
-}
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
     }
 }

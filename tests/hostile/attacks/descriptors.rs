@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use corelane_testing::Client;
+use corelane_testing::requests::create_topic;
+
 use super::LEAST_BOUND;
 use crate::Attack;
 use crate::arena::{Arena, page};
-use crate::records::create_topic;
-use crate::support::Client;
 
 pub const ALL: &[Attack] = &[Attack {
     name: "300 idle connections where 256 descriptors are allowed",

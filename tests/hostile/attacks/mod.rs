@@ -8,8 +8,9 @@ mod unread;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use corelane_testing::Client;
+
 use crate::Attack;
-use crate::support::Client;
 
 /// Every attack.
 pub const ALL: &[&[Attack]] = &[

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use corelane_testing::requests::{new_topic, text, topic_name};
+use corelane_testing::{Client, frame};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -15,13 +16,10 @@ use kafka_protocol::messages::{
     CreateTopicsRequest, DeleteGroupsRequest, DescribeConfigsRequest, DescribeGroupsRequest,
     FetchRequest, GroupId, MetadataRequest, OffsetCommitRequest,
 };
-use kafka_protocol::protocol::StrBytes;
 
 use super::{DEFAULT_BOUND, LEAST_BOUND, ask, for_as_long};
 use crate::Attack;
 use crate::arena::{Arena, attackers, join, page};
-use crate::records::topic_name;
-use crate::support::{Client, frame};
 
 pub const ALL: &[Attack] = &[
     attack("one broker described 4,000 times in a request", |arena| {
@@ -90,14 +88,10 @@ fn many_at_once(arena: &Arena, connections: usize, request: Vec<u8>) {
     }));
 }
 
-fn text(text: String) -> StrBytes {
-    StrBytes::from_string(text)
-}
-
 fn describe_configs(mentions: usize) -> Vec<u8> {
     let broker = DescribeConfigsResource::default()
         .with_resource_type(4)
-        .with_resource_name(text("1".into()))
+        .with_resource_name(text("1"))
         .with_configuration_keys(None);
     let request = DescribeConfigsRequest::default()
         .with_resources(vec![broker; mentions])
@@ -160,7 +154,7 @@ fn offset_commit(count: i32) -> Vec<u8> {
         .with_name(topic_name("unknown"))
         .with_partitions((0..count).map(partition).collect());
     let request = OffsetCommitRequest::default()
-        .with_group_id(GroupId(text("hostile".into())))
+        .with_group_id(GroupId(text("hostile")))
         .with_topics(vec![topic]);
     frame(7, 1, &request)
 }
@@ -171,12 +165,7 @@ fn many_partitions(arena: &Arena) {
     } else {
         (20, 50)
     };
-    let topic = |at| {
-        CreatableTopic::default()
-            .with_name(topic_name(&format!("many-{at}")))
-            .with_num_partitions(partitions)
-            .with_replication_factor(1)
-    };
+    let topic = |at| new_topic(&format!("many-{at}"), partitions, &[]);
     for at in 0..topics {
         let request = CreateTopicsRequest::default()
             .with_timeout_ms(60_000)

@@ -4,18 +4,18 @@ use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
+use corelane_testing::requests::{PRODUCE, batch, produce};
+use corelane_testing::{Client, frame, frame_of};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::{
-    FindCoordinatorRequest, GroupId, JoinGroupRequest, LeaveGroupRequest, RequestHeader,
+    FindCoordinatorRequest, GroupId, JoinGroupRequest, LeaveGroupRequest,
 };
-use kafka_protocol::protocol::{Encodable, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 
 use super::requests::unknown_partitions;
 use super::{DEFAULT_BOUND, LEAST_BOUND, ask};
 use crate::Attack;
 use crate::arena::{Arena, attackers, join};
-use crate::records::{PRODUCE, produce};
-use crate::support::{Client, frame};
 
 pub const ALL: &[Attack] = &[
     attack(
@@ -81,18 +81,6 @@ fn sessions(arena: &Arena, count: usize, partitions: i32) {
     }));
 }
 
-/// A frame with a client id of its own.
-fn frame_of(client_id: &str, version: i16, request: &JoinGroupRequest) -> Vec<u8> {
-    let header = RequestHeader::default()
-        .with_request_api_key(11)
-        .with_request_api_version(version)
-        .with_client_id(Some(StrBytes::from_string(client_id.to_owned())));
-    let mut bytes = Vec::new();
-    header.encode(&mut bytes, 1).unwrap();
-    request.encode(&mut bytes, version).unwrap();
-    [&(bytes.len() as i32).to_be_bytes(), &bytes[..]].concat()
-}
-
 fn join_request(group: &str, metadata: Bytes) -> JoinGroupRequest {
     let protocol = JoinGroupRequestProtocol::default()
         .with_name(StrBytes::from_static_str("range"))
@@ -125,11 +113,8 @@ fn pending_members(arena: &Arena, count: usize) {
     let port = arena.port;
     join(attackers(1, move |_| {
         let mut client = Client::connect(port);
-        let request = frame_of(
-            &"c".repeat(30_000),
-            4,
-            &join_request("pending", Bytes::new()),
-        );
+        let client_id = "c".repeat(30_000);
+        let request = frame_of(&client_id, 4, 0, &join_request("pending", Bytes::new()));
         for _ in 0..count {
             if !ask(&mut client, &request) {
                 client = Client::connect(port);
@@ -167,7 +152,7 @@ fn producers(arena: &Arena, count: u32) {
     let port = arena.port;
     join(attackers(1, move |_| {
         let mut client = Client::connect(port);
-        let plain = crate::records::batch(&[b"x"]);
+        let plain = batch(&[b"x"]);
         for from in (0..count).step_by(100) {
             let mut pipelined = Vec::new();
             for id in from..from + 100 {

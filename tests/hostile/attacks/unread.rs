@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
+use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce};
+use corelane_testing::{Client, frame};
 
 use super::{LEAST_BOUND, for_as_long};
 use crate::Attack;
 use crate::arena::{Arena, attackers, join};
-use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce};
-use crate::support::{Client, frame};
 
 const OLD: &str = "old";
 const PARTITIONS: i32 = 4;
