@@ -13,7 +13,6 @@
 //! `cargo test --test parity -- --renew 127.0.0.1:39092`.
 
 mod batch;
-mod broker;
 mod client;
 mod compare;
 mod differences;
@@ -24,11 +23,15 @@ mod value;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use corelane_testing::{Broker, Here};
 use script::Story;
+
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 
 /// What to do with the answers.
 enum Mode {
@@ -52,10 +55,14 @@ fn main() -> ExitCode {
         })
         .collect();
     let start = Instant::now();
-    let own = arguments.address.is_none().then(broker::Broker::start);
+    let folder = HERE.data_dir();
+    let own = arguments
+        .address
+        .is_none()
+        .then(|| own_broker(folder.path()));
     let address = arguments
         .address
-        .or(own.as_ref().map(|broker| broker.address))
+        .or(own.as_ref().map(|own| ([127, 0, 0, 1], own.port).into()))
         .expect("one of the two is there");
     stories::prepare(address);
     println!("\nrunning {} stories", chosen.len());
@@ -75,6 +82,9 @@ fn main() -> ExitCode {
     for name in &failed {
         println!("differs: {name}");
     }
+    if let (Some(own), false) = (&own, failed.is_empty()) {
+        println!("---- the broker's log ----\n{}", own.log());
+    }
     println!(
         "\ntest result: {result}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; \
          finished in {:.2}s\n",
@@ -87,6 +97,16 @@ fn main() -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// Starts a Corelane broker on an empty folder.
+fn own_broker(folder: &Path) -> Broker {
+    let settings = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/parity/broker.properties"
+    );
+    let start = HERE.start(&folder.join("data")).without_admin();
+    start.arg("--config", settings).ready()
 }
 
 /// Plays a story and says how it went; whether it is as it should be, and whether the broker hangs.

@@ -9,10 +9,11 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use corelane_testing::{Client, Outcome};
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use crate::client::{self, Client, Outcome};
+use crate::client::{self, PATIENCE};
 use crate::differences;
 use crate::normalise::{Numbers, normalise};
 use crate::value::Value;
@@ -100,7 +101,7 @@ impl Story {
             clients: Vec::new(),
             version: None,
             numbers: Numbers::default(),
-            patience: Client::PATIENCE,
+            patience: PATIENCE,
             aside: false,
             waited: None,
             hangs: false,
@@ -135,7 +136,7 @@ impl Story {
     /// The same connection again, or a first one.
     pub fn client(&mut self, index: usize) -> &mut Client {
         while self.clients.len() <= index {
-            self.clients.push(Client::connect(self.address));
+            self.clients.push(client::connect(self.address));
         }
         &mut self.clients[index]
     }
@@ -196,15 +197,16 @@ impl Story {
     where
         R::Response: Debug,
     {
-        self.patience = Client::SILENCE;
+        self.patience = client::SILENCE;
         self.begin(0, v, &request);
         self.finish::<R>(0, &format!("{what} {UNANSWERED}"), v, |_| ());
-        self.patience = Client::PATIENCE;
+        self.patience = PATIENCE;
     }
 
     /// Sends a request on a connection of its own and does not wait.
     pub fn begin<R: Request>(&mut self, connection: usize, v: i16, request: &R) {
-        self.client(connection).send(v, request);
+        // That the broker has closed the connection shows in the answer.
+        let _ = self.client(connection).send(v, request);
     }
 
     /// Waits for the answer to what [`Self::begin`] sent, and notes it.
@@ -220,7 +222,7 @@ impl Story {
     {
         let start = Instant::now();
         let patience = self.patience;
-        let outcome = self.client(connection).receive::<R>(v, patience);
+        let outcome = self.client(connection).answer_within::<R>(v, patience);
         let took = start.elapsed();
         let late = self.waited.map(|limit| {
             if took < limit {
@@ -242,7 +244,7 @@ impl Story {
         self.note(format!("{api}{at}: {what}"), late + &answer);
         match outcome {
             Outcome::Answer(answer) => Some(answer),
-            Outcome::Silent if self.patience == Client::PATIENCE => self.hang(api, v),
+            Outcome::Silent if self.patience == PATIENCE => self.hang(api, v),
             _ => None,
         }
     }
@@ -251,13 +253,13 @@ impl Story {
     /// would have each of the next take as long.
     fn hang(&mut self, api: &str, v: i16) -> ! {
         self.hangs = true;
-        panic!("{api} v{v}: no answer within {:?}", Client::PATIENCE);
+        panic!("{api} v{v}: no answer within {:?}", PATIENCE);
     }
 
     /// Sends a request that is only scenery; it must be answered.
     pub fn get<R: Request>(&mut self, v: i16, request: &R) -> R::Response {
-        self.client(0).send(v, request);
-        match self.client(0).receive::<R>(v, Client::PATIENCE) {
+        self.begin(0, v, request);
+        match self.client(0).answer_within::<R>(v, PATIENCE) {
             Outcome::Answer(answer) => answer,
             Outcome::Closed => panic!("{} v{v}: connection closed", api_name::<R>()),
             Outcome::Silent => self.hang(api_name::<R>(), v),
@@ -267,19 +269,14 @@ impl Story {
 
     /// A connection of its own.
     pub fn connect(&self) -> Client {
-        Client::connect(self.address)
+        client::connect(self.address)
     }
 
     /// Sends raw bytes on a fresh connection and notes what comes back, decoded by `read`.
     pub fn raw(&mut self, what: &str, bytes: &[u8], read: impl Fn(Bytes) -> Outcome<String>) {
-        let mut client = Client::connect(self.address);
+        let mut client = client::connect(self.address);
         client.send_raw(bytes);
-        let outcome = match client.receive_frame(Client::SILENCE) {
-            Outcome::Answer(body) => read(body),
-            Outcome::Closed => Outcome::Closed,
-            Outcome::Silent => Outcome::Silent,
-            Outcome::Garbled(why) => Outcome::Garbled(why),
-        };
+        let outcome = client.receive_within(client::SILENCE).and_then(read);
         let answer = match &outcome {
             Outcome::Answer(debug) => self.text("", debug, |_| ()),
             other => self.end(0, other),
@@ -322,7 +319,7 @@ impl Story {
     /// Says how a request ended without an answer, and makes the connection usable again.
     fn end<T>(&mut self, connection: usize, outcome: &Outcome<T>) -> String {
         if connection < self.clients.len() {
-            self.clients[connection] = Client::connect(self.address);
+            self.clients[connection] = client::connect(self.address);
         }
         match outcome {
             Outcome::Closed => "connection closed\n".to_owned(),
@@ -360,10 +357,9 @@ pub fn answer_of<R: Request>(version: i16, correlation_id: i32) -> impl Fn(Bytes
 where
     R::Response: Debug,
 {
-    move |body| match client::decode::<R>(version, correlation_id, Outcome::Answer(body)) {
-        Outcome::Answer(answer) => Outcome::Answer(format!("{answer:?}")),
-        Outcome::Garbled(why) => Outcome::Garbled(why),
-        _ => Outcome::Silent,
+    move |body| {
+        let answer = corelane_testing::decode_of::<R>(version, correlation_id, body);
+        answer.and_then(|answer| Outcome::Answer(format!("{answer:?}")))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Stories about how connections end: what was received whole before that is done and answered.
 
 use bytes::Bytes;
+use corelane_testing::Outcome;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::{
@@ -10,7 +11,7 @@ use kafka_protocol::messages::{
 use super::offsets::{by, commit};
 use super::scene::{self, Topic, member, topic};
 use crate::batch::batch;
-use crate::client::{Outcome, frame, header, sized};
+use crate::client::{PATIENCE, frame, header, sized};
 use crate::script::{Story, make, s, t};
 
 /// What the client does once it has sent everything.
@@ -31,7 +32,7 @@ fn pieces(story: &mut Story, what: &str, frames: &[Bytes], then: Then) {
     }
     let mut ids = Vec::new();
     let end = loop {
-        match client.receive_frame(crate::client::Client::PATIENCE) {
+        match client.receive_within(PATIENCE) {
             Outcome::Answer(body) => {
                 ids.push(i32::from_be_bytes([body[0], body[1], body[2], body[3]]));
             }

@@ -1,13 +1,14 @@
 //! Stories about frames that no client sends: garbage, lies about lengths, unknown requests.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use corelane_testing::Outcome;
 use kafka_protocol::messages::{
     ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, MetadataRequest, ProduceRequest,
     RequestHeader,
 };
 use kafka_protocol::protocol::{Encodable, Request};
 
-use crate::client::{self, Outcome, frame, header, sized};
+use crate::client::{self, frame, header, sized};
 use crate::script::{Story, answer_of, make, s};
 
 /// A request by its bytes: header of this kind, then the body.
@@ -266,12 +267,10 @@ fn pipelined(story: &mut Story) {
     client.send_raw(&[&one[..], &two[..], &one[..2]].concat());
     client.send_raw(&one[2..]);
     let ids: Vec<_> = (0..3)
-        .map(
-            |_| match client.receive_frame(client::Client::SILENCE * 10) {
-                Outcome::Answer(body) => i32::from_be_bytes([body[0], body[1], body[2], body[3]]),
-                _ => -1,
-            },
-        )
+        .map(|_| match client.receive_within(client::SILENCE * 10) {
+            Outcome::Answer(body) => i32::from_be_bytes([body[0], body[1], body[2], body[3]]),
+            _ => -1,
+        })
         .collect();
     story.tell(
         "three requests in two pieces: correlation ids of the answers",

@@ -86,7 +86,7 @@ pub fn idempotent_produce(story: &mut Story) {
         play("a newer epoch", (id, 1, 0), &["f"]);
         play("the older epoch", (id, 0, 8), &["g"]);
         play("a newer epoch by far", (id, 7, 0), &["h"]);
-        // Nobody gave this id out.
+        // No broker gave this id out.
         play("an unknown id from the start", (4_000_000, 0, 0), &["i"]);
         play(
             "an unknown id, not from the start",
