@@ -3,8 +3,6 @@
 //!
 //! `cargo bench --bench append`; under `cargo test` it runs small and checks only that it works.
 
-mod harness;
-
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,8 +12,8 @@ use corelane::io::cores::{self, CoreOptions};
 use corelane::io::disk::Disk;
 use corelane::io::file::File;
 use corelane::log::{AppendError, Log, LogConfig, Logs, LogsOptions, Opening};
-use corelane::wire::batch::{BatchBuilder, NewRecord};
-use harness::{DirectFile, Samples, size};
+use corelane_testing::batches::filled;
+use corelane_testing::bench::{DirectFile, Samples, size};
 
 /// Logs that are appended to at once where flushes are shared.
 const SHARING_LOGS: usize = 64;
@@ -40,13 +38,6 @@ fn main() {
     });
     core.unwrap().join().unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
-}
-
-fn batch(value_bytes: usize) -> Vec<u8> {
-    let value = vec![b'x'; value_bytes];
-    let mut builder = BatchBuilder::new();
-    builder.push(NewRecord::new(0, None, Some(&value)));
-    builder.build()
 }
 
 async fn open(logs: &Logs, dir: PathBuf, flush_messages: i64) -> Log {
@@ -110,7 +101,7 @@ async fn one_in_flight(dir: &Path) {
     let relaxed = open(&logs, dir.join("relaxed-0"), i64::MAX).await;
     let mut floor = Floor::new(&disk, &dir.join("floor")).await;
     let mut plain = DirectFile::new(&dir.join("plain"), FLOOR_BLOCKS);
-    let bytes = batch(1024);
+    let bytes = filled(1024);
     let (blocks, count) = size((2, 20), (20, 500));
     let mut all: [Samples; 6] = Default::default();
     for block in 0..blocks {
@@ -162,7 +153,7 @@ async fn one_in_flight(dir: &Path) {
 async fn many_logs(dir: &Path) {
     let disk = Disk::direct();
     let logs = Logs::new(&disk, LogsOptions::default());
-    let bytes: Rc<[u8]> = batch(1024).into();
+    let bytes: Rc<[u8]> = filled(1024).into();
     let mut opened = Vec::new();
     for index in 0..SHARING_LOGS {
         let log = open(&logs, dir.join(format!("shared-{index}")), 1).await;
@@ -213,7 +204,7 @@ async fn long_appends(dir: &Path) {
     let disk = Disk::direct();
     let logs = Logs::new(&disk, LogsOptions::default());
     let log = open(&logs, dir.join("long-0"), i64::MAX).await;
-    let bytes = batch(64 << 10);
+    let bytes = filled(64 << 10);
     let file = disk.create(&dir.join("floor-long")).await.unwrap();
     let (blocks, per_block) = size((2, 8), (12, 512));
     let len = (per_block * (64 << 10)) as u64;

@@ -3,8 +3,6 @@
 //!
 //! `cargo bench --bench batch`; under `cargo test` it runs small and checks only that it works.
 
-mod harness;
-
 use std::hint::black_box;
 
 use corelane::partition::producers::{Producers, Verdict};
@@ -12,8 +10,9 @@ use corelane::partition::validate::{Origin, Rules, validate};
 use corelane::wire::batch::{
     BatchBuilder, BatchView, Codec, NewRecord, Records, TimestampType, set_log_append_time, stamp,
 };
-use corelane::wire::compress::{compress, decompress};
-use harness::{size, time};
+use corelane::wire::compress::decompress;
+use corelane_testing::batches::compressed;
+use corelane_testing::bench::{size, time};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -26,11 +25,7 @@ fn batch(count: usize, value_bytes: usize, codec: Codec) -> Vec<u8> {
         let key = i.to_be_bytes();
         builder.push(NewRecord::new(NOW + i as i64, Some(&key), Some(&value)));
     }
-    builder.build_compressed(codec, |records| {
-        let mut packed = Vec::new();
-        compress(codec, records, &mut packed).unwrap();
-        packed
-    })
+    compressed(builder, codec)
 }
 
 fn headers_and_checksums() {

@@ -4,8 +4,6 @@
 //! An append counts from when it was due, not from when it was made. `cargo bench --bench flat`;
 //! under `cargo test` it runs small and checks only that it works.
 
-mod harness;
-
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -21,7 +19,8 @@ use corelane::log::{
     AppendError, Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening, Scrubbed,
 };
 use corelane::wire::batch::{BatchBuilder, NewRecord};
-use harness::{DirectFile, Samples, size};
+use corelane_testing::batches::filled;
+use corelane_testing::bench::{DirectFile, Samples, size};
 
 /// Appends in a second.
 const RATE: u32 = 2_000;
@@ -97,15 +96,17 @@ async fn run(dir: PathBuf) {
     let scene = Scene {
         log: Rc::new(open(&logs, dir.join("measured-0")).await),
         logs,
-        bytes: batch(1024).into(),
+        bytes: filled(1024).into(),
         background: cores::background("housekeeping", 100),
         compaction: cores::background("compaction", 20),
         done: Rc::default(),
         keyed_end: Cell::new(0),
         dir,
     };
-    scene.fill("old-0", size(4, 128), || batch(64 << 10)).await;
-    let cold = scene.fill("cold-0", size(4, 128), || batch(64 << 10)).await;
+    scene.fill("old-0", size(4, 128), || filled(64 << 10)).await;
+    let cold = scene
+        .fill("cold-0", size(4, 128), || filled(64 << 10))
+        .await;
     cold.close().await.unwrap();
     let mut number = 0u32;
     let keyed = || {
@@ -150,13 +151,6 @@ async fn run(dir: PathBuf) {
     }
     print(&samples, &floor, &done, rounds);
     scene.log.close().await.unwrap();
-}
-
-fn batch(value_bytes: usize) -> Vec<u8> {
-    let value = vec![b'x'; value_bytes];
-    let mut builder = BatchBuilder::new();
-    builder.push(NewRecord::new(0, None, Some(&value)));
-    builder.build()
 }
 
 async fn open(logs: &Logs, dir: PathBuf) -> Log {

@@ -3,8 +3,6 @@
 //!
 //! `cargo bench --bench group`; under `cargo test` it runs small and checks only that it works.
 
-mod harness;
-
 use std::rc::Rc;
 use std::time::Instant as Clock;
 
@@ -16,7 +14,7 @@ use corelane::coordinator::group::{
     Origin, Outcome, Protocol, Reply, Sync, Token,
 };
 use corelane::coordinator::record::Record;
-use harness::size;
+use corelane_testing::bench::size;
 
 fn now() -> Now {
     Now {

@@ -6,18 +6,15 @@
 //! `cargo bench --bench partitions`; under `cargo test` it runs small and checks only that it
 //! works. `PARTITIONS=n` sets another number, `ONLY=shapes`, `topics` or `deletion` runs a part.
 
-mod harness;
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use corelane::wire::batch::{BatchBuilder, NewRecord, batches};
-use harness::size;
+use corelane::wire::batch::batches;
+use corelane_testing::bench::size;
+use corelane_testing::requests::{PRODUCE as VERSION, batch, new_topic, topic_name};
+use corelane_testing::{Broker, Here, Start};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -26,11 +23,9 @@ use kafka_protocol::messages::{
     BrokerId, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, MetadataRequest,
     ProduceRequest, TopicName,
 };
-use kafka_protocol::protocol::StrBytes;
-use support::{Broker, Start};
 
-/// Version of Produce and of Fetch: the last one that names topics.
-const VERSION: i16 = 12;
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 /// Partitions that one request writes to.
 const AT_ONCE: i32 = 100;
 /// Topics whose metadata one request asks for.
@@ -65,7 +60,7 @@ fn main() {
 }
 
 fn empty_dir() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("partitions-bench");
+    let dir = Path::new(HERE.tmp).join("partitions-bench");
     let _ = std::fs::remove_dir_all(&dir);
     dir
 }
@@ -73,7 +68,7 @@ fn empty_dir() -> PathBuf {
 /// Topics of one partition that clients ask for. With records each has a file open.
 fn small_topics(count: i32) {
     let dir = empty_dir();
-    let start = Start::new(&dir).arg("--log-level", "warn");
+    let start = HERE.start(&dir).arg("--log-level", "warn");
     println!("\n{count} topics of one partition on one shard, made because they are asked for");
     let broker = start.ready();
     let resident = broker.resident_kib();
@@ -97,7 +92,7 @@ fn small_topics(count: i32) {
 /// Deletes topics without records, and with one record in each partition.
 fn deletion(topics: i32, partitions: i32) {
     let dir = empty_dir();
-    let start = Start::new(&dir).arg("--log-level", "warn");
+    let start = HERE.start(&dir).arg("--log-level", "warn");
     println!("\ndelete {topics} x {partitions} partitions on one shard");
     let broker = start.ready();
     create(&broker, topics, partitions);
@@ -175,7 +170,7 @@ fn scrape(broker: &Broker) {
 
 fn shape(topics: i32, partitions: i32) {
     let dir = empty_dir();
-    let start = Start::new(&dir).arg("--log-level", "warn");
+    let start = HERE.start(&dir).arg("--log-level", "warn");
     let count = topics * partitions;
     println!("\n{topics} x {partitions} partitions on one shard");
 
@@ -219,7 +214,7 @@ fn restarts(broker: Broker, start: &Start, what: &str) -> Broker {
     timed(&format!("start after kill -9, {what}"), || start.ready())
 }
 
-/// Memory, disk and CPU of a broker that nobody asks anything.
+/// Memory, disk and CPU of a broker that gets no requests.
 fn idle(broker: &Broker, dir: &Path, resident_before: u64, count: i32) {
     let grown = broker.resident_kib().saturating_sub(resident_before);
     let per = grown as f64 / f64::from(count);
@@ -241,7 +236,7 @@ fn usage(dir: &Path) -> (u64, u64) {
     };
     let (mut bytes, mut files) = (0, 0);
     for entry in entries.flatten() {
-        // The broker renames and removes files meanwhile: what went is counted by nobody.
+        // The broker renames and removes files meanwhile: what is gone is not counted.
         let Ok(metadata) = entry.metadata() else {
             continue;
         };
@@ -257,16 +252,11 @@ fn usage(dir: &Path) -> (u64, u64) {
 }
 
 fn name(topic: i32) -> TopicName {
-    TopicName(StrBytes::from_string(format!("many-{topic}")))
+    topic_name(&format!("many-{topic}"))
 }
 
 fn create(broker: &Broker, topics: i32, partitions: i32) {
-    let topic = |topic| {
-        CreatableTopic::default()
-            .with_name(name(topic))
-            .with_num_partitions(partitions)
-            .with_replication_factor(1)
-    };
+    let topic = |topic| new_topic(&format!("many-{topic}"), partitions, &[]);
     // Kafka takes no more than 10,000 records in one request: some topics at a time.
     let at_once = (9_000 / (partitions + 1)).max(1) as usize;
     let all: Vec<CreatableTopic> = (0..topics).map(topic).collect();
@@ -294,9 +284,7 @@ fn groups(topics: i32, partitions: i32) -> Vec<Vec<(i32, Vec<i32>)>> {
 }
 
 fn produce_to_all(broker: &Broker, topics: i32, partitions: i32) {
-    let mut builder = BatchBuilder::new();
-    builder.push(NewRecord::new(0, None, Some(&[7; 100])));
-    let records = Bytes::from(builder.build());
+    let records = batch(&[&[7; 100]]);
     let mut client = broker.client();
     for group in groups(topics, partitions) {
         let of = |index: i32| {

@@ -4,8 +4,6 @@
 //! `cargo bench --bench prepare`; under `cargo test` it runs small and checks only that it works.
 //! `docs/decisions/` has a page on what follows.
 
-mod harness;
-
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -15,7 +13,7 @@ use corelane::io::buffer::BLOCK_BYTES;
 use corelane::io::cores::{self, CoreOptions};
 use corelane::io::disk::Disk;
 use corelane::io::file::File;
-use harness::{Samples, size};
+use corelane_testing::bench::{Samples, size};
 
 /// Bytes of the file that hot writes go to.
 const HOT_BYTES: u64 = 8 << 20;

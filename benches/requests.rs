@@ -3,8 +3,6 @@
 //!
 //! `cargo bench --bench requests`; under `cargo test` it runs small and checks only that it works.
 
-mod harness;
-
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
@@ -13,7 +11,7 @@ use corelane::wire::codec::Encodable;
 use corelane::wire::compress::{compress, decompress};
 use corelane::wire::header::RequestHeader;
 use corelane::wire::{fetch, produce, shape};
-use harness::time;
+use corelane_testing::bench::time;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};

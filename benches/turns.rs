@@ -1,9 +1,7 @@
-//! How long one large batch keeps its core from everybody else: the longest turn of the executor
+//! How long one large batch keeps its core from other work: the longest turn of the executor
 //! while a log of batches of 1 MiB is compacted, and what a produce request takes that brings one.
 //!
 //! `cargo bench --bench turns`; under `cargo test` it runs small and checks only that it works.
-
-mod harness;
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -16,8 +14,9 @@ use corelane::io::disk::Disk;
 use corelane::log::{Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening};
 use corelane::partition::validate::{Origin, Rules, validate};
 use corelane::wire::batch::{BatchBuilder, Codec, NewRecord, TimestampType};
-use corelane::wire::compress::compress;
-use harness::{Samples, size};
+use corelane_testing::Random;
+use corelane_testing::batches::compressed;
+use corelane_testing::bench::{Samples, size};
 
 const CODECS: [Codec; 5] = [
     Codec::None,
@@ -71,18 +70,8 @@ async fn run(dir: PathBuf) {
     }
 }
 
-/// Bytes that look like no others.
-fn noise(seed: &mut u64, bytes: &mut [u8]) {
-    for byte in bytes {
-        *seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        *byte = (*seed >> 56) as u8;
-    }
-}
-
 /// A batch in which every second key comes again in the next batch.
-fn batch(codec: Codec, number: usize, seed: &mut u64) -> Vec<u8> {
+fn batch(codec: Codec, number: usize, random: &mut Random) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
     let mut value = vec![b'x'; VALUE_BYTES];
     for record in 0..RECORDS {
@@ -90,14 +79,10 @@ fn batch(codec: Codec, number: usize, seed: &mut u64) -> Vec<u8> {
             0 => record,
             _ => number * RECORDS + record,
         };
-        noise(seed, &mut value[..VALUE_BYTES / 2]);
+        random.fill(&mut value[..VALUE_BYTES / 2]);
         builder.push(NewRecord::new(0, Some(&key.to_be_bytes()), Some(&value)));
     }
-    builder.build_compressed(codec, |records| {
-        let mut packed = Vec::new();
-        compress(codec, records, &mut packed).unwrap();
-        packed
-    })
+    compressed(builder, codec)
 }
 
 fn validated(codec: Codec) -> Samples {
@@ -110,7 +95,7 @@ fn validated(codec: Codec) -> Samples {
         compression: None,
         compression_level: 0,
     };
-    let bytes = batch(codec, 1, &mut 7);
+    let bytes = batch(codec, 1, &mut Random::new(7));
     let mut rewritten = Vec::new();
     Samples::take(size(2, 200), || {
         let valid = validate(black_box(&bytes), &rules, Origin::Client, 0, &mut rewritten);
@@ -118,7 +103,7 @@ fn validated(codec: Codec) -> Samples {
     })
 }
 
-/// Compacts a log, and looks how long somebody else on the core has to wait meanwhile.
+/// Compacts a log, and looks how long another task on the core has to wait meanwhile.
 async fn longest_turn(dir: &Path, codec: Codec) -> Duration {
     let logs = Logs::new(&Disk::direct(), LogsOptions::default());
     let config = LogConfig {
@@ -128,9 +113,9 @@ async fn longest_turn(dir: &Path, codec: Codec) -> Duration {
     };
     let opened = Log::open(&logs, dir, config, Opening::default(), 0, &mut |_| {}).await;
     let log = opened.unwrap().0;
-    let mut seed = 7;
+    let mut random = Random::new(7);
     for number in 0..size(8, BATCHES) {
-        log.append(&batch(codec, number, &mut seed), 0, None, 0)
+        log.append(&batch(codec, number, &mut random), 0, None, 0)
             .unwrap();
         log.wait_acked(log.end_offset()).await.unwrap();
     }
