@@ -1,34 +1,18 @@
 //! The admin pages: what they say, and what they do with those who ask badly.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
+use corelane_testing::admin::{exchange, get};
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::StrBytes;
 
-use crate::support::{PATIENCE, Start, data_dir};
-
-/// Sends these bytes and reads until the other side closes.
-fn exchange(port: u16, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(request).unwrap();
-    let mut answer = Vec::new();
-    // A reset after the answer is as good as a close.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-/// A page.
-pub fn get(port: u16, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    exchange(port, request.as_bytes())
-}
+use crate::HERE;
 
 #[test]
 fn pages_tell_about_a_broker_that_runs() {
-    let dir = data_dir();
-    let start = Start::new(dir.path()).shards(2);
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path()).shards(2);
     let admin = start.port + 7;
     let broker = start.arg("--admin-port", &admin.to_string()).ready();
     let software = StrBytes::from_static_str("test");
@@ -59,7 +43,7 @@ fn pages_tell_about_a_broker_that_runs() {
         ),
         ("/elsewhere", "HTTP/1.1 404", "/metrics"),
     ] {
-        let answer = get(admin, path);
+        let answer = get(admin, path).unwrap();
         assert!(answer.starts_with(status), "{path}: {answer}");
         assert!(answer.contains(text), "{path} lacks {text}: {answer}");
     }
@@ -68,8 +52,8 @@ fn pages_tell_about_a_broker_that_runs() {
 
 #[test]
 fn who_is_silent_does_not_blind_the_pages() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let admin = start.port + 7;
     let broker = start.arg("--admin-port", &admin.to_string()).ready();
     // Kept open: half of them have asked once, the others never.
@@ -84,7 +68,7 @@ fn who_is_silent_does_not_blind_the_pages() {
         })
         .collect();
     for path in ["/health", "/ready", "/metrics"] {
-        let answer = get(admin, path);
+        let answer = get(admin, path).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
     }
     drop(silent);
@@ -93,32 +77,27 @@ fn who_is_silent_does_not_blind_the_pages() {
 
 #[test]
 fn bad_requests_are_refused_and_hurt_nobody() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let admin = start.port + 7;
     let broker = start.arg("--admin-port", &admin.to_string()).ready();
     let posted =
         b"POST /config HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    assert!(exchange(admin, posted).starts_with("HTTP/1.1 405"));
-    assert!(exchange(admin, b"\x00\x00\x00\x10garbage\r\n\r\n").starts_with("HTTP/1.1 400"));
+    let answer = exchange(admin, posted).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+    let answer = exchange(admin, b"\x00\x00\x00\x10garbage\r\n\r\n").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let mut endless = b"GET / HTTP/1.1\r\nA: ".to_vec();
     endless.resize(100_000, b'a');
-    let answer = exchange(admin, &endless);
+    let answer = exchange(admin, &endless).unwrap();
     assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
-    // More connections than are served at a time, all silent: who comes after is refused, and
-    // served again once they are gone.
+    // More connections than are served at a time, all silent: later ones are refused, and
+    // served again once these are gone.
     let silent: Vec<TcpStream> = (0..80)
         .filter_map(|_| TcpStream::connect(("127.0.0.1", admin)).ok())
         .collect();
     broker.client().call(0, &ApiVersionsRequest::default());
     drop(silent);
-    let begun = std::time::Instant::now();
-    while !get(admin, "/health").starts_with("HTTP/1.1 200") {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "the admin pages never came back"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    broker.wait_page("/health", 200, "");
     broker.stop();
 }

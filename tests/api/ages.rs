@@ -4,11 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corelane::wire::batch::{BatchBuilder, NewRecord};
+use corelane_testing::PATIENCE;
+use corelane_testing::batches::record;
+use corelane_testing::requests::{PRODUCE, create_topic, produce};
 
+use crate::HERE;
 use crate::deleted::earliest;
-use crate::records::{PRODUCE, create_topic, produce};
-use crate::support::{PATIENCE, Start, data_dir};
 
 const TOPIC: &str = "untimed";
 /// Longer than the broker lives each time, far shorter than all its lives.
@@ -17,19 +18,17 @@ const LIFE: Duration = Duration::from_secs(2);
 
 #[test]
 fn records_without_timestamps_are_deleted_however_often_the_broker_starts() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().join("server.properties");
     let retention_ms = RETENTION.as_millis();
     let settings =
         format!("log.retention.ms={retention_ms}\nlog.retention.check.interval.ms=300\n");
     std::fs::write(&file, settings).unwrap();
     let data = dir.path().join("data");
-    let start = Start::new(&data).arg("--config", file.to_str().unwrap());
+    let start = HERE.start(&data).arg("--config", file.to_str().unwrap());
     let mut broker = start.ready();
     assert_eq!(create_topic(&mut broker.client(), TOPIC, 1), 0);
-    let mut builder = BatchBuilder::new();
-    builder.push(NewRecord::new(-1, None, Some(b"one")));
-    let request = produce(TOPIC, 0, -1, builder.build().into());
+    let request = produce(TOPIC, 0, -1, record(-1, None, Some(b"one")));
     let answer = broker.client().call(PRODUCE, &request);
     assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
     let appended = Instant::now();

@@ -4,12 +4,13 @@
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use corelane_testing::Client;
+use corelane_testing::requests::topic_name;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::records::topic_name;
-use crate::support::{Client, Start, data_dir};
+use crate::HERE;
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 /// `limits::AUTO_CREATE_TOPICS_MAX`: what a shard has made at a time.
@@ -27,8 +28,8 @@ fn ask(client: &mut Client, names: impl Iterator<Item = String>) -> MetadataResp
 
 #[test]
 fn who_asks_for_a_missing_topic_is_told_where_it_is_now() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).shards(2).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).shards(2).ready();
     let answer = ask(&mut broker.client(), ["new".to_owned()].into_iter());
     let topic = &answer.topics[0];
     assert_eq!(topic.error_code, 0, "{topic:?}");
@@ -55,8 +56,8 @@ fn who_asks_for_a_missing_topic_is_told_where_it_is_now() {
 
 #[test]
 fn clients_that_race_for_a_topic_all_find_it_and_it_is_made_once() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).shards(2).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).shards(2).ready();
     for round in 0..4 {
         let start = Arc::new(Barrier::new(32));
         let asking = (0..32).map(|at| {
@@ -80,8 +81,8 @@ fn clients_that_race_for_a_topic_all_find_it_and_it_is_made_once() {
 
 #[test]
 fn a_client_that_asks_for_many_missing_topics_gets_some_of_them_at_a_time() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     let names = || (0..3 * AT_ONCE).map(|at| format!("many-{at}"));
     for made in [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE] {
@@ -101,8 +102,8 @@ fn a_client_that_asks_for_many_missing_topics_gets_some_of_them_at_a_time() {
 
 #[test]
 fn the_first_group_of_a_broker_is_told_its_coordinator() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).shards(2).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).shards(2).ready();
     let request = FindCoordinatorRequest::default()
         .with_coordinator_keys(vec![StrBytes::from_static_str("first")]);
     let answer = broker.client().call(4, &request);

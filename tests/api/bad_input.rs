@@ -1,12 +1,13 @@
-//! Bad bytes close one connection, with one log line; nobody else notices.
+//! Bad bytes close one connection, with one log line; other connections go on.
 
 use std::io::Write;
 
 use bytes::Bytes;
+use corelane_testing::requests::{PRODUCE, batch, create_topic, produce, read_all};
+use corelane_testing::{Broker, Client, frame};
 use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
 
-use crate::records::{PRODUCE, batch, create_topic, produce, read_all};
-use crate::support::{Broker, Client, Start, data_dir, frame};
+use crate::HERE;
 
 /// Sends `bytes` on a connection of its own and expects it to be closed.
 fn closed_by(broker: &mut Broker, what: &str, bytes: &[u8]) {
@@ -25,8 +26,8 @@ fn framed(body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn frames_that_cannot_be_requests_close_their_connection_only() {
-    let dir = data_dir();
-    let mut broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let mut broker = HERE.start(dir.path()).ready();
     let mut witness = broker.client();
     assert_eq!(create_topic(&mut witness, "witness", 1), 0);
 
@@ -86,8 +87,8 @@ fn frames_that_cannot_be_requests_close_their_connection_only() {
 
 #[test]
 fn an_unknown_version_of_api_versions_is_answered() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     // Version 77 with the header of version 2, as KIP-511 clients send it.
     client
@@ -113,8 +114,8 @@ fn an_unknown_version_of_api_versions_is_answered() {
 
 #[test]
 fn records_that_cannot_be_get_kafkas_error_and_leave_no_trace() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     assert_eq!(create_topic(&mut client, "bad", 1), 0);
     let good = batch(&[b"good"]);
@@ -140,8 +141,8 @@ fn records_that_cannot_be_get_kafkas_error_and_leave_no_trace() {
 
 #[test]
 fn half_sent_giants_take_no_memory_and_hurt_nobody() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let before = broker.resident_kib();
     // A hundred connections, each announcing 90 MiB and sending 8 KiB of it.
     let mut giants: Vec<Client> = (0..100).map(|_| broker.client()).collect();
@@ -166,8 +167,8 @@ fn half_sent_giants_take_no_memory_and_hurt_nobody() {
 
 #[test]
 fn a_produce_without_ack_that_fails_closes_the_connection() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     client
         .send(PRODUCE, &produce("nowhere", 0, 0, batch(&[b"lost"])))

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use corelane_testing::admin::get;
 use kafka_protocol::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::admin::get;
-use crate::support::{Start, data_dir};
+use crate::HERE;
 
 fn check(dir: &Path, more: &[&str]) -> (Output, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_corelane"))
@@ -25,7 +25,7 @@ fn check(dir: &Path, more: &[&str]) -> (Output, String) {
 
 #[test]
 fn a_folder_that_is_not_there_is_judged_and_not_made() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let data = dir.path().join("not/yet");
     let (output, text) = check(&data, &[]);
     assert_eq!(output.status.code(), Some(0), "{text}");
@@ -69,8 +69,8 @@ fn topic(name: &str, flush_messages: &str) -> CreatableTopic {
 
 #[test]
 fn topics_with_acks_of_their_own_show() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let admin = start.port + 7;
     let broker = start.arg("--admin-port", &admin.to_string()).ready();
     let request = CreateTopicsRequest::default()
@@ -79,7 +79,7 @@ fn topics_with_acks_of_their_own_show() {
     let answer = broker.client().call(7, &request);
     assert!(answer.topics.iter().all(|topic| topic.error_code == 0));
 
-    let metrics = get(admin, "/metrics");
+    let metrics = get(admin, "/metrics").unwrap();
     assert!(
         metrics.contains("corelane_data_device_info{device=\""),
         "{metrics}"
@@ -93,7 +93,7 @@ fn topics_with_acks_of_their_own_show() {
     };
     assert_eq!(count("written").as_deref(), Some("1"), "{metrics}");
     assert_eq!(count("flushed").as_deref(), Some("1"), "{metrics}");
-    let config = get(admin, "/config");
+    let config = get(admin, "/config").unwrap();
     assert!(
         config.contains(": an ack of topic relaxed means: "),
         "{config}"

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use corelane_testing::requests::{PRODUCE, batch, create_topic, produce, read_all, topic_name};
+use corelane_testing::{Broker, Client, until_so};
 use kafka_protocol::messages::DeleteTopicsRequest;
 
-use crate::records::{PRODUCE, batch, create_topic, produce, read_all, topic_name};
-use crate::support::{Broker, Client, PATIENCE, Start, data_dir};
+use crate::HERE;
 
 /// Partitions of a large topic.
 const MANY: i32 = 400;
@@ -39,8 +40,8 @@ fn folders(broker: &Broker, part: &str) -> usize {
 
 #[test]
 fn a_large_topic_is_deleted_in_the_time_of_a_few_small_ones() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     for topic in ["small-0", "small-1", "small-2"] {
         fill(&mut client, topic, 1);
@@ -48,7 +49,7 @@ fn a_large_topic_is_deleted_in_the_time_of_a_few_small_ones() {
     fill(&mut client, "large", MANY);
     broker.stop();
     // After a stop the checkpoints know every log.
-    let broker = Start::new(dir.path()).ready();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     let small = ["small-0", "small-1", "small-2"].map(|topic| delete(&mut client, topic));
     let small = small.into_iter().max().unwrap();
@@ -61,18 +62,14 @@ fn a_large_topic_is_deleted_in_the_time_of_a_few_small_ones() {
     // Its name is free at once; its files go in the background.
     fill(&mut client, "large", 3);
     assert_eq!(read_all(&mut client, "large", 0), [(0, b"old".to_vec())]);
-    let begun = Instant::now();
-    while folders(&broker, "-delete") > 0 {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "files of deleted topics are left"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until_so(
+        || "files of deleted topics are left".to_owned(),
+        || folders(&broker, "-delete") == 0,
+    );
     let log = broker.log();
     assert!(!log.contains("ERROR"), "{log}");
     broker.stop();
-    let broker = Start::new(dir.path()).ready();
+    let broker = HERE.start(dir.path()).ready();
     assert_eq!(read_all(&mut broker.client(), "large", 2).len(), 1);
     broker.stop();
 }

@@ -1,13 +1,14 @@
 //! What was answered stays done: a broker that is killed at once after its answer.
 
+use corelane_testing::Client;
+use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce, topic_name};
 use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest};
 
-use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce, topic_name};
-use crate::support::{Client, Start, data_dir};
+use crate::HERE;
 
 const TOPIC: &str = "deleted";
 const PARTITIONS: i32 = 8;
@@ -50,8 +51,8 @@ pub fn earliest(client: &mut Client, topic: &str, partition: i32) -> i64 {
 
 #[test]
 fn deleted_records_stay_deleted_after_a_kill() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let mut broker = start.ready();
     assert_eq!(create_topic(&mut broker.client(), TOPIC, PARTITIONS), 0);
     let client = &mut broker.client();

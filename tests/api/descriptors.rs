@@ -4,12 +4,13 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use corelane_testing::requests::{PRODUCE, batch, create_topic, produce, read_all};
+use corelane_testing::{Broker, Client, until_so};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::{ApiVersionsRequest, DeleteTopicsRequest, DescribeLogDirsRequest};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::records::{PRODUCE, batch, create_topic, produce, read_all};
-use crate::support::{Broker, Client, PATIENCE, Start, data_dir};
+use crate::HERE;
 
 const STORAGE_ERROR: i16 = 56;
 
@@ -36,8 +37,9 @@ fn is_whole(broker: &Broker, client: &mut Client) {
 
 #[test]
 fn idle_connections_do_not_take_the_descriptors_of_files() {
-    let dir = data_dir();
-    let broker = Start::new(&dir.path().join("data"))
+    let dir = HERE.data_dir();
+    let broker = HERE
+        .start(&dir.path().join("data"))
         .limit("--nofile=256")
         .ready();
     let mut client = broker.client();
@@ -68,14 +70,11 @@ fn idle_connections_do_not_take_the_descriptors_of_files() {
         .count();
     assert!((1..50).contains(&said), "said {said} times:\n{log}");
     drop(crowd);
-    let begun = Instant::now();
-    while Client::connect(broker.port)
-        .try_call(0, &ApiVersionsRequest::default())
-        .is_err()
-    {
-        assert!(begun.elapsed() < PATIENCE, "{}", broker.log());
-        thread::sleep(Duration::from_millis(50));
-    }
+    let serves = || {
+        let mut client = Client::connect(broker.port);
+        client.try_call(0, &ApiVersionsRequest::default()).is_ok()
+    };
+    until_so(|| broker.log(), serves);
     let read: usize = (0..4).map(|it| read_all(&mut client, "t", it).len()).sum();
     assert_eq!(read as i32, count);
     is_whole(&broker, &mut client);
@@ -85,8 +84,9 @@ fn idle_connections_do_not_take_the_descriptors_of_files() {
 #[test]
 fn logs_that_find_no_descriptor_wait_for_one() {
     const PARTITIONS: i32 = 125;
-    let dir = data_dir();
-    let broker = Start::new(&dir.path().join("data"))
+    let dir = HERE.data_dir();
+    let broker = HERE
+        .start(&dir.path().join("data"))
         .limit("--nofile=256")
         .ready();
     let mut client = broker.client();
@@ -111,7 +111,7 @@ fn logs_that_find_no_descriptor_wait_for_one() {
     }
     assert!(!waiting.is_empty(), "there were enough");
     assert!(waiting.iter().all(|(topic, _)| *topic == "second"));
-    // A folder that nobody can look at is not one that has failed.
+    // A folder that cannot be looked at for want of descriptors is not one that has failed.
     thread::sleep(Duration::from_secs(4));
     assert_eq!(put(&mut client, "first", 0, 1_000), 0);
     let topic =
@@ -119,12 +119,11 @@ fn logs_that_find_no_descriptor_wait_for_one() {
     let request = DeleteTopicsRequest::default();
     let request = request.with_topics(vec![topic]).with_timeout_ms(20_000);
     assert_eq!(client.call(6, &request).responses[0].error_code, 0);
-    let begun = Instant::now();
     for (topic, partition) in waiting {
-        while put(&mut client, topic, partition, 1_000) != 0 {
-            assert!(begun.elapsed() < PATIENCE, "{}", broker.log());
-            thread::sleep(Duration::from_millis(100));
-        }
+        until_so(
+            || broker.log(),
+            || put(&mut client, topic, partition, 1_000) == 0,
+        );
     }
     is_whole(&broker, &mut client);
     broker.stop();
@@ -132,8 +131,8 @@ fn logs_that_find_no_descriptor_wait_for_one() {
 
 #[test]
 fn too_few_descriptors_are_said_at_the_start() {
-    let dir = data_dir();
-    let start = Start::new(&dir.path().join("data")).limit("--nofile=90");
+    let dir = HERE.data_dir();
+    let start = HERE.start(&dir.path().join("data")).limit("--nofile=90");
     let (status, said) = start.refused();
     assert_eq!(status.code(), Some(1), "{said}");
     for word in ["90 descriptors", "ulimit -n", "LimitNOFILE"] {

@@ -7,21 +7,17 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce, read_all};
+use corelane_testing::{Broker, Client, PATIENCE, until_so};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::{DeleteTopicsRequest, DescribeLogDirsRequest, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce, read_all};
-use crate::support::{Broker, Client, PATIENCE, Start, data_dir};
+use crate::HERE;
 
 const TOPIC: &str = "spread";
 const PARTITIONS: i32 = 6;
 const STORAGE_ERROR: i16 = 56;
-
-fn start(dirs: &[&Path]) -> Start {
-    let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-    Start::new(Path::new(&names.join(",")))
-}
 
 /// What DescribeLogDirs says: by folder of `log.dirs` the error and the partitions.
 fn described(client: &mut Client) -> BTreeMap<PathBuf, (i16, Vec<i32>)> {
@@ -137,9 +133,9 @@ fn serves(broker: &Broker, there: &[i32], away: &[i32]) {
 
 #[test]
 fn partitions_are_spread_over_the_folders_and_found_again() {
-    let (one, two) = (data_dir(), data_dir());
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     let dirs = [one.path(), two.path()];
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     let held = filled(&broker, dirs);
     let all: Vec<i32> = (0..PARTITIONS).collect();
     broker.stop();
@@ -150,12 +146,12 @@ fn partitions_are_spread_over_the_folders_and_found_again() {
                 .exists()
         );
     }
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &all, &[]);
     broker.kill();
     // The order of the settings may change, all but the first, which has the metadata log.
-    let third = data_dir();
-    let broker = start(&[dirs[0], third.path(), dirs[1]]).ready();
+    let third = HERE.data_dir();
+    let broker = HERE.start_on(&[dirs[0], third.path(), dirs[1]]).ready();
     serves(&broker, &all, &[]);
     let described = described(&mut broker.client());
     assert_eq!(described[third.path()], (0, vec![]));
@@ -168,9 +164,9 @@ fn partitions_are_spread_over_the_folders_and_found_again() {
 
 #[test]
 fn a_partition_whose_folder_was_taken_away_is_not_begun_anew() {
-    let (one, two) = (data_dir(), data_dir());
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     let dirs = [one.path(), two.path()];
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     let held = filled(&broker, dirs);
     broker.stop();
     let gone = held[0][0];
@@ -178,7 +174,7 @@ fn a_partition_whose_folder_was_taken_away_is_not_begun_anew() {
     let others: Vec<i32> = (0..PARTITIONS).filter(|one| *one != gone).collect();
     // The first stop writes the checkpoints without the log: they must go on knowing of it.
     for _ in 0..2 {
-        let broker = start(&dirs).ready();
+        let broker = HERE.start_on(&dirs).ready();
         serves(&broker, &others, &[]);
         let mut client = broker.client();
         assert_eq!(put(&mut client, gone, "lost?"), STORAGE_ERROR);
@@ -186,46 +182,41 @@ fn a_partition_whose_folder_was_taken_away_is_not_begun_anew() {
         broker.stop();
     }
     // A topic of the same name that comes after begins anew.
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     delete_topic(&mut broker.client());
     filled(&broker, dirs);
     broker.stop();
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
     broker.stop();
 }
 
 /// The files of a deleted topic go in the background.
 fn wait_for_no_folders(data: &Path) {
-    let begun = Instant::now();
-    loop {
-        let left = folders_of_zero(data);
-        if left.is_empty() {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{left:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until_so(
+        || format!("{:?} are left", folders_of_zero(data)),
+        || folders_of_zero(data).is_empty(),
+    );
 }
 
 #[test]
 fn deleting_a_topic_removes_a_log_that_could_not_be_opened() {
-    let data = data_dir();
-    let broker = start(&[data.path()]).ready();
+    let data = HERE.data_dir();
+    let broker = HERE.start_on(&[data.path()]).ready();
     with_one_record(&mut broker.client(), "old");
     broker.stop();
     let log = data.path().join(format!("shard-0/{TOPIC}-0"));
     let segment = log.join("00000000000000000000.log");
     std::fs::remove_file(&segment).unwrap();
     std::fs::create_dir(&segment).unwrap();
-    let broker = start(&[data.path()]).ready();
+    let broker = HERE.start_on(&[data.path()]).ready();
     let mut client = broker.client();
     assert_eq!(put(&mut client, 0, "lost?"), STORAGE_ERROR);
     delete_topic(&mut client);
     wait_for_no_folders(data.path());
     with_one_record(&mut client, "new");
     broker.kill();
-    let broker = start(&[data.path()]).ready();
+    let broker = HERE.start_on(&[data.path()]).ready();
     assert_eq!(
         read_all(&mut broker.client(), TOPIC, 0),
         [(0, "new".into())]
@@ -235,22 +226,22 @@ fn deleting_a_topic_removes_a_log_that_could_not_be_opened() {
 
 #[test]
 fn a_log_that_a_kill_kept_from_being_removed_is_not_given_to_the_next_topic_of_its_name() {
-    let (data, kept) = (data_dir(), data_dir());
+    let (data, kept) = (HERE.data_dir(), HERE.data_dir());
     let log = data.path().join(format!("shard-0/{TOPIC}-0"));
     let copy = |from: &Path, to: &Path| {
         let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
         assert!(copied.unwrap().success());
     };
     let old = kept.path().join("old");
-    let broker = start(&[data.path()]).ready();
+    let broker = HERE.start_on(&[data.path()]).ready();
     with_one_record(&mut broker.client(), "old");
     copy(&log, &old);
     delete_topic(&mut broker.client());
     wait_for_no_folders(data.path());
     broker.kill();
-    // Nobody has the name: what is left is set aside at the start, and not looked at again.
+    // No topic has the name: what is left is set aside at the start, and not looked at again.
     copy(&old, &log);
-    let broker = start(&[data.path()]).ready();
+    let broker = HERE.start_on(&[data.path()]).ready();
     let [stray] = &folders_of_zero(data.path())[..] else {
         panic!("{:?}", folders_of_zero(data.path()));
     };
@@ -261,14 +252,14 @@ fn a_log_that_a_kill_kept_from_being_removed_is_not_given_to_the_next_topic_of_i
     // The next topic has the name already, and no record yet.
     std::fs::remove_dir_all(data.path().join("shard-0").join(stray)).unwrap();
     copy(&old, &log);
-    let broker = start(&[data.path()]).ready();
+    let broker = HERE.start_on(&[data.path()]).ready();
     let mut client = broker.client();
     assert_eq!(put(&mut client, 0, "new"), 0);
     assert_eq!(read_all(&mut client, TOPIC, 0), [(0, "new".into())]);
     let names = folders_of_zero(data.path());
     assert_eq!((names.len(), &names[0][..]), (2, "spread-0"), "{names:?}");
     broker.stop();
-    let broker = start(&[data.path()]).ready();
+    let broker = HERE.start_on(&[data.path()]).ready();
     assert_eq!(
         read_all(&mut broker.client(), TOPIC, 0),
         [(0, "new".into())]
@@ -278,16 +269,16 @@ fn a_log_that_a_kill_kept_from_being_removed_is_not_given_to_the_next_topic_of_i
 
 #[test]
 fn a_folder_that_is_away_at_a_start_takes_its_partitions_only() {
-    let (one, two) = (data_dir(), data_dir());
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     let dirs = [one.path(), two.path()];
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     let held = filled(&broker, dirs);
     broker.stop();
     // Something that is no folder in its place: a mount that failed, a device that died.
     let aside = dirs[1].with_extension("aside");
     std::fs::rename(dirs[1], &aside).unwrap();
     std::fs::write(dirs[1], b"").unwrap();
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &held[0], &held[1]);
     assert_eq!(
         described(&mut broker.client())[dirs[1]],
@@ -300,31 +291,30 @@ fn a_folder_that_is_away_at_a_start_takes_its_partitions_only() {
     );
     broker.stop();
     // The one with the metadata log cannot be missed.
-    let (status, said) = start(&[dirs[1], dirs[0]]).refused();
+    let (status, said) = HERE.start_on(&[dirs[1], dirs[0]]).refused();
     assert!(
         !status.success() && said.contains(&dirs[1].display().to_string()),
         "{said}"
     );
     std::fs::remove_file(dirs[1]).unwrap();
     std::fs::rename(&aside, dirs[1]).unwrap();
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
     broker.stop();
 }
 
 #[test]
 fn a_folder_that_goes_while_the_broker_runs_takes_its_partitions_only() {
-    let (one, two) = (data_dir(), data_dir());
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     let dirs = [one.path(), two.path()];
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     let held = filled(&broker, dirs);
     let aside = dirs[1].with_extension("aside");
     std::fs::rename(dirs[1], &aside).unwrap();
-    let begun = Instant::now();
-    while leaders(&mut broker.client())[&held[1][0]] != -1 {
-        assert!(begun.elapsed() < PATIENCE, "{}", broker.log());
-        thread::sleep(Duration::from_millis(50));
-    }
+    until_so(
+        || broker.log(),
+        || leaders(&mut broker.client())[&held[1][0]] == -1,
+    );
     serves(&broker, &held[0], &held[1]);
     assert_eq!(
         described(&mut broker.client())[dirs[1]],
@@ -338,18 +328,21 @@ fn a_folder_that_goes_while_the_broker_runs_takes_its_partitions_only() {
     broker.stop();
     let _ = std::fs::remove_dir_all(dirs[1]);
     std::fs::rename(&aside, dirs[1]).unwrap();
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
     broker.stop();
 }
 
 #[test]
 fn the_metadata_log_may_have_a_folder_of_its_own() {
-    let (one, two) = (data_dir(), data_dir());
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     let own = two.path().join("metadata");
     let file = two.path().join("server.properties");
     std::fs::write(&file, format!("metadata.log.dir={}\n", own.display())).unwrap();
-    let start = || start(&[one.path()]).arg("--config", file.to_str().unwrap());
+    let start = || {
+        HERE.start_on(&[one.path()])
+            .arg("--config", file.to_str().unwrap())
+    };
     let broker = start().ready();
     assert_eq!(create_topic(&mut broker.client(), TOPIC, 1), 0);
     assert_eq!(put(&mut broker.client(), 0, "first of 0"), 0);
@@ -398,19 +391,19 @@ impl Drop for Mount {
 
 #[test]
 fn a_device_that_goes_takes_its_partitions_only() {
-    let (one, two) = (data_dir(), data_dir());
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     // Only root can mount; who is not has run the same on one device above.
     let Some(mount) = Mount::new(two.path()) else {
         return;
     };
     let other = mount.0.join("data");
     let dirs = [one.path(), &other];
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     let held = filled(&broker, dirs);
     let all: Vec<i32> = (0..PARTITIONS).collect();
     serves(&broker, &all, &[]);
     broker.kill();
-    let broker = start(&dirs).ready();
+    let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &all, &[]);
     let room = |client: &mut Client| {
         let answer = client.call(4, &DescribeLogDirsRequest::default().with_topics(None));
@@ -439,12 +432,13 @@ fn a_device_that_goes_takes_its_partitions_only() {
             .unwrap();
         assert!(done.success());
     }
-    let begun = Instant::now();
-    while leaders(&mut broker.client())[&held[1][0]] != -1 {
-        assert!(begun.elapsed() < PATIENCE, "{}", broker.log());
-        let _ = put(&mut broker.client(), held[1][0], "more");
-        thread::sleep(Duration::from_millis(50));
-    }
+    until_so(
+        || broker.log(),
+        || {
+            let _ = put(&mut broker.client(), held[1][0], "more");
+            leaders(&mut broker.client())[&held[1][0]] == -1
+        },
+    );
     serves(&broker, &held[0], &held[1]);
     broker.stop();
 }

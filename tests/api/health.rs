@@ -1,17 +1,12 @@
 //! What /health and /ready say of a broker that serves only a part of what it should.
 
-use std::path::Path;
+use corelane_testing::Broker;
+use corelane_testing::requests::{PRODUCE, batch, create_topic, produce};
 
-use crate::records::{PRODUCE, batch, create_topic, produce};
-use crate::support::{Broker, Start, data_dir};
+use crate::HERE;
 
 const PARTITIONS: i32 = 4;
 const STORAGE_ERROR: i16 = 56;
-
-fn start(dirs: &[&Path]) -> Start {
-    let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-    Start::new(Path::new(&names.join(",")))
-}
 
 /// How many partitions take a record, and how many are offline.
 fn served(broker: &Broker) -> (usize, usize) {
@@ -28,16 +23,16 @@ fn served(broker: &Broker) -> (usize, usize) {
 
 #[test]
 fn a_folder_that_the_settings_name_no_more_is_missed() {
-    let (one, two) = (data_dir(), data_dir());
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     let both = [one.path(), two.path()];
-    let broker = start(&both).ready();
+    let broker = HERE.start_on(&both).ready();
     assert_eq!(create_topic(&mut broker.client(), "t", PARTITIONS), 0);
     assert_eq!(served(&broker), (4, 0));
     assert_eq!(broker.page("/ready"), (200, "ready\n".to_owned()));
     assert_eq!(broker.page("/health"), (200, "healthy\n".to_owned()));
     broker.stop();
 
-    let broker = start(&both[..1]).ready();
+    let broker = HERE.start_on(&both[..1]).ready();
     let (_, offline) = served(&broker);
     assert_eq!(offline, 2);
     let log = broker.log();
@@ -62,7 +57,7 @@ fn a_folder_that_the_settings_name_no_more_is_missed() {
     assert!(metrics.contains(count), "{metrics}");
     broker.stop();
 
-    let broker = start(&both).ready();
+    let broker = HERE.start_on(&both).ready();
     assert_eq!(served(&broker), (4, 0));
     assert_eq!(broker.page("/ready").0, 200);
     broker.stop();
@@ -70,14 +65,14 @@ fn a_folder_that_the_settings_name_no_more_is_missed() {
 
 #[test]
 fn a_partition_that_did_not_open_is_missed() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let data = dir.path().join("data");
-    let broker = start(&[&data]).ready();
+    let broker = HERE.start_on(&[&data]).ready();
     assert_eq!(create_topic(&mut broker.client(), "t", PARTITIONS), 0);
     assert_eq!(served(&broker), (4, 0));
     broker.stop();
     std::fs::remove_dir_all(data.join("shard-0/t-2")).unwrap();
-    let broker = start(&[&data]).ready();
+    let broker = HERE.start_on(&[&data]).ready();
     assert_eq!(served(&broker), (3, 1));
     let page = broker.wait_page("/ready", 503, "partition offline");
     assert!(

@@ -3,14 +3,15 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use corelane::wire::batch::{BatchBuilder, NewRecord};
+use corelane_testing::Client;
+use corelane_testing::requests::{PRODUCE, batch, create_topic, produce, read_all};
 
-use crate::records::{PRODUCE, batch, create_topic, produce, read_all};
-use crate::support::{Client, Start, data_dir};
+use crate::HERE;
 
 #[test]
 fn after_a_clean_stop_nothing_is_scanned_and_all_is_there() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let broker = start.ready();
     let mut client = broker.client();
     assert_eq!(create_topic(&mut client, "clean", 1), 0);
@@ -37,8 +38,8 @@ fn after_a_clean_stop_nothing_is_scanned_and_all_is_there() {
 
 #[test]
 fn what_a_producer_sends_again_after_a_restart_is_stored_once() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let mut broker = start.ready();
     assert_eq!(create_topic(&mut broker.client(), "again", 1), 0);
     // Producers whose last record is older than a day would be forgotten.

@@ -1,20 +1,16 @@
 //! The levels of the broker's log, changed while it runs.
 
+use corelane_testing::Client;
+use corelane_testing::requests::{create_topic, text};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
-use kafka_protocol::protocol::StrBytes;
 
-use crate::records::create_topic;
-use crate::support::{Client, Start, data_dir};
+use crate::HERE;
 
 const LOGGER: i8 = 8;
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
 
 /// Sets a logger's level, or takes it back.
 fn set(client: &mut Client, logger: &str, level: Option<&str>) {
@@ -46,8 +42,8 @@ fn levels(client: &mut Client, node: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_level_that_is_set_holds_at_once_and_until_it_is_taken_back() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).shards(2).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).shards(2).ready();
     let mut client = broker.client();
     let at_start = levels(&mut client, "1");
     assert!(

@@ -1,8 +1,5 @@
 //! A real broker process on loopback, real frames. One file per behaviour, not per API.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod admin;
 mod ages;
 mod auto_create;
@@ -18,8 +15,12 @@ mod loggers;
 mod metrics;
 mod memory;
 mod pressure;
-mod records;
 mod shards;
 mod slow;
 mod start;
 mod turns;
+
+use corelane_testing::Here;
+
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();

@@ -1,26 +1,22 @@
 //! What clients make a broker hold: counted, bounded, and given back.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use corelane_testing::admin::metrics;
+use corelane_testing::requests::text;
+use corelane_testing::{Broker, Client, ports};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::{
     FindCoordinatorRequest, GroupId, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
 };
-use kafka_protocol::protocol::StrBytes;
 
-use crate::support::{Broker, Client, Start, data_dir};
+use crate::HERE;
 
 /// JoinGroup without member ids given out first, LeaveGroup of several members.
 const JOIN: i16 = 3;
 const LEAVE: i16 = 3;
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
 
 fn join(group: &str, metadata: &Bytes) -> JoinGroupRequest {
     let protocol = JoinGroupRequestProtocol::default()
@@ -52,12 +48,7 @@ fn joined(client: &mut Client, group: &str, metadata: &Bytes) -> JoinGroupRespon
 
 /// One number of the admin pages, all its labels being `labels`.
 fn gauge(admin: u16, name: &str, label: &str) -> f64 {
-    let mut stream = TcpStream::connect(("127.0.0.1", admin)).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
+    let page = metrics(admin).unwrap();
     let mut lines = page.lines();
     let line = lines.find(|line| line.starts_with(name) && line.contains(label));
     let line = line.unwrap_or_else(|| panic!("no {name} with {label} in\n{page}"));
@@ -68,7 +59,7 @@ fn start(dir: &std::path::Path, port: u16) -> Broker {
     let admin = (port + 7).to_string();
     let file = dir.with_extension("properties");
     std::fs::write(&file, "group.initial.rebalance.delay.ms=2000\n").unwrap();
-    let mut start = Start::new(dir);
+    let mut start = HERE.start(dir);
     start.port = port;
     start
         .arg("--admin-port", &admin)
@@ -86,8 +77,8 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn members_are_counted_and_their_memory_comes_back_when_they_have_left() {
-    let dir = data_dir();
-    let port = crate::support::ports();
+    let dir = HERE.data_dir();
+    let port = ports();
     let broker = start(dir.path(), port);
     let used = |label: &str| gauge(port + 7, "corelane_memory_bytes", label);
     let mut first = broker.client();

@@ -4,8 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::time::Instant;
 
+use corelane_testing::admin::get;
+use corelane_testing::exposition::{Family, parse, sum, value};
+use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce, topic_name};
+use corelane_testing::{Broker, Client, until_so};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use kafka_protocol::messages::offset_commit_request::{
@@ -15,10 +18,7 @@ use kafka_protocol::messages::{CreateTopicsRequest, GroupId, OffsetCommitRequest
 use kafka_protocol::protocol::StrBytes;
 use serde_json::Value;
 
-use crate::admin::get;
-use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce, topic_name};
-use crate::support::exposition::{Family, parse, sum, value};
-use crate::support::{Broker, PATIENCE, Start, data_dir};
+use crate::HERE;
 
 const TOPIC: &str = "orders";
 const GROUP: &str = "billing";
@@ -27,14 +27,14 @@ const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 
 /// A broker of two shards, and its admin port.
 fn broker(dir: &std::path::Path) -> (Broker, u16) {
-    let start = Start::new(dir).shards(2);
+    let start = HERE.start(dir).shards(2);
     let admin = start.port + 7;
     let broker = start.arg("--admin-port", &admin.to_string()).ready();
     (broker, admin)
 }
 
 fn page(admin: u16) -> Vec<Family> {
-    let answer = get(admin, "/metrics");
+    let answer = get(admin, "/metrics").unwrap();
     let (head, text) = answer.split_once("\r\n\r\n").expect("a head and a body");
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
     parse(text).unwrap_or_else(|why| panic!("{why}"))
@@ -58,7 +58,7 @@ fn traffic(broker: &Broker) -> usize {
     records.len()
 }
 
-fn commit(clients: &mut [crate::support::Client; 2]) {
+fn commit(clients: &mut [Client; 2]) {
     let text = StrBytes::from_static_str;
     let coordinator = FindCoordinatorRequest::default().with_coordinator_keys(vec![text(GROUP)]);
     let partition = OffsetCommitRequestPartition::default()
@@ -71,24 +71,22 @@ fn commit(clients: &mut [crate::support::Client; 2]) {
         .with_group_id(GroupId(text(GROUP)))
         .with_generation_id_or_member_epoch(-1)
         .with_topics(vec![topic]);
-    let begun = Instant::now();
-    loop {
-        clients[0].call(4, &coordinator);
-        let codes = clients.each_mut().map(|client| {
-            let answer = client.call(8, &commit);
-            answer.topics[0].partitions[0].error_code
-        });
-        if codes.contains(&0) {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "no shard commits: {codes:?}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    until_so(
+        || "no shard commits".to_owned(),
+        || {
+            clients[0].call(4, &coordinator);
+            let codes = clients.each_mut().map(|client| {
+                let answer = client.call(8, &commit);
+                answer.topics[0].partitions[0].error_code
+            });
+            codes.contains(&0)
+        },
+    );
 }
 
 #[test]
 fn metrics_count_what_happens() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, admin) = broker(dir.path());
     let before = page(admin);
     assert_eq!(sum(&before, "corelane_topics", &[]), 0.0);
@@ -163,7 +161,7 @@ fn metrics_count_what_happens() {
 
 #[test]
 fn a_start_says_that_the_stop_before_it_was_not_clean() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (killed, _) = broker(dir.path());
     traffic(&killed);
     killed.kill();
@@ -181,8 +179,8 @@ fn series_and_turns_of_a_scrape_are_bounded_with_many_topics() {
     const TOPICS: usize = 600;
     const BUSY: usize = 130;
     const SERIES_MAX: usize = 100;
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let admin = start.port + 7;
     let broker = start.arg("--admin-port", &admin.to_string()).ready();
     let mut client = broker.client();
@@ -289,7 +287,7 @@ fn is_given_later(label: &str, value: &str) -> bool {
 
 #[test]
 fn alerts_and_the_dashboard_name_what_the_broker_exports() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, admin) = broker(dir.path());
     traffic(&broker);
     let page = page(admin);
@@ -393,7 +391,7 @@ fn markdown(page: &[Family]) -> String {
 
 #[test]
 fn metrics_md_is_fresh() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, admin) = broker(dir.path());
     traffic(&broker);
     let wanted = markdown(&page(admin));

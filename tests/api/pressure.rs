@@ -1,14 +1,16 @@
-//! Clients that send much, at once, or half: nobody waits for ever.
+//! Clients that send much, at once, or half of a request: none of the others waits for ever.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use corelane_testing::admin::{metric, metrics};
+use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce};
+use corelane_testing::{Client, frame, ports};
 use kafka_protocol::messages::{ApiVersionsRequest, ProduceResponse};
 use kafka_protocol::protocol::Decodable;
 
-use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce};
-use crate::support::{Client, Start, data_dir, frame};
+use crate::HERE;
 
 /// Reads an answer to Produce and gives its error code.
 fn produced(client: &mut Client) -> i16 {
@@ -19,8 +21,8 @@ fn produced(client: &mut Client) -> i16 {
 
 #[test]
 fn a_connection_ends_though_its_reader_waits_for_its_writer() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     // A fetch that waits for a minute, and behind it more requests than may be pending.
     assert_eq!(create_topic(&mut client, "quiet", 1), 0);
@@ -53,10 +55,12 @@ fn a_connection_ends_though_its_reader_waits_for_its_writer() {
 
 #[test]
 fn half_sent_giants_do_not_wait_for_each_others_memory() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().with_extension("properties");
     std::fs::write(&file, "corelane.shard.memory.bytes=67108864\n").unwrap();
-    let start = Start::new(dir.path()).arg("--config", file.to_str().unwrap());
+    let start = HERE
+        .start(dir.path())
+        .arg("--config", file.to_str().unwrap());
     let broker = start.ready();
     let mut first = broker.client();
     assert_eq!(create_topic(&mut first, "giants", 1), 0);
@@ -82,8 +86,8 @@ fn half_sent_giants_do_not_wait_for_each_others_memory() {
 
 #[test]
 fn half_sent_giants_that_hold_all_memory_are_closed_for_those_who_wait() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     assert_eq!(create_topic(&mut client, "patient", 1), 0);
     // Each announces 100 MB and sends what makes the broker set that much aside.
@@ -110,30 +114,23 @@ fn half_sent_giants_that_hold_all_memory_are_closed_for_those_who_wait() {
 
 /// What `/metrics` says of the memory held for one use, or of the limit.
 fn memory_metric(admin: u16, what: &str) -> f64 {
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", admin)).unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
-    let line = text.lines().find(|line| line.starts_with(what));
-    let value = line.and_then(|line| line.rsplit(' ').next());
-    value
-        .and_then(|it| it.parse().ok())
-        .unwrap_or_else(|| panic!("no {what} in {text}"))
+    metric(admin, what).unwrap_or_else(|| panic!("no {what} in {:?}", metrics(admin)))
 }
 
 #[test]
 fn readers_that_never_read_hold_no_more_than_the_bound_and_stop_nobody() {
     const MIB: u64 = 1 << 20;
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().with_extension("properties");
-    let admin = crate::support::ports();
+    let admin = ports();
     let settings = format!(
         "corelane.shard.memory.bytes={}\ncorelane.admin.port={admin}\n",
         64 * MIB
     );
     std::fs::write(&file, settings).unwrap();
-    let start = Start::new(dir.path()).arg("--config", file.to_str().unwrap());
+    let start = HERE
+        .start(dir.path())
+        .arg("--config", file.to_str().unwrap());
     let broker = start.ready();
     let mut client = broker.client();
     assert_eq!(create_topic(&mut client, "old", 1), 0);

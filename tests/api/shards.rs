@@ -1,10 +1,13 @@
 //! Each shard is a Kafka node: two of them in Metadata, each serving what it leads.
 
+use corelane_testing::Client;
+use corelane_testing::requests::{
+    FETCH, PRODUCE, batch, create_topic, fetch, produce, read_all, topic_name,
+};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 
-use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce, read_all, topic_name};
-use crate::support::{Client, Start, data_dir};
+use crate::HERE;
 
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 
@@ -18,8 +21,8 @@ fn metadata(client: &mut Client, topic: &str) -> MetadataResponse {
 
 #[test]
 fn two_shards_are_two_nodes_and_each_partition_is_served_by_its_leader_alone() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).shards(2).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).shards(2).ready();
     let mut clients = [broker.client_of(0), broker.client_of(1)];
     assert_eq!(create_topic(&mut clients[1], "spread", 4), 0);
     let answer = metadata(&mut clients[0], "spread");
@@ -73,13 +76,13 @@ fn two_shards_are_two_nodes_and_each_partition_is_served_by_its_leader_alone() {
 
 #[test]
 fn the_number_of_shards_is_fixed_when_the_folder_is_formatted() {
-    let dir = data_dir();
-    Start::new(dir.path()).shards(2).ready().stop();
-    let (status, said) = Start::new(dir.path()).shards(3).refused();
+    let dir = HERE.data_dir();
+    HERE.start(dir.path()).shards(2).ready().stop();
+    let (status, said) = HERE.start(dir.path()).shards(3).refused();
     assert!(!status.success());
     assert!(
         said.contains("2 shard(s)") && said.contains("with 3"),
         "{said}"
     );
-    Start::new(dir.path()).shards(2).ready().stop();
+    HERE.start(dir.path()).shards(2).ready().stop();
 }

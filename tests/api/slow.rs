@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::records::{FETCH, PRODUCE, batch, create_topic, fetch, produce};
-use crate::support::{Broker, Start, data_dir, frame};
+use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce};
+use corelane_testing::{Broker, frame};
+
+use crate::HERE;
 
 /// Waits until the log says it; how often it does then.
 fn wait_for_line(broker: &Broker, text: &str, at_most: Duration) -> usize {
@@ -22,10 +24,12 @@ fn wait_for_line(broker: &Broker, text: &str, at_most: Duration) -> usize {
 
 #[test]
 fn an_answer_that_is_not_read_ends_its_connection_though_requests_wait_behind_it() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().with_extension("properties");
     std::fs::write(&file, "connections.max.idle.ms=3000\n").unwrap();
-    let start = Start::new(dir.path()).arg("--config", file.to_str().unwrap());
+    let start = HERE
+        .start(dir.path())
+        .arg("--config", file.to_str().unwrap());
     let broker = start.ready();
     let mut client = broker.client();
     assert_eq!(create_topic(&mut client, "large", 1), 0);
@@ -46,8 +50,8 @@ fn an_answer_that_is_not_read_ends_its_connection_though_requests_wait_behind_it
 
 #[test]
 fn a_request_that_drips_is_given_up() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     let mut client = broker.client();
     client.stream.write_all(&1_000i32.to_be_bytes()).unwrap();
     let begun = Instant::now();
@@ -64,8 +68,8 @@ fn a_request_that_drips_is_given_up() {
 
 #[test]
 fn a_storm_of_bad_requests_does_not_fill_the_log() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
     for _ in 0..500 {
         let mut client = broker.client();
         client.stream.write_all(&(-1i32).to_be_bytes()).unwrap();

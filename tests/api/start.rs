@@ -4,7 +4,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Start, data_dir};
+use corelane_testing::requests::{PRODUCE, batch, create_topic, produce, read_all};
+use corelane_testing::{Broker, Start};
+
+use crate::HERE;
 
 fn refused(start: &Start, words: &[&str]) {
     let (status, said) = start.refused();
@@ -19,8 +22,8 @@ fn refused(start: &Start, words: &[&str]) {
 
 #[test]
 fn a_port_in_use() {
-    let dir = data_dir();
-    let mut start = Start::new(dir.path()).shards(2);
+    let dir = HERE.data_dir();
+    let mut start = HERE.start(dir.path()).shards(2);
     let taken = TcpListener::bind(("127.0.0.1", start.port + 1)).unwrap();
     let port = (start.port + 1).to_string();
     refused(&start, &["in use", &port]);
@@ -31,21 +34,21 @@ fn a_port_in_use() {
 
 #[test]
 fn a_folder_in_use() {
-    let dir = data_dir();
-    let broker = Start::new(dir.path()).ready();
-    refused(&Start::new(dir.path()), &["in use by another process"]);
+    let dir = HERE.data_dir();
+    let broker = HERE.start(dir.path()).ready();
+    refused(&HERE.start(dir.path()), &["in use by another process"]);
     broker.stop();
 }
 
 #[test]
 fn a_folder_that_cannot_be_made() {
     let proc = Path::new("/proc/sys/corelane-cannot-be-made-here");
-    refused(&Start::new(proc), &[proc.to_str().unwrap()]);
+    refused(&HERE.start(proc), &[proc.to_str().unwrap()]);
 }
 
 #[test]
 fn a_folder_without_direct_io() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let point = dir.path().join("ramfs");
     std::fs::create_dir(&point).unwrap();
     let mount = |words: &[&str]| {
@@ -60,7 +63,7 @@ fn a_folder_without_direct_io() {
         return;
     }
     let data = point.join("data");
-    let (status, said) = Start::new(&data).refused();
+    let (status, said) = HERE.start(&data).refused();
     let check = Command::new(env!("CARGO_BIN_EXE_corelane"))
         .args(["check", "--no-measure", "--data-dir"])
         .arg(&data)
@@ -129,7 +132,7 @@ fn without_io_uring(command: &mut Command) {
 
 #[test]
 fn io_uring_switched_off() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
     command
         .args(["serve", "--shards", "1", "--data-dir"])
@@ -159,8 +162,8 @@ fn io_uring_switched_off() {
 
 #[test]
 fn too_little_locked_memory() {
-    let dir = data_dir();
-    let start = Start::new(dir.path());
+    let dir = HERE.data_dir();
+    let start = HERE.start(dir.path());
     let line = format!(
         "ulimit -l 64 && exec {} serve --shards 1 --port {} --data-dir {}",
         env!("CARGO_BIN_EXE_corelane"),
@@ -175,11 +178,11 @@ fn too_little_locked_memory() {
 
 #[test]
 fn a_setting_that_is_unknown_or_bad() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().join("server.properties");
     std::fs::write(&file, "num.partitons=3\n").unwrap();
     let file = file.to_str().unwrap();
-    let start = || Start::new(&dir.path().join("data")).arg("--config", file);
+    let start = || HERE.start(&dir.path().join("data")).arg("--config", file);
     refused(&start(), &["num.partitons", "num.partitions"]);
     std::fs::write(file, "num.partitions=three\n").unwrap();
     refused(&start(), &["num.partitions", "three"]);
@@ -187,21 +190,20 @@ fn a_setting_that_is_unknown_or_bad() {
 
 #[test]
 fn settings_of_a_file_hold_and_flags_win_over_them() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().join("server.properties");
-    let start = Start::new(&dir.path().join("data")).arg("--config", file.to_str().unwrap());
+    let start = HERE
+        .start(&dir.path().join("data"))
+        .arg("--config", file.to_str().unwrap());
     std::fs::write(
         &file,
         "listeners=PLAINTEXT://127.0.0.1:1\nnum.partitions=3\n",
     )
     .unwrap();
     let broker = start.ready();
-    assert_eq!(
-        crate::records::create_topic(&mut broker.client(), "three", -1),
-        0
-    );
+    assert_eq!(create_topic(&mut broker.client(), "three", -1), 0);
     for partition in 0..3 {
-        assert!(crate::records::read_all(&mut broker.client(), "three", partition).is_empty());
+        assert!(read_all(&mut broker.client(), "three", partition).is_empty());
     }
     broker.stop();
 }
@@ -216,48 +218,50 @@ fn the_example_file_has_fifteen_settings_and_starts() {
         .collect();
     settings.sort();
     assert_eq!(settings.len(), 15);
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     // A broker may be running on this machine: the flags win over three of them.
-    let start = Start::new(&dir.path().join("data")).shards(2);
+    let start = HERE.start(&dir.path().join("data")).shards(2);
     let broker = start.arg("--config", file).arg("--admin-port", "0").ready();
     broker.stop();
 }
 
 #[test]
 fn an_admin_port_in_use_is_told_apart_from_a_shards() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let start = Start::new(&dir.path().join("data")).arg("--admin-port", &port);
+    let start = HERE
+        .start(&dir.path().join("data"))
+        .arg("--admin-port", &port);
     refused(&start, &[&port, "in use", "another --admin-port"]);
 }
 
 #[test]
 fn limits_that_are_too_low() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let data = dir.path().join("data");
     for (limit, words) in [
         ("--as=300000000", ["bytes of address space", "ulimit -v"]),
         ("--data=100000000", ["bytes of data", "ulimit -d"]),
         ("--fsize=1000000", ["bytes in a file", "ulimit -f"]),
     ] {
-        refused(&Start::new(&data).limit(limit), &words);
+        refused(&HERE.start(&data).limit(limit), &words);
     }
 }
 
 #[test]
 fn one_folder_under_two_names() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let real = dir.path().join("a");
     std::fs::create_dir(&real).unwrap();
     std::os::unix::fs::symlink(&real, dir.path().join("b")).unwrap();
     let both = format!("{},{}", real.display(), dir.path().join("b").display());
-    refused(&Start::new(Path::new(&both)), &["names one folder twice"]);
+    refused(&HERE.start(Path::new(&both)), &["names one folder twice"]);
 }
 
 #[test]
 fn what_would_protect_the_broker_and_cannot_be_done() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().join("server.properties");
     for (text, words) in [
         (
@@ -272,22 +276,22 @@ fn what_would_protect_the_broker_and_cannot_be_done() {
         ("super.users=User:a\n", ["super.users", "no authorizer"]),
     ] {
         std::fs::write(&file, text).unwrap();
-        let start = Start::new(&dir.path().join("data"));
+        let start = HERE.start(&dir.path().join("data"));
         refused(&start.arg("--config", file.to_str().unwrap()), &words);
     }
 }
 
 #[test]
 fn a_start_says_what_starts_on_what_and_how_the_last_one_ended() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let data = dir.path().join("data");
-    let said = |broker: &crate::support::Broker, words: &[&str]| {
+    let said = |broker: &Broker, words: &[&str]| {
         let log = broker.log();
         let mut lines = log.lines();
         let found = lines.rfind(|line| words.iter().all(|word| line.contains(word)));
         assert!(found.is_some(), "no line with {words:?}:\n{log}");
     };
-    let broker = Start::new(&data).ready();
+    let broker = HERE.start(&data).ready();
     let version = format!("version=\"{}", env!("CARGO_PKG_VERSION"));
     said(&broker, &["corelane starts", &version, "kernel=", "cpus="]);
     said(
@@ -303,17 +307,14 @@ fn a_start_says_what_starts_on_what_and_how_the_last_one_ended() {
         &broker,
         &["logs are open", "node=1", "partitions=0", "clean"],
     );
-    assert_eq!(
-        crate::records::create_topic(&mut broker.client(), "t", 2),
-        0
-    );
-    let request = crate::records::produce("t", 0, -1, crate::records::batch(&[b"x"]));
-    broker.client().call(crate::records::PRODUCE, &request);
+    assert_eq!(create_topic(&mut broker.client(), "t", 2), 0);
+    let request = produce("t", 0, -1, batch(&[b"x"]));
+    broker.client().call(PRODUCE, &request);
     broker.kill();
-    let broker = Start::new(&data).ready();
+    let broker = HERE.start(&data).ready();
     said(&broker, &["logs are open", "partitions=2", "unclean"]);
     broker.stop();
-    let broker = Start::new(&data).ready();
+    let broker = HERE.start(&data).ready();
     said(
         &broker,
         &["logs are open", "partitions=2", "last_stop=\"clean"],
@@ -323,9 +324,9 @@ fn a_start_says_what_starts_on_what_and_how_the_last_one_ended() {
 
 #[test]
 fn a_hangup_stops_it_cleanly_unless_it_was_started_with_nohup() {
-    let dir = data_dir();
-    let mut broker = Start::new(&dir.path().join("data")).ready();
-    let hang_up = |broker: &crate::support::Broker| {
+    let dir = HERE.data_dir();
+    let mut broker = HERE.start(&dir.path().join("data")).ready();
+    let hang_up = |broker: &Broker| {
         let id = broker.id().to_string();
         assert!(
             Command::new("kill")
@@ -339,7 +340,7 @@ fn a_hangup_stops_it_cleanly_unless_it_was_started_with_nohup() {
     assert!(broker.ends().success(), "{}", broker.log());
     assert!(broker.log().contains("stopped cleanly"));
 
-    let mut start = Start::new(&dir.path().join("data"));
+    let mut start = HERE.start(&dir.path().join("data"));
     start.nohup = true;
     let mut broker = start.ready();
     hang_up(&broker);
@@ -351,34 +352,20 @@ fn a_hangup_stops_it_cleanly_unless_it_was_started_with_nohup() {
 
 #[test]
 fn retention_says_what_it_removed() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let file = dir.path().join("server.properties");
     let text = "log.segment.bytes=1048576\nlog.retention.bytes=1\n\
                 log.retention.check.interval.ms=200\n";
     std::fs::write(&file, text).unwrap();
-    let start = Start::new(&dir.path().join("data"));
+    let start = HERE.start(&dir.path().join("data"));
     let broker = start.arg("--config", file.to_str().unwrap()).ready();
     let mut client = broker.client();
-    assert_eq!(crate::records::create_topic(&mut client, "t", 1), 0);
+    assert_eq!(create_topic(&mut client, "t", 1), 0);
     for _ in 0..6 {
-        let records = crate::records::batch(&[&vec![b'x'; 600_000]]);
-        client.call(
-            crate::records::PRODUCE,
-            &crate::records::produce("t", 0, -1, records),
-        );
+        let records = batch(&[&vec![b'x'; 600_000]]);
+        client.call(PRODUCE, &produce("t", 0, -1, records));
     }
-    let begun = std::time::Instant::now();
-    let line = loop {
-        let log = broker.log();
-        let found = log
-            .lines()
-            .find(|line| line.contains("retention removed segments"));
-        if let Some(line) = found {
-            break line.to_owned();
-        }
-        assert!(begun.elapsed() < crate::support::PATIENCE, "{log}");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
+    let line = broker.wait_log(&["retention removed segments"]);
     for word in ["INFO", "t-0", "segments=", "bytes=", "before_offset="] {
         assert!(line.contains(word), "{line}");
     }

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use corelane::wire::batch::{BatchBuilder, Codec, NewRecord};
-use corelane::wire::compress::compress;
+use corelane_testing::admin::metric;
+use corelane_testing::batches::{TIME_MS, compressed};
+use corelane_testing::requests::{PRODUCE, create_topic, produce, text};
+use corelane_testing::{Broker, Client};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -22,16 +25,11 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::records::{PRODUCE, create_topic, produce};
-use crate::support::{Broker, Client, Start, data_dir, metrics};
+use crate::HERE;
 
 /// Kinds of resources, as Kafka numbers them.
 const BROKER: i8 = 4;
 const INVALID_REQUEST: i16 = 42;
-
-fn text(text: impl Into<String>) -> StrBytes {
-    StrBytes::from_string(text.into())
-}
 
 fn resource(kind: i8, name: &str) -> DescribeConfigsResource {
     DescribeConfigsResource::default()
@@ -48,7 +46,7 @@ fn describe(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
 
 /// A broker with admin pages, whose memory is at its least.
 fn small_broker(dir: &std::path::Path) -> (Broker, u16) {
-    let start = Start::new(dir);
+    let start = HERE.start(dir);
     let file = dir.with_extension("properties");
     let settings = "corelane.shard.memory.bytes=67108864\nauto.create.topics.enable=false\n";
     std::fs::write(&file, settings).unwrap();
@@ -58,19 +56,9 @@ fn small_broker(dir: &std::path::Path) -> (Broker, u16) {
     (broker, admin)
 }
 
-/// The value of a metric's sample whose line begins so.
-fn metric(admin: u16, begins: &str) -> Option<f64> {
-    let page = metrics(admin)?;
-    let line = page
-        .lines()
-        .find(|line| line.starts_with(begins))?
-        .to_owned();
-    line.rsplit(' ').next()?.parse().ok()
-}
-
 #[test]
 fn a_broker_that_is_named_often_is_described_once() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, _) = small_broker(dir.path());
     let mut client = broker.client();
     let once = client.call(1, &describe(vec![resource(BROKER, "1")]));
@@ -87,7 +75,7 @@ fn a_broker_that_is_named_often_is_described_once() {
 
 #[test]
 fn an_answer_about_settings_has_a_bound_and_says_so() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, _) = small_broker(dir.path());
     let mut client = broker.client();
     // "1", "01", "001" and so on are all the number of this broker.
@@ -114,7 +102,7 @@ fn an_answer_about_settings_has_a_bound_and_says_so() {
 
 #[test]
 fn metadata_of_all_topics_is_the_same_for_all_and_follows_the_cluster() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, _) = small_broker(dir.path());
     let mut clients = [broker.client(), broker.client()];
     let names = |client: &mut Client, version: i16| -> Vec<String> {
@@ -175,7 +163,7 @@ fn beside(broker: &Broker, attack: impl Fn(&mut Client) + Sync) -> (Duration, Du
 #[test]
 fn large_requests_do_not_hold_the_core() {
     const COUNT: usize = 40_000;
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, admin) = small_broker(dir.path());
     assert_eq!(create_topic(&mut broker.client(), "here", 1), 0);
     let names = || (0..COUNT).map(|at| text(format!("nothing-{at}")));
@@ -249,7 +237,7 @@ fn large_requests_do_not_hold_the_core() {
 #[test]
 fn many_connections_that_come_at_once_do_not_hold_the_core() {
     const COUNT: usize = 400;
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, admin) = small_broker(dir.path());
     // The kernel takes them while the core is busy with something else, or asleep.
     let connections: Vec<Client> = (0..COUNT).map(|_| broker.client()).collect();
@@ -263,7 +251,7 @@ fn many_connections_that_come_at_once_do_not_hold_the_core() {
 
 #[test]
 fn the_assignments_of_a_great_many_strangers_are_passed_over() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, _) = small_broker(dir.path());
     let mut client = broker.client();
     let protocol = JoinGroupRequestProtocol::default()
@@ -313,7 +301,7 @@ fn the_assignments_of_a_great_many_strangers_are_passed_over() {
 
 #[test]
 fn a_request_whose_answer_needs_more_memory_than_there_is_is_refused() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, _) = small_broker(dir.path());
     let mut client = broker.client();
     let groups = vec![GroupId(text("g")); 700_000];
@@ -328,7 +316,7 @@ fn a_request_whose_answer_needs_more_memory_than_there_is_is_refused() {
 
 #[test]
 fn batches_that_unpack_to_megabytes_do_not_hold_the_core() {
-    let dir = data_dir();
+    let dir = HERE.data_dir();
     let (broker, _) = small_broker(dir.path());
     let mut client = broker.client();
     assert_eq!(create_topic(&mut client, "packed", 1), 0);
@@ -336,14 +324,9 @@ fn batches_that_unpack_to_megabytes_do_not_hold_the_core() {
     let batch = || {
         let mut builder = BatchBuilder::new();
         for _ in 0..12 {
-            builder.push(NewRecord::new(1_700_000_000_000, None, Some(&value)));
+            builder.push(NewRecord::new(TIME_MS, None, Some(&value)));
         }
-        let packed = builder.build_compressed(Codec::Gzip, |records| {
-            let mut packed = Vec::new();
-            compress(Codec::Gzip, records, &mut packed).unwrap();
-            packed
-        });
-        Bytes::from(packed)
+        Bytes::from(compressed(builder, Codec::Gzip))
     };
     let good = produce("packed", 0, -1, batch());
     let mut cut = batch().to_vec();
