@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use corelane::base::config::{Flags, HostFacts, TopicConfig, load};
+use corelane::base::config::{Flags, TopicConfig, load};
 use corelane::base::ids::Uuid;
 use corelane::base::life::Life;
 use corelane::base::{NodeId, TopicId};
@@ -39,11 +39,14 @@ use corelane::shard::partitions::{Place, Topic};
 use corelane::shard::{Shard, ShardOptions, mesh};
 use corelane::wire::batch::{BatchBuilder, NewRecord};
 use corelane::wire::codec::Encodable;
+use corelane_testing::{Here, host_facts};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{FetchRequest, ProduceRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 /// Requests before counting: lists and maps find their size.
 const WARM_UP: u64 = 500;
 /// Most partitions of a request.
@@ -107,12 +110,7 @@ struct Scene {
 
 impl Scene {
     async fn set(dir: PathBuf) -> Scene {
-        let host = HostFacts {
-            name: "host".into(),
-            cpus: 1,
-            cores: 1,
-        };
-        let config = load(None, &Flags::default(), &host).expect("defaults are good");
+        let config = load(None, &Flags::default(), &host_facts()).expect("defaults are good");
         let topic_config = TopicConfig::resolve(&config, &BTreeMap::new()).expect("defaults");
         let (control, _) = mesh::control();
         let options = ShardOptions {
@@ -348,10 +346,7 @@ impl Tally {
 
 #[test]
 fn the_path_of_a_record_allocates_nothing() {
-    // The folder for temporary files may lie in memory, where there is no direct I/O.
-    let program = std::env::current_exe().expect("a test program has a path");
-    let folder = program.parent().expect("it lies in a folder");
-    let folder = tempfile::tempdir_in(folder).expect("it can be written to");
+    let folder = HERE.data_dir();
     let dir = folder.path().to_owned();
     let options = CoreOptions {
         name: "alloc-test".to_owned(),

@@ -13,13 +13,17 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use corelane::io::cores::{self, CoreOptions};
 use corelane::io::disk::Disk;
 use corelane::log::{Log, LogConfig, Logs, LogsOptions, Opening};
-use corelane::wire::batch::{BatchBuilder, NewRecord};
+use corelane_testing::Here;
+use corelane_testing::batches::one;
+use corelane_testing::mounts::Mount;
+
+/// Where the broker of this build is.
+const HERE: Here = corelane_testing::here!();
 
 /// `_IOWR('f', 11, struct fiemap)`
 const FS_IOC_FIEMAP: libc::c_ulong = 0xC020_660B;
@@ -121,13 +125,6 @@ impl Mapped {
     }
 }
 
-fn batch(bytes: usize, tag: u64) -> Vec<u8> {
-    let value = vec![tag as u8; bytes];
-    let mut builder = BatchBuilder::new();
-    builder.push(NewRecord::new(0, None, Some(&value)));
-    builder.build()
-}
-
 /// Waits until the files stay as they are, every block of them written. Fails where the upkeep
 /// leaves one that is not.
 async fn settled(dir: &Path, logs: &Logs) -> BTreeMap<String, Mapped> {
@@ -163,7 +160,9 @@ async fn appends(dir: PathBuf) {
     let (log, _) = opened.unwrap();
     let append = async |tag: u64| {
         let bytes = [100, 1_000, 9_000, 30_000][tag as usize % 4];
-        let appended = log.append(&batch(bytes, tag), 0, None, 0).unwrap();
+        let appended = log
+            .append(&one(&vec![tag as u8; bytes]), 0, None, 0)
+            .unwrap();
         log.wait_acked(appended.last_offset + 1).await.unwrap();
     };
     append(0).await;
@@ -225,72 +224,15 @@ fn run(folder: &Path) {
     core.and_then(cores::Core::join).expect("it does not panic");
 }
 
-/// Runs a command; its output, or what it said when it failed.
-fn command(words: &[&str]) -> Result<String, String> {
-    let output = Command::new(words[0]).args(&words[1..]).output();
-    let output = output.map_err(|error| format!("{}: {error}", words[0]))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(format!("{words:?}: {}", text(&output.stderr))),
-    }
-}
-
-/// XFS in a file, for as long as this lives.
-struct Loop {
-    device: String,
-    point: PathBuf,
-}
-
-impl Loop {
-    fn new(folder: &Path) -> Result<Loop, String> {
-        let image = folder.join("xfs.img");
-        let file = File::create(&image).map_err(|error| error.to_string())?;
-        file.set_len(320 << 20).map_err(|error| error.to_string())?;
-        let image = image.to_str().ok_or("a path that is no text")?;
-        command(&["mkfs.xfs", "-q", image])?;
-        let device = command(&["losetup", "--direct-io=on", "--find", "--show", image])?;
-        let point = folder.join("xfs");
-        std::fs::create_dir(&point).map_err(|error| error.to_string())?;
-        let made = Loop { device, point };
-        command(&[
-            "mount",
-            &made.device,
-            made.point.to_str().unwrap_or_default(),
-        ])?;
-        Ok(made)
-    }
-}
-
-/// Waits a moment; always true.
-fn wait() -> bool {
-    std::thread::sleep(Duration::from_millis(20));
-    true
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let point = self.point.to_str().unwrap_or_default();
-        // The last files may be closing still; after that it is taken off as soon as they are.
-        let busy = || command(&["umount", point]).is_err();
-        if (0..50).all(|_| busy() && wait()) {
-            let _ = command(&["umount", "-l", point]);
-        }
-        let _ = command(&["losetup", "-d", &self.device]);
-    }
-}
-
 #[test]
 fn appends_only_overwrite_written_blocks_here() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    run(folder.path());
+    run(HERE.data_dir().path());
 }
 
 #[test]
 fn appends_only_overwrite_written_blocks_on_xfs() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    match Loop::new(folder.path()) {
-        Ok(xfs) => run(&xfs.point),
+    match Mount::sized(HERE, "xfs", 320 << 20) {
+        Ok(xfs) => run(&xfs.path()),
         // Not root, or no such tool or driver: nothing can be shown then.
         Err(reason) => println!("not looked at on XFS: {reason}"),
     }

@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,27 +18,12 @@ use std::time::{Duration, Instant};
 
 use corelane::io::cores::{self, CoreOptions};
 use corelane::io::listener::{self, SocketOptions};
+use corelane_testing::{Random, seed};
 use futures_channel::{mpsc as tasks, oneshot};
 use futures_util::StreamExt;
 
 /// A test that has not ended by then has lost a wake-up.
 const PATIENCE: Duration = Duration::from_secs(100);
-
-/// Xorshift: enough for schedules.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn between(&mut self, range: Range<u64>) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        range.start + self.0 % (range.end - range.start)
-    }
-}
 
 fn options(name: &str, spin: Duration) -> CoreOptions {
     CoreOptions {
@@ -48,13 +32,6 @@ fn options(name: &str, spin: Duration) -> CoreOptions {
         spin,
         io_memory_bytes: 1 << 20,
     }
-}
-
-fn seed() -> u64 {
-    let seed = std::env::var("CORELANE_SEED").ok();
-    let seed = seed.and_then(|seed| seed.parse().ok()).unwrap_or(11);
-    println!("CORELANE_SEED={seed}");
-    seed
 }
 
 /// Runs `main` on an executor of its own and panics when it does not end in time.
@@ -87,7 +64,7 @@ fn dawdle(random: &mut Random) {
 /// Three executors and a plain thread hand a number around. Each of them sleeps when it has
 /// handed it on, so that each hand-over races with the next one's falling asleep.
 fn hand_around(spin: Duration, rounds: u64) {
-    let seed = seed();
+    let seed = seed(11);
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let (sender, receiver) = tasks::unbounded::<u64>();
@@ -148,7 +125,7 @@ fn every_blocking_call_returns_beside_tasks_that_are_preempted() {
         let busy = {
             let is_over = is_over.clone();
             cores::spawn(async move {
-                let mut random = Random::new(seed());
+                let mut random = Random::new(seed(11));
                 while !is_over.get() {
                     // Past the time after which a task is to let others run, now and then.
                     let length = Duration::from_micros(random.between(0..1_500));
@@ -179,7 +156,7 @@ fn executors_start_and_stop_in_a_row() {
 #[test]
 fn timers_fire_in_order_and_never_early() {
     run(Duration::ZERO, || async {
-        let mut random = Random::new(seed());
+        let mut random = Random::new(seed(11));
         let fired = Rc::new(Cell::new(0));
         let tasks: Vec<_> = (0..200)
             .map(|_| {
@@ -244,7 +221,7 @@ fn reads_that_are_cancelled_lose_nothing_and_closed_sockets_are_used_again() {
         let address = bound.address();
         let listener = bound.listen();
         let client = thread::spawn(move || {
-            let mut random = Random::new(seed());
+            let mut random = Random::new(seed(11));
             for _ in 0..60 {
                 let mut stream = TcpStream::connect(address).unwrap();
                 for number in 0..20_u8 {
