@@ -1,4 +1,6 @@
-//! Pure: every bound that is not a setting, with its unit and reason.
+//! Pure: bounds that are no settings, with unit and reason: what clients may make the broker hold,
+//! and how long they may make it wait. How much a loop does before it gives way stands beside the
+//! loop.
 
 /// Bytes a connection may hold without counting against its core's budget: its resting receive
 /// buffer and small requests.
@@ -128,8 +130,6 @@ pub const UNPACKED_BYTES_MAX: usize = 256 << 20;
 pub const UNPACKED_BYTES_MIN: usize = 32 << 20;
 /// See [`UNPACKED_BYTES_MIN`].
 pub const UNPACKED_GROWTH_MAX: usize = 32;
-
-const _: () = assert!(UNPACKED_BYTES_MIN <= UNPACKED_BYTES_MAX);
 /// Topics of a shard that have numbers of their own in the metrics; all others are one sum. With
 /// five series each, this and the other bounds here keep a shard below some 3,000 series.
 pub const METRICS_TOPICS_MAX: usize = 100;
@@ -142,3 +142,27 @@ pub const METRICS_LAGS_MAX: usize = 500;
 /// How long a scrape waits for what the kernel says of the process and its file systems, in
 /// milliseconds; then it has what was said the time before.
 pub const METRICS_HOST_WAIT_MS: u64 = 500;
+
+// How the bounds stand to each other.
+const _: () = {
+    assert!(UNPACKED_BYTES_MIN <= UNPACKED_BYTES_MAX);
+    // A connection at rest has room for small requests before it counts.
+    assert!(CONNECTION_BYTES <= CONNECTION_FREE_BYTES);
+    // An answer that is made where no memory is left is not a large one.
+    assert!(ANSWER_FREE_BYTES < LARGE_ANSWER_BYTES && LARGE_ANSWER_BYTES <= ANSWER_PIECE_BYTES);
+    // A client that others wait for must be faster than the slowest one that may stay.
+    assert!(PARTIAL_REQUEST_BYTES_PER_MS < ARRIVAL_BYTES_PER_MS as i64);
+    assert!(ARRIVAL_GRACE_MS < PARTIAL_REQUEST_MAX_MS as u64);
+    assert!(WRITE_GRACE_MS < WRITE_STALL_MAX_MS && STOP_GRACE_MS < LINGER_MAX_MS);
+    // A request's memory comes back before other requests give up waiting for theirs.
+    assert!(ARRIVAL_GRACE_MS < ANSWER_MEMORY_WAIT_MS);
+    assert!(CONNECTION_PENDING_MAX <= SPARE_REQUESTS_MAX);
+    // What is held for clients at rest leaves records a part of a shard's memory.
+    let clients = CONNECTIONS_SIXTEENTHS + 16 / SESSIONS_SHARE;
+    assert!(clients + 16 / PRODUCERS_SHARE + 16 / GROUPS_SHARE < 16);
+    assert!(ADMIN_CONNECTIONS_MIN <= ADMIN_CONNECTIONS_MAX);
+    assert!(ADMIN_FIRST_REQUEST_MS < ADMIN_CONNECTION_MAX_MS);
+    assert!(METRICS_HOST_WAIT_MS < ADMIN_SHARD_WAIT_MS);
+    assert!(METRICS_LAGS_MAX <= METRICS_COMMITTED_MAX);
+    assert!(AUTO_CREATE_TOPICS_MAX <= AUTO_CREATE_PARTITIONS_MAX);
+};
