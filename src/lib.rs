@@ -1,6 +1,8 @@
 //! Corelane, a Kafka-compatible broker for low-latency pipelines. The rooms stand in the
 //! order of their arrows: a room may use those above it in this list, never one below.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_macros, clippy::disallowed_methods))]
+
 pub mod base;
 pub mod wire;
 pub mod io;
