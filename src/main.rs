@@ -9,8 +9,8 @@ use clap::{CommandFactory, Parser};
 use corelane::base::config::BrokerConfig;
 use corelane::cli::pages::{Completions, Man};
 use corelane::cli::{Adopt, Check, Cli, Command, Serve};
-use corelane::io::{checks, clock, signal, trim};
-use corelane::metadata::controller::random_seed;
+use corelane::io::runtime::Runtime;
+use corelane::io::{checks, signal, trim};
 use corelane::server;
 use corelane::server::loggers::Loggers;
 use tracing_subscriber::EnvFilter;
@@ -71,7 +71,9 @@ fn load(flags: &Serve) -> Result<BrokerConfig, Box<dyn Error>> {
 fn adopt(flags: &Adopt) -> Result<ExitCode, Box<dyn Error>> {
     let config = load(&flags.serve)?;
     let (from, accepted) = (&flags.from, flags.accepted());
-    let plan = server::adopt::plan(from, &accepted, config, random_seed(), clock::wall_ms())?;
+    let runtime = Runtime::ring();
+    let (seed, now) = (runtime.random_bytes(), runtime.wall_ms());
+    let plan = server::adopt::plan(from, &accepted, config, seed, now)?;
     print!("{plan}");
     if !flags.yes {
         println!("\nNothing was changed. Do it with --yes.");

@@ -24,7 +24,7 @@ use corelane::base::{NodeId, TopicId};
 use corelane::io::cores::{self, Core, CoreOptions};
 use corelane::io::disk::Disk;
 use corelane::io::listener::{self, SocketOptions};
-use corelane::io::stream::Stream;
+use corelane::io::net::Net;
 use corelane::log::{Logs, LogsOptions, Opening};
 use corelane::metadata::controller::{Identity, NodeDir};
 use corelane::partition::{Name, Partition, PartitionOptions};
@@ -168,7 +168,7 @@ impl Scene {
         let bound = listener::bind(address, SocketOptions::default()).expect("a free port");
         let address = bound.address();
         let listener = bound.listen();
-        let client = Stream::connect(address).await.expect("it listens");
+        let client = Net::ring().connect(address).await.expect("it listens");
         let stream = listener.accept().await.expect("the client connects");
         cores::spawn(async move {
             let mut bytes = vec![0; 1 << 16];

@@ -1,11 +1,10 @@
 //! Drives: how much memory this core may still promise to what clients make it hold.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+
+use super::semaphore::Line;
 
 /// What memory is held for. Each use is counted by itself; all of them share one bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +27,9 @@ pub enum Use {
     Producers,
 }
 
-/// Bytes that may be in use at once; who asks for more than is left waits, first come first
-/// served, which for a connection means that its socket is not read. A task that waits must hold
-/// nothing of the same budget, else those who wait may wait for each other.
+/// Bytes that may be in use at once. A task that asks for more than is left waits, first come
+/// first served; for a connection that means that its socket is not read. A task that waits must
+/// hold nothing of the same budget, else two tasks may wait for each other.
 pub struct Budget {
     total_bytes: usize,
     /// Called with the bytes that are missing before a claim waits or is turned down.
@@ -39,8 +38,7 @@ pub struct Budget {
     /// May exceed the total: see [`Budget::hold`].
     used_bytes: Cell<usize>,
     used_by: [Cell<usize>; Use::ALL.len()],
-    waiting: RefCell<VecDeque<(u64, Waker)>>,
-    next_ticket: Cell<u64>,
+    line: Line,
 }
 
 type Reclaimer = Box<dyn Fn(usize)>;
@@ -50,12 +48,6 @@ pub struct Reserved {
     budget: Rc<Budget>,
     used_for: Use,
     bytes: usize,
-}
-
-/// A place in the queue; left when dropped.
-struct Ticket<'a> {
-    budget: &'a Budget,
-    number: u64,
 }
 
 // === impl Use ===
@@ -88,7 +80,7 @@ impl Use {
     }
 }
 
-/// What stays for as long as clients leave it: who asks for memory cannot wait for it to go.
+/// What stays for as long as clients leave it: a claim must not wait for it to go.
 const STANDING: [Use; 4] = [Use::Connections, Use::Sessions, Use::Groups, Use::Producers];
 
 // === impl Budget ===
@@ -102,8 +94,7 @@ impl Budget {
             reclaiming: Cell::default(),
             used_bytes: Cell::default(),
             used_by: Default::default(),
-            waiting: RefCell::default(),
-            next_ticket: Cell::default(),
+            line: Line::default(),
         })
     }
 
@@ -129,19 +120,19 @@ impl Budget {
 
     /// How many tasks wait for memory.
     pub fn waiting_count(&self) -> usize {
-        self.waiting.borrow().len()
+        self.line.len()
     }
 
     /// Whether a task waits for memory.
     pub fn is_short(&self) -> bool {
-        !self.waiting.borrow().is_empty()
+        !self.line.is_empty()
     }
 
     /// Takes `bytes` now, if they are free and no task waits for them. A request larger than
     /// the whole budget is granted when nothing else is in use, but for what stays (connections,
     /// sessions, groups, producers), so that it is served, alone, rather than never.
     pub fn try_reserve(self: &Rc<Self>, used_for: Use, bytes: usize) -> Option<Reserved> {
-        match self.waiting.borrow().is_empty() {
+        match self.line.is_empty() {
             true => self.take(used_for, bytes),
             false => None,
         }
@@ -152,16 +143,8 @@ impl Budget {
         if let Some(reserved) = self.try_reserve(used_for, bytes) {
             return reserved;
         }
-        let ticket = Ticket::take(self);
-        poll_fn(|cx| {
-            if ticket.is_next(cx.waker())
-                && let Some(reserved) = self.take(used_for, bytes)
-            {
-                return Poll::Ready(reserved);
-            }
-            Poll::Pending
-        })
-        .await
+        let attempt = || self.take(used_for, bytes);
+        self.line.wait_for(false, attempt).await
     }
 
     /// Counts `bytes` whether they are free or not: what is held already, such as state found
@@ -209,13 +192,7 @@ impl Budget {
         let by = &self.used_by[used_for as usize];
         by.set(by.get() - bytes);
         self.used_bytes.set(self.used_bytes.get() - bytes);
-        self.wake_next();
-    }
-
-    fn wake_next(&self) {
-        if let Some((_, waker)) = self.waiting.borrow().front() {
-            waker.wake_by_ref();
-        }
+        self.line.wake_first();
     }
 }
 
@@ -270,43 +247,9 @@ impl Drop for Reserved {
     }
 }
 
-// === impl Ticket ===
-
-impl<'a> Ticket<'a> {
-    fn take(budget: &'a Budget) -> Ticket<'a> {
-        let number = budget.next_ticket.get();
-        budget.next_ticket.set(number + 1);
-        let mut waiting = budget.waiting.borrow_mut();
-        waiting.push_back((number, Waker::noop().clone()));
-        Ticket { budget, number }
-    }
-
-    /// Whether it is first in the queue; `waker` is woken when it may have become so.
-    fn is_next(&self, waker: &Waker) -> bool {
-        let mut waiting = self.budget.waiting.borrow_mut();
-        let at = waiting
-            .iter()
-            .position(|(number, _)| *number == self.number);
-        if let Some(at) = at {
-            waiting[at].1.clone_from(waker);
-        }
-        at == Some(0)
-    }
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        let mut waiting = self.budget.waiting.borrow_mut();
-        waiting.retain(|(number, _)| *number != self.number);
-        drop(waiting);
-        // What is left may be enough for the next in the queue.
-        self.budget.wake_next();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::task::Context;
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
@@ -324,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn who_came_first_is_served_first_and_who_leaves_blocks_nobody() {
+    fn claims_are_served_in_order_and_one_that_is_dropped_blocks_no_other() {
         let budget = Budget::new(100);
         let mut cx = Context::from_waker(Waker::noop());
         let held = budget.try_reserve(Use::Requests, 60).unwrap();

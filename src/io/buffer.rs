@@ -50,7 +50,7 @@ struct Memory {
     pool: Weak<PoolInner>,
 }
 
-/// Aligned memory with one owner who appends to it.
+/// Aligned memory with one owner, which appends to it.
 pub struct Chunk {
     memory: Shared,
     /// First byte that was filled by this owner; what lies before is unset until `fill_head`.
@@ -293,7 +293,7 @@ impl Chunk {
     pub fn append(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.room());
         // SAFETY: the target lies inside the allocation, and no slice covers bytes at or
-        // behind `filled`, so nobody reads what is written here. The pointer comes from the
+        // behind `filled`, so what is written here is not read meanwhile. The pointer comes from the
         // allocation itself and not from a shared reference to its bytes.
         unsafe {
             self.base()
@@ -406,7 +406,7 @@ impl Deref for Slice {
 
     fn deref(&self) -> &[u8] {
         // SAFETY: `bytes` and `len` were taken from a live slice of memory that `_owner` keeps
-        // where it is and that nobody writes to for as long as it is shared.
+        // where it is, and which is not written to for as long as it is shared.
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
     }
 }

@@ -19,7 +19,7 @@ pub enum Cause {
     /// This process or its host is short of something that is not on the disk: descriptors or
     /// memory. The operation was not begun; it works again once there is some.
     Host,
-    /// The call was interrupted, or is to be made again: it says nothing of anybody.
+    /// The call was interrupted, or is to be made again: that tells nothing about disk or host.
     Passing,
 }
 
@@ -50,8 +50,7 @@ impl Cause {
         }
     }
 
-    /// Whether the same call may well work in a moment, without anybody having done something to
-    /// the disk.
+    /// Whether the same call may well work in a moment, with nothing done to the disk.
     pub fn is_of_the_host(self) -> bool {
         matches!(self, Cause::Host | Cause::Passing)
     }

@@ -68,7 +68,7 @@ pub fn kernel() -> Result<(), HostError> {
     if ring < 0 {
         return Err(HostError::IoUring(io::Error::last_os_error()));
     }
-    // SAFETY: the descriptor was just made and belongs to nobody else.
+    // SAFETY: the descriptor was just made and has no other owner.
     unsafe { libc::close(ring as i32) };
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -202,7 +202,7 @@ pub fn lock(dir: &Path) -> Result<FolderLock, HostError> {
 pub fn direct_io(dir: &Path) -> Result<(), HostError> {
     let path = dir.join(".direct-io-check");
     let checked = try_direct_io(&path);
-    // A left-over of a few kilobytes hurts nobody and is overwritten by the next check.
+    // A left-over of a few kilobytes does no harm and is overwritten by the next check.
     let _ = fs::remove_file(&path);
     checked.map_err(|error| match error.kind() {
         ErrorKind::InvalidInput => HostError::NoDirectIo(dir.to_owned()),

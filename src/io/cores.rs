@@ -10,6 +10,9 @@ use glommio::{
     TaskQueueHandle,
 };
 
+#[cfg(any(test, feature = "sim"))]
+use super::sim;
+
 /// Threads of each executor for what blocks. They wait for the disk nearly all the time: files
 /// that many partitions create and sync at the same time share the file system's commits.
 const BLOCKING_THREADS: usize = 16;
@@ -31,11 +34,17 @@ pub struct CoreOptions {
 pub struct Core<T: Send + 'static>(ExecutorJoinHandle<T>);
 
 /// A class of tasks of one executor, with its share of the CPU.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct TaskClass(TaskQueueHandle);
 
 /// A spawned task; dropping it lets the task go on.
-pub struct Task<T>(Option<glommio::Task<T>>);
+pub struct Task<T>(Handle<T>);
+
+enum Handle<T> {
+    Ring(Option<glommio::Task<T>>),
+    #[cfg(any(test, feature = "sim"))]
+    Sim(sim::SimTask<T>),
+}
 
 /// The CPUs this process may run on, in the kernel's order.
 pub fn cpus() -> Vec<usize> {
@@ -79,7 +88,7 @@ pub fn background(name: &str, shares: usize) -> TaskClass {
 
 /// Runs `future` beside the current task, in the same class.
 pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
-    Task(Some(glommio::spawn_local(future)))
+    Task(Handle::Ring(Some(glommio::spawn_local(future))))
 }
 
 /// Runs `future` beside the current task, in `class`.
@@ -87,10 +96,10 @@ pub fn spawn_into<T: 'static>(
     class: TaskClass,
     future: impl Future<Output = T> + 'static,
 ) -> Task<T> {
-    // The class cannot be gone: classes are never removed.
-    Task(Some(
-        glommio::spawn_local_into(future, class.0).expect("task classes are never removed"),
-    ))
+    let task = glommio::spawn_local_into(future, class.0);
+    Task(Handle::Ring(Some(
+        task.expect("task classes are never removed"),
+    )))
 }
 
 /// Runs `work` on one of the executor's blocking threads, off the data core.
@@ -141,26 +150,47 @@ impl<T: Send + 'static> Core<T> {
 // === impl Task ===
 
 impl<T: 'static> Task<T> {
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn simulated(task: sim::SimTask<T>) -> Task<T> {
+        Task(Handle::Sim(task))
+    }
+
     /// The task's result. Cancels the task when dropped before that.
     pub async fn join(mut self) -> T {
-        match self.0.take() {
-            Some(task) => task.await,
-            None => unreachable!("a task is joined once: join takes it by value"),
+        match &mut self.0 {
+            Handle::Ring(task) => match task.take() {
+                Some(task) => task.await,
+                None => unreachable!("a task is joined once: join takes it by value"),
+            },
+            #[cfg(any(test, feature = "sim"))]
+            Handle::Sim(task) => task.join().await,
         }
     }
 
     /// Stops the task at its next wait and waits until it has gone.
     pub async fn cancel(mut self) {
-        if let Some(task) = self.0.take() {
-            task.cancel().await;
+        match &mut self.0 {
+            Handle::Ring(task) => {
+                if let Some(task) = task.take() {
+                    task.cancel().await;
+                }
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Handle::Sim(task) => task.cancel(),
         }
     }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
-            task.detach();
+        match &mut self.0 {
+            Handle::Ring(task) => {
+                if let Some(task) = task.take() {
+                    task.detach();
+                }
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Handle::Sim(_) => {}
         }
     }
 }

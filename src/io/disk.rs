@@ -1,16 +1,18 @@
-//! Drives: folders and files by name; small files as a whole; who runs background work.
+//! Drives: folders and files by name; small files as a whole.
 
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::buffer::Pool;
+use super::checks;
 use super::cores;
 use super::durable::{Batch, Durable, sync_file_system};
 use super::file::File;
+use super::host;
 use super::patience::{Patience, patiently};
+use super::runtime::Runtime;
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
 use crate::base::WallMs;
@@ -20,6 +22,7 @@ use crate::base::WallMs;
 pub struct Disk {
     kind: Kind,
     pool: Pool,
+    runtime: Runtime,
 }
 
 #[derive(Clone)]
@@ -50,6 +53,7 @@ impl Disk {
         Disk {
             kind: Kind::Direct,
             pool: Pool::default(),
+            runtime: Runtime::ring(),
         }
     }
 
@@ -57,8 +61,18 @@ impl Disk {
     #[cfg(any(test, feature = "sim"))]
     pub fn simulated(disk: sim::SimDisk) -> Disk {
         Disk {
+            runtime: Runtime::simulated(disk.runtime()),
             kind: Kind::Sim(disk),
             pool: Pool::default(),
+        }
+    }
+
+    /// The same disk with buffers of its own.
+    #[must_use]
+    pub fn with_new_pool(&self) -> Disk {
+        Disk {
+            pool: Pool::default(),
+            ..self.clone()
         }
     }
 
@@ -67,47 +81,16 @@ impl Disk {
         &self.pool
     }
 
-    /// Runs `future` beside the current task until it ends.
-    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        match &self.kind {
-            Kind::Direct => drop(cores::spawn(future)),
-            #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => disk.spawn(future),
-        }
-    }
-
-    /// Lets other ready tasks run first.
-    pub async fn yield_now(&self) {
-        match &self.kind {
-            Kind::Direct => cores::yield_now().await,
-            #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => disk.pause().await,
-        }
-    }
-
-    /// Has the device hear of all that was asked of it, and lets all that is ready run.
-    pub async fn next_round(&self) {
-        match &self.kind {
-            Kind::Direct => cores::next_round().await,
-            #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => disk.pause().await,
-        }
-    }
-
-    /// Waits for `length`.
-    pub async fn sleep(&self, length: Duration) {
-        match &self.kind {
-            Kind::Direct => cores::sleep(length).await,
-            #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => disk.pause().await,
-        }
+    /// The executor that the disk is used on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// Makes a call again while the host is short of descriptors or memory, for half a second.
     async fn patiently<T>(&self, call: impl AsyncFnMut() -> io::Result<T>) -> io::Result<T> {
         patiently(
             Patience::Short,
-            async |length| self.sleep(length).await,
+            async |length| self.runtime.sleep(length).await,
             call,
         )
         .await
@@ -273,6 +256,25 @@ impl Disk {
             Kind::Sim(disk) => disk.sync_all().await,
         })
         .await
+    }
+
+    /// Which device the folder `dir` lies on: the same number for those on one device.
+    pub fn device(&self, dir: &Path) -> io::Result<u64> {
+        match &self.kind {
+            Kind::Direct => checks::device(dir),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(_) => Ok(0),
+        }
+    }
+
+    /// Whether the file system below the folder `dir` overwrites blocks where they lie, so that a
+    /// flush of one file makes the overwrites of all others durable, too.
+    pub fn overwrites_in_place(&self, dir: &Path) -> bool {
+        match &self.kind {
+            Kind::Direct => host::device_facts(dir).overwrites_in_place(),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(_) => true,
+        }
     }
 
     /// Opens a data file for direct reads and overwrites.

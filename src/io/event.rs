@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
-/// A call that is remembered until somebody waits for it. One task waits, any number call;
-/// calls made while nobody waits count as one.
+/// A call that is remembered until a task waits for it. One task waits, any number call; calls
+/// that are made while none waits count as one.
 #[derive(Default)]
 pub struct Event {
     called: Cell<bool>,
@@ -51,7 +51,7 @@ impl Event {
 // === impl Bell ===
 
 impl Bell {
-    /// Wakes all who wait now.
+    /// Wakes all tasks that wait now.
     pub fn ring(&self) {
         self.rounds.set(self.rounds.get() + 1);
         for waker in self.waiters.borrow_mut().drain(..) {

@@ -215,7 +215,7 @@ impl File {
         let pause = async |length: Duration| match &self.0 {
             Kind::Direct(_) => cores::sleep(length).await,
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(file) => file.pause().await,
+            Kind::Sim(file) => file.runtime().sleep(length).await,
         };
         patiently(patience, pause, call).await
     }

@@ -30,7 +30,7 @@ struct Pieces {
 }
 
 // SAFETY: `iovecs` are those of `slices` and of `last`, which live as long as this does: it is
-// changed only through `Rc::get_mut`, when nobody shares it. A slice's bytes are never written to.
+// changed only through `Rc::get_mut`, when it is not shared. A slice's bytes are never written to.
 unsafe impl GatheredBuffers for Pieces {
     fn iovecs(&self) -> &[libc::iovec] {
         &self.iovecs
@@ -87,7 +87,7 @@ impl Gather {
     }
 
     /// Length in bytes.
-    #[allow(clippy::len_without_is_empty)] // Nobody writes nothing.
+    #[allow(clippy::len_without_is_empty)] // A write is never empty.
     pub fn len(&self) -> usize {
         self.pieces().iovecs.iter().map(|it| it.iov_len).sum()
     }
@@ -152,7 +152,7 @@ mod tests {
         assert!(gather.to_vec() == expected && gather.len() == expected.len());
         let shared = gather.shared();
         drop(gather);
-        // SAFETY: `shared` keeps the memory that its vectors name, and nobody writes to it.
+        // SAFETY: `shared` keeps the memory that its vectors name, and it is not written to.
         let read = |it: &libc::iovec| unsafe {
             std::slice::from_raw_parts(it.iov_base.cast::<u8>(), it.iov_len)
         };

@@ -145,7 +145,7 @@ fn alignment(dir: &Path) -> Option<(u32, u32)> {
             found.as_mut_ptr(),
         )
     };
-    // An empty file that stays behind hurts nobody.
+    // An empty file that stays behind does no harm.
     let _ = fs::remove_file(&path);
     // SAFETY: every field is a number, for which zeros are valid; statx has filled in the rest.
     let found = unsafe { found.assume_init() };

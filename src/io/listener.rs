@@ -8,6 +8,8 @@ use std::time::Duration;
 use glommio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
+#[cfg(any(test, feature = "sim"))]
+use super::sim;
 use super::stream::Stream;
 
 /// A bound TCP socket that has not been given to an executor yet. Bound before the executors
@@ -18,10 +20,16 @@ pub struct Bound {
 }
 
 /// A listening socket of the current executor.
-pub struct Listener(TcpListener);
+pub struct Listener(Kind);
 
-/// Connections that may wait to be accepted, unless somebody says: a fleet of clients that comes
-/// back at once should find room. The kernel has a limit of its own.
+enum Kind {
+    Tcp(TcpListener),
+    #[cfg(any(test, feature = "sim"))]
+    Sim(sim::SimListener),
+}
+
+/// Connections that may wait to be accepted, where the settings do not say: a fleet of clients
+/// that comes back at once should find room. The kernel has a limit of its own.
 const BACKLOG: i32 = 4096;
 
 /// What a listening socket and those it accepts are made with.
@@ -36,8 +44,8 @@ pub struct SocketOptions {
 }
 
 /// How long a port in use is waited for. The kernel tears the rings of a killed process down
-/// some time after the process is gone, and their listening sockets with them: who restarts a
-/// killed broker at once would find its own ports taken.
+/// some time after the process is gone, and their listening sockets with them: a broker
+/// that is restarted at once after it was killed would find its own ports taken.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -89,20 +97,35 @@ impl Bound {
     /// Gives the socket to the current executor.
     #[allow(unsafe_code)]
     pub fn listen(self) -> Listener {
-        // SAFETY: the descriptor is a listening socket that nobody else owns any more.
-        Listener(unsafe { TcpListener::from_raw_fd(self.socket.into_raw_fd()) })
+        // SAFETY: the descriptor is a listening socket that is owned here and by nothing else.
+        let tcp = unsafe { TcpListener::from_raw_fd(self.socket.into_raw_fd()) };
+        Listener(Kind::Tcp(tcp))
     }
 }
 
 // === impl Listener ===
 
 impl Listener {
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn simulated(listener: sim::SimListener) -> Listener {
+        Listener(Kind::Sim(listener))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(tcp) => tcp.local_addr().map_err(io::Error::from),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(listener) => Ok(listener.address()),
+        }
+    }
+
     /// The next connection.
     pub async fn accept(&self) -> io::Result<Stream> {
-        self.0
-            .accept()
-            .await
-            .map(Stream::tcp)
-            .map_err(io::Error::from)
+        match &self.0 {
+            Kind::Tcp(tcp) => tcp.accept().await.map(Stream::tcp).map_err(io::Error::from),
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(listener) => Ok(Stream::simulated(listener.accept().await)),
+        }
     }
 }

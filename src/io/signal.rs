@@ -48,7 +48,7 @@ fn stop_signals() -> libc::sigset_t {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
         libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
-        // A terminal that goes stops it, as it does Kafka; who started it with nohup wants that not.
+        // The end of the terminal stops it, as it does Kafka, unless it was started with nohup.
         if !is_ignored(libc::SIGHUP) {
             libc::sigaddset(set.as_mut_ptr(), libc::SIGHUP);
         }

@@ -1,4 +1,4 @@
-//! Drives: one client's byte stream.
+//! Drives: the byte stream of one connection.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -12,61 +12,98 @@ use futures_util::io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
 use super::descriptors::{Held, Holder};
+use super::runtime::Runtime;
+#[cfg(any(test, feature = "sim"))]
+use super::sim;
 
 /// A connected socket. Clones share it, so that one task reads while another writes.
 #[derive(Clone)]
 pub struct Stream(Rc<Shared>);
 
 struct Shared {
-    tcp: RefCell<TcpStream>,
+    socket: Socket,
+    runtime: Runtime,
     /// Bytes that the kernel has taken so far.
     written_bytes: Cell<u64>,
     /// Whether the last attempt to write found no room in the kernel.
     is_blocked: Cell<bool>,
-    /// It counts among this process's descriptors.
-    _held: Held,
+}
+
+enum Socket {
+    /// With its count among this process's descriptors.
+    Tcp(
+        RefCell<TcpStream>,
+        #[expect(dead_code, reason = "counts until it is dropped")] Held,
+    ),
+    #[cfg(any(test, feature = "sim"))]
+    Sim(sim::SimStream),
 }
 
 impl Stream {
     pub(super) fn tcp(stream: TcpStream) -> Stream {
+        let held = Held::new(Holder::Socket);
+        Stream::new(Socket::Tcp(RefCell::new(stream), held), Runtime::ring())
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn simulated(stream: sim::SimStream) -> Stream {
+        let runtime = Runtime::simulated(stream.runtime());
+        Stream::new(Socket::Sim(stream), runtime)
+    }
+
+    fn new(socket: Socket, runtime: Runtime) -> Stream {
         Stream(Rc::new(Shared {
-            tcp: RefCell::new(stream),
+            socket,
+            runtime,
             written_bytes: Cell::new(0),
             is_blocked: Cell::new(false),
-            _held: Held::new(Holder::Socket),
         }))
     }
 
-    /// Connects to `address`.
-    pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
-        let stream = TcpStream::connect(address).await.map_err(io::Error::from)?;
-        stream.set_nodelay(true).map_err(io::Error::from)?;
-        Ok(Stream::tcp(stream))
+    /// The executor that the stream is used on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.0.runtime
     }
 
     /// The other side's address.
     pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.0.tcp.borrow().peer_addr().map_err(io::Error::from)
+        match &self.0.socket {
+            Socket::Tcp(tcp, _) => tcp.borrow().peer_addr().map_err(io::Error::from),
+            #[cfg(any(test, feature = "sim"))]
+            Socket::Sim(stream) => Ok(stream.peer()),
+        }
     }
 
     /// This side's address.
     pub fn local(&self) -> io::Result<SocketAddr> {
-        self.0.tcp.borrow().local_addr().map_err(io::Error::from)
+        match &self.0.socket {
+            Socket::Tcp(tcp, _) => tcp.borrow().local_addr().map_err(io::Error::from),
+            #[cfg(any(test, feature = "sim"))]
+            Socket::Sim(stream) => Ok(stream.local()),
+        }
     }
 
     /// Reads what is there, waiting for the first byte; 0 at the end of the stream.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| Pin::new(&mut *self.0.tcp.borrow_mut()).poll_read(cx, buffer)).await
+        poll_fn(|cx| self.poll_read(cx, buffer)).await
     }
 
-    /// Reads what is there, for those who poll; 0 at the end of the stream.
+    /// Reads what is there, for code that polls; 0 at the end of the stream.
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.tcp.borrow_mut()).poll_read(cx, buffer)
+        match &self.0.socket {
+            Socket::Tcp(tcp, _) => Pin::new(&mut *tcp.borrow_mut()).poll_read(cx, buffer),
+            #[cfg(any(test, feature = "sim"))]
+            Socket::Sim(stream) => stream.poll_read(cx, buffer),
+        }
     }
 
-    /// Writes some of `bytes`, for those who poll.
+    /// Writes some of `bytes`, for code that polls.
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.0.tcp.borrow_mut()).poll_write(cx, bytes);
+        let written = match &self.0.socket {
+            Socket::Tcp(tcp, _) => Pin::new(&mut *tcp.borrow_mut()).poll_write(cx, bytes),
+            #[cfg(any(test, feature = "sim"))]
+            Socket::Sim(stream) => stream.poll_write(cx, &[IoSlice::new(bytes)]),
+        };
         self.note(&written);
         written
     }
@@ -77,7 +114,11 @@ impl Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.0.tcp.borrow_mut()).poll_write_vectored(cx, slices);
+        let written = match &self.0.socket {
+            Socket::Tcp(tcp, _) => Pin::new(&mut *tcp.borrow_mut()).poll_write_vectored(cx, slices),
+            #[cfg(any(test, feature = "sim"))]
+            Socket::Sim(stream) => stream.poll_write(cx, slices),
+        };
         self.note(&written);
         written
     }
@@ -100,10 +141,23 @@ impl Stream {
         self.0.is_blocked.get()
     }
 
-    /// Ends both directions, for those who poll.
+    /// Ends both directions, for code that polls.
     pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = self.0.tcp.borrow().poll_shutdown(cx, Shutdown::Both);
-        shut.map_err(io::Error::from)
+        self.poll_end(cx, Shutdown::Both)
+    }
+
+    fn poll_end(&self, cx: &mut Context<'_>, how: Shutdown) -> Poll<io::Result<()>> {
+        match &self.0.socket {
+            Socket::Tcp(tcp, _) => {
+                let ended = tcp.borrow().poll_shutdown(cx, how);
+                ended.map_err(io::Error::from)
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Socket::Sim(stream) => {
+                stream.shutdown(how);
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 
     /// Writes all of `bytes`.
@@ -127,6 +181,12 @@ impl Stream {
     /// Ends both directions; a read that waits returns 0.
     pub async fn shutdown(&self) {
         // A connection the other side has already reset is as closed as it can be.
-        let _ = poll_fn(|cx| self.0.tcp.borrow().poll_shutdown(cx, Shutdown::Both)).await;
+        let _ = poll_fn(|cx| self.poll_end(cx, Shutdown::Both)).await;
+    }
+
+    /// Ends the direction to the other side, which finds the end of the stream behind what was
+    /// written; what it sends can still be read.
+    pub async fn end_writes(&self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_end(cx, Shutdown::Write)).await
     }
 }

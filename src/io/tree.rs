@@ -123,7 +123,7 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Whether another process holds a lock on the file in the way that Java takes them (POSIX
-/// record locks); a file that is not there is locked by nobody.
+/// record locks); a file that is not there is not locked.
 #[allow(unsafe_code)]
 pub fn is_locked_by_java(path: &Path) -> io::Result<bool> {
     let file = match File::open(path) {

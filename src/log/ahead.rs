@@ -53,8 +53,9 @@ impl Ahead {
     /// Begins to look in a task of its own.
     pub fn begin(log: &Rc<Inner>, reader: Reader) -> Rc<Ahead> {
         let ahead = Rc::new(Ahead::default());
+        let runtime = log.logs.disk().runtime();
         let (log, kept) = (Rc::clone(log), Rc::downgrade(&ahead));
-        log.logs.disk().clone().spawn(async move {
+        runtime.spawn(async move {
             // What fails here is tried again, and told, when the reader asks.
             let found = log.look_behind(reader).await.ok().flatten();
             if let Some(ahead) = kept.upgrade() {

@@ -12,7 +12,6 @@ use super::trailer::{TRAILER_BYTES, Trailer, extent};
 use crate::base::{Instant, LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer, block_down, block_up};
 use crate::io::cause::Cause;
-use crate::io::clock;
 use crate::io::file::File;
 
 /// Appends are written together up to this many bytes; also the granularity of progress.
@@ -185,6 +184,7 @@ impl Inner {
             let inner = Rc::clone(self);
             self.logs
                 .disk()
+                .runtime()
                 .spawn(async move { inner.write_on().await });
         }
         self.work.call();
@@ -268,7 +268,7 @@ impl Inner {
                 let buffer = self.write_buffer(segment, position, len);
                 let buffer = self.filled(segment, position, buffer, to);
                 let reached = buffer.len() as u64;
-                let begun = clock::now();
+                let begun = self.logs.disk().runtime().now();
                 file.write(position, buffer).await?;
                 self.count_write(reached, begun);
                 reached
@@ -305,7 +305,7 @@ impl Inner {
             let buffer = pool.write_buffer((behind - shared_to) as usize, true);
             gather.push_last(self.filled(segment, shared_to, buffer, to));
         }
-        let begun = clock::now();
+        let begun = self.logs.disk().runtime().now();
         file.write_gathered(from, gather).await?;
         self.count_write(behind - from, begun);
         Ok(behind - from)
@@ -346,7 +346,8 @@ impl Inner {
 
     fn count_write(&self, bytes: u64, begun: Instant) {
         let probe = self.logs.probe();
-        probe.write_latency.record_us(clock::us_since(begun));
+        let lasted_us = self.logs.disk().runtime().us_since(begun);
+        probe.write_latency.record_us(lasted_us);
         probe.writes_count.add(1);
         probe.write_bytes.add(bytes);
     }

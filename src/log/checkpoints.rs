@@ -169,7 +169,7 @@ impl Checkpoints {
     async fn put_in_task(self: &Rc<Self>, checkpoints: Vec<Rc<Checkpoint>>) -> io::Result<()> {
         let (outcome, written) = oneshot::channel();
         let writing = Writing::begin(self);
-        self.disk.spawn(async move {
+        self.disk.runtime().spawn(async move {
             let put = writing.0.put(&checkpoints).await;
             drop(writing);
             // Whether the caller is still there does not matter.

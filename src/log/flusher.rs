@@ -1,7 +1,6 @@
 //! Drives: what the logs of one shard share: device flushes, memory bounds, counts.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::io;
 use std::rc::{Rc, Weak};
 
@@ -11,10 +10,10 @@ use super::probe::Probe;
 use super::segment::Segment;
 use crate::base::Offset;
 use crate::io::budget::Budget;
-use crate::io::clock;
 use crate::io::disk::Disk;
-use crate::io::event::{Bell, Event};
+use crate::io::event::Event;
 use crate::io::file::File;
+use crate::io::semaphore::{Permit, Semaphore};
 
 /// Stretches up to this are prepared without waiting for others, in bytes.
 const PREPARE_FREE_BYTES: u64 = 256 << 10;
@@ -68,19 +67,8 @@ struct Shared {
     /// Logs that wrote something since [`Logs::look_for_files`]. Weak: they hold this.
     written: RefCell<Vec<Weak<Inner>>>,
     memory: Rc<LogMemory>,
-    /// Who prepares a long stretch, and behind it who waits to, the next one first.
-    preparing: RefCell<VecDeque<Ticket>>,
-    next_ticket: Cell<u64>,
-    prepared: Bell,
-}
-
-/// Leave to prepare a stretch, or a place in the line for it; ends when dropped.
-pub struct PreparePermit(Option<(Rc<Shared>, u64)>);
-
-/// A place in the line of those who prepare long stretches.
-struct Ticket {
-    number: u64,
-    is_urgent: bool,
+    /// Taken by the log that prepares a long stretch.
+    preparing: Rc<Semaphore>,
 }
 
 /// A log whose writes up to `offset` are complete and want a flush.
@@ -123,9 +111,7 @@ impl Logs {
             flusher_runs: Cell::new(false),
             removals: Cell::new(0),
             written: RefCell::default(),
-            preparing: RefCell::default(),
-            next_ticket: Cell::new(0),
-            prepared: Bell::default(),
+            preparing: Semaphore::new(1),
         }))
     }
 
@@ -169,7 +155,7 @@ impl Logs {
         if !self.0.flusher_runs.replace(true) {
             // Weak, so that the task does not keep alive what it serves.
             let shared = Rc::downgrade(&self.0);
-            self.0.disk.spawn(flush_on(shared));
+            self.0.disk.runtime().spawn(flush_on(shared));
         }
         self.0.due.call();
     }
@@ -218,47 +204,19 @@ impl Logs {
 
     /// Waits until no other log prepares a long stretch, if this one is long: zeros written by
     /// one are background, by sixteen at a time they are in the way of appends. Those that
-    /// appends wait for (`is_urgent`) go first, else who asked first: a log that is filled fast
-    /// would never let another have its turn.
-    pub(super) async fn prepare_permit(&self, bytes: u64, is_urgent: bool) -> PreparePermit {
-        if bytes <= PREPARE_FREE_BYTES {
-            return PreparePermit(None);
-        }
-        let ticket = self.0.stand_in_line(is_urgent);
-        let permit = PreparePermit(Some((Rc::clone(&self.0), ticket)));
-        while self.0.preparing.borrow().front().map(|it| it.number) != Some(ticket) {
-            self.0.prepared.wait().await;
-        }
-        permit
-    }
-}
-
-impl Drop for PreparePermit {
-    fn drop(&mut self) {
-        if let Some((shared, ticket)) = &self.0 {
-            shared
-                .preparing
-                .borrow_mut()
-                .retain(|it| it.number != *ticket);
-            shared.prepared.ring();
+    /// appends wait for (`is_urgent`) go first, else the log that asked first: one that is filled
+    /// fast would never let another have its turn.
+    pub(super) async fn prepare_permit(&self, bytes: u64, is_urgent: bool) -> Option<Permit> {
+        let preparing = &self.0.preparing;
+        match is_urgent {
+            _ if bytes <= PREPARE_FREE_BYTES => None,
+            true => Some(preparing.take_urgently(1).await),
+            false => Some(preparing.take(1).await),
         }
     }
 }
 
 impl Shared {
-    /// Takes a place in the line of those who prepare long stretches, behind the one whose turn
-    /// it is; returns its number.
-    fn stand_in_line(&self, is_urgent: bool) -> u64 {
-        let number = self.next_ticket.get();
-        self.next_ticket.set(number + 1);
-        let mut line = self.preparing.borrow_mut();
-        let others = line.iter().skip(1);
-        let before = others.take_while(|it| it.is_urgent || !is_urgent).count() + 1;
-        let place = before.min(line.len());
-        line.insert(place, Ticket { number, is_urgent });
-        number
-    }
-
     /// Flushes each file that no other's flush covers, or else the device once.
     async fn flush_all(&self, covered: &[Waiter]) -> io::Result<()> {
         let mut flushed_any = false;
@@ -276,10 +234,11 @@ impl Shared {
     }
 
     async fn flush_one(&self, waiter: &Waiter) -> io::Result<()> {
-        let begun = clock::now();
+        let begun = self.disk.runtime().now();
         let result = waiter.segment.flush(&waiter.file).await;
         self.probe.flushes_count.add(1);
-        self.probe.flush_latency.record_us(clock::us_since(begun));
+        let lasted_us = self.disk.runtime().us_since(begun);
+        self.probe.flush_latency.record_us(lasted_us);
         result
     }
 }

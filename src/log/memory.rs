@@ -1,6 +1,6 @@
 //! Drives: the memory that the logs of one shard take on one device: newest records, reads.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
@@ -13,7 +13,7 @@ use super::stream::BatchStream;
 use crate::base::Offset;
 use crate::io::budget::{Budget, Use};
 use crate::io::buffer::{Pool, ReadMemory};
-use crate::io::event::Bell;
+use crate::io::semaphore::{Permit, Semaphore};
 
 /// Streams that are kept for the fetch that goes on where they ended.
 const PARKED_MAX: usize = 256;
@@ -27,9 +27,8 @@ pub struct LogMemory {
     /// Room for one read more, for when the budget is used up by those who wait for each other:
     /// one reader at a time always gets on.
     last: Rc<Budget>,
-    read_bytes_max: usize,
-    read_bytes_out: Cell<usize>,
-    reads_done: Bell,
+    /// Bytes of reads under way.
+    reads: Rc<Semaphore>,
     /// Logs in the order in which they took chunks, one entry for each.
     chunk_order: RefCell<VecDeque<Weak<Inner>>>,
     /// The longest parked first.
@@ -43,12 +42,6 @@ struct Parked {
     is_old: bool,
 }
 
-/// Leave to have a read of some bytes under way; ends when dropped.
-pub struct ReadPermit {
-    memory: Rc<LogMemory>,
-    bytes: usize,
-}
-
 impl LogMemory {
     /// Bounds from `options`; chunks are those of `pool`, and count in the budget from now on.
     pub fn new(options: &LogsOptions, pool: &Pool) -> Rc<LogMemory> {
@@ -59,9 +52,7 @@ impl LogMemory {
             cache_bytes: options.cache_bytes,
             cache_bytes_max: options.cache_bytes_max.max(options.cache_bytes),
             last: Budget::new(options.read_ahead_bytes),
-            read_bytes_max: options.read_bytes_max,
-            read_bytes_out: Cell::new(0),
-            reads_done: Bell::default(),
+            reads: Semaphore::new(options.read_bytes_max),
             chunk_order: RefCell::default(),
             parked: RefCell::default(),
             budget: Rc::clone(&budget),
@@ -120,16 +111,8 @@ impl LogMemory {
 
     /// Waits until a read of `bytes` fits into what the device may have to do at a time; one
     /// read always does.
-    pub async fn read_permit(self: &Rc<Self>, bytes: usize) -> ReadPermit {
-        let out = &self.read_bytes_out;
-        while out.get() > 0 && out.get() + bytes > self.read_bytes_max {
-            self.reads_done.wait().await;
-        }
-        out.set(out.get() + bytes);
-        ReadPermit {
-            memory: Rc::clone(self),
-            bytes,
-        }
+    pub async fn read_permit(&self, bytes: usize) -> Permit {
+        self.reads.take(bytes).await
     }
 
     /// Notes that `log` took `count` chunks, and has the oldest given up where they are too
@@ -225,13 +208,5 @@ impl LogMemory {
             let is_its = it.stream.is_of(log);
             !is_its || !all && !std::mem::replace(&mut it.is_old, true)
         });
-    }
-}
-
-impl Drop for ReadPermit {
-    fn drop(&mut self) {
-        let out = &self.memory.read_bytes_out;
-        out.set(out.get() - self.bytes);
-        self.memory.reads_done.ring();
     }
 }

@@ -143,7 +143,7 @@ impl Folder {
         };
         for entry in entries.iter().filter(|entry| !entry.is_dir) {
             self.disk.remove(&trash.join(&entry.name)).await?;
-            self.disk.yield_now().await;
+            self.disk.runtime().yield_now().await;
         }
         self.disk.remove_dir(trash).await
     }

@@ -168,7 +168,7 @@ impl BatchStream {
                 // They go to the device before this piece takes the core's time: a client that
                 // takes all at once would have it idle meanwhile.
                 self.begin_reads().await;
-                self.log.logs.disk().next_round().await;
+                self.log.logs.disk().runtime().next_round().await;
             }
             let read = poll_fn(|cx| self.poll_first(cx)).await?;
             let piece = self.take(read).await?;

@@ -277,7 +277,10 @@ impl Inner {
     pub fn start_upkeep(self: &Rc<Self>) {
         if !self.upkeep.runs.replace(true) {
             let inner = Rc::clone(self);
-            self.logs.disk().spawn(async move { inner.keep_up().await });
+            self.logs
+                .disk()
+                .runtime()
+                .spawn(async move { inner.keep_up().await });
         }
         self.upkeep.wake();
     }

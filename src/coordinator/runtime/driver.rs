@@ -11,9 +11,8 @@ use futures_util::future::{Either, select};
 
 use crate::base::Offset;
 use crate::io::cause::Cause;
-use crate::io::clock;
-use crate::io::disk::Disk;
 use crate::io::event::Event;
+use crate::io::runtime::Runtime;
 use crate::io::turn::{self, Work};
 use crate::log;
 use crate::partition::Partition;
@@ -73,7 +72,7 @@ impl<F: Factory> Driver<F> {
         });
         let running = driver.clone().run();
         let work = Work::job(F::Machine::NAME);
-        driver.disk().spawn(turn::measured(work, running));
+        driver.runtime().spawn(turn::measured(work, running));
         driver
     }
 
@@ -139,14 +138,15 @@ type Reply<F> = <<F as Factory>::Machine as Machine>::Reply;
 // === impl Driver: its parts ===
 
 impl<F: Factory> Driver<F> {
-    fn disk(&self) -> &Disk {
-        self.partition.log().disk()
+    /// The executor that it runs on.
+    pub fn runtime(&self) -> &Runtime {
+        self.partition.log().disk().runtime()
     }
 
     fn now(&self) -> Now {
         Now {
-            instant: clock::now(),
-            wall_ms: clock::wall_ms(),
+            instant: self.runtime().now(),
+            wall_ms: self.runtime().wall_ms(),
         }
     }
 
@@ -205,7 +205,7 @@ impl<F: Factory> Driver<F> {
                 Ok((machine, batch_bytes_max)) => self.begin(machine, batch_bytes_max),
                 Err(error) if error.may_pass() => {
                     tracing::error!(%topic, partition, %error, "cannot load {kept} now: again soon");
-                    self.disk().sleep(SPACE_WAIT).await;
+                    self.runtime().sleep(SPACE_WAIT).await;
                     continue;
                 }
                 Err(error) => {
@@ -235,7 +235,7 @@ impl<F: Factory> Driver<F> {
     async fn wait_for_space(&self) {
         let log = self.partition.log();
         while log.lack_of_room().is_some() && !self.resigned.get() {
-            self.disk().sleep(SPACE_WAIT).await;
+            self.runtime().sleep(SPACE_WAIT).await;
         }
         // A failure is found again by the next write.
         let _ = self.partition.wait_committed(log.end_offset()).await;
@@ -264,7 +264,7 @@ impl<F: Factory> Driver<F> {
                 return Err(Unloadable::Short);
             }
             offset = next;
-            self.disk().yield_now().await;
+            self.runtime().yield_now().await;
         }
         let count = machine.count();
         if count > 0 {
@@ -350,10 +350,10 @@ impl<F: Factory> Driver<F> {
                 if self.serve(|serving| serving.expire(now)).is_err() {
                     return;
                 }
-                self.disk().yield_now().await;
+                self.runtime().yield_now().await;
                 continue;
             }
-            let sleep = pin!(self.disk().sleep(wait));
+            let sleep = pin!(self.runtime().sleep(wait));
             let sooner = pin!(self.sooner.wait());
             select(sleep, sooner).await;
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::base::PartitionIndex;
 use crate::base::hash::partition_of_id;
-use crate::io::{cores, turn};
+use crate::io::turn;
 use crate::partition::Partition;
 
 use super::driver::Driver;
@@ -139,7 +139,7 @@ impl<F: Factory> Partitions<F> {
     pub async fn look_at_all(&self, mut look: impl FnMut(&F::Machine)) {
         for driver in self.all() {
             driver.look(&mut look);
-            cores::yield_now().await;
+            driver.runtime().yield_now().await;
         }
     }
 }

@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use super::random::Random;
 use super::state::{Event, Image, Operation, SECTOR_BYTES, State, Write, prepare, put};
+use super::time::BEGIN;
+use crate::base::Instant;
 use crate::io::buffer::BLOCK_BYTES;
 
 /// At most so many writes, changes of names and sectors are lost or kept alone at one moment.
@@ -19,9 +21,12 @@ pub struct History {
     pub(super) events: Vec<Event>,
 }
 
-/// A disk as the end of a process or of power left it.
+/// A disk as the end of a process or of power left it, and when that was.
 #[derive(Clone)]
-pub struct Left(pub(super) State);
+pub struct Left {
+    pub(super) state: State,
+    pub(super) now: Instant,
+}
 
 /// A moment of a history; moves from its beginning to its end.
 pub struct Moment<'a> {
@@ -87,6 +92,14 @@ pub enum Rest {
     Some,
 }
 
+// === impl Left ===
+
+impl Left {
+    pub(super) fn new(state: State, now: Instant) -> Left {
+        Left { state, now }
+    }
+}
+
 // === impl History ===
 
 impl History {
@@ -100,7 +113,7 @@ impl History {
     }
 
     /// Count of events.
-    #[allow(clippy::len_without_is_empty)] // Nobody asks.
+    #[allow(clippy::len_without_is_empty)] // It is never asked for.
     pub fn len(&self) -> usize {
         self.events.len()
     }
@@ -143,7 +156,7 @@ impl Moment<'_> {
 
     /// What such an end leaves.
     pub fn left(&self, end: End, random: &mut Random) -> Left {
-        Left(self.state.left(end, random))
+        Left::new(self.state.left(end, random), BEGIN)
     }
 }
 

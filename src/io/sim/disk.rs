@@ -1,5 +1,7 @@
 //! Drives: names and files in memory, with what a power cut would leave of them.
 
+mod file;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -10,58 +12,18 @@ use std::task::{Poll, Waker};
 
 use super::cut::{Data, End, History, Left, Names, Rest};
 use super::executor::Tasks;
+use super::faults::{Fault, Faults};
 use super::random::Random;
-use super::state::{Event, FileId, NameChange, Node, Operation, State, Write};
-use crate::base::WallMs;
-use crate::io::buffer::Slice;
+use super::state::{Event, FileId, NameChange, Node, Operation, State};
+use super::task::SimRuntime;
+use crate::base::Instant;
 use crate::io::disk::Entry;
 use crate::io::durable::Durable;
+pub use file::SimFile;
 
 /// A simulated disk; cheap to clone.
 #[derive(Clone)]
 pub struct SimDisk(Rc<Inner>);
-
-/// An open file on it.
-#[derive(Clone)]
-pub struct SimFile {
-    disk: SimDisk,
-    id: FileId,
-}
-
-/// What is to go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A write of this and all later ones fails.
-    Write,
-    /// A flush fails.
-    Flush,
-    /// Preparing space fails.
-    Prepare,
-    /// Space runs out.
-    Room,
-    /// There is no space for more than so many bytes at once.
-    RoomBeyond(usize),
-    /// A read fails.
-    Read,
-    /// So many calls that open, read, write, flush or prepare something fail with this number, as
-    /// when descriptors are short or a signal comes; the others go on as ever.
-    Errno(i32, usize),
-    /// There are no descriptors left: files that are open are written and flushed, and what takes
-    /// a descriptor fails with EMFILE.
-    Descriptors,
-    /// Flushes succeed and do nothing: a device that lies, to test the tests.
-    SilentFlush,
-    /// Folders are synced without effect, as if that had been forgotten.
-    SilentSyncDir,
-    /// The content of small files is not durable when it is said to be.
-    SilentContent,
-    /// Space prepared is not durable when it is said to be.
-    SilentPrepare,
-    /// A cut of a file is not durable when it is said to be.
-    SilentTruncate,
-    /// The whole file system is synced without effect.
-    SilentSyncAll,
-}
 
 struct Inner {
     tasks: Rc<Tasks>,
@@ -70,12 +32,12 @@ struct Inner {
     history: RefCell<Option<History>>,
     waiting: RefCell<Vec<Waiting>>,
     next_ticket: Cell<u64>,
-    faults: RefCell<Vec<(PathBuf, Fault)>>,
+    faults: Faults,
     /// Counts of operations by name.
     counts: RefCell<BTreeMap<&'static str, usize>>,
 }
 
-/// Who waits for an operation under way.
+/// A task that waits for an operation under way.
 struct Waiting {
     ticket: u64,
     waker: Option<Waker>,
@@ -92,7 +54,7 @@ impl SimDisk {
             history: RefCell::new(None),
             waiting: RefCell::default(),
             next_ticket: Cell::new(0),
-            faults: RefCell::default(),
+            faults: Faults::default(),
             counts: RefCell::default(),
         }))
     }
@@ -130,12 +92,12 @@ impl SimDisk {
 
     /// Lets `fault` happen from now on to what lies below `path`.
     pub fn inject_below(&self, path: &Path, fault: Fault) {
-        self.0.faults.borrow_mut().push((path.to_owned(), fault));
+        self.0.faults.add(path, fault);
     }
 
     /// Makes the device whole again.
     pub fn repair(&self) {
-        self.0.faults.borrow_mut().clear();
+        self.0.faults.clear();
     }
 
     /// How often an operation was begun: "write", "flush", "create", "rename", …
@@ -143,7 +105,7 @@ impl SimDisk {
         self.0.counts.borrow().get(operation).copied().unwrap_or(0)
     }
 
-    /// Changes bytes of a file behind everybody's back: damage.
+    /// Changes bytes of a file behind the running machine's back: damage.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let id = self.file_id(path).expect("the file is there");
         let mut state = self.0.state.borrow_mut();
@@ -167,75 +129,15 @@ impl SimDisk {
             .collect()
     }
 
-    pub(in crate::io) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        self.0.tasks.spawn(future);
-    }
-
-    /// Whether this call is one of those that an [`Fault::Errno`] is for.
-    fn is_refused(&self, path: &Path) -> io::Result<()> {
-        let mut faults = self.0.faults.borrow_mut();
-        for (below, fault) in faults.iter_mut() {
-            if let Fault::Errno(code, times) = fault
-                && *times > 0
-                && path.starts_with(below)
-            {
-                *times -= 1;
-                return Err(io::Error::from_raw_os_error(*code));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether this call, which takes a descriptor, is refused.
-    fn needs_descriptor(&self, path: &Path) -> io::Result<()> {
-        let faults = self.0.faults.borrow();
-        let is_short = |(below, fault): &(PathBuf, Fault)| {
-            *fault == Fault::Descriptors && path.starts_with(below)
-        };
-        if faults.iter().any(is_short) {
-            return Err(io::Error::from_raw_os_error(libc::EMFILE));
-        }
-        drop(faults);
-        self.is_refused(path)
-    }
-
-    fn fails(&self, path: &Path, fault: Fault) -> io::Result<()> {
-        self.is_refused(path)?;
-        let faults = self.0.faults.borrow();
-        if !faults
-            .iter()
-            .any(|(below, it)| *it == fault && path.starts_with(below))
-        {
-            return Ok(());
-        }
-        Err(match fault {
-            Fault::Room => io::Error::from_raw_os_error(libc::ENOSPC),
-            _ => io::Error::from_raw_os_error(libc::EIO),
-        })
-    }
-
-    /// Whether the device only pretends to do `operation`.
-    fn lies_about(&self, operation: &Operation) -> bool {
-        let fault = match operation {
-            Operation::Flush(..) => Fault::SilentFlush,
-            Operation::SyncDir(_) => Fault::SilentSyncDir,
-            Operation::Content(..) => Fault::SilentContent,
-            Operation::Prepare(..) => Fault::SilentPrepare,
-            Operation::Truncate(..) => Fault::SilentTruncate,
-            Operation::SyncAll => Fault::SilentSyncAll,
-            Operation::Look
-            | Operation::Write(_)
-            | Operation::Reserve(..)
-            | Operation::Later(_) => return false,
-        };
-        let faults = self.0.faults.borrow();
-        faults.iter().any(|it| it.1 == fault)
+    /// The executor that completes its operations.
+    pub(in crate::io) fn runtime(&self) -> SimRuntime {
+        SimRuntime::new(Rc::clone(&self.0.tasks))
     }
 
     /// What an open file is called, wherever it has been moved.
     fn name_of(&self, id: FileId) -> PathBuf {
-        if self.0.faults.borrow().is_empty() {
-            return PathBuf::new(); // Nobody asks.
+        if self.0.faults.is_empty() {
+            return PathBuf::new(); // It is asked for the sake of faults only.
         }
         let state = self.0.state.borrow();
         let mut names = state.now.names.iter();
@@ -271,10 +173,6 @@ impl SimDisk {
         .await;
     }
 
-    pub(super) fn has_pending(&self) -> bool {
-        !self.0.waiting.borrow().is_empty()
-    }
-
     /// Does one operation that is under way; `false` when there is none.
     pub(super) fn complete_one(&self) -> bool {
         let waiting = {
@@ -289,7 +187,8 @@ impl SimDisk {
         let lies = {
             let state = self.0.state.borrow();
             let mut under_way = state.under_way.iter();
-            under_way.any(|(other, operation)| *other == ticket && self.lies_about(operation))
+            under_way
+                .any(|(other, operation)| *other == ticket && self.0.faults.lies_about(operation))
         };
         self.happen(match lies {
             true => Event::Lied(ticket),
@@ -303,15 +202,15 @@ impl SimDisk {
     }
 
     /// What a power cut leaves.
-    pub(super) fn crash(&self, seed: u64) -> Left {
+    pub(super) fn crash(&self, seed: u64, now: Instant) -> Left {
         let end = End::Cut(Data::Torn, Names::Some, Rest::Some);
         let mut random = Random::new(seed ^ 0x5EED);
-        Left(self.0.state.borrow().left(end, &mut random))
+        Left::new(self.0.state.borrow().left(end, &mut random), now)
     }
 
     /// What there is when only the process died.
-    pub(super) fn keep(&self) -> Left {
-        Left(self.0.state.borrow().clone())
+    pub(super) fn keep(&self, now: Instant) -> Left {
+        Left::new(self.0.state.borrow().clone(), now)
     }
 
     fn file_id(&self, path: &Path) -> io::Result<FileId> {
@@ -341,13 +240,8 @@ impl SimDisk {
         Ok(id)
     }
 
-    /// Lets time pass: anything may happen meanwhile.
-    pub(in crate::io) async fn pause(&self) {
-        self.perform(Operation::Look).await;
-    }
-
     pub(in crate::io) async fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        self.needs_descriptor(dir)?;
+        self.0.faults.needs_descriptor(dir)?;
         self.perform(Operation::Look).await;
         if !self.is_dir(dir) {
             return Err(io::ErrorKind::NotFound.into());
@@ -380,9 +274,9 @@ impl SimDisk {
 
     pub(in crate::io) async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.counted("read file");
-        self.needs_descriptor(path)?;
+        self.0.faults.needs_descriptor(path)?;
         self.perform(Operation::Look).await;
-        self.fails(path, Fault::Read)?;
+        self.0.faults.fails(path, Fault::Read)?;
         let id = self.file_id(path)?;
         Ok(self.0.state.borrow().now.files[id].to_vec())
     }
@@ -394,9 +288,9 @@ impl SimDisk {
         durable: Durable,
     ) -> io::Result<()> {
         self.counted("write file");
-        self.needs_descriptor(path)?;
-        self.fails(path, Fault::Prepare)?;
-        self.fails(path, Fault::Room)?;
+        self.0.faults.needs_descriptor(path)?;
+        self.0.faults.fails(path, Fault::Prepare)?;
+        self.0.faults.fails(path, Fault::Room)?;
         let id = match self.file_id(path) {
             Ok(id) => id,
             Err(_) => self.new_file(path)?,
@@ -454,7 +348,7 @@ impl SimDisk {
 
     pub(in crate::io) async fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.counted("sync folder");
-        self.needs_descriptor(dir)?;
+        self.0.faults.needs_descriptor(dir)?;
         self.perform(Operation::SyncDir(dir.to_owned())).await;
         Ok(())
     }
@@ -467,7 +361,7 @@ impl SimDisk {
 
     pub(in crate::io) async fn open(&self, path: &Path, create: bool) -> io::Result<SimFile> {
         self.counted(if create { "create" } else { "open" });
-        self.needs_descriptor(path)?;
+        self.0.faults.needs_descriptor(path)?;
         self.perform(Operation::Look).await;
         let id = match (self.file_id(path), create) {
             (Ok(_), true) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -475,129 +369,7 @@ impl SimDisk {
             (Err(_), true) => self.new_file(path)?,
             (Err(error), false) => return Err(error),
         };
-        let disk = self.clone();
-        Ok(SimFile { disk, id })
-    }
-}
-
-impl SimFile {
-    fn fails(&self, fault: Fault) -> io::Result<()> {
-        self.disk.fails(&self.disk.name_of(self.id), fault)
-    }
-
-    /// Fails where there is no room for so many bytes more.
-    fn lacks_room(&self, bytes: u64) -> io::Result<()> {
-        self.fails(Fault::Room)?;
-        let name = self.disk.name_of(self.id);
-        let faults = self.disk.0.faults.borrow();
-        let is_short = faults.iter().any(|(below, fault)| match fault {
-            Fault::RoomBeyond(room) => bytes > *room as u64 && name.starts_with(below),
-            _ => false,
-        });
-        match is_short {
-            true => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
-            false => Ok(()),
-        }
-    }
-
-    pub(in crate::io) async fn read(&self, position: u64, len: usize) -> io::Result<Slice> {
-        self.disk.counted("read");
-        self.disk.perform(Operation::Look).await;
-        self.fails(Fault::Read)?;
-        let state = self.disk.0.state.borrow();
-        let content = &state.now.files[self.id];
-        let from = (position as usize).min(content.len());
-        let to = (from + len).min(content.len());
-        Ok(content[from..to].to_vec().into())
-    }
-
-    pub(in crate::io) async fn write(&self, position: u64, bytes: Rc<[u8]>) -> io::Result<usize> {
-        self.disk.counted("write");
-        self.fails(Fault::Write)?;
-        let (len, position) = (bytes.len(), position as usize);
-        let (durable_len, reserved) = {
-            let state = self.disk.0.state.borrow();
-            let reserved = state.reserved.get(&self.id).map_or(0, |it| it.1);
-            (state.durable.files[self.id].len(), reserved)
-        };
-        let lies = self.disk.lies_about(&Operation::Prepare(self.id, 0, 0));
-        assert!(
-            position + len <= durable_len.max(reserved) || lies,
-            "a write to {position}..{} goes beyond the {durable_len} bytes prepared",
-            position + len
-        );
-        let file = self.id;
-        let write = Write {
-            done_at: 0, // Set when it is done.
-            file,
-            position,
-            bytes,
-        };
-        self.disk.perform(Operation::Write(write)).await;
-        Ok(len)
-    }
-
-    pub(in crate::io) async fn flush(&self) -> io::Result<()> {
-        self.disk.counted("flush");
-        self.fails(Fault::Flush)?;
-        let upto = self.disk.0.state.borrow().clock;
-        self.disk.perform(Operation::Flush(self.id, upto)).await;
-        Ok(())
-    }
-
-    pub(in crate::io) async fn prepare(&self, from: u64, to: u64) -> io::Result<()> {
-        self.disk.counted("prepare");
-        self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
-        self.fails(Fault::Prepare)?;
-        self.lacks_room(to - from)?;
-        let operation = Operation::Prepare(self.id, from as usize, to as usize);
-        self.disk.perform(operation).await;
-        Ok(())
-    }
-
-    pub(in crate::io) async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
-        self.disk.counted("reserve");
-        self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
-        self.fails(Fault::Prepare)?;
-        self.lacks_room(to - from)?;
-        let operation = Operation::Reserve(self.id, from as usize, to as usize);
-        self.disk.perform(operation).await;
-        Ok(())
-    }
-
-    pub(in crate::io) async fn truncate(
-        &self,
-        len: u64,
-        modified_ms: WallMs,
-        durable: Durable,
-    ) -> io::Result<()> {
-        self.disk.counted("truncate");
-        let id = self.id;
-        let state = &self.disk.0.state;
-        state.borrow_mut().modified.insert(id, modified_ms);
-        self.disk.needs_descriptor(&self.disk.name_of(self.id))?;
-        let operation = Operation::Truncate(self.id, len as usize);
-        self.disk.perform(as_durable(operation, durable)).await;
-        Ok(())
-    }
-
-    /// Lets time pass.
-    pub(in crate::io) async fn pause(&self) {
-        self.disk.pause().await;
-    }
-
-    /// Whether no name leads to it any more.
-    pub(in crate::io) fn is_unlinked(&self) -> bool {
-        let state = self.disk.0.state.borrow();
-        let mut names = state.now.names.values();
-        !names.any(|node| *node == Node::File(self.id))
-    }
-
-    /// The length at some moment before this returns.
-    pub(in crate::io) async fn len(&self) -> u64 {
-        let len = self.disk.0.state.borrow().now.files[self.id].len() as u64;
-        self.disk.perform(Operation::Look).await;
-        len
+        Ok(SimFile::new(self.clone(), id))
     }
 }
 

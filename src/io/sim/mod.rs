@@ -1,5 +1,9 @@
-//! Drives: the twin of the disk and of the executor, for tests: everything from one seed.
+//! Drives: the twin of disk, network and executor, for tests: everything from one seed.
 //! May use: `io::buffer`. Never: touches the machine.
+//!
+//! Time is virtual: each step takes some microseconds, and when nothing is left to do it jumps to the
+//! next deadline. Tasks, I/O and random numbers follow from the seed, so that one seed gives one
+//! run. Connections are slow, bounded, and cut or lost as a test has it: see [`SimNet`].
 //!
 //! The disk keeps what was flushed apart from what was only written; [`World::crash`] keeps the
 //! former, and of the latter whatever the seed says, sector by sector. It can also keep its whole
@@ -8,10 +12,19 @@
 mod cut;
 mod disk;
 mod executor;
+mod faults;
+mod net;
+mod pipe;
 mod random;
 mod state;
+mod task;
+mod time;
 
 pub use cut::{Data, End, History, Left, Moment, Names, Rest};
-pub use disk::{Fault, SimDisk, SimFile};
+pub use disk::{SimDisk, SimFile};
 pub use executor::World;
+pub(in crate::io) use executor::current;
+pub use faults::Fault;
+pub use net::{SimListener, SimNet, SimStream, Weather};
 pub use random::Random;
+pub use task::{SimRuntime, SimTask};

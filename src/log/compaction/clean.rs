@@ -168,7 +168,7 @@ impl Inner {
         };
         let done = cleaner.run(dirt).await;
         while cleaner.keys.shed() {
-            self.logs.disk().yield_now().await;
+            self.logs.disk().runtime().yield_now().await;
         }
         cleaner.cleaned.moved_bytes = cleaner.pace.moved_bytes.get();
         done.map(|()| cleaner.cleaned)

@@ -41,7 +41,7 @@ impl Pace {
         self.since_turn.set(self.since_turn.get() + bytes);
         if self.since_turn.get() >= TURN_BYTES {
             self.since_turn.set(0);
-            self.log.logs.disk().yield_now().await;
+            self.log.logs.disk().runtime().yield_now().await;
         }
     }
 
@@ -64,7 +64,7 @@ impl Pace {
         while ahead >= PAUSE_MIN_SECONDS && self.log.check_goes_on().is_ok() {
             let pause = ahead.min(PAUSE_MAX_SECONDS);
             let length = Duration::from_secs_f64(pause);
-            self.log.logs.disk().sleep(length).await;
+            self.log.logs.disk().runtime().sleep(length).await;
             ahead -= pause;
         }
         self.ahead_seconds.set(ahead);

@@ -122,7 +122,7 @@ fn compaction_makes_records_without_timestamps_no_younger() {
             if dirt.end == log.0.active().expect("one").base_offset {
                 break dirt;
             }
-            disk.yield_now().await;
+            disk.runtime().yield_now().await;
         };
         let job = Cleaning {
             map_bytes_max: 1 << 20,

@@ -103,13 +103,13 @@ fn one_who_leaves_while_it_is_written_harms_no_later_write() {
                     if step.await {
                         break;
                     }
-                    disk.yield_now().await;
+                    disk.runtime().yield_now().await;
                 }
             }
             folder.note_start("stays", 0, 7);
             folder.save_starts().await.expect("written");
             for _ in 0..20 {
-                disk.yield_now().await;
+                disk.runtime().yield_now().await;
             }
             let again = Folder::open(&disk, Path::new(ROOT)).await.expect("opened");
             assert_eq!(again.damaged(), [""; 0], "seed {seed}");

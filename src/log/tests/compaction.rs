@@ -150,7 +150,7 @@ async fn seal(log: &Log) {
             return;
         }
         log.maintain(0).await.expect("maintained");
-        log.0.logs.disk().yield_now().await;
+        log.0.logs.disk().runtime().yield_now().await;
     }
 }
 
@@ -422,7 +422,7 @@ fn a_log_without_traffic_is_compacted_when_the_longest_lag_has_passed() {
         assert!(!due(1_500).await, "not yet");
         while !due(1_501).await {
             log.maintain(0).await.expect("maintained");
-            disk.yield_now().await;
+            disk.runtime().yield_now().await;
         }
         clean(&log, None, 1_501).await.expect("due");
         assert_eq!(
@@ -546,7 +546,7 @@ async fn clean_on(
     over: &Cell<bool>,
 ) {
     while !over.get() {
-        log.0.logs.disk().yield_now().await;
+        log.0.logs.disk().runtime().yield_now().await;
         let now = model.now.get();
         let cleaned = folder.cleaned("t", 0);
         let Some(dirt) = log.dirt(cleaned, FOREVER, now).await.expect("readable") else {

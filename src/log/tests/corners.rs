@@ -32,7 +32,7 @@ async fn soon(disk: &Disk, done: impl Fn() -> bool) -> bool {
         if done() {
             return true;
         }
-        disk.yield_now().await;
+        disk.runtime().yield_now().await;
     }
     done()
 }

@@ -34,7 +34,7 @@ async fn clean(log: &Log, now: WallMs) -> Cleaned {
         if dirt.end == log.0.active().expect("one").base_offset {
             break dirt;
         }
-        log.0.logs.disk().yield_now().await;
+        log.0.logs.disk().runtime().yield_now().await;
     };
     let job = Cleaning {
         map_bytes_max: 1 << 20,

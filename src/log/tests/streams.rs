@@ -337,7 +337,7 @@ fn without_memory_one_reader_at_a_time_gets_on_and_those_who_leave_give_theirs_b
         let done = Rc::new(std::cell::Cell::new(0));
         for seed in 0..8 {
             let (log, done, budget) = (log.clone(), done.clone(), budget.clone());
-            disk.spawn(async move {
+            disk.runtime().spawn(async move {
                 let mut random = Random::new(seed);
                 let mut out = Vec::new();
                 let plan = log.plan(0, 200_000, 100, MemoryWait::Waits, &mut out).await;
@@ -355,7 +355,7 @@ fn without_memory_one_reader_at_a_time_gets_on_and_those_who_leave_give_theirs_b
             });
         }
         while done.get() < 8 {
-            disk.yield_now().await;
+            disk.runtime().yield_now().await;
         }
         assert_eq!(budget.used_by(Use::Reads), 0);
         drop(all);

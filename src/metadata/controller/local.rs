@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use crate::base::config::BrokerConfig;
 use crate::base::faults::{Fault, FaultKind, Faults};
-use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, NodeId, WallMs};
 use crate::io::budget::Budget;
 use crate::io::disk::Disk;
-use crate::io::event::{Bell, Event};
+use crate::io::event::Event;
+use crate::io::semaphore::Semaphore;
 use crate::log::{AppendError, Log, Logs, LogsOptions, OpenError};
 use crate::metadata::image::{Delta, Image};
 use crate::metadata::record::{AbortTransaction, Endpoint, MetadataRecord, encode_batch};
@@ -36,7 +36,9 @@ pub struct LocalController {
     config: Arc<BrokerConfig>,
     image: RefCell<Arc<Image>>,
     chance: RefCell<Chance>,
-    turn: Turn,
+    /// Taken by the request that is decided, one at a time: a decision rests on an image that no
+    /// other is about to change.
+    turn: Rc<Semaphore>,
     directories: Vec<Vec<NodeDir>>,
     /// Whether the device is full, as far as was told.
     lacks_room: Cell<bool>,
@@ -56,16 +58,6 @@ struct Stuck {
     /// The cluster as the decision makes it.
     after: Delta,
 }
-
-/// One at a time: whoever decides, decides on an image that nobody else is about to change.
-#[derive(Default)]
-struct Turn {
-    taken: Cell<bool>,
-    freed: Bell,
-}
-
-/// The turn, until it is dropped.
-struct Taken<'a>(&'a Turn);
 
 /// The metadata log cannot be written; the reason was logged.
 struct CannotWrite;
@@ -95,7 +87,7 @@ impl LocalController {
         let nodes: Vec<NodeId> = (0..config.shards)
             .map(|shard| NodeId(config.node_id(shard)))
             .collect();
-        let mut chance = Chance::new(random_seed());
+        let mut chance = Chance::new(disk.runtime().random_bytes());
         let logs = Logs::new(disk, logs_options());
         let empty = Image::default();
         let note = Note::read(disk, data_dir)
@@ -128,7 +120,7 @@ impl LocalController {
             config: config.clone(),
             image: RefCell::new(image.into()),
             chance: RefCell::new(chance),
-            turn: Turn::default(),
+            turn: Semaphore::new(1),
             directories: found,
             lacks_room: Cell::new(false),
             told_failure: Cell::new(false),
@@ -180,7 +172,7 @@ impl LocalController {
     /// Decides on a request. When this returns, what was decided is on disk and in
     /// [`LocalController::image`].
     pub async fn handle(&self, request: Request, now: WallMs) -> Reply {
-        let _turn = self.turn.take().await;
+        let _turn = self.turn.take(1).await;
         if !self.settle(now).await {
             return Reply::Failed;
         }
@@ -193,7 +185,7 @@ impl LocalController {
 
     /// Closes the metadata log so that nothing needs to be checked at the next start.
     pub async fn close(&self) -> io::Result<()> {
-        let _turn = self.turn.take().await;
+        let _turn = self.turn.take(1).await;
         let closed = self.log.close().await;
         self.note.settle().await;
         closed
@@ -249,7 +241,7 @@ impl LocalController {
                 changes until the broker is started again");
         }
         if self.stuck.borrow().is_some() {
-            let _turn = self.turn.take().await;
+            let _turn = self.turn.take(1).await;
             self.settle(now).await;
         }
     }
@@ -421,32 +413,5 @@ fn logs_options() -> LogsOptions {
         read_ahead_bytes: 256 << 10,
         prepare_bytes: (64 << 10, 4 << 20),
         reserve_bytes: 16 << 20,
-    }
-}
-
-/// Chance that differs from process to process.
-pub fn random_seed() -> [u8; 32] {
-    let mut seed = [0; 32];
-    seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-    seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-    seed
-}
-
-// === impl Turn ===
-
-impl Turn {
-    async fn take(&self) -> Taken<'_> {
-        while self.taken.get() {
-            self.freed.wait().await;
-        }
-        self.taken.set(true);
-        Taken(self)
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.0.taken.set(false);
-        self.0.freed.ring();
     }
 }

@@ -10,7 +10,7 @@ mod request;
 
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
-pub use local::{LocalController, random_seed};
+pub use local::LocalController;
 pub use request::{
     AlterConfigs, ConfigChange, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,
     DeleteTopicResult, MorePartitions, NewTopic, Reply, Request, ResourceChange, TopicRef,

@@ -64,7 +64,9 @@ impl Note {
         self.wanted.set(offset);
         if !self.writes.replace(true) {
             let me = Rc::clone(self);
-            self.disk.spawn(async move { me.catch_up().await });
+            self.disk
+                .runtime()
+                .spawn(async move { me.catch_up().await });
         }
     }
 
