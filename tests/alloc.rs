@@ -115,6 +115,7 @@ impl Scene {
         let (control, _) = mesh::control();
         let options = ShardOptions {
             index: 0,
+            disk: Disk::direct(),
             config: Arc::new(config),
             dirs: vec![NodeDir {
                 unclean: false,

@@ -306,6 +306,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "connection",
             "housekeeping",
             "node",
+            "bring_up",
         ],
     ),
     (

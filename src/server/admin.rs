@@ -41,9 +41,9 @@ use crate::base::limits;
 use crate::base::metrics::{SampleValue, Snapshot, to_prometheus};
 use crate::base::seldom::Seldom;
 use crate::base::version;
-use crate::io::clock;
-use crate::io::cores::{self, Task};
+use crate::io::cores::Task;
 use crate::io::listener::Listener;
+use crate::io::runtime::Runtime;
 use crate::io::stream::Stream;
 use crate::metadata::controller::LocalController;
 use crate::metadata::image::{Image, ResourceKind};
@@ -51,6 +51,8 @@ use crate::shard::mesh::ToShard;
 
 /// What the pages tell about.
 pub struct Admin {
+    /// The control executor.
+    pub runtime: Runtime,
     /// The settings that the broker was started with.
     pub config: Arc<BrokerConfig>,
     /// The controller, once it has loaded what the cluster is.
@@ -67,7 +69,8 @@ pub struct Admin {
 
 /// Serves the pages until the task is cancelled.
 pub fn start(admin: Admin, listener: Listener) -> Task<()> {
-    cores::spawn(accept(Rc::new(admin), listener))
+    let runtime = admin.runtime.clone();
+    runtime.spawn(accept(Rc::new(admin), listener))
 }
 
 async fn accept(admin: Rc<Admin>, listener: Listener) {
@@ -77,19 +80,19 @@ async fn accept(admin: Rc<Admin>, listener: Listener) {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
-                if let Some(times) = failures.happens(clock::now()) {
+                if let Some(times) = failures.happens(admin.runtime.now()) {
                     tracing::warn!(%error, times, "cannot accept an admin connection");
                 }
-                cores::sleep(Duration::from_millis(100)).await;
+                admin.runtime.sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let Some(guest) = guests.enter(stream.clone(), clock::now()).await else {
+        let Some(guest) = guests.enter(stream.clone(), admin.runtime.now()).await else {
             stream.shutdown().await;
             continue;
         };
         let (admin, guests) = (admin.clone(), guests.clone());
-        cores::spawn(async move {
+        admin.runtime.clone().spawn(async move {
             serve(&admin, &guest).await;
             guests.leave(&guest);
             guest.stream.shutdown().await;
@@ -104,7 +107,7 @@ async fn serve(admin: &Rc<Admin>, guest: &Rc<Guest>) {
         async move {
             guest.asks();
             let answer = admin.answer(request.method(), request.uri().path()).await;
-            guest.is_answered(clock::now());
+            guest.is_answered(admin.runtime.now());
             Ok::<_, Infallible>(answer)
         }
     });
@@ -112,12 +115,14 @@ async fn serve(admin: &Rc<Admin>, guest: &Rc<Guest>) {
         .max_buf_size(limits::ADMIN_REQUEST_BYTES_MAX)
         .serve_connection(Socket(guest.stream.clone()), service);
     let serving = std::pin::pin!(serving);
-    let first = cores::sleep(Duration::from_millis(limits::ADMIN_FIRST_REQUEST_MS));
+    let first = admin
+        .runtime
+        .sleep(Duration::from_millis(limits::ADMIN_FIRST_REQUEST_MS));
     let ended = match select(serving, std::pin::pin!(first)).await {
         Either::Left((ended, _)) => ended,
         Either::Right((_, serving)) if guest.has_asked() => {
             let rest = limits::ADMIN_CONNECTION_MAX_MS - limits::ADMIN_FIRST_REQUEST_MS;
-            let life = cores::sleep(Duration::from_millis(rest));
+            let life = admin.runtime.sleep(Duration::from_millis(rest));
             match select(serving, std::pin::pin!(life)).await {
                 Either::Left((ended, _)) => ended,
                 Either::Right(_) => return,
@@ -148,7 +153,8 @@ impl Admin {
             "/metrics" => {
                 let snapshots = self.snapshots().await;
                 // Some milliseconds where there are many series: not for the controller's core.
-                metrics(cores::blocking(move || to_prometheus(&snapshots)).await)
+                let text = self.runtime.blocking(move || to_prometheus(&snapshots));
+                metrics(text.await)
             }
             "/health" => verdict(self.look().await.health()),
             "/ready" => verdict(self.look().await.ready()),
@@ -184,9 +190,10 @@ impl Admin {
         guarantee::export(&self.devices, &config, &image, &mut own);
         faults::export(&self.control_faults(), true, &mut own);
         self.scrape
-            .export(&config, &image, &self.shards, &mut own)
+            .export(&self.runtime, &config, &image, &self.shards, &mut own)
             .await;
-        let asked = self.shards.iter().map(|shard| in_time(shard.metrics()));
+        let shards = self.shards.iter();
+        let asked = shards.map(|shard| in_time(&self.runtime, shard.metrics()));
         let answers = join_all(asked).await;
         let silent = answers.iter().filter(|answer| answer.is_none()).count();
         own.gauge(
@@ -201,19 +208,21 @@ impl Admin {
 
     /// What every executor says of itself.
     async fn look(&self) -> Health {
-        let answers = join_all(self.shards.iter().map(|shard| in_time(shard.faults())));
+        let shards = self.shards.iter();
+        let asked = shards.map(|shard| in_time(&self.runtime, shard.faults()));
+        let answers = join_all(asked);
         let nodes = (0..self.shards.len()).map(|shard| self.config.node_id(shard));
         Health {
             shards: nodes.zip(answers.await).collect(),
             stage: self.life.stage(),
             control: self.control_faults(),
-            now: clock::wall_ms(),
+            now: self.runtime.wall_ms(),
         }
     }
 
     fn control_faults(&self) -> Vec<Fault> {
         let controller = self.controller.get();
-        controller.map_or(Vec::new(), |it| it.faults(clock::wall_ms()))
+        controller.map_or(Vec::new(), |it| it.faults(self.runtime.wall_ms()))
     }
 
     /// The cluster as it is now; empty before it is loaded.

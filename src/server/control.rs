@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
@@ -15,11 +15,11 @@ use super::start::StartError;
 use crate::base::config::BrokerConfig;
 use crate::base::host::device::DeviceFacts;
 use crate::base::life::Life;
-use crate::io::channel::Receiver;
-use crate::io::clock;
+use crate::io::channel::{Receiver, Sender};
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
-use crate::io::listener::Bound;
+use crate::io::listener::{Bound, Listener};
+use crate::io::runtime::Runtime;
 use crate::metadata::controller::{LocalController, NodeDir};
 use crate::metadata::image::Image;
 use crate::shard::mesh::{ControlMessage, ToShard};
@@ -44,12 +44,10 @@ pub struct ControlStart {
     pub devices: Vec<DeviceFacts>,
     /// What it is asked.
     pub inbox: Receiver<ControlMessage>,
-    /// The admin pages' socket.
-    pub admin: Option<Bound>,
     /// How far the process is.
     pub life: Arc<Life>,
     /// Where it reports what it has loaded.
-    pub started: mpsc::Sender<Result<Cluster, StartError>>,
+    pub started: Sender<Result<Cluster, StartError>>,
 }
 
 /// What a start finds out from the metadata.
@@ -60,26 +58,28 @@ pub struct Cluster {
     pub directories: Vec<Vec<NodeDir>>,
 }
 
-/// Starts the control executor.
-pub fn start(start: ControlStart) -> Result<Core<()>, StartError> {
+/// Starts the control executor, which serves the admin pages on `admin`.
+pub fn start(start: ControlStart, admin: Option<Bound>) -> Result<Core<()>, StartError> {
     let options = CoreOptions {
         name: "control".to_owned(),
         cpu: None,
         spin: Duration::ZERO,
         io_memory_bytes: IO_MEMORY_BYTES,
     };
-    cores::start(options, move || run(start)).map_err(StartError::Executor)
+    let main = move || run(start, Disk::direct(), admin.map(Bound::listen));
+    cores::start(options, main).map_err(StartError::Executor)
 }
 
 /// Lets the metadata log go on by itself when a full device has room again.
-async fn seek_room(controller: Rc<LocalController>) {
+async fn seek_room(runtime: Runtime, controller: Rc<LocalController>) {
     loop {
-        cores::sleep(ROOM_PERIOD).await;
-        controller.seek_room(clock::wall_ms()).await;
+        runtime.sleep(ROOM_PERIOD).await;
+        controller.seek_room(runtime.wall_ms()).await;
     }
 }
 
-async fn run(start: ControlStart) {
+/// Serves as the controller on `disk` and its executor, until it is told to stop.
+pub async fn run(start: ControlStart, disk: Disk, admin: Option<Listener>) {
     let ControlStart {
         config,
         dirs,
@@ -87,14 +87,14 @@ async fn run(start: ControlStart) {
         shards,
         devices,
         mut inbox,
-        admin,
         life,
         started,
     } = start;
-    let disk = Disk::direct();
+    let runtime = disk.runtime().clone();
     let loaded = Rc::new(OnceCell::new());
-    let _admin = admin.map(|socket| {
+    let _admin = admin.map(|listener| {
         let admin = Admin {
+            runtime: runtime.clone(),
             config: config.clone(),
             controller: loaded.clone(),
             devices,
@@ -102,9 +102,9 @@ async fn run(start: ControlStart) {
             life,
             scrape: Scrape::default(),
         };
-        admin::start(admin, socket.listen())
+        admin::start(admin, listener)
     });
-    let load = LocalController::load(&disk, &config, &dirs, &ports, clock::wall_ms());
+    let load = LocalController::load(&disk, &config, &dirs, &ports, runtime.wall_ms());
     let controller = match load.await {
         Ok(controller) => Rc::new(controller),
         Err(error) => {
@@ -118,7 +118,7 @@ async fn run(start: ControlStart) {
         directories: controller.directories().to_vec(),
     }));
     let _ = loaded.set(controller.clone());
-    drop(cores::spawn(seek_room(controller.clone())));
+    runtime.spawn(seek_room(runtime.clone(), controller.clone()));
     let mut published = controller.image();
     loop {
         let message = {
@@ -135,7 +135,7 @@ async fn run(start: ControlStart) {
         match message {
             ControlMessage::Decide(call) => {
                 let (request, answer) = call.split();
-                let reply = controller.handle(request, clock::wall_ms()).await;
+                let reply = controller.handle(request, runtime.wall_ms()).await;
                 // Who asked shall find what was decided on every shard.
                 publish(&controller, &shards, &mut published).await;
                 answer(reply);

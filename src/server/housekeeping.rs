@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::connection::Connections;
 use super::state::ServerState;
 use crate::io::budget::Use;
-use crate::io::cores::{self, Task, TaskClass};
+use crate::io::cores::{Task, TaskClass};
+use crate::io::runtime::Runtime;
 use crate::io::trim::{self, Trimmer};
 use crate::io::turn::{self, Work};
 use crate::shard::{self, compaction, partitions, removal};
@@ -30,31 +31,43 @@ pub struct Jobs(Vec<Task<()>>);
 /// Starts all jobs of a shard.
 pub fn start(connections: &Rc<Connections>) -> Jobs {
     let server = connections.server();
-    let class = cores::background("housekeeping", SHARES);
-    let compaction = cores::background("compaction", COMPACTION_SHARES);
+    let runtime = server.shard.runtime();
+    let class = runtime.background("housekeeping", SHARES);
+    let compaction = runtime.background("compaction", COMPACTION_SHARES);
     let retention = server.shard.config().retention_check_ms.max(1) as u64;
-    let scrubbing = cores::background("scrub", SCRUB_SHARES);
+    let scrubbing = runtime.background("scrub", SCRUB_SHARES);
     let (second, server) = (Duration::from_secs(1), || server.clone());
     let retention = Duration::from_millis(retention);
     Jobs(vec![
         job(
+            runtime,
             class,
             "connections",
             overdue_connections(connections.clone(), second),
         ),
-        job(class, "logs", logs(server(), retention)),
-        job(scrubbing, "scrub", scrub(server(), 60 * second)),
-        job(class, "folders", log_dirs(server(), 2 * second)),
-        job(class, "trash", trash(server(), second / 2)),
-        job(class, "written files", written_files(server(), second / 10)),
-        job(class, "memory", memory(server(), second)),
-        job(compaction, "compaction", compact(server())),
+        job(runtime, class, "logs", logs(server(), retention)),
+        job(runtime, scrubbing, "scrub", scrub(server(), 60 * second)),
+        job(runtime, class, "folders", log_dirs(server(), 2 * second)),
+        job(runtime, class, "trash", trash(server(), second / 2)),
+        job(
+            runtime,
+            class,
+            "written files",
+            written_files(server(), second / 10),
+        ),
+        job(runtime, class, "memory", memory(server(), second)),
+        job(runtime, compaction, "compaction", compact(server())),
     ])
 }
 
 /// Starts a job, whose turns are counted under `name`.
-fn job(class: TaskClass, name: &'static str, work: impl Future<Output = ()> + 'static) -> Task<()> {
-    cores::spawn_into(class, turn::measured(Work::job(name), work))
+fn job(
+    runtime: &Runtime,
+    class: TaskClass,
+    name: &'static str,
+    work: impl Future<Output = ()> + 'static,
+) -> Task<()> {
+    runtime.spawn_into(class, turn::measured(Work::job(name), work))
 }
 
 /// Closes connections that have lasted too long: that are silent, send or read too slowly. Looks
@@ -62,7 +75,7 @@ fn job(class: TaskClass, name: &'static str, work: impl Future<Output = ()> + 's
 async fn overdue_connections(connections: Rc<Connections>, period: Duration) {
     let server = connections.server();
     for round in 0u64.. {
-        cores::sleep(period).await;
+        server.shard.runtime().sleep(period).await;
         server.log_left_out();
         if round % LOOK_AT_CONNECTIONS != 0 && !server.shard.budget.is_short() {
             continue;
@@ -83,11 +96,11 @@ async fn memory(server: Rc<ServerState>, period: Duration) {
     let mut producers = budget.hold(Use::Producers, 0);
     let mut trimmer = Trimmer::default();
     loop {
-        cores::sleep(period).await;
+        server.shard.runtime().sleep(period).await;
         shard::producers::bound(&server.shard, &mut producers).await;
         if trimmer.is_due(budget.used_bytes()) {
             let begun = server.now();
-            cores::blocking(trim::give_back).await;
+            server.shard.runtime().blocking(trim::give_back).await;
             let ms = server.now().since(begun).as_millis() as u64;
             tracing::debug!(ms, "gave free memory back to the kernel");
         }
@@ -97,7 +110,7 @@ async fn memory(server: Rc<ServerState>, period: Duration) {
 /// Rolls segments that are old enough, deletes what retention lets go, forgets idle producers.
 async fn logs(server: Rc<ServerState>, period: Duration) {
     loop {
-        cores::sleep(period).await;
+        server.shard.runtime().sleep(period).await;
         partitions::maintain(&server.shard, server.wall_ms()).await;
     }
 }
@@ -105,7 +118,7 @@ async fn logs(server: Rc<ServerState>, period: Duration) {
 /// Deletes the files of deleted topics.
 async fn trash(server: Rc<ServerState>, period: Duration) {
     loop {
-        cores::sleep(period).await;
+        server.shard.runtime().sleep(period).await;
         removal::empty_trash(&server.shard).await;
     }
 }
@@ -116,20 +129,20 @@ async fn scrub(server: Rc<ServerState>, delay: Duration) {
     if rate == 0 {
         return;
     }
-    cores::sleep(delay).await;
+    server.shard.runtime().sleep(delay).await;
     loop {
         let begun = server.now();
         shard::scrub::round(&server.shard, rate).await;
         let lasted = server.now().since(begun);
         let rest = Duration::from_secs(SCRUB_ROUND_S).saturating_sub(lasted);
-        cores::sleep(rest.max(delay)).await;
+        server.shard.runtime().sleep(rest.max(delay)).await;
     }
 }
 
 /// Looks whether the folders of logs still work.
 async fn log_dirs(server: Rc<ServerState>, period: Duration) {
     loop {
-        cores::sleep(period).await;
+        server.shard.runtime().sleep(period).await;
         shard::log_dirs::check(&server.shard).await;
     }
 }
@@ -138,7 +151,7 @@ async fn log_dirs(server: Rc<ServerState>, period: Duration) {
 /// to one that was removed.
 async fn written_files(server: Rc<ServerState>, period: Duration) {
     loop {
-        cores::sleep(period).await;
+        server.shard.runtime().sleep(period).await;
         server.shard.dirs.look_for_files();
     }
 }
@@ -151,7 +164,11 @@ async fn compact(server: Rc<ServerState>) {
             return;
         }
         if !compaction::clean_dirtiest(&server.shard, server.wall_ms()).await {
-            cores::sleep(Duration::from_millis(config.compaction.backoff_ms.max(10))).await;
+            server
+                .shard
+                .runtime()
+                .sleep(Duration::from_millis(config.compaction.backoff_ms.max(10)))
+                .await;
         }
     }
 }

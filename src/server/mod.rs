@@ -12,6 +12,7 @@
 pub mod adopt;
 mod admin;
 pub mod api;
+mod bring_up;
 pub mod check;
 pub mod connection;
 mod control;
@@ -29,15 +30,15 @@ pub mod state;
 
 pub use start::{Ready, StartError};
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
+use bring_up::{Parts, bring_up};
 use loggers::Loggers;
+use node::NodeStart;
 
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
 use crate::io::{checks, cores, signal};
-use crate::metadata::controller::shard_dir;
-use crate::shard::mesh;
 
 /// Runs the broker until it is told to stop. `loggers` changes the levels of the log; `on_ready`
 /// is called once all shards serve.
@@ -46,7 +47,6 @@ pub fn serve(
     loggers: Loggers,
     on_ready: impl FnOnce(Ready),
 ) -> Result<(), StartError> {
-    let loggers = Arc::new(loggers);
     start::tell_of_start(&config);
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;
@@ -58,70 +58,35 @@ pub fn serve(
     let devices = start::devices(&config, &folders.usable);
     let listeners = start::bind(&config)?;
     let ready = Ready::new(&config, &listeners);
-
-    // The control executor first: it knows what the cluster is.
-    let (control, control_inbox) = mesh::control();
-    let (to_shards, inboxes): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mesh::shard()).unzip();
-    let (started, starts) = mpsc::channel();
     let life = Arc::new(Life::new(config.shards));
-    let controller = control::start(control::ControlStart {
-        config: config.clone(),
+    let parts = Parts {
         dirs: folders.usable.clone(),
+        lost_dirs: folders.lost.clone(),
         ports: start::advertised_ports(&config, &listeners),
-        shards: to_shards.clone(),
         devices,
-        inbox: control_inbox,
-        admin: listeners.admin,
+        loggers: Arc::new(loggers),
         life: life.clone(),
-        started,
-    })?;
-    let cluster = starts.recv().map_err(|_| StartError::Gone)??;
-    let topics = cluster.image.topics.iter();
-    start::tell_of_descriptors(topics.map(|topic| topic.partitions.len()).sum());
-
-    // Then the shards, each with what it owns.
-    let (started, starts) = mpsc::channel();
-    let mut shards = Vec::new();
+        config,
+    };
     let cpus = cores::cpus();
-    for (index, (inbox, (listener, dirs))) in inboxes
-        .into_iter()
-        .zip(listeners.nodes.into_iter().zip(cluster.directories))
-        .enumerate()
-    {
-        shards.push(node::start(node::NodeStart {
-            index,
-            cpu: start::cpu_of(index, &cpus),
-            config: config.clone(),
-            image: cluster.image.clone(),
-            dirs,
-            lost_dirs: folders
-                .lost
-                .iter()
-                .map(|dir| shard_dir(dir, index))
-                .collect(),
-            listener,
-            inbox,
-            control: control.clone(),
-            life: life.clone(),
-            loggers: loggers.clone(),
-            started: started.clone(),
-        })?);
-    }
-    drop(started);
-    for _ in &shards {
-        starts.recv().map_err(|_| StartError::Gone)??;
-    }
-    life.serves();
+    let (mut sockets, admin) = (listeners.nodes.into_iter(), listeners.admin);
+    let start_node = |it: NodeStart| {
+        let socket = sockets.next().expect("a socket was bound for each shard");
+        let cpu = start::cpu_of(it.index, &cpus);
+        node::start(it, cpu, socket)
+    };
+    let start_control = |it| control::start(it, admin);
+    let running = signal::block_on(bring_up(parts, start_control, start_node))?;
     on_ready(ready);
 
     let signal = signal::wait_for_stop();
     tracing::info!(signal, "stopping");
     life.stops();
-    start::stop(&to_shards, &control);
-    for core in shards {
+    signal::block_on(running.stop());
+    for core in running.nodes {
         core.join().map_err(StartError::Executor)?;
     }
-    controller.join().map_err(StartError::Executor)?;
+    running.controller.join().map_err(StartError::Executor)?;
     if life.has_no_folder() {
         return Err(StartError::NoFolderLeft);
     }

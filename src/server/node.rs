@@ -4,7 +4,6 @@ use std::cell::{Cell, OnceCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use super::api::table;
@@ -19,10 +18,11 @@ use crate::base::life::Life;
 use crate::base::limits;
 use crate::base::metrics::Snapshot;
 use crate::base::seldom::Seldom;
-use crate::io::channel::Receiver;
-use crate::io::clock;
+use crate::io::channel::{Receiver, Sender};
 use crate::io::cores::{self, Core, CoreOptions};
+use crate::io::disk::Disk;
 use crate::io::listener::{Bound, Listener};
+use crate::io::runtime::Runtime;
 use crate::io::turn::{self, Work};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
@@ -36,8 +36,6 @@ const IO_MEMORY_BYTES: usize = 4 << 20;
 pub struct NodeStart {
     /// Which shard.
     pub index: usize,
-    /// The CPU to be pinned to.
-    pub cpu: Option<usize>,
     /// The broker's settings.
     pub config: Arc<BrokerConfig>,
     /// The cluster as it is now.
@@ -46,8 +44,6 @@ pub struct NodeStart {
     pub dirs: Vec<NodeDir>,
     /// Those that cannot.
     pub lost_dirs: Vec<PathBuf>,
-    /// Its listening socket.
-    pub listener: Bound,
     /// What it is told and asked.
     pub inbox: Inbox,
     /// How far the process is.
@@ -57,35 +53,38 @@ pub struct NodeStart {
     /// The levels of the log.
     pub loggers: Arc<Loggers>,
     /// Where it reports that it serves, or why not.
-    pub started: mpsc::Sender<Result<(), StartError>>,
+    pub started: Sender<Result<(), StartError>>,
 }
 
-/// Starts a shard's executor.
-pub fn start(start: NodeStart) -> Result<Core<()>, StartError> {
+/// Starts a shard's executor, pinned to `cpu`, which accepts connections from `socket`.
+pub fn start(start: NodeStart, cpu: Option<usize>, socket: Bound) -> Result<Core<()>, StartError> {
     let options = CoreOptions {
         name: format!("shard-{}", start.index),
-        cpu: start.cpu,
+        cpu,
         spin: Duration::from_micros(start.config.shard.spin_us),
         io_memory_bytes: IO_MEMORY_BYTES,
     };
-    let work = || Work::job("start");
-    cores::start(options, move || turn::measured(work(), run(start))).map_err(StartError::Executor)
+    let main = move || run(start, Disk::direct(), socket.listen());
+    cores::start(options, main).map_err(StartError::Executor)
 }
 
-async fn run(start: NodeStart) {
+/// Serves as a shard on `disk` and its executor, until it is told to stop.
+pub async fn run(start: NodeStart, disk: Disk, listener: Listener) {
+    turn::measured(Work::job("start"), serve_shard(start, disk, listener)).await;
+}
+
+async fn serve_shard(start: NodeStart, disk: Disk, listener: Listener) {
     let NodeStart {
         index,
         config,
         image,
         dirs,
         lost_dirs,
-        listener,
         inbox,
         control,
         life,
         loggers,
         started,
-        ..
     } = start;
     let Inbox {
         mut orders,
@@ -93,20 +92,19 @@ async fn run(start: NodeStart) {
     } = inbox;
     let opened = Rc::new(OnceCell::new());
     // From the first moment on: during a long start an operator wants to know that it goes on.
-    let answering = answer(questions, opened.clone());
-    drop(cores::spawn(turn::measured(
-        Work::job("questions"),
-        answering,
-    )));
+    let runtime = disk.runtime().clone();
+    let answering = answer(runtime.clone(), questions, opened.clone());
+    runtime.spawn(turn::measured(Work::job("questions"), answering));
     let options = ShardOptions {
         index,
+        disk,
         config,
         dirs,
         lost_dirs,
         control,
         life,
     };
-    let shard = match Shard::open(options, image, clock::wall_ms()).await {
+    let shard = match Shard::open(options, image, runtime.wall_ms()).await {
         Ok(shard) => shard,
         Err((path, error)) => {
             // The main thread waits for this and for nothing else.
@@ -114,12 +112,12 @@ async fn run(start: NodeStart) {
             return;
         }
     };
-    let seed = clock::now().0 as u32;
+    let seed = runtime.random() as u32;
     let server = ServerState::new(shard.clone(), loggers, table::SERVED, seed);
     let connections = Connections::new(server);
     let _ = opened.set(connections.clone());
-    let accepting = accept(connections.clone(), listener.listen());
-    let accepting = cores::spawn(turn::measured(Work::job("accept"), accepting));
+    let accepting = accept(connections.clone(), listener);
+    let accepting = runtime.spawn(turn::measured(Work::job("accept"), accepting));
     let jobs = housekeeping::start(&connections);
     let _ = started.send(Ok(()));
     while let Some(message) = orders.next().await {
@@ -127,7 +125,7 @@ async fn run(start: NodeStart) {
             ShardMessage::Publish(call) => {
                 turn::spent_on(Work::job("image"));
                 let (image, answer) = call.split();
-                partitions::apply(&shard, image, clock::wall_ms()).await;
+                partitions::apply(&shard, image, runtime.wall_ms()).await;
                 answer(());
             }
             ShardMessage::Stop(call) => {
@@ -145,17 +143,21 @@ async fn run(start: NodeStart) {
 
 /// Answers what the shard is asked, beside everything else that it does; nothing before its logs
 /// are open.
-async fn answer(mut questions: Receiver<ShardQuestion>, opened: Rc<OnceCell<Rc<Connections>>>) {
+async fn answer(
+    runtime: Runtime,
+    mut questions: Receiver<ShardQuestion>,
+    opened: Rc<OnceCell<Rc<Connections>>>,
+) {
     while let Some(question) = questions.next().await {
         let connections = opened.get().cloned();
         match (question, connections) {
-            (ShardQuestion::Faults(call), Some(connections)) => gather(async move {
+            (ShardQuestion::Faults(call), Some(connections)) => gather(&runtime, async move {
                 let server = connections.server();
                 let now = server.wall_ms();
                 call.answer(shard::faults::current(&server.shard, now).await);
             }),
             (ShardQuestion::Faults(call), None) => call.answer(Vec::new()),
-            (ShardQuestion::Metrics(call), Some(connections)) => gather(async move {
+            (ShardQuestion::Metrics(call), Some(connections)) => gather(&runtime, async move {
                 let count = connections.count();
                 call.answer(connections.server().snapshot(count).await);
             }),
@@ -163,12 +165,16 @@ async fn answer(mut questions: Receiver<ShardQuestion>, opened: Rc<OnceCell<Rc<C
             (ShardQuestion::Committed(call), Some(connections)) => {
                 let (most, answer) = call.split();
                 let shard = connections.server().shard.clone();
-                gather(async move { answer(shard.groups.committed(most).await) });
+                gather(&runtime, async move {
+                    answer(shard.groups.committed(most).await)
+                });
             }
             (ShardQuestion::Ends(call), Some(connections)) => {
                 let (wanted, answer) = call.split();
                 let shard = connections.server().shard.clone();
-                gather(async move { answer(numbers::ends(&shard, &wanted).await) });
+                gather(&runtime, async move {
+                    answer(numbers::ends(&shard, &wanted).await)
+                });
             }
             // A call that is dropped tells its caller that there is no answer.
             (ShardQuestion::Committed(_) | ShardQuestion::Ends(_), None) => {}
@@ -177,8 +183,8 @@ async fn answer(mut questions: Receiver<ShardQuestion>, opened: Rc<OnceCell<Rc<C
 }
 
 /// Gathers numbers in steps, beside the next message.
-fn gather(numbers: impl Future<Output = ()> + 'static) {
-    drop(cores::spawn(turn::measured(Work::job("metrics"), numbers)));
+fn gather(runtime: &Runtime, numbers: impl Future<Output = ()> + 'static) {
+    runtime.spawn(turn::measured(Work::job("metrics"), numbers));
 }
 
 async fn accept(connections: Rc<Connections>, listener: Listener) {
@@ -194,7 +200,11 @@ async fn accept(connections: Rc<Connections>, listener: Listener) {
                 if let Some(times) = failures.happens(server.now()) {
                     tracing::warn!(%error, times, "cannot accept a connection");
                 }
-                cores::sleep(Duration::from_millis(100)).await;
+                server
+                    .shard
+                    .runtime()
+                    .sleep(Duration::from_millis(100))
+                    .await;
                 continue;
             }
         };
@@ -209,7 +219,8 @@ async fn accept(connections: Rc<Connections>, listener: Listener) {
         let connection = connections.open(session, stream);
         let connections = connections.clone();
         let serving = async move { connections.serve(connection).await };
-        cores::spawn(turn::measured(Work::job("connection"), serving));
+        let runtime = server.shard.runtime();
+        runtime.spawn(turn::measured(Work::job("connection"), serving));
         // Of many that come at once the others are accepted in a later turn.
         turn::pace().await;
     }
@@ -227,12 +238,12 @@ async fn drain(connections: &Connections) {
         .iter()
         .for_each(|partition| partition.wake_readers());
     while server.now() < deadline && connections.all().iter().any(|one| one.has_batches()) {
-        cores::sleep(Duration::from_millis(1)).await;
+        server.shard.runtime().sleep(Duration::from_millis(1)).await;
     }
     for connection in connections.all() {
         connection.close().await;
     }
     while server.now() < deadline && connections.count() > 0 {
-        cores::sleep(Duration::from_millis(1)).await;
+        server.shard.runtime().sleep(Duration::from_millis(1)).await;
     }
 }

@@ -5,21 +5,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::join_all;
 
 use super::lag;
 use crate::base::config::BrokerConfig;
 use crate::base::limits;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::io::checks::{self, Room};
-use crate::io::cores;
 use crate::io::event::Bell;
 use crate::io::process::{self, Process};
+use crate::io::runtime::Runtime;
 use crate::metadata::image::Image;
 use crate::shard::mesh::ToShard;
 
@@ -54,12 +53,12 @@ struct Measured {
 }
 
 /// The answer of a shard, if it comes in time.
-pub async fn in_time<T, E>(answer: impl Future<Output = Result<T, E>>) -> Option<T> {
+pub async fn in_time<T, E>(
+    runtime: &Runtime,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Option<T> {
     let wait = Duration::from_millis(limits::ADMIN_SHARD_WAIT_MS);
-    match select(pin!(answer), pin!(cores::sleep(wait))).await {
-        Either::Left((answer, _)) => answer.ok(),
-        Either::Right(_) => None,
-    }
+    runtime.within(wait, answer).await?.ok()
 }
 
 // === impl Scrape ===
@@ -68,44 +67,45 @@ impl Scrape {
     /// Adds what is no shard's to a snapshot.
     pub async fn export(
         &self,
+        runtime: &Runtime,
         config: &BrokerConfig,
         image: &Arc<Image>,
         shards: &[ToShard],
         to: &mut Snapshot,
     ) {
-        self.cluster(image).await.export(image, to);
-        if let Some(measured) = self.host.ask(config).await {
+        self.cluster(runtime, image).await.export(image, to);
+        if let Some(measured) = self.host.ask(runtime, config).await {
             measured.export(to);
         }
-        lag(shards, to).await;
+        lag(runtime, shards, to).await;
     }
 
     /// Counted anew only where the image is another one.
-    async fn cluster(&self, image: &Arc<Image>) -> Cluster {
+    async fn cluster(&self, runtime: &Runtime, image: &Arc<Image>) -> Cluster {
         let known = self.cluster.borrow().clone();
         if let Some((of, cluster)) = known
             && Arc::ptr_eq(&of, image)
         {
             return cluster;
         }
-        let cluster = Cluster::count(image).await;
+        let cluster = Cluster::count(runtime, image).await;
         *self.cluster.borrow_mut() = Some((image.clone(), cluster));
         cluster
     }
 }
 
 /// Adds how far groups are behind.
-async fn lag(shards: &[ToShard], to: &mut Snapshot) {
+async fn lag(runtime: &Runtime, shards: &[ToShard], to: &mut Snapshot) {
     let asked = shards
         .iter()
-        .map(|shard| in_time(shard.committed(limits::METRICS_COMMITTED_MAX)));
+        .map(|shard| in_time(runtime, shard.committed(limits::METRICS_COMMITTED_MAX)));
     let committed: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
     let named = Arc::new(lag::partitions(&committed));
     let mut ends = BTreeMap::new();
     if !named.is_empty() {
         let asked = shards
             .iter()
-            .map(|shard| in_time(shard.ends(named.clone())));
+            .map(|shard| in_time(runtime, shard.ends(named.clone())));
         for answer in join_all(asked).await.into_iter().flatten() {
             let known = named.iter().zip(answer);
             ends.extend(known.filter_map(|(name, end)| Some((name.clone(), end?))));
@@ -117,7 +117,7 @@ async fn lag(shards: &[ToShard], to: &mut Snapshot) {
 // === impl Cluster ===
 
 impl Cluster {
-    async fn count(image: &Image) -> Cluster {
+    async fn count(runtime: &Runtime, image: &Image) -> Cluster {
         let mut cluster = Cluster::default();
         for topic in image.topics.iter() {
             cluster.topics += 1;
@@ -127,7 +127,7 @@ impl Cluster {
                 // As in Kafka the minimum is at most the count of replicas, which is one here.
                 cluster.under_min += u64::from(partition.isr.is_empty());
                 if cluster.partitions.is_multiple_of(4096) {
-                    cores::yield_now().await;
+                    runtime.yield_now().await;
                 }
             }
         }
@@ -178,23 +178,27 @@ impl Cluster {
 
 impl HostNumbers {
     /// What the kernel says now, or what it said last where it takes too long.
-    async fn ask(self: &Rc<Self>, config: &BrokerConfig) -> Option<Rc<Measured>> {
+    async fn ask(
+        self: &Rc<Self>,
+        runtime: &Runtime,
+        config: &BrokerConfig,
+    ) -> Option<Rc<Measured>> {
         if !self.asking.replace(true) {
             let mut dirs = config.log_dirs.clone();
             if !dirs.contains(&config.data_dir) {
                 dirs.push(config.data_dir.clone());
             }
-            let host = self.clone();
-            drop(cores::spawn(async move {
-                let measured = cores::blocking(move || Measured::measure(dirs)).await;
+            let (host, beside) = (self.clone(), runtime.clone());
+            runtime.spawn(async move {
+                let measured = beside.blocking(move || Measured::measure(dirs)).await;
                 *host.known.borrow_mut() = Some(Rc::new(measured));
                 host.asking.set(false);
                 host.told.ring();
-            }));
+            });
         }
         let wait = Duration::from_millis(limits::METRICS_HOST_WAIT_MS);
         // Told or not, what is known by then is taken.
-        let _ = select(pin!(self.told.wait()), pin!(cores::sleep(wait))).await;
+        let _ = runtime.within(wait, self.told.wait()).await;
         self.known.borrow().clone()
     }
 }

@@ -15,9 +15,7 @@ use crate::io::cores;
 use crate::io::descriptors;
 use crate::io::host;
 use crate::io::listener::{self, Bound, SocketOptions};
-use crate::io::signal;
 use crate::metadata::controller::{LoadError, shard_dir};
-use crate::shard::mesh::{ToControl, ToShard};
 
 /// The listening sockets, bound before anything else starts.
 pub struct Listeners {
@@ -268,16 +266,6 @@ pub fn cpu_of(shard: usize, cpus: &[usize]) -> Option<usize> {
         return None;
     }
     Some(cpus[cpus.len() - 1 - shard % cpus.len()])
-}
-
-/// Stops the shards, then the controller, and waits until all is on disk.
-pub fn stop(shards: &[ToShard], control: &ToControl) {
-    let stopping: Vec<_> = shards.iter().map(ToShard::stop).collect();
-    for stopped in stopping {
-        // A shard that is gone already has nothing left to flush.
-        let _ = signal::block_on(stopped);
-    }
-    let _ = signal::block_on(control.stop());
 }
 
 // === impl Ready ===

@@ -15,7 +15,6 @@ use crate::base::limits::{AUTO_CREATE_PARTITIONS_MAX, AUTO_CREATE_TOPICS_MAX};
 use crate::base::lines::Lines;
 use crate::base::{Instant, limits};
 use crate::io::event::Bell;
-use crate::io::{clock, cores};
 use crate::metadata::controller::decide::{CreateTopicError, METADATA_TOPIC, check_topic_name};
 use crate::metadata::controller::{CreateTopicResult, CreateTopics, NewTopic};
 use crate::metadata::image::is_internal;
@@ -62,7 +61,7 @@ fn start(shard: &Rc<Shard>, names: &[&str]) -> Vec<Rc<Creation>> {
                 .take_up(&names, at_once(config.num_partitions), &mut wanted);
         if !new.is_empty() {
             let topics = new.iter().map(|name| new_topic(&config, name)).collect();
-            drop(cores::spawn(run(shard.clone(), creation, topics)));
+            shard.runtime().spawn(run(shard.clone(), creation, topics));
         }
     }
     wanted
@@ -105,7 +104,7 @@ fn offsets_topic(config: &BrokerConfig) -> NewTopic {
 async fn run(shard: Rc<Shard>, creation: Rc<Creation>, topics: Vec<NewTopic>) {
     match shard.control.create_topics(CreateTopics::new(topics)).await {
         Ok(results) => results.iter().for_each(|result| report(&shard, result)),
-        Err(reason) if shard.auto_create.may_log(clock::now()) => {
+        Err(reason) if shard.auto_create.may_log(shard.runtime().now()) => {
             tracing::warn!(%reason, "topics that clients asked for were not created");
         }
         Err(_) => {}
@@ -118,7 +117,7 @@ fn report(shard: &Shard, result: &CreateTopicResult) {
     match &result.result {
         // Another shard was asked at the same time.
         Err(CreateTopicError::Exists(_)) => tracing::debug!(topic, "created elsewhere meanwhile"),
-        _ if !shard.auto_create.may_log(clock::now()) => {}
+        _ if !shard.auto_create.may_log(shard.runtime().now()) => {}
         Ok(created) => {
             tracing::info!(
                 topic,

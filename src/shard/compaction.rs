@@ -10,7 +10,6 @@ use super::log_dirs::LogDir;
 use super::setbacks::{Pause, Setbacks};
 use crate::base::metrics::{Counter, Snapshot};
 use crate::base::{PartitionIndex, TopicId, WallMs};
-use crate::io::{clock, cores};
 use crate::log::{CleanError, Cleaned, Dirt};
 use crate::partition::Partition;
 
@@ -65,9 +64,9 @@ pub async fn clean_dirtiest(shard: &Shard, now: WallMs) -> bool {
     let name = partition.name();
     let (topic, index) = (name.topic.clone(), name.index);
     let config = shard.config();
-    let begun = clock::now();
+    let begun = shard.runtime().now();
     let result = partition.compact(&dirt, &config.compaction, now).await;
-    let millis = clock::now().since(begun).as_millis() as u64;
+    let millis = shard.runtime().us_since(begun) / 1_000;
     let noted = match &result {
         Ok(cleaned) if !partition.is_closed() => {
             dir.folder.set_cleaned(&topic, index, cleaned.end).await
@@ -98,12 +97,12 @@ fn dir_of(shard: &Shard, partition: &Partition) -> Option<Rc<LogDir>> {
 /// The log with the largest share of dirty bytes among those for which it is time.
 async fn dirtiest(shard: &Shard, now: WallMs) -> Option<(Rc<Partition>, Dirt)> {
     let state = &shard.compaction;
-    let begun = clock::now();
+    let begun = shard.runtime().now();
     let mut found: Option<(Rc<Partition>, Dirt)> = None;
     let mut max_ratio = 0.0f64;
     for (looked, partition) in shard.partitions.local().into_iter().enumerate() {
         if looked % LOOKS_AT_ONCE == LOOKS_AT_ONCE - 1 {
-            cores::yield_now().await;
+            shard.runtime().yield_now().await;
         }
         let name = partition.name();
         let Some(dir) = dir_of(shard, &partition) else {
@@ -176,8 +175,9 @@ impl Compaction {
             most: most.max(first),
         };
         let key = (name.topic_id, name.index);
+        let now = shard.runtime().now();
         let mut setbacks = self.setbacks.borrow_mut();
-        if setbacks.failed(key, error.to_string(), pause, clock::now()) {
+        if setbacks.failed(key, error.to_string(), pause, now) {
             name.report("cannot compact the log now: tried again later", error);
         }
     }

@@ -21,7 +21,7 @@ pub async fn current(shard: &Shard, now: WallMs) -> Vec<Fault> {
     let mut looked = 0;
     for topic in shard.partitions.all() {
         for (index, place) in topic.partitions.iter().enumerate() {
-            give_way(&mut looked).await;
+            give_way(shard, &mut looked).await;
             let what = match place {
                 Place::Here(partition) => of_partition(partition),
                 Place::There { .. } => None,

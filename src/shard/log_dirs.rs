@@ -12,12 +12,8 @@ use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
 use crate::io::budget::Budget;
 use crate::io::cause::Cause;
-use crate::io::checks;
-use crate::io::clock;
-use crate::io::cores;
 use crate::io::descriptors;
 use crate::io::disk::Disk;
-use crate::io::host;
 use crate::io::signal;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
 use crate::metadata::controller::decide::is_reserved;
@@ -64,15 +60,14 @@ impl LogDirs {
     /// cache, but no more than a quarter of `budget`, are divided among the devices, and so is
     /// what it may grow to. Fails, naming the folder, where none can be used.
     pub async fn open(
+        disk: &Disk,
         dirs: Vec<NodeDir>,
         lost: Vec<PathBuf>,
         budget: &Rc<Budget>,
         cache_bytes: usize,
     ) -> Result<LogDirs, (PathBuf, io::Error)> {
-        let devices: Vec<Option<u64>> = dirs
-            .iter()
-            .map(|dir| checks::device(&dir.path).ok())
-            .collect();
+        let devices: Vec<Option<u64>> =
+            dirs.iter().map(|dir| disk.device(&dir.path).ok()).collect();
         let mut distinct = devices.clone();
         distinct.sort_unstable();
         distinct.dedup();
@@ -86,10 +81,10 @@ impl LogDirs {
                     budget: Rc::clone(budget),
                     cache_bytes: cache_bytes.min(budget.total_bytes() / 4) / devices_count,
                     cache_bytes_max: budget.total_bytes() / 2 / devices_count,
-                    shared_flushes: host::device_facts(dir).overwrites_in_place(),
+                    shared_flushes: disk.overwrites_in_place(dir),
                     ..LogsOptions::default()
                 };
-                Logs::new(&Disk::direct(), options)
+                Logs::new(&disk.with_new_pool(), options)
             })
             .collect();
         let mut open = LogDirs {
@@ -279,7 +274,7 @@ pub async fn check(shard: &Shard) {
                 one.log().close_unused();
             }
         }
-        cores::yield_now().await;
+        shard.runtime().yield_now().await;
     }
     for dir in shard.dirs.working() {
         let in_doubt = dir.is_in_doubt(&partitions);
@@ -299,7 +294,7 @@ pub async fn check(shard: &Shard) {
             }
         }
     }
-    partitions::open_again(shard, clock::wall_ms()).await;
+    partitions::open_again(shard, shard.runtime().wall_ms()).await;
     if failed.is_empty() {
         return;
     }

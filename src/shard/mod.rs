@@ -33,7 +33,8 @@ use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{NodeId, WallMs};
 use crate::coordinator::GroupCoordinator;
 use crate::io::budget::{Budget, Use};
-use crate::io::clock;
+use crate::io::disk::Disk;
+use crate::io::runtime::Runtime;
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
@@ -50,6 +51,8 @@ use topic_numbers::TopicNumbers;
 pub struct ShardOptions {
     /// Which shard of the process, from 0.
     pub index: usize,
+    /// The disk of its executor.
+    pub disk: Disk,
     /// The broker's settings.
     pub config: Arc<BrokerConfig>,
     /// Its folders that can be used, in the order of the settings.
@@ -90,8 +93,9 @@ pub struct Shard {
     pub auto_create: AutoCreate,
     /// The ids that it may give to producers.
     producer_ids: ProducerIds,
-    /// Held by who opens or closes partitions, one at a time.
+    /// Held while partitions are opened or closed: one task at a time does that.
     changes: Mutex<()>,
+    runtime: Runtime,
     config: RefCell<Rc<BrokerConfig>>,
     image: RefCell<Arc<Image>>,
 }
@@ -105,16 +109,18 @@ impl Shard {
     ) -> Result<Rc<Shard>, (PathBuf, io::Error)> {
         let ShardOptions {
             index,
+            disk,
             config,
             dirs,
             lost_dirs,
             control,
             life,
         } = options;
-        let begun = clock::now();
+        let runtime = disk.runtime().clone();
+        let begun = runtime.now();
         let budget = Budget::new(config.shard.memory_bytes);
         let cache_bytes = config.shard.tail_cache_bytes;
-        let dirs = LogDirs::open(dirs, lost_dirs, &budget, cache_bytes).await?;
+        let dirs = LogDirs::open(&disk, dirs, lost_dirs, &budget, cache_bytes).await?;
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
@@ -130,17 +136,24 @@ impl Shard {
             auto_create: AutoCreate::default(),
             producer_ids: ProducerIds::default(),
             changes: Mutex::new(()),
+            runtime,
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
         });
         partitions::apply(&shard, image.clone(), now).await;
         partitions::set_strays_aside(&shard, &image).await;
-        shard.probe.opening_us.add(clock::us_since(begun));
-        let millis = clock::us_since(begun) / 1_000;
+        let opening_us = shard.runtime.us_since(begun);
+        shard.probe.opening_us.add(opening_us);
+        let millis = opening_us / 1_000;
         let count = shard.partitions.local().len();
         shard.dirs.tell_of_start(shard.node, count, millis);
         partitions::tell_of_homeless(&shard);
         Ok(shard)
+    }
+
+    /// Its executor: time, tasks and random numbers.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// The cluster as this shard serves it now.
@@ -193,7 +206,7 @@ impl Shard {
 
     /// Adds all counts of this core to a snapshot, in steps.
     pub async fn export(&self, to: &mut Snapshot) {
-        self.probe.export(to);
+        self.probe.export(&self.runtime, to);
         to.gauge(
             "corelane_node_metadata_offset",
             "The offset in the metadata log that this node serves by. \

@@ -8,7 +8,6 @@ use super::partitions::Place;
 use super::topic_numbers::TopicNow;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{Offset, PartitionIndex, limits};
-use crate::io::{cores, offload};
 use crate::partition::Partition;
 use crate::partition::traffic::Volume;
 
@@ -41,7 +40,7 @@ pub async fn export(shard: &Shard, to: &mut Snapshot) {
             partitions: 0,
         };
         for place in &topic.partitions {
-            give_way(&mut looked).await;
+            give_way(shard, &mut looked).await;
             match place {
                 Place::Here(partition) => {
                     states.count(partition);
@@ -65,7 +64,7 @@ pub async fn export(shard: &Shard, to: &mut Snapshot) {
 async fn export_topics(shard: &Shard, topics: Vec<TopicNow>, to: &mut Snapshot) {
     let mut known = shard.topic_numbers.lock().await;
     let mut numbers = std::mem::take(&mut *known);
-    let taken_in = offload::run(move || {
+    let taken_in = shard.runtime().offload(move || {
         let mut part = Snapshot::default();
         numbers.export(&topics, limits::METRICS_TOPICS_MAX, &mut part);
         (numbers, part)
@@ -83,7 +82,7 @@ pub async fn ends(shard: &Shard, wanted: &[Named]) -> Vec<Option<Offset>> {
     let mut ends = Vec::with_capacity(wanted.len());
     let mut looked = 0;
     for (topic, index) in wanted {
-        give_way(&mut looked).await;
+        give_way(shard, &mut looked).await;
         let found = shard.partitions.lookup(topic, *index);
         ends.push(found.ok().map(|partition| partition.high_watermark()));
     }
@@ -91,10 +90,10 @@ pub async fn ends(shard: &Shard, wanted: &[Named]) -> Vec<Option<Offset>> {
 }
 
 /// Lets others have their turn after every few partitions that were looked at.
-pub(super) async fn give_way(looked: &mut usize) {
+pub(super) async fn give_way(shard: &Shard, looked: &mut usize) {
     *looked += 1;
     if looked.is_multiple_of(limits::METRICS_PARTITIONS_AT_ONCE) {
-        cores::yield_now().await;
+        shard.runtime().yield_now().await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::iter;
 use std::rc::Rc;
@@ -27,7 +28,9 @@ const SYNCED_EACH_MAX: usize = 64;
 /// What is known of the partitions of a core, by topic name and by topic id.
 #[derive(Default)]
 pub struct Partitions {
-    by_id: RefCell<HashMap<TopicId, Rc<Topic>>>,
+    /// Ids are random: a table of them needs no random numbers of its own, and so has the same
+    /// order in every run of a simulated world.
+    by_id: RefCell<HashMap<TopicId, Rc<Topic>, BuildHasherDefault<DefaultHasher>>>,
     by_name: RefCell<HashMap<Arc<str>, Rc<Topic>>>,
 }
 
@@ -48,7 +51,7 @@ pub enum Place {
     Here(Rc<Partition>),
     /// On another node.
     There {
-        /// The node that leads it; -1 where nobody does.
+        /// The node that leads it; -1 where it has no leader.
         leader: NodeId,
         /// Its term.
         leader_epoch: LeaderEpoch,

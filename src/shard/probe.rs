@@ -1,7 +1,7 @@
 //! Drives: what a shard counts about itself.
 
 use crate::base::metrics::{Counter, Snapshot};
-use crate::io::cores;
+use crate::io::runtime::Runtime;
 
 /// What a shard counts about itself.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub struct Probe {
 
 impl Probe {
     /// Adds all counts to a snapshot.
-    pub fn export(&self, to: &mut Snapshot) {
+    pub fn export(&self, runtime: &Runtime, to: &mut Snapshot) {
         to.counter(
             "corelane_mesh_record_bytes_total",
             "Bytes of records that crossed to another core.",
@@ -39,12 +39,12 @@ impl Probe {
              rate is the busy share. Kafka: \
              kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent is the \
              other way round",
-            cores::busy().as_secs_f64(),
+            runtime.busy().as_secs_f64(),
         );
         to.counter(
             "corelane_ring_entries_total",
             "System calls by which this node's core gave the kernel its I/O and took what was done; sleeps are among them.",
-            cores::ring_enters(),
+            runtime.ring_enters(),
         );
     }
 }

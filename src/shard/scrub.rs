@@ -5,24 +5,28 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Shard;
-use crate::io::cores;
+use crate::io::runtime::Runtime;
 use crate::log::{ReadError, Scrubbed};
 use crate::partition::Partition;
 
 /// Reads every sealed segment of the shard once, at `bytes_per_second`, and says what is wrong.
 pub async fn round(shard: &Shard, bytes_per_second: usize) {
     for partition in shard.partitions.local() {
-        if let Err(error) = scrub(&partition, bytes_per_second).await {
+        if let Err(error) = scrub(shard.runtime(), &partition, bytes_per_second).await {
             partition
                 .name()
                 .report("cannot read a sealed segment", &error);
         }
         // Logs of one segment only are passed over without a wait.
-        cores::yield_now().await;
+        shard.runtime().yield_now().await;
     }
 }
 
-async fn scrub(partition: &Rc<Partition>, bytes_per_second: usize) -> io::Result<()> {
+async fn scrub(
+    runtime: &Runtime,
+    partition: &Rc<Partition>,
+    bytes_per_second: usize,
+) -> io::Result<()> {
     let mut after = -1;
     while !partition.is_closed()
         && let Some(mut scrub) = partition.log().scrub_after(after).await?
@@ -42,7 +46,7 @@ async fn scrub(partition: &Rc<Partition>, bytes_per_second: usize) -> io::Result
             match step {
                 Scrubbed::On(bytes) => {
                     let length = bytes as f64 / bytes_per_second.max(1) as f64;
-                    cores::sleep(Duration::from_secs_f64(length)).await;
+                    runtime.sleep(Duration::from_secs_f64(length)).await;
                     if partition.is_closed() {
                         return Ok(());
                     }

@@ -15,7 +15,7 @@ use super::outlet::Outlet;
 use super::refused::CallError;
 use crate::base::limits;
 use crate::io::budget::Reserved;
-use crate::io::{offload, room, turn};
+use crate::io::{room, turn};
 use crate::server::state::answer_memory::NotMade;
 use crate::server::state::codes::{Codes, ErrorCounts};
 use crate::server::state::shared_answers::{SharedAnswer, SharedError};
@@ -135,7 +135,10 @@ async fn decode<R: Request + Send + 'static>(cx: &Context, body: Bytes) -> Resul
     let is_large = body.len() >= limits::LARGE_REQUEST_BYTES;
     let cost = if is_large {
         let body = body.clone();
-        let checked = offload::run(move || codec::check_request::<R>(&body, version));
+        let checked = cx
+            .shard
+            .runtime()
+            .offload(move || codec::check_request::<R>(&body, version));
         checked
             .await
             .map_err(|_| CallError::NotMade(NotMade::Panicked))?
@@ -150,7 +153,10 @@ async fn decode<R: Request + Send + 'static>(cx: &Context, body: Bytes) -> Resul
         return Err(refused(cx));
     }
     let decoded = if is_large {
-        let decoded = offload::run(move || codec::decode::<R>(body, version));
+        let decoded = cx
+            .shard
+            .runtime()
+            .offload(move || codec::decode::<R>(body, version));
         decoded
             .await
             .map_err(|_| CallError::NotMade(NotMade::Panicked))?
@@ -165,7 +171,7 @@ where
     R: Request<Response: Codes + Send + 'static>,
 {
     if cx.memory.refused().is_some() {
-        offload::drop_later(response);
+        cx.shard.runtime().drop_later(response);
         return Err(refused(cx));
     }
     let (version, correlation_id) = (cx.version, cx.correlation_id);
@@ -178,7 +184,10 @@ where
     };
     let frame = match cx.memory.bytes() < limits::LARGE_ANSWER_BYTES {
         true => encode(),
-        false => offload::run(encode)
+        false => cx
+            .shard
+            .runtime()
+            .offload(encode)
             .await
             .map_err(|_| CallError::NotMade(NotMade::Panicked))?,
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::base::{Instant, WallMs, limits};
-use crate::io::{offload, turn};
+use crate::io::turn;
 use crate::metadata::image::Image;
 use crate::server::session::Session;
 use crate::server::state::ServerState;
@@ -49,7 +49,7 @@ impl Context {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let done = offload::run(work).await.ok();
+        let done = self.shard.runtime().offload(work).await.ok();
         if done.is_none() {
             self.memory.refuse(NotMade::Panicked);
         }
@@ -59,7 +59,7 @@ impl Context {
     /// Drops a value that a handler is done with; on another thread if the answer is large.
     pub fn drop_later<T: Send + 'static>(&self, value: T) {
         if self.memory.bytes() >= limits::LARGE_ANSWER_BYTES {
-            offload::drop_later(value);
+            self.shard.runtime().drop_later(value);
         }
     }
 
@@ -67,7 +67,8 @@ impl Context {
     /// `false`: there is none. The handler then gives up at once; whatever it returns is not
     /// sent, the connection is closed.
     pub async fn claim(&self, bytes: usize) -> bool {
-        self.memory.claim(&self.shard.budget, bytes).await
+        let (runtime, budget) = (self.shard.runtime(), &self.shard.budget);
+        self.memory.claim(runtime, budget, bytes).await
     }
 
     /// The cluster as this shard knows it now.

@@ -5,7 +5,7 @@ use super::dispatch;
 use super::receive::ReceiveBuffer;
 use crate::base::limits;
 use crate::io::budget::{Reserved, Use};
-use crate::io::{cores, room, turn};
+use crate::io::{room, turn};
 use crate::server::api::refused::Refused;
 
 /// The memory of a large request that is arriving.
@@ -63,7 +63,7 @@ async fn begin_all(
         let now = desk.hub.server.now();
         // Of many requests that came at once the next are for a later turn.
         if turn::is_due_at(now) {
-            cores::yield_now().await;
+            desk.hub.server.shard.runtime().yield_now().await;
         }
         let frame = buffer.bytes(frame);
         let slot = dispatch::begin(desk, frame, &mut arrival.reserved, now).await?;

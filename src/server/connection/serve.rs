@@ -13,9 +13,9 @@ use super::{reader, writer};
 use crate::base::{Instant, limits};
 use crate::io::budget::{Reserved, Use};
 use crate::io::event::Event;
+use crate::io::room;
 use crate::io::stream::Stream;
 use crate::io::turn::{self, Work};
-use crate::io::{cores, room};
 use crate::server::api::refused::Refused;
 use crate::server::session::Session;
 use crate::server::state::probe::Closing;
@@ -93,7 +93,12 @@ impl Connection {
     pub async fn serve(self: Rc<Self>) -> Result<(), Refused> {
         let desk = &self.desk;
         let work = Work::job("connection");
-        let writer = cores::spawn(turn::measured(work, self.clone().write()));
+        let writer = desk
+            .client
+            .outlet
+            .stream()
+            .runtime()
+            .spawn(turn::measured(work, self.clone().write()));
         let mut buffer = ReceiveBuffer::new(&desk.hub.large_rooms);
         let read = {
             let reading = pin!(reader::read(desk, &mut buffer));

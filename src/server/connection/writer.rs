@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::slot::Slot;
 use crate::base::limits;
-use crate::io::{cores, room, turn};
+use crate::io::{room, turn};
 use crate::server::api::refused::Refused;
 
 /// Bytes of the buffer for answers of a connection at rest.
@@ -31,7 +31,7 @@ pub async fn write(desk: &Desk) -> Result<(), Refused> {
         }
         desk.lifetime.answered(turn::began());
         if !desk.queue.is_empty() && turn::is_due() {
-            cores::yield_now().await;
+            desk.hub.server.shard.runtime().yield_now().await;
         }
         if out.capacity() > limits::CONNECTION_FREE_BYTES {
             let large = std::mem::replace(&mut out, Vec::with_capacity(BUFFER_BYTES));

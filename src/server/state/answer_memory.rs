@@ -2,15 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-
 use crate::base::limits;
 use crate::io::budget::{Budget, Reserved, Use};
-use crate::io::cores;
+use crate::io::runtime::Runtime;
 
 /// What the answer to one request takes of the shard's memory.
 #[derive(Default)]
@@ -39,7 +36,11 @@ pub enum NotMade {
 }
 
 /// Reserves `bytes` for an answer. Waits for them, but not for long.
-pub async fn reserve(budget: &Rc<Budget>, bytes: usize) -> Result<Reserved, NotMade> {
+pub async fn reserve(
+    runtime: &Runtime,
+    budget: &Rc<Budget>,
+    bytes: usize,
+) -> Result<Reserved, NotMade> {
     let (wanted, total) = (bytes, budget.total_bytes());
     if wanted > total {
         return Err(NotMade::TooLarge { wanted, total });
@@ -48,19 +49,14 @@ pub async fn reserve(budget: &Rc<Budget>, bytes: usize) -> Result<Reserved, NotM
         return Ok(reserved);
     }
     let patience = Duration::from_millis(limits::ANSWER_MEMORY_WAIT_MS);
-    let (waiting, patience) = (
-        pin!(budget.reserve(Use::Answers, bytes)),
-        pin!(cores::sleep(patience)),
-    );
-    match select(waiting, patience).await {
-        Either::Left((reserved, _)) => Ok(reserved),
-        Either::Right(_) => Err(NotMade::NotInTime { wanted }),
-    }
+    let waiting = budget.reserve(Use::Answers, bytes);
+    let reserved = runtime.within(patience, waiting).await;
+    reserved.ok_or(NotMade::NotInTime { wanted })
 }
 
 impl AnswerMemory {
     /// Counts `bytes` more; `false` where they are not free in time.
-    pub async fn claim(&self, budget: &Rc<Budget>, bytes: usize) -> bool {
+    pub async fn claim(&self, runtime: &Runtime, budget: &Rc<Budget>, bytes: usize) -> bool {
         if self.refused.get().is_some() {
             return false;
         }
@@ -72,7 +68,7 @@ impl AnswerMemory {
                 self.refused.set(Some(NotMade::TooLarge { wanted, total }));
                 return false;
             }
-            _ => match reserve(budget, bytes).await {
+            _ => match reserve(runtime, budget, bytes).await {
                 Ok(more) => more,
                 Err(error) => {
                     self.refused.set(Some(error));
@@ -141,7 +137,10 @@ mod tests {
     use futures_util::FutureExt;
 
     fn claim(memory: &AnswerMemory, budget: &Rc<Budget>, bytes: usize) -> bool {
-        memory.claim(budget, bytes).now_or_never().expect("no wait")
+        memory
+            .claim(&Runtime::ring(), budget, bytes)
+            .now_or_never()
+            .expect("no wait")
     }
 
     #[test]

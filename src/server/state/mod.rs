@@ -19,7 +19,6 @@ use crate::base::lines::Lines;
 use crate::base::metrics::Snapshot;
 use crate::base::{Instant, WallMs, limits};
 use crate::io::budget::{Budget, Reserved, Use};
-use crate::io::clock;
 use crate::server::loggers::Loggers;
 use crate::shard::{self, Shard};
 use fetch_sessions::{FetchSessions, Memory};
@@ -72,12 +71,12 @@ impl ServerState {
 
     /// The monotonic clock.
     pub fn now(&self) -> Instant {
-        clock::now()
+        self.shard.runtime().now()
     }
 
     /// The wall clock.
     pub fn wall_ms(&self) -> WallMs {
-        clock::wall_ms()
+        self.shard.runtime().wall_ms()
     }
 
     /// Counts a connection that the broker closes, and writes a line to the log unless there were too

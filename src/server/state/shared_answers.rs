@@ -12,7 +12,6 @@ use super::codes::ErrorCounts;
 use crate::base::limits;
 use crate::io::budget::Reserved;
 use crate::io::event::Bell;
-use crate::io::offload;
 use crate::metadata::image::Image;
 use crate::shard::Shard;
 use crate::wire::codec::EncodeError;
@@ -141,13 +140,16 @@ impl Making<'_> {
         recipe: Recipe<A>,
     ) -> Result<Rc<SharedAnswer>, SharedError> {
         let (image, cost) = (self.image.clone(), recipe.cost);
-        let cost = offload::run(move || cost(&image)).await;
+        let cost = shard.runtime().offload(move || cost(&image)).await;
         let cost = cost.map_err(|_| SharedError::NotMade(NotMade::Panicked))?;
-        let mut memory = answer_memory::reserve(&shard.budget, cost)
+        let mut memory = answer_memory::reserve(shard.runtime(), &shard.budget, cost)
             .await
             .map_err(SharedError::NotMade)?;
         let image = self.image.clone();
-        let body = offload::run(move || (recipe.make)(&image, &recipe.asked)).await;
+        let body = shard
+            .runtime()
+            .offload(move || (recipe.make)(&image, &recipe.asked))
+            .await;
         let body = body.map_err(|_| SharedError::NotMade(NotMade::Panicked))?;
         let (body, errors) = body.map_err(SharedError::Encode)?;
         memory.resize(body.len());

@@ -2,7 +2,7 @@
 //! KIP-345 static members in 5, KIP-559 protocol type in 7, KIP-800 reasons in 8, KIP-814
 //! skipping the assignment in 9). Answered when the rebalance is over.
 
-use uuid::Uuid;
+use uuid::Builder;
 
 use super::{host_text, kept, kept_option, sent, sent_option};
 use crate::base::{ErrorCode, limits};
@@ -80,7 +80,7 @@ fn join(cx: &Context, request: &JoinGroupRequest) -> Join {
         reason: kept_option(&request.reason),
         member_id_required: cx.version >= 4,
         may_skip_assignment: cx.version >= 9,
-        unique: Uuid::new_v4(),
+        unique: Builder::from_random_bytes(cx.shard.runtime().random_bytes()).into_uuid(),
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{AT_ONCE, kept, kept_option, sent_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::{Sync, SyncReply};
-use crate::io::{offload, turn};
+use crate::io::turn;
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::codes;
 use crate::wire::codec::messages::{SyncGroupRequest, SyncGroupResponse};
@@ -32,7 +32,7 @@ impl Api for SyncGroup {
         let sync = sync(cx, &request).await;
         // It may wait for long, and not with its bytes.
         match request.assignments.len() > AT_ONCE {
-            true => offload::drop_later(request),
+            true => cx.shard.runtime().drop_later(request),
             false => drop(request),
         }
         let reply = cx.shard.groups.sync(sync).await;

@@ -24,7 +24,7 @@ use indexmap::IndexMap;
 
 use crate::base::{ErrorCode, limits};
 use crate::io::buffer::Slice;
-use crate::io::{cores, turn};
+use crate::io::turn;
 use crate::partition::Partition;
 use crate::server::api::Context;
 use crate::server::api::authorizer::Operation::{ClusterAction, Read};
@@ -275,7 +275,7 @@ impl Scratch {
             if enough || all.is_final || all.is_void || time_up {
                 return;
             }
-            let timer = timer.get_or_insert_with(|| Box::pin(cores::sleep(wait)));
+            let timer = timer.get_or_insert_with(|| Box::pin(cx.shard.runtime().sleep(wait)));
             time_up = matches!(
                 select(timer, pin!(self.wait_for_more(&cx.server.probe))).await,
                 Either::Left(_)

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::io::stream::Stream;
-use crate::io::{cores, turn};
+use crate::io::turn;
 
 /// Slices sent with one list on the stack; longer answers allocate theirs.
 pub(super) const SHORT_LIST: usize = 32;
@@ -58,7 +58,7 @@ struct Write<'a, 'b> {
     list: &'a mut [IoSlice<'b>],
     bytes: usize,
     /// Made when the client first does not take all at once.
-    timer: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    timer: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
     waits_longer: bool,
 }
 
@@ -96,9 +96,10 @@ impl Write<'_, '_> {
                 true => STALL - STALL_TIGHT,
                 false => STALL_TIGHT,
             };
+            let runtime = self.stream.runtime();
             let timer = self
                 .timer
-                .get_or_insert_with(|| Box::pin(cores::sleep(length)));
+                .get_or_insert_with(|| Box::pin(runtime.sleep(length)));
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }

@@ -14,7 +14,8 @@ use bytes::Bytes;
 
 use crate::base::{ErrorCode, WallMs, limits};
 use crate::io::budget::Use;
-use crate::io::{offload, turn};
+use crate::io::runtime::Runtime;
+use crate::io::turn;
 use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
 use crate::partition::validate::{self, Checked};
@@ -88,7 +89,11 @@ impl TwoSteps for Produce {
             pending.take(partitions, item);
             count += 1;
             if count.is_multiple_of(PAID_AT_ONCE) {
-                let paid = answer_memory::reserve(&server.shard.budget, PAID_AT_ONCE * ITEM_BYTES);
+                let paid = answer_memory::reserve(
+                    server.shard.runtime(),
+                    &server.shard.budget,
+                    PAID_AT_ONCE * ITEM_BYTES,
+                );
                 let paid = paid.await.map_err(CallError::NotMade);
                 pending.pay(paid.map_err(|error| Refused::Call(ROW.name, version, error))?);
             }
@@ -98,6 +103,7 @@ impl TwoSteps for Produce {
         pending.settle_repeated().await;
         pending.refuse_whole(&head).await;
         let appender = Appender {
+            runtime: server.shard.runtime(),
             internal_allowed: header.client_id == Some(ADMIN_CLIENT),
             version,
             wall_ms: server.wall_ms(),
@@ -153,13 +159,14 @@ async fn pace_at(done: usize) {
     }
 }
 
-struct Appender {
+struct Appender<'a> {
+    runtime: &'a Runtime,
     internal_allowed: bool,
     version: i16,
     wall_ms: WallMs,
 }
 
-impl Appender {
+impl Appender<'_> {
     /// Tries to append what has not been. Others run between batches where those are many, or
     /// large.
     async fn append_due(&self, pending: &mut Pending, body: &[u8]) {
@@ -213,7 +220,10 @@ impl Appender {
         let bytes = Bytes::copy_from_slice(records);
         loop {
             let (rules, now, bytes) = (partition.rules(), self.wall_ms, bytes.clone());
-            let checked = offload::run(move || Checked::new(&bytes, &rules, now)).await;
+            let checked = self
+                .runtime
+                .offload(move || Checked::new(&bytes, &rules, now))
+                .await;
             let Ok(checked) = checked else {
                 return Outcome::Failed(Failed::code(ErrorCode::UNKNOWN_SERVER_ERROR));
             };
