@@ -307,6 +307,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "housekeeping",
             "node",
             "bring_up",
+            "sim_tests",
         ],
     ),
     (

@@ -93,3 +93,6 @@ pub fn serve(
     tracing::info!("stopped cleanly");
     Ok(())
 }
+
+#[cfg(test)]
+mod sim_tests;
