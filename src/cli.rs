@@ -255,11 +255,7 @@ mod tests {
 
     #[test]
     fn a_formatted_folder_says_how_many_shards_unless_somebody_else_does() {
-        let host = HostFacts {
-            name: "h".into(),
-            cpus: 2,
-            cores: 2,
-        };
+        let host = HostFacts::of_cores(2);
         let shards =
             |serve: Serve, text, formatted| serve.load(text, &host, |_| formatted).unwrap().shards;
         let asked = || Serve {

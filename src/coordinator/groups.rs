@@ -231,11 +231,7 @@ mod tests {
 
     async fn open(dir: &Path, index: PartitionIndex) -> Rc<Partition> {
         let logs = Logs::new(&Disk::direct(), LogsOptions::default());
-        let host = HostFacts {
-            name: "localhost".to_owned(),
-            cpus: 1,
-            cores: 1,
-        };
+        let host = HostFacts::of_cores(1);
         let options = PartitionOptions {
             name: Name {
                 topic: "__consumer_offsets".into(),

@@ -199,11 +199,7 @@ mod tests {
     use crate::wire::batch::{BatchBuilder, NewRecord};
 
     async fn open(disk: &Disk, overrides: &[(&str, &str)]) -> Rc<Partition> {
-        let host = HostFacts {
-            name: "host".into(),
-            cpus: 1,
-            cores: 1,
-        };
+        let host = HostFacts::of_cores(1);
         let broker = load(None, &Flags::default(), &host).unwrap();
         let texts = overrides
             .iter()

@@ -342,11 +342,7 @@ mod tests {
 
     #[test]
     fn settings_read_like_a_file_and_load_again() {
-        let host = HostFacts {
-            name: "h".into(),
-            cpus: 2,
-            cores: 2,
-        };
+        let host = HostFacts::of_cores(2);
         let flags = Flags {
             port: Some(19092),
             ..Flags::default()

@@ -302,11 +302,7 @@ mod tests {
     use super::*;
 
     fn broker(text: &str) -> BrokerConfig {
-        let host = HostFacts {
-            name: "h".into(),
-            cpus: 2,
-            cores: 2,
-        };
+        let host = HostFacts::of_cores(2);
         let file = ConfigFile { name: "f", text };
         load(Some(file), &Flags::default(), &host).expect("a good file")
     }

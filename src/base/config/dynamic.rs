@@ -352,11 +352,7 @@ mod tests {
 
     #[test]
     fn changes_of_group_settings_are_judged_as_kafka_judges_them() {
-        let host = HostFacts {
-            name: "h".into(),
-            cpus: 1,
-            cores: 1,
-        };
+        let host = HostFacts::of_cores(1);
         let broker = load(None, &Flags::default(), &host).expect("defaults");
         let least =
             |name: &str, bound: &str| format!("{name} must be greater than or equal to {bound}");

@@ -51,6 +51,18 @@ pub struct HostFacts {
     pub cores: usize,
 }
 
+#[cfg(test)]
+impl HostFacts {
+    /// A host of so many cores, for tests that need none in particular.
+    pub fn of_cores(count: usize) -> HostFacts {
+        HostFacts {
+            name: "host".to_owned(),
+            cpus: count,
+            cores: count,
+        }
+    }
+}
+
 /// Everything that is wrong with the settings, a line each.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {

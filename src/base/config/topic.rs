@@ -336,11 +336,7 @@ mod tests {
     }
 
     fn broker() -> BrokerConfig {
-        let host = HostFacts {
-            name: "h".into(),
-            cpus: 1,
-            cores: 1,
-        };
+        let host = HostFacts::of_cores(1);
         load(None, &Flags::default(), &host).expect("defaults")
     }
 

@@ -22,11 +22,7 @@ fn config(shards: usize, port: u16) -> Arc<BrokerConfig> {
         port: Some(port),
         ..Flags::default()
     };
-    let host = HostFacts {
-        name: "host".into(),
-        cpus: 2,
-        cores: 2,
-    };
+    let host = HostFacts::of_cores(2);
     load(None, &flags, &host).unwrap().into()
 }
 
@@ -222,11 +218,7 @@ fn folders_come_and_go_and_their_partitions_with_them() {
             name: "test",
             text: "log.dirs=/data,/more\ncorelane.shards=1",
         };
-        let host = HostFacts {
-            name: "host".into(),
-            cpus: 2,
-            cores: 2,
-        };
+        let host = HostFacts::of_cores(2);
         Arc::new(load(Some(file), &Flags::default(), &host).unwrap())
     };
     let with = |dirs: &[&str], topic: Option<&'static str>| {

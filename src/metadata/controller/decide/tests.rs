@@ -26,11 +26,7 @@ impl World {
             name: "test",
             text: settings,
         };
-        let host = HostFacts {
-            name: "host".into(),
-            cpus: 2,
-            cores: 2,
-        };
+        let host = HostFacts::of_cores(2);
         let config = load(Some(file), &Flags::default(), &host).unwrap();
         let image = Image::empty("cluster").into();
         let mut world = World {

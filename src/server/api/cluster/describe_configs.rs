@@ -295,11 +295,7 @@ mod tests {
     use crate::wire::codec::messages::DescribeConfigsResponse;
 
     fn all() -> Vec<Described> {
-        let host = HostFacts {
-            name: "h".into(),
-            cpus: 1,
-            cores: 1,
-        };
+        let host = HostFacts::of_cores(1);
         let config = load(None, &Flags::default(), &host).expect("defaults");
         config.describe_broker(0)
     }

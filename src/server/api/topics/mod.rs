@@ -43,11 +43,7 @@ mod tests {
 
     /// A cluster of so many nodes with topics of so many partitions.
     pub fn cluster(nodes: i32, topics: &[(&str, i32)]) -> Image {
-        let host = HostFacts {
-            name: "h".into(),
-            cpus: 1,
-            cores: 1,
-        };
+        let host = HostFacts::of_cores(1);
         let config = load(None, &Flags::default(), &host).unwrap();
         let mut chance = Chance::new([5; 32]);
         let start = |id: i32| NodeStart {
