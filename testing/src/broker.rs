@@ -1,8 +1,8 @@
-//! Drives: a broker process: its log, its admin pages, its end.
+//! Drives: a broker process: its start, its log, its admin pages, its end.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,9 +26,41 @@ pub struct Broker {
     pub admin: Option<u16>,
 }
 
+impl Start {
+    /// Starts it and waits until it is ready.
+    pub fn ready(&self) -> Broker {
+        let broker = self.spawn();
+        broker.wait_ready();
+        broker
+    }
+
+    /// Starts it without waiting for anything.
+    pub fn spawn(&self) -> Broker {
+        // Beside the folder: the broker makes that one itself.
+        let first = self.dir.to_str().and_then(|dirs| dirs.split(',').next());
+        let log = Path::new(first.unwrap_or_default()).with_extension("log");
+        let sink = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let spawned = self.command().stdout(Stdio::piped()).stderr(sink).spawn();
+        Broker::of(spawned.unwrap(), self, log)
+    }
+
+    /// Starts it, expecting it to give up: its exit status and what it wrote to stderr.
+    pub fn refused(&self) -> (ExitStatus, String) {
+        let output = self.command().stdin(Stdio::null()).output().unwrap();
+        (
+            output.status,
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+}
+
 impl Broker {
     /// The process that `start` has started, which logs to the file `log`.
-    pub(crate) fn of(mut child: Child, start: &Start, log: PathBuf) -> Broker {
+    fn of(mut child: Child, start: &Start, log: PathBuf) -> Broker {
         let stdout = child.stdout.take().unwrap();
         let (say, said) = mpsc::channel();
         thread::spawn(move || {

@@ -2,10 +2,8 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
-
-use crate::Broker;
 
 /// Ports that belong to one broker: those of its shards, and of its admin pages the last.
 const PORTS: u16 = 8;
@@ -92,37 +90,7 @@ impl Start {
         self
     }
 
-    /// Starts it and waits until it is ready.
-    pub fn ready(&self) -> Broker {
-        let broker = self.spawn();
-        broker.wait_ready();
-        broker
-    }
-
-    /// Starts it without waiting for anything.
-    pub fn spawn(&self) -> Broker {
-        // Beside the folder: the broker makes that one itself.
-        let first = self.dir.to_str().and_then(|dirs| dirs.split(',').next());
-        let log = Path::new(first.unwrap_or_default()).with_extension("log");
-        let sink = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
-        let spawned = self.command().stdout(Stdio::piped()).stderr(sink).spawn();
-        Broker::of(spawned.unwrap(), self, log)
-    }
-
-    /// Starts it, expecting it to give up: its exit status and what it wrote to stderr.
-    pub fn refused(&self) -> (ExitStatus, String) {
-        let output = self.command().stdin(Stdio::null()).output().unwrap();
-        (
-            output.status,
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    }
-
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let broker = &self.program;
         let mut command = match &self.user {
             None if !self.limits.is_empty() => {
