@@ -31,8 +31,8 @@ pub enum Command {
     /// Run the broker until it is told to stop.
     ///
     /// A line `corelane ready` with the listeners goes to standard output once all shards serve;
-    /// the log goes to standard error. SIGTERM, SIGINT (Ctrl-C) or SIGHUP stop it cleanly: what is under
-    /// way is answered, everything is flushed, and the next start has nothing to scan.
+    /// the log goes to standard error. SIGTERM, SIGINT (Ctrl-C) or SIGHUP stop it cleanly: what is
+    /// under way is answered, everything is flushed, and the next start has nothing to scan.
     Serve(Serve),
 
     /// Say what an ack means on this host, whether the broker can serve here, and what costs

@@ -1,5 +1,6 @@
 //! Pure: how many lines the log gets of what clients can make happen as often as they like: whole
-//! ones while they are few, a count of the rest. A client that does it in a loop cannot fill a disk.
+//! ones while they are few, a count of the rest. A client that does it in a loop cannot fill a
+//! disk.
 
 use std::cell::Cell;
 

@@ -40,8 +40,9 @@ impl Man {
     }
 }
 
-/// The commands that the text of a page shows behind a prompt, `$ NAME …`, as the words of each: those
-/// of the program `name`, lines that go on with a backslash joined, without the comment at the end.
+/// The commands that the text of a page shows behind a prompt, `$ NAME …`, as the words of each:
+/// those of the program `name`, lines that go on with a backslash joined, without the comment at
+/// the end.
 pub fn shown_commands(page: &str, name: &str) -> Vec<Vec<String>> {
     let joined = page.replace("\\\n", " ");
     let lines = joined

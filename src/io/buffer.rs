@@ -293,8 +293,8 @@ impl Chunk {
     pub fn append(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.room());
         // SAFETY: the target lies inside the allocation, and no slice covers bytes at or
-        // behind `filled`, so what is written here is not read meanwhile. The pointer comes from the
-        // allocation itself and not from a shared reference to its bytes.
+        // behind `filled`, so what is written here is not read meanwhile. The pointer comes from
+        // the allocation itself and not from a shared reference to its bytes.
         unsafe {
             self.base()
                 .add(self.filled)

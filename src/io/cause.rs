@@ -1,5 +1,5 @@
-//! Pure: whose fault an error of the kernel is. The one place where that is decided: a caller that gives
-//! up a log, a folder or a partition asks here first.
+//! Pure: whose fault an error of the kernel is. The one place where that is decided: a caller that
+//! gives up a log, a folder or a partition asks here first.
 
 use std::error::Error;
 use std::fmt;

@@ -92,7 +92,8 @@ impl Opener<'_> {
         Ok(())
     }
 
-    /// Takes in what the indexes say; `false`, and nothing of it is known, where one cannot be right.
+    /// Takes in what the indexes say; `false`, and nothing of it is known, where one cannot be
+    /// right.
     fn take_aborted(&self, contents: &BTreeMap<Offset, Option<Vec<u8>>>, end: Offset) -> bool {
         let mut aborted = self.inner.aborted.borrow_mut();
         let mut sound = true;
@@ -164,8 +165,9 @@ impl Opener<'_> {
         Ok(())
     }
 
-    /// The aborted transactions in the segments up to that at `last`, in the order of their markers,
-    /// each with the last stable offset after it. `None` where not all batches can be read.
+    /// The aborted transactions in the segments up to that at `last`, in the order of their
+    /// markers, each with the last stable offset after it. `None` where not all batches can be
+    /// read.
     async fn survey(&self, last: Offset) -> io::Result<Option<Vec<(AbortedTransaction, Offset)>>> {
         let segments = self.inner.state.borrow().segments.clone();
         let mut survey = Survey::default();

@@ -1,8 +1,8 @@
 //! Pure: the texts of the checkpoints of a folder of logs, in Kafka's format.
 //!
 //! `recovery-point-offset-checkpoint`, `log-start-offset-checkpoint`,
-//! `replication-offset-checkpoint` and `cleaner-offset-checkpoint`: version (0), count of entries, then one line each of topic,
-//! partition and offset (Kafka's `OffsetCheckpointFile`).
+//! `replication-offset-checkpoint` and `cleaner-offset-checkpoint`: version (0), count of entries,
+//! then one line each of topic, partition and offset (Kafka's `OffsetCheckpointFile`).
 
 use std::collections::BTreeMap;
 

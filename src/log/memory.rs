@@ -66,7 +66,8 @@ impl LogMemory {
         memory
     }
 
-    /// Memory for a read of `bytes`, waiting until there is some. A task that waits here must hold none.
+    /// Memory for a read of `bytes`, waiting until there is some. A task that waits here must hold
+    /// none.
     pub async fn for_read(&self, bytes: usize) -> ReadMemory {
         if let Some(memory) = self.for_read_now(bytes) {
             return memory;

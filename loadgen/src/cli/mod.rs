@@ -46,7 +46,8 @@ pub enum Command {
     /// Send records and report latencies: at a constant rate, a Poisson one, or --max.
     ///
     /// Unless batches are asked for, each record is a request of its own. What was acked is read
-    /// back and checked. Ctrl-C ends a run early and still writes the whole report; a second one gives up.
+    /// back and checked. Ctrl-C ends a run early and still writes the whole report; a second one
+    /// gives up.
     #[command(after_help = run::EXAMPLES)]
     Run(Box<Plan>),
     /// Measure what this host can do at best, without a broker.

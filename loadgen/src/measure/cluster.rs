@@ -17,8 +17,8 @@ use crate::load::Wanted;
 use crate::measure::client::{ClientError, Connection, Versions, malformed};
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
-/// Errors of topics and partitions that go away by themselves: unknown topic or partition, no leader, not the
-/// leader, coordinator loading, not available.
+/// Errors of topics and partitions that go away by themselves: unknown topic or partition, no
+/// leader, not the leader, coordinator loading, not available.
 const PASSING: [i16; 5] = [3, 5, 6, 14, 15];
 /// How long one broker may take while others could be asked.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -172,7 +172,8 @@ impl Job {
         let now_s = self.now_s().unwrap_or(0.0);
         self.look(now_s);
         for (what, mut child) in std::mem::take(&mut self.running) {
-            // It was meant to disturb this run, which is over. It may have ended by itself just now.
+            // It was meant to disturb this run, which is over. It may have ended by itself just
+            // now.
             let _ = child.kill();
             let _ = child.wait();
             self.mark(now_s, format!("stopped: {what}"));

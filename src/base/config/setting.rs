@@ -1,4 +1,5 @@
-//! Pure: one configuration row (its type, default, bounds and doc) and the verdict on a text for it.
+//! Pure: one configuration row (its type, default, bounds and doc) and the verdict on a text for
+//! it.
 //!
 //! The verdicts are worded as Kafka words them (`org.apache.kafka.common.config.ConfigDef`): tools
 //! and people match on those sentences.

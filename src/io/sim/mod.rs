@@ -1,9 +1,9 @@
 //! Drives: the twin of disk, network and executor, for tests: everything from one seed.
 //! May use: `io::buffer`. Never: touches the machine.
 //!
-//! Time is virtual: each step takes some microseconds, and when nothing is left to do it jumps to the
-//! next deadline. Tasks, I/O and random numbers follow from the seed, so that one seed gives one
-//! run. Connections are slow, bounded, and cut or lost as a test has it: see [`SimNet`].
+//! Time is virtual: each step takes some microseconds, and when nothing is left to do it jumps to
+//! the next deadline. Tasks, I/O and random numbers follow from the seed, so that one seed gives
+//! one run. Connections are slow, bounded, and cut or lost as a test has it: see [`SimNet`].
 //!
 //! The disk keeps what was flushed apart from what was only written; [`World::crash`] keeps the
 //! former, and of the latter whatever the seed says, sector by sector. It can also keep its whole

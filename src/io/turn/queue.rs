@@ -31,8 +31,8 @@ thread_local! {
     };
 }
 
-/// Waits for a step of its own: until all tasks that gave way before have had theirs, and all that was
-/// ready has run. To be called before work that is known to be long. Returns at once outside of
+/// Waits for a step of its own: until all tasks that gave way before have had theirs, and all that
+/// was ready has run. To be called before work that is known to be long. Returns at once outside of
 /// measured tasks.
 pub async fn give_way() {
     let Some(ticket) = Ticket::take() else {

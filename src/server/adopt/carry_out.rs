@@ -256,7 +256,8 @@ impl Plan {
     }
 }
 
-/// The term that wrote last, as Kafka noted it: where the last segment is empty nothing else says so.
+/// The term that wrote last, as Kafka noted it: where the last segment is empty nothing else says
+/// so.
 fn last_term(log: &KafkaLog) -> Result<LeaderEpoch> {
     let path = log.path.join(EPOCHS);
     let text = tree::read_if_there(&path)

@@ -166,7 +166,8 @@ pub fn in_words(open: &Open, states: &States) -> String {
     format!("of producer {producer_id} from offset {first_offset}, to be {end}")
 }
 
-/// What ends `open`, all the open transactions of a log that ends at offset `end`, whose last batch is of `term`.
+/// What ends `open`, all the open transactions of a log that ends at offset `end`, whose last batch
+/// is of `term`.
 pub fn ending(
     open: &[Open],
     states: &States,

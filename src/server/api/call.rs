@@ -219,7 +219,8 @@ fn refused(cx: &Context) -> CallError {
 // === impl Reply ===
 
 impl Reply {
-    /// Hands the whole frame to the kernel. A large one is sent in pieces, each in a turn of its own.
+    /// Hands the whole frame to the kernel. A large one is sent in pieces, each in a turn of its
+    /// own.
     pub async fn send(self, outlet: &Outlet) -> io::Result<()> {
         if self.head.len() + self.body.len() < limits::LARGE_ANSWER_BYTES {
             let mut slices = [IoSlice::new(&self.head), IoSlice::new(&self.body)];

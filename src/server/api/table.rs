@@ -147,9 +147,9 @@ mod tests {
 
     /// What the brokers of Kafka 4.3.1 ask their authorizer about each API, in the versions that
     /// are served here: `KafkaApis`, `AuthHelper`, `AclApis`, `ConfigHelper` and
-    /// `DescribeTopicPartitionsRequestHandler`, and `ControllerApis` for what brokers hand on to the
-    /// controller. Which of the questions are asked, and whether one yes is enough, depends on the
-    /// request.
+    /// `DescribeTopicPartitionsRequestHandler`, and `ControllerApis` for what brokers hand on to
+    /// the controller. Which of the questions are asked, and whether one yes is enough, depends on
+    /// the request.
     const ASKED_BY_KAFKA: &str = "\
 Produce: Write TransactionalId, Write Topic
 Fetch: ClusterAction Cluster, Read Topic

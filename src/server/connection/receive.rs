@@ -13,8 +13,8 @@ use crate::wire::frame::{self, FrameError, Next};
 const SMALL_BYTES: usize = 8 * 1024;
 /// Buffers of large requests have a multiple of this many bytes.
 const STEP_BYTES: usize = 16 * 1024;
-/// A new buffer of a large request is cleared as it fills, so many bytes at a time: the kernel finds
-/// pages for them then, which takes some 100 µs.
+/// A new buffer of a large request is cleared as it fills, so many bytes at a time: the kernel
+/// finds pages for them then, which takes some 100 µs.
 const TOUCH_BYTES: usize = 256 * 1024;
 
 /// A connection's receive buffer: small while requests are small. When [`SMALL_BYTES`] of a larger
@@ -196,8 +196,8 @@ impl LargeRooms {
         }
     }
 
-    /// Keeps a buffer for the next request. Where there are too many bytes, those that were not used
-    /// for longest are freed; one that is too large by itself is returned.
+    /// Keeps a buffer for the next request. Where there are too many bytes, those that were not
+    /// used for longest are freed; one that is too large by itself is returned.
     fn keep(&self, room: Vec<u8>) -> Option<Vec<u8>> {
         if room.capacity() > limits::RECEIVE_IDLE_BYTES_MAX {
             return Some(room);

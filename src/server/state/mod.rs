@@ -79,8 +79,8 @@ impl ServerState {
         self.shard.runtime().wall_ms()
     }
 
-    /// Counts a connection that the broker closes, and writes a line to the log unless there were too
-    /// many such lines lately.
+    /// Counts a connection that the broker closes, and writes a line to the log unless there were
+    /// too many such lines lately.
     pub fn log_closing(&self, peer: SocketAddr, why: Option<Closing>, reason: &dyn fmt::Display) {
         why.into_iter().for_each(|why| self.probe.note_closing(why));
         let most = limits::CLOSING_LINES_MAX;

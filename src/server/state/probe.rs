@@ -134,7 +134,8 @@ impl Probe {
         }
     }
 
-    /// Counts a request of API `key` that arrived whole at `from` and whose answer the kernel had at
+    /// Counts a request of API `key` that arrived whole at `from` and whose answer the kernel had
+    /// at
     /// `to`.
     pub fn note(&self, key: i16, from: Instant, to: Instant) {
         if let Some(at) = self.place(key) {

@@ -178,7 +178,8 @@ impl Producer {
         self.outcome.made > before
     }
 
-    /// Moves on to the next partition that can take a batch, unless the current one has begun its own.
+    /// Moves on to the next partition that can take a batch, unless the current one has begun its
+    /// own.
     fn turn_to_room(&mut self, tools: &Tools<'_>) {
         for _ in 0..self.slots.len() {
             let slot = &self.slots[self.turn % self.slots.len()];

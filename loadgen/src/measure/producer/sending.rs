@@ -40,7 +40,8 @@ impl Producer {
         }
     }
 
-    /// Writes the batches of link `number` to its socket. On an error the link has been cut already.
+    /// Writes the batches of link `number` to its socket. On an error the link has been cut
+    /// already.
     pub fn flush(&mut self, tools: &mut Tools<'_>, number: usize) -> Result<(), ()> {
         let (outcome, backlog) = (&mut self.outcome, &mut self.backlog);
         let recorder = &mut tools.recorder;

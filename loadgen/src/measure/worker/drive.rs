@@ -114,8 +114,8 @@ impl Worker<'_> {
         true
     }
 
-    /// Makes the next record shortly before it is due: late enough to be in the CPU's caches when it
-    /// is sent.
+    /// Makes the next record shortly before it is due: late enough to be in the CPU's caches when
+    /// it is sent.
     fn prepare(&mut self, now: u64, stop_ns: u64) {
         let load = self.tools.load;
         let Some(Reverse((due, at))) = self.due.peek().copied() else {

@@ -62,7 +62,8 @@ pub fn curves(about: &str, all: &[(String, String, Look, &Histogram<u64>)]) -> S
     if points().next().is_none() {
         return String::new();
     }
-    // Curves that only go along, such as a lateness of nanoseconds, may leave the chart at the bottom.
+    // Curves that only go along, such as a lateness of nanoseconds, may leave the chart at the
+    // bottom.
     let is_main = |look: Look| matches!(look, Look::Strong | Look::Dashed);
     let main = |line: &&Line| is_main(line.look) || !all.iter().any(|one| is_main(one.2));
     let low = lines.iter().filter(main).flat_map(|line| &line.points);

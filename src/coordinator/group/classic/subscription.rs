@@ -47,7 +47,8 @@ impl Group {
                 Ok(names) => topics.extend(names.into_iter().map(hash_of)),
                 Err(_) => {
                     let (group, member) = (&*self.id, &*member.id);
-                    // With every generation, and whenever it is loaded: its client decides how often.
+                    // With every generation, and whenever it is loaded: its client decides how
+                    // often.
                     tracing::debug!(group, member, "a member's subscription cannot be read");
                     return None;
                 }

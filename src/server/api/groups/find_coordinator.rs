@@ -1,8 +1,8 @@
 //! Drives: FindCoordinator, versions 0 to 6 (KIP-98 types in 1, KIP-699 several keys in 4).
 //!
 //! Knows the coordinators of groups. The first one asked for has `__consumer_offsets` created,
-//! and the answer waits for that (docs/decisions/0006). Left out: transactional ids and share groups,
-//! whose clients are told so at once instead of being kept waiting.
+//! and the answer waits for that (docs/decisions/0006). Left out: transactional ids and share
+//! groups, whose clients are told so at once instead of being kept waiting.
 
 use crate::base::ErrorCode;
 use crate::server::api::{Api, Context};

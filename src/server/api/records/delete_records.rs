@@ -1,7 +1,7 @@
 //! Drives: DeleteRecords, versions 0 to 2 (KIP-107).
 //!
-//! Moves the start of a log forward, durably before that is answered. A partition that is mentioned twice is done once, as its
-//! last mention says.
+//! Moves the start of a log forward, durably before that is answered. A partition that is mentioned
+//! twice is done once, as its last mention says.
 
 use std::rc::Rc;
 

@@ -1,4 +1,5 @@
-//! Drives: ListOffsets, versions 1 to 11 (KIP-79, KIP-98, KIP-320, KIP-734, KIP-405, KIP-1005, KIP-1023).
+//! Drives: ListOffsets, versions 1 to 11 (KIP-79, KIP-98, KIP-320, KIP-734, KIP-405, KIP-1005,
+//! KIP-1023).
 //!
 //! Where a log begins, where it ends, and what stands at a time. Reads of committed records
 //! only are answered like all others: there are no open transactions. Left out: tiers.

@@ -16,7 +16,8 @@ pub(super) const SHORT_LIST: usize = 32;
 const STALL_TIGHT: Duration = Duration::from_millis(100);
 /// See [`STALL_TIGHT`].
 const STALL: Duration = Duration::from_secs(1);
-/// Bytes given to the kernel at a time, where there is much to send: copying them takes some 100 µs.
+/// Bytes given to the kernel at a time, where there is much to send: copying them takes some 100
+/// µs.
 const PIECE_BYTES: usize = 512 << 10;
 /// Bytes that wait for the client to take something again, instead of all that is to be sent.
 const FEELER_BYTES: usize = 512;
