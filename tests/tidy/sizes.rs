@@ -1,0 +1,138 @@
+//! Drives: how large files, functions and lines of the product may be. What is larger today is
+//! listed with its size and must not grow; what has become small enough must leave the list.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::source::product;
+
+/// Lines of a file, without its tests.
+const FILE_MAX: usize = 400;
+/// Lines of a function.
+const FUNCTION_MAX: usize = 70;
+/// Symbols of a line.
+const LINE_MAX: usize = 100;
+
+/// Reasons of files that are larger.
+const LOG: &str = "the log is to be rebuilt as rooms, each with one owner";
+const TABLE: &str = "one table, read from top to bottom";
+const OPEN: &str = "not cut yet";
+
+/// Files that are larger, with their lines and the reason.
+const FILES: &[(&str, usize, &str)] = &[
+    ("src/base/host/table.rs", 491, TABLE),
+    ("src/io/buffer.rs", 462, OPEN),
+    ("src/log/appender.rs", 510, LOG),
+    ("src/log/compaction/clean.rs", 545, LOG),
+    ("src/log/mod.rs", 435, LOG),
+    ("src/log/reader.rs", 687, LOG),
+    ("src/log/recovery.rs", 432, LOG),
+    ("src/log/upkeep.rs", 610, LOG),
+    ("src/metadata/controller/decide/configs.rs", 427, OPEN),
+    ("src/metadata/controller/local.rs", 417, OPEN),
+    ("src/partition/validate/mod.rs", 451, OPEN),
+    ("src/shard/partitions.rs", 423, OPEN),
+    ("src/wire/shape/table.rs", 595, TABLE),
+];
+
+/// Functions that are longer, with their lines.
+const FUNCTIONS: &[(&str, usize)] = &[
+    ("src/log/appender.rs: append", 86),
+    ("src/log/reader.rs: take_batches", 71),
+    ("src/server/control.rs: run", 71),
+];
+
+/// Files with longer lines, and how many those are: tables, and words for users.
+const LINES: &[(&str, usize)] = &[
+    ("loadgen/src/options/outputs.rs", 1),
+    ("loadgen/src/report/html/sweep.rs", 1),
+    ("src/base/config/broker/log.rs", 1),
+    ("src/base/config/broker/network.rs", 1),
+    ("src/base/config/broker/own.rs", 2),
+    ("src/base/host/report.rs", 1),
+    ("src/coordinator/runtime/driver.rs", 1),
+    ("src/log/aborts.rs", 1),
+    ("src/log/folder.rs", 1),
+    ("src/metadata/controller/local.rs", 1),
+    ("src/metadata/record/mod.rs", 1),
+    ("src/metadata/source/local.rs", 1),
+    ("src/partition/producers/snapshot.rs", 1),
+    ("src/shard/compaction.rs", 2),
+    ("src/shard/partitions.rs", 1),
+    ("src/shard/probe.rs", 2),
+    ("src/wire/fetch.rs", 1),
+];
+
+/// Compares what is too large with what is known to be.
+fn ratchet(list: &str, known: &[(&str, usize)], found: &BTreeMap<String, usize>) {
+    let known: BTreeMap<&str, usize> = known.iter().copied().collect();
+    let mut broken = String::new();
+    for (name, size) in found {
+        match known.get(name.as_str()) {
+            Some(allowed) if size <= allowed => {}
+            Some(allowed) => {
+                let _ = writeln!(
+                    broken,
+                    "  {name} has grown from {allowed} to {size}: cut it"
+                );
+            }
+            None => {
+                let _ = writeln!(broken, "  {name} has {size}: cut it");
+            }
+        }
+    }
+    for (name, _) in known.iter().filter(|(name, _)| !found.contains_key(**name)) {
+        let _ = writeln!(broken, "  {name} is small enough: take it out of the list");
+    }
+    let mut list_now = String::new();
+    for (name, size) in found {
+        let _ = writeln!(list_now, "    (\"{name}\", {size}),");
+    }
+    assert!(
+        broken.is_empty(),
+        "{list} of tests/tidy/sizes.rs:\n{broken}As it is now:\n{list_now}"
+    );
+}
+
+#[test]
+fn files_stay_small() {
+    let large = product().filter(|source| source.lines > FILE_MAX);
+    let large = large
+        .map(|source| (source.path.clone(), source.lines))
+        .collect();
+    let known: Vec<_> = FILES
+        .iter()
+        .map(|(name, lines, _)| (*name, *lines))
+        .collect();
+    ratchet("FILES", &known, &large);
+}
+
+#[test]
+fn functions_stay_short() {
+    let mut long = BTreeMap::new();
+    for source in product() {
+        for (name, lines) in source.functions() {
+            if lines > FUNCTION_MAX {
+                let name = format!("{}: {name}", source.path);
+                let known = long.entry(name).or_default();
+                *known = lines.max(*known);
+            }
+        }
+    }
+    ratchet("FUNCTIONS", FUNCTIONS, &long);
+}
+
+#[test]
+fn lines_stay_short() {
+    let mut long = BTreeMap::new();
+    for source in product() {
+        let lines = source.code.lines();
+        let count = lines
+            .filter(|line| line.trim_end().chars().count() > LINE_MAX)
+            .count();
+        if count > 0 {
+            long.insert(source.path.clone(), count);
+        }
+    }
+    ratchet("LINES", LINES, &long);
+}
