@@ -1,6 +1,8 @@
 //! Drives: how the APIs that are decoded whole are served: a copy of the request waits for its
 //! turn and is called then.
 
+use futures_util::FutureExt;
+
 use super::call::{CallFn, Reply};
 use super::client::Client;
 use super::refused::Refused;
@@ -26,12 +28,12 @@ impl TwoSteps for Called {
     type Begun = Waiting;
     type Answer = Returned;
 
-    async fn begin(
+    fn begin(
         &self,
         client: &Client,
         request: Arrived<'_>,
-    ) -> Result<Option<Waiting>, Refused> {
-        Ok(Some(Waiting::copy(client, request).await))
+    ) -> impl Future<Output = Result<Option<Waiting>, Refused>> {
+        Waiting::copy(client, request).map(|waiting| Ok(Some(waiting)))
     }
 
     async fn finish(

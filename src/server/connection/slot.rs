@@ -77,21 +77,17 @@ impl Handlers {
                 }
                 self.produce.send(client, (), out).await
             }
-            Slot::Fetch(begun) => finish_and_send(&self.fetch, client, begun, out).await,
-            Slot::Call(called, begun) => finish_and_send(&called, client, begun, out).await,
+            Slot::Fetch(begun) => {
+                let answer = self.fetch.finish(client, begun, out).await?;
+                self.fetch.send(client, answer, out).await
+            }
+            Slot::Call(called, begun) => {
+                let answer = called.finish(client, begun, out).await?;
+                called.send(client, answer, out).await
+            }
             Slot::Ready(frame) => client.outlet.send(&frame).await.map_err(Refused::Gone),
         }
     }
-}
-
-async fn finish_and_send<A: TwoSteps>(
-    api: &A,
-    client: &Client,
-    begun: A::Begun,
-    out: &mut Vec<u8>,
-) -> Result<(), Refused> {
-    let answer = api.finish(client, begun, out).await?;
-    api.send(client, answer, out).await
 }
 
 // === impl Slot ===

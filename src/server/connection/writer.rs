@@ -43,8 +43,12 @@ pub async fn write(desk: &Desk) -> Result<(), Refused> {
 
 /// Finishes a request and sends its answer, together with the answers of produce requests behind
 /// it that were acked by the same flush. `out` is the writer's buffer.
-pub async fn finish(desk: &Desk, slot: Slot, out: &mut Vec<u8>) -> Result<(), Refused> {
+pub fn finish(
+    desk: &Desk,
+    slot: Slot,
+    out: &mut Vec<u8>,
+) -> impl Future<Output = Result<(), Refused>> {
     let more = || desk.queue.next_if(Slot::is_acked);
     let handlers = &desk.hub.handlers;
-    handlers.finish(&desk.client, slot, more, out).await
+    handlers.finish(&desk.client, slot, more, out)
 }

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::{Answer, ROW, Scratch};
 use crate::io::budget::Reserved;
@@ -35,12 +36,12 @@ impl TwoSteps for Fetch {
     type Begun = Waiting;
     type Answer = Sending;
 
-    async fn begin(
+    fn begin(
         &self,
         client: &Client,
         request: Arrived<'_>,
-    ) -> Result<Option<Waiting>, Refused> {
-        Ok(Some(Waiting::copy(client, request).await))
+    ) -> impl Future<Output = Result<Option<Waiting>, Refused>> {
+        Waiting::copy(client, request).map(|waiting| Ok(Some(waiting)))
     }
 
     /// Looks the records up, and waits for more where there are too few.
