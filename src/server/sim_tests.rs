@@ -6,6 +6,7 @@ mod client;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::io::cores::Task;
 use crate::io::disk::Disk;
 use crate::io::net::Net;
 use crate::io::runtime::Runtime;
-use crate::io::sim::World;
+use crate::io::sim::{Fault, SimDisk, World};
 use crate::metadata::controller::shard_dir;
 
 const SHARDS: usize = 2;
@@ -257,18 +258,33 @@ async fn write_more(mut client: Client, partition: i32, acked: &Acked) {
 }
 
 /// A story of three lives, of which a crash of the machine ends the first and a clean stop the
-/// others. All frames, and what is on the disk in the end: lengths and checksums of its files.
+/// others. All frames, how the tasks of each life were run, and what is on the disk in the end:
+/// lengths and checksums of its files.
 fn story(seed: u64) -> Vec<u8> {
+    story_with(seed, |_| ())
+}
+
+/// As [`story`]; `spoil` is done to the disk of the first life.
+fn story_with(seed: u64, spoil: impl Fn(&SimDisk)) -> Vec<u8> {
     let (transcript, acked) = (Transcript::default(), Acked::default());
+    let keep = |world: &World| {
+        transcript
+            .borrow_mut()
+            .extend(world.fingerprint().to_be_bytes())
+    };
     let world = World::new(seed);
+    spoil(world.disk());
     let machine = Machine::of(&world, &transcript);
     let committed = world.run(first_life(machine, Rc::clone(&acked)));
+    keep(&world);
     let world = world.crash(seed);
     let machine = Machine::of(&world, &transcript);
     world.run(later_life(machine, Rc::clone(&acked), committed));
+    keep(&world);
     let world = world.kill(seed);
     let machine = Machine::of(&world, &transcript);
     world.run(later_life(machine, Rc::clone(&acked), committed));
+    keep(&world);
     let disk = world.disk();
     let mut transcript = transcript.take();
     for path in disk.paths() {
@@ -308,4 +324,12 @@ fn a_broker_keeps_what_it_acked_and_one_seed_gives_one_run() {
             "seed {seed}: the seed decides nothing"
         );
     }
+}
+
+#[test]
+fn a_device_that_only_says_it_flushes_is_found_out() {
+    let lies = |disk: &SimDisk| disk.inject(Fault::SilentFlush);
+    let fails = |seed: &u64| catch_unwind(|| story_with(*seed, lies)).is_err();
+    let found = (0..4).filter(fails).count();
+    assert!(found > 0, "what was acked was there without a flush");
 }

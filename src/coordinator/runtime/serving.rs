@@ -1,7 +1,7 @@
 //! Pure: a machine at work on its partition: the records it makes go into the queue, and the
 //! replies wait there until they may be given.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use futures_channel::oneshot;
 
@@ -16,7 +16,7 @@ pub(super) struct Serving<M: Machine> {
     machine: M,
     queue: Queue<Due<M::Reply>>,
     /// Where the replies to parked requests go.
-    askers: HashMap<Token, oneshot::Sender<M::Reply>>,
+    askers: BTreeMap<Token, oneshot::Sender<M::Reply>>,
     next_token: u64,
 }
 
@@ -37,7 +37,7 @@ impl<M: Machine> Serving<M> {
         let mut serving = Serving {
             machine,
             queue: Queue::new(batch_bytes_max),
-            askers: HashMap::new(),
+            askers: BTreeMap::new(),
             next_token: 0,
         };
         serving.step(now, |machine, out| {
@@ -129,7 +129,7 @@ impl<M: Machine> Serving<M> {
 }
 
 /// Gives an answer to the task that waits for it; one that went away meanwhile is no error.
-fn give<R>(askers: &mut HashMap<Token, oneshot::Sender<R>>, due: Due<R>) {
+fn give<R>(askers: &mut BTreeMap<Token, oneshot::Sender<R>>, due: Due<R>) {
     match due {
         Due::Reply(token, reply) => {
             let _ = askers.remove(&token).map(|asker| asker.send(reply));

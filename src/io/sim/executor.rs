@@ -40,6 +40,8 @@ pub(super) struct Tasks {
     /// The task that is polled now, and whether it has been cancelled meanwhile.
     running: Cell<Option<usize>>,
     is_cancelled: Cell<bool>,
+    /// Follows from the tasks that were polled, and when.
+    fingerprint: Cell<u64>,
     /// Decides what happens next.
     pub(super) random: RefCell<Random>,
     /// The numbers that tasks ask for: how many they take does not change what happens next.
@@ -78,6 +80,7 @@ impl World {
             ready: Arc::default(),
             running: Cell::new(None),
             is_cancelled: Cell::new(false),
+            fingerprint: Cell::new(seed),
             random: RefCell::new(Random::new(seed)),
             values: RefCell::new(Random::new(!seed)),
             time: Time::new(left.now),
@@ -103,6 +106,12 @@ impl World {
     /// The executor: time, tasks and random numbers.
     pub fn runtime(&self) -> Runtime {
         Runtime::simulated(SimRuntime::new(Rc::clone(&self.tasks)))
+    }
+
+    /// A number that follows from which tasks were polled so far, and when: two runs that went
+    /// the same way have the same.
+    pub fn fingerprint(&self) -> u64 {
+        self.tasks.fingerprint.get()
     }
 
     /// Runs `main` to its end.
@@ -223,6 +232,10 @@ impl Tasks {
             ready: Arc::clone(&self.ready),
         }));
         let _entered = self.enter();
+        let before = self.fingerprint.get() ^ task as u64;
+        let now = self.time.now().0;
+        self.fingerprint
+            .set(before.wrapping_mul(0x0100_0000_01B3) ^ now);
         self.running.set(Some(task));
         let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
         self.running.set(None);

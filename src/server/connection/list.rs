@@ -1,7 +1,7 @@
 //! Drives: the connections of one shard: which are admitted, and which there are.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 
@@ -18,7 +18,7 @@ use crate::server::state::probe::Closing;
 /// The connections of one shard.
 pub struct Connections {
     hub: Rc<Hub>,
-    list: RefCell<HashMap<u64, Weak<Connection>>>,
+    list: RefCell<BTreeMap<u64, Weak<Connection>>>,
     next_number: Cell<u64>,
 }
 
