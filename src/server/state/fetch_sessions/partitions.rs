@@ -205,6 +205,8 @@ impl Partitions {
 
 #[cfg(test)]
 mod tests {
+    use corelane_testing::Random;
+
     use super::*;
     use crate::base::TopicId;
 
@@ -237,12 +239,9 @@ mod tests {
     #[test]
     fn whatever_comes_goes_and_moves_the_order_is_that_of_a_list() {
         let (mut partitions, mut model) = (Partitions::default(), Vec::new());
-        let mut random = 7u64;
+        let mut random = Random::new(7);
         for round in 0..20_000i64 {
-            random = random
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            let (index, act) = ((random >> 33) as i32 % 700, random >> 60);
+            let (index, act) = (random.below(700) as i32, random.below(16));
             let known = model.iter().position(|one: &(i32, Offset)| one.0 == index);
             match (act, known) {
                 (0..=7, _) => {
