@@ -2,12 +2,11 @@
 //! logs there are. Nothing is changed.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Refused;
 use super::left_behind::Security;
 use super::metadata;
+use super::{Refused, cannot_read};
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, Offset, PartitionIndex};
 use crate::io::disk::Entry;
@@ -137,10 +136,6 @@ pub fn read(paths: &[PathBuf]) -> Result<Kafka, Refused> {
     kafka.find_logs().map_err(Refused::of)?;
     kafka.check(&mut refused);
     refused.ok().map(|()| kafka)
-}
-
-pub(super) fn cannot_read(path: &Path) -> impl Fn(io::Error) -> String + '_ {
-    move |error| format!("cannot read {}: {error}", path.display())
 }
 
 fn read_dir(path: &Path) -> Result<(Identity, KafkaDir), String> {

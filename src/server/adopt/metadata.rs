@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::kafka::cannot_read;
+use super::cannot_read;
 use super::left_behind::Security;
 use crate::base::Offset;
 use crate::io::tree;

@@ -33,6 +33,11 @@ pub struct Refused {
     problems: Vec<String>,
 }
 
+/// What an error of the file system says to the user.
+fn cannot_read(path: &Path) -> impl Fn(std::io::Error) -> String + '_ {
+    move |error| format!("cannot read {}: {error}", path.display())
+}
+
 /// What else than a plain takeover is wanted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Accepted {

@@ -8,7 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use super::kafka::{Kafka, KafkaLog, cannot_read};
+use super::cannot_read;
+use super::kafka::{Kafka, KafkaLog};
 use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
 use crate::io::tree;
 use crate::log::aborted::AbortedTransaction;
