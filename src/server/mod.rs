@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! loggers, session ← state ← api ← connection ← housekeeping ← node ┐
-//! start ────────────────────────────────────────────────────────────┼← mod.rs
+//! start ────────────────────────────────────────────────────────────┼← bring_up ← mod.rs
 //! guarantee, health, lag, guests ← scrape ← admin ← control ────────┘
 //! ```
 
