@@ -13,7 +13,6 @@ mod transactions;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::config::BrokerConfig;
@@ -393,8 +392,3 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
-
-/// What is said of a file or folder that cannot be read.
-fn cannot_read(path: &Path) -> impl Fn(io::Error) -> String + '_ {
-    move |error| format!("cannot read {}: {error}", path.display())
-}
