@@ -5,17 +5,24 @@ use std::fs;
 
 use super::source::{files, root};
 
-/// Where files of the repository stand, but what is built and what others wrote.
-const PLACES: &[&str] = &[
-    "src", "tests", "benches", "loadgen", "testing", "docs", "tuning", "vendor",
-];
 /// Endings of files that the pages name without their folder, too.
 const ENDINGS: &[&str] = &[".rs", ".java", ".md"];
+
+/// The folders at the root that hold files of the repository: not what is built, nor what begins
+/// with a dot.
+fn places() -> Vec<String> {
+    let entries = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap());
+    let dirs = entries.filter(|entry| entry.path().is_dir());
+    let names = dirs.map(|dir| dir.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name != "target" && !name.starts_with('.'))
+        .collect()
+}
 
 /// All files and folders of the repository, by their paths.
 fn all() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for file in PLACES.iter().flat_map(|place| files(place, "")) {
+    for file in places().iter().flat_map(|place| files(place, "")) {
         for (at, _) in file.match_indices('/') {
             all.insert(file[..at].to_owned());
         }
@@ -44,17 +51,21 @@ fn is_path(word: &str) -> bool {
     let plain = |symbol: char| symbol.is_ascii_alphanumeric() || "_-./{},".contains(symbol);
     let (first, rest) = word.split_once('/').unwrap_or((word, ""));
     let is_below = !rest.is_empty() || word.ends_with('/');
-    let is_place = PLACES.contains(&first) || root().join("src").join(first).is_dir();
+    let is_place = ["", "src"].map(|dir| root().join(dir).join(first).is_dir());
     word.chars().all(plain)
         && !word.starts_with(['/', '.', '-'])
-        && ((is_below && is_place) || ENDINGS.iter().any(|ending| word.ends_with(ending)))
+        && first != "target"
+        && ((is_below && is_place.contains(&true))
+            || ENDINGS.iter().any(|ending| word.ends_with(ending)))
 }
 
-/// Whether it exists: from the root, from `src`, or as the end of a path.
+/// Whether it exists: from the root, as the end of a path, or in the `src` of a crate.
 fn exists(all: &BTreeSet<String>, name: &str) -> bool {
     let name = name.trim_end_matches('/');
     let end = format!("/{name}");
-    all.contains(name) || all.iter().any(|path| path.ends_with(&end))
+    let of_crate = name.replacen('/', "/src/", 1);
+    [name, &of_crate].iter().any(|name| all.contains(*name))
+        || all.iter().any(|path| path.ends_with(&end))
 }
 
 fn missing(all: &BTreeSet<String>, line: &str) -> Vec<String> {
