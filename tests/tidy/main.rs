@@ -41,19 +41,31 @@ const PURE: &[&str] = &[
     "coordinator/group",
 ];
 
+/// In place of a clock.
+const CLOCK: &str = "io::runtime::Runtime, or take `now` as an argument";
+/// In place of what only runs on an executor of this machine.
+const RUNTIME: &str = "io::runtime::Runtime, which may be simulated";
+
 /// What only `src/io/` and `src/main.rs` may call, and what to call instead.
 const BANNED: &[(&str, &str)] = &[
-    (
-        "Instant::now",
-        "io::clock::now, or take `now` as an argument",
-    ),
-    (
-        "SystemTime::now",
-        "io::clock::wall_ms, or take `now` as an argument",
-    ),
+    ("Instant::now", CLOCK),
+    ("SystemTime::now", CLOCK),
+    ("clock::now", CLOCK),
+    ("clock::wall_ms", CLOCK),
     ("std::fs", "io::disk"),
-    ("std::thread", "io::cores"),
-    ("thread::sleep", "io::cores::sleep"),
+    ("std::thread", RUNTIME),
+    ("thread::sleep", RUNTIME),
+    ("cores::spawn", RUNTIME),
+    ("cores::sleep", RUNTIME),
+    ("cores::yield_now", RUNTIME),
+    ("cores::next_round", RUNTIME),
+    ("cores::background", RUNTIME),
+    ("cores::blocking", RUNTIME),
+    ("offload::", RUNTIME),
+    (
+        "new_v4",
+        "random numbers of io::runtime::Runtime, or take them as an argument",
+    ),
     ("println!", "tracing"),
     ("dbg!", "nothing: it is left over"),
 ];
