@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn write_buffers_are_reused_but_not_while_somebody_holds_them() {
+    fn write_buffers_are_reused_but_not_while_they_are_held() {
         let pool = Pool::default();
         let buffer = pool.write_buffer(70_000, false);
         assert_eq!(buffer.len(), 81_920);

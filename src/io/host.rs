@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_somebody_holds_is_seen_and_none_is_left() {
+    fn a_lock_that_is_held_is_seen_and_none_is_left() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_in_use(dir.path()));
         let held = super::super::checks::lock(dir.path()).unwrap();
