@@ -4,7 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_macros, clippy::disallowed_methods))]
 
 pub mod base;
-pub mod wire;
+pub use corelane_wire as wire;
 pub mod io;
 pub mod log;
 pub mod metadata;

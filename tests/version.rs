@@ -1,4 +1,4 @@
-//! Which commit a build says it is from: `build.rs` in checkouts, archives and other people's
+//! Which commit a build says it is from: `wire/build.rs` in checkouts, archives and other people's
 //! repositories, and what `-V` prints.
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[allow(dead_code)]
-#[path = "../build.rs"]
+#[path = "../wire/build.rs"]
 mod build;
 
 fn run(dir: &Path, program: &str, arguments: &[&str]) -> String {

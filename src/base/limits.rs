@@ -121,10 +121,7 @@ pub const AUTO_CREATE_TOPICS_MAX: usize = 1_000;
 /// no more (`ReplicationControlManager` of Kafka).
 pub const AUTO_CREATE_PARTITIONS_MAX: usize = 10_000;
 
-/// What the records of one batch may take once they are uncompressed, in bytes: what a produce
-/// request brings is refused beyond it, and whatever looks into a batch later (compaction, lookups
-/// by time, group coordinators) takes as much. A few hundred times Kafka's largest batch (1 MiB).
-pub const UNPACKED_BYTES_MAX: usize = 256 << 20;
+pub use corelane_wire::unpack::UNPACKED_BYTES_MAX;
 /// The same for a topic with small batches, in bytes: one that grows to more, and to more than
 /// [`UNPACKED_GROWTH_MAX`] times `max.message.bytes`, is taken for a bomb.
 pub const UNPACKED_BYTES_MIN: usize = 32 << 20;

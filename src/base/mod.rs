@@ -1,23 +1,20 @@
 //! Pure: facts and limits everything else is built on.
-//! May use: nothing of this crate. Never: performs I/O, reads a clock.
+//! May use: `corelane-wire`, of which it shows identifiers, error codes and times as its own.
+//! Never: performs I/O, reads a clock.
 
 pub mod config;
 pub mod descriptors;
-pub mod error_code;
 pub mod faults;
-pub mod hash;
 pub mod host;
-pub mod ids;
 pub mod life;
 pub mod limits;
 pub mod lines;
 pub mod loggers;
 pub mod metrics;
 pub mod seldom;
-pub mod time;
 pub mod timers;
-pub mod version;
 
+pub use corelane_wire::{error_code, hash, ids, time, version};
 pub use error_code::ErrorCode;
 pub use ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerId, TopicId};
 pub use time::{Instant, WallMs};

@@ -34,8 +34,8 @@ const CIRCLES: &[(&str, &[&str])] = &[
         "src/shard",
         &["log_dirs", "partitions", "placing", "removal"],
     ),
-    ("src/wire", &["api_keys", "header"]),
-    ("src/wire", &["batch", "compress"]),
+    ("wire/src", &["api_keys", "header"]),
+    ("wire/src", &["batch", "compress"]),
 ];
 
 /// The groups of entries that reach each other, each in order.

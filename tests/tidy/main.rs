@@ -94,7 +94,7 @@ fn rooms_use_only_what_stands_before_them() {
                     .collect();
                 let used = ROOMS.iter().position(|room| *room == named);
                 if used.is_some_and(|used| used > own) {
-                    broken.push(format!("src/{path}:{number} uses {named}"));
+                    broken.push(format!("{}:{number} uses {named}", source.path));
                 }
             }
         }
@@ -106,16 +106,17 @@ fn rooms_use_only_what_stands_before_them() {
 fn every_file_says_whether_it_waits_and_pure_ones_do_not() {
     let mut broken = Vec::new();
     for (path, source) in broker() {
-        if path == "lib.rs" || path == "main.rs" {
+        // The room's manual pages are files: the crate writes them for the programs.
+        if ["lib.rs", "main.rs", "wire/src/pages.rs"].contains(&path) {
             continue;
         }
         let first = source.code.lines().next().unwrap_or_default();
         let pure = first.starts_with("//! Pure");
         if !pure && !first.starts_with("//! Drives: ") {
-            broken.push(format!("src/{path}: its first line says neither"));
+            broken.push(format!("{}: its first line says neither", source.path));
         }
         if !pure && PURE.iter().any(|room| Path::new(path).starts_with(room)) {
-            broken.push(format!("src/{path}: stands in a pure room"));
+            broken.push(format!("{}: stands in a pure room", source.path));
         }
         // Memory and plain values of the io room wait for nothing.
         let plain = ["crate::io::buffer", "crate::io::disk::Entry"];
@@ -127,7 +128,7 @@ fn every_file_says_whether_it_waits_and_pure_ones_do_not() {
         let exempt = path == "shard/mesh/message.rs";
         for (number, line) in source.code_lines() {
             if pure && !exempt && waits(line) {
-                broken.push(format!("src/{}:{number} waits: {}", path, line.trim()));
+                broken.push(format!("{}:{number} waits: {}", source.path, line.trim()));
             }
         }
     }
@@ -154,16 +155,19 @@ fn only_io_names_the_runtime_and_the_kernel() {
         let io = path.starts_with("io/");
         for (number, line) in source.code_lines() {
             if !io && line.contains("glommio") {
-                broken.push(format!("src/{path}:{number} names glommio"));
+                broken.push(format!("{}:{number} names glommio", source.path));
             }
             let marks = ["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"];
             if !io && marks.iter().any(|mark| line.contains(mark)) {
-                broken.push(format!("src/{path}:{number} is unsafe"));
+                broken.push(format!("{}:{number} is unsafe", source.path));
             }
             let exempt = io || path == "main.rs";
             for (call, instead) in BANNED.iter().filter(|_| !exempt) {
                 if line.contains(call) {
-                    broken.push(format!("src/{path}:{number} calls {call}: use {instead}"));
+                    broken.push(format!(
+                        "{}:{number} calls {call}: use {instead}",
+                        source.path
+                    ));
                 }
             }
         }
@@ -183,7 +187,7 @@ fn what_runs_the_state_machines_names_none_of_them() {
             let of_a_machine = ["group", "member", "join"];
             let named = |word: &str| of_a_machine.iter().any(|known| word.starts_with(known));
             if let Some(word) = words.find(|word| named(word)) {
-                broken.push(format!("src/{path}:{}: {word}", number + 1));
+                broken.push(format!("{}:{}: {word}", source.path, number + 1));
             }
         }
     }
@@ -199,7 +203,7 @@ fn nothing_is_left_half_done() {
         concat!("XX", "X"),
         "#[ignore",
     ];
-    let dirs = ["src", "tests", "benches", "loadgen", "testing"];
+    let dirs = ["src", "tests", "benches", "loadgen", "testing", "wire"];
     let mut broken = Vec::new();
     for path in dirs.iter().flat_map(|dir| files(dir, ".rs")) {
         if path == "tests/tidy/main.rs" {
@@ -219,13 +223,17 @@ fn nothing_is_left_half_done() {
 fn every_room_introduces_itself() {
     let mut broken = Vec::new();
     for room in ROOMS {
-        let path = root().join("src").join(room).join("mod.rs");
+        let path = match *room {
+            "wire" => root().join("wire/src/lib.rs"),
+            other => root().join("src").join(other).join("mod.rs"),
+        };
         let Ok(text) = fs::read_to_string(&path) else {
             continue;
         };
         if !text.contains("//! May use: ") || !text.contains("Never: ") {
             broken.push(format!(
-                "src/{room}/mod.rs: say what it may use and what it never does"
+                "{}: say what it may use and what it never does",
+                path.display()
             ));
         }
     }
@@ -241,7 +249,7 @@ fn the_map_is_short_and_names_every_room() {
     );
     for room in ROOMS
         .iter()
-        .filter(|room| root().join("src").join(room).is_dir())
+        .filter(|room| **room == "wire" || root().join("src").join(room).is_dir())
     {
         assert!(
             map.contains(&format!("`{room}`")),
@@ -254,7 +262,7 @@ fn the_map_is_short_and_names_every_room() {
 #[test]
 fn no_file_is_a_module_of_two_programs() {
     let mark = concat!("#[", "path");
-    let dirs = ["src", "tests", "benches", "loadgen", "testing"];
+    let dirs = ["src", "tests", "benches", "loadgen", "testing", "wire"];
     // The script that Cargo runs is no library: its test includes it.
     let of_the_script = "tests/version.rs";
     let mut broken = Vec::new();

@@ -67,9 +67,13 @@ pub fn product() -> impl Iterator<Item = &'static Source> {
     crates().iter().flat_map(|(_, sources)| sources)
 }
 
-/// The files of the broker, with their paths below `src`.
+/// The files of the broker with their paths below `src`, and those of its room `wire`, which is a
+/// crate of its own, with theirs below the root.
 pub fn broker() -> impl Iterator<Item = (&'static str, &'static Source)> {
-    product().filter_map(|source| Some((source.path.strip_prefix("src/")?, source)))
+    product().filter_map(|source| {
+        let of_wire = source.path.starts_with("wire/").then_some(&*source.path);
+        Some((source.path.strip_prefix("src/").or(of_wire)?, source))
+    })
 }
 
 fn sources(dir: &str) -> Vec<Source> {

@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(path) = &args.json {
         let figures = floor_times(found.iter().map(|(name, times)| (*name, times)));
         let all = json!({
-            "loadgen": corelane::base::version::version(), "host": host, "dir": args.dir,
+            "loadgen": corelane_wire::version::version(), "host": host, "dir": args.dir,
             "size": args.size, "count": args.count, "floors_us": figures,
             "own_cost_us": own.map(|own| json!({
                 "bare": Quantiles::of(&own.bare), "loadgen": Quantiles::of(&own.own),

@@ -18,7 +18,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use corelane::cli::pages::{Completions, Man};
+use corelane_wire::pages::{Completions, Man};
 
 use crate::options::{self, Plan};
 
@@ -33,7 +33,7 @@ use crate::options::{self, Plan};
 /// Exit code: 0 all well; 1 it could not run; 2 wrong usage; 3 the run is unfit to be quoted;
 /// 4 records were lost, repeated or out of order.
 #[derive(Parser, Debug)]
-#[command(name = "loadgen", version = corelane::base::version::version(), max_term_width = 100)]
+#[command(name = "loadgen", version = corelane_wire::version::version(), max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -153,7 +153,7 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use corelane::cli::pages::shown_commands;
+    use corelane_wire::pages::shown_commands;
 
     use super::*;
 

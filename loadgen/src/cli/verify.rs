@@ -136,7 +136,7 @@ struct Proof {
 /// The proof, without what was asked for and seen beside it.
 fn proof(report: &Measured, found: Findings, idempotent: bool, exit: u8) -> Proof {
     Proof {
-        loadgen: corelane::base::version::version(),
+        loadgen: corelane_wire::version::version(),
         host: report.host.clone(),
         idempotent,
         found,

@@ -1,8 +1,8 @@
 //! Pure: requests to produce one batch, written straight into the bytes that go to the socket.
 
-use corelane::wire::batch::{Codec, reseal};
-use corelane::wire::compress::compress;
-use corelane::wire::cursor::{Sink, varint_len};
+use corelane_wire::batch::{Codec, reseal};
+use corelane_wire::compress::compress;
+use corelane_wire::cursor::{Sink, varint_len};
 
 use super::stamp::{STAMP_BYTES, Stamp};
 
@@ -277,8 +277,8 @@ const _: () = assert!(STAMP_BYTES <= STRIDE * STRIDES);
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use corelane::wire::batch::{BatchView, Records};
-    use corelane::wire::compress::decompress;
+    use corelane_wire::batch::{BatchView, Records};
+    use corelane_wire::compress::decompress;
     use kafka_protocol::messages::{ProduceRequest, RequestHeader};
     use kafka_protocol::protocol::Decodable;
 

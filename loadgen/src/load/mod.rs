@@ -7,7 +7,7 @@ pub mod schedule;
 mod sizes;
 pub mod stamp;
 
-use corelane::wire::batch::Codec;
+use corelane_wire::batch::Codec;
 
 pub use keys::Keys;
 pub use sizes::Sizes;

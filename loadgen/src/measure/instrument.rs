@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::mpsc::channel;
 
-use corelane::wire::batch::BatchView;
+use corelane_wire::batch::BatchView;
 use hdrhistogram::Histogram;
 
 use crate::load::frame::{Filler, Head};

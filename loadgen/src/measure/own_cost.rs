@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use core_affinity::CoreId;
-use corelane::wire::batch::Codec;
+use corelane_wire::batch::Codec;
 use hdrhistogram::Histogram;
 
 use crate::load::frame::{Batch, Filler, Head};

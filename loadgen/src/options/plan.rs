@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use corelane::wire::batch::Codec;
+use corelane_wire::batch::Codec;
 
 use super::{Outputs, values};
 use crate::load::schedule::Pace;

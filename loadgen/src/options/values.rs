@@ -1,6 +1,6 @@
 //! Pure: the values of options that are more than a number, read and checked.
 
-use corelane::wire::batch::Codec;
+use corelane_wire::batch::Codec;
 
 use super::Event;
 use crate::load::Warmup;

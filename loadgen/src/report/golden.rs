@@ -45,7 +45,7 @@ fn log(name: &str) -> Log {
 
 /// Compares what was drawn now with a file of before.
 fn same(name: &str, drawn: &str) {
-    let version = corelane::base::version::version();
+    let version = corelane_wire::version::version();
     let (drawn, before) = (drawn.replace(version, "VERSION"), read(name));
     let differs = drawn.bytes().zip(before.bytes()).position(|(a, b)| a != b);
     let at = differs.unwrap_or(drawn.len().min(before.len()));

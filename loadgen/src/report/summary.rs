@@ -35,7 +35,7 @@ impl Measured {
         let unfit = self.unfit();
         let (late, limit) = self.late();
         RunReport {
-            loadgen: Some(corelane::base::version::version().to_owned()),
+            loadgen: Some(corelane_wire::version::version().to_owned()),
             partitions: Some(self.partitions as u64),
             host: Some(self.host.clone()),
             rate: Rate {

@@ -193,7 +193,7 @@ impl Sweep {
     /// The report of it, without what was asked for.
     pub fn report(&self) -> SweepReport {
         SweepReport {
-            loadgen: Some(corelane::base::version::version().to_owned()),
+            loadgen: Some(corelane_wire::version::version().to_owned()),
             host: Some(self.host.clone()),
             floors_us: self.floors.clone(),
             latency: Some(self.kind.name().to_owned()),

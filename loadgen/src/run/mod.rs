@@ -39,10 +39,7 @@ pub fn run_to_end(plan: Plan) -> Result<Ended, Box<dyn Error>> {
     let ground = Ground::prepare(&plan, false)?;
     let observer = ground.observe(&plan)?;
     let load = plan.load();
-    let about = format!(
-        "loadgen {}, nanoseconds",
-        corelane::base::version::version()
-    );
+    let about = format!("loadgen {}, nanoseconds", corelane_wire::version::version());
     let mut collector = Collector::new(&about);
     let mut report = Measured::new(plan, host, ground.homes.len());
     let mut origin_ns = None;

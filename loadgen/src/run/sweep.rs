@@ -44,10 +44,7 @@ fn past(step: &Step, low_p99_ns: u64, ramp: &Ramp) -> Option<String> {
 pub fn sweep(plan: &Plan, ramp: &Ramp) -> Result<Sweep, Box<dyn Error>> {
     let first = plan.rate.ok_or("a sweep begins at a --rate")?;
     let ground = Ground::prepare(plan, false)?;
-    let about = format!(
-        "loadgen {}, nanoseconds",
-        corelane::base::version::version()
-    );
+    let about = format!("loadgen {}, nanoseconds", corelane_wire::version::version());
     let mut climb = Climb {
         ground: &ground,
         plan,

@@ -42,7 +42,7 @@ impl fmt::Display for ClientError {
             ),
             ClientError::Malformed(reason) => write!(f, "not a Kafka answer: {reason}"),
             ClientError::Refused(what, code) => {
-                let name = corelane::base::ErrorCode(*code).name();
+                let name = corelane_wire::ErrorCode(*code).name();
                 write!(f, "{what} was refused with Kafka's error {code} ({name})")?;
                 match (*what, *code) {
                     ("Metadata", 3) => f.write_str(": --create N makes the topic"),

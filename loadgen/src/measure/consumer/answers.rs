@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use corelane::wire::batch::{BatchError, BatchView, Codec, Records, batches};
-use corelane::wire::compress::decompress;
+use corelane_wire::batch::{BatchError, BatchView, Codec, Records, batches};
+use corelane_wire::compress::decompress;
 use kafka_protocol::messages::FetchResponse;
 
 use super::Consumer;
@@ -137,7 +137,7 @@ fn whole_batches(records: &[u8]) -> impl Iterator<Item = Result<BatchView<'_>, C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use corelane::wire::batch::{BatchBuilder, NewRecord};
+    use corelane_wire::batch::{BatchBuilder, NewRecord};
 
     #[test]
     fn a_batch_that_is_cut_off_is_left_for_the_next_fetch() {

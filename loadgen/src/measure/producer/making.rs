@@ -1,6 +1,6 @@
 //! Pure: makes records and closes batches of them, ahead of time where that is possible.
 
-use corelane::base::hash::partition_of_key;
+use corelane_wire::hash::partition_of_key;
 
 use super::{BACKLOG_MAX_BYTES, Producer, Tools};
 use crate::load::frame::{Batch, key_text};

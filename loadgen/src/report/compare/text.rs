@@ -81,7 +81,7 @@ pub fn to_json(sides: &[Side], seed: u64) -> Value {
         })
     };
     json!({
-        "loadgen": corelane::base::version::version(),
+        "loadgen": corelane_wire::version::version(),
         "first": about(first),
         "rule": rule(),
         "seed": seed,

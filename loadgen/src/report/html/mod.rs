@@ -73,7 +73,7 @@ pub fn page(title: &str, body: &str) -> String {
          averaged; latency counts from the time a record was to be sent.</footer>\
          </main></body></html>\n",
         escape(title),
-        corelane::base::version::version(),
+        corelane_wire::version::version(),
     )
 }
 

@@ -1,6 +1,6 @@
 //! Pure: writing into batches: the fields that the broker owns, and whole headers.
 
-use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
+use crate::{LeaderEpoch, Offset, ProducerId, WallMs};
 
 use super::attributes::{Attributes, Codec, TimestampType};
 use super::header::{

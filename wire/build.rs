@@ -1,20 +1,21 @@
-//! Tells the crate which commit it is built from: `src/base/version.rs` reads it. In a source
+//! Tells the crate which commit it is built from: `src/version.rs` reads it. In a source
 //! archive, or where there is no git, it tells nothing, and the version stands alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
-    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let own = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let root = own.parent().expect("the workspace is above");
     // Who builds from an archive may say the commit. Cargo runs this anew when it changes, or
     // one of the files: without any such line it would do so at each build.
     println!("cargo::rerun-if-env-changed=CORELANE_COMMIT");
     println!("cargo::rerun-if-changed=build.rs");
-    for file in head_files(&root) {
+    for file in head_files(root) {
         println!("cargo::rerun-if-changed={}", file.display());
     }
     let said = std::env::var("CORELANE_COMMIT").ok();
-    if let Some(commit) = said.or_else(|| commit(&root)) {
+    if let Some(commit) = said.or_else(|| commit(root)) {
         println!("cargo::rustc-env=CORELANE_COMMIT={commit}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
+use crate::{LeaderEpoch, Offset, ProducerId, WallMs};
 
 use super::attributes::Attributes;
 

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Short, Sink};
 use super::field::{self, CurrentLeader, Form, NodeEndpoint};
-use crate::base::{ErrorCode, Offset, TopicId, WallMs};
+use crate::{ErrorCode, Offset, TopicId, WallMs};
 
 /// First version whose fields are flexible.
 const FLEXIBLE_FROM: i16 = 9;
@@ -116,7 +116,7 @@ impl<'a> Items<'a> {
                 None if self.topics > 0 => {
                     self.topics -= 1;
                     let (name, id) = if self.version >= TOPIC_ID_FROM {
-                        let id = crate::base::ids::Uuid::from_bytes(cursor.uuid()?);
+                        let id = crate::ids::Uuid::from_bytes(cursor.uuid()?);
                         ("", TopicId(id))
                     } else {
                         (form.string(cursor)?, TopicId::ZERO)
@@ -233,7 +233,7 @@ mod tests {
     use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
     use super::*;
-    use crate::base::ids::Uuid;
+    use crate::ids::Uuid;
 
     fn request(version: i16) -> BytesMut {
         let partition = |index, bytes: &'static [u8]| {

@@ -3,8 +3,8 @@
 
 use super::cursor::{Cursor, Short, Sink};
 use super::field::{self, CurrentLeader, Form, NodeEndpoint};
-use crate::base::ids::Uuid;
-use crate::base::{ErrorCode, LeaderEpoch, Offset, ProducerId, TopicId};
+use crate::ids::Uuid;
+use crate::{ErrorCode, LeaderEpoch, Offset, ProducerId, TopicId};
 
 /// First version whose fields are flexible.
 const FLEXIBLE_FROM: i16 = 12;

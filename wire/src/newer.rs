@@ -22,7 +22,7 @@ use kafka_protocol::protocol::{
     Decodable, Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange,
 };
 
-use crate::base::ids::Uuid;
+use crate::ids::Uuid;
 
 /// A message of the codec crate, in one version more.
 #[derive(Clone, Default, PartialEq)]
@@ -344,7 +344,7 @@ mod tests {
     use kafka_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 
     use super::*;
-    use crate::wire::codec;
+    use crate::codec;
 
     fn text(text: &'static str) -> StrBytes {
         StrBytes::from_static_str(text)

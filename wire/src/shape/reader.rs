@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::cursor::{Cursor, Short};
+use crate::cursor::{Cursor, Short};
 
 /// Which field of a body is not what it should be, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

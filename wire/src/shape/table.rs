@@ -1,5 +1,5 @@
 //! Pure: the layout of request bodies.
-//! Derived from Kafka 4.3.1 by `src/wire/shape/derive.py`; not edited by hand.
+//! Derived from Kafka 4.3.1 by `wire/src/shape/derive.py`; not edited by hand.
 
 use super::{Body, Field, Kind};
 

@@ -116,7 +116,7 @@ def main():
         flexible = span(schema["flexibleVersions"])[0]
         bodies.append((schema["apiKey"], f"    Body::new({schema['apiKey']}, {first}, {last}, "
                                          f"{flexible}, {const}),"))
-    note = "Derived from Kafka 4.3.1 by `src/wire/shape/derive.py`; not edited by hand."
+    note = "Derived from Kafka 4.3.1 by `wire/src/shape/derive.py`; not edited by hand."
     lines = [
         "//! Pure: the layout of request bodies.", f"//! {note}", "",
         "use super::{Body, Field, Kind};", "",

@@ -4,7 +4,11 @@ use std::fmt;
 
 use super::batch::{BatchView, Codec, Records};
 use super::compress::{DecompressError, Decompressor};
-use crate::base::limits::UNPACKED_BYTES_MAX;
+
+/// What the records of one batch may take once they are uncompressed, in bytes: what a produce
+/// request brings is refused beyond it, and whatever looks into a batch later (compaction, lookups
+/// by time, group coordinators) takes as much. A few hundred times Kafka's largest batch (1 MiB).
+pub const UNPACKED_BYTES_MAX: usize = 256 << 20;
 
 /// Why a batch cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Pure: batches that Kafka's own classes wrote (`tests/golden/batches`), read and written here.
 
-use crate::wire::compress::decompress;
+use crate::compress::decompress;
 
 use super::*;
 

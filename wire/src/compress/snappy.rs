@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::block::Block;
-use crate::wire::cursor::Cursor;
+use crate::cursor::Cursor;
 
 /// How the framing begins: these eight bytes and two versions. Blocks with a four-byte length
 /// each follow.

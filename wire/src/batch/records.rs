@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::base::{Offset, WallMs};
-use crate::wire::cursor::{Cursor, Short, Sink, varint_len, varlong_len};
+use crate::cursor::{Cursor, Short, Sink, varint_len, varlong_len};
+use crate::{Offset, WallMs};
 
 use super::attributes::TimestampType;
 use super::builder::{nullable_len, put_nullable};

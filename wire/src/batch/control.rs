@@ -1,6 +1,6 @@
 //! Pure: what control batches hold: transaction markers (KIP-98) and KRaft's own records.
 
-use crate::wire::cursor::{Cursor, Short, Sink};
+use crate::cursor::{Cursor, Short, Sink};
 
 /// Kind of a control record, as its key says. Key: version `i16`, then this number as `i16`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! Pure: writing batches of our own: internal topics, control records, tests.
 
-use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
-use crate::wire::cursor::{Sink, varint_len, varlong_len};
+use crate::cursor::{Sink, varint_len, varlong_len};
+use crate::{LeaderEpoch, Offset, ProducerId, WallMs};
 
 use super::attributes::{Attributes, Codec, TimestampType};
 use super::header::{HEADER_BYTES, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP};

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::wire::compress::{DecompressError, Decompressor};
+use crate::compress::{DecompressError, Decompressor};
 
 use super::attributes::Codec;
 use super::records::RecordError;
@@ -229,7 +229,7 @@ impl Stream<'_> {
 mod tests {
     use super::super::{BatchBuilder, BatchView, NewRecord, Records};
     use super::*;
-    use crate::wire::compress::compress;
+    use crate::compress::compress;
 
     const CODECS: [Codec; 5] = [
         Codec::None,

@@ -5,7 +5,7 @@
 use std::io;
 
 use super::block::Block;
-use crate::wire::cursor::Cursor;
+use crate::cursor::Cursor;
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// Flags: two bits of version, which are 01, independent blocks, block checksums, content size,
