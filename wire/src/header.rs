@@ -128,7 +128,7 @@ impl<'a> RequestHeader<'a> {
     }
 }
 
-/// Passes over a buffer of tagged fields that nobody here knows.
+/// Passes over a buffer of tagged fields, none of which is known here.
 pub(super) fn skip_tags(cursor: &mut Cursor<'_>) -> Result<(), Short> {
     for _ in 0..cursor.uvarint()? {
         cursor.uvarint()?;

@@ -77,7 +77,7 @@ pub(super) struct Reader<'a> {
     pub bytes: Cursor<'a>,
     /// Lengths are compact and tagged fields follow each struct.
     pub flexible: bool,
-    /// The field being read, for whoever reports a fault.
+    /// The field being read, to be named in the error.
     pub field: &'static str,
 }
 
