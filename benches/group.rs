@@ -62,7 +62,7 @@ fn stable(machine: &mut GroupMachine, members: usize) -> Vec<Rc<str>> {
     machine.expire(now(), &mut out);
     let joined = out.replies.drain(..).map(|(_, reply)| match reply {
         Reply::Join(reply) => reply.unwrap(),
-        Reply::Sync(_) => panic!("no member has synced yet"),
+        Reply::Sync(_) | Reply::Delete(_) => panic!("members have only joined"),
     });
     let joined: Vec<_> = joined.collect();
     assert_eq!(joined.len(), members);

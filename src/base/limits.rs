@@ -88,6 +88,14 @@ pub const TRIM_FREED_BYTES: usize = 32 << 20;
 pub const TRIM_QUIET_LOOKS: u32 = 5;
 /// Groups, their members and offsets may take one in so many parts of a shard's memory.
 pub const GROUPS_SHARE: usize = 4;
+/// Committed offsets that are removed in one step of a shard, when a group or a topic is deleted or
+/// offsets expire.
+pub const OFFSETS_REMOVED_AT_ONCE: usize = 500;
+/// Committed offsets that are looked at in one step for those to be removed.
+pub const OFFSETS_EXAMINED_AT_ONCE: usize = 4_000;
+/// Batches of a coordinator that its log has not acked, in bytes, from which on work in many steps
+/// waits: it goes on as fast as the log takes it.
+pub const COORDINATOR_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// How much of a client id groups keep, also as the beginning of member ids; in bytes. Kafka
 /// has no bound but the 32,767 bytes of the wire.
 pub const CLIENT_ID_BYTES_MAX: usize = 255;
@@ -157,6 +165,7 @@ const _: () = {
     // What is held for clients at rest leaves records a part of a shard's memory.
     let clients = CONNECTIONS_SIXTEENTHS + 16 / SESSIONS_SHARE;
     assert!(clients + 16 / PRODUCERS_SHARE + 16 / GROUPS_SHARE < 16);
+    assert!(OFFSETS_REMOVED_AT_ONCE <= OFFSETS_EXAMINED_AT_ONCE);
     assert!(ADMIN_CONNECTIONS_MIN <= ADMIN_CONNECTIONS_MAX);
     assert!(ADMIN_FIRST_REQUEST_MS < ADMIN_CONNECTION_MAX_MS);
     assert!(METRICS_HOST_WAIT_MS < ADMIN_SHARD_WAIT_MS);

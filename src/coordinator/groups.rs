@@ -93,7 +93,9 @@ impl GroupCoordinator {
         let group = join.group.clone();
         match self.partitions.handle(&group, Request::Join(join)).await {
             Ok(Reply::Join(reply)) => reply,
-            Ok(Reply::Sync(_)) => Err(refused(GroupError::Unexpected, "".into())),
+            Ok(Reply::Sync(_) | Reply::Delete(_)) => {
+                Err(refused(GroupError::Unexpected, "".into()))
+            }
             Err(unavailable) => Err(refused(unavailable.into(), "".into())),
         }
     }
@@ -106,7 +108,16 @@ impl GroupCoordinator {
         let group = sync.group.clone();
         match self.partitions.handle(&group, Request::Sync(sync)).await? {
             Reply::Sync(reply) => reply,
-            Reply::Join(_) => Err(GroupError::Unexpected),
+            Reply::Join(_) | Reply::Delete(_) => Err(GroupError::Unexpected),
+        }
+    }
+
+    /// DeleteGroups, for one group; waits until all of it is removed.
+    pub async fn delete(&self, group: Rc<str>) -> Result<(), GroupError> {
+        let request = Request::Delete(group.clone());
+        match self.partitions.handle(&group, request).await? {
+            Reply::Delete(reply) => reply,
+            Reply::Join(_) | Reply::Sync(_) => Err(GroupError::Unexpected),
         }
     }
 

@@ -1,12 +1,9 @@
-//! Pure: groups as tools list, describe and delete them.
+//! Pure: groups as tools list and describe them.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
-
-use crate::coordinator::record::Record;
 
 use super::classic::Group;
-use super::{Described, GroupError, GroupMachine, Listed, Outcome};
+use super::{Described, GroupMachine, Listed};
 
 /// How many groups are in each state, by the state's name.
 pub type StateCounts = BTreeMap<&'static str, usize>;
@@ -37,20 +34,5 @@ impl GroupMachine {
     /// DescribeGroups, for one group.
     pub fn describe(&self, group: &str) -> Option<Described> {
         self.groups.get(group).map(Group::describe)
-    }
-
-    /// DeleteGroups, for one group: its offsets go with it.
-    pub fn delete_group(&mut self, id: &Rc<str>, out: &mut Outcome) -> Result<(), GroupError> {
-        let group = self.groups.get(id).ok_or(GroupError::GroupNotFound)?;
-        if !group.is_empty() {
-            return Err(GroupError::NonEmpty);
-        }
-        let offsets = self.offsets.removals_of_group(id);
-        tracing::info!(group = &**id, offsets = offsets.len(), "group deleted");
-        for record in offsets {
-            self.write(out, record);
-        }
-        self.write(out, Record::Group(id.clone(), None));
-        Ok(())
     }
 }

@@ -227,8 +227,7 @@ fn offsets_are_bounded_and_those_that_are_there_can_be_moved() {
     assert!(test.counted.get() < 10_000, "{}", test.counted.get());
     assert!(test.commit(kept, &long).is_ok());
     let mut out = Outcome::default();
-    test.machine
-        .delete_group(&"offsets".into(), &mut out)
-        .unwrap();
+    test.machine.delete(Token(0), &"offsets".into(), &mut out);
+    assert_eq!(out.replies, [(Token(0), Reply::Delete(Ok(())))]);
     assert_eq!(test.counted.get(), 0);
 }

@@ -14,6 +14,9 @@ impl GroupMachine {
                 let error = GroupError::UnknownMember;
                 return out.refuse_join(token, &join.member_id, error);
             }
+            if self.deletions.contains_key(&join.group) {
+                return out.refuse_join(token, &join.member_id, GroupError::Loading);
+            }
             if !self.has_memory_for_group(&join.group) {
                 return out.refuse_join(token, &join.member_id, GroupError::NoMemory);
             }

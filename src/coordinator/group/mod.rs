@@ -9,6 +9,7 @@ mod administration;
 mod bounds;
 mod classic;
 mod config;
+mod deletion;
 mod membership;
 mod memory;
 mod offsets;
@@ -17,7 +18,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::base::timers::Deadlines;
@@ -26,7 +27,8 @@ use crate::coordinator::probe::Probe;
 use crate::coordinator::record::{Record, RecordError};
 
 use classic::Group;
-use offsets::Offsets;
+use deletion::{Deletion, GoneTopics};
+use offsets::{ExpiryPlace, Offsets};
 use step::{Step, Timer};
 
 pub use super::runtime::{Machine, Now, Origin, Token};
@@ -42,8 +44,12 @@ pub struct GroupMachine {
     groups: BTreeMap<Rc<str>, Group>,
     offsets: Offsets,
     timers: Deadlines<Timer>,
-    /// The last group whose offsets were looked at, while that is under way.
-    expired_upto: Option<Rc<str>>,
+    /// Where the look for expired offsets goes on, while that is under way.
+    expiry: ExpiryPlace,
+    /// Groups that are being deleted; they are no more among the others.
+    deletions: BTreeMap<Rc<str>, Deletion>,
+    /// Topics that are gone, in the order in which their offsets are removed.
+    gone_topics: VecDeque<GoneTopics>,
     probe: Rc<Probe>,
     memory: Box<dyn Memory>,
     /// What all groups take.
@@ -60,7 +66,9 @@ impl GroupMachine {
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             timers: Deadlines::default(),
-            expired_upto: None,
+            expiry: ExpiryPlace::default(),
+            deletions: BTreeMap::new(),
+            gone_topics: VecDeque::new(),
             probe: Rc::default(),
             memory: Box::new(Unbounded),
             group_bytes: 0,
@@ -98,17 +106,22 @@ impl GroupMachine {
     }
 
     fn forget_group(&mut self, id: &Rc<str>) {
+        if self.drop_group(id) && self.offsets.any_of(id) {
+            // Kafka turned it into a group of a kind not known here, which kept its offsets.
+            self.ensure_group(id);
+        }
+    }
+
+    /// Drops a group and its deadlines, but not its offsets; `false` where there is none.
+    fn drop_group(&mut self, id: &str) -> bool {
         let Some(group) = self.groups.remove(id) else {
-            return;
+            return false;
         };
         self.group_bytes -= group.bytes;
         for timer in group.all_timers() {
             self.timers.cancel(&timer);
         }
-        if self.offsets.any_of(id) {
-            // Kafka turned it into a group of a kind not known here, which kept its offsets.
-            self.ensure_group(id);
-        }
+        true
     }
 
     fn write(&mut self, out: &mut Outcome, record: Record) {
@@ -198,11 +211,12 @@ impl Machine for GroupMachine {
         match request {
             Request::Join(join) => self.join(token, &join, now, out),
             Request::Sync(sync) => self.sync(token, sync, now, out),
+            Request::Delete(id) => self.delete(token, &id, out),
         }
     }
 
-    fn follow(&mut self, deleted: &Self::Change, _: Now, out: &mut Outcome) {
-        self.topics_deleted(deleted, out);
+    fn follow(&mut self, gone: &Self::Change, _: Now, out: &mut Outcome) {
+        self.topics_deleted(gone, out);
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
@@ -211,6 +225,17 @@ impl Machine for GroupMachine {
 
     fn expire(&mut self, now: Now, out: &mut Outcome) {
         self.expire_timers(now, out);
+    }
+
+    fn has_work(&self) -> bool {
+        self.has_removals() || self.expiry.is_under_way()
+    }
+
+    fn work(&mut self, now: Now, out: &mut Outcome) {
+        match self.has_removals() {
+            true => self.remove_some(out),
+            false => self.expire_offsets(now, out),
+        }
     }
 
     fn count(&self) -> usize {

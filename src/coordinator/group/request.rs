@@ -13,7 +13,8 @@ use crate::coordinator::runtime::{self, Token, Unavailable};
 pub enum GroupError {
     /// The group's partition is not led here.
     NotCoordinator,
-    /// The group's partition is being loaded.
+    /// The group's partition is being loaded, or a group of this name is being deleted: to be
+    /// tried again.
     Loading,
     /// An empty group id.
     InvalidGroupId,
@@ -55,13 +56,15 @@ pub enum GroupError {
 /// What a step of the machine wants done.
 pub type Outcome = runtime::Outcome<Reply>;
 
-/// A request whose reply may have to wait for other members.
+/// A request whose reply may have to wait for other members, or for work in many steps.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// JoinGroup.
     Join(Join),
     /// SyncGroup.
     Sync(Sync),
+    /// DeleteGroups, for one group.
+    Delete(Rc<str>),
 }
 
 /// The reply to a [`Request`].
@@ -71,6 +74,8 @@ pub enum Reply {
     Join(JoinReply),
     /// To [`Request::Sync`].
     Sync(SyncReply),
+    /// To [`Request::Delete`].
+    Delete(Result<(), GroupError>),
 }
 
 /// A protocol (assignor) that a member speaks, and its metadata for it.
@@ -367,5 +372,10 @@ impl Outcome {
     /// Answers a sync.
     pub(super) fn sync(&mut self, token: Token, reply: SyncReply) {
         self.replies.push((token, Reply::Sync(reply)));
+    }
+
+    /// Answers the request to delete a group.
+    pub(super) fn deleted(&mut self, token: Token, reply: Result<(), GroupError>) {
+        self.replies.push((token, Reply::Delete(reply)));
     }
 }

@@ -12,6 +12,9 @@ use crate::base::{Instant, TopicId, limits};
 use crate::coordinator::record::{Encoded, GroupValue};
 use bytes::Bytes;
 
+/// The token of each request that deletes a group: a story does not say which one is answered.
+const DELETES: Token = Token(0);
+
 struct Story {
     machine: GroupMachine,
     config: GroupConfig,
@@ -160,6 +163,7 @@ impl Story {
                 ));
             }
             Reply::Join(Ok(joined)) => self.say_joined(token, joined),
+            Reply::Delete(result) => self.say_result(&result),
             Reply::Sync(Err(error)) => self.say(format!("sync #{token}: {error:?}")),
             Reply::Sync(Ok(synced)) => {
                 let assignment = show(&synced.assignment);
@@ -253,12 +257,11 @@ impl Story {
             "fetch" => self.fetch(&group, &args),
             "delete-offsets" => self.delete_offsets(&group, &args),
             "delete" => {
-                let result = self.step(|machine, _, out| machine.delete_group(&group, out));
-                self.say_result(&result);
+                self.step(|machine, _, out| machine.delete(DELETES, &group, out));
             }
             "topic-deleted" => {
-                let deleted = [(group, TopicId(Uuid::from_u128(args.number("id", 0))))];
-                self.step(|machine, _, out| machine.topics_deleted(&deleted, out));
+                let topic = (group, TopicId(Uuid::from_u128(args.number("id", 0))));
+                self.step(|machine, _, out| machine.topics_deleted(&[topic].into(), out));
             }
             "list" => {
                 let states: Vec<_> = args.words.iter().map(ToString::to_string).collect();
@@ -480,6 +483,9 @@ impl Story {
             let before = self.out.len();
             let at = self.now.wall_ms;
             self.step(|machine, now, out| machine.expire(now, out));
+            while self.machine.has_work() {
+                self.step(|machine, now, out| machine.work(now, out));
+            }
             if self.out.len() > before {
                 self.out.insert_str(before, &format!("    at {at}\n"));
             }
@@ -598,7 +604,10 @@ fn offsets_of_many_groups_expire_in_small_steps() {
     story.now.wall_ms += 600_000;
     let left: Vec<_> = (0..5)
         .map(|_| {
-            story.step(|machine, now, out| machine.expire(now, out));
+            story.step(|machine, now, out| match machine.has_work() {
+                true => machine.work(now, out),
+                false => machine.expire(now, out),
+            });
             story.machine.count()
         })
         .collect();

@@ -2,26 +2,23 @@
 //! durable, and does what its deadlines ask for. The only file of this room that waits.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use crate::base::Offset;
-use crate::io::cause::Cause;
+use crate::base::{Instant, Offset};
 use crate::io::event::Event;
 use crate::io::runtime::Runtime;
 use crate::io::turn::{self, Work};
-use crate::log;
 use crate::partition::Partition;
 use crate::partition::append::{self, AppendError};
-use crate::partition::fetch::ReadError;
 
-use super::batches::{self, LoadError};
+use super::batches;
 use super::machine::{Factory, Machine, Now, Outcome, Unavailable};
 use super::serving::Serving;
+use super::unloadable::Unloadable;
 
 /// Bytes of a log that are replayed before other tasks get their turn.
 const LOAD_CHUNK_BYTES: usize = 256 * 1024;
@@ -35,7 +32,7 @@ pub(super) struct Driver<F: Factory> {
     state: RefCell<State<F::Machine>>,
     /// There is a batch to write or to wait for, or the driver has resigned.
     work: Event,
-    /// A deadline has moved closer, or the driver has resigned.
+    /// A deadline has moved closer, there is work that may be done now, or the driver has resigned.
     sooner: Event,
     resigned: Cell<bool>,
 }
@@ -46,15 +43,6 @@ enum State<M: Machine> {
     Serving(Box<Serving<M>>),
     /// The log cannot be read or takes no writes.
     Failed,
-}
-
-/// Why a machine cannot be loaded.
-#[derive(Debug)]
-enum Unloadable {
-    Read(ReadError),
-    Contents(LoadError),
-    /// The log gives nothing before its end is reached.
-    Short,
 }
 
 // === impl Driver: what others ask of it ===
@@ -158,14 +146,15 @@ impl<F: Factory> Driver<F> {
             State::Loading(_) => return Err(Unavailable::Loading),
             State::Failed => return Err(Unavailable::NotCoordinator),
         };
-        let before = serving.next_deadline();
+        let (before, had_work) = (serving.next_deadline(), serving.may_work());
         let value = act(serving);
         self.write(serving);
         if serving.unwritten().is_some() || serving.unacked().is_some() {
             self.work.call();
         }
         let after = serving.next_deadline();
-        if after.is_some() && before.is_none_or(|before| after < Some(before)) {
+        let is_sooner = after.is_some() && before.is_none_or(|before| after < Some(before));
+        if is_sooner || serving.may_work() && !had_work {
             self.sooner.call();
         }
         Ok(value)
@@ -305,7 +294,11 @@ impl<F: Factory> Driver<F> {
             let (unwritten, unacked) = match &mut *self.state.borrow_mut() {
                 State::Serving(serving) => {
                     self.write(serving);
+                    let had_work = serving.may_work();
                     serving.acked(self.partition.high_watermark());
+                    if serving.may_work() && !had_work {
+                        self.sooner.call();
+                    }
                     (serving.unwritten().map(<[u8]>::to_vec), serving.unacked())
                 }
                 State::Loading(_) | State::Failed => return Ok(()),
@@ -337,49 +330,40 @@ impl<F: Factory> Driver<F> {
         }
     }
 
-    /// Does what is due, when it is due, until the machine is not served any more.
+    /// Does what is due, when it is due, and work that takes long step by step, until the machine
+    /// is not served any more.
     async fn keep_deadlines(&self) {
-        while let Ok(next) = self.serve(Serving::next_deadline) {
-            let Some(next) = next else {
-                self.sooner.wait().await;
-                continue;
-            };
+        let next =
+            |serving: &mut Serving<F::Machine>| (serving.next_deadline(), serving.may_work());
+        while let Ok((deadline, may_work)) = self.serve(next) {
             let now = self.now();
-            let wait = next.since(now.instant);
-            if wait.is_zero() {
-                if self.serve(|serving| serving.expire(now)).is_err() {
-                    return;
-                }
-                self.runtime().yield_now().await;
+            let is_due = deadline.is_some_and(|deadline| deadline <= now.instant);
+            if !is_due && !may_work {
+                self.wait_until(deadline, now).await;
                 continue;
             }
-            let sleep = pin!(self.runtime().sleep(wait));
-            let sooner = pin!(self.sooner.wait());
-            select(sleep, sooner).await;
-        }
-    }
-}
-
-// === impl Unloadable ===
-
-impl Unloadable {
-    /// Whether the host is to blame, as when memory is short, so that it may work later.
-    fn may_pass(&self) -> bool {
-        match self {
-            Unloadable::Read(ReadError::Log(log::ReadError::Io(error))) => {
-                Cause::of(error).is_of_the_host()
+            let done = self.serve(|serving| {
+                if is_due {
+                    serving.expire(now);
+                }
+                if may_work {
+                    serving.work(now);
+                }
+            });
+            if done.is_err() {
+                return;
             }
-            _ => false,
+            turn::pace().await;
+            self.runtime().yield_now().await;
         }
     }
-}
 
-impl fmt::Display for Unloadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unloadable::Read(error) => error.fmt(f),
-            Unloadable::Contents(error) => error.fmt(f),
-            Unloadable::Short => f.write_str("the log gives no batch where there must be one"),
+    /// Waits for a deadline, if there is one, or until there is more to do before.
+    async fn wait_until(&self, deadline: Option<Instant>, now: Now) {
+        let sooner = self.sooner.wait();
+        match deadline.map(|deadline| deadline.since(now.instant)) {
+            Some(length) => drop(self.runtime().within(length, sooner).await),
+            None => sooner.await,
         }
     }
 }

@@ -97,9 +97,15 @@ pub trait Machine: 'static {
     /// The moment by which [`Machine::expire`] wants to be called.
     fn next_deadline(&mut self) -> Option<Instant>;
 
-    /// Does what is due, or a part of it that takes no longer than a step may: the next deadline
-    /// is in the past then.
+    /// Does what is due.
     fn expire(&mut self, now: Now, out: &mut Outcome<Self::Reply>);
+
+    /// Whether there is work that takes long, and so is done in steps.
+    fn has_work(&self) -> bool;
+
+    /// Does a step of that work. Others get their turn between two steps, and the log has taken
+    /// most of what was decided before.
+    fn work(&mut self, now: Now, out: &mut Outcome<Self::Reply>);
 
     /// How many things it keeps, for the line that says that it is loaded.
     fn count(&self) -> usize;

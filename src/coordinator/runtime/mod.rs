@@ -13,6 +13,7 @@ mod queue;
 mod serving;
 #[cfg(test)]
 pub(super) mod tests;
+mod unloadable;
 
 pub use machine::{Factory, Machine, Now, Origin, Outcome, Token, Unavailable};
 pub use partitions::Partitions;

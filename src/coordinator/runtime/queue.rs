@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Offset, WallMs};
+use crate::base::{Offset, WallMs, limits};
 use crate::coordinator::record::Encoded;
 
 use super::batches::to_batches;
@@ -23,11 +23,22 @@ pub(super) struct Queue<R> {
     handed: u64,
     written: u64,
     acked: u64,
-    /// For batches that the log has taken: the count up to it, and the offset that must be acked
-    /// for it.
-    unacked: VecDeque<(u64, Offset)>,
+    /// Batches that the log has taken and not acked.
+    unacked: VecDeque<Unacked>,
+    /// Bytes of all batches that are not acked.
+    bytes: usize,
     /// Replies, each with the count of batches that must be acked before it.
     parked: VecDeque<(u64, R)>,
+}
+
+/// A batch that the log has taken.
+#[derive(Debug)]
+struct Unacked {
+    /// How many batches were written up to this one.
+    count: u64,
+    /// It is acked once everything before this offset is.
+    upto: Offset,
+    bytes: usize,
 }
 
 impl<R> Queue<R> {
@@ -40,6 +51,7 @@ impl<R> Queue<R> {
             written: 0,
             acked: 0,
             unacked: VecDeque::new(),
+            bytes: 0,
             parked: VecDeque::new(),
         }
     }
@@ -48,6 +60,7 @@ impl<R> Queue<R> {
     pub fn push(&mut self, records: &[Encoded], now: WallMs) {
         for batch in to_batches(records, self.batch_bytes_max, now) {
             self.handed += 1;
+            self.bytes += batch.len();
             self.unwritten.push_back(batch);
         }
     }
@@ -55,6 +68,11 @@ impl<R> Queue<R> {
     /// Whether all batches are acked, so that no reply has to wait.
     pub fn is_quiet(&self) -> bool {
         self.acked == self.handed
+    }
+
+    /// Whether work that takes long may add batches now.
+    pub fn has_room(&self) -> bool {
+        self.bytes < limits::COORDINATOR_QUEUE_BYTES_MAX
     }
 
     /// Parks a reply behind the newest batch, or gives it back where it need not wait.
@@ -75,25 +93,30 @@ impl<R> Queue<R> {
     /// The log has taken that batch: it is durable once everything before `upto` is acked.
     pub fn wrote(&mut self, upto: Offset) {
         let batch = self.unwritten.pop_front();
-        assert!(batch.is_some(), "what is written was in the queue");
-        let last = self.unacked.back().map_or(0, |last| last.1);
+        let batch = batch.expect("what is written was in the queue");
+        let last = self.unacked.back().map_or(0, |last| last.upto);
         assert!(upto > last, "batches are written in order");
         self.written += 1;
-        self.unacked.push_back((self.written, upto));
+        self.unacked.push_back(Unacked {
+            count: self.written,
+            upto,
+            bytes: batch.len(),
+        });
     }
 
     /// The offset before which everything must be acked for the oldest batch that waits for that.
     pub fn unacked(&self) -> Option<Offset> {
-        self.unacked.front().map(|(_, upto)| *upto)
+        self.unacked.front().map(|first| first.upto)
     }
 
     /// Everything before `upto` is acked: gives the replies that waited for it to `answer`, in the
     /// order in which they were parked.
     pub fn acked(&mut self, upto: Offset, mut answer: impl FnMut(R)) {
-        while let Some((count, needed)) = self.unacked.front()
-            && *needed <= upto
+        while let Some(first) = self.unacked.front()
+            && first.upto <= upto
         {
-            self.acked = *count;
+            self.acked = first.count;
+            self.bytes -= first.bytes;
             self.unacked.pop_front();
         }
         while let Some((behind, _)) = self.parked.front()
@@ -211,6 +234,24 @@ mod tests {
             (Park("a"), &["a"], false, None),
         ]);
         assert!(queue.is_quiet());
+    }
+
+    #[test]
+    fn a_queue_is_full_until_enough_of_it_is_acked() {
+        let mut queue = Queue::<()>::new(usize::MAX);
+        let record = Encoded {
+            key: vec![7; limits::COORDINATOR_QUEUE_BYTES_MAX / 2],
+            value: None,
+        };
+        let step = [record];
+        queue.push(&step, 1);
+        assert!(queue.has_room());
+        queue.push(&step, 1);
+        assert!(!queue.has_room());
+        queue.wrote(1);
+        assert!(!queue.has_room(), "what is written waits for its ack");
+        queue.acked(1, drop);
+        assert!(queue.has_room());
     }
 
     #[test]

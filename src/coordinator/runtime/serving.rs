@@ -107,6 +107,17 @@ impl<M: Machine> Serving<M> {
         value
     }
 
+    /// Whether the machine has work that takes long, and the log has caught up so far that a step
+    /// of it may be done.
+    pub fn may_work(&self) -> bool {
+        self.machine.has_work() && self.queue.has_room()
+    }
+
+    /// Does a step of the work that takes long.
+    pub fn work(&mut self, now: Now) {
+        self.step(now, |machine, out| machine.work(now, out));
+    }
+
     /// See [`Queue::unwritten`].
     pub fn unwritten(&self) -> Option<&[u8]> {
         self.queue.unwritten()
@@ -143,7 +154,8 @@ fn give<R>(askers: &mut BTreeMap<Token, oneshot::Sender<R>>, due: Due<R>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordinator::runtime::tests::sample::{Sample, Wait, now};
+    use crate::base::limits;
+    use crate::coordinator::runtime::tests::sample::{STEP_BYTES, Sample, Wait, now};
 
     fn serving() -> Serving<Sample> {
         Serving::new(Sample::default(), 1_000_000, &[], now(0))
@@ -207,6 +219,28 @@ mod tests {
         serving.expire(now(11));
         assert_eq!(reply.try_recv(), Ok(Some(None)));
         assert_eq!(serving.next_deadline(), None);
+    }
+
+    #[test]
+    fn work_in_many_steps_waits_for_the_log() {
+        let mut serving = serving();
+        assert!(!serving.may_work());
+        serving.ask(now(1), |sample, _| sample.steps_left = 1_000);
+        let mut steps = 0;
+        while serving.may_work() {
+            serving.work(now(1));
+            steps += 1;
+        }
+        // The one that fills the queue is the last.
+        assert_eq!(steps, limits::COORDINATOR_QUEUE_BYTES_MAX / STEP_BYTES + 1);
+        let mut upto = 0;
+        while serving.unwritten().is_some() {
+            upto += 1;
+            serving.wrote(upto);
+        }
+        assert!(!serving.may_work());
+        serving.acked(upto);
+        assert!(serving.may_work());
     }
 
     #[test]

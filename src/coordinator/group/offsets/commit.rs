@@ -22,6 +22,9 @@ impl GroupMachine {
                     false => GroupError::IllegalGeneration,
                 });
             }
+            if self.deletions.contains_key(&commit.group) {
+                return Err(GroupError::Loading);
+            }
             if !self.has_memory_for_group(&commit.group) {
                 return Err(GroupError::NoMemory);
             }

@@ -93,7 +93,7 @@ impl Offsets {
         let is_it = |key: &&OffsetKey| {
             *key.group == *group && *key.topic == *topic && key.partition == partition
         };
-        self.pending_keys().any(|key| is_it(&key))
+        !self.deleted.contains_key(group) && self.pending_keys().any(|key| is_it(&key))
     }
 
     /// The partitions that open transactions have offsets for.

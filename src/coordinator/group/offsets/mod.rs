@@ -4,6 +4,7 @@
 //! broker takes no transactional commits yet; they occur in logs that a Kafka broker wrote.
 
 mod commit;
+mod expiry;
 mod fetch;
 mod removal;
 
@@ -19,7 +20,9 @@ use super::config::GroupConfig;
 use super::memory;
 use super::request::Committed;
 
+pub(super) use expiry::ExpiryPlace;
 pub use fetch::{CommittedOfGroup, CommittedOffsets, FetchedTopics, Place, before_all};
+pub(super) use removal::{Allowance, SearchPlace};
 
 /// Offsets of one group, by topic and partition.
 type GroupOffsets = BTreeMap<Rc<str>, BTreeMap<PartitionIndex, Kept>>;
@@ -28,6 +31,8 @@ type GroupOffsets = BTreeMap<Rc<str>, BTreeMap<PartitionIndex, Kept>>;
 #[derive(Default, Debug)]
 pub(super) struct Offsets {
     by_group: BTreeMap<Rc<str>, GroupOffsets>,
+    /// Offsets of groups that are being deleted, which are shown to no client.
+    deleted: BTreeMap<Rc<str>, GroupOffsets>,
     /// Offsets of open transactions, by producer.
     pending: BTreeMap<ProducerId, BTreeMap<OffsetKey, Kept>>,
     /// Memory that all of them take.
@@ -149,7 +154,7 @@ impl Offsets {
     #[cfg(test)]
     pub fn measure(&self) -> usize {
         let mut bytes = 0;
-        for (group, topics) in &self.by_group {
+        for (group, topics) in self.by_group.iter().chain(&self.deleted) {
             bytes += memory::of_name(group);
             for (topic, partitions) in topics {
                 bytes += memory::of_name(topic);
@@ -165,7 +170,10 @@ impl Offsets {
     }
 
     fn remove(&mut self, key: &OffsetKey) {
-        let Some(topics) = self.by_group.get_mut(&key.group) else {
+        // No group is in both: while one is deleted, none of its name can be made.
+        let of_deleted = self.deleted.get_mut(&key.group);
+        let is_deleted = of_deleted.is_some();
+        let Some(topics) = of_deleted.or_else(|| self.by_group.get_mut(&key.group)) else {
             return;
         };
         if let Some(partitions) = topics.get_mut(&key.topic) {
@@ -177,7 +185,7 @@ impl Offsets {
                 self.bytes -= memory::of_name(&key.topic);
             }
         }
-        if topics.is_empty() {
+        if topics.is_empty() && !is_deleted {
             self.by_group.remove(&key.group);
             self.bytes -= memory::of_name(&key.group);
         }

@@ -1,23 +1,38 @@
-//! Pure: offsets are removed: by OffsetDelete, with their topic or group, or since they expired.
+//! Pure: OffsetDelete, and which offsets go with their group or their topic.
 
 use std::ops::Bound;
 use std::rc::Rc;
 
-use crate::base::{PartitionIndex, TopicId};
-use crate::coordinator::group::classic::Group;
-use crate::coordinator::group::step::Timer;
+use crate::base::{PartitionIndex, TopicId, limits};
+use crate::coordinator::group::memory;
 use crate::coordinator::group::{
-    GroupConfig, GroupError, GroupMachine, Now, Outcome, PartitionResults, TopicPartitions,
+    GroupError, GroupMachine, Outcome, PartitionResults, TopicPartitions,
 };
 use crate::coordinator::record::{OffsetKey, Record};
 
-use super::Offsets;
+use super::{GroupOffsets, Offsets};
 
-/// Groups whose offsets are looked at in one go for those that have expired.
-const EXPIRED_AT_ONCE: usize = 64;
+/// Where the search for the offsets of topics that are gone goes on: in this group and behind it.
+#[derive(Clone, Default, Debug)]
+pub(in crate::coordinator::group) struct SearchPlace {
+    group: Rc<str>,
+    /// Which of the topics, and which of its partitions.
+    topic: usize,
+    partition: PartitionIndex,
+}
+
+/// How much of a long piece of work is done in one step.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coordinator::group) struct Allowance {
+    /// Offsets that may be removed.
+    pub removed: usize,
+    /// Offsets, topics and groups that may be looked at.
+    pub examined: usize,
+}
 
 impl GroupMachine {
-    /// OffsetDelete: a result per partition, in the order of the request; `Err` is everybody's.
+    /// OffsetDelete: a result per partition, in the order of the request; `Err` is that of all.
+    /// The caller sees to it that there are not too many for one step.
     pub fn delete_offsets(
         &mut self,
         group_id: &str,
@@ -45,135 +60,141 @@ impl GroupMachine {
         }
         Ok(results)
     }
+}
 
-    /// Removes the offsets of topics that are gone.
-    pub fn topics_deleted(&mut self, deleted: &[(Rc<str>, TopicId)], out: &mut Outcome) {
-        for record in self.offsets.removals_of_topics(deleted) {
-            self.write(out, record);
+// === impl Allowance ===
+
+impl Allowance {
+    /// What one step may do.
+    pub fn of_a_step() -> Allowance {
+        Allowance {
+            removed: limits::OFFSETS_REMOVED_AT_ONCE,
+            examined: limits::OFFSETS_EXAMINED_AT_ONCE,
         }
     }
 
-    /// Removes expired offsets, and groups that have neither offsets nor members: of a few
-    /// groups at a time, so that others get their turn in between.
-    pub(in crate::coordinator::group) fn expire_offsets(&mut self, now: Now, out: &mut Outcome) {
-        let after = match &self.expired_upto {
-            Some(id) => Bound::Excluded(&**id),
-            None => Bound::Unbounded,
-        };
-        let next = self.groups.range::<str, _>((after, Bound::Unbounded));
-        let ids: Vec<_> = next
-            .take(EXPIRED_AT_ONCE)
-            .map(|(id, _)| id.clone())
-            .collect();
-        let more = ids.len() == EXPIRED_AT_ONCE;
-        self.expired_upto = ids.last().filter(|_| more).cloned();
-        let wait_ms = if more {
-            0
-        } else {
-            self.config.retention_check_ms.max(1)
-        };
-        self.timers
-            .set(Timer::Retention, now.instant.after_ms(wait_ms));
-        for id in ids {
-            self.expire_offsets_of(&id, now, out);
-        }
+    /// Whether nothing more may be done in this step.
+    pub fn is_used_up(&self) -> bool {
+        self.removed == 0 || self.examined == 0
     }
 
-    fn expire_offsets_of(&mut self, id: &Rc<str>, now: Now, out: &mut Outcome) {
-        let Some(group) = self.groups.get(id) else {
-            return;
-        };
-        let (records, none_left) = self.offsets.expirations(group, &self.config, now);
-        self.probe.expired_offsets.add(records.len() as u64);
-        let gone = none_left && group.is_empty();
-        if gone {
-            tracing::info!(
-                group = &**id,
-                "group removed: it has neither members nor offsets"
-            );
+    /// One more offset, topic or group was looked at.
+    pub fn examine(&mut self) {
+        self.examined = self.examined.saturating_sub(1);
+    }
+}
+
+// === impl Offsets: of a group that is deleted ===
+
+impl Offsets {
+    /// Shows the offsets of a group no more; they are kept until [`Offsets::forget_deleted`].
+    pub fn hide(&mut self, group: &Rc<str>) {
+        let offsets = self.by_group.remove(group).unwrap_or_else(|| {
+            self.bytes += memory::of_name(group);
+            GroupOffsets::default()
+        });
+        self.deleted.insert(group.clone(), offsets);
+    }
+
+    /// Some of the offsets of a group that is hidden, those of open transactions last.
+    pub fn some_deleted(&self, group: &Rc<str>, most: usize) -> Vec<OffsetKey> {
+        let topics = self.deleted.get(group).into_iter().flatten();
+        let keys = topics.flat_map(|(topic, partitions)| {
+            let partitions = partitions.keys();
+            partitions.map(|&partition| key(group, topic, partition))
+        });
+        let kept: Vec<_> = keys.take(most).collect();
+        if !kept.is_empty() {
+            return kept;
         }
-        let tombstone = gone.then(|| Record::Group(id.clone(), None));
-        for record in records.into_iter().chain(tombstone) {
-            self.write(out, record);
+        let pending = self.pending_keys().filter(|key| key.group == *group);
+        let mut pending: Vec<_> = pending.take(most).cloned().collect();
+        pending.sort();
+        pending.dedup();
+        pending
+    }
+
+    /// All offsets of a hidden group are removed.
+    pub fn forget_deleted(&mut self, group: &Rc<str>) {
+        if let Some(left) = self.deleted.remove(group) {
+            assert!(left.is_empty(), "offsets are removed by their records");
+            self.bytes -= memory::of_name(group);
         }
     }
 }
 
-impl Offsets {
-    /// The records that remove all of a group's offsets.
-    pub fn removals_of_group(&self, group: &str) -> Vec<Record> {
-        let topics = self.by_group.get(group).into_iter().flatten();
-        let kept = topics.flat_map(|(topic, partitions)| {
-            partitions
-                .keys()
-                .map(|&partition| key(group, topic, partition))
-        });
-        let mut keys: Vec<_> = kept.collect();
-        keys.extend(
-            self.pending_keys()
-                .filter(|key| *key.group == *group)
-                .cloned(),
-        );
-        keys.sort();
-        keys.dedup();
-        keys.into_iter()
-            .map(|key| Record::Offset(key, None))
-            .collect()
-    }
+// === impl Offsets: of topics, and single ones ===
 
+impl Offsets {
     /// The record that removes one offset, if there is one to remove.
     pub fn removal(&self, group: &str, topic: &str, partition: PartitionIndex) -> Option<Record> {
         let known = self.get(group, topic, partition).is_some()
             || self.has_pending(group, topic, partition);
-        known.then(|| Record::Offset(key(group, topic, partition), None))
+        known.then(|| Record::Offset(key(&group.into(), &topic.into(), partition), None))
     }
 
-    /// The records that remove the offsets of deleted topics (name and id).
-    pub fn removals_of_topics(&self, deleted: &[(Rc<str>, TopicId)]) -> Vec<Record> {
-        let mut records = Vec::new();
-        for (group, topics) in &self.by_group {
-            for (topic, id) in deleted {
-                for (&partition, kept) in topics.get(topic).into_iter().flatten() {
+    /// Looks from `place` on for offsets of topics that are gone (name and id), and says which of
+    /// them to remove, and where to go on if the allowance is used up before the end.
+    pub fn some_of_topics(
+        &self,
+        gone: &[(Rc<str>, TopicId)],
+        place: SearchPlace,
+        allowance: &mut Allowance,
+    ) -> (Vec<OffsetKey>, Option<SearchPlace>) {
+        let mut keys = Vec::new();
+        let range = (Bound::Included(place.group.clone()), Bound::Unbounded);
+        for (group, topics) in self.by_group.range(range) {
+            let goes_on = *group == place.group;
+            let first = if goes_on { place.topic } else { 0 };
+            for (at, (topic, id)) in gone.iter().enumerate().skip(first) {
+                let from = match goes_on && at == first {
+                    true => place.partition,
+                    false => PartitionIndex::MIN,
+                };
+                let partitions = topics.get(topic).map(|of| of.range(from..));
+                for (&partition, kept) in partitions.into_iter().flatten() {
+                    if allowance.is_used_up() {
+                        let group = group.clone();
+                        let (topic, partition) = (at, partition);
+                        return (
+                            keys,
+                            Some(SearchPlace {
+                                group,
+                                topic,
+                                partition,
+                            }),
+                        );
+                    }
+                    allowance.examine();
                     if kept.is_of(*id) {
-                        records.push(Record::Offset(key(group, topic, partition), None));
+                        allowance.removed -= 1;
+                        keys.push(key(group, topic, partition));
                     }
                 }
-            }
-        }
-        records
-    }
-
-    /// The records that remove the group's expired offsets, and whether none is left then.
-    pub fn expirations(
-        &self,
-        group: &Group,
-        config: &GroupConfig,
-        now: Now,
-    ) -> (Vec<Record>, bool) {
-        let mut records = Vec::new();
-        let mut left = 0usize;
-        for (topic, partitions) in self.by_group.get(&group.id).into_iter().flatten() {
-            let consumed = group.is_subscribed_to(topic);
-            for (&partition, kept) in partitions {
-                if !consumed
-                    && kept.is_expired(group, config, now.wall_ms)
-                    && !self.has_pending(&group.id, topic, partition)
-                {
-                    records.push(Record::Offset(key(&group.id, topic, partition), None));
-                } else {
-                    left += 1;
+                allowance.examine();
+                if allowance.is_used_up() {
+                    let (group, topic) = (group.clone(), at + 1);
+                    let partition = PartitionIndex::MIN;
+                    return (
+                        keys,
+                        Some(SearchPlace {
+                            group,
+                            topic,
+                            partition,
+                        }),
+                    );
                 }
             }
         }
-        let pending = self.pending_keys().any(|key| key.group == group.id);
-        (records, left == 0 && !pending)
+        (keys, None)
     }
 }
 
-fn key(group: &str, topic: &str, partition: PartitionIndex) -> OffsetKey {
+/// The key of an offset.
+pub(super) fn key(group: &Rc<str>, topic: &Rc<str>, partition: PartitionIndex) -> OffsetKey {
     OffsetKey {
-        group: group.into(),
-        topic: topic.into(),
+        group: group.clone(),
+        topic: topic.clone(),
         partition,
     }
 }

@@ -17,7 +17,12 @@ pub struct Sample {
     open: Vec<(ProducerId, Rc<str>, i64)>,
     waiting: BTreeMap<Token, Rc<str>>,
     timers: Deadlines<Token>,
+    /// Steps of work that are left: each makes a record of [`STEP_BYTES`].
+    pub steps_left: usize,
 }
+
+/// Bytes of the record that a step of work makes.
+pub const STEP_BYTES: usize = 100_000;
 
 /// A request that waits until a key is there.
 #[derive(Clone, Debug)]
@@ -126,6 +131,15 @@ impl Machine for Sample {
             self.waiting.remove(&token);
             out.replies.push((token, None));
         }
+    }
+
+    fn has_work(&self) -> bool {
+        self.steps_left > 0
+    }
+
+    fn work(&mut self, _: Now, out: &mut Outcome<Option<i64>>) {
+        self.steps_left -= 1;
+        self.put(&"w".repeat(STEP_BYTES), 0, out);
     }
 
     fn count(&self) -> usize {

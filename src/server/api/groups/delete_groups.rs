@@ -4,11 +4,10 @@ use std::collections::HashSet;
 
 use super::kept;
 use crate::base::ErrorCode;
-use crate::coordinator::group::GroupError;
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::codes;
 use crate::wire::codec::messages::delete_groups_response::DeletableGroupResult;
-use crate::wire::codec::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
+use crate::wire::codec::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
 /// The API.
 pub struct DeleteGroups;
@@ -29,7 +28,7 @@ impl Api for DeleteGroups {
             if !asked.insert(id.clone()) {
                 continue;
             }
-            let code = match delete(cx, &id).await {
+            let code = match cx.shard.groups.delete(kept(&id)).await {
                 Ok(()) => ErrorCode::NONE,
                 Err(error) => errors::group(error),
             };
@@ -39,12 +38,4 @@ impl Api for DeleteGroups {
         cx.drop_later((asked, request));
         DeleteGroupsResponse::default().with_results(results)
     }
-}
-
-async fn delete(cx: &Context, id: &GroupId) -> Result<(), GroupError> {
-    let name = kept(id);
-    let groups = &cx.shard.groups;
-    groups
-        .ask(&name, |machine, _, out| machine.delete_group(&name, out))
-        .await?
 }
