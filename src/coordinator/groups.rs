@@ -216,50 +216,25 @@ impl Memory for ShareOf {
 }
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
-    use crate::base::config::{self, Flags, HostFacts};
     use crate::base::hash::partition_of_id;
     use crate::base::ids::Uuid;
     use crate::coordinator::group::*;
-    use crate::io::cores::CoreOptions;
+    use crate::coordinator::runtime::tests::open;
     use crate::io::disk::Disk;
-    use crate::io::{clock, cores};
-    use crate::log::{Logs, LogsOptions, Opening};
-    use crate::partition::{Name, PartitionOptions};
+    use crate::io::runtime::Runtime;
+    use crate::io::sim::World;
 
-    fn on_a_core<F: Future<Output = ()> + 'static>(main: impl FnOnce() -> F + Send + 'static) {
-        let options = CoreOptions {
-            name: "groups".to_owned(),
-            cpu: None,
-            spin: Duration::ZERO,
-            io_memory_bytes: 1 << 20,
-        };
-        cores::start(options, main).unwrap().join().unwrap();
-    }
-
-    async fn open(dir: &Path, index: PartitionIndex) -> Rc<Partition> {
-        let logs = Logs::new(&Disk::direct(), LogsOptions::default());
-        let host = HostFacts::of_cores(1);
-        let options = PartitionOptions {
-            name: Name {
-                topic: "__consumer_offsets".into(),
-                topic_id: TopicId(Uuid::from_u128(7)),
-                index,
-            },
-            dir: &dir.join(format!("__consumer_offsets-{index}")),
-            opening: Opening::default(),
-            leader_epoch: 0,
-            config: config::load(None, &Flags::default(), &host)
-                .unwrap()
-                .topic_defaults,
-            producer_expiration_ms: 86_400_000,
-        };
-        Partition::open(&logs, options, clock::wall_ms())
-            .await
-            .unwrap()
+    /// Runs `story` on a simulated disk and in simulated time.
+    fn play<F: Future<Output = ()> + 'static>(
+        world: &World,
+        story: impl FnOnce(Disk, Runtime) -> F + 'static,
+    ) {
+        let disk = Disk::simulated(world.disk().clone());
+        let runtime = disk.runtime().clone();
+        world.run(story(disk, runtime));
     }
 
     fn coordinator(partitions: Vec<Rc<Partition>>) -> GroupCoordinator {
@@ -344,25 +319,22 @@ mod tests {
     }
 
     /// Asks again while the partition is loaded, as a client does.
-    async fn loaded(coordinator: &GroupCoordinator, group: &str) -> Option<i64> {
-        for _ in 0..1_000 {
+    async fn loaded(coordinator: &GroupCoordinator, runtime: &Runtime, group: &str) -> Option<i64> {
+        loop {
             match committed(coordinator, group).await {
-                Err(GroupError::Loading) => cores::sleep(Duration::from_millis(1)).await,
+                Err(GroupError::Loading) => runtime.sleep(Duration::from_millis(1)).await,
                 other => return other.unwrap(),
             }
         }
-        panic!("the partition is loaded for ever");
     }
 
     #[test]
     fn a_group_forms_commits_and_is_there_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        on_a_core(move || async move {
-            let partition = open(&path, 0).await;
+        play(&World::new(1), |disk, runtime| async move {
+            let partition = open(&disk, 0).await;
             let groups = coordinator(vec![partition.clone()]);
             let group = group_in(0);
-            assert_eq!(loaded(&groups, &group).await, None);
+            assert_eq!(loaded(&groups, &runtime, &group).await, None);
 
             let Err(refused) = groups.join(join(&group, &"".into())).await else {
                 panic!("the member id comes first");
@@ -392,7 +364,7 @@ mod tests {
 
             groups.stop();
             let again = coordinator(vec![partition.clone()]);
-            assert_eq!(loaded(&again, &group).await, None);
+            assert_eq!(loaded(&again, &runtime, &group).await, None);
             let beat = Heartbeat {
                 group: group.as_str().into(),
                 generation: 1,
@@ -408,23 +380,22 @@ mod tests {
 
     #[test]
     fn offsets_survive_the_process_and_each_partition_has_its_own() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        on_a_core(move || async move {
-            let groups = coordinator(vec![open(&path, 0).await, open(&path, 1).await]);
+        let world = World::new(1);
+        play(&world, |disk, runtime| async move {
+            let groups = coordinator(vec![open(&disk, 0).await, open(&disk, 1).await]);
             for index in [0, 1] {
                 let group = group_in(index);
-                loaded(&groups, &group).await;
+                loaded(&groups, &runtime, &group).await;
                 for offset in 0..10 {
                     assert_eq!(commit(&groups, &group, offset).await, Ok(()));
                 }
             }
             groups.stop();
         });
-        let path = dir.path().to_owned();
-        on_a_core(move || async move {
-            let groups = coordinator(vec![open(&path, 1).await]);
-            assert_eq!(loaded(&groups, &group_in(1)).await, Some(9));
+        let world = world.kill(2);
+        play(&world, |disk, runtime| async move {
+            let groups = coordinator(vec![open(&disk, 1).await]);
+            assert_eq!(loaded(&groups, &runtime, &group_in(1)).await, Some(9));
             assert_eq!(
                 committed(&groups, &group_in(0)).await,
                 Err(GroupError::NotCoordinator)
@@ -437,25 +408,23 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_goes_away_tells_everybody_who_waits() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        on_a_core(move || async move {
-            let partition = open(&path, 0).await;
+    fn a_partition_that_goes_away_tells_all_who_wait() {
+        play(&World::new(1), |disk, runtime| async move {
+            let partition = open(&disk, 0).await;
             let groups = Rc::new(coordinator(vec![partition.clone()]));
             let group = group_in(0);
-            loaded(&groups, &group).await;
+            loaded(&groups, &runtime, &group).await;
             let mut parked = join(&group, &"".into());
             parked.member_id_required = false;
             let first = groups.join(parked.clone()).await.unwrap();
             assert_eq!(first.generation, 1);
             // The second waits for the first to join again.
             parked.unique = Uuid::from_u128(2);
-            let waiting = cores::spawn({
+            let waiting = runtime.spawn({
                 let groups = groups.clone();
                 async move { groups.join(parked).await }
             });
-            cores::sleep(Duration::from_millis(5)).await;
+            runtime.sleep(Duration::from_millis(5)).await;
             partition.close();
             groups.stop();
             let refused = waiting.join().await.unwrap_err();
@@ -465,22 +434,20 @@ mod tests {
 
     #[test]
     fn a_deadline_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        on_a_core(move || async move {
+        play(&World::new(1), |disk, runtime| async move {
             let config = GroupConfig {
                 initial_rebalance_delay_ms: 30,
                 ..GroupConfig::default()
             };
             let groups = GroupCoordinator::new(config, 1, &Budget::new(1 << 30));
-            groups.lead(vec![open(&path, 0).await]);
-            loaded(&groups, "g").await;
-            let started = clock::now();
+            groups.lead(vec![open(&disk, 0).await]);
+            loaded(&groups, &runtime, "g").await;
+            let started = runtime.now();
             let mut join = join("g", &"".into());
             join.member_id_required = false;
             let joined = groups.join(join).await.unwrap();
             assert_eq!(joined.generation, 1);
-            let waited = clock::now().since(started);
+            let waited = runtime.now().since(started);
             assert!(waited >= Duration::from_millis(30), "{waited:?}");
             assert!(waited < Duration::from_secs(5), "{waited:?}");
         });

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::base::timers::Deadlines;
 use crate::base::{Instant, ProducerId};
 use crate::coordinator::record::{Encoded, Part, RecordError};
-use crate::coordinator::runtime::machine::{Machine, Now, Origin, Outcome, Token};
+use crate::coordinator::runtime::machine::{Factory, Machine, Now, Origin, Outcome, Token};
 
 /// Numbers by key. Its records are a key as text and a value of eight bytes.
 #[derive(Default)]
@@ -30,6 +30,9 @@ pub struct Wait {
     key: Rc<str>,
     ms_max: i64,
 }
+
+/// Makes samples.
+pub struct Samples;
 
 impl Wait {
     /// Waits for `key` for at most `ms_max` milliseconds.
@@ -144,5 +147,13 @@ impl Machine for Sample {
 
     fn count(&self) -> usize {
         self.kept.len()
+    }
+}
+
+impl Factory for Samples {
+    type Machine = Sample;
+
+    fn make(&self, _: usize) -> Sample {
+        Sample::default()
     }
 }
