@@ -49,7 +49,7 @@ pub enum GroupError {
     /// Groups have all the memory of the shard that they may take: a client that comes again
     /// later may find some.
     NoMemory,
-    /// A request that no right client sends.
+    /// A request that no correct client sends.
     Unexpected,
 }
 
@@ -121,7 +121,7 @@ pub struct Join {
 /// Answer to a [`Join`].
 pub type JoinReply = Result<Joined, JoinRefused>;
 
-/// A settled membership.
+/// A member's place in the new generation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Joined {
     /// The generation.
@@ -151,7 +151,7 @@ pub struct JoinedMember {
     pub metadata: Bytes,
 }
 
-/// A join that came to nothing.
+/// The refusal of a join.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JoinRefused {
     /// Why.
@@ -160,7 +160,7 @@ pub struct JoinRefused {
     pub member_id: Rc<str>,
 }
 
-/// A request for one's assignment; the leader's brings everybody's.
+/// A member's request for its assignment; the leader's brings the assignments of all.
 #[derive(Clone, Debug)]
 pub struct Sync {
     /// The group.
@@ -193,7 +193,7 @@ pub struct Synced {
     pub assignment: Bytes,
 }
 
-/// A sign of life.
+/// A member's heartbeat.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     /// The group.
@@ -211,7 +211,7 @@ pub struct Heartbeat {
 pub struct Leave {
     /// The group.
     pub group: Rc<str>,
-    /// Who leaves.
+    /// The members that leave.
     pub members: Vec<Leaving>,
 }
 

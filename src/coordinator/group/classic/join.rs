@@ -14,12 +14,12 @@ use super::{Group, Member, State, Step, Timer};
 pub(super) const NEW_MEMBER_TIMEOUT_MS: i64 = 5 * 60 * 1000;
 
 impl Group {
-    /// Takes `join` in; the answer to `token` comes now or when the rebalance is over.
+    /// Handles a join. The answer to `token` comes now, or when the rebalance is over.
     pub fn join(&mut self, step: &mut Step<'_>, token: Token, join: &Join) {
-        let nobody = Rc::from("");
+        let no_id = Rc::from("");
         if !self.has_room_for(&join.member_id, step.config.members_max) {
             self.remove(step, &join.member_id, GroupError::GroupFull);
-            return step.out.refuse_join(token, &nobody, GroupError::GroupFull);
+            return step.out.refuse_join(token, &no_id, GroupError::GroupFull);
         }
         if !self.supports(&join.protocol_type, &join.protocols) {
             let error = GroupError::InconsistentProtocol;
@@ -35,7 +35,7 @@ impl Group {
         }
         if self.pending_joins.contains(&join.member_id) {
             if join.instance_id.is_some() {
-                return step.out.refuse_join(token, &nobody, GroupError::Unexpected);
+                return step.out.refuse_join(token, &no_id, GroupError::Unexpected);
             }
             return self.join_first(step, token, join, join.member_id.clone());
         }
@@ -96,7 +96,7 @@ impl Group {
         self.rebalance_or_complete(step, &reason);
     }
 
-    /// A join of somebody who says to be a member.
+    /// A join of a client that says it is a member.
     fn join_again(&mut self, step: &mut Step<'_>, token: Token, join: &Join) {
         let member_id = &join.member_id;
         if let Err(error) = self.check_member(member_id, join.instance_id.as_ref()) {
@@ -105,7 +105,7 @@ impl Group {
         let unchanged = self.members[member_id].protocols == join.protocols;
         let (rebalance, tell_members) = match self.state {
             State::PreparingRebalance => (true, false),
-            // A member that comes again unchanged has missed the answer.
+            // A member that joins again unchanged has missed the answer.
             State::CompletingRebalance => (!unchanged, self.is_leader(member_id)),
             // The leader asks for a rebalance by joining again; others have missed the answer.
             State::Stable => (self.is_leader(member_id) || !unchanged, false),
@@ -123,7 +123,7 @@ impl Group {
         self.rebalance_or_complete(step, &reason);
     }
 
-    /// Takes over what the join says of a member, and parks it.
+    /// Updates a member by what its join says, and parks the join.
     fn update(&mut self, step: &mut Step<'_>, token: Token, join: &Join, member_id: &str) {
         if let Some(member) = self.members.get_mut(member_id) {
             self.bytes -= memory::of_protocols(&member.protocols);
@@ -137,7 +137,7 @@ impl Group {
         self.park_join(step, member_id, token);
     }
 
-    /// A static member has come back without its id: it gets a new one and its old place.
+    /// A static member has come back without its member id: it gets a new id and keeps its place.
     fn replace_static(
         &mut self,
         step: &mut Step<'_>,
@@ -163,8 +163,8 @@ impl Group {
         }
     }
 
-    /// Gives the static member `old_id` the id `new_id`; who still waits under the old one is
-    /// fenced.
+    /// Gives the static member `old_id` the id `new_id`. A request that still waits under the old
+    /// id is answered as fenced.
     fn rename_static(&mut self, step: &mut Step<'_>, old_id: &Rc<str>, new_id: &Rc<str>) {
         let Some((index, _, mut member)) = self.members.swap_remove_full(old_id) else {
             return;
@@ -205,7 +205,7 @@ impl Group {
         self.members.swap_indices(index, last);
     }
 
-    /// Keeps the generation as it is but for the member's new id.
+    /// Keeps the generation; only the member's id changes.
     fn settle_static(
         &mut self,
         step: &mut Step<'_>,
@@ -227,7 +227,7 @@ impl Group {
         if join.may_skip_assignment {
             reply.skip_assignment = leads;
         } else {
-            // An older client must not take itself for the leader, or it would assign anew.
+            // An older client that is told it is the leader would assign anew.
             reply.leader = old_leader;
         }
         step.out.join(token, Ok(reply));

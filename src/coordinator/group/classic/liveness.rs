@@ -1,4 +1,4 @@
-//! Pure: heartbeats, members that leave, members that fall silent.
+//! Pure: heartbeats, members that leave, members that send none in time.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use crate::coordinator::group::request::{Commit, GroupError, Heartbeat, Leaving}
 use super::{Group, State, Step};
 
 impl Group {
-    /// Notes that a member lives, and tells it whether to join again.
+    /// Renews a member's session, and tells it whether to join again.
     pub fn heartbeat(&self, step: &mut Step<'_>, beat: &Heartbeat) -> Result<(), GroupError> {
         self.check_member(&beat.member_id, beat.instance_id.as_ref())?;
         if beat.generation != self.generation {
@@ -40,7 +40,7 @@ impl Group {
         Ok(())
     }
 
-    /// Removes those who leave; each gets its own answer.
+    /// Removes the members that leave. Returns a result for each, in order.
     pub fn leave(
         &mut self,
         step: &mut Step<'_>,
@@ -82,7 +82,7 @@ impl Group {
         Ok(())
     }
 
-    /// A member's (or a pending member's) session has run out.
+    /// The session of a member, or of an id that was given out, has run out.
     pub fn expire_session(&mut self, step: &mut Step<'_>, member_id: &Rc<str>) {
         let (group, id) = (&*self.id, &**member_id);
         match self.members.get(member_id) {
@@ -106,7 +106,7 @@ impl Group {
             State::Stable | State::CompletingRebalance if was_member => {
                 self.prepare_rebalance(step, "a member's session ran out");
             }
-            // Even an initial join phase ends here when nobody else is awaited.
+            // Even an initial join phase ends here when no other member is awaited.
             State::PreparingRebalance if self.all_joined() => self.complete_join(step),
             _ => {}
         }

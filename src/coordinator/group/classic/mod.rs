@@ -1,8 +1,8 @@
 //! Pure: one group of the classic protocol (KIP-62, 345, 394): members, generation, state.
 //!
 //! What lives on disk changes in [`Group::replay`] alone: the settled generation with its
-//! leader and assignments. Everything else (a rebalance under way, parked requests, members who
-//! have not been through a rebalance) is soft, as it is in Kafka's `ClassicGroup`.
+//! leader and assignments. Everything else (a rebalance under way, parked requests, members that
+//! have not been through a rebalance) is lost with the process, as in Kafka's `ClassicGroup`.
 
 mod join;
 mod liveness;
@@ -37,7 +37,7 @@ pub(in crate::coordinator::group) enum State {
     PreparingRebalance,
     /// All have joined; the leader's assignment is awaited.
     CompletingRebalance,
-    /// Everybody has an assignment.
+    /// All members have an assignment.
     Stable,
 }
 
@@ -52,7 +52,7 @@ pub(in crate::coordinator::group) struct Group {
     pub protocol_type: Option<Rc<str>>,
     protocol: Option<Rc<str>>,
     leader: Option<Rc<str>>,
-    /// In no order that means anything; the first takes over when the leader goes.
+    /// Their order has no meaning, except that the first becomes leader when the leader goes.
     pub members: IndexMap<Rc<str>, Member>,
     speakers: Speakers,
     /// Member ids by instance id.
@@ -110,7 +110,7 @@ impl Group {
         }
     }
 
-    /// Takes over what its record says.
+    /// Applies its record.
     pub fn replay(&mut self, value: &GroupValue) {
         self.protocol_type = Some(value.protocol_type.clone()).filter(|kind| !kind.is_empty());
         self.generation = value.generation;
@@ -177,7 +177,7 @@ impl Group {
         }
     }
 
-    /// Writes `value` and takes it over, unless no log would take it.
+    /// Writes `value` and applies it, unless it is too large for the log.
     fn write(&mut self, step: &mut Step<'_>, value: GroupValue) -> Result<(), GroupError> {
         let fits = |bytes: usize| {
             if bytes > step.config.record_bytes_max {
@@ -201,14 +201,14 @@ impl Group {
         Ok(())
     }
 
-    /// Writes the record of a group nobody has joined yet.
+    /// Writes the record of a group that has no members yet.
     pub fn write_created(&mut self, step: &mut Step<'_>) {
         let value = self.value(|_| Bytes::new());
-        // Too large only where no record at all fits: the group then lives in memory alone.
+        // It is too large only where no record at all fits: the group is then in memory only.
         let _ = self.write(step, value);
     }
 
-    /// Everything is replayed: gives its members a session from now on.
+    /// The log is replayed: gives its members a session from now on.
     pub fn loaded(&mut self, step: &mut Step<'_>) {
         for member in self.members.values() {
             self.renew_session(step, member);
@@ -265,7 +265,7 @@ impl Group {
         }
     }
 
-    /// Whether a member with these protocols fits in beside the others.
+    /// Whether a member with these protocols shares one with all others.
     fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
         if self.is_empty() {
             return !protocol_type.is_empty() && !protocols.is_empty();

@@ -13,15 +13,15 @@ use super::{Group, Member, State, Step, Timer};
 /// A join phase without a single joined member is tried again no sooner than this, whatever
 /// rebalance timeout the members claim.
 const RETRY_MIN_MS: i64 = 1_000;
-/// A group that has room for so many more members than it has gives it back.
+/// Members that a group keeps memory for beyond four times as many as it has.
 const SPARE_MEMBERS: usize = 16;
 
 /// How long the join phase under way goes on.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(in crate::coordinator::group) struct JoinPhase {
-    /// Whether it began in an empty group, which waits for company a while (KIP-134).
+    /// Whether it began in an empty group, which waits a while for more members (KIP-134).
     initial: bool,
-    /// Whether a member came since the last look, so that the initial wait is prolonged.
+    /// Whether a member joined in the current round, so that another round follows.
     member_added: bool,
     /// Length of the initial wait's current round, in milliseconds.
     round_ms: i64,
@@ -76,7 +76,8 @@ impl Group {
         self.members.insert(member.id.clone(), member);
     }
 
-    /// Forgets a member or a pending one; its parked requests get `error`.
+    /// Removes a member, or an id that was given out; its parked requests are answered with
+    /// `error`.
     pub(super) fn remove(&mut self, step: &mut Step<'_>, member_id: &str, error: GroupError) {
         self.forget_pending(member_id);
         self.pending_syncs.remove(member_id);
@@ -122,8 +123,8 @@ impl Group {
         }
     }
 
-    /// Parks `token` as the member's join. One that it had parked before is given up: its
-    /// client has come again.
+    /// Parks `token` as the member's join. One that was parked before is answered with an error:
+    /// its client has sent a new one.
     pub(super) fn park_join(&mut self, step: &mut Step<'_>, member_id: &str, token: Token) {
         let Some(member) = self.members.get_mut(member_id) else {
             return;
@@ -171,7 +172,7 @@ impl Group {
 // === impl Group: the join phase ===
 
 impl Group {
-    /// Begins a rebalance, or ends the one under way if everybody is there.
+    /// Begins a rebalance, or ends the one under way if all members have joined.
     pub(super) fn rebalance_or_complete(&mut self, step: &mut Step<'_>, reason: &str) {
         match self.state {
             State::PreparingRebalance => self.complete_if_all_joined(step),
@@ -179,7 +180,7 @@ impl Group {
         }
     }
 
-    /// Completes the join phase if nobody is missing. The initial one runs its time.
+    /// Completes the join phase if no member is missing. The initial one always runs its time.
     pub(super) fn complete_if_all_joined(&mut self, step: &mut Step<'_>) {
         let preparing = self.state == State::PreparingRebalance;
         if preparing && !self.join_phase.initial && self.all_joined() {
@@ -242,8 +243,8 @@ impl Group {
         self.complete_join(step);
     }
 
-    /// Ends the join phase: who has not joined is out (unless static), the rest is the next
-    /// generation.
+    /// Ends the join phase: members that have not joined are removed (unless static), the others
+    /// are the next generation.
     pub(super) fn complete_join(&mut self, step: &mut Step<'_>) {
         step.timers.cancel(&Timer::Join(self.id.clone()));
         let missing = self.members.values();
@@ -313,7 +314,7 @@ impl Group {
         }
     }
 
-    /// Makes sure that the leader is among those who joined; `false` when nobody did.
+    /// Makes sure that the leader is a member that joined; `false` when no member did.
     fn elect_joined_leader(&mut self) -> bool {
         let joined = |member: &Member| member.joining.is_some();
         let leader = self.leader.as_ref().and_then(|id| self.members.get(id));

@@ -1,4 +1,4 @@
-//! Pure: SyncGroup: the leader's assignment comes in, is made durable, and goes to everybody.
+//! Pure: SyncGroup: the leader's assignment comes in, is made durable, and is sent to all members.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use crate::coordinator::runtime::Token;
 use super::{Group, State, Step, Timer};
 
 impl Group {
-    /// Takes `sync` in; the answer to `token` comes now or with the leader's assignment.
+    /// Handles a sync. The answer to `token` comes now, or with the leader's assignment.
     pub fn sync(&mut self, step: &mut Step<'_>, token: Token, sync: Sync) {
         if let Err(error) = self.check_sync(&sync) {
             return step.out.sync(token, Err(error));
@@ -78,7 +78,7 @@ impl Group {
         self.answer_syncs(step, Ok(()));
     }
 
-    /// Takes everybody's assignment away; who waits for one gets `error`.
+    /// Takes all assignments away; syncs that wait for one are answered with `error`.
     pub(super) fn reset_assignments(&mut self, step: &mut Step<'_>, error: GroupError) {
         for member in self.members.values_mut() {
             self.bytes -= member.assignment.len();

@@ -8,7 +8,7 @@ use crate::coordinator::record::{Encoded, OffsetKey, OffsetValue, Record};
 use crate::coordinator::runtime::{Machine, Origin};
 
 impl GroupMachine {
-    /// OffsetCommit: a result per partition, in the order of the request; `Err` is everybody's.
+    /// OffsetCommit: a result per partition, in the order of the request; `Err` is that of all.
     pub fn commit(
         &mut self,
         commit: &Commit,
