@@ -4,7 +4,7 @@
 //! `cargo bench --bench group`; under `cargo test` it runs small and checks only that it works.
 
 use std::rc::Rc;
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
 use bytes::Bytes;
 use corelane::base::ids::Uuid;
@@ -162,4 +162,54 @@ fn main() {
         loaded.replay(&record, Origin::NEW);
     }
     report("record loaded", records.len(), begun);
+    removal(size(3_000, 500_000));
+}
+
+/// Deletes a group of so many offsets, in the steps in which its core does it.
+fn removal(offsets: usize) {
+    let mut groups = machine();
+    let partition = |partition| CommitPartition {
+        partition,
+        offset: 7,
+        leader_epoch: 0,
+        metadata: "".into(),
+    };
+    for number in 0..offsets / 1_000 {
+        let commit = Commit {
+            group: "group".into(),
+            generation: -1,
+            member_id: "".into(),
+            instance_id: None,
+            retention_ms: None,
+            knows_group_not_found: true,
+            topics: vec![CommitTopic {
+                name: format!("topic-{number}").into(),
+                id: TopicId(Uuid::from_u128(1)),
+                partitions: (0..1_000).map(partition).collect(),
+            }],
+        };
+        let mut out = Outcome::default();
+        groups.commit(&commit, now(), &mut out).unwrap();
+    }
+    let begun = Clock::now();
+    let mut longest = Duration::ZERO;
+    let mut records = 0;
+    let mut step = |work: &mut dyn FnMut(&mut Outcome)| {
+        let begun = Clock::now();
+        let mut out = Outcome::default();
+        work(&mut out);
+        longest = longest.max(begun.elapsed());
+        records += out.records.len();
+    };
+    step(&mut |out| groups.delete(Token(0), &"group".into(), out));
+    while groups.has_work() {
+        step(&mut |out| groups.work(now(), out));
+    }
+    assert_eq!(records, offsets + 1);
+    report("offset removed with its group", offsets, begun);
+    println!(
+        "{:<34} {:>10.0} us",
+        "longest step of it",
+        longest.as_secs_f64() * 1e6
+    );
 }
