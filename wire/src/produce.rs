@@ -14,7 +14,7 @@ pub const TOPIC_ID_FROM: i16 = 13;
 pub struct Head<'a> {
     /// The transactional id, of transactional producers.
     pub transactional_id: Option<&'a str>,
-    /// How many must have the records before the answer: 0 no replica, 1 the leader, -1 all in sync.
+    /// Replicas that must have the records before the answer: 0 none, 1 the leader, -1 all in sync.
     pub acks: i16,
     /// How long to wait for them, in milliseconds.
     pub timeout_ms: i32,
