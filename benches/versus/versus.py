@@ -242,7 +242,7 @@ class Versus:
             for side in SIDES if number % 2 == 0 else reversed(SIDES):
                 blocks[side].append(self.measure(cell, side))
         for side in SIDES:
-            # Kafka's own tool for both; what it says of a topic that is gone matters to nobody.
+            # Kafka's own tool for both. Its complaint about a topic that is gone does not matter here.
             command = [self.tools / "kafka-topics.sh", "--bootstrap-server"]
             command += [self.brokers[side].bootstrap, "--delete", "--topic", cell.topic(side)]
             subprocess.run(command, capture_output=True, check=False)
@@ -359,9 +359,9 @@ def table(rows, columns):
 
 
 def taken(rows):
-    """In how many blocks of how many seconds rows were measured."""
-    shapes = sorted({(len(row["blocks"]["kafka"]), row["seconds"]) for row in rows})
-    return " or ".join(f"{count} blocks of {seconds} s a side" for count, seconds in shapes)
+    """Of which commit, in how many blocks of how many seconds rows were measured."""
+    shapes = sorted({(len(row["blocks"]["kafka"]), row["seconds"], row["commit"]) for row in rows})
+    return " or ".join(f"{commit}, {count} blocks of {seconds} s a side" for count, seconds, commit in shapes)
 
 
 def render(results):
@@ -449,7 +449,7 @@ def main():
     parser.add_argument("--as-built", action="store_true", help="build nothing before")
     options = parser.parse_args()
     if options.render:
-        render(json.loads(RESULTS.read_text()))
+        render(kept_results())
         return
     every = f"0-{os.cpu_count() - 1}"
     options.broker_cpus = options.broker_cpus or (every if options.free else str(os.cpu_count() - 1))
@@ -469,27 +469,39 @@ def main():
         results = added_free(results)
     elif RESULTS.exists():
         results = merged(results)
+    else:
+        commit = results["host"]["commit"]
+        results["rows"] = [{**row, "commit": commit} for row in results["rows"]]
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     render(results)
 
 
 def added_free(results):
     """The kept results, with these as rows of a table of their own."""
-    kept = json.loads(RESULTS.read_text())
+    kept = kept_results()
     pinned = [row for row in kept["rows"] if row["group"] != "free"]
-    free = [{**row, "group": "free"} for row in results["rows"]]
+    commit = results["host"]["commit"]
+    free = [{**row, "group": "free", "commit": commit} for row in results["rows"]]
     return {**kept, "rows": pinned + free, "free_floor_line": results["floor_line"]}
 
 
 def merged(results):
     """These results in place of the kept ones of the same rows, the other kept rows as they are."""
     key = lambda row: (row["group"], tuple(row["ack"].values()), row["name"])
-    kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
-    rows = {key(row): row for row in [*kept, *results["rows"]]}
+    kept = kept_results()["rows"]
+    new = [{**row, "commit": results["host"]["commit"]} for row in results["rows"]]
+    rows = {key(row): row for row in [*kept, *new]}
     free = [row for row in kept if row["group"] == "free"]
     order = [(cell.group, tuple(MODES[cell.flush[side]] for side in SIDES), cell.name) for cell in cells()]
     rows = [rows[one] for one in order if one in rows] + free
-    return {**json.loads(RESULTS.read_text()), **results, "rows": rows}
+    return {**kept_results(), **results, "rows": rows}
+
+
+def kept_results():
+    """The results of earlier runs. Each row says which commit it measured: a part may be run alone."""
+    kept = json.loads(RESULTS.read_text())
+    rows = [{"commit": kept["host"]["commit"], **row} for row in kept["rows"]]
+    return {**kept, "rows": rows}
 
 
 def compare(versus, options):
