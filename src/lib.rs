@@ -6,6 +6,7 @@
 pub mod base;
 pub use corelane_wire as wire;
 pub mod io;
+pub mod host;
 pub mod log;
 pub mod metadata;
 pub mod partition;

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use corelane::base::config::BrokerConfig;
 use corelane::cli::pages::{Completions, Man};
 use corelane::cli::{Adopt, Check, Cli, Command, Serve};
+use corelane::host::this;
 use corelane::io::runtime::Runtime;
 use corelane::io::{checks, signal, trim};
 use corelane::server;
@@ -64,8 +65,8 @@ fn check(flags: &Check) -> Result<ExitCode, Box<dyn Error>> {
 
 fn load(flags: &Serve) -> Result<BrokerConfig, Box<dyn Error>> {
     let text = flags.config.as_deref().map(checks::read_text).transpose()?;
-    let host = checks::host_facts();
-    Ok(flags.load(text.as_deref(), &host, checks::formatted_shards)?)
+    let host = this::host_facts();
+    Ok(flags.load(text.as_deref(), &host, this::formatted_shards)?)
 }
 
 fn adopt(flags: &Adopt) -> Result<ExitCode, Box<dyn Error>> {

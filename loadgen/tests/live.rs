@@ -12,7 +12,7 @@ use std::{fs, thread};
 
 use clap::Parser;
 use corelane::cli::{Cli, Command as Corelane};
-use corelane::io::checks;
+use corelane::host::this;
 use corelane::server;
 use corelane::server::loggers::Loggers;
 use serde_json::Value;
@@ -43,8 +43,8 @@ fn broker() -> &'static str {
             let Corelane::Serve(flags) = Cli::parse_from(words).command_or_default() else {
                 unreachable!("serve was asked for")
             };
-            let host = checks::host_facts();
-            let config = flags.load(None, &host, checks::formatted_shards).unwrap();
+            let host = this::host_facts();
+            let config = flags.load(None, &host, this::formatted_shards).unwrap();
             let loggers = Loggers::new(&config.log_level, |_| ());
             server::serve(config, loggers, |at| ready.send(at.to_string()).unwrap()).unwrap();
         });

@@ -5,7 +5,6 @@
 pub mod config;
 pub mod descriptors;
 pub mod faults;
-pub mod host;
 pub mod life;
 pub mod limits;
 pub mod lines;

@@ -10,8 +10,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::config::HostFacts;
-
 /// Locked memory that the rings of one executor need at the least, in bytes: the runtime
 /// refuses to start below.
 const MEMLOCK_MIN_BYTES: u64 = 512 * 1024;
@@ -142,12 +140,6 @@ fn soft_limit(which: libc::__rlimit_resource_t) -> u64 {
     }
 }
 
-/// How many shards the data folder `dir` was formatted with, as far as their folders tell.
-pub fn formatted_shards(dir: &Path) -> Option<usize> {
-    let has = |index: &usize| dir.join(format!("shard-{index}/meta.properties")).is_file();
-    Some((0..).take_while(has).count()).filter(|count| *count > 0)
-}
-
 /// Makes a folder and those above it.
 pub fn make_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
@@ -196,6 +188,17 @@ pub fn lock(dir: &Path) -> Result<FolderLock, HostError> {
         return Err(HostError::Locked(dir.to_owned()));
     }
     Ok(FolderLock { _file: file })
+}
+
+/// Whether a process holds the lock of the data folder `dir`, which is not taken.
+#[allow(unsafe_code)]
+pub fn is_in_use(dir: &Path) -> bool {
+    let Ok(file) = File::open(dir.join(".lock")) else {
+        return false;
+    };
+    // SAFETY: flock on a descriptor that we own has no memory effects.
+    let taken = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) };
+    taken != 0
 }
 
 /// Checks that files in `dir` can be written with direct I/O.
@@ -265,29 +268,6 @@ pub fn room(dir: &Path) -> io::Result<Room> {
 /// `path` from the root on; as it is where the working directory is gone.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// What the settings want to know of this machine.
-pub fn host_facts() -> HostFacts {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let cpus = super::cores::cpus();
-    HostFacts {
-        name: name.trim().to_owned(),
-        cpus: cpus.len().max(1),
-        cores: physical(&cpus),
-    }
-}
-
-/// Cores among `cpus`, counting the threads of one core once.
-fn physical(cpus: &[usize]) -> usize {
-    let siblings = |cpu: &usize| {
-        let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
-        fs::read_to_string(path).unwrap_or_else(|_| cpu.to_string())
-    };
-    let mut cores: Vec<String> = cpus.iter().map(siblings).collect();
-    cores.sort();
-    cores.dedup();
-    cores.len().max(1)
 }
 
 // === impl HostError ===
@@ -391,6 +371,16 @@ mod tests {
         kernel().unwrap();
         let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         direct_io(dir.path()).unwrap();
-        assert!(host_facts().cpus >= host_facts().cores);
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_seen_and_none_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_in_use(dir.path()));
+        let held = lock(dir.path()).unwrap();
+        assert!(is_in_use(dir.path()));
+        drop(held);
+        assert!(!is_in_use(dir.path()));
+        assert!(lock(dir.path()).is_ok());
     }
 }

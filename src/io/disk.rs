@@ -10,7 +10,6 @@ use super::checks;
 use super::cores;
 use super::durable::{Batch, Durable, sync_file_system};
 use super::file::File;
-use super::host;
 use super::patience::{Patience, patiently};
 use super::runtime::Runtime;
 #[cfg(any(test, feature = "sim"))]
@@ -258,22 +257,17 @@ impl Disk {
         .await
     }
 
+    /// Whether this is the disk of a simulated world, which lies on no device of this machine.
+    pub fn is_simulated(&self) -> bool {
+        !matches!(self.kind, Kind::Direct)
+    }
+
     /// Which device the folder `dir` lies on: the same number for those on one device.
     pub fn device(&self, dir: &Path) -> io::Result<u64> {
         match &self.kind {
             Kind::Direct => checks::device(dir),
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(_) => Ok(0),
-        }
-    }
-
-    /// Whether the file system below the folder `dir` overwrites blocks where they lie, so that a
-    /// flush of one file makes the overwrites of all others durable, too.
-    pub fn overwrites_in_place(&self, dir: &Path) -> bool {
-        match &self.kind {
-            Kind::Direct => host::device_facts(dir).overwrites_in_place(),
-            #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(_) => true,
         }
     }
 

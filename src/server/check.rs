@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::guarantee::own_flushes;
 use crate::base::config::BrokerConfig;
-use crate::base::host::device::DeviceFacts;
-use crate::base::host::knobs::{self, Finding, Host};
-use crate::base::host::report::{self, Folder, Report, Timings};
+use crate::host::device::DeviceFacts;
+use crate::host::knobs::{self, Finding, Host};
+use crate::host::measure;
+use crate::host::report::{self, Folder, Report, Timings};
+use crate::host::this::{self, ThisHost};
 use crate::io::checks;
-use crate::io::host::{self, ThisHost};
-use crate::io::measure;
 use crate::metadata::controller::metadata_dir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::metadata::source::Loader;
@@ -39,7 +39,7 @@ pub fn check(config: BrokerConfig, length: Duration) -> Report {
     let default = config.topic_defaults.flush_messages;
     let topics = own_flushes(&config, &image);
     for dir in &config.log_dirs {
-        let mut device = host::device_facts(dir);
+        let mut device = this::device_facts(dir);
         let findings = knobs_of(&device, &report);
         report.findings.extend(findings);
         let acks = report::acks(&device, default, &topics);
@@ -71,7 +71,7 @@ fn knobs_of(device: &DeviceFacts, report: &Report) -> Vec<Finding> {
 
 /// Looks whether the folder could be served from, and measures.
 fn look_at(dir: &Path, length: Duration, report: &mut Report) -> Option<Timings> {
-    let place = host::nearest(dir);
+    let place = this::nearest(dir);
     if place != checks::absolute(dir) {
         report.notes.push(format!(
             "{} is not there yet; what is said of it is of {}",
@@ -79,7 +79,7 @@ fn look_at(dir: &Path, length: Duration, report: &mut Report) -> Option<Timings>
             place.display()
         ));
     }
-    if host::is_in_use(dir) {
+    if checks::is_in_use(dir) {
         let note = "a broker is running on it, which shares the device with the measuring";
         report.notes.push(format!("{}: {note}", dir.display()));
     }
@@ -116,7 +116,7 @@ fn obstacles(place: &Path) -> Vec<String> {
 /// The cluster as the metadata log on disk has it; a running broker may be ahead of it.
 fn read_image(dir: &Path, notes: &mut Vec<String>) -> Image {
     let mut loader = Loader::new(&Image::default());
-    for segment in host::read_all(dir, ".log") {
+    for segment in this::read_all(dir, ".log") {
         // What is no whole batch is the end: prepared space, or a write under way.
         for batch in batches(&segment).map_while(Result::ok) {
             if batch.base_offset() < loader.end_offset() || batch.verify_crc().is_err() {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::base::config::{BrokerConfig, TopicConfig};
-use crate::base::host::device::DeviceFacts;
-use crate::base::host::guarantee::{AckClass, guarantee};
 use crate::base::metrics::{SampleValue, Snapshot};
+use crate::host::device::DeviceFacts;
+use crate::host::guarantee::{AckClass, guarantee};
 use crate::metadata::image::{Image, ResourceKind};
 
 /// The setting that classes of acks come from.
@@ -58,8 +58,7 @@ pub fn export(devices: &[DeviceFacts], config: &BrokerConfig, image: &Image, to:
 
 fn device_labels(device: &DeviceFacts) -> Vec<(&'static str, String)> {
     let disk = device.disk();
-    let of =
-        |word: fn(&crate::base::host::device::Layer) -> String| disk.map(word).unwrap_or_default();
+    let of = |word: fn(&crate::host::device::Layer) -> String| disk.map(word).unwrap_or_default();
     let cache = match device.layers.first().and_then(|top| top.volatile_cache) {
         Some(true) => "write back",
         Some(false) => "write through",
@@ -79,8 +78,7 @@ fn device_labels(device: &DeviceFacts) -> Vec<(&'static str, String)> {
 pub fn comments(devices: &[DeviceFacts], config: &BrokerConfig, image: &Image) -> String {
     let own = own_flushes(config, image);
     let lines = devices.iter().flat_map(|device| {
-        let acks =
-            crate::base::host::report::acks(device, config.topic_defaults.flush_messages, &own);
+        let acks = crate::host::report::acks(device, config.topic_defaults.flush_messages, &own);
         acks.into_iter()
             .map(|acks| format!("# {}: {}\n", device.name(), acks.sentence()))
     });

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::base::config::BrokerConfig;
 use crate::base::descriptors::Plan;
-use crate::base::host::device::DeviceFacts;
-use crate::base::host::guarantee::{AckClass, Guarantee, Survives, guarantee};
 use crate::base::version;
+use crate::host::device::DeviceFacts;
+use crate::host::guarantee::{AckClass, Guarantee, Survives, guarantee};
+use crate::host::this;
 use crate::io::checks::{self, FolderLock, HostError};
 use crate::io::cores;
 use crate::io::descriptors;
-use crate::io::host;
 use crate::io::listener::{self, Bound, SocketOptions};
 use crate::metadata::controller::{LoadError, shard_dir};
 
@@ -129,7 +129,7 @@ fn folder(dir: &Path, shards: usize) -> Result<FolderLock, StartError> {
 
 /// Says in the log what starts, and on what.
 pub fn tell_of_start(config: &BrokerConfig) {
-    let host = host::facts();
+    let host = this::facts();
     let dirs: Vec<String> = config
         .log_dirs
         .iter()
@@ -192,7 +192,7 @@ pub fn tell_of_descriptors(partitions: usize) {
 /// What lies under the folders, each device once; says in the log what an ack means there.
 pub fn devices(config: &BrokerConfig, dirs: &[PathBuf]) -> Vec<DeviceFacts> {
     let class = AckClass::of(config.topic_defaults.flush_messages);
-    let devices = host::distinct_devices(dirs);
+    let devices = this::distinct_devices(dirs);
     for device in &devices {
         let Guarantee { survives, text, .. } = guarantee(device, class);
         let (name, file_system) = (device.name(), device.fs());

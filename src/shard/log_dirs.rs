@@ -10,6 +10,7 @@ use super::{Shard, partitions};
 use crate::base::NodeId;
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
+use crate::host::this::overwrites_in_place;
 use crate::io::budget::Budget;
 use crate::io::cause::Cause;
 use crate::io::descriptors;
@@ -81,7 +82,7 @@ impl LogDirs {
                     budget: Rc::clone(budget),
                     cache_bytes: cache_bytes.min(budget.total_bytes() / 4) / devices_count,
                     cache_bytes_max: budget.total_bytes() / 2 / devices_count,
-                    shared_flushes: disk.overwrites_in_place(dir),
+                    shared_flushes: overwrites_in_place(disk, dir),
                     ..LogsOptions::default()
                 };
                 Logs::new(&disk.with_new_pool(), options)

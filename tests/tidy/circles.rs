@@ -14,9 +14,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("src/io", &["buffer", "gather"]),
     (
         "src/io",
-        &[
-            "checks", "cores", "disk", "durable", "file", "host", "runtime", "sim",
-        ],
+        &["cores", "disk", "durable", "file", "runtime", "sim"],
     ),
     ("src/io/sim", &["disk", "executor", "net", "task"]),
     ("src/log", &["aborts", "compaction", "listing", "recovery"]),

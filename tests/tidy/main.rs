@@ -19,6 +19,7 @@ const ROOMS: &[&str] = &[
     "wire",
     "security",
     "io",
+    "host",
     "log",
     "metadata",
     "partition",

@@ -4,12 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::buffer::BLOCK_BYTES;
-use super::clock;
-use super::cores::{self, CoreOptions};
-use super::disk::Disk;
-use super::file::File;
-use crate::base::host::report::{Timing, Timings};
+use super::report::{Timing, Timings};
+use crate::io::buffer::BLOCK_BYTES;
+use crate::io::cores::{self, CoreOptions};
+use crate::io::disk::Disk;
+use crate::io::file::File;
 
 /// Bytes that the writes go round in.
 const FILE_BYTES: u64 = 4 << 20;
@@ -42,19 +41,20 @@ async fn run(path: PathBuf, length: Duration) -> io::Result<Timings> {
 async fn overwrite(disk: &Disk, file: &File, length: Duration) -> io::Result<Timings> {
     file.prepare(0, FILE_BYTES).await?;
     let [mut write, mut flushed] = [Vec::new(), Vec::new()];
-    let begun = clock::now();
+    let runtime = disk.runtime();
+    let begun = runtime.now();
     let mut position = 0;
-    while clock::now().since(begun) < length {
+    while runtime.now().since(begun) < length {
         for (samples, flush) in [(&mut write, false), (&mut flushed, true)] {
             for _ in 0..BLOCK_WRITES {
                 let mut buffer = disk.pool().write_buffer(BLOCK_BYTES, true);
                 buffer.bytes_mut().fill(1);
-                let from = clock::now();
+                let from = runtime.now();
                 file.write(position, buffer).await?;
                 if flush {
                     file.flush().await?;
                 }
-                samples.push(clock::now().since(from));
+                samples.push(runtime.now().since(from));
                 position = (position + BLOCK_BYTES as u64) % FILE_BYTES;
             }
         }

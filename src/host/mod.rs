@@ -1,16 +1,22 @@
-//! Pure: what the host under the broker is, told by texts that somebody else has read.
+//! Pure: what the host under the broker is, what an ack means on it, and what costs latency.
+//! May use: `base`, `io`. Never: changes the host, knows of topics or partitions.
+//!
+//! All of it is decided from texts and numbers; [`this`] reads those of this machine, [`measure`]
+//! writes to its devices.
 
 pub mod device;
 mod finders;
 pub mod guarantee;
 pub mod knobs;
+pub mod measure;
 pub mod mounts;
 pub mod report;
 mod table;
+pub mod this;
 
 use std::collections::BTreeMap;
 
-/// Reads of a host's small files; the real ones are in `io`.
+/// Reads of a host's small files; those of this machine are [`this::ThisHost`]'s.
 pub trait Look {
     /// The text of a file, without the white space around it.
     fn text(&self, path: &str) -> Option<String>;
@@ -23,7 +29,7 @@ pub trait Look {
     fn device(&self, path: &str) -> Option<(u32, u32)>;
 }
 
-/// A host written down: texts by path. For tests, and whoever gets a host's files by mail.
+/// A host written down: texts by path. For tests and offline reports.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// The files.

@@ -194,7 +194,7 @@ pub fn markdown() -> String {
 /// name, `is` or `least`, file, and value. Files of the data folder's disk begin with `queue/`.
 pub fn script() -> String {
     let mut text = String::from(
-        "# Read by apply.sh, made from src/base/host/table.rs: change it there, then\n\
+        "# Read by apply.sh, made from src/host/table.rs: change it there, then\n\
          # CORELANE_RENEW_DOCS=1 cargo test --lib tuning_\n",
     );
     for (group, knobs) in TABLE {
