@@ -13,4 +13,4 @@ pub mod partition;
 pub mod coordinator;
 pub mod shard;
 pub mod server;
-pub mod cli;
+pub mod commands;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use corelane::base::config::BrokerConfig;
-use corelane::cli::pages::{Completions, Man};
-use corelane::cli::{Adopt, Check, Cli, Command, Serve};
+use corelane::commands;
+use corelane::commands::cli::{Adopt, Check, Cli, Command, Serve};
+use corelane::commands::pages::{Completions, Man};
 use corelane::host::this;
 use corelane::io::runtime::Runtime;
 use corelane::io::{checks, signal, trim};
@@ -52,7 +53,7 @@ fn check(flags: &Check) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         MEASURE
     };
-    let report = server::check::check(config, length);
+    let report = commands::check::check(config, length);
     let text = if flags.json {
         report.json()
     } else {
@@ -74,7 +75,7 @@ fn adopt(flags: &Adopt) -> Result<ExitCode, Box<dyn Error>> {
     let (from, accepted) = (&flags.from, flags.accepted());
     let runtime = Runtime::ring();
     let (seed, now) = (runtime.random_bytes(), runtime.wall_ms());
-    let plan = server::adopt::plan(from, &accepted, config, seed, now)?;
+    let plan = commands::adopt::plan(from, &accepted, config, seed, now)?;
     print!("{plan}");
     if !flags.yes {
         println!("\nNothing was changed. Do it with --yes.");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use clap::Parser;
-use corelane::cli::{Cli, Command as Corelane};
+use corelane::commands::cli::{Cli, Command as Corelane};
 use corelane::host::this;
 use corelane::server;
 use corelane::server::loggers::Loggers;

@@ -9,14 +9,12 @@
 //! guarantee, health, lag, guests ← scrape ← admin ← control ────────┘
 //! ```
 
-pub mod adopt;
 mod admin;
 pub mod api;
 mod bring_up;
-pub mod check;
 pub mod connection;
 mod control;
-mod guarantee;
+pub mod guarantee;
 mod guests;
 mod health;
 mod housekeeping;

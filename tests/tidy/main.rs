@@ -26,7 +26,7 @@ const ROOMS: &[&str] = &[
     "coordinator",
     "shard",
     "server",
-    "cli",
+    "commands",
 ];
 
 /// Rooms, or parts of them, in which every file is pure.

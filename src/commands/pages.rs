@@ -7,7 +7,7 @@ mod tests {
     use clap::{CommandFactory, ValueEnum};
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::commands::cli::Cli;
 
     #[test]
     fn each_shell_is_told_of_commands_and_options() {

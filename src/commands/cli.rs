@@ -1,14 +1,13 @@
 //! Pure: the command line and its help.
 
-pub mod pages;
-
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use super::adopt::{Accepted, LeftBehind};
+use super::pages;
 use crate::base::config::{self, BrokerConfig, ConfigError, ConfigFile, Flags, HostFacts};
 use crate::base::version::version;
-use crate::server::adopt::{Accepted, LeftBehind};
 
 /// A Kafka-compatible broker for low-latency pipelines on Linux.
 ///

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::guarantee::own_flushes;
 use crate::base::config::BrokerConfig;
 use crate::host::device::DeviceFacts;
 use crate::host::knobs::{self, Finding, Host};
@@ -14,6 +13,7 @@ use crate::io::checks;
 use crate::metadata::controller::metadata_dir;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::metadata::source::Loader;
+use crate::server::guarantee::own_flushes;
 use crate::wire::batch::batches;
 
 /// Room below which a start is pointless: the first segments need some, in bytes.
