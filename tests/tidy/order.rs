@@ -6,7 +6,7 @@ use super::uses::graphs;
 /// Folders and their parts, in the order of the arrows: each part may use those before it, never
 /// one behind.
 const ORDER: &[(&str, &[&str])] = &[
-    ("src/commands", &["adopt", "check", "pages", "cli"]),
+    ("src/commands", &["adopt", "check", "pages", "cli", "serve"]),
     (
         "src/server",
         &[
