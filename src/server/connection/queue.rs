@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::mem;
 use std::task::{Poll, Waker};
 
 use super::slot::Slot;
@@ -31,9 +32,12 @@ impl Queue {
         self.slots.borrow().is_empty()
     }
 
-    /// Drops all that is left in it.
-    pub fn clear(&self) {
-        self.slots.borrow_mut().clear();
+    /// Drops all that is left in it, large requests in steps.
+    pub async fn clear(&self) {
+        let left = mem::take(&mut *self.slots.borrow_mut());
+        for slot in left {
+            slot.drop_unfinished().await;
+        }
     }
 
     /// Puts a request in. A writer that waits and could do no more than wait for an ack is woken by

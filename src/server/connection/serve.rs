@@ -117,7 +117,8 @@ impl Connection {
         }
         writer.cancel().await;
         desk.client.outlet.stream().shutdown().await;
-        desk.queue.clear();
+        desk.queue.clear().await;
+        desk.hub.handlers.free_cut_off().await;
         read.unwrap_or(Ok(()))
     }
 

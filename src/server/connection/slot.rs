@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use bytes::BytesMut;
 
+use crate::io::room;
 use crate::io::turn::{self, Work};
 use crate::server::api::called::Called;
 use crate::server::api::client::Client;
@@ -88,6 +89,11 @@ impl Handlers {
             Slot::Ready(frame) => client.outlet.send(&frame).await.map_err(Refused::Gone),
         }
     }
+
+    /// Frees, in steps, what requests held that were cut off as they were finished.
+    pub async fn free_cut_off(&self) {
+        self.fetch.free_cut_off().await;
+    }
 }
 
 // === impl Slot ===
@@ -110,6 +116,13 @@ impl Slot {
         match self {
             Slot::Produce(pending) => pending.park(waker),
             Slot::Fetch(_) | Slot::Call(..) | Slot::Ready(_) => false,
+        }
+    }
+
+    /// Drops a request that will not be finished, and its memory in steps.
+    pub async fn drop_unfinished(self) {
+        if let Slot::Fetch(waiting) | Slot::Call(_, waiting) = self {
+            room::free_bytes(waiting.body).await;
         }
     }
 

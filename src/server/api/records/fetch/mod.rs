@@ -8,6 +8,7 @@
 mod encode;
 mod many;
 mod part;
+mod scratch;
 mod send;
 mod serve;
 mod session;
@@ -23,19 +24,18 @@ use futures_util::future::{Either, select};
 use indexmap::IndexMap;
 
 use crate::base::{ErrorCode, limits};
-use crate::io::buffer::Slice;
 use crate::io::turn;
 use crate::partition::Partition;
 use crate::server::api::Context;
 use crate::server::api::authorizer::Operation::{ClusterAction, Read};
 use crate::server::api::authorizer::Resource::{Cluster, Topic};
 use crate::server::api::row::{Row, Run};
-use crate::server::api::spares::Reusable;
 use crate::server::state::fetch_sessions::{Key, NO_SESSION, Opened, Wanted};
 use crate::server::state::probe::Probe;
 use crate::wire::cursor::Short;
-use crate::wire::fetch::{self, AbortedTransaction, Head, Item, TOPIC_ID_FROM};
+use crate::wire::fetch::{self, Head, Item, TOPIC_ID_FROM};
 use part::{Found, NONE, Part, Reader, read};
+use scratch::Scratch;
 use send::Answer;
 pub use serve::Fetch;
 
@@ -57,50 +57,6 @@ const PART_BYTES: usize = 400;
 
 /// First version that names the leader to clients that ask the wrong node (KIP-951).
 const LEADER_FROM: i16 = 16;
-
-/// The work lists of a fetch, kept between fetches so that steady state allocates nothing.
-#[derive(Default)]
-pub struct Scratch {
-    wanted: Vec<(Key, Wanted)>,
-    parts: Vec<Part>,
-    slices: Vec<Slice>,
-    /// Aborted transactions to tell of.
-    aborted: Vec<AbortedTransaction>,
-    /// Where in the output the records of which part go.
-    splices: Vec<(usize, usize)>,
-    /// How many parts in a row are of one topic.
-    topics: Vec<usize>,
-    /// One of the partitions that are here.
-    log_of: Option<Rc<Partition>>,
-    /// Whether records of some part are read from disk as they are sent.
-    streams: bool,
-    /// Whether partitions leave the session.
-    forgets: bool,
-    /// Scratch room to find repeated partitions in.
-    order: Vec<u32>,
-    /// The name of topics that come by id.
-    nameless: Rc<str>,
-    /// Whether a follower asks.
-    is_follower: bool,
-}
-
-impl Reusable for Scratch {
-    fn capacity(&self) -> usize {
-        self.parts.capacity().max(self.wanted.capacity())
-    }
-
-    fn clear(&mut self) {
-        self.wanted.clear();
-        self.forgets = false;
-        self.parts.clear();
-        self.slices.clear();
-        self.aborted.clear();
-        self.splices.clear();
-        self.topics.clear();
-        self.streams = false;
-        self.log_of = None;
-    }
-}
 
 // === impl Scratch ===
 

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 
-use super::{Answer, ROW, Scratch};
+use super::scratch::{CutOff, Scratch};
+use super::{Answer, ROW};
 use crate::io::budget::Reserved;
 use crate::io::room;
 use crate::server::api::Context;
@@ -20,6 +21,7 @@ use crate::wire::cursor::Short;
 #[derive(Default)]
 pub struct Fetch {
     spares: Spares<Scratch>,
+    cut_off: Rc<CutOff>,
 }
 
 /// What there is to send of a fetch.
@@ -30,6 +32,22 @@ pub struct Sending {
     body: Bytes,
     /// Counted until the answer is sent.
     _memory: Option<Reserved>,
+}
+
+// === impl Fetch ===
+
+impl Fetch {
+    /// Frees, in steps, what fetches of very many partitions held when their connections were
+    /// closed under them.
+    pub async fn free_cut_off(&self) {
+        loop {
+            let next = self.cut_off.borrow_mut().pop();
+            let Some((mut scratch, _counted)) = next else {
+                return;
+            };
+            scratch.empty().await;
+        }
+    }
 }
 
 impl TwoSteps for Fetch {
@@ -57,7 +75,9 @@ impl TwoSteps for Fetch {
         } = begun;
         // For a client that takes no answers there is nothing to do.
         let answer = if client.outlet.takes_answers() {
-            let answer = self.spares.take().answer(&cx, &body, out).await;
+            let mut scratch = self.spares.take();
+            scratch.in_use = Some((self.cut_off.clone(), cx.clone()));
+            let answer = scratch.answer(&cx, &body, out).await;
             Some(answer.map_err(|Short| match cx.memory.refused() {
                 Some(refused) => Refused::Call(ROW.name, cx.version, CallError::NotMade(refused)),
                 None => Refused::Malformed(ROW.name, cx.version),
@@ -92,5 +112,49 @@ impl TwoSteps for Fetch {
         let server = &client.server;
         server.probe.note(ROW.key, taken_up, server.now());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::Any;
+
+    use super::*;
+    use crate::base::{TopicId, limits};
+    use crate::server::state::fetch_sessions::{Key, Wanted};
+
+    #[test]
+    fn what_a_fetch_that_is_cut_off_holds_of_many_partitions_is_left_to_be_freed_in_steps() {
+        let fetch = Fetch::default();
+        let topic: Rc<str> = "many".into();
+        let counted: Rc<dyn Any> = Rc::new(());
+        let cut_off = |partitions: usize| {
+            let mut scratch = fetch.spares.take();
+            scratch.in_use = Some((fetch.cut_off.clone(), counted.clone()));
+            scratch.wanted = Vec::with_capacity(partitions);
+            for index in 0..partitions as i32 {
+                let key = Key {
+                    topic: topic.clone(),
+                    topic_id: TopicId::ZERO,
+                    index,
+                };
+                let wanted = Wanted {
+                    offset: 0,
+                    max_bytes: 1,
+                    leader_epoch: -1,
+                    last_fetched_epoch: -1,
+                };
+                scratch.wanted.push((key, wanted));
+            }
+            drop(scratch);
+        };
+        let held = || (Rc::strong_count(&topic) - 1, Rc::strong_count(&counted) - 1);
+        cut_off(limits::SPARE_PARTITIONS_MAX);
+        assert_eq!(held(), (0, 0), "few are dropped at once");
+        let many = limits::SPARE_PARTITIONS_MAX + 1;
+        cut_off(many);
+        assert_eq!(held(), (many, 1));
+        fetch.free_cut_off().now_or_never().unwrap();
+        assert_eq!(held(), (0, 0));
     }
 }
