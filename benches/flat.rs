@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use corelane::io::channel::{self, Receiver};
 use corelane::io::cores::{self, CoreOptions, TaskClass};
+use corelane::io::cpus;
 use corelane::io::disk::Disk;
 use corelane::log::{
     AppendError, Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening, Scrubbed,
@@ -59,7 +60,7 @@ fn main() {
     std::fs::create_dir_all(&dir).unwrap();
     let options = CoreOptions {
         name: "flat-bench".to_owned(),
-        cpu: cores::cpus().last().copied(),
+        cpu: cpus::allowed().last().copied(),
         spin: Duration::ZERO,
         io_memory_bytes: 4 << 20,
     };

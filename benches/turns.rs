@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use corelane::io::cores::{self, CoreOptions};
+use corelane::io::cpus;
 use corelane::io::disk::Disk;
 use corelane::log::{Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening};
 use corelane::partition::validate::{Origin, Rules, validate};
@@ -38,7 +39,7 @@ fn main() {
     std::fs::create_dir_all(&dir).unwrap();
     let options = CoreOptions {
         name: "turns-bench".to_owned(),
-        cpu: cores::cpus().last().copied(),
+        cpu: cpus::allowed().last().copied(),
         spin: Duration::ZERO,
         io_memory_bytes: 4 << 20,
     };

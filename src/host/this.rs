@@ -6,7 +6,7 @@ use super::Look;
 use super::device::{self, DeviceFacts};
 use crate::base::config::HostFacts;
 use crate::io::disk::Disk;
-use crate::io::{checks, cores, tree};
+use crate::io::{checks, cpus, tree};
 
 /// This host's files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +59,7 @@ pub fn facts() -> MachineFacts {
 
 /// What the settings want to know of this machine.
 pub fn host_facts() -> HostFacts {
-    let cpus = cores::cpus();
+    let cpus = cpus::allowed();
     HostFacts {
         name: ThisHost
             .text("/proc/sys/kernel/hostname")

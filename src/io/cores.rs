@@ -10,6 +10,7 @@ use glommio::{
     TaskQueueHandle,
 };
 
+use super::cpus;
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
 
@@ -46,14 +47,8 @@ enum Handle<T> {
     Sim(sim::SimTask<T>),
 }
 
-/// The CPUs this process may run on, in the kernel's order.
-pub fn cpus() -> Vec<usize> {
-    core_affinity::get_core_ids()
-        .map(|ids| ids.into_iter().map(|id| id.id).collect())
-        .unwrap_or_default()
-}
-
-/// Starts an executor on its own thread and runs `main` on it until it returns.
+/// Starts an executor on its own thread and runs `main` on it until it returns. To be called from
+/// a thread that may run on all CPUs of the process.
 pub fn start<F, T>(
     options: CoreOptions,
     main: impl FnOnce() -> F + Send + 'static,
@@ -63,6 +58,7 @@ where
     T: Send + 'static,
 {
     let placement = options.cpu.map_or(Placement::Unbound, Placement::Fixed);
+    cpus::has_executor(options.cpu);
     LocalExecutorBuilder::new(placement)
         .name(&options.name)
         .spin_before_park(options.spin)

@@ -11,6 +11,7 @@ pub mod channel;
 pub mod checks;
 pub mod clock;
 pub mod cores;
+pub mod cpus;
 pub mod descriptors;
 pub mod disk;
 pub mod durable;

@@ -1,9 +1,9 @@
 //! Drives: long computations off the cores that serve, on a few threads of low priority.
 //!
 //! What a client can make long and what cannot be done in steps goes here: decoding, encoding and
-//! dropping large messages. The threads are shared by all executors of the process. They yield
-//! the CPU to the executors where both want it, so that a large request waits and not those
-//! beside it.
+//! dropping large messages. The threads are shared by all executors of the process. They run on
+//! the CPUs that no executor is pinned to. Where each CPU has an executor they run on all, and
+//! their low priority makes a large request wait rather than those beside it.
 #![allow(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,8 +14,9 @@ use futures_channel::oneshot;
 
 /// Threads of the process for this. Two, so that one huge job does not stop all others.
 const THREADS: usize = 2;
-/// How much they yield the CPU to others (nice), of at most 19.
-const NICE: libc::c_int = 10;
+/// Their priority (nice), the lowest there is. On the CPU of an executor even such a thread, once
+/// the kernel runs it, goes on until the next tick: up to 4 ms.
+const NICE: libc::c_int = 19;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -53,7 +54,7 @@ fn start() -> mpsc::Sender<Job> {
     for index in 0..THREADS {
         let name = format!("offload-{index}");
         let spawned = thread::Builder::new().name(name).spawn(move || {
-            make_nice();
+            leave_executors_alone();
             work(receiver);
         });
         match spawned {
@@ -78,12 +79,24 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     }
 }
 
-fn make_nice() {
-    // SAFETY: plain system calls; on Linux a thread's id stands for that thread alone.
+/// Gives this thread a low priority and takes it off the CPUs of executors. It would inherit the
+/// one CPU of the executor that was the first to submit a job. All works without it, only slower,
+/// so errors are ignored.
+fn leave_executors_alone() {
+    let cpus = super::cpus::beside_executors();
+    // SAFETY: plain system calls on this thread, whose id stands for it alone on Linux; a
+    // `cpu_set_t` of zeros is the empty set, and `CPU_SET` is called within its bounds.
     unsafe {
         let thread = libc::gettid();
-        // Low priority is a courtesy: without it all works the same.
         libc::setpriority(libc::PRIO_PROCESS, thread as libc::id_t, NICE);
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        for cpu in cpus {
+            if cpu < libc::CPU_SETSIZE as usize {
+                libc::CPU_SET(cpu, &mut set);
+            }
+        }
+        // The kernel refuses an empty set, and the thread stays where it is.
+        libc::sched_setaffinity(thread, size_of_val(&set), &set);
     }
 }
 
@@ -127,5 +140,42 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         drop_later(Tells(sender));
         assert_ne!(receiver.recv().unwrap(), thread::current().id());
+    }
+    /// The CPUs that this thread may run on, as the kernel lists them ("0-3,6").
+    fn allowed() -> String {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = |line: &str| line.strip_prefix("Cpus_allowed_list:").map(str::to_owned);
+        status.lines().find_map(line).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn its_threads_do_not_share_the_one_cpu_of_the_executor_that_submits() {
+        use crate::io::cores::{self, CoreOptions};
+        let cpus = crate::io::cpus::allowed();
+        let options = CoreOptions {
+            name: "pinned".into(),
+            cpu: cpus.last().copied(),
+            spin: std::time::Duration::ZERO,
+            io_memory_bytes: 64 << 10,
+        };
+        let core = cores::start(options, || async {
+            let (sender, receiver) = oneshot::channel();
+            // As the threads of the process are started, which other tests may have done before.
+            thread::spawn(move || {
+                let inherited = allowed();
+                leave_executors_alone();
+                // SAFETY: a plain system call.
+                let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+                let _ = sender.send((inherited, allowed(), nice));
+            });
+            receiver.await.unwrap()
+        });
+        let (inherited, beside, nice) = core.unwrap().join().unwrap();
+        assert_eq!(inherited, cpus.last().unwrap().to_string());
+        assert!(
+            cpus.len() == 1 || beside != inherited,
+            "it runs on {beside}"
+        );
+        assert_eq!(nice, NICE);
     }
 }

@@ -36,7 +36,7 @@ use node::NodeStart;
 
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
-use crate::io::{checks, cores, signal};
+use crate::io::{checks, cpus, signal};
 
 /// Runs the broker until it is told to stop. `loggers` changes the levels of the log; `on_ready`
 /// is called once all shards serve.
@@ -66,7 +66,7 @@ pub fn serve(
         life: life.clone(),
         config,
     };
-    let cpus = cores::cpus();
+    let cpus = cpus::allowed();
     let (mut sockets, admin) = (listeners.nodes.into_iter(), listeners.admin);
     let start_node = |it: NodeStart| {
         let socket = sockets.next().expect("a socket was bound for each shard");

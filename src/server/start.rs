@@ -12,7 +12,7 @@ use crate::host::device::DeviceFacts;
 use crate::host::guarantee::{AckClass, Guarantee, Survives, guarantee};
 use crate::host::this;
 use crate::io::checks::{self, FolderLock, HostError};
-use crate::io::cores;
+use crate::io::cpus;
 use crate::io::descriptors;
 use crate::io::listener::{self, Bound, SocketOptions};
 use crate::metadata::controller::{LoadError, shard_dir};
@@ -140,7 +140,7 @@ pub fn tell_of_start(config: &BrokerConfig) {
         pid = std::process::id(),
         kernel = host.kernel,
         host = host.name,
-        cpus = cores::cpus().len(),
+        cpus = cpus::allowed().len(),
         memory_mib = host.memory_bytes >> 20,
         "corelane starts"
     );
