@@ -25,6 +25,7 @@ use corelane::io::cores::{self, Core, CoreOptions};
 use corelane::io::disk::Disk;
 use corelane::io::listener::{self, SocketOptions};
 use corelane::io::net::Net;
+use corelane::io::turn::{self, Work};
 use corelane::log::{Logs, LogsOptions, Opening};
 use corelane::metadata::controller::{Identity, NodeDir};
 use corelane::partition::{Name, Partition, PartitionOptions};
@@ -319,6 +320,21 @@ async fn fetches(scene: &Scene, times: u64, sequence: &mut i32) {
     );
 }
 
+/// A task gives way again and again: what its own code, the rests among it, allocated.
+async fn steps(times: u64) {
+    let giving_way = async |times| {
+        for _ in 0..times {
+            turn::give_way().await;
+        }
+    };
+    let work = Work::job("steps");
+    // The first steps make the queue and the table of timers.
+    turn::measured(work, giving_way(WARM_UP)).await;
+    let count = Cell::new(0);
+    turn::measured(work, counted(&count, giving_way(times))).await;
+    assert_eq!(count.get(), 0, "allocations in {times} steps");
+}
+
 /// Allocations after the warm-up.
 #[derive(Default)]
 struct Tally {
@@ -357,6 +373,7 @@ fn the_path_of_a_record_allocates_nothing() {
     };
     let core = cores::start(options, move || async move {
         let scene = Scene::set(dir).await;
+        steps(100).await;
         let mut sequence = 0;
         produces(&scene, 13, 1, 10_000, &mut sequence).await;
         produces(&scene, 12, 1, 1_000, &mut sequence).await;

@@ -1,10 +1,12 @@
 //! Drives: executors, one per core, and what tasks do besides I/O.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 use glommio::nop::NopSubmitter;
+use glommio::timer::Timer;
 use glommio::{
     ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, PoolPlacement, Shares,
     TaskQueueHandle,
@@ -47,6 +49,11 @@ enum Handle<T> {
     Sim(sim::SimTask<T>),
 }
 
+thread_local! {
+    /// The timer of [`rest`], made when the executor starts.
+    static REST: Cell<Option<Timer>> = const { Cell::new(None) };
+}
+
 /// Starts an executor on its own thread and runs `main` on it until it returns. To be called from
 /// a thread that may run on all CPUs of the process.
 pub fn start<F, T>(
@@ -67,7 +74,10 @@ where
         .preempt_timer(Duration::from_millis(1))
         // Blocking file work must not queue behind the reactor on its own CPU.
         .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
-        .spawn(main)
+        .spawn(move || {
+            REST.set(Some(Timer::new(Duration::ZERO)));
+            main()
+        })
         .map(Core)
         .map_err(|error| io::Error::other(error.to_string()))
 }
@@ -117,6 +127,19 @@ pub fn ring_enters() -> u64 {
 /// Waits for `length`.
 pub async fn sleep(length: Duration) {
     glommio::timer::sleep(length).await;
+}
+
+/// As [`sleep`], without an allocation, for one task of the executor at a time.
+pub(super) async fn rest(length: Duration) {
+    let mut timer = match REST.take() {
+        Some(mut timer) => {
+            timer.reset(length);
+            timer
+        }
+        None => Timer::new(length),
+    };
+    (&mut timer).await;
+    REST.set(Some(timer));
 }
 
 /// Lets other ready tasks run first.

@@ -106,6 +106,18 @@ impl Runtime {
         }
     }
 
+    /// As [`Runtime::next_round`], and the executor's thread sleeps for about `length` if nothing
+    /// is ready, so that threads of the kernel that are bound to its CPU can run. The kernel adds
+    /// some 50 us. It does not sleep while `corelane.spin.us` has it spin, nor in a simulated
+    /// world, which has no such threads.
+    pub async fn rest(&self, length: Duration) {
+        match &self.0 {
+            Kind::Ring => cores::rest(length).await,
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(runtime) => runtime.yield_now().await,
+        }
+    }
+
     /// Runs `work`, which waits for the machine, on a thread beside the executor.
     pub async fn blocking<T: Send + 'static>(
         &self,

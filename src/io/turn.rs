@@ -6,6 +6,10 @@
 //! a client chooses is done in steps: it calls [`pace`] between its items, and after [`STEP`] it
 //! gives way. Those that gave way go on one after another, one step in each round of the
 //! executor, so that others wait for one step at the most however many of them there are.
+//!
+//! Threads of the kernel that write and flush for this core run on the same CPU. While a task of it
+//! computes without a sleep, the scheduler may keep them waiting until its next tick (4 ms at
+//! 250 Hz). So the queue rests for a moment after every second step: see `queue.rs`.
 
 mod queue;
 
@@ -51,6 +55,8 @@ struct Book {
     is_step: Cell<bool>,
     /// Whether tasks wait in the queue.
     has_waiting: Cell<bool>,
+    /// Steps that were let go on from the queue since it last rested.
+    steps: Cell<u32>,
 }
 
 /// One poll of a measured task.
@@ -72,6 +78,7 @@ thread_local! {
             turns: [const { Cell::new(Turns { longest_us: 0, long: 0 }) }; REQUESTS_MAX + JOBS_MAX],
             is_step: Cell::new(false),
             has_waiting: Cell::new(false),
+            steps: Cell::new(0),
         }
     };
     /// Names of other work than requests.

@@ -1,14 +1,20 @@
 //! Drives: the order in which tasks that gave way go on: one after another, one step in each
-//! round of the executor.
+//! round of the executor, with a rest of the CPU after every [`STEPS_UNTIL_REST`] steps.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use super::BOOK;
 use crate::base::Instant;
 use crate::io::runtime::Runtime;
+
+/// After so many steps in a row the executor rests for [`REST`].
+pub(super) const STEPS_UNTIL_REST: u32 = 2;
+/// Long enough for the thread of the executor to sleep.
+const REST: Duration = Duration::from_micros(20);
 
 /// Tasks that gave way, in order.
 struct Queue {
@@ -39,9 +45,24 @@ pub async fn give_way() {
         return;
     };
     poll_fn(|cx| ticket.poll_released(cx.waker())).await;
-    // The rest of what is ready runs, and what the kernel has ready is heard of.
-    Runtime::current().next_round().await;
+    // Everything else that is ready runs, and completions of I/O are taken from the kernel.
+    let runtime = Runtime::current();
+    if is_rest_due() {
+        runtime.rest(REST).await;
+    } else {
+        runtime.next_round().await;
+    }
     ticket.begin_step();
+}
+
+/// Counts the step that is about to begin; whether the executor is to rest before it.
+fn is_rest_due() -> bool {
+    BOOK.with(|book| {
+        let is_due = book.steps.get() >= STEPS_UNTIL_REST;
+        book.steps
+            .set(if is_due { 1 } else { book.steps.get() + 1 });
+        is_due
+    })
 }
 
 /// The step that was let go on has ended.

@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use super::*;
 use crate::io::cores::{self, CoreOptions};
+use crate::io::sim::World;
 
 const HEAVY: Work = Work(1);
 const LIGHT: Work = Work(2);
@@ -73,6 +74,60 @@ fn paced_work_has_short_turns_and_light_work_passes_between_any_two_steps() {
         let longest = of(HEAVY).longest_us;
         assert!((200..200_000).contains(&longest), "{longest} us");
     });
+}
+
+/// How often this thread has slept.
+fn sleeps() -> u32 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = |line: &str| {
+        line.strip_prefix("voluntary_ctxt_switches:")
+            .map(str::to_owned)
+    };
+    let count = status.lines().find_map(line).unwrap();
+    count.trim().parse().unwrap()
+}
+
+#[test]
+fn long_work_lets_its_thread_sleep_after_every_second_step() {
+    run(|| async {
+        let steps = 60;
+        let heavy = measured(HEAVY, async move {
+            let before = sleeps();
+            for _ in 0..steps {
+                work_for(STEP);
+                pace().await;
+            }
+            sleeps() - before
+        });
+        let slept = cores::spawn(heavy).join().await;
+        // A rest has no sleep when the machine was busy elsewhere until it was over.
+        let rests = steps / queue::STEPS_UNTIL_REST;
+        println!("{slept} sleeps in {rests} rests");
+        assert!(slept >= rests / 4, "{slept} sleeps in {rests} rests");
+    });
+}
+
+#[test]
+fn in_a_simulated_world_steps_depend_on_nothing_that_ran_before_on_the_thread() {
+    let fingerprint = || {
+        let world = World::new(7);
+        let runtime = world.runtime();
+        world.run(async move {
+            let steps = || async {
+                // An odd number, so that the next world begins in the middle of a pair of steps.
+                for _ in 0..3 {
+                    give_way().await;
+                }
+            };
+            let tasks = [(); 3].map(|()| runtime.spawn(measured(HEAVY, steps())));
+            for task in tasks {
+                task.join().await;
+            }
+        });
+        world.fingerprint()
+    };
+    let first = fingerprint();
+    assert!((0..3).all(|_| fingerprint() == first));
 }
 
 #[test]
