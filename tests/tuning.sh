@@ -90,7 +90,7 @@ apply --apply || fail "the rest: $(cat "$log")"
 apply --revert || fail "both: $(cat "$log")"
 [ "$(all)" = "$(written)" ] || fail "two steps, one back: $(diff <(all) <(written))"
 
-# Stopped between the note and the write; somebody else's value; a reboot with other defaults.
+# Stopped between the note and the write; another program's value; a reboot with other defaults.
 printf 'first\t%s\t120\t1\n' "$root/proc/sys/vm/stat_interval" >"$saved"
 apply --revert || fail "half an apply: $(cat "$log")"
 [ "$(all)" = "$(written)" ] || fail 'half an apply was not undone'
@@ -107,7 +107,7 @@ is proc/sys/vm/swappiness 1
 [ ! -e "$saved" ] || fail 'the save file of another boot is still there'
 echo 'ok what was set is undone, and nothing else'
 
-# A file of the kernel that nobody can write, root neither.
+# A file of the kernel that cannot be written, not even by root.
 rm "$root/proc/sys/vm/stat_interval"
 ln -s /proc/sys/kernel/cap_last_cap "$root/proc/sys/vm/stat_interval"
 file sys/kernel/mm/transparent_hugepage/enabled '[always] madvise never'

@@ -12,7 +12,7 @@
 # DATA_FOLDER says which disk [default: ./corelane-data, or else the current folder]. What lasts
 # longer than until the next boot, needs a reboot, can lose data (the drive's write cache) or
 # depends on your topology (isolation, interrupts, coalescing) is left to you and README.md.
-# What somebody else has set since, and what a reboot has undone already, --revert leaves alone.
+# What another program has set since, and what a reboot has undone already, --revert leaves alone.
 # The knobs are in knobs.tsv beside this script. Exit code: 0 all done or nothing to do, 1 some
 # knob refused, 2 wrong call.
 set -uo pipefail
@@ -94,7 +94,7 @@ row() {
 revert() {
   local left at file new old now
   [ -s "$save" ] || { echo "nothing to undo: there is no $save"; exit 0; }
-  [ -O "$save" ] || { echo "apply.sh: $save is somebody else's" >&2; exit 2; }
+  [ -O "$save" ] || { echo "apply.sh: $save belongs to another user" >&2; exit 2; }
   left=$(mktemp "$save.XXXXXX") || exit 1
   while IFS=$'\t' read -r at file new old; do
     now=$(current "$file" 2>/dev/null)
@@ -105,7 +105,7 @@ revert() {
     elif [ "$now" = "$old" ]; then
       printf 'is back  %s = %s\n' "$file" "$old"
     elif [ "$now" != "$new" ]; then
-      printf 'left     %s = %s: set by somebody else since\n' "$file" "$now"
+      printf 'left     %s = %s: set by another program since\n' "$file" "$now"
     elif put "$file" "$old"; then
       printf 'back     %s = %s\n' "$file" "$old"
     else

@@ -1,4 +1,5 @@
-//! Pure: deadlines by key. Time comes in as an argument; whoever waits asks for the next deadline.
+//! Pure: deadlines by key. Time comes in as an argument; the driver that waits asks for the next
+//! deadline.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -28,7 +28,7 @@ pub struct LogConfig {
     pub delete_retention_ms: i64,
     /// `flush.messages`: 1 acknowledges after a flush of the device, more after the write.
     pub flush_messages: i64,
-    /// `flush.ms`: a write that nobody waits for is flushed at the latest after this time.
+    /// `flush.ms`: a write without a waiting request is flushed at the latest after this time.
     pub flush_ms: i64,
     /// `index.interval.bytes`: distance of index entries.
     pub index_interval_bytes: u64,

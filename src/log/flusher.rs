@@ -243,7 +243,7 @@ impl Shared {
     }
 }
 
-/// Flushes for as long as anybody shares this: all who wait when a flush begins are served by it.
+/// Flushes for as long as logs share this: each flush serves every log that waits when it begins.
 async fn flush_on(shared: Weak<Shared>) {
     let mut covered: Vec<Waiter> = Vec::new();
     while let Some(shared) = shared.upgrade() {
@@ -263,8 +263,8 @@ async fn flush_on(shared: Weak<Shared>) {
                 }
             }
             Err(error) => {
-                // What the device dropped is not known: whoever waits for it has failed, and
-                // who has written and does not wait yet fails when it does.
+                // What the device dropped is not known: every wait for it fails, and
+                // so does each log that has written and begins to wait later.
                 shared.probe.failed_flushes_count.add(1);
                 let waiting = std::mem::take(&mut *shared.waiting.borrow_mut());
                 for waiter in covered.drain(..).chain(waiting) {

@@ -31,7 +31,7 @@ pub struct Folder {
     pub(super) checkpoints: Rc<Checkpoints>,
     /// Logs that could not be opened: what is known of them is kept as it is.
     pub(super) unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
-    /// Folders of logs that were there at the start and that nobody has claimed.
+    /// Folders of logs that were there at the start and that no partition has claimed.
     found: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Logs of deleted topics whose folders could not be removed.
     pub(super) undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
@@ -50,7 +50,7 @@ impl Folder {
         let clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
         if !clean && !entries.is_empty() {
             // What the logs are about to believe may be in the device's cache only, or under a
-            // name that no sync has covered: whoever wrote it died before.
+            // name that no sync has covered: the process that wrote it died before.
             disk.sync_all(dir).await?;
         }
         if clean {
@@ -135,7 +135,7 @@ impl Folder {
         Ok(())
     }
 
-    /// The logs that were there at the start and that nobody has claimed.
+    /// The logs that were there at the start and that no partition has claimed.
     pub fn unclaimed(&self) -> Vec<(String, PartitionIndex)> {
         self.found.borrow().iter().cloned().collect()
     }

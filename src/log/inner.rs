@@ -41,7 +41,7 @@ pub enum FailedOperation {
 }
 
 impl FailedOperation {
-    /// Whether nobody needs to hear of it log by log.
+    /// Whether it is reported once for all logs, not log by log.
     pub fn is_told_elsewhere(self) -> bool {
         matches!(self, FailedOperation::Folder | FailedOperation::Removal)
     }

@@ -1,4 +1,4 @@
-//! Drives: what time brings: late flushes, old segments, memory nobody uses any more.
+//! Drives: periodic work: late flushes, old segments, memory that is no longer used.
 
 use std::cell::Cell;
 use std::io;
@@ -258,7 +258,7 @@ impl Inner {
         }
     }
 
-    /// Closes files and forgets lookups of sealed segments that nobody read since last time.
+    /// Closes files and forgets lookups of sealed segments that were not read since the last call.
     fn forget_unused(&self) {
         let state = self.state.borrow();
         let sealed = state.segments.len().saturating_sub(1);

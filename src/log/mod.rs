@@ -364,8 +364,8 @@ impl Log {
         self.0.retire(trash).await
     }
 
-    /// Does what time brings: late flushes, deletion by age and size, files and memory that
-    /// nobody uses. To be called every few seconds to minutes.
+    /// Runs the periodic work: late flushes, deletion by age and size, release of files and memory
+    /// that are not used. To be called every few seconds to minutes.
     pub async fn maintain(&self, now: WallMs) -> io::Result<()> {
         self.0.maintain(now).await
     }

@@ -49,7 +49,7 @@ pub async fn open(
     let entries = match disk.list(dir).await {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Nothing was ever appended, or somebody took it away.
+            // Nothing was ever appended, or the file was removed.
             return match opening.known_offset() {
                 0 => Ok((inner, Recovered::default())),
                 known => Err(OpenError::Lost(dir.to_owned(), known)),

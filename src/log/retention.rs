@@ -1,4 +1,4 @@
-//! Pure: which segments may go, by age, by the log's size, or because nobody may read them.
+//! Pure: which segments may go: by age, by the log's size, or since readers may no longer see them.
 
 use super::config::LogConfig;
 use crate::base::{Offset, WallMs};

@@ -9,7 +9,7 @@ use super::inner::LogFailure;
 #[derive(Default)]
 pub struct Room {
     lack: RefCell<Option<LogFailure>>,
-    /// No attempt before somebody says so.
+    /// No attempt until one is asked for.
     rests: Cell<bool>,
     /// What is appended waits for space that could not be had.
     starved: Cell<bool>,

@@ -1,4 +1,4 @@
-//! Drives: a look at sealed segments that nobody reads: is every batch still what was written,
+//! Drives: reads sealed segments that no client reads: is every batch still what was written,
 //! and do the lookups lead to batches.
 
 use std::io;

@@ -218,7 +218,7 @@ impl Segment {
         io::Error::new(io::ErrorKind::InvalidData, reason)
     }
 
-    /// Lets nobody open the data file by its name any more, and waits for those who do.
+    /// Forbids opening the data file by its name, and waits for opens that are under way.
     pub async fn retire(&self) {
         self.removed.set(true);
         while self.opening.get() > 0 {

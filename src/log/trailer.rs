@@ -2,7 +2,7 @@
 //! flushed before it.
 //!
 //! After a crash the end of the valid batches has one of two causes: the last writes were torn
-//! before anybody was promised anything, or flushed batches were damaged later. A trailer found
+//! before any of them was acked, or flushed batches were damaged later. A trailer found
 //! behind the end tells them apart: nothing below its flushed offset may be missing. It lies in
 //! the last bytes of the last block of a write, so that the next write, which begins with that
 //! block, replaces it; a sealed segment has none. Layout, big-endian: magic (u32), flushed
@@ -14,7 +14,7 @@ use crate::io::buffer::{BLOCK_BYTES, block_up};
 /// Size of a trailer, in bytes.
 pub const TRAILER_BYTES: usize = 24;
 
-/// Blank bytes between the last batch and a trailer: a length of zero for whoever reads on.
+/// Blank bytes between the last batch and a trailer: a length of zero for a reader that goes on.
 const BLANK_BYTES: usize = 12;
 
 const MAGIC: u32 = 0xC09E_7A11;

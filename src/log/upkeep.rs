@@ -587,7 +587,7 @@ impl Inner {
     }
 
     /// Keeps the file for the segment after `active`, or gives it to that one if the log has
-    /// rolled meanwhile; returns it when nobody wants it any more.
+    /// rolled meanwhile; returns it when it is no longer wanted.
     fn place_next(&self, next: Next, active: &Rc<Segment>) -> Option<Next> {
         let state = self.state.borrow();
         let at = state.segments.iter().position(|it| Rc::ptr_eq(it, active));

@@ -232,7 +232,7 @@ pub fn fail(shard: &Shard, dir: &LogDir) {
             id: topic.id,
             partitions: partitions.collect(),
         });
-        // Last, so that who is woken looks up what is there now.
+        // Last, so that a woken request finds the new state.
         let failed = topic.local().filter(|partition| dir.holds(partition));
         failed.for_each(|partition| partition.log().abandon());
     }
@@ -370,7 +370,7 @@ async fn checkpoint(shard: &Shard, dir: &LogDir) -> io::Result<()> {
     dir.folder.checkpoint(logs).await
 }
 
-/// Rolls, deletes and forgets what time has come for, log by log, and notes in the checkpoints
+/// Runs the periodic work of each log (roll, delete, forget), and notes in the checkpoints
 /// how far they have come.
 pub async fn maintain(shard: &Shard, now: WallMs) {
     for partition in shard.partitions.local() {

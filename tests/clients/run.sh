@@ -32,7 +32,7 @@ KAFKA_CLASSPATH=$("$kafka_sh" classpath)
 KAFKA_VERSION=$(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' "$here/../kafka/pom.xml")
 export KAFKA_TOOLS KAFKA_CLASSPATH KAFKA_VERSION
 
-# Of four ports in a row, elsewhere in every run, the first: where nobody listens.
+# Of four ports in a row, elsewhere in every run, the first: where nothing listens.
 free_port() {
   local port
   for port in $(shuf -i 5000-7000 -n 50); do

@@ -50,8 +50,8 @@ prepare() {
       >"$cache/tools/$name.sh"
     chmod +x "$cache/tools/$name.sh"
   done <"$here/tools.txt"
-  # The classes that most tools load, parsed once: a tool then starts in half the time. Nobody
-  # needs to answer for that, so nobody is asked.
+  # The classes that most tools load, parsed once: a tool then starts in half the time. The
+  # tool needs no broker for that, so there is none at this port.
   printf '%s=300\n' request.timeout.ms default.api.timeout.ms >"$cache/hurry.properties"
   java "${jvm[@]}" -XX:ArchiveClassesAtExit="$cache/tools.jsa" -cp "$path" \
     org.apache.kafka.tools.TopicCommand --list --bootstrap-server 127.0.0.1:1 \

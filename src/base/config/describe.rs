@@ -32,7 +32,7 @@ pub enum Source {
     Group = 8,
 }
 
-/// A name, in the tables or as somebody set it.
+/// A name, in the tables or as an operator set it.
 pub type Name = Cow<'static, str>;
 
 /// A place that a value could come from, under the name it has there.
@@ -196,7 +196,7 @@ fn described(row: &'static Setting, value: Option<Value>, synonyms: Vec<Synonym>
     }
 }
 
-/// A name that somebody set while running and no table has: Kafka shows that it is there, and
+/// A name that was set while the broker ran and is in no table: Kafka shows that it is there, and
 /// hides its value, since it might be a secret. Those that are only ever dynamic are no secret.
 fn described_stray(layers: &Layers, name: &str) -> Described {
     let known = DYNAMIC_ONLY.contains(&name);

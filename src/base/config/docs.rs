@@ -102,7 +102,7 @@ fn line(text: &mut String, row: &Setting, column: &str) {
     );
 }
 
-/// Settings that change nothing, by reason; their defaults matter to nobody.
+/// Settings that change nothing, by reason; their defaults have no meaning.
 fn without_effect(text: &mut String, rows: &[&Setting]) {
     let reason = |row: &Setting| match row.effect {
         Effect::Ignored(why) => Some((false, why)),

@@ -1,4 +1,4 @@
-//! Pure: the known name that somebody probably meant.
+//! Pure: the known name that is nearest to a misspelt one.
 
 /// The name in `known` that is fewest edits away from `wrong`, when that is a likely slip: at most
 /// a third of its letters, and never more than four.

@@ -1,4 +1,4 @@
-//! Pure: how many shards a broker runs when nobody says.
+//! Pure: how many shards a broker runs when no setting says.
 
 /// The most shards that are taken without being asked for.
 const SHARDS_UNASKED_MAX: usize = 8;

@@ -1,5 +1,5 @@
-//! Pure: numbers a core keeps about itself, in plain cells: no atomics, no locks, no names
-//! until somebody asks.
+//! Pure: numbers a core keeps about itself, in plain cells: no atomics, no locks; names are
+//! added when they are exported.
 //!
 //! Names are Prometheus': `corelane_`, what it is, its unit (bytes, seconds), and `_total` where
 //! it only grows. Help texts are one sentence, and end with `Kafka: ` and the name of the MBean

@@ -245,7 +245,7 @@ fn piece((segment, end): &(Rc<Segment>, Offset)) -> Piece {
         base: segment.base_offset,
         end: *end,
         bytes,
-        // The lookups of a segment that nobody reads are on disk only.
+        // The lookups of a segment that is not read are on disk only.
         index_bytes: match segment.indexed.get() {
             true => segment.offsets.borrow().len() as u64 * 12,
             false => bytes / 256,

@@ -41,7 +41,7 @@ pub struct Rules<'a> {
 /// What is known of a batch before its records are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fate {
-    /// Its records go: it was aborted, or is a marker that nobody needs any more.
+    /// Its records go: it was aborted, or is a marker that is no longer needed.
     pub discard: bool,
     /// It is a marker whose transaction is gone: it may go itself after a while.
     pub needless_marker: bool,
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(left.last_sequence(), 43);
         assert_eq!((left.base_timestamp(), left.max_timestamp()), (-1, 1100));
         assert!(seen(&header).is_empty());
-        // Once more: it stays empty, and goes when nobody needs it.
+        // Once more: it stays empty, and goes when it is no longer needed.
         assert_eq!(filter.apply(&left, stays, &rules), Ok(Left::Part));
         assert_eq!(filter.out, header);
         assert_eq!(filter.apply(&left, PLAIN, &rules), Ok(Left::Nothing));

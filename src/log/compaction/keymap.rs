@@ -1,7 +1,7 @@
 //! Pure: the newest offset of each key, in a bounded table that knows keys by their hash.
 //!
 //! Kafka's `SkimpyOffsetMap` takes 16 bytes of MD5 for a key. Two halves of SipHash under random
-//! keys take as many, cost less, and nobody who writes records can aim at a collision.
+//! keys take as many, cost less, and a client that writes records cannot aim at a collision.
 
 use std::hash::{BuildHasher, RandomState};
 

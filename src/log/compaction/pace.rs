@@ -10,7 +10,7 @@ use crate::log::inner::Inner;
 const TURN_BYTES: usize = 32 << 10;
 /// A pause is made up of debts of at least this length, since each costs a timer.
 const PAUSE_MIN_SECONDS: f64 = 0.005;
-/// A pause in which nobody looks up: the log may be closed meanwhile.
+/// A pause; the caller must look afterwards whether the log was closed meanwhile.
 const PAUSE_MAX_SECONDS: f64 = 0.1;
 
 /// Paces one cleaning.

@@ -1,4 +1,4 @@
-//! Pure: which batches belong to aborted transactions, and which markers nobody needs any more
+//! Pure: which batches belong to aborted transactions, and which markers are no longer needed
 //! (Kafka's `CleanedTransactionMetadata`).
 
 use std::collections::{HashMap, HashSet, VecDeque};

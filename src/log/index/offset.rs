@@ -98,7 +98,7 @@ impl OffsetIndex {
     }
 
     /// Count of entries.
-    #[allow(clippy::len_without_is_empty)] // Nobody asks.
+    #[allow(clippy::len_without_is_empty)] // No caller needs it.
     pub fn len(&self) -> usize {
         self.entries.len()
     }

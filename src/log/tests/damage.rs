@@ -37,7 +37,7 @@ struct Filled {
 enum Outcome {
     /// All is as it was.
     Harmless,
-    /// Somebody was told.
+    /// It was reported.
     Noticed,
 }
 

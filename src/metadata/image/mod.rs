@@ -1,5 +1,5 @@
 //! Pure: the cluster's state as an immutable image, which only records change.
-//! May use: `base`, `metadata::record`. Never: changes an image that somebody may be reading.
+//! May use: `base`, `metadata::record`. Never: changes an image that may be in use.
 
 mod brokers;
 mod configs;
@@ -162,11 +162,11 @@ impl Delta {
                 };
             }
             MetadataRecord::ProducerIds(record) => next.give_out_producer_ids(record)?,
-            // A controller is nobody's business but other controllers'; a no-op moves the end.
+            // Controllers are of interest to controllers only; a no-op moves the end.
             MetadataRecord::RegisterController(_)
             | MetadataRecord::NoOp(_)
             | MetadataRecord::ZkMigrationState(_) => {}
-            // Whoever reads a log resolves its transactions before anything is replayed.
+            // The reader of a log resolves its transactions before anything is replayed.
             MetadataRecord::BeginTransaction(_)
             | MetadataRecord::EndTransaction(_)
             | MetadataRecord::AbortTransaction(_) => return Err(ReplayError::Transaction),

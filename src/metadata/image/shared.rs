@@ -125,7 +125,7 @@ impl<K: Hash + Eq + Clone, V: Clone> SharedMap<K, V> {
         Some(value)
     }
 
-    /// A bucket to change, no longer shared with anybody.
+    /// A bucket to change, no longer shared with another image.
     fn bucket_mut(&mut self, index: usize) -> &mut Vec<(K, V)> {
         let buckets = Arc::make_mut(&mut self.buckets);
         Arc::make_mut(buckets[index].get_or_insert_default())

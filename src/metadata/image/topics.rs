@@ -252,7 +252,7 @@ impl TopicsDelta {
         match usize::try_from(index) {
             Ok(at) if at < partitions.len() => partitions[at] = partition,
             Ok(at) if at == partitions.len() => partitions.push(partition),
-            // Whoever writes partitions writes them in rising order, without gaps.
+            // Writers give partitions in rising order, without gaps.
             _ => return Err(ReplayError::UnknownPartition(id, index)),
         }
         Ok(())

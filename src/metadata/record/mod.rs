@@ -1,6 +1,6 @@
 //! Pure: the records of the cluster metadata log, in Kafka's own types and framing (KIP-500).
-//! May use: `base`, `wire`. Never: skips a record it does not know; whoever reads a log without
-//! understanding all of it would act on a wrong picture.
+//! May use: `base`, `wire`. Never: skips a record it does not know; a reader that does not
+//! understand all of a log would act on a wrong picture.
 
 mod batch;
 mod broker;

@@ -1,6 +1,6 @@
 //! Drives: how far the metadata log is known to have been flushed, in a small file of our own.
 //!
-//! The last records of a log that nobody has written behind look torn when they are damaged:
+//! The last records of a log look torn when they are damaged, with nothing written behind them:
 //! this tells the two apart. It also tells a log that is gone from one that never was.
 
 use std::cell::Cell;
