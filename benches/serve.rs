@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corelane_testing::bench::{
-    self, DirectFile, FloorServer, Samples, echo_server, is_large, size,
+    self, DirectFile, FloorServer, Samples, Trips, echo_server, is_large, size,
 };
 use corelane_testing::requests::{batch, create_topic, produce};
-use corelane_testing::{Broker, Here, decode, frame_of};
+use corelane_testing::{Broker, CLIENT_ID, Client, Here, decode, frame_of};
 use kafka_protocol::messages::ProduceRequest;
 
 /// Where the broker of this build is.
@@ -94,42 +94,41 @@ fn latency(broker: &Broker, dir: &Path) {
     let (_, answer) = decode::<ProduceRequest>(VERSION, first).unwrap();
     assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
 
-    let mut echo = echo_server(request.len(), answer_bytes);
+    let echo = echo_server(request.len(), answer_bytes);
+    let mut echo = Client::over(echo, CLIENT_ID).unwrap();
     let mut server = FloorServer::start(dir, request.len(), answer_bytes);
     let mut file = DirectFile::new(&dir.join("floor"), 4_096);
-    let (mut echoes, mut flushed) = (Samples::default(), Samples::default());
-    let (mut floors, mut acks) = (Samples::default(), Samples::default());
+    let mut trips = RoundTrips::default();
+    let mut flushed = Samples::default();
     let (mut floor_cpu, mut ack_cpu) = (0.0, 0.0);
     let per_block = size(20, 500);
     for _ in 0..size(2, 12) {
         let mut answer = vec![0; answer_bytes];
-        echoes.merge(Samples::take(per_block, || {
-            echo.write_all(&request).unwrap();
-            echo.read_exact(&mut answer).unwrap();
-        }));
+        trips.echoes.take(per_block, || {
+            echo.stream.write_all(&request).unwrap();
+            echo.stream.read_exact(&mut answer).unwrap();
+        });
+        trips.by_client.take(per_block, || {
+            echo.exchange(&request).unwrap();
+        });
         flushed.merge(Samples::take(per_block, || {
             file.write();
             file.flush();
         }));
         let before = server.cpu_seconds();
-        floors.merge(Samples::take(per_block, || {
+        trips.floors.take(per_block, || {
             server.stream.write_all(&request).unwrap();
             server.stream.read_exact(&mut answer).unwrap();
-        }));
+        });
         floor_cpu += server.cpu_seconds() - before;
         let before = broker.cpu_seconds();
-        acks.merge(Samples::take(per_block, || {
+        trips.acks.take(per_block, || {
             client.exchange(&request).unwrap();
-        }));
+        });
         ack_cpu += broker.cpu_seconds() - before;
     }
-    println!("{}", echoes.line("floor: loopback round trip"));
     println!("{}", flushed.line("floor: pwrite and fdatasync"));
-    println!("{}", floors.line("floor: both, in one server"));
-    println!("{}", acks.line("durable ack of 1 KiB, one in flight"));
-    let added = |part| acks.us(part) - floors.us(part);
-    let (p50, p99) = (added(0.5), added(0.99));
-    println!("added to the server's                p50 {p50:.1} µs (goal 15), p99 {p99:.1} µs");
+    trips.print();
     let each = 1e6 / (per_block * size(2, 12)) as f64;
     let (ack_cpu, floor_cpu) = (ack_cpu * each, floor_cpu * each);
     println!(
@@ -138,5 +137,53 @@ fn latency(broker: &Broker, dir: &Path) {
     );
     if !is_large() {
         println!("(a small run: the figures mean nothing)");
+    }
+}
+
+/// Round trips by this thread.
+#[derive(Default)]
+struct RoundTrips {
+    /// To a server that answers at once, by a plain write and read.
+    echoes: Trips,
+    /// To the same server by the client that asks the broker.
+    by_client: Trips,
+    /// To the server that writes and flushes, by a plain write and read.
+    floors: Trips,
+    /// To the broker, by the client.
+    acks: Trips,
+}
+
+impl RoundTrips {
+    fn print(&self) {
+        let RoundTrips {
+            echoes,
+            by_client,
+            floors,
+            acks,
+        } = self;
+        println!("{}", echoes.samples.line("floor: loopback round trip"));
+        println!(
+            "{}",
+            by_client.samples.line("the same, by this bench's client")
+        );
+        println!("{}", floors.samples.line("floor: both, in one server"));
+        println!(
+            "{}",
+            acks.samples.line("durable ack of 1 KiB, one in flight")
+        );
+        let added = |to: &Trips, of: &Trips, part| of.samples.us(part) - to.samples.us(part);
+        let (p50, p99) = (added(floors, acks, 0.5), added(floors, acks, 0.99));
+        println!("added to the server's                p50 {p50:.1} µs (goal 15), p99 {p99:.1} µs");
+        println!(
+            "of that the client                   p50 {:.1} µs, CPU {:.1} µs",
+            added(echoes, by_client, 0.5),
+            by_client.cpu_us() - echoes.cpu_us()
+        );
+        println!(
+            "CPU of the thread that asks          {:.1} µs for an ack, {:.1} for the server's answer, {:.1} for an echo",
+            acks.cpu_us(),
+            floors.cpu_us(),
+            echoes.cpu_us()
+        );
     }
 }

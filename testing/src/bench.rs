@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::cpu_seconds;
+use crate::process::{cpu_seconds, own_thread_cpu};
 
 /// Whether this is a real run (`cargo bench` passes `--bench`) or the short one of `cargo test`.
 pub fn is_large() -> bool {
@@ -82,6 +82,35 @@ impl Samples {
     }
 }
 
+/// Durations of one kind, and what the thread that took them spent on them.
+#[derive(Default, Clone)]
+pub struct Trips {
+    /// How long each took.
+    pub samples: Samples,
+    cpu: Duration,
+}
+
+impl Trips {
+    /// Times `work` `count` times more.
+    pub fn take(&mut self, count: usize, work: impl FnMut()) {
+        let before = own_thread_cpu();
+        self.samples.merge(Samples::take(count, work));
+        self.cpu += own_thread_cpu() - before;
+    }
+
+    /// CPU time of the calling thread for one, in microseconds.
+    pub fn cpu_us(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.samples.0.len() as f64
+    }
+}
+
+/// An answer of so many bytes as a client of the broker takes it: its length comes first.
+fn answer_of(bytes: usize) -> Vec<u8> {
+    let mut answer = vec![0; bytes];
+    answer[..4].copy_from_slice(&(bytes as u32 - 4).to_be_bytes());
+    answer
+}
+
 /// A server on a thread of its own that sends `answer` bytes for every `request` bytes. It has
 /// the last CPU, where a broker's first shard runs, and the calling thread the first one: a
 /// round trip within one CPU is no floor of one between two.
@@ -98,7 +127,7 @@ pub fn echo_server(request: usize, answer: usize) -> TcpStream {
         }
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_nodelay(true).unwrap();
-        let (mut received, sent) = (vec![0; request], vec![0; answer]);
+        let (mut received, sent) = (vec![0; request], answer_of(answer));
         while stream.read_exact(&mut received).is_ok() && stream.write_all(&sent).is_ok() {}
     });
     let stream = TcpStream::connect(address).unwrap();

@@ -60,6 +60,11 @@ impl Client {
     pub fn to(address: SocketAddr, client_id: &'static str) -> Result<Client> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        Client::over(stream, client_id)
+    }
+
+    /// A client of what a socket is connected to.
+    pub fn over(stream: TcpStream, client_id: &'static str) -> Result<Client> {
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Client {
             stream,

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// CPU time of all threads of process `pid` so far, in seconds.
 pub fn cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -16,6 +18,12 @@ pub fn cpu_seconds(pid: u32) -> f64 {
 /// CPU time of this process so far, in seconds.
 pub fn own_cpu_seconds() -> f64 {
     cpu_seconds(std::process::id())
+}
+
+/// CPU time of the calling thread so far.
+pub fn own_thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// A line of the memory of process `pid` in KiB, such as `VmRSS:`; `None` when it has ended.

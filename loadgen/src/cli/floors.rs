@@ -66,26 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         false => None,
     };
     if let Some(own) = &own {
-        let rows = [
-            ("produce, by a bare loop", &own.bare),
-            ("produce, by loadgen", &own.own),
-        ];
-        println!("\n{}", table(rows).trim_end());
-        let (low, high) = own.half_ns();
-        match own.unfit() {
-            None => println!(
-                "loadgen adds {:.1} µs to the median (of {} rounds, in turns; half of them: \
-                 {:.1} to {:.1})",
-                own.median_ns() as f64 / 1e3,
-                own.added_ns.len(),
-                low as f64 / 1e3,
-                high as f64 / 1e3,
-            ),
-            Some(why) => println!(
-                "UNFIT: what loadgen adds cannot be told here: {why}. Try again when the machine \
-                 is quiet, or keep other work off two CPUs and name one of them with --cpus"
-            ),
-        }
+        print_own(own, args.spin_us);
     }
     let unfit = own.as_ref().and_then(own_cost::OwnCost::unfit);
     if let Some(path) = &args.json {
@@ -95,6 +76,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             "size": args.size, "count": args.count, "floors_us": figures,
             "own_cost_us": own.map(|own| json!({
                 "bare": Quantiles::of(&own.bare), "loadgen": Quantiles::of(&own.own),
+                "bare_cpu_us": own.cpu_us().0, "loadgen_cpu_us": own.cpu_us().1,
                 "added": own.added_ns.iter().map(|ns| *ns as f64 / 1e3).collect::<Vec<_>>(),
                 "fit": own.unfit().is_none(), "unfit": own.unfit(),
             })),
@@ -105,4 +87,33 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         None => ExitCode::SUCCESS,
         Some(_) => ExitCode::from(UNFIT),
     })
+}
+
+/// What loadgen itself adds, in time and in CPU time.
+fn print_own(own: &own_cost::OwnCost, spin_us: u32) {
+    let rows = [
+        ("produce, by a bare loop", &own.bare),
+        ("produce, by loadgen", &own.own),
+    ];
+    println!("\n{}", table(rows).trim_end());
+    let (low, high) = own.half_ns();
+    match own.unfit() {
+        None => println!(
+            "loadgen adds {:.1} µs to the median (of {} rounds, in turns; half of them: \
+             {:.1} to {:.1})",
+            own.median_ns() as f64 / 1e3,
+            own.added_ns.len(),
+            low as f64 / 1e3,
+            high as f64 / 1e3,
+        ),
+        Some(why) => println!(
+            "UNFIT: what loadgen adds cannot be told here: {why}. Try again when the machine \
+             is quiet, or keep other work off two CPUs and name one of them with --cpus"
+        ),
+    }
+    let (bare, loadgen) = own.cpu_us();
+    println!(
+        "CPU of the asking thread: {bare:.1} µs for a request by the bare loop, {loadgen:.1} by \
+         loadgen; both spin for up to {spin_us} µs before a send"
+    );
 }

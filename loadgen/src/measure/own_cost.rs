@@ -12,6 +12,7 @@ use std::time::Duration;
 use core_affinity::CoreId;
 use corelane_wire::batch::Codec;
 use hdrhistogram::Histogram;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::load::frame::{Batch, Filler, Head};
 use crate::load::schedule::Pace;
@@ -46,6 +47,10 @@ pub struct OwnCost {
     pub own: Histogram<u64>,
     /// The difference of the medians in each round, in nanoseconds, sorted.
     pub added_ns: Vec<i64>,
+    /// CPU time of the bare loop's thread, in nanoseconds.
+    pub bare_cpu_ns: u64,
+    /// CPU time of loadgen's thread for as many requests, in nanoseconds.
+    pub own_cpu_ns: u64,
 }
 
 impl OwnCost {
@@ -58,6 +63,16 @@ impl OwnCost {
     pub fn half_ns(&self) -> (i64, i64) {
         let count = self.added_ns.len();
         (self.added_ns[count / 4], self.added_ns[count * 3 / 4])
+    }
+
+    /// CPU time of the asking thread for one request in microseconds, what it spins before a send
+    /// included: of the bare loop, and of loadgen.
+    pub fn cpu_us(&self) -> (f64, f64) {
+        let each = |ns: u64, count: u64| ns as f64 / 1e3 / count.max(1) as f64;
+        (
+            each(self.bare_cpu_ns, self.bare.len()),
+            each(self.own_cpu_ns, self.own.len()),
+        )
     }
 
     /// Why the figure must not be quoted, if it must not.
@@ -96,6 +111,8 @@ pub fn measure(size: usize, spin_ns: u64, cores: &[CoreId]) -> Result<OwnCost, B
         bare: histogram(),
         own: histogram(),
         added_ns: Vec::new(),
+        bare_cpu_ns: 0,
+        own_cpu_ns: 0,
     };
     for round in 0..ROUNDS {
         let pair = [round % 2 == 0, round % 2 == 1].map(|bare| match bare {
@@ -104,14 +121,15 @@ pub fn measure(size: usize, spin_ns: u64, cores: &[CoreId]) -> Result<OwnCost, B
         });
         let mut medians = [0; 2];
         for one in pair {
-            let (bare, times) = one?;
+            let (bare, Round { times, cpu_ns }) = one?;
             medians[usize::from(bare)] = times.value_at_quantile(0.5) as i64;
-            let all = if bare {
-                &mut found.bare
+            let (all, cpu) = if bare {
+                (&mut found.bare, &mut found.bare_cpu_ns)
             } else {
-                &mut found.own
+                (&mut found.own, &mut found.own_cpu_ns)
             };
             all.add(times).map_err(|error| format!("{error:?}"))?;
+            *cpu += cpu_ns;
         }
         found.added_ns.push(medians[0] - medians[1]);
     }
@@ -120,13 +138,26 @@ pub fn measure(size: usize, spin_ns: u64, cores: &[CoreId]) -> Result<OwnCost, B
     Ok(found)
 }
 
+/// What one round gave.
+struct Round {
+    times: Histogram<u64>,
+    /// CPU time of the asking thread from its first request on, in nanoseconds.
+    cpu_ns: u64,
+}
+
+/// CPU time of the calling thread so far, in nanoseconds.
+fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * SECOND_NS + time.tv_nsec as u64
+}
+
 /// The same requests from a loop that does nothing else.
 fn bare_round(
     address: &str,
     size: usize,
     spin_ns: u64,
     core: Option<CoreId>,
-) -> Result<Histogram<u64>, Box<dyn Error>> {
+) -> Result<Round, Box<dyn Error>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     let mut batch = Batch::new();
@@ -142,6 +173,7 @@ fn bare_round(
     let asking = thread::spawn(move || {
         worker::settle(core);
         let (clock, mut found, mut answer) = (Clock::start(), histogram(), Vec::new());
+        let before_ns = thread_cpu_ns();
         for number in 0..RATE * ROUND_NS / SECOND_NS {
             let due_ns = LEAD_NS + number * SECOND_NS / RATE;
             let gap_ns = due_ns.saturating_sub(clock.now_ns());
@@ -158,7 +190,10 @@ fn bare_round(
             stream.read_exact(&mut answer)?;
             found.saturating_record(clock.now_ns() - due_ns);
         }
-        io::Result::Ok(found)
+        io::Result::Ok(Round {
+            times: found,
+            cpu_ns: thread_cpu_ns() - before_ns,
+        })
     });
     Ok(asking.join().map_err(|_| "a thread panicked")??)
 }
@@ -169,9 +204,57 @@ fn own_round(
     size: usize,
     spin_ns: u64,
     core: Option<CoreId>,
-) -> Result<Histogram<u64>, Box<dyn Error>> {
+) -> Result<Round, Box<dyn Error>> {
     let clock = Clock::start();
-    let job = worker::Job {
+    let job = job(address, size, spin_ns, core, clock)?;
+    let shared = Shared {
+        stop_ns: AtomicU64::new(u64::MAX),
+        done: AtomicUsize::new(0),
+        promised: AtomicU64::new(0),
+    };
+    let (out, intervals) = channel();
+    let asked = thread::scope(|scope| {
+        let (job, shared) = (&job, &shared);
+        let asking = move || {
+            let mut before_ns = 0;
+            let begin = || {
+                let start_ns = clock.now_ns() + LEAD_NS;
+                shared.stop_ns.store(start_ns + ROUND_NS, Ordering::Relaxed);
+                before_ns = thread_cpu_ns();
+                Begin {
+                    start_ns,
+                    window: Window::from(start_ns),
+                }
+            };
+            let outcomes = worker::run(job, shared, out, begin);
+            (outcomes, thread_cpu_ns() - before_ns)
+        };
+        scope.spawn(asking).join()
+    });
+    let (outcomes, cpu_ns) = asked.map_err(|_| "a thread panicked")?;
+    if let Some(why) = outcomes.iter().find_map(|one| one.failure.clone()) {
+        return Err(why.into());
+    }
+    let mut collector = Collector::new("own cost");
+    intervals
+        .into_iter()
+        .for_each(|interval| collector.add(interval));
+    let (mut totals, _) = collector.finish()?;
+    Ok(Round {
+        times: totals.remove(&Kind::Produce).unwrap_or_else(histogram),
+        cpu_ns,
+    })
+}
+
+/// One producer, which sends one record at a time.
+fn job(
+    address: &str,
+    size: usize,
+    spin_ns: u64,
+    core: Option<CoreId>,
+    clock: Clock,
+) -> Result<worker::Job, Box<dyn Error>> {
+    Ok(worker::Job {
         cluster: Arc::new(Cluster::assumed(null::TOPIC, address)),
         homes: Arc::new([Home {
             topic: 0,
@@ -199,37 +282,7 @@ fn own_round(
         run: 1,
         clock,
         core,
-    };
-    let shared = Shared {
-        stop_ns: AtomicU64::new(u64::MAX),
-        done: AtomicUsize::new(0),
-        promised: AtomicU64::new(0),
-    };
-    let (out, intervals) = channel();
-    let outcomes = thread::scope(|scope| {
-        let (job, shared) = (&job, &shared);
-        let begin = move || {
-            let start_ns = clock.now_ns() + LEAD_NS;
-            shared.stop_ns.store(start_ns + ROUND_NS, Ordering::Relaxed);
-            Begin {
-                start_ns,
-                window: Window::from(start_ns),
-            }
-        };
-        scope
-            .spawn(move || worker::run(job, shared, out, begin))
-            .join()
-    });
-    let outcomes = outcomes.map_err(|_| "a thread panicked")?;
-    if let Some(why) = outcomes.iter().find_map(|one| one.failure.clone()) {
-        return Err(why.into());
-    }
-    let mut collector = Collector::new("own cost");
-    intervals
-        .into_iter()
-        .for_each(|interval| collector.add(interval));
-    let (mut totals, _) = collector.finish()?;
-    Ok(totals.remove(&Kind::Produce).unwrap_or_else(histogram))
+    })
 }
 
 #[cfg(test)]
@@ -243,6 +296,8 @@ mod tests {
         let each = u64::from(ROUNDS) * RATE * ROUND_NS / SECOND_NS;
         assert_eq!((found.bare.len(), found.own.len()), (each, each));
         // How little it is is for `loadgen floors --self` to say, on a machine that is quiet.
+        let (bare_us, own_us) = found.cpu_us();
+        assert!(bare_us > 1.0 && own_us > 1.0, "{bare_us} {own_us} µs");
         let added = found.median_ns();
         assert!(added < 200_000 || found.unfit().is_some(), "{added} ns");
     }
@@ -254,6 +309,8 @@ mod tests {
             bare: histogram(),
             own: histogram(),
             added_ns,
+            bare_cpu_ns: 0,
+            own_cpu_ns: 0,
         }
     }
 
