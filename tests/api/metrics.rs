@@ -10,11 +10,14 @@ use corelane_testing::exposition::{Family, parse, sum, value};
 use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce, topic_name};
 use corelane_testing::{Broker, Client, until_so};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use kafka_protocol::messages::{CreateTopicsRequest, GroupId, OffsetCommitRequest, ProduceRequest};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, DescribeConfigsRequest, GroupId, OffsetCommitRequest, ProduceRequest,
+};
 use kafka_protocol::protocol::StrBytes;
 use serde_json::Value;
 
@@ -82,6 +85,39 @@ fn commit(clients: &mut [Client; 2]) {
             codes.contains(&0)
         },
     );
+}
+
+#[test]
+fn errors_of_an_answer_that_is_encoded_as_it_grows_are_counted_by_code() {
+    let dir = HERE.data_dir();
+    let (broker, admin) = broker(dir.path());
+    let resource = |kind, name| {
+        DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(StrBytes::from_static_str(name))
+            .with_configuration_keys(None)
+    };
+    // Two topics that are not there, a broker that is no number, and one that is.
+    let asked = vec![
+        resource(2, "missing"),
+        resource(2, "gone"),
+        resource(4, "x"),
+        resource(4, ""),
+    ];
+    let request = DescribeConfigsRequest::default().with_resources(asked);
+    let answer = broker.client_of(0).call(4, &request);
+    let codes: Vec<i16> = answer.results.iter().map(|one| one.error_code).collect();
+    assert_eq!(codes, [3, 3, 42, 0]);
+    let page = page(admin);
+    for (error, count) in [
+        ("UNKNOWN_TOPIC_OR_PARTITION", 2.0),
+        ("INVALID_REQUEST", 1.0),
+    ] {
+        let labels = [("api", "DescribeConfigs"), ("error", error)];
+        assert_eq!(sum(&page, "corelane_request_errors_total", &labels), count);
+    }
+    let all = [("api", "DescribeConfigs")];
+    assert_eq!(sum(&page, "corelane_request_errors_total", &all), 3.0);
 }
 
 #[test]

@@ -116,6 +116,13 @@ mod tests {
         assert!(TABLE.windows(2).all(|pair| pair[0].key < pair[1].key));
     }
 
+    /// What an authorizer is asked about requests of a row, in words.
+    fn asks(row: &Row) -> String {
+        let asks = row.asks.iter();
+        let asks: Vec<_> = asks.map(|(what, on)| format!("{what:?} {on:?}")).collect();
+        asks.join(", ")
+    }
+
     /// Set to write README's table of APIs instead of comparing it.
     const RENEW: &str = "CORELANE_RENEW_DOCS";
 
@@ -129,10 +136,13 @@ mod tests {
         let (_, after) = rest
             .split_once("<!-- end of apis -->")
             .expect("its end's mark");
-        let mut table = String::from("| key | API | versions |\n|---|---|---|\n");
+        let mut table =
+            String::from("| key | API | versions | needs in Kafka |\n|---|---|---|---|\n");
         for row in TABLE {
             let (first, last) = row.versions;
-            table += &format!("| {} | {} | {first}–{last} |\n", row.key, row.name);
+            let (key, name, asks) = (row.key, row.name, asks(row));
+            table += format!("| {key} | {name} | {first}–{last} | {asks}").trim_end();
+            table += " |\n";
         }
         let wanted = format!("{before}<!-- apis -->\n{table}<!-- end of apis -->{after}");
         if std::env::var_os(RENEW).is_some() {
@@ -189,9 +199,7 @@ DescribeTopicPartitions: Describe Topic
     fn an_authorizer_is_asked_what_kafkas_is_asked() {
         let mut asked = String::new();
         for row in TABLE {
-            let asks = row.asks.iter();
-            let asks: Vec<_> = asks.map(|(what, on)| format!("{what:?} {on:?}")).collect();
-            asked += format!("{}: {}", row.name, asks.join(", ")).trim_end();
+            asked += format!("{}: {}", row.name, asks(row)).trim_end();
             asked += "\n";
         }
         assert_eq!(asked, ASKED_BY_KAFKA);
