@@ -19,8 +19,8 @@ use clap::CommandFactory;
 
 use crate::base::config::BrokerConfig;
 use crate::host::this;
-use crate::io::checks;
 use crate::io::runtime::Runtime;
+use crate::io::{checks, trim};
 use cli::{Adopt, Check, Cli, Command, Serve};
 use pages::{Completions, Man};
 
@@ -31,6 +31,7 @@ const MEASURE: Duration = Duration::from_secs(2);
 pub fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Serve(flags) => {
+            trim::in_small_steps();
             serve::run(load(&flags)?)?;
             Ok(ExitCode::SUCCESS)
         }

@@ -5,13 +5,11 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 use crate::base::config::BrokerConfig;
-use crate::io::trim;
 use crate::server::loggers::Loggers;
 use crate::server::{self, StartError};
 
 /// Serves until the broker is told to stop.
 pub fn run(config: BrokerConfig) -> Result<(), StartError> {
-    trim::in_small_steps();
     let loggers = start_logging(&config.log_level);
     config
         .notes
