@@ -19,7 +19,7 @@ use crate::base::config::BrokerConfig;
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, Offset, PartitionIndex, WallMs};
 use crate::io::{checks, tree};
-use crate::metadata::controller::decide::{self, Adopted, Chance, Deciding, NodeStart};
+use crate::metadata::controller::decide::{self, Adopted, Deciding, NodeStart, Random};
 use crate::metadata::controller::{Identity, shard_dir};
 use crate::metadata::image::{Delta, Image};
 use crate::metadata::record::{Endpoint, MetadataRecord};
@@ -111,9 +111,9 @@ pub fn plan(
     };
     let (in_the_way, left_behind) = kafka.security.sentences(&accepted.leave_behind);
     refused.problems.extend(in_the_way);
-    let mut chance = Chance::new(seed);
-    let folders = new_folders(&config, &kafka.cluster_id, &mut chance)?;
-    let (image, records, notes) = decide(&kafka, &config, &folders, &mut chance)?;
+    let mut random = Random::new(seed);
+    let folders = new_folders(&config, &kafka.cluster_id, &mut random)?;
+    let (image, records, notes) = decide(&kafka, &config, &folders, &mut random)?;
     let mut plan = Plan {
         kafka,
         config,
@@ -163,7 +163,7 @@ fn check_target(dir: &Path) -> Option<String> {
 fn new_folders(
     config: &BrokerConfig,
     cluster_id: &str,
-    chance: &mut Chance,
+    random: &mut Random,
 ) -> Result<Vec<NewFolder>, Refused> {
     let mut folders = Vec::new();
     for shard in 0..config.shards {
@@ -177,7 +177,7 @@ fn new_folders(
                 identity: Identity {
                     cluster_id: cluster_id.to_owned(),
                     node: NodeId(config.node_id(shard)),
-                    directory: chance.uuid(),
+                    directory: random.uuid(),
                 },
                 device,
             });
@@ -191,7 +191,7 @@ fn decide(
     kafka: &Kafka,
     config: &BrokerConfig,
     folders: &[NewFolder],
-    chance: &mut Chance,
+    random: &mut Random,
 ) -> Result<(Image, Vec<MetadataRecord>, decide::AdoptNotes), Refused> {
     let node = |shard: usize| {
         let id = NodeId(config.node_id(shard));
@@ -212,7 +212,7 @@ fn decide(
     let empty = Image::empty(&kafka.cluster_id);
     let mut records = decide::format(config);
     let offset = records.len() as Offset;
-    records.extend(decide::register_nodes(&empty, &nodes, offset, chance));
+    records.extend(decide::register_nodes(&empty, &nodes, offset, random));
     let image = apply(&empty, &records)?;
     let devices: BTreeMap<Uuid, u64> = folders
         .iter()
@@ -229,7 +229,7 @@ fn decide(
     let mut with = Deciding {
         image: &image,
         config,
-        chance,
+        random,
     };
     let decision = decide::adopt(&mut with, &adopted, &near);
     let image = apply(&image, &decision.records)?;

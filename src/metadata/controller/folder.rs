@@ -16,7 +16,7 @@ use crate::log::CLEAN_SHUTDOWN;
 use crate::metadata::image::Image;
 use crate::metadata::source::local::SourceError;
 
-use super::decide::Chance;
+use super::decide::Random;
 use super::identity::{FILE, Identity, IdentityError};
 
 /// Why the metadata could not be loaded. Each prints as one sentence that says what to do.
@@ -238,18 +238,18 @@ pub async fn format(
     disk: &Disk,
     nodes: &[NodeId],
     found: &mut [Vec<NodeDir>],
-    chance: &mut Chance,
+    random: &mut Random,
 ) -> Result<Arc<str>, LoadError> {
     let known = found.iter().flatten().find_map(|dir| dir.identity.as_ref());
     let known = known.map(|identity| identity.cluster_id.clone());
-    let cluster_id = known.unwrap_or_else(|| base64_url(chance.uuid().as_bytes()));
+    let cluster_id = known.unwrap_or_else(|| base64_url(random.uuid().as_bytes()));
     for (node, dirs) in nodes.iter().zip(found) {
         for dir in dirs.iter_mut().filter(|dir| dir.identity.is_none()) {
             refuse_partitions(disk, &dir.path).await?;
             let identity = Identity {
                 cluster_id: cluster_id.clone(),
                 node: *node,
-                directory: chance.uuid(),
+                directory: random.uuid(),
             };
             let path = dir.path.join(FILE);
             let written = async {

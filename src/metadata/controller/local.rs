@@ -21,7 +21,7 @@ use crate::metadata::record::{AbortTransaction, Endpoint, MetadataRecord, encode
 use crate::metadata::source::local::{self as source, SourceError};
 use crate::metadata::source::note::{self, Note};
 
-use super::decide::{self, Chance, Deciding, Decision, NodeStart, RECORDS_MAX};
+use super::decide::{self, Deciding, Decision, NodeStart, RECORDS_MAX, Random};
 use super::folder::{self, LoadError, NodeDir};
 use super::request::{Reply, Request};
 
@@ -35,7 +35,7 @@ pub struct LocalController {
     note: Rc<Note>,
     config: Arc<BrokerConfig>,
     image: RefCell<Arc<Image>>,
-    chance: RefCell<Chance>,
+    random: RefCell<Random>,
     /// Taken by the request that is decided, one at a time: a decision rests on an image that no
     /// other is about to change.
     turn: Rc<Semaphore>,
@@ -87,7 +87,7 @@ impl LocalController {
         let nodes: Vec<NodeId> = (0..config.shards)
             .map(|shard| NodeId(config.node_id(shard)))
             .collect();
-        let mut chance = Chance::new(disk.runtime().random_bytes());
+        let mut random = Random::new(disk.runtime().random_bytes());
         let logs = Logs::new(disk, logs_options());
         let empty = Image::default();
         let note = Note::read(disk, data_dir)
@@ -113,13 +113,13 @@ impl LocalController {
         } else {
             folder::check_identities(&image, &nodes, &found)?;
         }
-        image.cluster_id = folder::format(disk, &nodes, &mut found, &mut chance).await?;
+        image.cluster_id = folder::format(disk, &nodes, &mut found, &mut random).await?;
         let controller = LocalController {
             log,
             note,
             config: config.clone(),
             image: RefCell::new(image.into()),
-            chance: RefCell::new(chance),
+            random: RefCell::new(random),
             turn: Semaphore::new(1),
             directories: found,
             lacks_room: Cell::new(false),
@@ -218,9 +218,9 @@ impl LocalController {
             Vec::new()
         };
         let offset = self.log.end_offset() + records.len() as i64;
-        let mut chance = self.chance.borrow_mut();
+        let mut random = self.random.borrow_mut();
         let image = self.image();
-        let registered = decide::register_nodes(&image, &nodes, offset, &mut chance);
+        let registered = decide::register_nodes(&image, &nodes, offset, &mut random);
         records.extend(registered);
         (records, decide::follow_directories(&image, &nodes))
     }
@@ -283,11 +283,11 @@ impl LocalController {
 
     fn decide(&self, request: Request) -> Decision<Reply> {
         let image = self.image();
-        let mut chance = self.chance.borrow_mut();
+        let mut random = self.random.borrow_mut();
         let mut with = Deciding {
             image: &image,
             config: &self.config,
-            chance: &mut chance,
+            random: &mut random,
         };
         match request {
             Request::CreateTopics(request) => {

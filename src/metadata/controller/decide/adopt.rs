@@ -53,7 +53,7 @@ pub fn adopt(
             continue;
         }
         let count = topic.partitions.len() as i32;
-        let Ok(nodes) = assign::place_new(with.image, count, 1, with.chance, &leaders) else {
+        let Ok(nodes) = assign::place_new(with.image, count, 1, with.random, &leaders) else {
             let problem = format!("topic {} cannot be placed on any node", topic.name);
             notes.problems.push(problem);
             continue;

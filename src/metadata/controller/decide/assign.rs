@@ -8,8 +8,8 @@ use crate::base::{NodeId, PartitionIndex, TopicId};
 use crate::metadata::image::{Brokers, Image, Topic};
 use crate::metadata::record;
 
-use super::chance::Chance;
 use super::directories::Directories;
+use super::random::Random;
 
 /// Why partitions could not be placed. Its text is Kafka's where Kafka has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,7 +127,7 @@ pub(super) fn place_new(
     image: &Image,
     count: i32,
     replicas: i16,
-    chance: &mut Chance,
+    random: &mut Random,
     placed: &BTreeMap<NodeId, usize>,
 ) -> Result<Vec<Vec<NodeId>>, PlacementError> {
     let nodes = usable(&image.brokers, replicas)?;
@@ -136,7 +136,7 @@ pub(super) fn place_new(
     let idle: Vec<usize> = (0..nodes.len())
         .filter(|at| load(&nodes[*at]) == least)
         .collect();
-    let start = idle[(chance.number() % idle.len() as u64) as usize];
+    let start = idle[(random.number() % idle.len() as u64) as usize];
     Ok(in_turn(&nodes, start, count))
 }
 

@@ -292,7 +292,7 @@ fn create(
     } else {
         assigned(with, topic)?
     };
-    let topic_id = with.chance.topic_id();
+    let topic_id = with.random.topic_id();
     let partitions = replicas.into_iter().zip(0..).map(|(nodes, index)| {
         let brokers = &with.image.brokers;
         assign::new_partition(brokers, topic_id, index, nodes, directories)
@@ -348,7 +348,7 @@ fn placed(
         count if count < 1 => return Err(CreateTopicError::PartitionCount),
         count => count,
     };
-    assign::place_new(with.image, count, replicas, with.chance, leaders)
+    assign::place_new(with.image, count, replicas, with.random, leaders)
         .map_err(|error| CreateTopicError::Placement { replicas, error })
 }
 

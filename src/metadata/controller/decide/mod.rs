@@ -3,7 +3,7 @@
 
 mod adopt;
 mod assign;
-mod chance;
+mod random;
 mod configs;
 mod create_partitions;
 mod create_topics;
@@ -20,7 +20,6 @@ use crate::metadata::record::MetadataRecord;
 
 pub use adopt::{AdoptNotes, Adopted, adopt};
 pub use assign::{AssignmentError, PlacementError};
-pub use chance::Chance;
 pub use configs::{AlterConfigsError, SET, alter_configs};
 pub use create_partitions::{CreatePartitionsError, create_partitions};
 pub use create_topics::{CreateTopicError, create_topics};
@@ -29,6 +28,7 @@ pub use directories::{fail_directories, follow_directories, is_reserved};
 pub use format::{FEATURES, format};
 pub use names::{NameError, check_topic_name};
 pub use nodes::{NodeStart, allocate_producer_ids, register_nodes, renew_leaders};
+pub use random::Random;
 
 /// The topic name that belongs to the metadata log.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -49,7 +49,7 @@ pub struct Deciding<'a> {
     /// The settings of the brokers, with what was changed while running.
     pub config: &'a BrokerConfig,
     /// For ids and places.
-    pub chance: &'a mut Chance,
+    pub random: &'a mut Random,
 }
 
 /// What follows from a request. The answer holds once the records do.

@@ -10,8 +10,8 @@ use crate::metadata::record::{
     Endpoint, MetadataRecord, PartitionChange, ProducerIds, RegisterBroker,
 };
 
-use super::chance::Chance;
 use super::format::feature_ranges;
+use super::random::Random;
 use super::{Deciding, Decision};
 
 /// Count of producer ids in a block, as in Kafka (`ProducerIdsBlock`).
@@ -36,7 +36,7 @@ pub fn register_nodes(
     image: &Image,
     nodes: &[NodeStart],
     offset: Offset,
-    chance: &mut Chance,
+    random: &mut Random,
 ) -> Vec<MetadataRecord> {
     let changed = nodes.iter().filter(|node| {
         image
@@ -48,7 +48,7 @@ pub fn register_nodes(
         RegisterBroker {
             broker_id: node.id,
             is_migrating_zk_broker: false,
-            incarnation_id: chance.uuid(),
+            incarnation_id: random.uuid(),
             broker_epoch,
             end_points: vec![node.endpoint.clone()],
             features: feature_ranges(),

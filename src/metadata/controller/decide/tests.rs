@@ -16,7 +16,7 @@ use crate::metadata::record::Endpoint;
 struct World {
     image: Arc<Image>,
     config: BrokerConfig,
-    chance: Chance,
+    random: Random,
 }
 
 impl World {
@@ -32,7 +32,7 @@ impl World {
         let mut world = World {
             image,
             config,
-            chance: Chance::new([1; 32]),
+            random: Random::new([1; 32]),
         };
         world.take(format(&world.config));
         world.start(nodes, 9092);
@@ -54,7 +54,7 @@ impl World {
         };
         let starts: Vec<_> = (1..=nodes).map(start).collect();
         let offset = self.image.end_offset;
-        let records = register_nodes(&self.image, &starts, offset, &mut self.chance);
+        let records = register_nodes(&self.image, &starts, offset, &mut self.random);
         let count = records.len();
         self.take(records);
         count
@@ -64,7 +64,7 @@ impl World {
         let mut deciding = Deciding {
             image: &self.image,
             config: &self.config,
-            chance: &mut self.chance,
+            random: &mut self.random,
         };
         let decision = decide(&mut deciding);
         self.take(decision.records);
@@ -289,7 +289,7 @@ fn partitions_go_where_there_are_fewest_or_where_they_are() {
         &world.image,
         &[start],
         world.image.end_offset,
-        &mut world.chance,
+        &mut world.random,
     );
     world.take(records);
     let held = |world: &World, topic: &str| -> Vec<usize> {

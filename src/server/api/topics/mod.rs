@@ -27,7 +27,7 @@ mod tests {
     use crate::base::config::{Flags, HostFacts, load};
     use crate::base::ids::Uuid;
     use crate::metadata::controller::decide::{
-        Chance, Deciding, NodeStart, create_topics, register_nodes,
+        Deciding, NodeStart, Random, create_topics, register_nodes,
     };
     use crate::metadata::controller::{CreateTopics, NewTopic};
     use crate::metadata::image::{Delta, Image};
@@ -45,7 +45,7 @@ mod tests {
     pub fn cluster(nodes: i32, topics: &[(&str, i32)]) -> Image {
         let host = HostFacts::of_cores(1);
         let config = load(None, &Flags::default(), &host).unwrap();
-        let mut chance = Chance::new([5; 32]);
+        let mut random = Random::new([5; 32]);
         let start = |id: i32| NodeStart {
             id: NodeId(id),
             endpoint: Endpoint {
@@ -59,7 +59,7 @@ mod tests {
         };
         let starts: Vec<_> = (1..=nodes).map(start).collect();
         let empty = Image::empty("c");
-        let image = apply(&empty, &register_nodes(&empty, &starts, 0, &mut chance));
+        let image = apply(&empty, &register_nodes(&empty, &starts, 0, &mut random));
         let topics = topics
             .iter()
             .map(|(name, count)| NewTopic::new(name, *count));
@@ -67,7 +67,7 @@ mod tests {
         let mut with = Deciding {
             image: &image,
             config: &config,
-            chance: &mut chance,
+            random: &mut random,
         };
         let records = create_topics(&mut with, &request).records;
         apply(&image, &records)

@@ -6,13 +6,13 @@ use crate::base::ids::Uuid;
 /// A source of numbers (xoshiro256++ of Blackman and Vigna). Good for ids and for choosing
 /// places; nothing secret may come of it.
 #[derive(Clone, Debug)]
-pub struct Chance {
+pub struct Random {
     state: [u64; 4],
 }
 
-impl Chance {
+impl Random {
     /// The numbers of this seed.
-    pub fn new(seed: [u8; 32]) -> Chance {
+    pub fn new(seed: [u8; 32]) -> Random {
         let mut state = [0; 4];
         for (word, bytes) in state.iter_mut().zip(seed.chunks_exact(8)) {
             *word = bytes
@@ -21,7 +21,7 @@ impl Chance {
         }
         // All zeros would stay zeros.
         state[0] |= u64::from(state == [0; 4]);
-        Chance { state }
+        Random { state }
     }
 
     /// The next number.
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_ids_and_none_begins_with_a_dash() {
-        let (mut a, mut b) = (Chance::new([3; 32]), Chance::new([3; 32]));
+        let (mut a, mut b) = (Random::new([3; 32]), Random::new([3; 32]));
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..1000 {
             let id = a.topic_id();
@@ -75,11 +75,11 @@ mod tests {
             assert!(seen.insert(id));
         }
         assert_ne!(
-            Chance::new([4; 32]).topic_id(),
-            Chance::new([3; 32]).topic_id()
+            Random::new([4; 32]).topic_id(),
+            Random::new([3; 32]).topic_id()
         );
         // A seed of nothing must not give nothing for ever.
-        let mut zero = Chance::new([0; 32]);
+        let mut zero = Random::new([0; 32]);
         assert!((0..10).any(|_| zero.number() != 0));
     }
 }
