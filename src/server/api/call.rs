@@ -124,7 +124,7 @@ pub(super) fn call_encoded<A: EncodingApi + 'static>(
         Ok(Reply {
             head: head_of::<A::Request>(&cx, &body),
             _shared: None,
-            _memory: Some(cx.memory.settle(&cx.shard.budget, body.len())),
+            _memory: Some(cx.memory.seal(&cx.shard.budget, body.len())),
             body,
         })
     })
@@ -193,7 +193,7 @@ where
     };
     let (head, errors) = frame.map_err(CallError::Answer)?;
     cx.server.probe.note_errors(R::KEY, &errors);
-    let memory = cx.memory.settle(&cx.shard.budget, head.len());
+    let memory = cx.memory.seal(&cx.shard.budget, head.len());
     Ok(Reply {
         head,
         body: Bytes::new(),

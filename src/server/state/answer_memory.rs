@@ -105,7 +105,7 @@ impl AnswerMemory {
     }
 
     /// The memory of the answer once it is made and takes `bytes`.
-    pub fn settle(&self, budget: &Rc<Budget>, bytes: usize) -> Reserved {
+    pub fn seal(&self, budget: &Rc<Budget>, bytes: usize) -> Reserved {
         let reserved = self.reserved.borrow_mut().take();
         let mut reserved = reserved.unwrap_or_else(|| budget.hold(Use::Answers, 0));
         reserved.resize(bytes);
@@ -149,7 +149,7 @@ mod tests {
         let memory = AnswerMemory::default();
         assert!(claim(&memory, &budget, 10) && claim(&memory, &budget, 500_000));
         assert_eq!(budget.used_by(Use::Answers), 500_010);
-        let answer = memory.settle(&budget, 70);
+        let answer = memory.seal(&budget, 70);
         assert_eq!((budget.used_bytes(), memory.bytes()), (70, 0));
         drop(answer);
         assert_eq!(budget.used_bytes(), 0);
