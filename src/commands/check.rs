@@ -16,7 +16,7 @@ use crate::metadata::source::Loader;
 use crate::server::guarantee::own_flushes;
 use crate::wire::batch::batches;
 
-/// Room below which a start is pointless: the first segments need some, in bytes.
+/// Space below which a start is pointless: the first segments need some, in bytes.
 const ROOM_MIN_BYTES: u64 = 64 << 20;
 
 /// Finds out what an ack means here, whether the broker could serve, and what costs latency;
@@ -102,7 +102,7 @@ fn obstacles(place: &Path) -> Vec<String> {
     if let Err(error) = checks::direct_io(place) {
         obstacles.push(error.to_string());
     }
-    match checks::room(place) {
+    match checks::space(place) {
         Ok(room) if room.usable_bytes < ROOM_MIN_BYTES => obstacles.push(format!(
             "only {} MiB are left where the data folder is",
             room.usable_bytes >> 20

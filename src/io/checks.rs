@@ -239,18 +239,18 @@ pub fn device(dir: &Path) -> io::Result<u64> {
     Ok(fs::metadata(dir)?.dev())
 }
 
-/// The room of a file system, in bytes.
+/// The space of a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Space {
     /// All of it.
     pub total_bytes: u64,
     /// What this process may still use.
     pub usable_bytes: u64,
 }
 
-/// The room of the file system that holds `dir`.
+/// The space of the file system that holds `dir`.
 #[allow(unsafe_code)]
-pub fn room(dir: &Path) -> io::Result<Room> {
+pub fn space(dir: &Path) -> io::Result<Space> {
     let path = CString::new(dir.as_os_str().as_bytes())?;
     let mut found = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: the path ends in a zero byte, and statvfs fills in one struct of its own type.
@@ -259,7 +259,7 @@ pub fn room(dir: &Path) -> io::Result<Room> {
     }
     // SAFETY: statvfs has succeeded, so it has filled the struct in.
     let found = unsafe { found.assume_init() };
-    Ok(Room {
+    Ok(Space {
         total_bytes: found.f_blocks * found.f_frsize,
         usable_bytes: found.f_bavail * found.f_frsize,
     })

@@ -15,7 +15,7 @@ use super::lag;
 use crate::base::config::BrokerConfig;
 use crate::base::limits;
 use crate::base::metrics::{SampleValue, Snapshot};
-use crate::io::checks::{self, Room};
+use crate::io::checks::{self, Space};
 use crate::io::event::Bell;
 use crate::io::process::{self, Process};
 use crate::io::runtime::Runtime;
@@ -49,7 +49,7 @@ struct HostNumbers {
 
 struct Measured {
     process: Option<Process>,
-    rooms: Vec<(PathBuf, Room)>,
+    spaces: Vec<(PathBuf, Space)>,
 }
 
 /// The answer of a shard, if it comes in time.
@@ -207,30 +207,30 @@ impl HostNumbers {
 
 impl Measured {
     fn measure(dirs: Vec<PathBuf>) -> Measured {
-        let room = |dir: PathBuf| {
-            let room = checks::room(&dir).ok()?;
-            Some((dir, room))
+        let space = |dir: PathBuf| {
+            let space = checks::space(&dir).ok()?;
+            Some((dir, space))
         };
         Measured {
             process: process::read().ok(),
-            rooms: dirs.into_iter().filter_map(room).collect(),
+            spaces: dirs.into_iter().filter_map(space).collect(),
         }
     }
 
     fn export(&self, to: &mut Snapshot) {
-        for (dir, room) in &self.rooms {
+        for (dir, space) in &self.spaces {
             let labels = || vec![("dir", dir.display().to_string())];
             to.push(
                 "corelane_disk_free_bytes",
                 "Bytes that this process may still use of the file system under a data folder.",
                 labels(),
-                SampleValue::Gauge(room.usable_bytes as f64),
+                SampleValue::Gauge(space.usable_bytes as f64),
             );
             to.push(
                 "corelane_disk_total_bytes",
                 "Bytes of the file system under a data folder.",
                 labels(),
-                SampleValue::Gauge(room.total_bytes as f64),
+                SampleValue::Gauge(space.total_bytes as f64),
             );
         }
         let Some(process) = &self.process else { return };

@@ -323,7 +323,7 @@ impl Plan {
         for (bytes, path) in wanted.into_values() {
             let room = checks::absolute(path)
                 .ancestors()
-                .find_map(|dir| checks::room(dir).ok());
+                .find_map(|dir| checks::space(dir).ok());
             if let Some(room) = room.filter(|room| room.usable_bytes < bytes) {
                 refused.add(format!(
                     "{} bytes are to be copied to {}, where {} are free",

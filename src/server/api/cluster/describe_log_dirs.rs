@@ -69,7 +69,7 @@ async fn working_dir(
     dir: &LogDir,
     asked: Option<&Pairs<'_>>,
 ) -> DescribeLogDirsResult {
-    match checks::room(&dir.path) {
+    match checks::space(&dir.path) {
         Ok(room) => named(&dir.path)
             .with_topics(topics(cx, dir, asked).await)
             .with_total_bytes(room.total_bytes as i64)

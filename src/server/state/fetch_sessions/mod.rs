@@ -90,7 +90,7 @@ pub enum Opened {
 }
 
 impl FetchSessions {
-    /// Room for `slots_max` sessions (`max.incremental.fetch.session.cache.slots`), of which
+    /// Space for `slots_max` sessions (`max.incremental.fetch.session.cache.slots`), of which
     /// the longest unused may be evicted after `evict_after_ms`. `seed` starts the session ids.
     pub fn new(
         slots_max: usize,

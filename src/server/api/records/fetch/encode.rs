@@ -12,7 +12,7 @@ use crate::wire::fetch::Encoder;
 use crate::wire::field::NodeEndpoint;
 use crate::wire::{frame, header};
 
-/// Room for what is said of a partition, in bytes: a little more than it takes without aborted
+/// Space for what is said of a partition, in bytes: a little more than it takes without aborted
 /// transactions.
 const ANSWER_BYTES: usize = 64;
 
