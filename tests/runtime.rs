@@ -356,3 +356,39 @@ fn answers_across_executors_arrive_under_load() {
     server.join().unwrap();
     assert_eq!(served.load(Ordering::Relaxed), 2 * 20 * 300);
 }
+
+#[test]
+fn network_cards_are_polled_for_the_time_that_is_set_and_sockets_work_as_before() {
+    run(Duration::ZERO, || async {
+        let length = Duration::from_micros(50);
+        if let Err(error) = cores::busy_poll_network(length) {
+            // Before Linux 6.9 (EINVAL), or where it is left out or forbidden (ENOSYS).
+            let refused = [22, 38].map(Some).contains(&error.raw_os_error());
+            assert!(refused, "{error}");
+            println!("skipped: this kernel cannot poll network cards from io_uring: {error}");
+            return;
+        }
+        assert_eq!(cores::network_busy_poll().unwrap(), length);
+        let address = "127.0.0.1:0".parse().unwrap();
+        let bound = listener::bind(address, SocketOptions::default()).unwrap();
+        let address = bound.address();
+        let listener = bound.listen();
+        let client = thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            for _ in 0..200 {
+                stream.write_all(&[1]).unwrap();
+                stream.read_exact(&mut [0; 1]).unwrap();
+            }
+        });
+        let stream = listener.accept().await.unwrap();
+        for _ in 0..200 {
+            stream.read(&mut [0; 1]).await.unwrap();
+            cores::sleep(Duration::from_micros(30)).await;
+            stream.write_all(&[2]).await.unwrap();
+        }
+        cores::blocking(move || client.join().unwrap()).await;
+        assert_eq!(cores::network_busy_poll().unwrap(), length);
+        cores::busy_poll_network(Duration::ZERO).unwrap();
+        assert_eq!(cores::network_busy_poll().unwrap(), Duration::ZERO);
+    });
+}

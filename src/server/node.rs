@@ -64,8 +64,28 @@ pub fn start(start: NodeStart, cpu: Option<usize>, socket: Bound) -> Result<Core
         spin: Duration::from_micros(start.config.shard.spin_us),
         io_memory_bytes: IO_MEMORY_BYTES,
     };
-    let main = move || run(start, Disk::direct(), socket.listen());
+    let main = move || {
+        poll_network(start.index, &start.config);
+        run(start, Disk::direct(), socket.listen())
+    };
     cores::start(options, main).map_err(StartError::Executor)
+}
+
+/// Sets `corelane.busy.poll.us` on the current executor. A kernel that cannot do it costs latency,
+/// not service.
+fn poll_network(shard: usize, config: &BrokerConfig) {
+    let length = Duration::from_micros(config.shard.busy_poll_us);
+    if length.is_zero() {
+        return;
+    }
+    if let Err(error) = cores::busy_poll_network(length) {
+        tracing::warn!(
+            shard,
+            %error,
+            "corelane.busy.poll.us has no effect: the kernel cannot poll network cards from \
+             io_uring, which needs Linux 6.9"
+        );
+    }
 }
 
 /// Serves as a shard on `disk` and its executor, until it is told to stop.

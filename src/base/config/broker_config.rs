@@ -152,6 +152,8 @@ pub struct ShardConfig {
     pub scrub_bytes_per_second: usize,
     /// How long an idle shard looks for work before it sleeps, in microseconds.
     pub spin_us: u64,
+    /// How long the kernel polls the network card before an idle shard sleeps, in microseconds.
+    pub busy_poll_us: u64,
 }
 
 // === impl BrokerConfig ===
@@ -226,6 +228,7 @@ impl BrokerConfig {
                 tail_cache_bytes: read.size("corelane.shard.tail.cache.bytes"),
                 scrub_bytes_per_second: read.size("corelane.log.scrub.bytes.per.second"),
                 spin_us: read.long("corelane.spin.us").max(0) as u64,
+                busy_poll_us: read.long("corelane.busy.poll.us").max(0) as u64,
             },
             data_dir: fixed.data_dir,
             log_dirs: fixed.log_dirs,

@@ -19,6 +19,11 @@ broker_settings! {
     "corelane.spin.us" Int = Some("0"), Between(0, 1000000), Medium, ReadOnly, Applied;
         "For how many microseconds an idle shard looks for work before it sleeps in the kernel. "
         "0 uses no CPU when idle; more takes wake-ups out of the latency and burns a core.";
+    "corelane.busy.poll.us" Int = Some("0"), Between(0, 10000), Low, ReadOnly, Applied;
+        "For how many microseconds an idle shard has the kernel poll the network card itself "
+        "(NAPI busy polling) before it sleeps, in place of waiting for an interrupt. For cards of "
+        "their own, whose queues are steered to the shards' cores; without effect on loopback. "
+        "Needs Linux 6.9.";
     "corelane.shard.memory.bytes" Long = Some("536870912"), AtLeast(67108864), Medium, ReadOnly,
         Applied;
         "What clients can make one shard hold in memory: requests, answers, records on their way "

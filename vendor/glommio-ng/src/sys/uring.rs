@@ -1651,6 +1651,25 @@ impl Reactor {
         self.ring.borrow().enters
     }
 
+    /// Corelane: `IORING_REGISTER_NAPI`. The kernel finds the devices of the ring's sockets itself.
+    pub(crate) fn busy_poll_network(&self, length: Duration) -> io::Result<()> {
+        let us = u32::try_from(length.as_micros()).unwrap_or(u32::MAX);
+        let mut napi = types::Napi::new()
+            .set_busy_poll_timeout(us)
+            .set_prefer_busy_poll(us > 0);
+        self.ring.borrow().ring.submitter().register_napi(&mut napi)
+    }
+
+    /// The kernel says it only when busy polling is ended or set, so it is set again.
+    pub(crate) fn network_busy_poll(&self) -> io::Result<Duration> {
+        let ring = self.ring.borrow();
+        let mut napi = types::Napi::new();
+        ring.ring.submitter().unregister_napi(&mut napi)?;
+        let us = napi.busy_poll_timeout();
+        ring.ring.submitter().register_napi(&mut napi)?;
+        Ok(Duration::from_micros(us.into()))
+    }
+
     pub(crate) fn ring_mut(&self) -> RefMut<'_, Ring> {
         self.ring.borrow_mut()
     }
