@@ -360,7 +360,7 @@ mod tests {
                 Err(GroupError::UnknownMember)
             );
             // Everything told is durable: below the high watermark.
-            assert_eq!(partition.high_watermark(), partition.log().end_offset());
+            assert_eq!(partition.high_watermark(), partition.end_offset());
 
             groups.stop();
             let again = coordinator(vec![partition.clone()]);

@@ -58,8 +58,8 @@ pub struct LogFailure {
     pub reason: String,
 }
 
-/// See [`super::Log::on_acked`].
-pub type OnAcked = Rc<dyn Fn(Offset)>;
+/// See [`super::Log::on_acked`] and [`super::Log::on_start`].
+pub type OnMoved = Rc<dyn Fn(Offset)>;
 /// See [`super::Log::on_roll`].
 pub type OnRoll = Rc<dyn Fn(Offset) -> Vec<u8>>;
 
@@ -87,7 +87,8 @@ pub struct Inner {
     pub failure: RefCell<Option<LogFailure>>,
     /// No more appends, and tasks end when they run out of work.
     pub stopped: Cell<bool>,
-    pub on_acked: RefCell<Option<OnAcked>>,
+    pub on_acked: RefCell<Option<OnMoved>>,
+    pub on_start: RefCell<Option<OnMoved>>,
     pub on_roll: RefCell<Option<OnRoll>>,
     /// There is something to write.
     pub work: Event,
@@ -161,6 +162,7 @@ impl Inner {
             failure: RefCell::new(None),
             stopped: Cell::new(false),
             on_acked: RefCell::default(),
+            on_start: RefCell::default(),
             on_roll: RefCell::default(),
             work: Event::default(),
             writer_runs: Cell::new(false),
@@ -262,6 +264,7 @@ impl Inner {
     pub fn stop(&self) {
         self.stopped.set(true);
         self.on_acked.borrow_mut().take();
+        self.on_start.borrow_mut().take();
         self.on_roll.borrow_mut().take();
         self.work.call();
         self.upkeep.wake();

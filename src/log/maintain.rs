@@ -208,10 +208,15 @@ impl Inner {
             .collect()
     }
 
-    /// Moves the first readable offset, never back.
+    /// Moves the first readable offset, never back, and says so to the owner.
     fn raise_start(&self, offset: Offset) {
         if offset > self.start_offset.get() {
             self.start_offset.set(offset);
+            // Cloned, because the callback may replace the callback.
+            let callback = self.on_start.borrow().clone();
+            if let Some(callback) = callback {
+                callback(offset);
+            }
         }
     }
 

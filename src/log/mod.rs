@@ -179,6 +179,12 @@ impl Log {
         *self.0.on_acked.borrow_mut() = Some(callback);
     }
 
+    /// Calls `callback` with the new start offset whenever it has moved, in the task turn in which
+    /// it does.
+    pub fn on_start(&self, callback: Rc<dyn Fn(Offset)>) {
+        *self.0.on_start.borrow_mut() = Some(callback);
+    }
+
     /// Calls `callback` with a segment's base offset when the segment is begun; what it returns
     /// is stored as the producer state up to there (`<offset>.snapshot`).
     pub fn on_roll(&self, callback: Rc<dyn Fn(Offset) -> Vec<u8>>) {
@@ -385,30 +391,6 @@ impl Log {
     /// start offset, which may lie behind `offset` already.
     pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
         self.0.delete_records_before(offset)
-    }
-
-    /// What a compaction would find to do, where the settings want one at all; `cleaned` is
-    /// what [`Cleaned::end`] said the last time, `stable` the offset of the first record of an
-    /// open transaction, or any larger one.
-    pub async fn dirt(
-        &self,
-        cleaned: Option<Offset>,
-        stable: Offset,
-        now: WallMs,
-    ) -> io::Result<Option<Dirt>> {
-        self.0.dirt(cleaned, stable, now).await
-    }
-
-    /// Compacts the log's sealed segments: of the records of each key only the newest is left.
-    /// Runs in small steps beside everything else; readers notice nothing. What was done is on
-    /// disk when this returns, also the part that was done before an error.
-    pub async fn clean(&self, dirt: &Dirt, job: &Cleaning<'_>) -> Result<Cleaned, CleanError> {
-        self.0.clean(dirt, job).await
-    }
-
-    /// `min.cleanable.dirty.ratio`, which [`Dirt::is_due`] asks for.
-    pub fn min_dirty_ratio(&self) -> f64 {
-        self.0.config.borrow().min_dirty_ratio
     }
 
     /// Everything before this offset needs no check at the next start

@@ -8,7 +8,7 @@ use super::validate::{self, Checked, Invalid, Rules, Validated};
 use crate::base::{Offset, WallMs};
 use crate::log::{self, LogFailure};
 
-/// Who appends.
+/// Where an append comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A client.
@@ -26,8 +26,8 @@ pub struct Appended {
     pub base_offset: Offset,
     /// It is acked once everything below this offset is.
     pub upto: Offset,
-    /// What its timestamps were replaced with; -1 if they were not. Of a batch that had been
-    /// appended before, its max timestamp: so Kafka answers whatever the topic's settings.
+    /// The broker's time where it replaced the timestamps of the records; else -1. Of a batch that
+    /// had been appended before, its largest timestamp, as Kafka answers.
     pub log_append_time: WallMs,
 }
 
@@ -40,12 +40,12 @@ pub enum AppendError {
     Invalid(Invalid),
     /// The producer's sequence or epoch is not what it should be.
     Producer(ProducerError),
-    /// To validate the records takes long: to be done apart, and then
-    /// [`Partition::append_checked`].
+    /// The records take long to validate: that is to be done on another thread, with
+    /// [`validate::Checked`], and then [`Partition::append_checked`] called.
     Long,
     /// The batches are larger than a segment may be.
     TooLarge,
-    /// The log has no room before its device has caught up: wait for room and try again.
+    /// Too much waits to be written to the disk: see [`Partition::wait_for_room`].
     Busy,
     /// The log takes no writes any more.
     Storage(LogFailure),
@@ -102,7 +102,7 @@ impl Partition {
         self.append_valid(&valid.map_err(AppendError::Invalid)?, now)
     }
 
-    /// What batches of the partition are validated by now.
+    /// The rules by which batches are validated now.
     pub fn rules(&self) -> Rules {
         *self.rules.borrow()
     }
@@ -131,19 +131,21 @@ impl Partition {
                 log_append_time: timestamp,
             });
         }
-        let epoch = self.leader_epoch.get();
+        let epoch = self.leader_epoch();
         // The producers are not borrowed here: a log that begins a segment asks for them.
         let appended = self
             .log
             .append(valid.batch.bytes(), epoch, valid.log_append_time, now);
         let appended = appended.map_err(|error| self.append_error(error))?;
+        let upto = appended.last_offset + 1;
+        self.state.borrow_mut().appended(appended.base_offset, upto);
         let mut producers = self.producers.borrow_mut();
         producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
-        let records = appended.last_offset - appended.base_offset + 1;
+        let records = upto - appended.base_offset;
         self.traffic.produced(valid.batch.bytes().len(), records);
         Ok(Appended {
             base_offset: appended.base_offset,
-            upto: appended.last_offset + 1,
+            upto,
             log_append_time: valid.log_append_time.unwrap_or(-1),
         })
     }
@@ -195,7 +197,7 @@ mod tests {
     use crate::io::disk::Disk;
     use crate::io::sim::World;
     use crate::log::{Logs, LogsOptions, Opening};
-    use crate::partition::{Name, PartitionOptions};
+    use crate::partition::{Acks, Name, PartitionOptions};
     use crate::wire::batch::{BatchBuilder, NewRecord};
 
     async fn open(disk: &Disk, overrides: &[(&str, &str)]) -> Rc<Partition> {
@@ -259,7 +261,7 @@ mod tests {
             append(0, 1_000_000).unwrap();
             append(1, 3_500_000).unwrap();
             assert!(matches!(append(2, 1_000), Err(AppendError::Busy)));
-            partition.log().wait_for_room().await;
+            partition.wait_for_room().await;
             append(2, 4_100_000).unwrap();
         });
     }
@@ -279,14 +281,14 @@ mod tests {
             let appended = partition.append(&batch(0, b"v"), Origin::Client, 1_000);
             let upto = appended.unwrap().upto;
             let woken = Arc::new(Woken(AtomicBool::new(false)));
-            assert!(partition.park_committed(upto, &woken.clone().into()));
+            assert!(partition.park_acked(Acks::All, upto, &woken.clone().into()));
             assert!(!woken.0.load(Ordering::Relaxed));
             partition.wait_committed(upto).await.unwrap();
             assert!(woken.0.swap(false, Ordering::Relaxed));
-            assert!(!partition.park_committed(upto, &woken.clone().into()));
+            assert!(!partition.park_acked(Acks::All, upto, &woken.clone().into()));
             // One that is out of service acks nothing any more, and tells so at once.
             let appended = partition.append(&batch(1, b"v"), Origin::Client, 1_000);
-            assert!(partition.park_committed(appended.unwrap().upto, &woken.clone().into()));
+            assert!(partition.park_acked(Acks::All, appended.unwrap().upto, &woken.clone().into()));
             partition.close();
             assert!(woken.0.load(Ordering::Relaxed));
         });
@@ -304,7 +306,7 @@ mod tests {
             let again = append(0).unwrap();
             assert_eq!((again.base_offset, again.upto), (0, 1));
             assert_eq!(again.log_append_time, 777);
-            assert_eq!(partition.log().end_offset(), 2);
+            assert_eq!(partition.end_offset(), 2);
         });
     }
 }

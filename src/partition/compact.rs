@@ -8,8 +8,8 @@ use crate::base::{Offset, WallMs};
 use crate::log::{CleanError, Cleaned, Cleaning, Dirt, LastRecord, LastRecords};
 
 impl Partition {
-    /// What a compaction would find to do, where the topic's settings want one at all;
-    /// `cleaned` is the offset up to which the last one came.
+    /// What a compaction would have to do; `None` where the topic is not compacted. `cleaned` is
+    /// the offset up to which the last compaction came.
     pub async fn dirt(&self, cleaned: Option<Offset>, now: WallMs) -> io::Result<Option<Dirt>> {
         if !self.config.borrow().cleanup_policy.compact || self.is_closed() {
             return Ok(None);
@@ -18,7 +18,7 @@ impl Partition {
         self.log.dirt(cleaned, stable, now).await
     }
 
-    /// Whether it is time to clean that up.
+    /// Whether there is enough of it for a compaction.
     pub fn is_due(&self, dirt: &Dirt) -> bool {
         dirt.is_due(self.log.min_dirty_ratio())
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::Partition;
-use super::fetch::ReadError;
+use super::read::ReadError;
+use super::state::Isolation;
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::log::{self, Found, LogFailure};
 use crate::wire::batch::NO_TIMESTAMP;
@@ -34,51 +35,94 @@ pub enum DeleteError {
     Closed,
 }
 
+/// A place that a reader asks for (ListOffsets).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// The first record that may be read.
+    Earliest,
+    /// Where reading ends.
+    Latest,
+    /// The first of the youngest records.
+    MaxTimestamp,
+    /// What lies in other storage than this disk: nothing does.
+    Tiered,
+    /// The first record that is not older.
+    Time(WallMs),
+}
+
 impl Partition {
-    /// The first offset that may be read.
-    pub fn earliest(&self) -> Result<Spot, ReadError> {
+    /// Where the place is that a reader of this isolation asks for, if there is one for it;
+    /// `leader_epoch` is the term that it takes for the current one, -1 for any.
+    pub async fn locate(
+        &self,
+        sought: Sought,
+        leader_epoch: LeaderEpoch,
+        isolation: Isolation,
+    ) -> Result<Option<Spot>, ReadError> {
+        self.check_leader_epoch(leader_epoch)?;
+        if sought == Sought::Tiered {
+            return Ok(None);
+        }
         self.check_serving()?;
+        let found = match sought {
+            Sought::Earliest => Ok(Some(self.earliest())),
+            Sought::Latest => Ok(Some(self.latest(isolation))),
+            Sought::MaxTimestamp => self.at_max_timestamp(isolation).await,
+            Sought::Tiered => Ok(None),
+            Sought::Time(timestamp) => self.at_time(timestamp, isolation).await,
+        };
+        if let Err(error) = &found {
+            self.report_damage(error);
+        }
+        found
+    }
+
+    /// The first offset that may be read.
+    fn earliest(&self) -> Spot {
         let offset = self.start_offset();
-        let is_empty = offset == self.log().end_offset();
-        let written_in = self.log().epoch_at(offset).filter(|_| !is_empty);
-        Ok(Spot {
+        let is_empty = offset == self.end_offset();
+        let written_in = self.log.epoch_at(offset).filter(|_| !is_empty);
+        Spot {
             timestamp: NO_TIMESTAMP,
             offset,
             leader_epoch: written_in.unwrap_or(self.leader_epoch()),
-        })
+        }
     }
 
-    /// Where reading ends: everything before is acked.
-    pub fn latest(&self) -> Result<Spot, ReadError> {
-        self.check_serving()?;
-        Ok(Spot {
+    /// Where reading ends.
+    fn latest(&self, isolation: Isolation) -> Spot {
+        Spot {
             timestamp: NO_TIMESTAMP,
-            offset: self.high_watermark(),
+            offset: self.state.borrow().readable_offset(isolation),
             leader_epoch: self.leader_epoch(),
-        })
+        }
     }
 
     /// The first readable record that is not older than `timestamp`.
-    pub async fn at_time(&self, timestamp: WallMs) -> Result<Option<Spot>, ReadError> {
-        self.check_serving()?;
-        let found = self.log().offset_for_time(timestamp).await;
-        Ok(self.readable(found.map_err(ReadError::Log)?))
+    async fn at_time(
+        &self,
+        timestamp: WallMs,
+        isolation: Isolation,
+    ) -> Result<Option<Spot>, ReadError> {
+        let found = self.log.offset_for_time(timestamp).await;
+        Ok(self.readable(found.map_err(ReadError::Log)?, isolation))
     }
 
     /// The first of the youngest records, if it is readable.
-    pub async fn at_max_timestamp(&self) -> Result<Option<Spot>, ReadError> {
-        self.check_serving()?;
-        let found = self.log().youngest().await.map_err(ReadError::Log)?;
+    async fn at_max_timestamp(&self, isolation: Isolation) -> Result<Option<Spot>, ReadError> {
+        let found = self.log.youngest().await.map_err(ReadError::Log)?;
         if found.is_none() && self.start_offset() < self.high_watermark() {
             // Records without timestamps are all as old as each other.
-            return self.earliest().map(Some);
+            self.check_serving()?;
+            return Ok(Some(self.earliest()));
         }
-        Ok(self.readable(found))
+        Ok(self.readable(found, isolation))
     }
 
-    /// What lies behind the acked offset is not to be told of, as in Kafka.
-    fn readable(&self, found: Option<Found>) -> Option<Spot> {
-        let found = found.filter(|found| found.offset < self.high_watermark())?;
+    /// What may not be read yet is not told of either, as in Kafka.
+    fn readable(&self, found: Option<Found>, isolation: Isolation) -> Option<Spot> {
+        let upto = self.state.borrow().readable_offset(isolation);
+        let found = found.filter(|found| found.offset < upto)?;
         Some(Spot {
             timestamp: found.timestamp,
             offset: found.offset,
@@ -86,18 +130,29 @@ impl Partition {
         })
     }
 
+    /// The largest term not above `epoch` and where it ended, as [`Self::end_of_epoch`]; checks the
+    /// term that the reader takes for the current one, -1 for any.
+    pub fn epoch_end(
+        &self,
+        epoch: LeaderEpoch,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<(LeaderEpoch, Offset), ReadError> {
+        self.check_leader_epoch(leader_epoch)?;
+        Ok(self.end_of_epoch(epoch))
+    }
+
     /// The largest term not above `epoch` and where it ended, the current one at the log's end;
     /// (-1, -1) for a term to come. A term counts from its first moment, also before it has
     /// written; one older than all that is known ended where the log begins (KIP-101).
-    pub fn epoch_end(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
-        let (current, end_offset) = (self.leader_epoch(), self.log().end_offset());
+    pub(super) fn end_of_epoch(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        let (current, end_offset) = (self.leader_epoch(), self.end_offset());
         if epoch == -1 || epoch > current {
             return (-1, -1);
         }
         if epoch == current {
             return (epoch, end_offset);
         }
-        match (self.log().epoch_end(epoch), self.log().latest_epoch()) {
+        match (self.log.epoch_end(epoch), self.log.latest_epoch()) {
             ((-1, _), Some(latest)) if latest < epoch => (latest, end_offset),
             ((-1, _), Some(_)) => (epoch, self.start_offset()),
             ((-1, _), None) => (epoch, end_offset),
@@ -105,7 +160,8 @@ impl Partition {
         }
     }
 
-    /// Lets go of everything before `offset`; the new start of the log, which never moves back.
+    /// Deletes the records before `offset`; returns the new start of the log, which never moves
+    /// back.
     pub fn delete_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
         if self.is_internal() {
             return Err(DeleteError::InternalTopic);
@@ -119,7 +175,7 @@ impl Partition {
         if !self.config().cleanup_policy.delete {
             return Err(DeleteError::Compacted);
         }
-        let deleted = self.log().delete_records_before(offset);
+        let deleted = self.log.delete_records_before(offset);
         deleted.map_err(|log::DeleteError::OutOfRange| DeleteError::OutOfRange)
     }
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::producers::Producers;
+use super::state::ReplicaState;
 use super::traffic::Traffic;
 use super::validate::Rules;
-use super::waiters::Waiters;
 use super::{Name, Partition};
 use crate::base::config::TopicConfig;
-use crate::base::{LeaderEpoch, WallMs};
+use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::io::cause::Cause;
 use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Replay};
 use crate::metadata::image::is_internal;
@@ -22,7 +22,7 @@ pub struct PartitionOptions<'a> {
     pub name: Name,
     /// Its folder.
     pub dir: &'a Path,
-    /// What is known of its log.
+    /// What the checkpoints say of its log.
     pub opening: Opening,
     /// The current leadership term.
     pub leader_epoch: LeaderEpoch,
@@ -66,42 +66,41 @@ impl Partition {
         let opened = Log::open(logs, dir, log_config(&config), opening, now, &mut replay).await;
         let (log, recovered) = opened?;
         report(&name, &recovered);
+        let (start, end) = (log.start_offset(), log.end_offset());
+        assert_eq!(
+            log.acked_offset(),
+            end,
+            "what a log is opened with is acked"
+        );
         let partition = Rc::new(Partition {
             internal: is_internal(&name.topic),
             name,
             log,
-            leader_epoch: Cell::new(leader_epoch),
+            state: RefCell::new(ReplicaState::leader(leader_epoch, start, end)),
             rules: RefCell::new(rules(&config)),
             config: RefCell::new(Rc::new(config)),
             producers: RefCell::new(producers),
-            waiters: Rc::new(RefCell::new(Waiters::default())),
+            waiters: RefCell::default(),
             traffic: Traffic::default(),
-            closed: Cell::new(false),
-            deleted: Cell::new(false),
-            lacks_room: Cell::new(false),
+            told_of_full_disk: Cell::new(false),
         });
         partition.listen_to_log();
         Ok(partition)
     }
 
-    /// Wakes who waits, in the turn in which the log moves or fails; hands the log a snapshot
-    /// of the producers where it begins a segment.
+    /// Follows the log: takes over its offsets and wakes waiting tasks in the turn in which it
+    /// moves or fails, and hands it a snapshot of the producers where it begins a segment.
     fn listen_to_log(self: &Rc<Self>) {
         let me = Rc::downgrade(self);
         self.log.on_acked(Rc::new(move |upto| {
-            let Some(me) = me.upgrade() else { return };
-            let failure = me.log.failure();
-            if let Some(failure) = &failure
-                && !failure.operation.is_told_elsewhere()
-            {
-                me.name.report("the log takes no more writes", failure);
+            if let Some(me) = me.upgrade() {
+                me.log_moved(upto);
             }
-            me.tell_of_room();
-            let mut waiters = me.waiters.borrow_mut();
-            if failure.is_some() || me.lacks_room.get() {
-                waiters.wake_all();
-            } else {
-                waiters.advance(upto);
+        }));
+        let me = Rc::downgrade(self);
+        self.log.on_start(Rc::new(move |start| {
+            if let Some(me) = me.upgrade() {
+                me.state.borrow_mut().start_moved(start);
             }
         }));
         let me = Rc::downgrade(self);
@@ -111,13 +110,33 @@ impl Partition {
                 .unwrap_or_default()
         }));
     }
-}
 
-impl Partition {
-    fn tell_of_room(&self) {
+    /// The log has stored everything before `upto`, has failed, or its disk became full or has
+    /// space again.
+    fn log_moved(&self, upto: Offset) {
+        self.state.borrow_mut().stored(upto);
+        let failure = self.log.failure();
+        if let Some(failure) = &failure
+            && !failure.operation.is_told_elsewhere()
+        {
+            self.name.report("the log takes no more writes", failure);
+        }
+        let is_full = self.tell_of_space();
+        let mut waiters = self.waiters.borrow_mut();
+        if failure.is_some() || is_full {
+            waiters.wake_all();
+        } else {
+            waiters.advance(&self.state.borrow());
+        }
+    }
+
+    /// Says in the broker's log when the disk becomes full and when it has space again. Whether it
+    /// is full.
+    fn tell_of_space(&self) -> bool {
         let lack = self.log.lack_of_room();
-        if self.lacks_room.replace(lack.is_some()) == lack.is_some() {
-            return;
+        let is_full = lack.is_some();
+        if self.told_of_full_disk.replace(is_full) == is_full {
+            return is_full;
         }
         match lack {
             Some(lack) if lack.cause == Cause::NoRoom => {
@@ -129,6 +148,7 @@ impl Partition {
                 tracing::info!(%topic, partition, "there is room again: records are taken");
             }
         }
+        is_full
     }
 }
 

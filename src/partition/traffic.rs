@@ -37,7 +37,7 @@ impl Traffic {
         self.fetched_bytes.add(bytes as u64);
     }
 
-    /// The numbers now.
+    /// The counts now.
     pub fn read(&self) -> Volume {
         Volume {
             produced_bytes: self.produced_bytes.get(),

@@ -2,25 +2,35 @@
 
 use std::task::Waker;
 
+use super::state::{Acks, ReplicaState};
 use crate::base::Offset;
 
-/// Tasks parked on one partition. Steady state allocates nothing: lists keep their room.
+/// Tasks parked on one partition. In the steady state it allocates nothing: lists keep their room.
 #[derive(Default)]
 pub struct Waiters {
-    commits: Vec<(Offset, Waker)>,
+    producers: Vec<Producer>,
     readers: Vec<Waker>,
 }
 
+/// A producer whose batch is to be acked.
+struct Producer {
+    acks: Acks,
+    upto: Offset,
+    waker: Waker,
+}
+
 impl Waiters {
-    /// Wakes `waker` once everything below `upto` is acked.
-    pub fn park_commit(&mut self, upto: Offset, waker: &Waker) {
-        for (parked, known) in &mut self.commits {
-            if known.will_wake(waker) {
-                *parked = (*parked).min(upto);
-                return;
-            }
+    /// Wakes `waker` once everything before `upto` is acked to those who wait for `acks`.
+    pub fn park_producer(&mut self, acks: Acks, upto: Offset, waker: &Waker) {
+        let mut producers = self.producers.iter_mut();
+        match producers.find(|it| it.acks == acks && it.waker.will_wake(waker)) {
+            Some(known) => known.upto = known.upto.min(upto),
+            None => self.producers.push(Producer {
+                acks,
+                upto,
+                waker: waker.clone(),
+            }),
         }
-        self.commits.push((upto, waker.clone()));
     }
 
     /// Wakes `waker` when there is more to read.
@@ -37,12 +47,14 @@ impl Waiters {
         }
     }
 
-    /// Everything below `upto` is acked: wakes the commits this covers, and all readers.
-    pub fn advance(&mut self, upto: Offset) {
+    /// The partition's numbers have moved: wakes the producers whose batches are acked now, and
+    /// all readers.
+    pub fn advance(&mut self, state: &ReplicaState) {
         let mut at = 0;
-        while at < self.commits.len() {
-            if self.commits[at].0 <= upto {
-                self.commits.swap_remove(at).1.wake();
+        while at < self.producers.len() {
+            let Producer { acks, upto, .. } = self.producers[at];
+            if upto <= state.acked_offset(acks) {
+                self.producers.swap_remove(at).waker.wake();
             } else {
                 at += 1;
             }
@@ -50,16 +62,16 @@ impl Waiters {
         self.readers.drain(..).for_each(Waker::wake);
     }
 
-    /// The partition has failed or gone: wakes everyone to find out.
+    /// The partition has failed or is out of service: wakes all tasks, to find that out.
     pub fn wake_all(&mut self) {
-        self.commits.drain(..).for_each(|(_, waker)| waker.wake());
+        self.producers.drain(..).for_each(|it| it.waker.wake());
         self.readers.drain(..).for_each(Waker::wake);
     }
 
     /// How many tasks are parked.
     #[cfg(test)]
     fn count(&self) -> usize {
-        self.commits.len() + self.readers.len()
+        self.producers.len() + self.readers.len()
     }
 }
 
@@ -81,28 +93,36 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_woken_by_the_ack_that_covers_it_and_not_before() {
-        let counter = Arc::new(Counter::default());
-        let waker = Waker::from(counter.clone());
-        let mut waiters = Waiters::default();
-        waiters.park_commit(10, &waker);
-        waiters.advance(9);
-        assert_eq!(counter.0.load(Ordering::Relaxed), 0);
-        waiters.advance(10);
-        assert_eq!(counter.0.load(Ordering::Relaxed), 1);
-        assert_eq!(waiters.count(), 0);
+    fn a_producer_is_woken_by_the_ack_that_covers_its_batch_and_not_before() {
+        for acks in [Acks::Leader, Acks::All] {
+            let counter = Arc::new(Counter::default());
+            let waker = Waker::from(counter.clone());
+            let mut state = ReplicaState::leader(0, 0, 0);
+            let mut waiters = Waiters::default();
+            state.appended(0, 10);
+            waiters.park_producer(acks, 10, &waker);
+            state.stored(9);
+            waiters.advance(&state);
+            assert_eq!(counter.0.load(Ordering::Relaxed), 0);
+            state.stored(10);
+            waiters.advance(&state);
+            assert_eq!(counter.0.load(Ordering::Relaxed), 1);
+            assert_eq!(waiters.count(), 0);
+        }
     }
 
     #[test]
-    fn a_task_that_parks_twice_is_parked_once() {
+    fn a_task_that_parks_twice_for_the_same_is_parked_once() {
         let waker = Waker::from(Arc::new(Counter::default()));
         let mut waiters = Waiters::default();
-        waiters.park_commit(10, &waker);
-        waiters.park_commit(8, &waker);
+        waiters.park_producer(Acks::All, 10, &waker);
+        waiters.park_producer(Acks::All, 8, &waker);
         waiters.park_reader(&waker);
         waiters.park_reader(&waker);
         assert_eq!(waiters.count(), 2);
         waiters.leave(&waker);
         assert_eq!(waiters.count(), 1);
+        waiters.park_producer(Acks::Leader, 10, &waker);
+        assert_eq!(waiters.count(), 2);
     }
 }

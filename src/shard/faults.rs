@@ -43,12 +43,11 @@ pub async fn current(shard: &Shard, now: WallMs) -> Vec<Fault> {
 }
 
 fn of_partition(partition: &Partition) -> Option<(FaultKind, String)> {
-    let log = partition.log();
-    if let Some(failure) = log.failure() {
+    if let Some(failure) = partition.failure() {
         let is_on_purpose = failure.operation == FailedOperation::Removal;
         return (!is_on_purpose).then_some((FaultKind::PartitionFailed, failure.reason));
     }
-    let lack = log.lack_of_room()?;
+    let lack = partition.lack_of_space()?;
     Some(match lack.cause {
         Cause::NoRoom => (FaultKind::DiskFull, lack.reason),
         _ => (FaultKind::HostShort, lack.reason),

@@ -224,7 +224,7 @@ impl LogDirs {
 impl LogDir {
     /// Whether a partition's log lies in it.
     pub fn holds(&self, partition: &Partition) -> bool {
-        partition.log().dir().parent() == Some(&self.path)
+        partition.dir().parent() == Some(&self.path)
     }
 
     /// Has the next [`check`] look at whether it can be written.
@@ -269,10 +269,10 @@ pub async fn check(shard: &Shard) {
     let are_files_many = descriptors::are_files_many();
     for some in partitions.chunks(LOGS_AT_A_TIME) {
         for one in some {
-            one.log().seek_room();
-            one.log().look_for_file();
+            one.seek_space();
+            one.look_for_file();
             if are_files_many {
-                one.log().close_unused();
+                one.close_unused_files();
             }
         }
         shard.runtime().yield_now().await;

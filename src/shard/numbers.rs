@@ -45,7 +45,7 @@ pub async fn export(shard: &Shard, to: &mut Snapshot) {
                 Place::Here(partition) => {
                     states.count(partition);
                     now.volume += partition.traffic().read();
-                    now.log_bytes += partition.log().size_bytes();
+                    now.log_bytes += partition.size_bytes();
                     now.partitions += 1;
                 }
                 Place::Broken { .. } => states.offline += 1,
@@ -101,7 +101,7 @@ pub(super) async fn give_way(shard: &Shard, looked: &mut usize) {
 
 impl States {
     fn count(&mut self, partition: &Partition) {
-        self.queued_bytes += partition.log().queued_bytes();
+        self.queued_bytes += partition.queued_bytes();
         if partition.failure().is_some() {
             self.failed += 1;
         } else {

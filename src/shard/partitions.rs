@@ -234,7 +234,7 @@ pub fn fail(shard: &Shard, dir: &LogDir) {
         });
         // Last, so that a woken request finds the new state.
         let failed = topic.local().filter(|partition| dir.holds(partition));
-        failed.for_each(|partition| partition.log().abandon());
+        failed.for_each(|partition| partition.abandon());
     }
     coordinators::lead(shard);
 }
@@ -332,7 +332,7 @@ pub async fn close(shard: &Shard) {
 /// sync of the file system makes all of it durable: no log waits for a sync of its own. Where
 /// that fails nothing may be said of how far they have come.
 async fn close_logs(dir: &LogDir, partitions: Vec<&Rc<Partition>>) -> io::Result<bool> {
-    let to_write = partitions.iter().filter(|it| !it.log().is_as_closed());
+    let to_write = partitions.iter().filter(|it| !it.is_as_closed());
     let batch = match to_write.count() > SYNCED_EACH_MAX {
         // Without one, for want of a descriptor most likely, it takes longer.
         true => dir.logs.disk().batch(&dir.path).await.ok(),
@@ -340,10 +340,7 @@ async fn close_logs(dir: &LogDir, partitions: Vec<&Rc<Partition>>) -> io::Result
     };
     let in_batch = batch.is_some();
     let closing = partitions.into_iter().map(|partition| async move {
-        let closed = match in_batch {
-            true => partition.log().close_in_batch().await.map(drop),
-            false => partition.log().close().await,
-        };
+        let closed = partition.close_log(in_batch).await;
         if let Err(error) = &closed {
             let (topic, index) = (&partition.name().topic, partition.name().index);
             tracing::error!(%topic, partition = index, %error, "cannot close the log cleanly");
@@ -363,11 +360,7 @@ async fn close_logs(dir: &LogDir, partitions: Vec<&Rc<Partition>>) -> io::Result
 async fn checkpoint(shard: &Shard, dir: &LogDir) -> io::Result<()> {
     let partitions = shard.partitions.local();
     let in_dir = partitions.iter().filter(|partition| dir.holds(partition));
-    let logs = in_dir.map(|partition| {
-        let name = partition.name();
-        (&*name.topic, name.index, partition.log())
-    });
-    dir.folder.checkpoint(logs).await
+    Partition::checkpoint(&dir.folder, in_dir).await
 }
 
 /// Runs the periodic work of each log (roll, delete, forget), and notes in the checkpoints

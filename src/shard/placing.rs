@@ -80,7 +80,7 @@ impl Placing<'_> {
         }
         let known = self.known.as_ref();
         if let Some(Place::Here(partition)) = known.and_then(|it| it.partitions.get(at)) {
-            partition.set_leader_epoch(state.leader_epoch);
+            partition.begin_term(state.leader_epoch);
             return Place::Here(partition.clone());
         }
         let name = Name {

@@ -40,18 +40,15 @@ fn in_dir<'a>(
 ) -> impl Iterator<Item = Retired<'a>> {
     let is_this = |id| shard.dirs.get(id).is_some_and(|it| Rc::ptr_eq(it, dir));
     let places = topic.partitions.iter().enumerate();
-    places.filter_map(move |(index, place)| {
-        let log = match place {
-            Place::Here(partition) if dir.holds(partition) => Some(partition.log()),
-            Place::Broken { directory, .. } if is_this(*directory) => None,
-            _ => return None,
-        };
-        Some(Retired {
+    places.filter_map(move |(index, place)| match place {
+        Place::Here(partition) if dir.holds(partition) => Some(partition.retired()),
+        Place::Broken { directory, .. } if is_this(*directory) => Some(Retired {
             topic: &topic.name,
             id: topic.id,
             index: index as PartitionIndex,
-            log,
-        })
+            log: None,
+        }),
+        _ => None,
     })
 }
 

@@ -29,7 +29,7 @@ async fn scrub(
 ) -> io::Result<()> {
     let mut after = -1;
     while !partition.is_closed()
-        && let Some(mut scrub) = partition.log().scrub_after(after).await?
+        && let Some(mut scrub) = partition.scrub_after(after).await?
     {
         after = scrub.base_offset();
         loop {

@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "metadata/image",
     "metadata/controller/decide",
     "partition/producers",
+    "partition/state",
     "coordinator/record",
     "coordinator/group",
 ];

@@ -128,7 +128,7 @@ type Reply<F> = <<F as Factory>::Machine as Machine>::Reply;
 impl<F: Factory> Driver<F> {
     /// The executor that it runs on.
     pub fn runtime(&self) -> &Runtime {
-        self.partition.log().disk().runtime()
+        self.partition.disk().runtime()
     }
 
     fn now(&self) -> Now {
@@ -222,12 +222,12 @@ impl<F: Factory> Driver<F> {
     /// Waits while the device is full, and until what was appended before is written: what is
     /// loaded then is all that there is.
     async fn wait_for_space(&self) {
-        let log = self.partition.log();
-        while log.lack_of_room().is_some() && !self.resigned.get() {
+        while self.partition.lack_of_space().is_some() && !self.resigned.get() {
             self.runtime().sleep(SPACE_WAIT).await;
         }
         // A failure is found again by the next write.
-        let _ = self.partition.wait_committed(log.end_offset()).await;
+        let end = self.partition.end_offset();
+        let _ = self.partition.wait_committed(end).await;
     }
 
     /// Replays the log from its start, a chunk at a time. Returns the machine, and the largest
@@ -323,7 +323,7 @@ impl<F: Factory> Driver<F> {
                 Ok(())
             }
             Err(AppendError::Busy) => {
-                self.partition.log().wait_for_room().await;
+                self.partition.wait_for_room().await;
                 Ok(())
             }
             Err(error) => Err(error),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::io::cause::Cause;
 use crate::log;
-use crate::partition::fetch::ReadError;
+use crate::partition::read::ReadError;
 
 use super::batches::LoadError;
 

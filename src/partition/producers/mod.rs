@@ -105,7 +105,7 @@ impl Default for Producers {
 }
 
 impl Producers {
-    /// Nobody yet. A producer idle for `expiration_ms` (`producer.id.expiration.ms`) may be
+    /// No producers yet. One that is idle for `expiration_ms` (`producer.id.expiration.ms`) may be
     /// forgotten.
     pub fn new(expiration_ms: i64) -> Producers {
         Producers {
@@ -200,7 +200,7 @@ impl Producers {
         self.by_id.len()
     }
 
-    /// Forgets everybody, as after the log was truncated to nothing.
+    /// Forgets all producers, as after the log was truncated to nothing.
     pub fn clear(&mut self) {
         self.by_id.clear();
     }

@@ -122,8 +122,8 @@ pub fn validate<'a>(
     Ok(valid.expect("nothing takes longer than there is time"))
 }
 
-/// As [`validate`], for one who has other things to do: `None` where the batch has more than
-/// [`AT_ONCE_BYTES`] to be uncompressed or compressed anew.
+/// As [`validate`], for a caller that must not hold up its core: `None` where more than
+/// [`AT_ONCE_BYTES`] would have to be uncompressed or compressed.
 pub fn validate_at_once<'a>(
     records: &'a [u8],
     rules: &Rules,
@@ -134,7 +134,7 @@ pub fn validate_at_once<'a>(
     validate_within(AT_ONCE_BYTES, records, rules, origin, now_ms, rewritten)
 }
 
-/// A verdict about records that was reached apart from where they are appended.
+/// The result of validating records on another thread than the one that appends them.
 #[derive(Clone, Debug)]
 pub struct Checked {
     rules: Rules,
@@ -256,7 +256,7 @@ pub fn first_look(records: &[u8]) -> Result<bool, &'static str> {
     }
 }
 
-/// Tells what no format could have apart from what only the current one cannot.
+/// Tells bytes that no format could have from those that only the current format cannot have.
 #[cold]
 fn first_malformed(records: &[u8]) -> Result<bool, &'static str> {
     let field = records.get(LENGTH_PREFIX_BYTES - 4..LENGTH_PREFIX_BYTES);

@@ -9,9 +9,9 @@ use crate::metadata::controller::decide::{
     NameError, PlacementError,
 };
 use crate::partition::append::AppendError;
-use crate::partition::fetch::ReadError;
 use crate::partition::offsets::DeleteError;
 use crate::partition::producers::ProducerError;
+use crate::partition::read::ReadError;
 use crate::partition::validate::Invalid;
 use crate::shard::partitions::LookupError;
 use crate::shard::producer_ids::NoProducerId;
@@ -77,6 +77,8 @@ pub fn read(error: &ReadError) -> ErrorCode {
         ReadError::OffsetOutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
         ReadError::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
         ReadError::UnknownLeaderEpoch => ErrorCode::UNKNOWN_LEADER_EPOCH,
+        ReadError::NotAReplica => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ReadError::NegativeSize => ErrorCode::UNKNOWN_SERVER_ERROR,
         ReadError::Log(log::ReadError::Damaged { .. }) => ErrorCode::CORRUPT_MESSAGE,
         ReadError::Log(log::ReadError::OutOfRange) => ErrorCode::OFFSET_OUT_OF_RANGE,
         ReadError::Storage(_) | ReadError::Log(log::ReadError::Io(_)) => {

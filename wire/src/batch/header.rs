@@ -301,12 +301,12 @@ fn i16_at(bytes: &[u8], at: usize) -> i16 {
 }
 
 #[inline]
-fn i32_at(bytes: &[u8], at: usize) -> i32 {
+pub(super) fn i32_at(bytes: &[u8], at: usize) -> i32 {
     i32::from_be_bytes(array_at(bytes, at))
 }
 
 #[inline]
-fn i64_at(bytes: &[u8], at: usize) -> i64 {
+pub(super) fn i64_at(bytes: &[u8], at: usize) -> i64 {
     i64::from_be_bytes(array_at(bytes, at))
 }
 

@@ -8,6 +8,7 @@ mod control;
 mod golden;
 mod header;
 mod outline;
+pub mod pieces;
 mod records;
 mod stamp;
 

@@ -204,7 +204,7 @@ fn a_full_disk_unloads_the_machine_until_there_is_space_again() {
         disk.repair();
         let begun = led.runtime.now();
         while led.get("a").await == Err(Unavailable::Loading) {
-            led.partition.log().seek_room();
+            led.partition.seek_space();
             led.runtime.sleep(Duration::from_millis(500)).await;
             let waited = led.runtime.now().since(begun);
             assert!(waited < Duration::from_secs(60), "never loaded again");
@@ -291,7 +291,7 @@ fn a_coordinator_that_moves_away_tells_all_who_wait() {
         let parked = led.beside(|led| async move { led.wait("a", 600_000).await });
         let writing = led.beside(|led| async move { led.put("b", 1).await });
         led.runtime.yield_now().await;
-        while led.partition.log().end_offset() == 0 {
+        while led.partition.end_offset() == 0 {
             led.runtime.yield_now().await;
         }
         led.machines.lead(Vec::new());
@@ -345,7 +345,7 @@ fn work_in_many_steps_lets_others_pass_and_the_log_catch_up() {
         let left = || led.machines.look("", |sample| sample.steps_left).unwrap();
         let mut passed = 0;
         while left() > 0 {
-            let appended = led.partition.log().end_offset();
+            let appended = led.partition.end_offset();
             let behind = appended - led.partition.high_watermark();
             // Eleven records of such steps are more than the bound, and one put is under way.
             assert!(behind <= 12, "{behind} records wait for their ack");

@@ -110,11 +110,10 @@ async fn topics(
         if !cx.claim(PARTITION_BYTES + 2 * name.topic.len()).await {
             break;
         }
-        let log = partition.log();
         let described = DescribeLogDirsPartition::default()
             .with_partition_index(name.index)
-            .with_partition_size(log.size_bytes() as i64)
-            .with_offset_lag((partition.high_watermark() - log.end_offset()).max(0));
+            .with_partition_size(partition.size_bytes() as i64)
+            .with_offset_lag((partition.high_watermark() - partition.end_offset()).max(0));
         by_topic
             .entry(name.topic.to_string())
             .or_default()

@@ -1,13 +1,12 @@
 //! Drives: ListOffsets, versions 1 to 11 (KIP-79, KIP-98, KIP-320, KIP-734, KIP-405, KIP-1005,
 //! KIP-1023).
 //!
-//! Where a log begins, where it ends, and what stands at a time. Reads of committed records
-//! only are answered like all others: there are no open transactions. Left out: tiers.
+//! Where a log begins, where it ends, and what stands at a time. Left out: tiers.
 
 use super::unique::{Asked, unique};
 use crate::base::ErrorCode;
-use crate::partition::fetch::ReadError;
-use crate::partition::offsets::Spot;
+use crate::partition::Isolation;
+use crate::partition::offsets::{Sought, Spot};
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::codes;
 use crate::wire::codec::messages::list_offsets_request::ListOffsetsPartition;
@@ -42,9 +41,9 @@ impl Api for ListOffsets {
         cx: &Context,
         Newer(request): Newer<ListOffsetsRequest>,
     ) -> Newer<ListOffsetsResponse> {
-        if !(0..=1).contains(&request.isolation_level) {
+        let Some(isolation) = Isolation::from_wire(request.isolation_level) else {
             return Newer(refuse_all(cx, request).await);
-        }
+        };
         let mentions = request
             .topics
             .iter()
@@ -54,7 +53,7 @@ impl Api for ListOffsets {
             let mut answers = Vec::with_capacity(partitions.len());
             for asked in partitions {
                 cx.pace().await;
-                let found = find(cx, name, &asked).await;
+                let found = find(cx, name, isolation, &asked).await;
                 answers.push(partition(cx.version, asked.last.partition_index, found));
             }
             let topic = ListOffsetsTopicResponse::default().with_name(name.clone());
@@ -99,6 +98,7 @@ fn first_version(timestamp: i64) -> i16 {
 async fn find(
     cx: &Context,
     topic: &str,
+    isolation: Isolation,
     asked: &Asked<'_, ListOffsetsPartition>,
 ) -> Result<Option<Spot>, ErrorCode> {
     let (is_repeated, asked) = (asked.is_repeated, asked.last);
@@ -110,24 +110,15 @@ async fn find(
     }
     let partition = cx.shard.partitions.lookup(topic, asked.partition_index);
     let partition = partition.map_err(errors::lookup)?;
-    let found = match partition.check_leader_epoch(asked.current_leader_epoch) {
-        Err(error) => Err(error),
-        Ok(()) => match asked.timestamp {
-            LATEST => partition.latest().map(Some),
-            EARLIEST | EARLIEST_LOCAL => partition.earliest().map(Some),
-            MAX_TIMESTAMP => partition.at_max_timestamp().await,
-            LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
-            timestamp => partition.at_time(timestamp).await,
-        },
+    let sought = match asked.timestamp {
+        LATEST => Sought::Latest,
+        EARLIEST | EARLIEST_LOCAL => Sought::Earliest,
+        MAX_TIMESTAMP => Sought::MaxTimestamp,
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Sought::Tiered,
+        timestamp => Sought::Time(timestamp),
     };
-    found.map_err(|error| {
-        if let ReadError::Log(cause) = &error
-            && !error.is_known()
-        {
-            partition.name().report("cannot read", cause);
-        }
-        errors::read(&error)
-    })
+    let found = partition.locate(sought, asked.current_leader_epoch, isolation);
+    found.await.map_err(|error| errors::read(&error))
 }
 
 fn partition(

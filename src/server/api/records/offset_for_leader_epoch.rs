@@ -61,8 +61,6 @@ fn end_of(
 ) -> Result<(LeaderEpoch, Offset), ErrorCode> {
     let partition = cx.shard.partitions.lookup(topic, asked.partition);
     let partition = partition.map_err(errors::lookup)?;
-    partition
-        .check_leader_epoch(asked.current_leader_epoch)
-        .map_err(|error| errors::read(&error))?;
-    Ok(partition.epoch_end(asked.leader_epoch))
+    let end = partition.epoch_end(asked.leader_epoch, asked.current_leader_epoch);
+    end.map_err(|error| errors::read(&error))
 }

@@ -41,8 +41,8 @@ impl Scratch {
             let key = &self.parts[at].key;
             encoder.topic(&key.topic, key.topic_id, *count);
             for part in &self.parts[at..at + count] {
-                if self.log_of.is_none() {
-                    self.log_of.clone_from(&part.partition);
+                if self.any_partition.is_none() {
+                    self.any_partition.clone_from(&part.partition);
                 }
                 let answer = part.answer(&self.aborted);
                 cx.server.probe.note_error(ROW.key, answer.error);

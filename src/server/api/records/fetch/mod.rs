@@ -25,7 +25,8 @@ use indexmap::IndexMap;
 
 use crate::base::{ErrorCode, limits};
 use crate::io::turn;
-use crate::partition::Partition;
+use crate::partition::read::Reader;
+use crate::partition::{Isolation, Partition};
 use crate::server::api::Context;
 use crate::server::api::authorizer::Operation::{ClusterAction, Read};
 use crate::server::api::authorizer::Resource::{Cluster, Topic};
@@ -34,7 +35,7 @@ use crate::server::state::fetch_sessions::{Key, NO_SESSION, Opened, Wanted};
 use crate::server::state::probe::Probe;
 use crate::wire::cursor::Short;
 use crate::wire::fetch::{self, Head, Item, TOPIC_ID_FROM};
-use part::{Found, NONE, Part, Reader, read};
+use part::{Asker, Found, NONE, Part, read};
 use scratch::Scratch;
 use send::Answer;
 pub use serve::Fetch;
@@ -87,13 +88,13 @@ impl Scratch {
         }
         self.drop_repeated().await;
         let by_id = cx.version >= TOPIC_ID_FROM;
-        if !(0..=1).contains(&head.isolation_level) {
+        let Some(isolation) = Isolation::from_wire(head.isolation_level) else {
             let error = ErrorCode::UNKNOWN_SERVER_ERROR;
             if !by_id {
                 self.refuse_all(error).await;
             }
             return Ok((error, NO_SESSION));
-        }
+        };
         let forgotten = self.forgets.then_some(body);
         let opened = self.open_session(cx, &head, forgotten).await?;
         if let Opened::Refused(error) = opened {
@@ -103,7 +104,7 @@ impl Scratch {
             self.take_session(cx, id).await;
         }
         self.find_partitions(cx).await;
-        self.collect(cx, &head).await;
+        self.collect(cx, &head, isolation).await;
         let session = self.tell(cx, &opened, by_id).await;
         Ok((ErrorCode::NONE, session))
     }
@@ -213,20 +214,22 @@ impl Scratch {
     }
 
     /// Reads until there is enough, something is wrong, or time is up.
-    async fn collect(&mut self, cx: &Context, head: &Head) {
+    async fn collect(&mut self, cx: &Context, head: &Head, isolation: Isolation) {
         let config_max = cx.shard.config().fetch.response_bytes_max as i64;
         let limit = config_max.min(i64::from(head.max_bytes));
         self.is_follower = head.replica_id >= 0;
-        let reader = Reader {
+        let asker = Asker {
             node: cx.shard.node,
-            is_follower: self.is_follower,
-            is_read_committed: head.isolation_level == 1,
+            reader: match self.is_follower {
+                true => Reader::Follower,
+                false => Reader::Consumer(isolation),
+            },
         };
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
         let mut time_up = wait.is_zero();
         let mut timer = None;
         loop {
-            let all = self.read_all(reader, limit, cx.version).await;
+            let all = self.read_all(asker, limit, cx.version).await;
             let enough = all.bytes as i64 >= i64::from(head.min_bytes);
             if enough || all.is_final || all.is_void || time_up {
                 return;
@@ -240,7 +243,7 @@ impl Scratch {
     }
 
     /// Reads every partition once.
-    async fn read_all(&mut self, reader: Reader, limit: i64, version: i16) -> All {
+    async fn read_all(&mut self, asker: Asker, limit: i64, version: i16) -> All {
         self.slices.clear();
         self.aborted.clear();
         let mut left = limit;
@@ -262,7 +265,7 @@ impl Scratch {
             let found = read(
                 partition,
                 &part.wanted,
-                reader,
+                asker,
                 max_bytes,
                 at_least_one,
                 slices,

@@ -25,8 +25,8 @@ pub struct Scratch {
     pub(super) splices: Vec<(usize, usize)>,
     /// How many parts in a row are of one topic.
     pub(super) topics: Vec<usize>,
-    /// One of the partitions that are here.
-    pub(super) log_of: Option<Rc<Partition>>,
+    /// One of the partitions that are here: all share the shard's memory.
+    pub(super) any_partition: Option<Rc<Partition>>,
     /// Whether records of some part are read from disk as they are sent.
     pub(super) streams: bool,
     /// Whether partitions leave the session.
@@ -59,7 +59,7 @@ impl Reusable for Scratch {
         self.splices.clear();
         self.topics.clear();
         self.streams = false;
-        self.log_of = None;
+        self.any_partition = None;
         self.in_use = None;
     }
 }

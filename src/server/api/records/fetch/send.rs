@@ -4,12 +4,13 @@
 use std::io::{self, IoSlice};
 
 use super::Scratch;
-use super::part::{Part, boundary_before};
+use super::part::Part;
 use super::write::{SHORT_LIST, Written, write};
 use crate::io::buffer::Slice;
 use crate::io::stream::Stream;
 use crate::log::{BatchStream, ReadError};
 use crate::server::api::refused::Refused;
+use crate::wire::batch::pieces;
 
 /// An answer whose records are yet to be spliced in.
 pub(super) struct Answer {
@@ -128,7 +129,7 @@ impl Answer {
     async fn reopen(&mut self, part: usize, sent: usize) -> Result<(), Refused> {
         let found = &mut self.scratch.parts[part].found;
         let slices = &self.scratch.slices[found.slices.clone()];
-        let skip = boundary_before(slices, sent);
+        let skip = pieces::boundary_before(slices.iter().map(|slice| &**slice), sent);
         found.slices = 0..0;
         let Some(stretch) = &found.stretch else {
             return Ok(());
@@ -174,7 +175,7 @@ impl Answer {
         };
         self.send_stream(head, part, &mut records, stream).await?;
         if let Some(partition) = &self.scratch.parts[part].partition {
-            partition.log().keep_stream(records).await;
+            partition.keep_stream(records).await;
         }
         Ok(())
     }
@@ -208,8 +209,8 @@ impl Answer {
 
     /// Writes the list, unless the client takes nothing for too long.
     async fn write(&self, stream: &Stream, list: &mut [IoSlice<'_>]) -> io::Result<Written> {
-        let log = self.scratch.log_of.as_ref().map(|it| it.log());
-        write(stream, list, &|| log.is_some_and(|log| log.is_tight())).await
+        let any = self.scratch.any_partition.as_ref();
+        write(stream, list, &|| any.is_some_and(|it| it.is_memory_tight())).await
     }
 
     fn cut(&self, part: usize, error: ReadError) -> Refused {

@@ -16,9 +16,9 @@ use crate::base::{ErrorCode, WallMs, limits};
 use crate::io::budget::Use;
 use crate::io::runtime::Runtime;
 use crate::io::turn;
-use crate::partition::Partition;
 use crate::partition::append::{AppendError, Appended, Origin};
 use crate::partition::validate::{self, Checked};
+use crate::partition::{Acks, Partition};
 use crate::server::api::authorizer::Operation::Write;
 use crate::server::api::authorizer::Resource::{Topic, TransactionalId};
 use crate::server::api::client::Client;
@@ -100,6 +100,10 @@ impl TwoSteps for Produce {
             pace_at(count).await;
         }
         let head = items.head();
+        pending.acks = match head.acks {
+            1 => Acks::Leader,
+            _ => Acks::All,
+        };
         pending.settle_repeated().await;
         pending.refuse_whole(&head).await;
         let appender = Appender {
@@ -110,7 +114,7 @@ impl TwoSteps for Produce {
         };
         appender.append_due(&mut pending, body).await;
         while let Some(busy) = pending.due() {
-            busy.log().wait_for_room().await;
+            busy.wait_for_room().await;
             appender.append_due(&mut pending, body).await;
         }
         pending.gather_topics();
@@ -230,7 +234,7 @@ impl Appender<'_> {
             loop {
                 let appended = partition.append_checked(records, &checked, self.origin(), now);
                 match appended {
-                    Err(AppendError::Busy) => partition.log().wait_for_room().await,
+                    Err(AppendError::Busy) => partition.wait_for_room().await,
                     // The topic's settings have changed meanwhile.
                     Err(AppendError::Long) => break,
                     appended => return Self::outcome(partition, appended),

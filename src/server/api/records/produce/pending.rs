@@ -9,8 +9,8 @@ use super::{ROW, pace_at};
 use crate::base::{ErrorCode, Instant, TopicId};
 use crate::io::budget::Reserved;
 use crate::io::turn;
-use crate::partition::Partition;
 use crate::partition::validate;
+use crate::partition::{Acks, Partition};
 use crate::server::api::spares::Reusable;
 use crate::server::state::ServerState;
 use crate::shard::partitions::{LookupError, Partitions, Topic};
@@ -23,6 +23,8 @@ pub struct Pending {
     pub(super) version: i16,
     pub(super) correlation_id: i32,
     pub(super) taken_up: Option<Instant>,
+    /// What its producer waits for.
+    pub(super) acks: Acks,
     pub(super) topics: Vec<TopicOut>,
     pub(super) partitions: Vec<PartitionOut>,
     /// Scratch memory to find repeated topics and partitions in.
@@ -170,7 +172,9 @@ impl Pending {
     /// Whether every batch is acked, or never will be.
     pub fn is_settled(&self) -> bool {
         self.partitions.iter().all(|out| match &out.result {
-            Outcome::Accepted(accepted) => accepted.partition.committed(accepted.upto).is_some(),
+            Outcome::Accepted(accepted) => {
+                accepted.partition.acked(self.acks, accepted.upto).is_some()
+            }
             Outcome::Failed(_) | Outcome::Due(_) | Outcome::Long(_) | Outcome::Repeated => true,
         })
     }
@@ -181,7 +185,7 @@ impl Pending {
         let Some(Outcome::Accepted(first)) = self.partitions.first().map(|out| &out.result) else {
             return false;
         };
-        first.partition.park_committed(first.upto, waker)
+        first.partition.park_acked(self.acks, first.upto, waker)
     }
 
     pub(super) fn due(&self) -> Option<Rc<Partition>> {
@@ -193,10 +197,11 @@ impl Pending {
 
     /// Waits until every batch is acked, or never will be.
     pub(super) async fn wait_for_acks(&mut self) {
+        let acks = self.acks;
         for (at, out) in self.partitions.iter_mut().enumerate() {
             pace_at(at + 1).await;
             if let Outcome::Accepted(accepted) = &out.result
-                && let Err(error) = accepted.partition.wait_committed(accepted.upto).await
+                && let Err(error) = accepted.partition.wait_acked(acks, accepted.upto).await
             {
                 out.result = Outcome::Failed(Failed::append(&error, &accepted.partition));
             }
