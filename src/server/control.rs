@@ -20,9 +20,9 @@ use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
 use crate::io::listener::{Bound, Listener};
 use crate::io::runtime::Runtime;
-use crate::metadata::controller::{LocalController, NodeDir};
+use crate::metadata::controller::{Change, LocalController, NodeDir};
 use crate::metadata::image::Image;
-use crate::shard::mesh::{ControlMessage, ToShard};
+use crate::shard::mesh::{ChangeCall, ControlCall, ControlMessage, ToShard};
 
 /// Memory registered for the metadata log's writes, in bytes.
 const IO_MEMORY_BYTES: usize = 1 << 20;
@@ -132,22 +132,53 @@ pub async fn run(start: ControlStart, disk: Disk, admin: Option<Listener>) {
             }
         };
         let Some(message) = message else { return };
-        match message {
-            ControlMessage::Decide(call) => {
-                let (request, answer) = call.split();
-                let reply = controller.handle(request, runtime.wall_ms()).await;
-                // Who asked shall find what was decided on every shard.
-                publish(&controller, &shards, &mut published).await;
-                answer(reply);
+        let mut cluster = Changing {
+            runtime: &runtime,
+            controller: &controller,
+            shards: &shards,
+            published: &mut published,
+        };
+        if let Some(stop) = cluster.serve(message).await {
+            if let Err(error) = controller.close().await {
+                tracing::error!(%error, "cannot close the metadata log cleanly");
             }
-            ControlMessage::Stop(call) => {
-                if let Err(error) = controller.close().await {
-                    tracing::error!(%error, "cannot close the metadata log cleanly");
-                }
-                call.answer(());
-                return;
-            }
+            stop.answer(());
+            return;
         }
+    }
+}
+
+/// The cluster while a request changes it.
+struct Changing<'a> {
+    runtime: &'a Runtime,
+    controller: &'a LocalController,
+    shards: &'a [ToShard],
+    published: &'a mut Arc<Image>,
+}
+
+impl Changing<'_> {
+    /// Does what `message` asks for. Returns the call that asks the executor to end, if it is that.
+    async fn serve(&mut self, message: ControlMessage) -> Option<ControlCall<(), ()>> {
+        match message {
+            ControlMessage::CreateTopics(call) => self.answer(call).await,
+            ControlMessage::DeleteTopics(call) => self.answer(call).await,
+            ControlMessage::CreatePartitions(call) => self.answer(call).await,
+            ControlMessage::AlterConfigs(call) => self.answer(call).await,
+            ControlMessage::AllocateProducerIds(call) => self.answer(call).await,
+            ControlMessage::FailDirectories(call) => self.answer(call).await,
+            ControlMessage::Stop(call) => return Some(call),
+        }
+        None
+    }
+
+    /// Decides on what `call` asks and answers it.
+    async fn answer<C: Change>(&mut self, call: ChangeCall<C>) {
+        let (change, answer) = call.split();
+        let now = self.runtime.wall_ms();
+        let reply = self.controller.handle(&change, now).await;
+        // The client that asked must find on every shard what was decided.
+        publish(self.controller, self.shards, self.published).await;
+        answer(reply);
     }
 }
 

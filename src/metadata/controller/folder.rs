@@ -1,4 +1,4 @@
-//! Drives: the data folders: found as they were formatted, or formatted.
+//! Drives: the data folders: formats new ones, and checks that old ones are those of this cluster.
 //!
 //! In each, `shard-0`, `shard-1`… are the nodes' folders with a `meta.properties`;
 //! `__cluster_metadata-0` in one of them is the metadata log.
@@ -125,7 +125,7 @@ pub fn check_nodes(image: &Image, asked: &[NodeId]) -> Result<(), LoadError> {
 pub struct NodeDir {
     /// Where it is.
     pub path: PathBuf,
-    /// What it says it is; `None` where it says nothing yet.
+    /// What its `meta.properties` says; `None` where it has none yet.
     pub identity: Option<Identity>,
     /// Whether it holds logs that were not closed cleanly: their ends may be lost.
     pub unclean: bool,
@@ -138,7 +138,7 @@ impl NodeDir {
     }
 }
 
-/// What each node's folders in `dirs` say they are.
+/// Reads the `meta.properties` of each node's folders in `dirs`.
 pub async fn read_identities(
     disk: &Disk,
     dirs: &[PathBuf],
@@ -175,8 +175,8 @@ async fn read_identity(disk: &Disk, path: &Path) -> Result<Option<Identity>, Loa
     }
 }
 
-/// Checks that the folders are those that were formatted for these nodes. One that says nothing
-/// may be new beside others that the cluster knows, never instead of them.
+/// Checks that the folders are those that were formatted for these nodes. One without a
+/// `meta.properties` may be new beside others that the cluster knows, never instead of them.
 pub fn check_identities(
     image: &Image,
     nodes: &[NodeId],
@@ -232,8 +232,8 @@ fn known_directories(image: &Image, node: NodeId) -> BTreeSet<Uuid> {
     known
 }
 
-/// Gives every folder that has none its identity; returns the cluster's id. What an interrupted
-/// start has left is kept, so that the next one ends what it began.
+/// Writes a `meta.properties` into every folder that has none; returns the cluster's id. Those that
+/// an interrupted start has written are kept, so that the next start finishes its work.
 pub async fn format(
     disk: &Disk,
     nodes: &[NodeId],
@@ -263,7 +263,8 @@ pub async fn format(
     Ok(cluster_id.into())
 }
 
-/// Checks that there are no partitions anywhere: a metadata log that says nothing is new, or lost.
+/// Checks that no folder holds partitions: where the metadata log is empty it is either new or
+/// lost, and where there are partitions it was lost.
 pub async fn check_unused(disk: &Disk, found: &[Vec<NodeDir>]) -> Result<(), LoadError> {
     for dir in found.iter().flatten() {
         refuse_partitions(disk, &dir.path).await?;
@@ -271,7 +272,7 @@ pub async fn check_unused(disk: &Disk, found: &[Vec<NodeDir>]) -> Result<(), Loa
     Ok(())
 }
 
-/// A folder with partitions in it is not formatted anew: somebody's records are in there.
+/// Refuses to format a folder with partitions in it: there are records in it.
 async fn refuse_partitions(disk: &Disk, dir: &Path) -> Result<(), LoadError> {
     if list(disk, dir).await?.iter().any(is_partition) {
         return Err(LoadError::MetadataLost(dir.to_owned()));
@@ -279,7 +280,7 @@ async fn refuse_partitions(disk: &Disk, dir: &Path) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// What is in a folder that need not be there.
+/// Lists a folder; one that does not exist is empty.
 async fn list(disk: &Disk, dir: &Path) -> Result<Vec<Entry>, LoadError> {
     match disk.list(dir).await {
         Ok(entries) => Ok(entries),

@@ -1,4 +1,5 @@
-//! Pure: `meta.properties`, by which a folder says whose it is, in Kafka's format.
+//! Pure: `meta.properties`, the file that says which cluster and node a folder belongs to, in
+//! Kafka's format.
 
 use std::fmt;
 
@@ -8,10 +9,10 @@ use crate::base::ids::{Uuid, base64_url};
 /// The file's name in a node's folder.
 pub const FILE: &str = "meta.properties";
 
-/// How the line begins that vouches for the others, in a comment: Kafka passes over it.
+/// How the line with the checksum of the others begins. It is a comment, which Kafka ignores.
 const CHECKSUM: &str = "#crc32c=";
 
-/// Whose folder this is (`MetaProperties` of Kafka, version 1).
+/// Which cluster and node a folder belongs to (`MetaProperties` of Kafka, version 1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// The cluster.
@@ -29,7 +30,7 @@ pub enum IdentityError {
     Missing(&'static str),
     /// This line has a value that cannot be read.
     Bad(&'static str, String),
-    /// It is not what was written.
+    /// Its checksum does not fit: it is not what was written.
     Damaged,
 }
 
@@ -49,8 +50,8 @@ impl fmt::Display for IdentityError {
 impl std::error::Error for IdentityError {}
 
 impl Identity {
-    /// Reads a `meta.properties`; lines that it does not know are passed over. A checksum in its
-    /// first line must fit the rest; Kafka writes none.
+    /// Reads a `meta.properties` and ignores lines that it does not know. A checksum in the first
+    /// line must fit the rest; Kafka writes none.
     pub fn parse(text: &str) -> Result<Identity, IdentityError> {
         if let Some((first, rest)) = text.split_once('\n')
             && let Some(sum) = first.strip_prefix(CHECKSUM)

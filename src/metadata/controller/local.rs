@@ -23,7 +23,7 @@ use crate::metadata::source::note::{self, Note};
 
 use super::decide::{self, Deciding, Decision, NodeStart, RECORDS_MAX, Random};
 use super::folder::{self, LoadError, NodeDir};
-use super::request::{Reply, Request};
+use super::request::{Change, RenewLeaders};
 
 /// The term stamped into batches of the metadata log: its leader never changes.
 const EPOCH: LeaderEpoch = 1;
@@ -40,33 +40,36 @@ pub struct LocalController {
     /// other is about to change.
     turn: Rc<Semaphore>,
     directories: Vec<Vec<NodeDir>>,
-    /// Whether the device is full, as far as was told.
+    /// Whether the operator was told that the disk is full.
     lacks_room: Cell<bool>,
-    /// Whether the log says already that the metadata log has failed.
+    /// Whether the operator was told that the metadata log has failed.
     told_failure: Cell<bool>,
-    /// Since when what is wrong.
+    /// What is wrong with the metadata log, and since when.
     faults: Faults,
-    /// What was begun to be written when the device had no room for all of it.
+    /// A decision of which only the first batches are in the log, since the disk became full.
     stuck: RefCell<Option<Stuck>>,
     settled: Event,
 }
 
-/// A decision that the log will have once there is room: it cannot be taken back.
+/// A decision that is written once the disk has space: it cannot be taken back any more.
 struct Stuck {
-    /// Its batches that are not in the log's queue yet.
+    /// The batches that are still to be appended.
     batches: VecDeque<Vec<u8>>,
-    /// The cluster as the decision makes it.
+    /// The change of the image that the decision makes.
     after: Delta,
 }
 
-/// The metadata log cannot be written; the reason was logged.
-struct CannotWrite;
+/// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
+/// full, that ends by itself, and what was asked may be done then; else nothing was decided, and
+/// nothing will be until the broker is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CannotWrite;
 
-/// What keeps an append from its end.
+/// Why an append did not come to its end.
 enum Blocked {
-    /// There is no room on the device, but may be later.
+    /// The disk is full; it may have space later.
     NoRoom,
-    /// For good; the reason was logged.
+    /// The metadata log has failed for good; the reason was logged.
     Failed,
 }
 
@@ -152,8 +155,7 @@ impl LocalController {
     async fn renew_terms(&self, nodes: &[NodeId], now: WallMs) -> Result<(), CannotWrite> {
         for (node, dirs) in nodes.iter().zip(&self.directories) {
             if dirs.iter().any(|dir| dir.unclean) {
-                let decision = self.decide(Request::RenewLeaders(*node));
-                self.take(decision.records, now).await?;
+                self.decide(&RenewLeaders(*node), now).await?;
             }
         }
         Ok(())
@@ -164,23 +166,23 @@ impl LocalController {
         &self.directories
     }
 
-    /// The cluster as it is decided.
+    /// The image of the cluster with everything that was decided so far.
     pub fn image(&self) -> Arc<Image> {
         self.image.borrow().clone()
     }
 
     /// Decides on a request. When this returns, what was decided is on disk and in
     /// [`LocalController::image`].
-    pub async fn handle(&self, request: Request, now: WallMs) -> Reply {
+    pub async fn handle<C: Change>(
+        &self,
+        change: &C,
+        now: WallMs,
+    ) -> Result<C::Reply, CannotWrite> {
         let _turn = self.turn.take(1).await;
         if !self.settle(now).await {
-            return Reply::Failed;
+            return Err(CannotWrite);
         }
-        let Decision { records, answer } = self.decide(request);
-        match self.take(records, now).await {
-            Ok(()) => answer,
-            Err(CannotWrite) => Reply::Failed,
-        }
+        self.decide(change, now).await
     }
 
     /// Closes the metadata log so that nothing needs to be checked at the next start.
@@ -191,8 +193,8 @@ impl LocalController {
         closed
     }
 
-    /// What the log lacks at a start: who the nodes are, and then what follows from the folders
-    /// that they have.
+    /// The records to append at a start: first the registrations of the nodes, then what follows
+    /// from the folders that they have.
     fn first_records(
         &self,
         is_new: bool,
@@ -225,7 +227,8 @@ impl LocalController {
         (records, decide::follow_directories(&image, &nodes))
     }
 
-    /// Has the metadata log look for the room that it may lack, and finishes what waited for it.
+    /// Tries again to get the disk space that the metadata log may lack, and finishes the decision
+    /// that waited for it.
     pub async fn seek_room(&self, now: WallMs) {
         let lack = self.log.lack_of_room();
         let was_told = self.lacks_room.replace(lack.is_some());
@@ -246,7 +249,7 @@ impl LocalController {
         }
     }
 
-    /// What keeps the cluster from being changed now.
+    /// Why the cluster cannot be changed now, for the health page.
     pub fn faults(&self, now: WallMs) -> Vec<Fault> {
         let with = self.log.dir().display().to_string();
         let found = match (self.log.failure(), self.log.lack_of_room()) {
@@ -257,13 +260,13 @@ impl LocalController {
         self.faults.are(found.into_iter().collect(), now)
     }
 
-    /// Waits until a decision whose asker was told that there is no room has become part of the
-    /// image after all.
+    /// Waits until a decision that was refused for want of disk space has become part of the image
+    /// after all.
     pub async fn settled(&self) {
         self.settled.wait().await;
     }
 
-    /// Finishes the decision that waited for room; `false` while there is none.
+    /// Finishes the decision that waited for disk space; `false` while there is none.
     async fn settle(&self, now: WallMs) -> bool {
         let Some(mut stuck) = self.stuck.take() else {
             return true;
@@ -281,40 +284,22 @@ impl LocalController {
         *self.image.borrow_mut() = delta.apply(self.log.end_offset()).into();
     }
 
-    fn decide(&self, request: Request) -> Decision<Reply> {
-        let image = self.image();
-        let mut random = self.random.borrow_mut();
-        let mut with = Deciding {
-            image: &image,
-            config: &self.config,
-            random: &mut random,
+    /// Decides on a request and makes what was decided durable.
+    async fn decide<C: Change>(&self, change: &C, now: WallMs) -> Result<C::Reply, CannotWrite> {
+        let Decision { records, answer } = {
+            let image = self.image();
+            let mut random = self.random.borrow_mut();
+            change.decide(&mut Deciding {
+                image: &image,
+                config: &self.config,
+                random: &mut random,
+            })
         };
-        match request {
-            Request::CreateTopics(request) => {
-                decide::create_topics(&mut with, &request).map(Reply::CreateTopics)
-            }
-            Request::DeleteTopics(topics) => {
-                decide::delete_topics(&with, &topics).map(Reply::DeleteTopics)
-            }
-            Request::CreatePartitions(request) => {
-                decide::create_partitions(&with, &request).map(Reply::CreatePartitions)
-            }
-            Request::AlterConfigs(request) => {
-                decide::alter_configs(&with, &request).map(Reply::AlterConfigs)
-            }
-            Request::AllocateProducerIds(node) => {
-                decide::allocate_producer_ids(&with, node).map(Reply::ProducerIds)
-            }
-            Request::RenewLeaders(node) => {
-                decide::renew_leaders(&with, node).map(Reply::RenewedLeaders)
-            }
-            Request::FailDirectories { node, directories } => {
-                decide::fail_directories(&with, node, &directories).map(Reply::FailedDirectories)
-            }
-        }
+        self.take(records, now).await?;
+        Ok(answer)
     }
 
-    /// Makes records durable, then part of the image.
+    /// Appends records, waits until they are durable, and then makes them part of the image.
     async fn take(&self, records: Vec<MetadataRecord>, now: WallMs) -> Result<(), CannotWrite> {
         if records.is_empty() {
             return Ok(());
@@ -322,12 +307,12 @@ impl LocalController {
         let mut delta = Delta::new(&self.image());
         for record in &records {
             if let Err(error) = delta.replay(record) {
-                // A mistake of ours, which must not get into the log: nobody could load it.
+                // A bug of this broker, which must not get into the log: no start could load it.
                 tracing::error!(%error, ?record, "a decision does not fit the cluster");
                 return Err(CannotWrite);
             }
         }
-        // One batch unless they are more than fit.
+        // One batch, unless there are more records than fit into one.
         let batches = records.chunks(RECORDS_MAX);
         let mut batches = batches
             .map(|records| encode_batch(records, EPOCH, now))
@@ -338,7 +323,7 @@ impl LocalController {
                 self.become_image(delta);
                 Ok(())
             }
-            // Nothing of it is in the log: it is as if nobody had asked.
+            // Nothing of it is in the log: as if there had been no request.
             Err(Blocked::NoRoom) if self.log.end_offset() == begin => Err(CannotWrite),
             Err(Blocked::NoRoom) => {
                 let after = delta;
@@ -349,8 +334,8 @@ impl LocalController {
         }
     }
 
-    /// Appends batches, and waits until they are on disk; those that came into the log are taken
-    /// from `batches`.
+    /// Appends batches and waits until they are on disk; removes from `batches` those that were
+    /// appended.
     async fn append(&self, batches: &mut VecDeque<Vec<u8>>, now: WallMs) -> Result<(), Blocked> {
         while let Some(batch) = batches.front() {
             match self.log.append(batch, EPOCH, None, now) {
@@ -399,10 +384,10 @@ impl fmt::Debug for LocalController {
     }
 }
 
-/// What the metadata log may use: it is small, and nobody reads it but at the start.
+/// The memory that the metadata log may use: it is small, and is read only at the start.
 fn logs_options() -> LogsOptions {
     LogsOptions {
-        // A single log has nobody to share with.
+        // There is no other log to share with.
         shared_flushes: false,
         budget: Budget::new(64 << 20),
         cache_bytes: 1 << 20,

@@ -10,10 +10,11 @@ mod request;
 
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
-pub use local::LocalController;
+pub use local::{CannotWrite, LocalController};
 pub use request::{
-    AlterConfigs, ConfigChange, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,
-    DeleteTopicResult, MorePartitions, NewTopic, Reply, Request, ResourceChange, TopicRef,
+    AllocateProducerIds, AlterConfigs, Change, ConfigChange, CreatePartitions, CreateTopicResult,
+    CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics, FailDirectories, MorePartitions,
+    NewTopic, RenewLeaders, ResourceChange, TopicRef,
 };
 
 #[cfg(test)]

@@ -1,59 +1,23 @@
-//! Pure: what the controller can be asked, and what it answers. Plain values: they cross cores.
+//! Pure: what the controller can be asked, and the type of each answer. Plain values: they cross
+//! cores.
 
 use std::ops::Range;
 
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, PartitionIndex, ProducerId, TopicId};
 
-use super::decide::{AlterConfigsError, CreatePartitionsError, CreateTopicError, DeleteTopicError};
+use super::decide::{
+    self, AlterConfigsError, CreatePartitionsError, CreateTopicError, Deciding, Decision,
+    DeleteTopicError,
+};
 
-/// A change of the cluster that somebody asks for.
-#[derive(Clone, Debug)]
-pub enum Request {
-    /// Create topics.
-    CreateTopics(CreateTopics),
-    /// Delete topics.
-    DeleteTopics(Vec<TopicRef>),
-    /// Add partitions to topics.
-    CreatePartitions(CreatePartitions),
-    /// Change dynamic settings.
-    AlterConfigs(AlterConfigs),
-    /// Hand out a block of producer ids to this node.
-    AllocateProducerIds(NodeId),
-    /// Begin a new leadership term for every partition that this node leads: its logs may have
-    /// lost records that were not flushed, and readers shall be able to tell (KIP-320).
-    RenewLeaders(NodeId),
-    /// Log directories of a node have failed: partitions in them lose their leader.
-    FailDirectories {
-        /// The node.
-        node: NodeId,
-        /// Their ids.
-        directories: Vec<Uuid>,
-    },
-}
+/// A change of the cluster that the controller can be asked for.
+pub trait Change {
+    /// The answer. What it says is on disk, and in the image that was published before.
+    type Reply;
 
-/// The answer to a [`Request`] of the same name. What it says is on disk, and in the image that
-/// was published before the answer.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    /// A result per topic; see [`CreateTopics`].
-    CreateTopics(Vec<CreateTopicResult>),
-    /// A result per topic, in no order that means anything.
-    DeleteTopics(Vec<DeleteTopicResult>),
-    /// A result per topic: its name and how it went.
-    CreatePartitions(Vec<(String, Result<(), CreatePartitionsError>)>),
-    /// A result per resource, in the order of the request.
-    AlterConfigs(Vec<Result<(), AlterConfigsError>>),
-    /// The ids, or none where all 2^63 have been handed out.
-    ProducerIds(Option<Range<ProducerId>>),
-    /// How many partitions began a new term.
-    RenewedLeaders(usize),
-    /// How many partitions lost their leader.
-    FailedDirectories(usize),
-    /// The metadata log cannot be written; the reason is in the broker's own log. Where its
-    /// device is full, that ends by itself, and what was asked may be done then; else nothing
-    /// was decided, and nothing will be until the broker is started anew.
-    Failed,
+    /// The records that the request leads to, and the answer.
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply>;
 }
 
 /// Topics to be created.
@@ -101,6 +65,10 @@ pub struct CreatedTopic {
     /// Count of replicas of each.
     pub replication_factor: i16,
 }
+
+/// Topics to be deleted.
+#[derive(Clone, Debug)]
+pub struct DeleteTopics(pub Vec<TopicRef>);
 
 /// A topic as a request names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -171,6 +139,87 @@ pub enum ConfigChange {
     Replace(Vec<(String, Option<String>)>),
     /// Some of them: name, operation (0 set, 1 delete, 2 append, 3 subtract; KIP-339), value.
     Each(Vec<(String, i8, Option<String>)>),
+}
+
+/// A block of producer ids is to be given to this node.
+#[derive(Clone, Copy, Debug)]
+pub struct AllocateProducerIds(pub NodeId);
+
+/// A new leadership term is to begin for every partition that this node leads: its logs may have
+/// lost records that were not flushed, and readers shall be able to tell (KIP-320).
+#[derive(Clone, Copy, Debug)]
+pub struct RenewLeaders(pub NodeId);
+
+/// Log directories of a node have failed: partitions in them lose their leader.
+#[derive(Clone, Debug)]
+pub struct FailDirectories {
+    /// The node.
+    pub node: NodeId,
+    /// Their ids.
+    pub directories: Vec<Uuid>,
+}
+
+impl Change for CreateTopics {
+    /// A result per topic, in the order that [`CreateTopics::topics`] says.
+    type Reply = Vec<CreateTopicResult>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::create_topics(with, self)
+    }
+}
+
+impl Change for DeleteTopics {
+    /// A result per topic, in no order that means anything.
+    type Reply = Vec<DeleteTopicResult>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::delete_topics(with, &self.0)
+    }
+}
+
+impl Change for CreatePartitions {
+    /// A result per topic: its name and how it went.
+    type Reply = Vec<(String, Result<(), CreatePartitionsError>)>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::create_partitions(with, self)
+    }
+}
+
+impl Change for AlterConfigs {
+    /// A result per resource, in the order of the request.
+    type Reply = Vec<Result<(), AlterConfigsError>>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::alter_configs(with, self)
+    }
+}
+
+impl Change for AllocateProducerIds {
+    /// The ids, or none where all 2^63 have been handed out.
+    type Reply = Option<Range<ProducerId>>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::allocate_producer_ids(with, self.0)
+    }
+}
+
+impl Change for RenewLeaders {
+    /// How many partitions began a new term.
+    type Reply = usize;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::renew_leaders(with, self.0)
+    }
+}
+
+impl Change for FailDirectories {
+    /// How many partitions lost their leader.
+    type Reply = usize;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::fail_directories(with, self.node, &self.directories)
+    }
 }
 
 impl CreateTopics {

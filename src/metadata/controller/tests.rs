@@ -59,10 +59,8 @@ fn start(world: &World, shards: usize) -> Result<Arc<Image>, LoadError> {
 
 async fn create(controller: &LocalController, name: &str) -> TopicId {
     let request = CreateTopics::new(vec![NewTopic::new(name, 3)]);
-    match controller.handle(Request::CreateTopics(request), 7).await {
-        Reply::CreateTopics(results) => results[0].result.clone().unwrap().id,
-        other => panic!("{other:?}"),
-    }
+    let results = controller.handle(&request, 7).await.unwrap();
+    results[0].result.clone().unwrap().id
 }
 
 #[test]
@@ -138,10 +136,8 @@ fn what_was_answered_is_there_after_a_power_cut() {
                 let id = create(&controller, &name).await;
                 seen.borrow_mut().push((name, id));
             }
-            let ids = controller
-                .handle(Request::AllocateProducerIds(NodeId(1)), 7)
-                .await;
-            assert!(matches!(ids, Reply::ProducerIds(Some(ids)) if ids == (0..1000)));
+            let ids = controller.handle(&AllocateProducerIds(NodeId(1)), 7).await;
+            assert_eq!(ids, Ok(Some(0..1000)));
         })
         .unwrap();
         let image = start(&world.crash(seed), 2).unwrap();
@@ -183,7 +179,7 @@ fn a_folder_that_is_not_its_own_is_refused() {
         let world = World::new(1);
         start(&world, 2).unwrap();
         world.disk().damage(own, |bytes| {
-            // As somebody may write it who knows of no checksum.
+            // As an operator may write it who does not know of the checksum.
             bytes.drain(..=bytes.iter().position(|byte| *byte == b'\n').unwrap());
             change(bytes);
         });
@@ -304,14 +300,12 @@ fn a_log_that_cannot_be_written_answers_so_and_changes_nothing() {
         create(&controller, "before").await;
         disk.inject(Fault::Flush);
         let request = CreateTopics::new(vec![NewTopic::new("after", 1)]);
-        let reply = controller.handle(Request::CreateTopics(request), 7).await;
-        assert!(matches!(reply, Reply::Failed), "{reply:?}");
+        let reply = controller.handle(&request, 7).await;
+        assert_eq!(reply, Err(CannotWrite));
         assert!(controller.image().topics.named("after").is_none());
         // Not even what needs nothing but the log's health is promised any more.
-        let reply = controller
-            .handle(Request::AllocateProducerIds(NodeId(1)), 7)
-            .await;
-        assert!(matches!(reply, Reply::Failed), "{reply:?}");
+        let reply = controller.handle(&AllocateProducerIds(NodeId(1)), 7).await;
+        assert_eq!(reply, Err(CannotWrite));
     })
     .unwrap();
 }
@@ -353,13 +347,10 @@ fn a_large_decision_and_a_long_history_are_read_back() {
     let world = World::new(1);
     run(&world, &config(1, 9092), |controller| async move {
         let request = CreateTopics::new(vec![NewTopic::new("large", 9_000)]);
-        let reply = controller.handle(Request::CreateTopics(request), 7).await;
-        assert!(
-            matches!(&reply, Reply::CreateTopics(r) if r[0].result.is_ok()),
-            "{reply:?}"
-        );
-        let reply = controller.handle(Request::RenewLeaders(NodeId(1)), 7).await;
-        assert!(matches!(reply, Reply::RenewedLeaders(9_000)), "{reply:?}");
+        let results = controller.handle(&request, 7).await.unwrap();
+        assert!(results[0].result.is_ok(), "{results:?}");
+        let renewed = controller.handle(&RenewLeaders(NodeId(1)), 7).await;
+        assert_eq!(renewed, Ok(9_000));
     })
     .unwrap();
     let image = start(&world.kill(2), 1).unwrap();

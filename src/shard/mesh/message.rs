@@ -8,7 +8,10 @@ use crate::base::faults::Fault;
 use crate::base::metrics::Snapshot;
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
-use crate::metadata::controller;
+use crate::metadata::controller::{
+    AllocateProducerIds, AlterConfigs, CannotWrite, Change, CreatePartitions, CreateTopics,
+    DeleteTopics, FailDirectories,
+};
 use crate::metadata::image::Image;
 use crate::shard::numbers::Named;
 
@@ -16,6 +19,8 @@ use crate::shard::numbers::Named;
 pub type ShardCall<Q, A> = Call<Q, A>;
 /// A call with its way back.
 pub type ControlCall<Q, A> = Call<Q, A>;
+/// A request to change the cluster, with the way back for the answer to just that request.
+pub type ChangeCall<C> = Call<C, Result<<C as Change>::Reply, CannotWrite>>;
 
 /// What a shard may be told.
 pub enum ShardMessage {
@@ -40,8 +45,18 @@ pub enum ShardQuestion {
 
 /// What the control executor may be asked.
 pub enum ControlMessage {
-    /// A change of the cluster.
-    Decide(ControlCall<controller::Request, controller::Reply>),
+    /// Create topics.
+    CreateTopics(ChangeCall<CreateTopics>),
+    /// Delete topics.
+    DeleteTopics(ChangeCall<DeleteTopics>),
+    /// Add partitions to topics.
+    CreatePartitions(ChangeCall<CreatePartitions>),
+    /// Change dynamic settings.
+    AlterConfigs(ChangeCall<AlterConfigs>),
+    /// Give a node a block of producer ids.
+    AllocateProducerIds(ChangeCall<AllocateProducerIds>),
+    /// Take the partitions in failed log directories offline.
+    FailDirectories(ChangeCall<FailDirectories>),
     /// End, once everything asked before is done.
     Stop(ControlCall<(), ()>),
 }

@@ -3,7 +3,9 @@
 
 mod message;
 
-pub use message::{ControlCall, ControlMessage, ShardCall, ShardMessage, ShardQuestion};
+pub use message::{
+    ChangeCall, ControlCall, ControlMessage, ShardCall, ShardMessage, ShardQuestion,
+};
 
 use std::fmt;
 use std::ops::Range;
@@ -16,8 +18,8 @@ use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
 use crate::metadata::controller::decide::{AlterConfigsError, CreatePartitionsError};
 use crate::metadata::controller::{
-    AlterConfigs, CreatePartitions, CreateTopicResult, CreateTopics, DeleteTopicResult, Reply,
-    Request, TopicRef,
+    AllocateProducerIds, AlterConfigs, CannotWrite, Change, CreatePartitions, CreateTopicResult,
+    CreateTopics, DeleteTopicResult, DeleteTopics, FailDirectories, TopicRef,
 };
 use crate::metadata::image::Image;
 use crate::shard::numbers::Named;
@@ -63,7 +65,7 @@ pub fn shard() -> (ToShard, Inbox) {
 pub enum Undecided {
     /// The broker stops.
     Stopping,
-    /// The metadata log cannot be written: see [`Reply::Failed`].
+    /// The metadata log cannot be written: see [`CannotWrite`].
     Failed,
 }
 
@@ -75,11 +77,7 @@ impl ToControl {
         &self,
         topics: CreateTopics,
     ) -> Result<Vec<CreateTopicResult>, Undecided> {
-        self.decide(Request::CreateTopics(topics), |reply| match reply {
-            Reply::CreateTopics(results) => Some(results),
-            _ => None,
-        })
-        .await
+        self.ask(topics, ControlMessage::CreateTopics).await
     }
 
     /// Deletes topics: a result for each, in no order that means anything.
@@ -87,11 +85,8 @@ impl ToControl {
         &self,
         topics: Vec<TopicRef>,
     ) -> Result<Vec<DeleteTopicResult>, Undecided> {
-        self.decide(Request::DeleteTopics(topics), |reply| match reply {
-            Reply::DeleteTopics(results) => Some(results),
-            _ => None,
-        })
-        .await
+        let topics = DeleteTopics(topics);
+        self.ask(topics, ControlMessage::DeleteTopics).await
     }
 
     /// Adds partitions to topics: how it went for each, with its name.
@@ -99,11 +94,7 @@ impl ToControl {
         &self,
         topics: CreatePartitions,
     ) -> Result<Vec<(String, Result<(), CreatePartitionsError>)>, Undecided> {
-        self.decide(Request::CreatePartitions(topics), |reply| match reply {
-            Reply::CreatePartitions(results) => Some(results),
-            _ => None,
-        })
-        .await
+        self.ask(topics, ControlMessage::CreatePartitions).await
     }
 
     /// Changes settings: how it went for each resource, in their order.
@@ -111,11 +102,7 @@ impl ToControl {
         &self,
         configs: AlterConfigs,
     ) -> Result<Vec<Result<(), AlterConfigsError>>, Undecided> {
-        self.decide(Request::AlterConfigs(configs), |reply| match reply {
-            Reply::AlterConfigs(results) => Some(results),
-            _ => None,
-        })
-        .await
+        self.ask(configs, ControlMessage::AlterConfigs).await
     }
 
     /// A block of producer ids for `node`, or none where all have been handed out.
@@ -123,11 +110,8 @@ impl ToControl {
         &self,
         node: NodeId,
     ) -> Result<Option<Range<ProducerId>>, Undecided> {
-        self.decide(Request::AllocateProducerIds(node), |reply| match reply {
-            Reply::ProducerIds(block) => Some(block),
-            _ => None,
-        })
-        .await
+        let block = AllocateProducerIds(node);
+        self.ask(block, ControlMessage::AllocateProducerIds).await
     }
 
     /// Says that log directories of `node` have failed: how many partitions lost their leader.
@@ -136,24 +120,19 @@ impl ToControl {
         node: NodeId,
         directories: Vec<Uuid>,
     ) -> Result<usize, Undecided> {
-        let request = Request::FailDirectories { node, directories };
-        self.decide(request, |reply| match reply {
-            Reply::FailedDirectories(count) => Some(count),
-            _ => None,
-        })
-        .await
+        let failed = FailDirectories { node, directories };
+        self.ask(failed, ControlMessage::FailDirectories).await
     }
 
-    /// Asks the controller and waits until its decision is durable, and published to every
-    /// shard; `pick` takes what a reply to this kind of request carries.
-    async fn decide<T>(
+    /// Asks the controller and waits until its decision is durable, and published to every shard.
+    async fn ask<C: Change>(
         &self,
-        request: Request,
-        pick: fn(Reply) -> Option<T>,
-    ) -> Result<T, Undecided> {
-        let (call, answer) = Call::new(request);
-        self.0.send(ControlMessage::Decide(call))?;
-        pick(answer.wait().await?).ok_or(Undecided::Failed)
+        change: C,
+        message: fn(ChangeCall<C>) -> ControlMessage,
+    ) -> Result<C::Reply, Undecided> {
+        let (call, answer) = Call::new(change);
+        self.0.send(message(call))?;
+        Ok(answer.wait().await??)
     }
 
     /// Ends the control executor once everything asked before is done.
@@ -212,6 +191,12 @@ impl ToShard {
 }
 
 // === impl Undecided ===
+
+impl From<CannotWrite> for Undecided {
+    fn from(_: CannotWrite) -> Undecided {
+        Undecided::Failed
+    }
+}
 
 impl From<Disconnected> for Undecided {
     fn from(_: Disconnected) -> Undecided {

@@ -23,7 +23,7 @@ pub struct Adopted<'a> {
     pub node: NodeId,
 }
 
-/// What is not taken over as it was, or stands in the way.
+/// What is left out when a cluster is taken over, and what makes that impossible.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AdoptNotes {
     /// Why it cannot be taken over, a sentence each.
@@ -93,7 +93,7 @@ pub fn adopt(
     }
 }
 
-/// A partition in its next term: its new leader is somebody else.
+/// A partition in its next term: its leader has changed.
 fn partition(
     image: &Image,
     topic: &Arc<Topic>,

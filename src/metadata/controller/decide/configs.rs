@@ -126,7 +126,7 @@ fn alter(
     Ok(records.collect())
 }
 
-/// What is wrong whatever the settings are.
+/// Finds what is wrong with a request whatever its settings are.
 fn check_form(change: &ConfigChange) -> Result<(), AlterConfigsError> {
     let (names, null): (Vec<&str>, Vec<&str>) = match change {
         ConfigChange::Replace(settings) => {
@@ -209,7 +209,7 @@ fn logger((name, op, level): &(String, i8, Option<String>)) -> Result<(), AlterC
     }
 }
 
-/// What the broker that is asked checks before the controller hears of it.
+/// The checks of the broker that is asked, before the controller.
 fn check_broker(
     image: &Image,
     node: NodeId,
@@ -280,8 +280,8 @@ fn check_broker_ops(ops: &[(String, i8, Option<String>)]) -> Result<(), AlterCon
     Ok(())
 }
 
-/// What becomes of which settings. Those that stay as they are, are left out, but not a
-/// broker's: setting one anew makes Kafka's brokers read it anew.
+/// The settings that change. Those that keep their value are left out, except a broker's: to set
+/// one again makes Kafka's brokers read it again.
 fn changes(
     image: &Image,
     kind: ResourceKind,
@@ -355,7 +355,7 @@ fn row(kind: ResourceKind, name: &str) -> Option<&'static Setting> {
     }
 }
 
-/// What the controller checks: the changes, then the settings as they would be.
+/// The checks of the controller: first the changes, then the settings as they would be.
 fn check(
     with: &Deciding<'_>,
     kind: ResourceKind,

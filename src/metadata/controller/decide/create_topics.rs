@@ -1,4 +1,4 @@
-//! Pure: CreateTopics: which topics come into being, and what is wrong with the others.
+//! Pure: CreateTopics: which topics are created, and what is wrong with the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -236,7 +236,7 @@ fn refuse_all(
     }
 }
 
-/// Name and settings. What is wrong first in this order is what Kafka answers.
+/// Checks name and settings, in the order of Kafka, which answers the first thing that is wrong.
 fn check(
     with: &Deciding<'_>,
     topic: &NewTopic,

@@ -106,7 +106,7 @@ pub fn delete_topics(with: &Deciding<'_>, topics: &[TopicRef]) -> Decision<Vec<D
     }
 }
 
-/// What a request says once, and what more often.
+/// Finds out what a request names once, and what more often.
 struct Seen<T> {
     all: BTreeSet<T>,
     twice: BTreeSet<T>,

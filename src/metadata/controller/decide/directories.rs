@@ -14,7 +14,7 @@ use super::{Deciding, Decision};
 /// Kafka's `DirectoryId.RESERVED`: ids below this one name no directory.
 const RESERVED: u128 = 100;
 
-/// How many partitions the log directories hold, as far as there is a choice.
+/// How many partitions each log directory holds, of the nodes that have several.
 #[derive(Debug, Default)]
 pub(super) struct Directories {
     /// The directories of each node that has several, with their counts, in the node's order.
@@ -91,8 +91,8 @@ pub fn is_reserved(id: Uuid) -> bool {
     id.as_u128() < RESERVED
 }
 
-/// What follows from the directories with which nodes start: a partition in one that is away has
-/// no leader until it is back.
+/// The records that follow from the directories with which nodes start: a partition in a directory
+/// that is missing has no leader until the directory is back.
 pub fn follow_directories(image: &Image, nodes: &[NodeStart]) -> Vec<MetadataRecord> {
     let usable = |node: NodeId, id: Uuid| {
         let start = nodes.iter().find(|start| start.id == node);
@@ -159,7 +159,7 @@ fn change(
         return None;
     }
     match able.map(|at| partition.replicas[at]) {
-        // There is one replica of each partition: whoever has it has all of it.
+        // There is one replica of each partition: the node that has it has all records.
         Some(node) => Some(PartitionChange {
             isr: Some(vec![node]),
             leader: node,

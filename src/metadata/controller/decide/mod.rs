@@ -1,4 +1,4 @@
-//! Pure: what follows from a request: records, and an answer. One file per request.
+//! Pure: from a request to the records that it leads to and its answer. One file per request.
 //! May use: `base`, `metadata::{image, record}`. Never: waits, or changes an image itself.
 
 mod adopt;
@@ -48,27 +48,17 @@ pub struct Deciding<'a> {
     pub image: &'a Image,
     /// The settings of the brokers, with what was changed while running.
     pub config: &'a BrokerConfig,
-    /// For ids and places.
+    /// A source of numbers, for ids and for the choice of nodes.
     pub random: &'a mut Random,
 }
 
-/// What follows from a request. The answer holds once the records do.
+/// The outcome of a request. The answer is true once the records are durable.
 #[derive(Debug)]
 pub struct Decision<T> {
     /// All of these, or none.
     pub records: Vec<MetadataRecord>,
-    /// What to tell who asked.
+    /// The answer to the request.
     pub answer: T,
-}
-
-impl<T> Decision<T> {
-    /// The same decision with another form of answer.
-    pub fn map<U>(self, shape: impl FnOnce(T) -> U) -> Decision<U> {
-        Decision {
-            records: self.records,
-            answer: shape(self.answer),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Pure: the nodes themselves: who registers anew, who leads, who gets which producer ids.
+//! Pure: the nodes: their registrations, new leadership terms, and blocks of producer ids.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,8 +30,8 @@ pub struct NodeStart {
     pub log_dirs: Vec<Uuid>,
 }
 
-/// Registers the nodes that start other than the image knows them. The first record made here
-/// will stand at `offset`.
+/// Registers the nodes that differ from what the image says of them. The first record made here
+/// gets the offset `offset`.
 pub fn register_nodes(
     image: &Image,
     nodes: &[NodeStart],
@@ -53,7 +53,7 @@ pub fn register_nodes(
             end_points: vec![node.endpoint.clone()],
             features: feature_ranges(),
             rack: node.rack.clone(),
-            // A shard serves from its start on: there is nobody else it would have to wait for.
+            // A shard serves from its start on: it waits for no other node.
             fenced: false,
             in_controlled_shutdown: false,
             log_dirs: node.log_dirs.clone(),

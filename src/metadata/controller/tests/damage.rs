@@ -100,7 +100,7 @@ fn no_damaged_metadata_is_served_or_cut_off() {
         let mut used = 0;
         for batch in crate::wire::batch::batches(&bytes) {
             let Ok(batch) = batch else { break };
-            // A leader epoch lies outside of the checksum, and nobody reads it here.
+            // A leader epoch lies outside of the checksum, and is not read here.
             for at in 0..batch.bytes().len() {
                 let flip = |bytes: &mut Vec<u8>| bytes[used + at] ^= 1 << (at % 8);
                 let refused = is_refused(&left, path, "__cluster_metadata-0", flip);
