@@ -2,7 +2,8 @@
 //! records can be spliced in from wherever they are.
 
 use super::cursor::{Cursor, Short, Sink};
-use super::field::{self, CurrentLeader, Form, NodeEndpoint};
+use super::field::{self, CurrentLeader, NodeEndpoint};
+use super::primitive::Form;
 use crate::ids::Uuid;
 use crate::{ErrorCode, LeaderEpoch, Offset, ProducerId, TopicId};
 
@@ -108,7 +109,7 @@ impl<'a> Parts<'a> {
         };
         let mut cursor = Cursor::new(body);
         let head = read_head(&mut cursor, version)?;
-        let topics = form.array(&mut cursor)?;
+        let topics = form.count(&mut cursor)?;
         Ok(Parts {
             cursor,
             form,
@@ -141,13 +142,13 @@ impl<'a> Parts<'a> {
                 None if self.topics > 0 => {
                     self.topics -= 1;
                     let item = topic(&mut self.cursor, self.form, self.version)?;
-                    self.partitions = Some(self.form.array(&mut self.cursor)?);
+                    self.partitions = Some(self.form.count(&mut self.cursor)?);
                     return Ok(Some(item));
                 }
                 None if self.list == List::Ended => return Ok(None),
                 None if self.list == List::Wanted && self.version >= SESSIONS_FROM => {
                     self.list = List::Forgotten;
-                    self.topics = self.form.array(&mut self.cursor)?;
+                    self.topics = self.form.count(&mut self.cursor)?;
                 }
                 None => {
                     self.list = List::Ended;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::api_keys::API_KEYS;
 use super::cursor::{Cursor, Short, Sink};
+use super::primitive::Form;
 
 /// Key of the one API whose responses always carry the oldest header, because the client does
 /// not yet know what the broker understands (KIP-511).
@@ -111,7 +112,7 @@ impl<'a> RequestHeader<'a> {
             Err(_) => None,
         };
         if api.is_flexible(api_version) {
-            skip_tags(&mut cursor)?;
+            Form::FLEXIBLE.skip_tags(&mut cursor)?;
         }
         Ok(RequestHeader {
             api_key,
@@ -126,16 +127,6 @@ impl<'a> RequestHeader<'a> {
     pub fn client_id_text(&self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.client_id.unwrap_or_default())
     }
-}
-
-/// Passes over a buffer of tagged fields, none of which is known here.
-pub(super) fn skip_tags(cursor: &mut Cursor<'_>) -> Result<(), Short> {
-    for _ in 0..cursor.uvarint()? {
-        cursor.uvarint()?;
-        let size = cursor.uvarint()?;
-        cursor.take(size as usize)?;
-    }
-    Ok(())
 }
 
 /// Appends the header of a response to `out`: version 1 (with an empty tag buffer) where the

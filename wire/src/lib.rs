@@ -23,6 +23,7 @@ pub mod ids;
 pub mod newer;
 #[cfg(feature = "pages")]
 pub mod pages;
+pub mod primitive;
 pub mod produce;
 pub mod shape;
 pub mod time;

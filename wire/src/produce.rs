@@ -1,7 +1,8 @@
 //! Pure: Produce, versions 3 to 13, read and answered in place without allocating.
 
 use super::cursor::{Cursor, Short, Sink};
-use super::field::{self, CurrentLeader, Form, NodeEndpoint};
+use super::field::{self, CurrentLeader, NodeEndpoint};
+use super::primitive::Form;
 use crate::{ErrorCode, Offset, TopicId, WallMs};
 
 /// First version whose fields are flexible.
@@ -79,7 +80,7 @@ impl<'a> Items<'a> {
             acks: cursor.i16()?,
             timeout_ms: cursor.i32()?,
         };
-        let topics = form.array(&mut cursor)?;
+        let topics = form.count(&mut cursor)?;
         Ok(Items {
             cursor,
             form,
@@ -121,7 +122,7 @@ impl<'a> Items<'a> {
                     } else {
                         (form.string(cursor)?, TopicId::ZERO)
                     };
-                    self.partitions = Some(form.array(cursor)?);
+                    self.partitions = Some(form.count(cursor)?);
                     return Ok(Some(Item::Topic { name, id }));
                 }
                 None if self.ended => return Ok(None),

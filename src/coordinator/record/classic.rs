@@ -13,8 +13,9 @@ use bytes::Bytes;
 
 use crate::base::WallMs;
 use crate::wire::cursor::{Cursor, Sink};
+use crate::wire::primitive::Form;
 
-use super::fields::{FieldError, Reader, put_bytes, put_nullable_string, put_string};
+use super::fields::{FieldError, Reader};
 use super::{Part, RecordError, malformed, value_version};
 
 /// The key type of group metadata.
@@ -65,7 +66,7 @@ pub(super) fn decode_key(cursor: Cursor<'_>) -> Result<Rc<str>, FieldError> {
 pub(super) fn encode_key(group: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(4 + group.len());
     out.put(&KIND.to_be_bytes());
-    put_string(&mut out, group);
+    Form::PLAIN.put_string(&mut out, group);
     out
 }
 
@@ -105,10 +106,10 @@ impl GroupValue {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.members.len() * 256);
         out.put(&3i16.to_be_bytes());
-        put_string(&mut out, &self.protocol_type);
+        Form::PLAIN.put_string(&mut out, &self.protocol_type);
         out.put(&self.generation.to_be_bytes());
-        put_nullable_string(&mut out, self.protocol.as_deref());
-        put_nullable_string(&mut out, self.leader.as_deref());
+        Form::PLAIN.put_nullable_string(&mut out, self.protocol.as_deref());
+        Form::PLAIN.put_nullable_string(&mut out, self.leader.as_deref());
         out.put(&self.state_timestamp.unwrap_or(-1).to_be_bytes());
         out.put(&(self.members.len() as i32).to_be_bytes());
         for member in &self.members {
@@ -150,14 +151,14 @@ impl MemberValue {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        put_string(out, &self.member_id);
-        put_nullable_string(out, self.instance_id.as_deref());
-        put_string(out, &self.client_id);
-        put_string(out, &self.client_host);
+        Form::PLAIN.put_string(out, &self.member_id);
+        Form::PLAIN.put_nullable_string(out, self.instance_id.as_deref());
+        Form::PLAIN.put_string(out, &self.client_id);
+        Form::PLAIN.put_string(out, &self.client_host);
         out.put(&self.rebalance_timeout_ms.unwrap_or(-1).to_be_bytes());
         out.put(&self.session_timeout_ms.to_be_bytes());
-        put_bytes(out, &self.subscription);
-        put_bytes(out, &self.assignment);
+        Form::PLAIN.put_bytes(out, &self.subscription);
+        Form::PLAIN.put_bytes(out, &self.assignment);
     }
 }
 
@@ -226,17 +227,17 @@ mod tests {
     #[test]
     fn older_versions_lack_fields() {
         let mut bytes = vec![0, 0];
-        put_string(&mut bytes, "consumer");
+        Form::PLAIN.put_string(&mut bytes, "consumer");
         bytes.put(&4i32.to_be_bytes());
-        put_string(&mut bytes, "range");
-        put_string(&mut bytes, "m");
+        Form::PLAIN.put_string(&mut bytes, "range");
+        Form::PLAIN.put_string(&mut bytes, "m");
         bytes.put(&1i32.to_be_bytes());
         for text in ["m", "c", "h"] {
-            put_string(&mut bytes, text);
+            Form::PLAIN.put_string(&mut bytes, text);
         }
         bytes.put(&30_000i32.to_be_bytes());
-        put_bytes(&mut bytes, b"s");
-        put_bytes(&mut bytes, b"a");
+        Form::PLAIN.put_bytes(&mut bytes, b"s");
+        Form::PLAIN.put_bytes(&mut bytes, b"a");
         let read = GroupValue::decode(Cursor::new(&bytes)).unwrap();
         assert_eq!(read.state_timestamp, None);
         assert_eq!(read.members[0].instance_id, None);

@@ -10,8 +10,9 @@ use std::rc::Rc;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId, WallMs};
 use crate::wire::cursor::{Cursor, Sink};
+use crate::wire::primitive::Form;
 
-use super::fields::{FieldError, Reader, put_string};
+use super::fields::{FieldError, Reader};
 use super::{Part, RecordError, malformed, value_version};
 
 /// The key type of Kafka 0.8.2's commits (`LegacyOffsetCommitKey`); only read.
@@ -62,8 +63,8 @@ impl OffsetKey {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(10 + self.group.len() + self.topic.len());
         out.put(&KIND.to_be_bytes());
-        put_string(&mut out, &self.group);
-        put_string(&mut out, &self.topic);
+        Form::PLAIN.put_string(&mut out, &self.group);
+        Form::PLAIN.put_string(&mut out, &self.topic);
         out.put(&self.partition.to_be_bytes());
         out
     }
@@ -114,7 +115,7 @@ impl OffsetValue {
         if let Some(expire_timestamp) = self.expire_timestamp {
             out.put(&1i16.to_be_bytes());
             out.put(&self.offset.to_be_bytes());
-            put_string(&mut out, &self.metadata);
+            Form::PLAIN.put_string(&mut out, &self.metadata);
             out.put(&self.commit_timestamp.to_be_bytes());
             out.put(&expire_timestamp.to_be_bytes());
             return out;
@@ -122,11 +123,10 @@ impl OffsetValue {
         out.put(&4i16.to_be_bytes());
         out.put(&self.offset.to_be_bytes());
         out.put(&self.leader_epoch.to_be_bytes());
-        out.put_uvarint(self.metadata.len() as u32 + 1);
-        out.put(self.metadata.as_bytes());
+        Form::FLEXIBLE.put_string(&mut out, &self.metadata);
         out.put(&self.commit_timestamp.to_be_bytes());
         if self.topic_id == TopicId::ZERO {
-            out.put_uvarint(0);
+            Form::FLEXIBLE.put_no_tags(&mut out);
         } else {
             out.put_uvarint(1);
             out.put_uvarint(0);
@@ -203,7 +203,7 @@ mod tests {
         let mut bytes = vec![0, 3];
         bytes.put(&42i64.to_be_bytes());
         bytes.put(&7i32.to_be_bytes());
-        put_string(&mut bytes, "m");
+        Form::PLAIN.put_string(&mut bytes, "m");
         bytes.put(&9i64.to_be_bytes());
         let read = OffsetValue::decode(KIND, Cursor::new(&bytes)).unwrap();
         assert_eq!((read.offset, read.leader_epoch), (42, 7));

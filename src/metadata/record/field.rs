@@ -3,6 +3,7 @@
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, TopicId};
 use crate::wire::cursor::{Cursor, Short, Sink};
+use crate::wire::primitive::Form;
 
 /// A type that a record's field can have.
 pub(super) trait Field: Sized {
@@ -75,26 +76,19 @@ impl Field for String {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        put_length(out, self.len());
-        out.put(self.as_bytes());
+        Form::FLEXIBLE.put_string(out, self);
     }
 }
 
 impl Field for Option<String> {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Short> {
-        let Some(length) = length(cursor)? else {
-            return Ok(None);
-        };
-        let bytes = cursor.take(length)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| Short)?;
-        Ok(Some(text.to_owned()))
+        // The value of a setting may be longer than a string of a request.
+        let text = Form::FLEXIBLE.nullable_string_within(cursor, usize::MAX)?;
+        Ok(text.map(str::to_owned))
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            None => out.put_uvarint(0),
-            Some(text) => text.write(out),
-        }
+        Form::FLEXIBLE.put_nullable_string(out, self.as_deref());
     }
 }
 
@@ -104,7 +98,7 @@ impl<T: Field> Field for Vec<T> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        put_length(out, self.len());
+        Form::FLEXIBLE.put_length(out, self.len());
         for item in self {
             item.write(out);
         }
@@ -113,13 +107,9 @@ impl<T: Field> Field for Vec<T> {
 
 impl<T: Field> Field for Option<Vec<T>> {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Short> {
-        let Some(count) = length(cursor)? else {
+        let Some(count) = Form::FLEXIBLE.nullable_count(cursor, 1)? else {
             return Ok(None);
         };
-        // An item takes a byte at least: a count beyond the bytes at hand reserves nothing.
-        if count > cursor.remaining() {
-            return Err(Short);
-        }
         (0..count)
             .map(|_| T::read(cursor))
             .collect::<Result<_, _>>()
@@ -128,22 +118,10 @@ impl<T: Field> Field for Option<Vec<T>> {
 
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            None => out.put_uvarint(0),
+            None => Form::FLEXIBLE.put_null_array(out),
             Some(items) => items.write(out),
         }
     }
-}
-
-/// Length or count of a compact string or array: one more than it is; 0 is null.
-fn length(cursor: &mut Cursor<'_>) -> Result<Option<usize>, Short> {
-    Ok(cursor
-        .uvarint()?
-        .checked_sub(1)
-        .map(|length| length as usize))
-}
-
-fn put_length(out: &mut Vec<u8>, length: usize) {
-    out.put_uvarint(length as u32 + 1);
 }
 
 /// The tagged fields of a struct, in the order of their tags.
@@ -154,22 +132,16 @@ pub(super) struct Tagged<'a> {
 impl<'a> Tagged<'a> {
     /// Takes a section of tagged fields off the front of `cursor`.
     pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Tagged<'a>, Short> {
-        let count = cursor.uvarint()? as usize;
-        // A tagged field takes two bytes at least: tag and length.
-        if count > cursor.remaining() / 2 {
-            return Err(Short);
-        }
-        let mut fields = Vec::with_capacity(count);
-        for _ in 0..count {
-            let tag = cursor.uvarint()?;
-            let length = cursor.uvarint()? as usize;
-            fields.push((tag, cursor.take(length)?));
-        }
+        let mut fields = Vec::new();
+        Form::FLEXIBLE.tags(cursor, |tag, field| {
+            fields.push((tag, field.rest()));
+            Ok::<(), Short>(())
+        })?;
         Ok(Tagged { fields })
     }
 
-    /// The field with this tag; `None` where it was left out because it has its default. Tags
-    /// nobody asks for are passed over: that is what a tag is for.
+    /// The field with this tag; `None` where it was left out because it has its default. Unknown
+    /// tags are ignored: that is what a tag is for.
     pub(super) fn get<T: Field>(&self, tag: u32) -> Result<Option<T>, Short> {
         let Some((_, bytes)) = self.fields.iter().find(|(found, _)| *found == tag) else {
             return Ok(None);

@@ -210,7 +210,7 @@ impl Walk<'_> {
 
     /// The fewest bytes that a value of this kind takes in this version.
     fn least_bytes(&self, kind: Kind) -> usize {
-        let flexible = self.reader.flexible;
+        let flexible = self.reader.form.flexible;
         match kind {
             Kind::Fixed(size) => usize::from(size),
             _ if flexible && !matches!(kind, Kind::Struct(_)) => 1,

@@ -1,8 +1,10 @@
 //! Pure: the fields of a message body: both encodings of lengths (KIP-482), nulls, tags.
 
+use std::cell::Cell;
 use std::fmt;
 
 use crate::cursor::{Cursor, Short};
+use crate::primitive::{Flaw, Form};
 
 /// Which field of a body is not what it should be, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +51,18 @@ impl From<Short> for Fault {
     }
 }
 
+impl From<Flaw> for Fault {
+    fn from(flaw: Flaw) -> Fault {
+        match flaw {
+            Flaw::Short => Fault::Short,
+            Flaw::Null => Fault::Null,
+            Flaw::Length(length) => Fault::Length(length),
+            Flaw::Count(count) => Fault::Count(count),
+            Flaw::Utf8 => Fault::Utf8,
+        }
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.field;
@@ -68,16 +82,12 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Longest text that Kafka reads, in bytes.
-const MAX_TEXT_BYTES: u32 = 0x7fff;
-
 /// Reads fields off the front of a body in one of the two encodings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
     pub bytes: Cursor<'a>,
-    /// Lengths are compact and tagged fields follow each struct.
-    pub flexible: bool,
-    /// The field being read, to be named in the error.
+    pub form: Form,
+    /// The field being read, for the report of a fault.
     pub field: &'static str,
 }
 
@@ -85,7 +95,7 @@ impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8], flexible: bool) -> Reader<'a> {
         Reader {
             bytes: Cursor::new(bytes),
-            flexible,
+            form: Form { flexible },
             field: "the body",
         }
     }
@@ -100,57 +110,20 @@ impl<'a> Reader<'a> {
     /// A text's length and bytes, or `None` for null.
     #[inline]
     pub fn nullable_text(&mut self) -> Result<Option<&'a str>, Fault> {
-        let Some(length) = self.length(2)? else {
-            return Ok(None);
-        };
-        if length > MAX_TEXT_BYTES {
-            return Err(Fault::Length(i64::from(length)));
-        }
-        let text = self.span(length)?;
-        std::str::from_utf8(text).map(Some).map_err(|_| Fault::Utf8)
+        Ok(self.form.nullable_string(&mut self.bytes)?)
     }
 
     /// A byte field's length and bytes, or `None` for null.
     #[inline]
     pub fn nullable_blob(&mut self) -> Result<Option<&'a [u8]>, Fault> {
-        match self.length(4)? {
-            None => Ok(None),
-            Some(length) => self.span(length).map(Some),
-        }
+        Ok(self.form.nullable_bytes(&mut self.bytes)?)
     }
 
     /// An array's count, or `None` for null. The rest of the body must be able to hold as many
     /// elements of at least `least_bytes` each.
     #[inline]
     pub fn nullable_count(&mut self, least_bytes: usize) -> Result<Option<u32>, Fault> {
-        let count = self.length(4)?;
-        let room = self.bytes.remaining() / least_bytes.max(1);
-        match count {
-            Some(count) if count as usize > room => Err(Fault::Count(i64::from(count))),
-            count => Ok(count),
-        }
-    }
-
-    /// A length or count, or `None` for null: compact and one too large when flexible, else
-    /// big-endian of `width` bytes with -1 for null.
-    #[inline]
-    fn length(&mut self, width: usize) -> Result<Option<u32>, Fault> {
-        let length = match (self.flexible, width) {
-            (true, _) => i64::from(self.bytes.uvarint()?) - 1,
-            (false, 2) => i64::from(self.bytes.i16()?),
-            (false, _) => i64::from(self.bytes.i32()?),
-        };
-        match u32::try_from(length) {
-            Ok(length) => Ok(Some(length)),
-            Err(_) if length == -1 => Ok(None),
-            Err(_) => Err(Fault::Length(length)),
-        }
-    }
-
-    #[inline]
-    fn span(&mut self, length: u32) -> Result<&'a [u8], Fault> {
-        let span = self.bytes.take(length as usize);
-        span.map_err(|_| Fault::Length(i64::from(length)))
+        Ok(self.form.nullable_count(&mut self.bytes, least_bytes)?)
     }
 
     /// Takes the tagged fields that end a struct, where there are such. `known` is given the
@@ -161,22 +134,25 @@ impl<'a> Reader<'a> {
         &mut self,
         mut known: impl FnMut(u32, &mut Reader<'a>) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
-        if !self.flexible {
-            return Ok(());
+        if self.form.flexible {
+            self.at("a tagged field");
         }
-        for _ in 0..self.at("a tagged field").bytes.uvarint()? {
-            let tag = self.bytes.uvarint()?;
-            let size = self.bytes.uvarint()?;
+        let form = self.form;
+        let field = Cell::new(self.field);
+        let outcome = form.tags(&mut self.bytes, |tag, bytes| {
             let mut content = Reader {
-                bytes: Cursor::new(self.bytes.take(size as usize)?),
-                ..*self
+                bytes,
+                form,
+                field: field.get(),
             };
             let outcome = known(tag, &mut content);
-            self.field = content.field;
-            if outcome? && content.bytes.remaining() > 0 {
-                return Err(Fault::TagSize);
+            field.set(content.field);
+            match outcome? && content.bytes.remaining() > 0 {
+                true => Err(Fault::TagSize),
+                false => Ok(()),
             }
-        }
-        Ok(())
+        });
+        self.field = field.get();
+        outcome
     }
 }

@@ -11,6 +11,7 @@ use crate::coordinator::group::request::{Join, Protocol};
 use crate::coordinator::record::MemberValue;
 use crate::coordinator::runtime::Token;
 use crate::wire::cursor::{Cursor, Short};
+use crate::wire::primitive::{Flaw, Form};
 
 /// A member. What is not in its record (parked requests, other protocols) is lost when the
 /// group is loaded anew; clients find their way from there.
@@ -159,6 +160,12 @@ impl Member {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::coordinator::group) struct NotConsumers;
 
+impl From<Flaw> for NotConsumers {
+    fn from(_: Flaw) -> NotConsumers {
+        NotConsumers
+    }
+}
+
 impl From<Short> for NotConsumers {
     fn from(_: Short) -> NotConsumers {
         NotConsumers
@@ -172,15 +179,10 @@ fn consumer_topics(metadata: &[u8]) -> Result<Vec<&str>, NotConsumers> {
     if cursor.i16()? < 0 {
         return Err(NotConsumers);
     }
-    let count = usize::try_from(cursor.i32()?).map_err(|_| NotConsumers)?;
-    if count > cursor.remaining() {
-        return Err(NotConsumers);
-    }
+    let count = Form::PLAIN.count(&mut cursor)?;
     let mut topics = Vec::with_capacity(count);
     for _ in 0..count {
-        let length = usize::try_from(cursor.i16()?).map_err(|_| NotConsumers)?;
-        let topic = std::str::from_utf8(cursor.take(length)?);
-        topics.push(topic.map_err(|_| NotConsumers)?);
+        topics.push(Form::PLAIN.string(&mut cursor)?);
     }
     if let Ok(length) = usize::try_from(cursor.i32()?) {
         cursor.take(length)?;

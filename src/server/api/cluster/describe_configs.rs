@@ -19,7 +19,7 @@ use crate::wire::codec::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use crate::wire::codec::{self, EncodeError, Request, StrBytes};
-use crate::wire::field::Form;
+use crate::wire::primitive::Form;
 
 /// The API.
 pub struct DescribeConfigs;
