@@ -16,4 +16,4 @@ pub mod timers;
 pub use corelane_wire::{error_code, hash, ids, time, version};
 pub use error_code::ErrorCode;
 pub use ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerId, TopicId};
-pub use time::{Instant, WallMs};
+pub use time::{Instant, TimestampType, WallMs};

@@ -10,7 +10,6 @@ use std::io;
 use super::aborted::AbortedTransaction;
 use super::checksums::Checksums;
 use super::compaction::transactions::Survey;
-use super::header::Header;
 use super::inner::Inner;
 use super::opening::{Damage, OpenError};
 use super::recovery::Opener;
@@ -18,7 +17,7 @@ use super::scan::{Scanner, Stop};
 use super::segment::{base_offset_in, file_name};
 use super::walk::walk;
 use crate::base::Offset;
-use crate::wire::batch::BatchView;
+use crate::wire::batch::{BatchHeader, BatchView};
 
 const SUFFIX: &str = ".txnindex";
 
@@ -174,7 +173,7 @@ impl Opener<'_> {
         for segment in segments.iter().filter(|it| it.base_offset <= last) {
             let file = segment.file(&self.disk).await?;
             let mut scanner = Scanner::tolerant(0, segment.base_offset);
-            let mut each = |_: &Header, batch: &[u8]| {
+            let mut each = |_: &BatchHeader, batch: &[u8]| {
                 if let Ok(batch) = BatchView::parse(batch) {
                     survey.look(&batch);
                 }

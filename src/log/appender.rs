@@ -5,7 +5,6 @@ use std::io;
 use std::rc::Rc;
 
 use super::config::LogConfig;
-use super::header::{HEADER_BYTES, whole_batch};
 use super::inner::{FailedOperation, Inner, Mark, State};
 use super::segment::Segment;
 use super::trailer::{TRAILER_BYTES, Trailer, extent};
@@ -13,6 +12,7 @@ use crate::base::{Instant, LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer, block_down, block_up};
 use crate::io::cause::Cause;
 use crate::io::file::File;
+use crate::wire::batch::BatchView;
 
 /// Appends are written together up to this many bytes; also the granularity of progress.
 const MARK_BYTES: u64 = 256 << 10;
@@ -44,15 +44,16 @@ pub enum AppendError {
 
 /// What the first look at the batches of an append gives.
 struct Survey {
+    bytes: u64,
     records: i64,
     max_timestamp: WallMs,
 }
 
 impl Inner {
     /// See [`super::Log::append`].
-    pub fn append(
+    pub fn append<'a>(
         self: &Rc<Self>,
-        batches: &[u8],
+        batches: impl Iterator<Item = BatchView<'a>> + Clone,
         epoch: LeaderEpoch,
         log_append_time: Option<WallMs>,
         now: WallMs,
@@ -60,10 +61,10 @@ impl Inner {
         if self.stopped.get() || self.has_failed() {
             return Err(AppendError::Closed);
         }
-        let mut survey = survey(batches)?;
+        let mut survey = survey(batches.clone())?;
         survey.max_timestamp = log_append_time.unwrap_or(survey.max_timestamp);
         let config = Rc::clone(&self.config.borrow());
-        let bytes = batches.len() as u64;
+        let bytes = survey.bytes;
         if bytes > config.segment_bytes {
             return Err(AppendError::LargerThanSegment(config.segment_bytes));
         }
@@ -99,12 +100,9 @@ impl Inner {
         }
         let mark_from = segment.size.get();
         let mut offset = base_offset;
-        let mut rest = batches;
         let mut chunks_taken = 0;
-        while let Some((mut header, size)) = whole_batch(rest) {
-            let (batch, behind) = rest.split_at(size);
-            rest = behind;
-            let records = &batch[HEADER_BYTES..];
+        for batch in batches {
+            let (mut header, records) = (batch.header(), batch.records_bytes());
             header.stamp(offset, epoch);
             if let Some(time) = log_append_time {
                 header.set_log_append_time(time, records);
@@ -114,9 +112,9 @@ impl Inner {
                 segment.base_offset,
                 segment.size.get(),
                 offset,
-                [header.bytes(), records],
+                [header.as_bytes(), records],
             );
-            segment.note(&header, size, config.index_interval_bytes);
+            segment.note(&header, batch.size_bytes(), config.index_interval_bytes);
             offset = header.last_offset() + 1;
         }
         segment.modified_ms.set(now);
@@ -471,21 +469,20 @@ impl State {
     }
 }
 
-fn survey(batches: &[u8]) -> Result<Survey, AppendError> {
+fn survey<'a>(batches: impl Iterator<Item = BatchView<'a>>) -> Result<Survey, AppendError> {
     let mut survey = Survey {
+        bytes: 0,
         records: 0,
         max_timestamp: -1,
     };
-    let mut rest = batches;
-    while !rest.is_empty() {
-        let (header, size) = whole_batch(rest).ok_or(AppendError::Malformed)?;
-        let delta = header.last_offset_delta();
+    for batch in batches {
+        let delta = batch.last_offset_delta();
         if delta < 0 {
             return Err(AppendError::Malformed);
         }
+        survey.bytes += batch.size_bytes() as u64;
         survey.records += i64::from(delta) + 1;
-        survey.max_timestamp = survey.max_timestamp.max(header.max_timestamp());
-        rest = &rest[size..];
+        survey.max_timestamp = survey.max_timestamp.max(batch.max_timestamp());
     }
     if survey.records == 0 {
         return Err(AppendError::Malformed);

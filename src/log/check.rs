@@ -1,12 +1,12 @@
 //! Pure: whether bytes that go by are whole, sound batches.
 
-use super::header::{HEADER_BYTES, Header};
 use crate::base::{LeaderEpoch, Offset};
+use crate::wire::batch::{BatchHeader, HEADER_BYTES, MAGIC};
 
 /// A batch in a data file.
 #[derive(Clone, Debug)]
 pub struct Place {
-    pub header: Header,
+    pub header: BatchHeader,
     pub position: u64,
     pub bytes: usize,
     /// Its first offset is not before this.
@@ -41,7 +41,7 @@ struct UnderWay {
 
 /// Says whether a batch fits in between its neighbours: the one behind it, and the offset before
 /// which it must end.
-pub type Judge<'a> = &'a dyn Fn(&Place, Option<&Header>, Offset) -> bool;
+pub type Judge<'a> = &'a dyn Fn(&Place, Option<&BatchHeader>, Offset) -> bool;
 
 impl Check {
     /// From the batch at `position` on, which begins with `expected` or, where compaction left a
@@ -101,10 +101,10 @@ impl Check {
     fn begin(&mut self, end: u64, judge: Judge<'_>) -> Result<(), u64> {
         self.head_bytes = 0;
         let position = self.position - HEADER_BYTES as u64;
-        let header = Header::copy(&self.head).ok_or(position)?;
-        let size = header.size_bytes().filter(|size| {
+        let header = BatchHeader::copy(&self.head).ok_or(position)?;
+        let size = header.claimed_bytes().filter(|size| {
             let fits = position + *size as u64 <= end;
-            header.magic() == 2 && header.base_offset() <= header.last_offset() && fits
+            header.magic() == MAGIC && header.base_offset() <= header.last_offset() && fits
         });
         let bytes = size.ok_or(position)?;
         if let Some(before) = self.before.take()
@@ -144,7 +144,7 @@ impl Check {
     /// before which it must end.
     pub fn finish(
         &mut self,
-        next: Option<&Header>,
+        next: Option<&BatchHeader>,
         limit: Offset,
         judge: Judge<'_>,
     ) -> Result<(), u64> {
@@ -197,7 +197,7 @@ mod tests {
         for step in 1..bytes.len() {
             let seen = RefCell::new(Vec::new());
             let judge: Judge<'_> = &|place, next, limit| {
-                let next = next.map(Header::base_offset);
+                let next = next.map(BatchHeader::base_offset);
                 seen.borrow_mut().push((place.expected, next, limit));
                 true
             };

@@ -8,7 +8,6 @@
 use std::io;
 use std::rc::Rc;
 
-use super::header::Header;
 use super::index::{OffsetIndex, TimeIndex};
 use super::inner::Inner;
 use super::scan::{Scanner, Stop};
@@ -16,6 +15,7 @@ use super::segment::{Segment, file_name};
 use super::walk::walk;
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::BLOCK_BYTES;
+use crate::wire::batch::BatchHeader;
 
 /// So many bytes of a segment may lie between two entries of its offset index, or behind the last,
 /// where `index.interval.bytes` is less: for large batches, and for what was written under another
@@ -73,7 +73,7 @@ impl Check {
     }
 
     /// The next batch and its size in bytes.
-    pub fn see(&mut self, header: &Header, bytes: usize) {
+    pub fn see(&mut self, header: &BatchHeader, bytes: usize) {
         let timestamp = header.max_timestamp();
         match self.claim.youngest {
             None => self.fits &= timestamp < 0,
@@ -243,7 +243,7 @@ impl Inner {
         if segment.first_timestamp.get() < 0 && segment.size.get() > 0 {
             let file = segment.file(self.logs.disk()).await?;
             let block = file.read(0, BLOCK_BYTES).await?;
-            if let Some(header) = Header::copy(&block) {
+            if let Some(header) = BatchHeader::copy(&block) {
                 segment.first_timestamp.set(header.max_timestamp());
             }
         }

@@ -29,7 +29,6 @@ mod epochs;
 mod files;
 mod flusher;
 mod folder;
-mod header;
 mod index;
 mod inner;
 mod listing;
@@ -61,6 +60,7 @@ mod window;
 
 use std::fmt;
 use std::io;
+use std::iter;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -86,6 +86,7 @@ use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::Slice;
 use crate::io::disk::Disk;
 use crate::io::durable::Durable;
+use crate::wire::batch::{self, BatchView};
 use inner::Inner;
 
 /// A log. One owner on one core; dropping it stops its background work without closing it
@@ -122,7 +123,23 @@ impl Log {
         log_append_time: Option<WallMs>,
         now: WallMs,
     ) -> Result<Appended, AppendError> {
-        self.0.append(batches, epoch, log_append_time, now)
+        let each = batch::batches(batches);
+        if each.clone().any(|batch| batch.is_err()) {
+            return Err(AppendError::Malformed);
+        }
+        self.0.append(each.flatten(), epoch, log_append_time, now)
+    }
+
+    /// As [`Log::append`], for one batch that was parsed before.
+    pub fn append_batch(
+        &self,
+        batch: BatchView<'_>,
+        epoch: LeaderEpoch,
+        log_append_time: Option<WallMs>,
+        now: WallMs,
+    ) -> Result<Appended, AppendError> {
+        self.0
+            .append(iter::once(batch), epoch, log_append_time, now)
     }
 
     /// Bytes that are appended and not written yet.

@@ -5,7 +5,6 @@ use std::io;
 use std::rc::Rc;
 
 use super::check::{Check, Place};
-use super::header::{HEADER_BYTES, Header};
 use super::inner::{FailedOperation, Inner};
 use super::segment::{self, Segment};
 use super::stream::BatchStream;
@@ -15,6 +14,7 @@ use super::window::Window;
 use crate::base::{LeaderEpoch, Offset};
 use crate::io::buffer::{BLOCK_BYTES, ReadMemory, Slice, block_down, block_up};
 use crate::io::file::File;
+use crate::wire::batch::{BatchHeader, HEADER_BYTES, MAGIC};
 
 /// Most bytes of one read from a log of which some place is known to be damaged.
 const DAMAGED_READ_BYTES: usize = 1 << 20;
@@ -502,7 +502,7 @@ impl Inner {
         &self,
         window: &Window,
         place: &Place,
-        next: Option<&Header>,
+        next: Option<&BatchHeader>,
         limit: Offset,
     ) -> bool {
         self.fits(place, next, limit) && window.crc(place) == place.header.crc()
@@ -512,12 +512,12 @@ impl Inner {
     /// the one before ended, or at least lie before `limit`; its epoch is the one known for them,
     /// or at least lies between those of its neighbours. (Where a neighbour is the damaged one,
     /// the former holds.)
-    pub fn fits(&self, place: &Place, next: Option<&Header>, limit: Offset) -> bool {
+    pub fn fits(&self, place: &Place, next: Option<&BatchHeader>, limit: Offset) -> bool {
         let header = &place.header;
         let (base, last) = (header.base_offset(), header.last_offset());
         let fits = base == place.expected || base > place.expected && last < limit;
         let epoch = header.leader_epoch();
-        let next = next.map(Header::leader_epoch);
+        let next = next.map(BatchHeader::leader_epoch);
         let rises = match place.epoch {
             LeaderEpoch::MIN => next == Some(epoch),
             before => before <= epoch && next.is_some_and(|next| epoch <= next),
@@ -557,7 +557,7 @@ impl Inner {
         window: &mut Window,
         position: u64,
         size: u64,
-    ) -> Result<Option<Header>, ReadError> {
+    ) -> Result<Option<BatchHeader>, ReadError> {
         let end = position + HEADER_BYTES as u64;
         if end > size {
             return Ok(None);
@@ -576,7 +576,7 @@ impl Inner {
         file: &File,
         position: u64,
         size: u64,
-    ) -> Result<Option<Header>, ReadError> {
+    ) -> Result<Option<BatchHeader>, ReadError> {
         let end = position + HEADER_BYTES as u64;
         if end > size {
             return Ok(None);
@@ -635,10 +635,10 @@ impl Inner {
 
 impl Taken {
     /// The batch whose header stands at its end, if that can be one.
-    fn place(&self, header: Option<Header>, size: u64) -> Option<Place> {
+    fn place(&self, header: Option<BatchHeader>, size: u64) -> Option<Place> {
         let header = header?;
-        let bytes = header.size_bytes()?;
-        let fits = header.magic() == 2 && self.at + bytes as u64 <= size;
+        let bytes = header.claimed_bytes()?;
+        let fits = header.magic() == MAGIC && self.at + bytes as u64 <= size;
         fits.then_some(Place {
             header,
             position: self.at,

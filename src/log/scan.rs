@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::header::{HEADER_BYTES, Header};
 use crate::base::{LeaderEpoch, Offset};
+use crate::wire::batch::{BatchHeader, HEADER_BYTES, MAGIC};
 
 /// Trusts nothing of the bytes it is fed but what magic, length, checksum, the expected offset
 /// and rising epochs confirm.
@@ -23,7 +23,7 @@ pub struct Scanner {
 #[derive(Debug)]
 pub enum Step {
     /// A valid batch of this many bytes; the scanner is behind it now.
-    Batch(Header, usize),
+    Batch(BatchHeader, usize),
     /// This many bytes from the position on are needed to say.
     More(usize),
     /// No valid batch.
@@ -75,13 +75,13 @@ impl Scanner {
                 (_, true) => Step::Stop(Stop::Length),
             };
         }
-        let Some(header) = Header::copy(window) else {
+        let Some(header) = BatchHeader::copy(window) else {
             return Step::More(HEADER_BYTES);
         };
         if header.is_blank() {
             return Step::Stop(Stop::Blank);
         }
-        let Some(size) = header.size_bytes().filter(|size| *size as u64 <= left) else {
+        let Some(size) = header.claimed_bytes().filter(|size| *size as u64 <= left) else {
             return Step::Stop(Stop::Length);
         };
         if let Some(stop) = self.refuse(&header) {
@@ -99,8 +99,8 @@ impl Scanner {
         Step::Batch(header, size)
     }
 
-    fn refuse(&self, header: &Header) -> Option<Stop> {
-        if header.magic() != 2 {
+    fn refuse(&self, header: &BatchHeader) -> Option<Stop> {
+        if header.magic() != MAGIC {
             return Some(Stop::Magic);
         }
         let base = header.base_offset();

@@ -4,7 +4,6 @@
 use std::io;
 use std::rc::Rc;
 
-use super::header::Header;
 use super::inner::Inner;
 use super::lookups::Check;
 use super::reader::{ReadError, UnderWay};
@@ -12,6 +11,7 @@ use super::scan::{Scanner, Step, Stop};
 use super::segment::Segment;
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::BLOCK_BYTES;
+use crate::wire::batch::BatchHeader;
 
 /// Bytes read at once.
 const STEP_BYTES: usize = 256 << 10;
@@ -143,9 +143,9 @@ impl Scrub {
     }
 
     /// Holds the lookups against a batch.
-    fn compare(&mut self, header: &Header, position: u64) {
+    fn compare(&mut self, header: &BatchHeader, position: u64) {
         let last = header.last_offset();
-        if let Some(bytes) = header.size_bytes() {
+        if let Some(bytes) = header.claimed_bytes() {
             self.check.see(header, bytes);
         }
         self.youngest = self.youngest.max(header.max_timestamp());

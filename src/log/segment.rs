@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::config::LogConfig;
-use super::header::Header;
 use super::index::{OffsetIndex, TimeIndex};
 use super::lookups::Claim;
 use super::times::Readable;
@@ -15,9 +14,7 @@ use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
 use crate::io::event::Bell;
 use crate::io::file::File;
-
-/// Timestamp of a segment none of whose records has one.
-pub const NO_TIMESTAMP: WallMs = -1;
+use crate::wire::batch::{BatchHeader, NO_TIMESTAMP};
 
 /// A segment; the newest of a log is the active one, the others are sealed.
 pub struct Segment {
@@ -262,7 +259,7 @@ impl Segment {
     }
 
     /// Counts a batch that is appended at the end of this segment: lookups, timestamps, size.
-    pub fn note(&self, header: &Header, size_bytes: usize, interval_bytes: u64) {
+    pub fn note(&self, header: &BatchHeader, size_bytes: usize, interval_bytes: u64) {
         let position = self.size.get();
         self.settled.set(false);
         let last_offset = header.last_offset();

@@ -12,7 +12,6 @@ use std::task::{Context, Poll};
 
 use super::ahead::{Ahead, Reader};
 use super::check::{Check, Place};
-use super::header::{HEADER_BYTES, Header};
 use super::inner::Inner;
 use super::reader::ReadError;
 use super::segment::Segment;
@@ -20,6 +19,7 @@ use super::stretch::Stretch;
 use crate::base::Offset;
 use crate::io::buffer::{ReadMemory, Slice, block_down, block_up};
 use crate::io::file::File;
+use crate::wire::batch::{BatchHeader, HEADER_BYTES};
 
 /// The most pieces that one stream has read, or has the device read, ahead of its reader. Readers
 /// were slower with eight, and took more CPU.
@@ -315,13 +315,13 @@ impl BatchStream {
         let piece = bytes.part((from - at) as usize, (to - at) as usize);
         self.before = self.check.clone();
         let (log, segment) = (Rc::clone(&self.log), Rc::clone(&self.segment));
-        let judge = |place: &Place, next: Option<&Header>, limit| log.fits(place, next, limit);
+        let judge = |place: &Place, next: Option<&BatchHeader>, limit| log.fits(place, next, limit);
         let damaged = |position| log.damaged(&segment, position);
         self.check.feed(&piece, self.to, &judge).map_err(damaged)?;
         if to == self.to {
             let header_end = to + HEADER_BYTES as u64;
             let next = match header_end <= fresh_to {
-                true => Header::copy(&bytes[(to - at) as usize..]),
+                true => BatchHeader::copy(&bytes[(to - at) as usize..]),
                 false => {
                     let size = segment.written.get();
                     log.read_header(&self.file, to, size).await?

@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 
 use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, CHUNK_BYTES, Chunk, Pool, Slice, block_down};
-
-/// Bytes of a header up to and with the last offset delta: what walking over batches needs.
-const WALK_BYTES: usize = 27;
+use crate::wire::batch::{BatchSpan, SPAN_BYTES};
 
 /// Chunks in the order of the log; the last one is being filled.
 #[derive(Default)]
@@ -29,12 +27,6 @@ struct TailChunk {
 struct Place {
     chunk: usize,
     at: usize,
-}
-
-/// What a walk over batches sees of one.
-struct Seen {
-    last_offset: Offset,
-    size: usize,
 }
 
 /// What a read found here: where it lies, and how many bytes it is.
@@ -183,14 +175,14 @@ impl Tail {
             if seen.last_offset >= offset {
                 break seen;
             }
-            place = self.step(place, seen.size);
+            place = self.step(place, seen.size_bytes);
         };
         if first.last_offset >= upto {
             return Ok(None);
         }
         let begin = place;
-        let mut bytes = first.size;
-        place = self.step(place, first.size);
+        let mut bytes = first.size_bytes;
+        place = self.step(place, first.size_bytes);
         let segment = self.chunks[begin.chunk].segment;
         while self
             .chunks
@@ -227,8 +219,8 @@ impl Tail {
             }
         }
         let seen = self.see(place)?;
-        (seen.last_offset < upto && seen.size <= room)
-            .then(|| (self.step(place, seen.size), seen.size))
+        (seen.last_offset < upto && seen.size_bytes <= room)
+            .then(|| (self.step(place, seen.size_bytes), seen.size_bytes))
     }
 
     fn place_before(&self, offset: Offset) -> Option<Place> {
@@ -243,16 +235,10 @@ impl Tail {
             })
     }
 
-    fn see(&self, place: Place) -> Option<Seen> {
-        let mut bytes = [0; WALK_BYTES];
+    fn see(&self, place: Place) -> Option<BatchSpan> {
+        let mut bytes = [0; SPAN_BYTES];
         self.peek(place, &mut bytes)?;
-        let base_offset = i64::from_be_bytes(bytes[..8].try_into().ok()?);
-        let length = i32::from_be_bytes(bytes[8..12].try_into().ok()?);
-        let delta = i32::from_be_bytes(bytes[23..27].try_into().ok()?);
-        Some(Seen {
-            last_offset: base_offset + i64::from(delta),
-            size: length as usize + 12,
-        })
+        Some(BatchSpan::of(&bytes))
     }
 
     /// Copies bytes from `place` on, over the ends of chunks; `None` when fewer are there.

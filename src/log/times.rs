@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use super::header::Header;
 use super::inner::Inner;
 use super::reader::{Ask, ReadError};
-use super::segment::{NO_TIMESTAMP, Segment};
+use super::segment::Segment;
 #[cfg(doc)]
 use crate::base::limits;
 use crate::base::{LeaderEpoch, Offset, WallMs};
-use crate::wire::batch::{BatchView, TimestampType, batches};
+use crate::wire::batch::{BatchHeader, BatchView, NO_TIMESTAMP, TimestampType, batches};
 use crate::wire::unpack::unpack;
 
 /// Bytes read at once while looking through batches.
@@ -165,7 +164,7 @@ impl Inner {
             .iter()
             .flat_map(|piece| piece.iter().copied())
             .collect();
-        Ok(Header::copy(&head).is_some_and(|header| {
+        Ok(BatchHeader::copy(&head).is_some_and(|header| {
             header.base_offset() <= offset && header.max_timestamp() == timestamp
         }))
     }

@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::header::HEADER_BYTES;
 use super::inner::{FailedOperation, Inner, State};
 use super::segment::{Segment, file_name};
 use super::trailer::extent;
@@ -15,6 +14,7 @@ use crate::io::buffer::block_up;
 use crate::io::cause::{Cause, is_lack_of_room};
 use crate::io::event::Event;
 use crate::io::file::File;
+use crate::wire::batch::HEADER_BYTES;
 
 /// Name of the file that is prepared for the segment after the one at a base offset.
 pub const NEXT_SUFFIX: &str = ".log.next";

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use super::header::Header;
 use super::scan::{Scanner, Step, Stop};
 use super::trailer::{TRAILER_BYTES, Trailer};
 use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, block_down};
 use crate::io::file::File;
+use crate::wire::batch::BatchHeader;
 
 /// Bytes read at once.
 const SCAN_BYTES: usize = 1 << 20;
@@ -18,7 +18,7 @@ pub async fn walk(
     file: &File,
     len: u64,
     scanner: &mut Scanner,
-    each: &mut dyn FnMut(&Header, &[u8]),
+    each: &mut dyn FnMut(&BatchHeader, &[u8]),
 ) -> io::Result<Stop> {
     let mut bytes = Vec::new();
     // Where `bytes` begins in the file.

@@ -1,8 +1,8 @@
 //! Pure: a stretch of a data file in memory, in pieces as they were read.
 
 use super::check::Place;
-use super::header::{HEADER_BYTES, Header};
 use crate::io::buffer::{ReadMemory, Slice, block_down};
+use crate::wire::batch::{BatchHeader, HEADER_BYTES};
 
 /// A stretch of a data file in memory.
 pub struct Window {
@@ -64,7 +64,7 @@ impl Window {
     }
 
     /// The header at `position`, if all of it is here.
-    pub fn header(&self, position: u64) -> Option<Header> {
+    pub fn header(&self, position: u64) -> Option<BatchHeader> {
         let mut bytes = [0; HEADER_BYTES];
         let mut copied = 0;
         self.each(position, bytes.len(), |piece, from, to| {
@@ -72,7 +72,7 @@ impl Window {
             copied += to - from;
         });
         (copied == bytes.len())
-            .then(|| Header::copy(&bytes))
+            .then(|| BatchHeader::copy(&bytes))
             .flatten()
     }
 

@@ -4,20 +4,10 @@ use std::fmt;
 
 use super::Partition;
 use super::producers::{ProducerError, Verdict};
+pub use super::validate::Origin;
 use super::validate::{self, Checked, Invalid, Rules, Validated};
 use crate::base::{Offset, WallMs};
 use crate::log::{self, LogFailure};
-
-/// Where an append comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A client.
-    Client,
-    /// Kafka's own admin client, which may write to internal topics.
-    Admin,
-    /// This broker's coordinators.
-    Coordinator,
-}
 
 /// What became of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +43,6 @@ pub enum AppendError {
     Closed,
 }
 
-impl From<Origin> for validate::Origin {
-    fn from(origin: Origin) -> validate::Origin {
-        match origin {
-            Origin::Client | Origin::Admin => validate::Origin::Client,
-            Origin::Coordinator => validate::Origin::Coordinator,
-        }
-    }
-}
-
 impl Partition {
     /// Appends the batches of one produce request for this partition. Nothing is appended when
     /// this fails.
@@ -75,12 +56,11 @@ impl Partition {
         // Stays empty, and takes no memory, unless the topic's settings change the batch.
         let mut rewritten = Vec::new();
         let rules = self.rules.borrow();
-        let by = origin.into();
         let valid = match origin {
             Origin::Coordinator => {
-                validate::validate(batches, &rules, by, now, &mut rewritten).map(Some)
+                validate::validate(batches, &rules, origin, now, &mut rewritten).map(Some)
             }
-            _ => validate::validate_at_once(batches, &rules, by, now, &mut rewritten),
+            _ => validate::validate_at_once(batches, &rules, origin, now, &mut rewritten),
         };
         let valid = valid.map_err(AppendError::Invalid)?;
         self.append_valid(&valid.ok_or(AppendError::Long)?, now)
@@ -135,7 +115,7 @@ impl Partition {
         // The producers are not borrowed here: a log that begins a segment asks for them.
         let appended = self
             .log
-            .append(valid.batch.bytes(), epoch, valid.log_append_time, now);
+            .append_batch(valid.batch, epoch, valid.log_append_time, now);
         let appended = appended.map_err(|error| self.append_error(error))?;
         let upto = appended.last_offset + 1;
         self.state.borrow_mut().appended(appended.base_offset, upto);

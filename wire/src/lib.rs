@@ -32,4 +32,4 @@ pub mod version;
 
 pub use error_code::ErrorCode;
 pub use ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerId, TopicId};
-pub use time::{Instant, WallMs};
+pub use time::{Instant, TimestampType, WallMs};

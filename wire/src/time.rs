@@ -5,6 +5,16 @@ use std::time::Duration;
 /// Milliseconds since the Unix epoch, as records and Kafka's requests carry them.
 pub type WallMs = i64;
 
+/// Who sets the timestamps of a topic's records, or set those of a batch
+/// (`message.timestamp.type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimestampType {
+    /// The producer.
+    CreateTime,
+    /// The broker, at append: the batch's max timestamp stands for all its records.
+    LogAppendTime,
+}
+
 /// A moment on the monotonic clock, in nanoseconds since an arbitrary start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
 pub struct Instant(pub u64);

@@ -38,7 +38,7 @@ pub use rule::Rule;
 pub use setting::{Effect, Importance, InvalidValue, Kind, Mode, Setting, Why};
 pub use shards::default_shards;
 pub use topic::{
-    CleanupPolicy, Compression, TOPIC_SETTINGS, TimestampType, TopicConfig, check_topic,
-    not_applied, topic_setting,
+    CleanupPolicy, Compression, TOPIC_SETTINGS, TopicConfig, check_topic, not_applied,
+    topic_setting,
 };
 pub use value::Value;

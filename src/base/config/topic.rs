@@ -6,6 +6,7 @@ use super::BrokerConfig;
 use super::setting::{InvalidValue, Setting};
 use super::table::dynamic_settings;
 use super::value::Value;
+use crate::base::TimestampType;
 
 dynamic_settings! {
     /// Every topic setting of Kafka 4.3 (`LogConfig`), in the order in which Kafka
@@ -151,15 +152,6 @@ pub struct TopicConfig {
     pub compression_level: i32,
     /// Bytes of records that one entry of the offset index stands for.
     pub index_interval_bytes: u64,
-}
-
-/// Whose clock stamps a topic's records.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TimestampType {
-    /// The producer's.
-    CreateTime,
-    /// The broker's, as it appends.
-    LogAppendTime,
 }
 
 /// What becomes of a topic's old segments.

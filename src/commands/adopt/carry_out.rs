@@ -13,7 +13,7 @@ use crate::io::{checks, tree};
 use crate::log::checkpoint::{self, Offsets};
 use crate::metadata::controller::{IDENTITY_FILE, metadata_dir};
 use crate::metadata::record::encode_batch;
-use crate::wire::batch::{LENGTH_PREFIX_BYTES, MAGIC, batches, stamp};
+use crate::wire::batch::{LENGTH_PREFIX_BYTES, MAGIC, MAGIC_AT, batches, stamp};
 
 /// In the folder of the metadata while this is under way.
 pub const MARKER: &str = ".adopting";
@@ -27,8 +27,6 @@ const EPOCH: i32 = 1;
 const EPOCHS: &str = "leader-epoch-checkpoint";
 /// The checkpoints that say where logs end.
 const ENDS: [&str; 2] = [CHECKPOINTS[0], CHECKPOINTS[2]];
-/// Where in a batch its format stands.
-const MAGIC_AT: usize = 16;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]

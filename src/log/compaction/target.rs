@@ -10,9 +10,9 @@ use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX};
 use crate::io::durable::Durable;
 use crate::io::file::File;
-use crate::log::header::Header;
 use crate::log::inner::Inner;
 use crate::log::segment::{Segment, file_name};
+use crate::wire::batch::BatchHeader;
 
 /// What the names of a segment's files end with while it is made (Kafka's suffix).
 pub const CLEANED_SUFFIX: &str = ".cleaned";
@@ -63,7 +63,7 @@ impl Target {
 
     /// Appends a whole batch.
     pub async fn append(&mut self, batch: &[u8], pace: &Pace) -> Result<(), CleanError> {
-        let Some(header) = Header::copy(batch) else {
+        let Some(header) = BatchHeader::copy(batch) else {
             return Ok(());
         };
         if self.segment.size.get() + batch.len() as u64 > SIZE_MAX {

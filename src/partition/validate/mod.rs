@@ -26,11 +26,13 @@ const REWRITE_COST: usize = 8;
 /// From this version on a produce request may carry zstd (KIP-110).
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 
-/// Who appends.
+/// Where an append comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// A client, which may send anything.
     Client,
+    /// Kafka's own admin client: a client that may write to internal topics.
+    Admin,
     /// A coordinator of this broker: it may write control batches.
     Coordinator,
 }
@@ -59,10 +61,7 @@ impl From<&TopicConfig> for Rules {
         use config::Compression;
         Rules {
             max_message_bytes: config.max_message_bytes,
-            timestamp_type: match config.message_timestamp_type {
-                config::TimestampType::CreateTime => TimestampType::CreateTime,
-                config::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
-            },
+            timestamp_type: config.message_timestamp_type,
             timestamp_before_max_ms: config.message_timestamp_before_max_ms,
             timestamp_after_max_ms: config.message_timestamp_after_max_ms,
             compacted: config.cleanup_policy.compact,
@@ -198,7 +197,7 @@ fn validate_within<'a>(
 ) -> Result<Option<Validated<'a>>, Invalid> {
     let batch = only_batch(records)?;
     let codec = check_bytes(&batch, rules, origin)?;
-    if origin == Origin::Client {
+    if origin != Origin::Coordinator {
         check_header(&batch)?;
     }
     let mut walk = Walk::new(&batch, rules, now_ms);
@@ -304,7 +303,7 @@ fn first_batch(bytes: &[u8]) -> Result<BatchView<'_>, Invalid> {
 }
 
 fn check_bytes(batch: &BatchView<'_>, rules: &Rules, origin: Origin) -> Result<Codec, Invalid> {
-    if origin == Origin::Client && batch.base_offset() != 0 {
+    if origin != Origin::Coordinator && batch.base_offset() != 0 {
         return Err(Invalid::BaseOffset(batch.base_offset()));
     }
     check_size(batch.size_bytes(), rules)?;

@@ -1,5 +1,7 @@
 //! Pure: the sixteen attribute bits of a batch.
 
+pub use crate::TimestampType;
+
 /// How the records of a batch are compressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)] // The names are the codecs'.
@@ -40,15 +42,6 @@ impl Codec {
         .get(usize::from(id))
         .copied()
     }
-}
-
-/// Who set the timestamps of a batch (`message.timestamp.type`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TimestampType {
-    /// The producer.
-    CreateTime,
-    /// The broker, at append: the batch's max timestamp stands for all its records.
-    LogAppendTime,
 }
 
 /// The sixteen attribute bits of a batch.

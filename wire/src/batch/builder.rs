@@ -5,7 +5,7 @@ use crate::{LeaderEpoch, Offset, ProducerId, WallMs};
 
 use super::attributes::{Attributes, Codec, TimestampType};
 use super::header::{HEADER_BYTES, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP};
-use super::stamp::Fields;
+use super::stamp::HeaderFields;
 
 /// A record to be written.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl<'a> NewRecord<'a> {
 /// Collects records and writes them as one uncompressed batch of format v2.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
-    fields: Fields,
+    fields: HeaderFields,
     bytes: Vec<u8>,
 }
 
@@ -56,7 +56,7 @@ impl BatchBuilder {
     /// An empty batch at offset 0, without producer, whose leader epoch is not yet known (-1).
     pub fn new() -> BatchBuilder {
         BatchBuilder {
-            fields: Fields {
+            fields: HeaderFields {
                 base_offset: 0,
                 leader_epoch: -1,
                 attributes: Attributes::default(),

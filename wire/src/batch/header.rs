@@ -1,4 +1,4 @@
-//! Pure: the 61 bytes in front of every record batch, read in place. Layout:
+//! Pure: the 61 bytes in front of every record batch, read in place or as a copy. Layout:
 //! `docs/formats/batch.md`.
 
 use std::fmt;
@@ -22,7 +22,8 @@ pub const NO_TIMESTAMP: WallMs = -1;
 
 pub(super) const LENGTH_AT: usize = 8;
 pub(super) const LEADER_EPOCH_AT: usize = 12;
-pub(super) const MAGIC_AT: usize = 16;
+/// Where a batch of any format says its version.
+pub const MAGIC_AT: usize = 16;
 pub(super) const CRC_AT: usize = 17;
 pub(super) const ATTRIBUTES_AT: usize = 21;
 pub(super) const LAST_OFFSET_DELTA_AT: usize = 23;
@@ -33,99 +34,61 @@ pub(super) const PRODUCER_EPOCH_AT: usize = 51;
 pub(super) const BASE_SEQUENCE_AT: usize = 53;
 pub(super) const COUNT_AT: usize = 57;
 
-/// Why bytes are no record batch of format v2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BatchError {
-    /// Fewer bytes are there than a header has, or than the length field claims.
-    Truncated {
-        /// Bytes that the batch needs.
-        needed: usize,
-        /// Bytes that are there.
-        have: usize,
-    },
-    /// The length field is smaller than a header.
-    Length(i32),
-    /// The format version is not 2.
-    Magic(i8),
-    /// The stored checksum is not the one of the bytes.
-    Crc {
-        /// What the header says.
-        stored: u32,
-        /// What the bytes give.
-        computed: u32,
-    },
-}
-
-impl fmt::Display for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            BatchError::Truncated { needed, have } => {
-                write!(f, "the batch needs {needed} bytes and {have} are there")
-            }
-            BatchError::Length(length) => write!(f, "the batch claims a length of {length} bytes"),
-            BatchError::Magic(magic) => write!(f, "the batch has format version {magic}, not 2"),
-            BatchError::Crc { stored, computed } => write!(
-                f,
-                "the batch's checksum is {stored:#010x}, its bytes give {computed:#010x}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for BatchError {}
-
-/// One whole record batch of format v2, seen in place.
+/// The header of a batch: a view of bytes that begin with it, or a copy of it.
 ///
-/// The checksum is checked only where [`BatchView::verify_crc`] is called; everything else is
-/// as the bytes say, so counts and deltas of an unchecked batch may be anything.
+/// Everything is as the bytes say, so counts and deltas of an unchecked batch may be anything.
 #[derive(Clone, Copy)]
-pub struct BatchView<'a> {
-    bytes: &'a [u8],
+pub struct BatchHeader<B = [u8; HEADER_BYTES]>(pub(super) B);
+
+impl BatchHeader {
+    /// A copy of the header at the front of `bytes`; `None` when fewer than a header's bytes are
+    /// there.
+    pub fn copy(bytes: &[u8]) -> Option<BatchHeader> {
+        bytes.first_chunk().copied().map(BatchHeader)
+    }
+
+    /// The bytes as they stand in the file.
+    pub fn as_bytes(&self) -> &[u8; HEADER_BYTES] {
+        &self.0
+    }
 }
 
-impl<'a> BatchView<'a> {
-    /// The batch at the front of `bytes`, which may go on behind it.
+impl<B: AsRef<[u8]>> BatchHeader<B> {
     #[inline]
-    pub fn parse(bytes: &'a [u8]) -> Result<BatchView<'a>, BatchError> {
-        let have = bytes.len();
-        // The format version stands where it stood in formats v0 and v1, whose headers are
-        // shorter: say what such bytes are before asking for 61 of them.
-        if let (Some(magic), true) = (bytes.get(MAGIC_AT), have >= LENGTH_PREFIX_BYTES)
-            && *magic as i8 != MAGIC
-        {
-            return Err(BatchError::Magic(*magic as i8));
-        }
-        if have < HEADER_BYTES {
-            let needed = HEADER_BYTES;
-            return Err(BatchError::Truncated { needed, have });
-        }
-        let length = i32_at(bytes, LENGTH_AT);
-        if length < (HEADER_BYTES - LENGTH_PREFIX_BYTES) as i32 {
-            return Err(BatchError::Length(length));
-        }
-        let needed = length as usize + LENGTH_PREFIX_BYTES;
-        match bytes.get(..needed) {
-            Some(bytes) => Ok(BatchView { bytes }),
-            None => Err(BatchError::Truncated { needed, have }),
-        }
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref()
     }
 
-    /// All bytes of the batch, header included.
+    /// Size of the whole batch in bytes; `None` when the length field cannot be one.
     #[inline]
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub fn claimed_bytes(&self) -> Option<usize> {
+        let length = i32_at(self.bytes(), LENGTH_AT);
+        let size = usize::try_from(length).ok()? + LENGTH_PREFIX_BYTES;
+        (size >= HEADER_BYTES).then_some(size)
     }
 
-    /// Size of the whole batch in bytes.
+    /// Whether the length field is zero: no batch was ever written here.
     #[inline]
-    pub fn size_bytes(&self) -> usize {
-        self.bytes.len()
+    pub fn is_blank(&self) -> bool {
+        i32_at(self.bytes(), LENGTH_AT) == 0
+    }
+
+    /// Format version; [`MAGIC`] is the only one there should be.
+    #[inline]
+    pub fn magic(&self) -> i8 {
+        self.bytes()[MAGIC_AT] as i8
+    }
+
+    /// The checksum of the header's part that it covers; to be continued over the records.
+    #[inline]
+    pub fn crc_seed(&self) -> u32 {
+        crc32c::crc32c(&self.bytes()[ATTRIBUTES_AT..HEADER_BYTES])
     }
 
     /// Offset of the first record that the batch was written with; compaction keeps it.
     #[inline]
     pub fn base_offset(&self) -> Offset {
-        i64_at(self.bytes, 0)
+        i64_at(self.bytes(), 0)
     }
 
     /// Offset of the last record that the batch was written with.
@@ -144,44 +107,44 @@ impl<'a> BatchView<'a> {
     /// Epoch of the leader that appended the batch.
     #[inline]
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        i32_at(self.bytes, LEADER_EPOCH_AT)
+        i32_at(self.bytes(), LEADER_EPOCH_AT)
     }
 
     /// The checksum as stored.
     #[inline]
     pub fn crc(&self) -> u32 {
-        i32_at(self.bytes, CRC_AT) as u32
+        i32_at(self.bytes(), CRC_AT) as u32
     }
 
     /// The attribute bits.
     #[inline]
     pub fn attributes(&self) -> Attributes {
-        Attributes(i16_at(self.bytes, ATTRIBUTES_AT))
+        Attributes(i16_at(self.bytes(), ATTRIBUTES_AT))
     }
 
     /// Last offset minus base offset.
     #[inline]
     pub fn last_offset_delta(&self) -> i32 {
-        i32_at(self.bytes, LAST_OFFSET_DELTA_AT)
+        i32_at(self.bytes(), LAST_OFFSET_DELTA_AT)
     }
 
     /// What the records' timestamp deltas are added to; the delete horizon when
     /// [`Attributes::has_delete_horizon`].
     #[inline]
     pub fn base_timestamp(&self) -> WallMs {
-        i64_at(self.bytes, BASE_TIMESTAMP_AT)
+        i64_at(self.bytes(), BASE_TIMESTAMP_AT)
     }
 
     /// Largest timestamp of the batch's records, or -1.
     #[inline]
     pub fn max_timestamp(&self) -> WallMs {
-        i64_at(self.bytes, MAX_TIMESTAMP_AT)
+        i64_at(self.bytes(), MAX_TIMESTAMP_AT)
     }
 
     /// Who wrote it idempotently, or [`NO_PRODUCER`].
     #[inline]
     pub fn producer_id(&self) -> ProducerId {
-        i64_at(self.bytes, PRODUCER_ID_AT)
+        i64_at(self.bytes(), PRODUCER_ID_AT)
     }
 
     /// Whether an idempotent producer (or a coordinator, for a marker) wrote it.
@@ -193,13 +156,13 @@ impl<'a> BatchView<'a> {
     /// Epoch of that producer, or -1.
     #[inline]
     pub fn producer_epoch(&self) -> i16 {
-        i16_at(self.bytes, PRODUCER_EPOCH_AT)
+        i16_at(self.bytes(), PRODUCER_EPOCH_AT)
     }
 
     /// Sequence number of the first record, or [`NO_SEQUENCE`].
     #[inline]
     pub fn base_sequence(&self) -> i32 {
-        i32_at(self.bytes, BASE_SEQUENCE_AT)
+        i32_at(self.bytes(), BASE_SEQUENCE_AT)
     }
 
     /// Sequence number of the last record, or [`NO_SEQUENCE`]; numbers wrap from the largest
@@ -215,32 +178,13 @@ impl<'a> BatchView<'a> {
     /// Count of records that the header claims.
     #[inline]
     pub fn record_count(&self) -> i32 {
-        i32_at(self.bytes, COUNT_AT)
-    }
-
-    /// The records, compressed as [`Attributes::codec`] says.
-    #[inline]
-    pub fn records_bytes(&self) -> &'a [u8] {
-        &self.bytes[HEADER_BYTES..]
-    }
-
-    /// Compares the stored checksum (CRC-32C of everything from the attributes on) with the
-    /// bytes.
-    #[inline]
-    pub fn verify_crc(&self) -> Result<(), BatchError> {
-        let stored = self.crc();
-        let computed = crc_of(self.bytes);
-        if stored == computed {
-            Ok(())
-        } else {
-            Err(BatchError::Crc { stored, computed })
-        }
+        i32_at(self.bytes(), COUNT_AT)
     }
 }
 
-impl fmt::Debug for BatchView<'_> {
+impl<B: AsRef<[u8]>> fmt::Debug for BatchHeader<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchView")
+        f.debug_struct("BatchHeader")
             .field("base_offset", &self.base_offset())
             .field("last_offset", &self.last_offset())
             .field("leader_epoch", &self.leader_epoch())
@@ -250,49 +194,34 @@ impl fmt::Debug for BatchView<'_> {
             .field("producer_id", &self.producer_id())
             .field("producer_epoch", &self.producer_epoch())
             .field("base_sequence", &self.base_sequence())
-            .field("size_bytes", &self.size_bytes())
+            .field("claimed_bytes", &self.claimed_bytes())
             .finish()
     }
 }
 
-/// The batches that stand one behind the other in `bytes`. After an error nothing follows.
-pub fn batches(bytes: &[u8]) -> Batches<'_> {
-    Batches { rest: bytes }
+/// Bytes of a header up to and with the last offset delta.
+pub const SPAN_BYTES: usize = LAST_OFFSET_DELTA_AT + 4;
+
+/// What walking over batches needs of each: how far it reaches. Unchecked, as the bytes say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BatchSpan {
+    /// Offset of the last record.
+    pub last_offset: Offset,
+    /// Size of the whole batch in bytes.
+    pub size_bytes: usize,
 }
 
-/// Iterator of [`batches`].
-#[derive(Clone, Debug)]
-pub struct Batches<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Batches<'a> {
-    /// The bytes not yet given out; empty after an error.
-    pub fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-}
-
-impl<'a> Iterator for Batches<'a> {
-    type Item = Result<BatchView<'a>, BatchError>;
-
+impl BatchSpan {
+    /// Reads the first bytes of a header.
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+    pub fn of(bytes: &[u8; SPAN_BYTES]) -> BatchSpan {
+        let delta = i32_at(bytes, LAST_OFFSET_DELTA_AT);
+        let length = i32_at(bytes, LENGTH_AT).max(0);
+        BatchSpan {
+            last_offset: i64_at(bytes, 0).wrapping_add(i64::from(delta)),
+            size_bytes: length as usize + LENGTH_PREFIX_BYTES,
         }
-        let batch = BatchView::parse(self.rest);
-        self.rest = match &batch {
-            Ok(batch) => &self.rest[batch.size_bytes()..],
-            Err(_) => &[],
-        };
-        Some(batch)
     }
-}
-
-#[inline]
-pub(super) fn crc_of(batch: &[u8]) -> u32 {
-    crc32c::crc32c(&batch[ATTRIBUTES_AT..])
 }
 
 #[inline]
@@ -306,7 +235,7 @@ pub(super) fn i32_at(bytes: &[u8], at: usize) -> i32 {
 }
 
 #[inline]
-pub(super) fn i64_at(bytes: &[u8], at: usize) -> i64 {
+fn i64_at(bytes: &[u8], at: usize) -> i64 {
     i64::from_be_bytes(array_at(bytes, at))
 }
 

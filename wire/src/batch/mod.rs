@@ -11,16 +11,19 @@ mod outline;
 pub mod pieces;
 mod records;
 mod stamp;
+mod view;
 
 pub use attributes::{Attributes, Codec, TimestampType};
 pub use builder::{BatchBuilder, NewRecord};
 pub use control::{ControlKind, EndMarker};
 pub use header::{
-    BatchError, BatchView, Batches, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, NO_PRODUCER,
-    NO_SEQUENCE, NO_TIMESTAMP, batches,
+    BatchHeader, BatchSpan, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, MAGIC_AT, NO_PRODUCER,
+    NO_SEQUENCE, NO_TIMESTAMP, SPAN_BYTES,
 };
 pub use outline::{Outline, OutlineError, Outlines};
 pub use records::{Header, Headers, Record, RecordError, Records};
 pub use stamp::{
-    Remains, reseal, seal_remains, set_log_append_time, set_timestamp, stamp, stamp_all,
+    HeaderFields, Remains, reseal, seal_remains, set_log_append_time, set_timestamp, stamp,
+    stamp_all,
 };
+pub use view::{BatchError, BatchView, Batches, batches};

@@ -1,10 +1,7 @@
 //! Pure: batches that stand back to back in bytes which were cut into pieces anywhere.
 
-use super::header::{LAST_OFFSET_DELTA_AT, LENGTH_AT, LENGTH_PREFIX_BYTES, i32_at, i64_at};
+use super::header::{BatchSpan, SPAN_BYTES};
 use crate::Offset;
-
-/// The part of a header that is looked at: up to the last offset's delta.
-const HEAD_BYTES: usize = LAST_OFFSET_DELTA_AT + 4;
 
 /// The offset behind the last of the batches; 0 where there are none.
 pub fn end_offset<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Offset {
@@ -26,27 +23,25 @@ pub fn boundary_before<'a>(pieces: impl Iterator<Item = &'a [u8]>, at: usize) ->
 
 /// Shows where each batch begins, and its last offset.
 fn walk<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut show: impl FnMut(usize, Offset)) {
-    let mut head = [0; HEAD_BYTES];
+    let mut head = [0; SPAN_BYTES];
     let (mut have, mut skip, mut at) = (0, 0, 0);
     for mut bytes in pieces {
         loop {
             let skipped = bytes.len().min(skip);
             skip -= skipped;
             bytes = &bytes[skipped..];
-            let taken = bytes.len().min(HEAD_BYTES - have);
+            let taken = bytes.len().min(SPAN_BYTES - have);
             if taken == 0 {
                 break;
             }
             head[have..have + taken].copy_from_slice(&bytes[..taken]);
             have += taken;
             bytes = &bytes[taken..];
-            if have == HEAD_BYTES {
-                let length = i32_at(&head, LENGTH_AT).max(0);
-                let size = LENGTH_PREFIX_BYTES + length as usize;
-                let delta = i32_at(&head, LAST_OFFSET_DELTA_AT);
-                show(at, i64_at(&head, 0) + i64::from(delta));
-                at += size;
-                (have, skip) = (0, size.saturating_sub(HEAD_BYTES));
+            if have == SPAN_BYTES {
+                let batch = BatchSpan::of(&head);
+                show(at, batch.last_offset);
+                at += batch.size_bytes;
+                (have, skip) = (0, batch.size_bytes.saturating_sub(SPAN_BYTES));
             }
         }
     }
@@ -55,7 +50,7 @@ fn walk<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut show: impl FnMut(usize, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::batch::{BatchBuilder, NewRecord, stamp};
+    use crate::batch::{BatchBuilder, NewRecord, stamp};
 
     #[test]
     fn batches_are_found_however_they_are_cut() {

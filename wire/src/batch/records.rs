@@ -7,7 +7,7 @@ use crate::{Offset, WallMs};
 
 use super::attributes::TimestampType;
 use super::builder::{nullable_len, put_nullable};
-use super::header::BatchView;
+use super::view::BatchView;
 
 /// Why bytes are no record of format v2 (`DefaultRecord` of Kafka makes the same checks).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

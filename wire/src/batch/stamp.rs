@@ -4,10 +4,11 @@ use crate::{LeaderEpoch, Offset, ProducerId, WallMs};
 
 use super::attributes::{Attributes, Codec, TimestampType};
 use super::header::{
-    ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, BatchError, BatchView, COUNT_AT, CRC_AT,
+    ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, BatchHeader, COUNT_AT, CRC_AT,
     LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT, LENGTH_PREFIX_BYTES, MAGIC, MAGIC_AT,
-    MAX_TIMESTAMP_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, crc_of,
+    MAX_TIMESTAMP_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT,
 };
+use super::view::{BatchError, BatchView, crc_of};
 
 /// Writes the two fields that the leader owns, both outside the checksum, into the batch at
 /// the front of `batch`.
@@ -18,6 +19,25 @@ use super::header::{
 pub fn stamp(batch: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
     put_at(batch, 0, base_offset.to_be_bytes());
     put_at(batch, LEADER_EPOCH_AT, leader_epoch.to_be_bytes());
+}
+
+impl BatchHeader {
+    /// Sets the two fields that the leader owns and that the checksum leaves out.
+    #[inline]
+    pub fn stamp(&mut self, base_offset: Offset, leader_epoch: LeaderEpoch) {
+        stamp(&mut self.0, base_offset, leader_epoch);
+    }
+
+    /// Makes `now` the timestamp of all records (`message.timestamp.type=LogAppendTime`);
+    /// `records` are the bytes behind the header, for the new checksum.
+    pub fn set_log_append_time(&mut self, now: WallMs, records: &[u8]) {
+        let attributes = self.attributes();
+        let attributes = attributes.with_timestamp_type(TimestampType::LogAppendTime);
+        put_at(&mut self.0, ATTRIBUTES_AT, attributes.0.to_be_bytes());
+        put_at(&mut self.0, MAX_TIMESTAMP_AT, now.to_be_bytes());
+        let crc = crc32c::crc32c_append(self.crc_seed(), records);
+        put_at(&mut self.0, CRC_AT, crc.to_be_bytes());
+    }
 }
 
 /// Stamps all batches in `bytes` so that their offsets follow one another from `base_offset`
@@ -115,24 +135,37 @@ pub fn seal_remains(batch: &mut [u8], remains: &Remains) {
     reseal(batch, remains.codec);
 }
 
-/// Everything that a header says, for writing one.
+/// Everything that a header says, for writing one; [`BatchHeader`] tells what each means.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fields {
+pub struct HeaderFields {
+    /// Offset of the first record.
     pub base_offset: Offset,
+    /// Epoch of the leader that appends the batch; -1 from a producer.
     pub leader_epoch: LeaderEpoch,
+    /// The attribute bits.
     pub attributes: Attributes,
+    /// Last offset minus base offset.
     pub last_offset_delta: i32,
+    /// What the records' timestamp deltas are added to.
     pub base_timestamp: WallMs,
+    /// Largest timestamp of the records.
     pub max_timestamp: WallMs,
+    /// The idempotent producer, or -1.
     pub producer_id: ProducerId,
+    /// Its epoch, or -1.
     pub producer_epoch: i16,
+    /// Sequence number of the first record, or -1.
     pub base_sequence: i32,
+    /// Count of records.
     pub count: i32,
 }
 
-impl Fields {
+impl HeaderFields {
     /// Writes the header into the first 61 bytes of `batch`, which is the whole batch with its
     /// records in place, and seals it.
+    ///
+    /// # Panics
+    /// When `batch` is shorter than a header.
     pub fn write(&self, batch: &mut [u8]) {
         let length = (batch.len() - LENGTH_PREFIX_BYTES) as i32;
         put_at(batch, 0, self.base_offset.to_be_bytes());
