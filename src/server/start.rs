@@ -163,6 +163,7 @@ pub fn descriptors(shards: usize) -> Result<(), StartError> {
         let (limit, least) = (plan.limit(), plan.least());
         return Err(StartError::Host(HostError::Descriptors(limit, least)));
     }
+    descriptors::lengthen_table(plan.limit());
     descriptors::keep_to(plan);
     Ok(())
 }
