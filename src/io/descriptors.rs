@@ -48,7 +48,7 @@ pub fn raise_limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
-/// Has the kernel make its table of this process's descriptors long enough for `limit` of them. To be
+/// Has the kernel make its table of descriptors long enough for `limit` of this process. To be
 /// called before there are other threads. The kernel doubles the table when it is full, and in a
 /// process with threads it then waits until no CPU can be looking at the old one
 /// (`synchronize_rcu` in `expand_fdtable`): an `accept` or `open` that took 13 to 16 ms.
