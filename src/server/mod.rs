@@ -67,6 +67,7 @@ pub fn serve(
         config,
     };
     let cpus = cpus::allowed();
+    start::tell_of_spin(parts.config.shard.spin_us, &cpus);
     let (mut sockets, admin) = (listeners.nodes.into_iter(), listeners.admin);
     let start_node = |it: NodeStart| {
         let socket = sockets.next().expect("a socket was bound for each shard");

@@ -269,6 +269,16 @@ pub fn cpu_of(shard: usize, cpus: &[usize]) -> Option<usize> {
     Some(cpus[cpus.len() - 1 - shard % cpus.len()])
 }
 
+/// Warns where `corelane.spin.us` is set and can do nothing: only shards that are pinned spin.
+pub fn tell_of_spin(spin_us: u64, cpus: &[usize]) {
+    if spin_us > 0 && cpu_of(0, cpus).is_none() {
+        tracing::warn!(
+            "corelane.spin.us has no effect: this process may use one CPU only, which a shard that \
+             spins would take from everything else"
+        );
+    }
+}
+
 // === impl Ready ===
 
 impl fmt::Display for Ready {

@@ -189,6 +189,24 @@ fn a_setting_that_is_unknown_or_bad() {
 }
 
 #[test]
+fn to_spin_on_the_only_cpu_has_no_effect_and_the_log_says_so() {
+    let dir = HERE.data_dir();
+    let file = dir.path().join("server.properties");
+    std::fs::write(&file, "corelane.spin.us=100\n").unwrap();
+    let data = dir.path().join("data");
+    let start = HERE.start(&data).arg("--config", file.to_str().unwrap());
+    let one = core_affinity::get_core_ids().unwrap()[0];
+    let on_one = move || {
+        // The broker inherits it from this thread.
+        assert!(core_affinity::set_for_current(one));
+        start.ready()
+    };
+    let broker = std::thread::spawn(on_one).join().unwrap();
+    broker.wait_log(&["corelane.spin.us has no effect"]);
+    broker.stop();
+}
+
+#[test]
 fn settings_of_a_file_hold_and_flags_win_over_them() {
     let dir = HERE.data_dir();
     let file = dir.path().join("server.properties");
