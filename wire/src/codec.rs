@@ -1,8 +1,6 @@
 //! Pure: request and response bodies through the `kafka-protocol` crate, whose message types
 //! the rest of the broker takes from here.
 
-use std::fmt;
-
 use bytes::{Bytes, BytesMut};
 pub use kafka_protocol::messages;
 pub use kafka_protocol::protocol::{
@@ -13,27 +11,18 @@ use super::shape::{self, Malformed};
 use super::{frame, header};
 
 /// Why a request body could not be decoded.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The codec has no such version of this message.
+    #[error("version {0} is not encoded here")]
     Version(i16),
     /// The bytes are no such message.
+    #[error("{0}")]
     Malformed(Malformed),
     /// The bytes passed the shape check and the codec refused them all the same.
+    #[error("the request was not understood: {0}")]
     Refused(String),
 }
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecodeError::Version(version) => write!(f, "version {version} is not encoded here"),
-            DecodeError::Malformed(malformed) => malformed.fmt(f),
-            DecodeError::Refused(reason) => write!(f, "the request was not understood: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
 
 impl From<Malformed> for DecodeError {
     fn from(malformed: Malformed) -> DecodeError {
@@ -42,16 +31,9 @@ impl From<Malformed> for DecodeError {
 }
 
 /// Why a message could not be encoded: it holds a field that this version lacks.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct EncodeError(pub String);
-
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for EncodeError {}
 
 /// Decodes a request body of any API that [`shape::check`] knows. The body is checked first;
 /// strings and byte fields of the result share its memory. Bytes behind the message are left

@@ -1,18 +1,18 @@
 //! Pure: the four-byte length in front of every request and response.
 
-use std::fmt;
-
 use super::cursor::Sink;
 
 /// Bytes in front of a frame's own.
 pub const PREFIX_BYTES: usize = 4;
 
 /// Why a length prefix cannot be followed. The connection cannot be used further.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
     /// The length is below zero.
+    #[error("a request claims a length of {0} bytes")]
     Negative(i32),
     /// The length is above `socket.request.max.bytes`.
+    #[error("a request claims {length} bytes, more than socket.request.max.bytes ({max_bytes})")]
     TooLarge {
         /// What the prefix says.
         length: i32,
@@ -20,23 +20,6 @@ pub enum FrameError {
         max_bytes: i32,
     },
 }
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FrameError::Negative(length) => {
-                write!(f, "a request claims a length of {length} bytes")
-            }
-            FrameError::TooLarge { length, max_bytes } => write!(
-                f,
-                "a request claims {length} bytes, more than socket.request.max.bytes \
-                 ({max_bytes})"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for FrameError {}
 
 /// What the bytes received so far hold at their front.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,6 @@
 //! Pure: what stands in front of every request and response body.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use super::api_keys::API_KEYS;
 use super::cursor::{Cursor, Short, Sink};
@@ -57,24 +56,15 @@ impl ApiRow {
 }
 
 /// Why bytes are no request header. The connection cannot be used further.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HeaderError {
     /// The bytes end within it, or a length points outside them.
+    #[error("the request ends within its header")]
     Short,
     /// Kafka knows no API with this key, so the header's version cannot be told.
+    #[error("the request is for the unknown API {0}")]
     UnknownApi(i16),
 }
-
-impl fmt::Display for HeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HeaderError::Short => f.write_str("the request ends within its header"),
-            HeaderError::UnknownApi(key) => write!(f, "the request is for the unknown API {key}"),
-        }
-    }
-}
-
-impl std::error::Error for HeaderError {}
 
 impl From<Short> for HeaderError {
     fn from(_: Short) -> HeaderError {

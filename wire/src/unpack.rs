@@ -1,7 +1,5 @@
 //! Pure: the records of a batch, whatever it is compressed with, for those who look into it.
 
-use std::fmt;
-
 use super::batch::{BatchView, Codec, Records};
 use super::compress::{DecompressError, Decompressor};
 
@@ -11,11 +9,13 @@ use super::compress::{DecompressError, Decompressor};
 pub const UNPACKED_BYTES_MAX: usize = 256 << 20;
 
 /// Why a batch cannot be looked into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnpackError {
     /// Its codec is none of Kafka's; the number is its id.
+    #[error("there is no codec {0}")]
     Codec(u8),
     /// Its records cannot be decompressed.
+    #[error("{0}")]
     Compression(DecompressError),
 }
 
@@ -26,15 +26,6 @@ impl UnpackError {
             self,
             UnpackError::Compression(DecompressError::TooLarge { .. })
         )
-    }
-}
-
-impl fmt::Display for UnpackError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UnpackError::Codec(id) => write!(f, "there is no codec {id}"),
-            UnpackError::Compression(error) => error.fmt(f),
-        }
     }
 }
 

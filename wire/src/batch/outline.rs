@@ -1,8 +1,6 @@
 //! Pure: the records inside a compressed batch, without their keys and values: what a broker
 //! has to know of them, in the memory of one small window.
 
-use std::fmt;
-
 use crate::compress::{DecompressError, Decompressor};
 
 use super::attributes::Codec;
@@ -23,24 +21,15 @@ pub struct Outline {
 }
 
 /// Why the records of a batch could not be outlined.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OutlineError {
     /// The uncompressed bytes are not the records that the batch's header counts.
+    #[error("{0}")]
     Record(RecordError),
     /// The compressed bytes could not be read.
+    #[error("{0}")]
     Decompress(DecompressError),
 }
-
-impl fmt::Display for OutlineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OutlineError::Record(error) => error.fmt(f),
-            OutlineError::Decompress(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for OutlineError {}
 
 impl From<RecordError> for OutlineError {
     fn from(error: RecordError) -> OutlineError {

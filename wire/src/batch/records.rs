@@ -1,7 +1,5 @@
 //! Pure: the records inside a batch, borrowed from its uncompressed bytes.
 
-use std::fmt;
-
 use crate::cursor::{Cursor, Short, Sink, varint_len, varlong_len};
 use crate::{Offset, WallMs};
 
@@ -10,11 +8,13 @@ use super::builder::{nullable_len, put_nullable};
 use super::view::BatchView;
 
 /// Why bytes are no record of format v2 (`DefaultRecord` of Kafka makes the same checks).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RecordError {
     /// The bytes end inside the record, or a length points outside it.
+    #[error("a record ends outside its batch")]
     Truncated,
     /// The record's size field is not the size of its fields.
+    #[error("a record claims {claimed} bytes and takes {actual}")]
     Size {
         /// What the size field says.
         claimed: i32,
@@ -22,35 +22,18 @@ pub enum RecordError {
         actual: i64,
     },
     /// A negative or impossible count of headers.
+    #[error("a record claims {0} headers")]
     HeaderCount(i32),
     /// A header without a key.
+    #[error("a record header's key claims a length of {0}")]
     HeaderKey(i32),
     /// Bytes follow the last record that the batch's header counts.
+    #[error("{0} bytes follow the batch's last record")]
     Trailing(usize),
     /// The batch's header claims a negative count of records.
+    #[error("the batch claims {0} records")]
     Count(i32),
 }
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordError::Truncated => f.write_str("a record ends outside its batch"),
-            RecordError::Size { claimed, actual } => {
-                write!(f, "a record claims {claimed} bytes and takes {actual}")
-            }
-            RecordError::HeaderCount(count) => write!(f, "a record claims {count} headers"),
-            RecordError::HeaderKey(length) => {
-                write!(f, "a record header's key claims a length of {length}")
-            }
-            RecordError::Trailing(count) => {
-                write!(f, "{count} bytes follow the batch's last record")
-            }
-            RecordError::Count(count) => write!(f, "the batch claims {count} records"),
-        }
-    }
-}
-
-impl std::error::Error for RecordError {}
 
 impl From<Short> for RecordError {
     fn from(_: Short) -> RecordError {

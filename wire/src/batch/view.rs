@@ -9,9 +9,10 @@ use super::header::{
 };
 
 /// Why bytes are no record batch of format v2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BatchError {
     /// Fewer bytes are there than a header has, or than the length field claims.
+    #[error("the batch needs {needed} bytes and {have} are there")]
     Truncated {
         /// Bytes that the batch needs.
         needed: usize,
@@ -19,10 +20,13 @@ pub enum BatchError {
         have: usize,
     },
     /// The length field is smaller than a header.
+    #[error("the batch claims a length of {0} bytes")]
     Length(i32),
     /// The format version is not 2.
+    #[error("the batch has format version {0}, not 2")]
     Magic(i8),
     /// The stored checksum is not the one of the bytes.
+    #[error("the batch's checksum is {stored:#010x}, its bytes give {computed:#010x}")]
     Crc {
         /// What the header says.
         stored: u32,
@@ -30,24 +34,6 @@ pub enum BatchError {
         computed: u32,
     },
 }
-
-impl fmt::Display for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            BatchError::Truncated { needed, have } => {
-                write!(f, "the batch needs {needed} bytes and {have} are there")
-            }
-            BatchError::Length(length) => write!(f, "the batch claims a length of {length} bytes"),
-            BatchError::Magic(magic) => write!(f, "the batch has format version {magic}, not 2"),
-            BatchError::Crc { stored, computed } => write!(
-                f,
-                "the batch's checksum is {stored:#010x}, its bytes give {computed:#010x}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for BatchError {}
 
 /// One whole record batch of format v2, seen in place.
 ///

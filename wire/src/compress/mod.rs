@@ -11,35 +11,23 @@ mod lz4;
 mod snappy;
 mod zstd;
 
-use std::fmt;
 use std::io::{self, Read, Write};
 
 use super::batch::Codec;
 
 /// Why compressed bytes could not be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecompressError {
     /// They are not what the codec writes, or end too early.
+    #[error("not valid {} data", .0.name())]
     Corrupt(Codec),
     /// More would come out than the caller allows.
+    #[error("more than {max_bytes} bytes when uncompressed")]
     TooLarge {
         /// What the caller allows, in bytes.
         max_bytes: usize,
     },
 }
-
-impl fmt::Display for DecompressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecompressError::Corrupt(codec) => write!(f, "not valid {} data", codec.name()),
-            DecompressError::TooLarge { max_bytes } => {
-                write!(f, "more than {max_bytes} bytes when uncompressed")
-            }
-        }
-    }
-}
-
-impl std::error::Error for DecompressError {}
 
 /// Uncompressed bytes, a part at a time.
 pub struct Decompressor<'a> {
