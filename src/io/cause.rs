@@ -1,8 +1,6 @@
 //! Pure: whose fault an error of the kernel is. The one place where that is decided: a caller that
 //! gives up a log, a folder or a partition asks here first.
 
-use std::error::Error;
-use std::fmt;
 use std::io::{self, ErrorKind};
 
 use glommio::GlommioError;
@@ -25,7 +23,8 @@ pub enum Cause {
 
 /// An error of the runtime with what the kernel said: the runtime's own conversion keeps only
 /// the text.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
 struct Named {
     text: String,
     source: io::Error,
@@ -82,20 +81,6 @@ pub(super) fn from_runtime(error: GlommioError<()>) -> io::Error {
             io::Error::new(source.kind(), Named { text, source })
         }
         other => other.into(),
-    }
-}
-
-// === impl Named ===
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Error for Named {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Drives: what the host must offer, found out before anything is started.
 
 use std::ffi::CString;
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
@@ -18,15 +17,33 @@ const MEMLOCK_MIN_BYTES: u64 = 512 * 1024;
 const ENOUGH: usize = 1_048_576;
 
 /// What the host lacks. Each prints as one sentence that says what to do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// io_uring is switched off, or not in this kernel.
+    #[error(
+        "io_uring does not work here ({0}): allow it with sysctl kernel.io_uring_disabled=0, and \
+         in a container with a seccomp profile that lets io_uring_setup, io_uring_enter and \
+         io_uring_register through"
+    )]
     IoUring(io::Error),
     /// Too little memory may be locked, in bytes.
+    #[error(
+        "only {0} bytes of memory may be locked, and io_uring needs more: raise it with ulimit -l \
+         8192 or LimitMEMLOCK=infinity in the systemd unit"
+    )]
     Memlock(u64),
     /// Too few descriptors: how many there may be, and how many are the least.
+    #[error(
+        "this process may have only {0} descriptors (open files and connections), and needs {1} at \
+         the least: raise the limit with ulimit -n {ENOUGH}, or LimitNOFILE={ENOUGH} in the \
+         systemd unit"
+    )]
     Descriptors(usize, usize),
     /// A limit of the process is too low.
+    #[error(
+        "this process may have only {limit} {name}, and needs {least} at the least with these \
+         settings: raise the limit (ulimit {flag}, or the Limit… line of the systemd unit)"
+    )]
     Limit {
         /// What it limits.
         name: &'static str,
@@ -38,16 +55,33 @@ pub enum HostError {
         least: u64,
     },
     /// Two folders of `log.dirs` are one.
+    #[error("log.dirs names one folder twice: {} and {}", .0.display(), .1.display())]
     Twice(PathBuf, PathBuf),
     /// Another process uses the data folder.
+    #[error(
+        "the data folder {} is in use by another process: stop that broker, or choose another \
+         --data-dir",
+        .0.display()
+    )]
     Locked(PathBuf),
     /// The data folder's file system has no direct I/O.
+    #[error(
+        "the file system of {} has no direct I/O (ramfs, tmpfs of older kernels and some network \
+         file systems have none): choose a --data-dir on ext4 or XFS",
+        .0.display()
+    )]
     NoDirectIo(PathBuf),
     /// The data folder is full.
+    #[error(
+        "there is no room left in the data folder {}: free some, or choose another --data-dir",
+        .0.display()
+    )]
     NoRoom(PathBuf),
     /// The data folder cannot be used.
+    #[error("the data folder {} cannot be used: {}{}", .0.display(), .1, folder_advice(.1))]
     Folder(PathBuf, io::Error),
     /// A file cannot be read.
+    #[error("cannot read {}: {}", .0.display(), .1)]
     File(PathBuf, io::Error),
 }
 
@@ -269,79 +303,6 @@ pub fn space(dir: &Path) -> io::Result<Space> {
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
-
-// === impl HostError ===
-
-impl fmt::Display for HostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HostError::IoUring(error) => write!(
-                f,
-                "io_uring does not work here ({error}): allow it with sysctl \
-                 kernel.io_uring_disabled=0, and in a container with a seccomp profile that lets \
-                 io_uring_setup, io_uring_enter and io_uring_register through"
-            ),
-            HostError::Memlock(bytes) => write!(
-                f,
-                "only {bytes} bytes of memory may be locked, and io_uring needs more: raise it \
-                 with ulimit -l {} or LimitMEMLOCK=infinity in the systemd unit",
-                8192
-            ),
-            HostError::Descriptors(limit, least) => write!(
-                f,
-                "this process may have only {limit} descriptors (open files and connections), and \
-                 needs {least} at the least: raise the limit with ulimit -n {ENOUGH}, or \
-                 LimitNOFILE={ENOUGH} in the systemd unit"
-            ),
-            HostError::Limit {
-                name,
-                flag,
-                limit,
-                least,
-            } => write!(
-                f,
-                "this process may have only {limit} {name}, and needs {least} at the least with \
-                 these settings: raise the limit (ulimit {flag}, or the Limit… line of the systemd \
-                 unit)"
-            ),
-            HostError::Twice(first, second) => write!(
-                f,
-                "log.dirs names one folder twice: {} and {}",
-                first.display(),
-                second.display()
-            ),
-            HostError::Locked(dir) => write!(
-                f,
-                "the data folder {} is in use by another process: stop that broker, or choose \
-                 another --data-dir",
-                dir.display()
-            ),
-            HostError::NoDirectIo(dir) => write!(
-                f,
-                "the file system of {} has no direct I/O (ramfs, tmpfs of older kernels and some \
-                 network file systems have none): choose a --data-dir on ext4 or XFS",
-                dir.display()
-            ),
-            HostError::NoRoom(dir) => write!(
-                f,
-                "there is no room left in the data folder {}: free some, or choose another \
-                 --data-dir",
-                dir.display()
-            ),
-            HostError::Folder(dir, error) => {
-                write!(
-                    f,
-                    "the data folder {} cannot be used: {error}{}",
-                    dir.display(),
-                    folder_advice(error)
-                )
-            }
-            HostError::File(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for HostError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! Drives: the leader's write path: validate, check producers, append. Never waits.
 
-use std::fmt;
-
 use super::Partition;
 use super::producers::{ProducerError, Verdict};
 pub use super::validate::Origin;
@@ -22,24 +20,32 @@ pub struct Appended {
 }
 
 /// Why nothing was appended, or why what was appended is not acked.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// Clients do not write to internal topics.
+    #[error("clients do not write to internal topics")]
     InternalTopic,
     /// The records are not what they should be.
+    #[error("{0}")]
     Invalid(Invalid),
     /// The producer's sequence or epoch is not what it should be.
+    #[error("{0}")]
     Producer(ProducerError),
     /// The records take long to validate: that is to be done on another thread, with
     /// [`validate::Checked`], and then [`Partition::append_checked`] called.
+    #[error("the records take long to validate")]
     Long,
     /// The batches are larger than a segment may be.
+    #[error("the batch is larger than a segment may be")]
     TooLarge,
     /// Too much waits to be written to the disk: see [`Partition::wait_for_room`].
+    #[error("the log has no room before its device catches up")]
     Busy,
     /// The log takes no writes any more.
+    #[error("{0}")]
     Storage(LogFailure),
     /// The partition has been taken out of service.
+    #[error("the partition is closed")]
     Closed,
 }
 
@@ -143,21 +149,6 @@ impl Partition {
                 .log
                 .failure()
                 .map_or(AppendError::Closed, AppendError::Storage),
-        }
-    }
-}
-
-impl fmt::Display for AppendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AppendError::InternalTopic => f.write_str("clients do not write to internal topics"),
-            AppendError::Invalid(invalid) => invalid.fmt(f),
-            AppendError::Producer(error) => error.fmt(f),
-            AppendError::Long => f.write_str("the records take long to validate"),
-            AppendError::TooLarge => f.write_str("the batch is larger than a segment may be"),
-            AppendError::Busy => f.write_str("the log has no room before its device catches up"),
-            AppendError::Storage(failure) => failure.fmt(f),
-            AppendError::Closed => f.write_str("the partition is closed"),
         }
     }
 }

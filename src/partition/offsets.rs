@@ -1,7 +1,5 @@
 //! Drives: where things are in a log: its ends, its terms, its times; and moving its start.
 
-use std::fmt;
-
 use super::Partition;
 use super::read::ReadError;
 use super::state::Isolation;
@@ -21,17 +19,22 @@ pub struct Spot {
 }
 
 /// Why records were not deleted.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
     /// The broker's own topics are not for clients to cut.
+    #[error("clients do not cut internal topics")]
     InternalTopic,
     /// The topic keeps the last record of each key, whatever its age (`cleanup.policy`).
+    #[error("the topic's cleanup policy is not to delete")]
     Compacted,
     /// The offset is negative, or not acked yet.
+    #[error("the offset is out of range")]
     OutOfRange,
     /// The log does not serve any more.
+    #[error("{0}")]
     Storage(LogFailure),
     /// The partition has been taken out of service.
+    #[error("the partition is closed")]
     Closed,
 }
 
@@ -177,17 +180,5 @@ impl Partition {
         }
         let deleted = self.log.delete_records_before(offset);
         deleted.map_err(|log::DeleteError::OutOfRange| DeleteError::OutOfRange)
-    }
-}
-
-impl fmt::Display for DeleteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DeleteError::InternalTopic => f.write_str("clients do not cut internal topics"),
-            DeleteError::Compacted => f.write_str("the topic's cleanup policy is not to delete"),
-            DeleteError::OutOfRange => f.write_str("the offset is out of range"),
-            DeleteError::Storage(failure) => failure.fmt(f),
-            DeleteError::Closed => f.write_str("the partition is closed"),
-        }
     }
 }

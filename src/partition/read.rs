@@ -1,6 +1,5 @@
 //! Drives: the read path: what a reader may have, and where it lies: in the tail cache or on disk.
 
-use std::fmt;
 use std::ops::Range;
 
 use super::Partition;
@@ -12,25 +11,34 @@ use crate::wire::batch::pieces;
 use crate::wire::fetch::AbortedTransaction;
 
 /// Why a read is not answered with records.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The offset lies before the first or behind the last record.
+    #[error("the offset is out of range")]
     OffsetOutOfRange,
     /// The reader's term is older than ours.
+    #[error("the leader epoch is older than ours")]
     FencedLeaderEpoch,
     /// The reader's term is newer than ours.
+    #[error("the leader epoch is newer than ours")]
     UnknownLeaderEpoch,
     /// The reader replicates, and is no replica of the partition.
+    #[error("the reader is no replica")]
     NotAReplica,
     /// The reader asks for a negative number of bytes where there are records.
+    #[error("a negative number of bytes was asked for")]
     NegativeSize,
     /// The log does not serve any more.
+    #[error("{0}")]
     Storage(LogFailure),
     /// The disk could not be read, or what it gave is damaged.
+    #[error("{0}")]
     Log(LogReadError),
     /// The partition has been taken out of service.
+    #[error("the partition is closed")]
     Closed,
     /// The partition's topic has been deleted.
+    #[error("the topic is deleted")]
     Deleted,
 }
 
@@ -325,22 +333,6 @@ impl Batches {
         match self.stream {
             Some(_) => self.end_offset,
             None => pieces::end_offset(slices.iter().map(|slice| &**slice)),
-        }
-    }
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ReadError::OffsetOutOfRange => f.write_str("the offset is out of range"),
-            ReadError::FencedLeaderEpoch => f.write_str("the leader epoch is older than ours"),
-            ReadError::UnknownLeaderEpoch => f.write_str("the leader epoch is newer than ours"),
-            ReadError::NotAReplica => f.write_str("the reader is no replica"),
-            ReadError::NegativeSize => f.write_str("a negative number of bytes was asked for"),
-            ReadError::Storage(failure) => failure.fmt(f),
-            ReadError::Log(error) => error.fmt(f),
-            ReadError::Closed => f.write_str("the partition is closed"),
-            ReadError::Deleted => f.write_str("the topic is deleted"),
         }
     }
 }

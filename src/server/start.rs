@@ -35,11 +35,13 @@ pub struct Ready {
 }
 
 /// Why the broker did not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The host lacks something.
+    #[error("{0}")]
     Host(HostError),
     /// A listener could not be bound.
+    #[error("cannot listen on {address}: {}", listen_advice(.flag, .error))]
     Listen {
         /// Where.
         address: String,
@@ -49,6 +51,7 @@ pub enum StartError {
         error: io::Error,
     },
     /// A folder could not be made or used.
+    #[error("cannot use the folder {}: {error}{}", .path.display(), checks::folder_advice(.error))]
     Folder {
         /// Which.
         path: PathBuf,
@@ -56,12 +59,22 @@ pub enum StartError {
         error: io::Error,
     },
     /// The metadata log could not be loaded, or says that this folder is another broker's.
+    #[error("{0}")]
     Metadata(LoadError),
     /// An executor could not be started, or died.
+    #[error("cannot start an executor: {0}")]
     Executor(io::Error),
     /// Every folder of `log.dirs` has failed while it served.
+    #[error(
+        "stopped, since every folder of log.dirs has failed (the log says why): make one work \
+         again and start"
+    )]
     NoFolderLeft,
     /// An executor ended without a word; its panic is in the log.
+    #[error(
+        "an executor ended unexpectedly: the lines above say why (most often it may have too few \
+         threads or too little memory: ulimit -a)"
+    )]
     Gone,
 }
 
@@ -308,8 +321,8 @@ impl Ready {
 }
 
 /// What is wrong with an address, where the kernel's own words leave it open what to do.
-fn listen_advice(flag: &str, kind: io::ErrorKind) -> Option<String> {
-    let advice = match kind {
+fn listen_advice(flag: &str, error: &io::Error) -> String {
+    let advice = match error.kind() {
         io::ErrorKind::AddrInUse if flag == "--port" => {
             "it is in use. Another broker may be running: stop it or choose another --port (each \
              shard takes one port, counting up)"
@@ -321,45 +334,10 @@ fn listen_advice(flag: &str, kind: io::ErrorKind) -> Option<String> {
         io::ErrorKind::PermissionDenied => {
             &format!("this user may not; choose a {flag} of 1024 or above")
         }
-        _ => return None,
+        _ => return error.to_string(),
     };
-    Some(advice.to_owned())
+    advice.to_owned()
 }
-
-// === impl StartError ===
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Host(error) => error.fmt(f),
-            StartError::Listen {
-                address,
-                flag,
-                error,
-            } => match listen_advice(flag, error.kind()) {
-                Some(advice) => write!(f, "cannot listen on {address}: {advice}"),
-                None => write!(f, "cannot listen on {address}: {error}"),
-            },
-            StartError::Folder { path, error } => {
-                let path = path.display();
-                write!(f, "cannot use the folder {path}: {error}")?;
-                f.write_str(checks::folder_advice(error))
-            }
-            StartError::Metadata(error) => error.fmt(f),
-            StartError::Executor(error) => write!(f, "cannot start an executor: {error}"),
-            StartError::NoFolderLeft => f.write_str(
-                "stopped, since every folder of log.dirs has failed (the log says why): make one \
-                 work again and start",
-            ),
-            StartError::Gone => f.write_str(
-                "an executor ended unexpectedly: the lines above say why (most often it may have \
-                 too few threads or too little memory: ulimit -a)",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 #[cfg(test)]
 mod tests {

@@ -53,8 +53,6 @@ const LINES: &[(&str, usize)] = &[
     ("src/log/folder.rs", 1),
     ("src/metadata/controller/local.rs", 1),
     ("src/metadata/record/mod.rs", 1),
-    ("src/metadata/source/local.rs", 1),
-    ("src/partition/producers/snapshot.rs", 1),
     ("src/shard/compaction.rs", 2),
     ("src/shard/partitions.rs", 1),
     ("src/shard/probe.rs", 2),

@@ -1,7 +1,6 @@
 //! Pure: from the text of a `server.properties` and the flags to the broker's settings.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use super::broker::{DYNAMIC_ONLY, advice, broker_setting, broker_settings};
@@ -64,19 +63,12 @@ impl HostFacts {
 }
 
 /// Everything that is wrong with the settings, a line each.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
 pub struct ConfigError {
     /// Never empty, in the order of the file, then what concerns several settings.
     pub problems: Vec<String>,
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problems.join("\n"))
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Reads and checks all settings: defaults, under the file, under the flags.
 pub fn load(

@@ -4,8 +4,6 @@
 //! The verdicts are worded as Kafka words them (`org.apache.kafka.common.config.ConfigDef`): tools
 //! and people match on those sentences.
 
-use std::fmt;
-
 use super::rule::Rule;
 use super::value::{self, Value};
 
@@ -137,16 +135,9 @@ impl Why {
 }
 
 /// A value that Kafka would refuse; the text is the whole sentence that Kafka answers.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct InvalidValue(pub String);
-
-impl fmt::Display for InvalidValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidValue {}
 
 /// Kafka's sentence about a bad value.
 pub(super) fn invalid(name: &str, value: &str, reason: &str) -> InvalidValue {

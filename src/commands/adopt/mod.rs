@@ -12,7 +12,6 @@ mod report;
 mod transactions;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::base::config::BrokerConfig;
@@ -28,7 +27,8 @@ pub use left_behind::LeftBehind;
 use transactions::{Open, States};
 
 /// Why a folder is not taken over: everything that is wrong, a sentence each.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
 pub struct Refused {
     problems: Vec<String>,
 }
@@ -384,11 +384,3 @@ impl Refused {
         }
     }
 }
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problems.join("\n"))
-    }
-}
-
-impl std::error::Error for Refused {}

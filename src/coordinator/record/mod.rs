@@ -10,8 +10,6 @@ mod classic;
 mod fields;
 mod offset;
 
-use std::fmt;
-
 pub use classic::{GroupValue, MemberValue};
 pub use offset::{OffsetKey, OffsetValue};
 
@@ -41,11 +39,13 @@ pub struct Encoded {
 }
 
 /// Why bytes are no record of `__consumer_offsets`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RecordError {
     /// A record without a key.
+    #[error("a record without a key")]
     NoKey,
     /// The key's or the value's bytes end early, or are no text where text belongs.
+    #[error("the {} of a record of type {kind} is malformed", .part.name())]
     Malformed {
         /// The record's type.
         kind: i16,
@@ -53,6 +53,7 @@ pub enum RecordError {
         part: Part,
     },
     /// A value of a version newer than any known.
+    #[error("a record of type {kind} has the unknown version {version}")]
     Version {
         /// The record's type.
         kind: i16,
@@ -142,30 +143,16 @@ impl Encoded {
     }
 }
 
-// === impl RecordError ===
+// === impl Part ===
 
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Part {
+    fn name(self) -> &'static str {
         match self {
-            RecordError::NoKey => f.write_str("a record without a key"),
-            RecordError::Malformed { kind, part } => {
-                let part = match part {
-                    Part::Key => "key",
-                    Part::Value => "value",
-                };
-                write!(f, "the {part} of a record of type {kind} is malformed")
-            }
-            RecordError::Version { kind, version } => {
-                write!(
-                    f,
-                    "a record of type {kind} has the unknown version {version}"
-                )
-            }
+            Part::Key => "key",
+            Part::Value => "value",
         }
     }
 }
-
-impl std::error::Error for RecordError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! Pure: a machine's records as the batches of its log, out and in.
 
-use std::fmt;
-
 use crate::base::{Offset, WallMs};
 use crate::wire::batch::{BatchBuilder, BatchError, BatchView, ControlKind, NewRecord, batches};
 use crate::wire::unpack::{UnpackError, unpack};
@@ -17,15 +15,19 @@ const BATCH_BYTES: usize = 256 * 1024;
 const RECORD_OVERHEAD_BYTES: usize = 31;
 
 /// Why a machine's log cannot be loaded.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
     /// Bytes are no batch.
+    #[error("{0}")]
     Batch(BatchError),
     /// A compressed batch cannot be read.
+    #[error("batch at {0}: {1}")]
     Compressed(Offset, UnpackError),
     /// A batch at this offset holds no records.
+    #[error("batch at {0}: {1}")]
     Records(Offset, crate::wire::batch::RecordError),
     /// A record at this offset is none of the machine's.
+    #[error("record at {0}: {1}")]
     Record(Offset, RecordError),
 }
 
@@ -103,19 +105,6 @@ fn replay_batch<M: Machine>(
     }
     Ok(())
 }
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::Batch(error) => error.fmt(f),
-            LoadError::Compressed(offset, error) => write!(f, "batch at {offset}: {error}"),
-            LoadError::Records(offset, error) => write!(f, "batch at {offset}: {error}"),
-            LoadError::Record(offset, error) => write!(f, "record at {offset}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 #[cfg(test)]
 mod tests {

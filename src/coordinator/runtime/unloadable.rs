@@ -1,7 +1,5 @@
 //! Drives: why a machine cannot be loaded, and whether that may pass.
 
-use std::fmt;
-
 use crate::io::cause::Cause;
 use crate::log;
 use crate::partition::read::ReadError;
@@ -9,13 +7,16 @@ use crate::partition::read::ReadError;
 use super::batches::LoadError;
 
 /// Why a machine cannot be loaded.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Unloadable {
     /// The log cannot be read.
+    #[error("{0}")]
     Read(ReadError),
     /// What is in the log is none of the machine's.
+    #[error("{0}")]
     Contents(LoadError),
     /// The log gives nothing before its end is reached.
+    #[error("the log gives no batch where there must be one")]
     Short,
 }
 
@@ -29,16 +30,6 @@ impl Unloadable {
                 Cause::of(error).is_of_the_host()
             }
             _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Unloadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unloadable::Read(error) => error.fmt(f),
-            Unloadable::Contents(error) => error.fmt(f),
-            Unloadable::Short => f.write_str("the log gives no batch where there must be one"),
         }
     }
 }

@@ -4,7 +4,6 @@
 //! `__cluster_metadata-0` in one of them is the metadata log.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,15 +19,19 @@ use super::decide::Random;
 use super::identity::{FILE, Identity, IdentityError};
 
 /// Why the metadata could not be loaded. Each prints as one sentence that says what to do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A file or folder cannot be read or written.
+    #[error("cannot use {}: {}", .0.display(), .1)]
     Io(PathBuf, io::Error),
     /// A `meta.properties` cannot be understood.
+    #[error("{}: {}", .0.display(), .1)]
     Identity(PathBuf, IdentityError),
     /// A node's folder is not the one that was formatted for it.
+    #[error("{} is not the folder that was formatted for this node: {}", .0.display(), .1)]
     Foreign(PathBuf, String),
     /// The folder was formatted with other nodes.
+    #[error("{}", other_nodes(.formatted, .asked))]
     Nodes {
         /// The nodes it was formatted with.
         formatted: Vec<NodeId>,
@@ -36,48 +39,27 @@ pub enum LoadError {
         asked: Vec<NodeId>,
     },
     /// There are partitions, but nothing says what they are.
+    #[error(
+        "{} holds partitions, but the metadata log that says what they are is gone; restore \
+         __cluster_metadata-0, or use another --data-dir",
+        .0.display()
+    )]
     MetadataLost(PathBuf),
     /// The metadata log is gone, though the note beside it knows of one.
+    #[error(
+        "the metadata log {} is gone, though {} knows of one; put it back from a copy, or use \
+         another --data-dir",
+        .0.display(),
+        .1.display()
+    )]
     LogLost(PathBuf, PathBuf),
     /// The metadata log cannot be used.
+    #[error("{0}")]
     Source(SourceError),
     /// The metadata log cannot be written.
+    #[error("the metadata log cannot be written; the lines before this one say why")]
     Write,
 }
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::Io(path, error) => write!(f, "cannot use {}: {error}", path.display()),
-            LoadError::Identity(path, error) => write!(f, "{}: {error}", path.display()),
-            LoadError::Foreign(path, why) => write!(
-                f,
-                "{} is not the folder that was formatted for this node: {why}",
-                path.display()
-            ),
-            LoadError::Nodes { formatted, asked } => f.write_str(&other_nodes(formatted, asked)),
-            LoadError::MetadataLost(path) => write!(
-                f,
-                "{} holds partitions, but the metadata log that says what they are is gone; \
-                 restore __cluster_metadata-0, or use another --data-dir",
-                path.display()
-            ),
-            LoadError::LogLost(path, note) => write!(
-                f,
-                "the metadata log {} is gone, though {} knows of one; put it back from a copy, \
-                 or use another --data-dir",
-                path.display(),
-                note.display()
-            ),
-            LoadError::Source(error) => error.fmt(f),
-            LoadError::Write => {
-                f.write_str("the metadata log cannot be written; the lines before this one say why")
-            }
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 fn other_nodes(formatted: &[NodeId], asked: &[NodeId]) -> String {
     if formatted.len() != asked.len() {

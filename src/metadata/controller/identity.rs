@@ -1,8 +1,6 @@
 //! Pure: `meta.properties`, the file that says which cluster and node a folder belongs to, in
 //! Kafka's format.
 
-use std::fmt;
-
 use crate::base::NodeId;
 use crate::base::ids::{Uuid, base64_url};
 
@@ -24,30 +22,21 @@ pub struct Identity {
 }
 
 /// Why a text is no `meta.properties` of this kind.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum IdentityError {
     /// It lacks this line.
+    #[error("the line {0}=… is missing")]
     Missing(&'static str),
     /// This line has a value that cannot be read.
+    #[error("{0}={1} is not understood")]
     Bad(&'static str, String),
     /// Its checksum does not fit: it is not what was written.
+    #[error(
+        "it is not what was written: its checksum does not fit; put it back from a copy, or remove \
+         its first line if it was changed on purpose"
+    )]
     Damaged,
 }
-
-impl fmt::Display for IdentityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            IdentityError::Missing(name) => write!(f, "the line {name}=… is missing"),
-            IdentityError::Bad(name, value) => write!(f, "{name}={value} is not understood"),
-            IdentityError::Damaged => f.write_str(
-                "it is not what was written: its checksum does not fit; put it back from a \
-                     copy, or remove its first line if it was changed on purpose",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for IdentityError {}
 
 impl Identity {
     /// Reads a `meta.properties` and ignores lines that it does not know. A checksum in the first

@@ -7,7 +7,6 @@ mod shared;
 mod topics;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use crate::base::{NodeId, Offset, PartitionIndex, ProducerId, TopicId};
@@ -40,17 +39,22 @@ pub struct Image {
 
 /// A record that contradicts what the records before it say: the log is damaged, or was written
 /// by something that is not a Kafka controller.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReplayError {
     /// It names a topic that is not there.
+    #[error("a record names the unknown topic {0}")]
     UnknownTopic(TopicId),
     /// It names a partition that is not there, or creates one and leaves a gap before it.
+    #[error("a record names the unknown partition {1} of topic {0}")]
     UnknownPartition(TopicId, PartitionIndex),
     /// It names a registration that is not there.
+    #[error("a record names node {0} at epoch {1}, which is not registered")]
     UnknownBroker(NodeId, i64),
     /// It sets something of an unknown kind of resource.
+    #[error("a record sets something of resource type {0}")]
     UnknownResource(i8),
     /// It gives out producer ids a second time.
+    #[error("a record gives out producer ids below {claimed} although {next} is already next")]
     ProducerIds {
         /// The first id not given out, before the record.
         next: ProducerId,
@@ -58,38 +62,9 @@ pub enum ReplayError {
         claimed: ProducerId,
     },
     /// It begins a transaction inside one, or ends one that was not begun.
+    #[error("a metadata transaction is not nested right")]
     Transaction,
 }
-
-impl fmt::Display for ReplayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ReplayError::UnknownTopic(id) => write!(f, "a record names the unknown topic {id}"),
-            ReplayError::UnknownPartition(id, index) => {
-                write!(
-                    f,
-                    "a record names the unknown partition {index} of topic {id}"
-                )
-            }
-            ReplayError::UnknownBroker(id, epoch) => {
-                write!(
-                    f,
-                    "a record names node {id} at epoch {epoch}, which is not registered"
-                )
-            }
-            ReplayError::UnknownResource(kind) => {
-                write!(f, "a record sets something of resource type {kind}")
-            }
-            ReplayError::ProducerIds { next, claimed } => write!(
-                f,
-                "a record gives out producer ids below {claimed} although {next} is already next"
-            ),
-            ReplayError::Transaction => f.write_str("a metadata transaction is not nested right"),
-        }
-    }
-}
-
-impl std::error::Error for ReplayError {}
 
 /// Changes to an image, gathered record by record.
 #[derive(Debug)]

@@ -1,39 +1,26 @@
 //! Pure: metadata records in the batches of a log, one record to a value, without keys.
 
-use std::fmt;
-
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::wire::batch::{BatchBuilder, BatchView, Codec, NewRecord, RecordError, Records};
 
 use super::{MetadataRecord, RecordRefused};
 
 /// Why a batch of the metadata log could not be read.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BatchRefused {
     /// Its records are compressed; neither Kafka nor this broker writes such.
+    #[error("a metadata batch is compressed")]
     Compressed,
     /// The bytes are no records.
+    #[error("{0}")]
     Records(RecordError),
     /// The record at this offset has no value.
+    #[error("the metadata record at offset {0} has no value")]
     NoValue(Offset),
     /// The value of the record at this offset is not understood.
+    #[error("at offset {0}: {1}")]
     Record(Offset, RecordRefused),
 }
-
-impl fmt::Display for BatchRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BatchRefused::Compressed => f.write_str("a metadata batch is compressed"),
-            BatchRefused::Records(error) => error.fmt(f),
-            BatchRefused::NoValue(offset) => {
-                write!(f, "the metadata record at offset {offset} has no value")
-            }
-            BatchRefused::Record(offset, error) => write!(f, "at offset {offset}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for BatchRefused {}
 
 /// One uncompressed batch of `records`, to be appended to the metadata log, which puts it at its
 /// offset. Must not be empty.

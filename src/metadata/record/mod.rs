@@ -9,8 +9,6 @@ mod security;
 mod setting;
 mod topic;
 
-use std::fmt;
-
 use crate::wire::cursor::{Cursor, Short, Sink};
 
 pub use batch::{BatchRefused, decode_batch, encode_batch, values};
@@ -32,18 +30,22 @@ pub use topic::{ClearElr, NO_LEADER_CHANGE, Partition, PartitionChange, RemoveTo
 const FRAME_VERSION: u32 = 1;
 
 /// Why the value of a record could not be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RecordRefused {
     /// The bytes end inside the record, or one of its lengths points outside them.
+    #[error("a metadata record ends before its last field")]
     Short,
     /// The frame has another version than 1.
+    #[error("a metadata record has frame version {0}, not 1")]
     Frame(u32),
     /// A type of record that this build does not know.
+    #[error("this build does not know metadata records of type {key}")]
     Unknown {
         /// Kafka's number of the type.
         key: u32,
     },
     /// A version of a known type that this build does not know.
+    #[error("this build knows metadata records of type {key} up to version {max}, not {version}")]
     Version {
         /// Kafka's number of the type.
         key: u32,
@@ -53,31 +55,9 @@ pub enum RecordRefused {
         max: u32,
     },
     /// Bytes follow the record.
+    #[error("{0} bytes follow a metadata record")]
     Trailing(usize),
 }
-
-impl fmt::Display for RecordRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordRefused::Short => f.write_str("a metadata record ends before its last field"),
-            RecordRefused::Frame(version) => {
-                write!(f, "a metadata record has frame version {version}, not 1")
-            }
-            RecordRefused::Unknown { key } => {
-                write!(f, "this build does not know metadata records of type {key}")
-            }
-            RecordRefused::Version { key, version, max } => write!(
-                f,
-                "this build knows metadata records of type {key} up to version {max}, not {version}"
-            ),
-            RecordRefused::Trailing(count) => {
-                write!(f, "{count} bytes follow a metadata record")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RecordRefused {}
 
 impl From<Short> for RecordRefused {
     fn from(_: Short) -> RecordRefused {

@@ -1,6 +1,5 @@
 //! Drives: the metadata log of a standalone broker: opened and read into an image in one pass.
 
-use std::fmt;
 use std::path::Path;
 
 use crate::base::ids::Uuid;
@@ -18,30 +17,18 @@ const SEGMENT_BYTES: u64 = 128 << 20;
 const TOPIC_ID: TopicId = TopicId(Uuid::from_u128(1));
 
 /// Why the metadata log could not be opened. Each prints as one sentence.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Its files cannot be read.
+    #[error("the metadata log cannot be opened: {0}")]
     Open(OpenError),
     /// Records in its middle are damaged: they were written whole, and are not whole now.
+    #[error("the metadata log is damaged: {0}; put its folder back from a copy and start again")]
     Damaged(String),
     /// Its records make no sense.
+    #[error("the metadata log cannot be read: {0}")]
     Load(LoadError),
 }
-
-impl fmt::Display for SourceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SourceError::Open(error) => write!(f, "the metadata log cannot be opened: {error}"),
-            SourceError::Damaged(what) => write!(
-                f,
-                "the metadata log is damaged: {what}; put its folder back from a copy and start again"
-            ),
-            SourceError::Load(error) => write!(f, "the metadata log cannot be read: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for SourceError {}
 
 /// Opens the log in `dir`, which need not exist, and reads it on top of `image`: an empty one,
 /// or what a snapshot held, whose end offset is then where reading starts. All before `flushed`

@@ -5,32 +5,21 @@
 pub mod local;
 pub mod note;
 
-use std::fmt;
-
 use crate::base::Offset;
 use crate::metadata::image::{Delta, Image, ReplayError};
 use crate::metadata::record::{BatchRefused, MetadataRecord, decode_batch};
 use crate::wire::batch::BatchView;
 
 /// Why a metadata log could not be made into an image.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LoadError {
     /// A batch could not be read.
+    #[error("{0}")]
     Batch(BatchRefused),
     /// The record at this offset contradicts those before it.
+    #[error("at offset {0}: {1}")]
     Replay(Offset, ReplayError),
 }
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::Batch(refused) => refused.fmt(f),
-            LoadError::Replay(offset, error) => write!(f, "at offset {offset}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 impl From<BatchRefused> for LoadError {
     fn from(refused: BatchRefused) -> LoadError {

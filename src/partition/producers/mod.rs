@@ -7,7 +7,6 @@ mod sequence;
 mod snapshot;
 
 use std::collections::HashMap;
-use std::fmt;
 
 use crate::base::{Offset, ProducerId, WallMs};
 use crate::wire::batch::{BatchView, ControlKind, EndMarker, Records};
@@ -34,10 +33,11 @@ pub enum Verdict {
 }
 
 /// Why a batch may not be appended (`ProducerAppendInfo` of Kafka makes the same checks).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ProducerError {
     /// Batches between the last one and this one are missing, or it is an old one that is not
     /// remembered any more.
+    #[error("producer {producer_id} sent sequence {found} where {expected} was to come")]
     OutOfOrderSequence {
         /// Who wrote it.
         producer_id: ProducerId,
@@ -47,6 +47,7 @@ pub enum ProducerError {
         found: i32,
     },
     /// A newer instance of the producer has written already.
+    #[error("producer {producer_id} sent epoch {found} after epoch {current}")]
     InvalidProducerEpoch {
         /// Who wrote it.
         producer_id: ProducerId,
@@ -56,39 +57,12 @@ pub enum ProducerError {
         found: i16,
     },
     /// Transactional outside a transaction, or not transactional inside one.
+    #[error("producer {producer_id} and its transaction disagree")]
     InvalidTxnState {
         /// Who wrote it.
         producer_id: ProducerId,
     },
 }
-
-impl fmt::Display for ProducerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            ProducerError::OutOfOrderSequence {
-                producer_id,
-                expected,
-                found,
-            } => write!(
-                f,
-                "producer {producer_id} sent sequence {found} where {expected} was to come"
-            ),
-            ProducerError::InvalidProducerEpoch {
-                producer_id,
-                current,
-                found,
-            } => write!(
-                f,
-                "producer {producer_id} sent epoch {found} after epoch {current}"
-            ),
-            ProducerError::InvalidTxnState { producer_id } => {
-                write!(f, "producer {producer_id} and its transaction disagree")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ProducerError {}
 
 /// All idempotent producers of one partition. Checking and recording the batches of known
 /// producers allocates nothing.

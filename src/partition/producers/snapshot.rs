@@ -1,8 +1,6 @@
 //! Pure: the state of all producers as the bytes of Kafka's `<offset>.snapshot` files.
 //! Layout: `docs/formats/producer-snapshot.md`.
 
-use std::fmt;
-
 use crate::base::WallMs;
 use crate::wire::cursor::{Cursor, Short};
 
@@ -15,13 +13,16 @@ const ENTRIES_AT: usize = 6;
 const ENTRY_BYTES: usize = 46;
 
 /// Why bytes are no snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The bytes end before the entries do.
+    #[error("the producer snapshot is cut off")]
     Truncated,
     /// Not version 1, the only one there is.
+    #[error("the producer snapshot has version {0}, not 1")]
     Version(i16),
     /// The stored checksum is not the one of the bytes.
+    #[error("the producer snapshot's checksum is {stored:#010x}, its bytes give {computed:#010x}")]
     Crc {
         /// What the file says.
         stored: u32,
@@ -29,28 +30,9 @@ pub enum SnapshotError {
         computed: u32,
     },
     /// An impossible count of entries.
+    #[error("the producer snapshot claims {0} entries")]
     Count(i32),
 }
-
-impl fmt::Display for SnapshotError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            SnapshotError::Truncated => f.write_str("the producer snapshot is cut off"),
-            SnapshotError::Version(version) => {
-                write!(f, "the producer snapshot has version {version}, not 1")
-            }
-            SnapshotError::Crc { stored, computed } => write!(
-                f,
-                "the producer snapshot's checksum is {stored:#010x}, its bytes give {computed:#010x}"
-            ),
-            SnapshotError::Count(count) => {
-                write!(f, "the producer snapshot claims {count} entries")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SnapshotError {}
 
 impl From<Short> for SnapshotError {
     fn from(_: Short) -> SnapshotError {

@@ -7,20 +7,26 @@ use crate::wire::batch::{Codec, OutlineError, RecordError};
 use crate::wire::compress::DecompressError;
 
 /// Why a batch may not be appended. Behind each: the error code that Kafka answers.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Invalid {
     /// There is no whole batch. INVALID_RECORD, before the log is looked at.
+    #[error("there is no whole record batch")]
     NoBatch,
     /// More than one batch for a partition. INVALID_RECORD, before the log is looked at.
+    #[error("there is more than one record batch")]
     SecondBatch,
     /// Format version 0 or 1. INVALID_RECORD, before the log is looked at.
+    #[error("format version {0} is not taken any more")]
     OldFormat(i8),
     /// zstd in a request of a version that has none. UNSUPPORTED_COMPRESSION_TYPE, before the
     /// log is looked at.
+    #[error("this version of the request has no zstd")]
     ZstdTooOld,
     /// An impossible length or format version. CORRUPT_MESSAGE.
+    #[error("the bytes are no record batch")]
     Malformed,
     /// The checksum does not match. CORRUPT_MESSAGE.
+    #[error("the checksum is {stored:#010x} where the bytes give {computed:#010x}")]
     Crc {
         /// What the header says.
         stored: u32,
@@ -28,6 +34,7 @@ pub enum Invalid {
         computed: u32,
     },
     /// Larger than the topic allows, as it came or as it would be stored. MESSAGE_TOO_LARGE.
+    #[error("the batch takes {size} bytes of at most {max}")]
     TooLarge {
         /// Its size in bytes.
         size: usize,
@@ -36,13 +43,16 @@ pub enum Invalid {
     },
     /// Its records take more than this broker looks at. MESSAGE_TOO_LARGE, upon which a client
     /// splits it; Kafka has no such bound.
+    #[error("the records take more than {max} bytes")]
     Bomb {
         /// The bound in bytes.
         max: usize,
     },
     /// The base offset is not 0. INVALID_RECORD.
+    #[error("the base offset is {0}, not 0")]
     BaseOffset(Offset),
     /// No records, or not as many as offsets. INVALID_RECORD.
+    #[error("the batch counts {count} records and {offsets} offsets")]
     Count {
         /// Records that the header counts.
         count: i32,
@@ -50,19 +60,26 @@ pub enum Invalid {
         offsets: i64,
     },
     /// Control batches are the brokers' own. INVALID_RECORD.
+    #[error("clients do not write control batches")]
     Control,
     /// A producer id without sequence number. INVALID_RECORD.
+    #[error("the batch has a producer id and sequence {0}")]
     Sequence(i32),
     /// The records are not what the header says. INVALID_RECORD.
+    #[error("{0}")]
     Record(RecordError),
     /// Some records break the topic's rules. INVALID_TIMESTAMP if that is what one of them
     /// breaks, else INVALID_RECORD; with the list of them.
+    #[error("{0}")]
     Rejected(Box<Rejected>),
     /// The bits of the codec stand for none. UNKNOWN_SERVER_ERROR.
+    #[error("there is no codec {0}")]
     Codec(u8),
     /// The compressed bytes are not what the codec writes. UNKNOWN_SERVER_ERROR.
+    #[error("the records are not {} data", .0.name())]
     Undecodable(Codec),
     /// Compressed records that are not numbered from 0. UNKNOWN_SERVER_ERROR.
+    #[error("the compressed records are not numbered from 0")]
     Unordered,
 }
 
@@ -91,41 +108,6 @@ impl Invalid {
         }
     }
 }
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Invalid::NoBatch => f.write_str("there is no whole record batch"),
-            Invalid::SecondBatch => f.write_str("there is more than one record batch"),
-            Invalid::OldFormat(magic) => write!(f, "format version {magic} is not taken any more"),
-            Invalid::ZstdTooOld => f.write_str("this version of the request has no zstd"),
-            Invalid::Malformed => f.write_str("the bytes are no record batch"),
-            Invalid::Crc { stored, computed } => write!(
-                f,
-                "the checksum is {stored:#010x} where the bytes give {computed:#010x}"
-            ),
-            Invalid::TooLarge { size, max } => {
-                write!(f, "the batch takes {size} bytes of at most {max}")
-            }
-            Invalid::Bomb { max } => write!(f, "the records take more than {max} bytes"),
-            Invalid::BaseOffset(offset) => write!(f, "the base offset is {offset}, not 0"),
-            Invalid::Count { count, offsets } => {
-                write!(f, "the batch counts {count} records and {offsets} offsets")
-            }
-            Invalid::Control => f.write_str("clients do not write control batches"),
-            Invalid::Sequence(sequence) => {
-                write!(f, "the batch has a producer id and sequence {sequence}")
-            }
-            Invalid::Record(error) => error.fmt(f),
-            Invalid::Rejected(rejected) => rejected.fmt(f),
-            Invalid::Codec(id) => write!(f, "there is no codec {id}"),
-            Invalid::Undecodable(codec) => write!(f, "the records are not {} data", codec.name()),
-            Invalid::Unordered => f.write_str("the compressed records are not numbered from 0"),
-        }
-    }
-}
-
-impl std::error::Error for Invalid {}
 
 impl From<OutlineError> for Invalid {
     fn from(error: OutlineError) -> Invalid {

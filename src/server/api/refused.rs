@@ -1,6 +1,5 @@
 //! Pure: why a request is not answered, and its connection closed instead.
 
-use std::fmt;
 use std::io;
 
 use crate::log::ReadError;
@@ -12,25 +11,34 @@ use crate::wire::frame::FrameError;
 use crate::wire::header::HeaderError;
 
 /// Why the broker closes a connection because of a request.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// The length prefix cannot be right.
+    #[error("{0}")]
     Frame(FrameError),
     /// The request header cannot be read.
+    #[error("{0}")]
     Header(HeaderError),
     /// No API with this key is served.
+    #[error("API key {0} is not one this broker serves")]
     UnknownApi(i16),
     /// The API of this name is served, this version is not.
+    #[error("{0} version {1} is not one this broker serves")]
     UnsupportedVersion(&'static str, i16),
     /// The body is no request of this API and version.
+    #[error("the body is no {0} request of version {1}")]
     Malformed(&'static str, i16),
     /// The call of this API and version has no answer.
+    #[error("{0} version {1}: {2}")]
     Call(&'static str, i16, CallError),
     /// A produce request that wants no answer failed: closing is how the client learns of it.
+    #[error("a produce request with acks=0 failed: {0}")]
     NoAnswerWanted(&'static str),
     /// The client does not take the answer.
+    #[error("the answer cannot be sent: {0}")]
     Gone(io::Error),
     /// Records that an answer under way has promised cannot be read.
+    #[error("records of {partition} that an answer under way promised cannot be read: {error}")]
     Cut {
         /// Their topic and partition.
         partition: String,
@@ -40,13 +48,16 @@ pub enum Refused {
 }
 
 /// Why a call has no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The request is not what its header says.
+    #[error("{0}")]
     Request(DecodeError),
     /// The answer holds what its version cannot say: a mistake of ours.
+    #[error("the answer cannot be encoded: {0}")]
     Answer(EncodeError),
     /// The answer was not made.
+    #[error("{0}")]
     NotMade(NotMade),
 }
 
@@ -83,41 +94,6 @@ impl From<SharedError> for CallError {
         match error {
             SharedError::Encode(error) => CallError::Answer(error),
             SharedError::NotMade(error) => CallError::NotMade(error),
-        }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::Frame(error) => error.fmt(f),
-            Refused::Header(error) => error.fmt(f),
-            Refused::UnknownApi(key) => write!(f, "API key {key} is not one this broker serves"),
-            Refused::UnsupportedVersion(name, version) => {
-                write!(f, "{name} version {version} is not one this broker serves")
-            }
-            Refused::Malformed(name, version) => {
-                write!(f, "the body is no {name} request of version {version}")
-            }
-            Refused::Call(name, version, error) => write!(f, "{name} version {version}: {error}"),
-            Refused::NoAnswerWanted(reason) => {
-                write!(f, "a produce request with acks=0 failed: {reason}")
-            }
-            Refused::Gone(error) => write!(f, "the answer cannot be sent: {error}"),
-            Refused::Cut { partition, error } => write!(
-                f,
-                "records of {partition} that an answer under way promised cannot be read: {error}"
-            ),
-        }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Request(error) => error.fmt(f),
-            CallError::Answer(error) => write!(f, "the answer cannot be encoded: {error}"),
-            CallError::NotMade(error) => error.fmt(f),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Drives: the memory of answers, counted before they are made and until the kernel has them.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,9 +16,13 @@ pub struct AnswerMemory {
 }
 
 /// Why an answer was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotMade {
     /// It takes more memory than there is.
+    #[error(
+        "the answer takes {wanted} bytes of memory, more than the {total} of \
+         corelane.shard.memory.bytes: ask for less at a time"
+    )]
     TooLarge {
         /// Bytes that it takes.
         wanted: usize,
@@ -27,11 +30,16 @@ pub enum NotMade {
         total: usize,
     },
     /// The memory was not free in time.
+    #[error(
+        "the {wanted} bytes of memory that the answer takes were not free within {} s",
+        limits::ANSWER_MEMORY_WAIT_MS / 1_000
+    )]
     NotInTime {
         /// Bytes that it takes.
         wanted: usize,
     },
     /// Work that was done beside the core panicked: a mistake of ours.
+    #[error("work on the answer panicked")]
     Panicked,
 }
 
@@ -110,24 +118,6 @@ impl AnswerMemory {
         let mut reserved = reserved.unwrap_or_else(|| budget.hold(Use::Answers, 0));
         reserved.resize(bytes);
         reserved
-    }
-}
-
-impl fmt::Display for NotMade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotMade::TooLarge { wanted, total } => write!(
-                f,
-                "the answer takes {wanted} bytes of memory, more than the {total} of \
-                 corelane.shard.memory.bytes: ask for less at a time"
-            ),
-            NotMade::NotInTime { wanted } => write!(
-                f,
-                "the {wanted} bytes of memory that the answer takes were not free within {} s",
-                limits::ANSWER_MEMORY_WAIT_MS / 1_000
-            ),
-            NotMade::Panicked => f.write_str("work on the answer panicked"),
-        }
     }
 }
 

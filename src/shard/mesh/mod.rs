@@ -7,7 +7,6 @@ pub use message::{
     ChangeCall, ControlCall, ControlMessage, ShardCall, ShardMessage, ShardQuestion,
 };
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -61,11 +60,13 @@ pub fn shard() -> (ToShard, Inbox) {
 }
 
 /// Why the controller decided nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Undecided {
     /// The broker stops.
+    #[error("the broker stops")]
     Stopping,
     /// The metadata log cannot be written: see [`CannotWrite`].
+    #[error("the metadata log cannot be written")]
     Failed,
 }
 
@@ -201,14 +202,5 @@ impl From<CannotWrite> for Undecided {
 impl From<Disconnected> for Undecided {
     fn from(_: Disconnected) -> Undecided {
         Undecided::Stopping
-    }
-}
-
-impl fmt::Display for Undecided {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Undecided::Stopping => "the broker stops",
-            Undecided::Failed => "the metadata log cannot be written",
-        })
     }
 }

@@ -1,7 +1,6 @@
 //! Pure: which nodes a partition is on.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, PartitionIndex, TopicId};
@@ -12,13 +11,19 @@ use super::directories::Directories;
 use super::random::Random;
 
 /// Why partitions could not be placed. Its text is Kafka's where Kafka has one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlacementError {
     /// A replica count below 1.
+    #[error("Invalid replication factor {0}: the replication factor must be positive.")]
     NotPositive(i16),
     /// No node serves.
+    #[error("All brokers are currently fenced, or have all their log directories cordoned.")]
     AllFenced,
     /// More replicas than nodes.
+    #[error(
+        "The target replication factor of {replicas} cannot be reached because only {nodes} \
+         broker(s) are registered or some brokers have all their log directories cordoned."
+    )]
     TooFewNodes {
         /// Replicas asked for.
         replicas: i16,
@@ -26,6 +31,10 @@ pub enum PlacementError {
         nodes: usize,
     },
     /// More than one replica although all nodes are shards of one machine.
+    #[error(
+        "The target replication factor of {replicas} cannot be reached because the {nodes} \
+         broker(s) are shards of one machine, where copies are lost together."
+    )]
     OneMachine {
         /// Replicas asked for.
         replicas: i16,
@@ -34,44 +43,25 @@ pub enum PlacementError {
     },
 }
 
-impl fmt::Display for PlacementError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PlacementError::NotPositive(replicas) => write!(
-                f,
-                "Invalid replication factor {replicas}: \
-                 the replication factor must be positive."
-            ),
-            PlacementError::AllFenced => f.write_str(
-                "All brokers are currently fenced, or have all their log directories cordoned.",
-            ),
-            PlacementError::TooFewNodes { replicas, nodes } => write!(
-                f,
-                "The target replication factor of {replicas} cannot be reached because only \
-                 {nodes} broker(s) are registered or some brokers have all their log \
-                 directories cordoned."
-            ),
-            PlacementError::OneMachine { replicas, nodes } => write!(
-                f,
-                "The target replication factor of {replicas} cannot be reached because the \
-                 {nodes} broker(s) are shards of one machine, where copies are lost together."
-            ),
-        }
-    }
-}
-
-impl std::error::Error for PlacementError {}
-
 /// Why a list of nodes cannot be a partition's. Its text is Kafka's where Kafka has one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AssignmentError {
     /// It is empty.
+    #[error("The manual partition assignment includes an empty replica list.")]
     Empty,
     /// It names a node that is not registered.
+    #[error(
+        "The manual partition assignment includes broker {0}, but no such broker is registered."
+    )]
     UnknownNode(NodeId),
     /// It names a node twice.
+    #[error("The manual partition assignment includes the broker {0} more than once.")]
     Twice(NodeId),
     /// It is longer or shorter than those of the partitions before.
+    #[error(
+        "The manual partition assignment includes a partition with {replicas} replica(s), but this \
+         is not consistent with previous partitions, which have {expected} replica(s)."
+    )]
     Inconsistent {
         /// Its length.
         replicas: usize,
@@ -79,46 +69,18 @@ pub enum AssignmentError {
         expected: usize,
     },
     /// None of its nodes serves.
+    #[error(
+        "All brokers specified in the manual partition assignment for partition {0} are fenced or \
+         in controlled shutdown."
+    )]
     AllFenced(PartitionIndex),
     /// It has several nodes, and all nodes are shards of one machine.
+    #[error(
+        "The manual partition assignment includes more than one replica, but the brokers are \
+         shards of one machine, where copies are lost together."
+    )]
     OneMachine,
 }
-
-impl fmt::Display for AssignmentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AssignmentError::Empty => {
-                f.write_str("The manual partition assignment includes an empty replica list.")
-            }
-            AssignmentError::UnknownNode(node) => write!(
-                f,
-                "The manual partition assignment includes broker {node}, \
-                 but no such broker is registered."
-            ),
-            AssignmentError::Twice(node) => write!(
-                f,
-                "The manual partition assignment includes the broker {node} more than once."
-            ),
-            AssignmentError::Inconsistent { replicas, expected } => write!(
-                f,
-                "The manual partition assignment includes a partition with {replicas} \
-                 replica(s), but this is not consistent with previous partitions, \
-                 which have {expected} replica(s)."
-            ),
-            AssignmentError::AllFenced(partition) => write!(
-                f,
-                "All brokers specified in the manual partition assignment for \
-                 partition {partition} are fenced or in controlled shutdown."
-            ),
-            AssignmentError::OneMachine => f.write_str(
-                "The manual partition assignment includes more than one replica, but the \
-                 brokers are shards of one machine, where copies are lost together.",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for AssignmentError {}
 
 /// Places the partitions of a new topic: one after the other on the nodes in turn, starting with
 /// one of those that lead the fewest partitions, so that leaders stay even within each topic and

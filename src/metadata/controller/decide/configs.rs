@@ -5,7 +5,6 @@
 //! here is theirs, since what is wrong first is what a client is told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use crate::base::config::{
     self, Effect, InvalidValue, Kind, Mode, Setting, broker_setting, check_group, check_topic,
@@ -23,39 +22,27 @@ use super::{Deciding, Decision, RECORDS_MAX, VALUE_MAX};
 const MIN_ISR: &str = "min.insync.replicas";
 
 /// Why a resource's settings were not changed. The texts are Kafka's.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AlterConfigsError {
     /// The request is not right.
+    #[error("{0}")]
     Request(String),
     /// A setting is not right.
+    #[error("{0}")]
     Config(String),
     /// The topic's name is illegal.
+    #[error("{0}")]
     Name(NameError),
     /// There is no topic of this name.
+    #[error("The topic '{0}' does not exist.")]
     UnknownTopic(String),
     /// An operation that does not exist; Kafka has no words for it.
+    #[error("there is no such operation")]
     UnknownOperation,
     /// The request would take more records than one may.
+    #[error("Unable to perform excessively large batch operation.")]
     TooLarge,
 }
-
-impl fmt::Display for AlterConfigsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AlterConfigsError::Request(text) | AlterConfigsError::Config(text) => f.write_str(text),
-            AlterConfigsError::Name(error) => error.fmt(f),
-            AlterConfigsError::UnknownTopic(name) => {
-                write!(f, "The topic '{name}' does not exist.")
-            }
-            AlterConfigsError::UnknownOperation => f.write_str("there is no such operation"),
-            AlterConfigsError::TooLarge => {
-                f.write_str("Unable to perform excessively large batch operation.")
-            }
-        }
-    }
-}
-
-impl std::error::Error for AlterConfigsError {}
 
 /// A setting's new value by its name; `None` deletes it.
 type Changes = BTreeMap<String, Option<String>>;

@@ -1,7 +1,6 @@
 //! Pure: CreatePartitions: topics grow, never shrink.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::metadata::controller::request::{CreatePartitions, MorePartitions};
 use crate::metadata::image::Topic;
@@ -12,15 +11,19 @@ use super::directories::Directories;
 use super::{Deciding, Decision, RECORDS_MAX};
 
 /// Why a topic did not grow. The text is Kafka's, which has none for some.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CreatePartitionsError {
     /// The request names the topic more than once.
+    #[error("Duplicate topic name.")]
     Duplicate,
     /// There is no such topic.
+    #[error("there is no such topic")]
     UnknownTopic,
     /// It has that many partitions.
+    #[error("Topic already has {0} partition(s).")]
     SameCount(usize),
     /// It has more partitions than that.
+    #[error("The topic {name} currently has {has} partition(s); {asked} would not be an increase.")]
     Fewer {
         /// The topic.
         name: String,
@@ -30,6 +33,10 @@ pub enum CreatePartitionsError {
         asked: i32,
     },
     /// As many lists of nodes as new partitions were expected.
+    #[error(
+        "Attempted to add {additional} additional partition(s), but only {assignments} \
+         assignment(s) were specified."
+    )]
     AssignmentCount {
         /// New partitions.
         additional: usize,
@@ -37,42 +44,15 @@ pub enum CreatePartitionsError {
         assignments: usize,
     },
     /// A list of nodes is not right.
+    #[error("{0}")]
     Assignment(AssignmentError),
     /// The partitions cannot be placed.
+    #[error("{0}")]
     Placement(PlacementError),
     /// More partitions than one request may create.
+    #[error("too many partitions in one request")]
     TooLarge,
 }
-
-impl fmt::Display for CreatePartitionsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CreatePartitionsError::Duplicate => f.write_str("Duplicate topic name."),
-            CreatePartitionsError::UnknownTopic => f.write_str("there is no such topic"),
-            CreatePartitionsError::SameCount(count) => {
-                write!(f, "Topic already has {count} partition(s).")
-            }
-            CreatePartitionsError::Fewer { name, has, asked } => write!(
-                f,
-                "The topic {name} currently has {has} partition(s); \
-                 {asked} would not be an increase."
-            ),
-            CreatePartitionsError::AssignmentCount {
-                additional,
-                assignments,
-            } => write!(
-                f,
-                "Attempted to add {additional} additional partition(s), \
-                 but only {assignments} assignment(s) were specified."
-            ),
-            CreatePartitionsError::Assignment(error) => error.fmt(f),
-            CreatePartitionsError::Placement(error) => error.fmt(f),
-            CreatePartitionsError::TooLarge => f.write_str("too many partitions in one request"),
-        }
-    }
-}
-
-impl std::error::Error for CreatePartitionsError {}
 
 /// Decides on a whole request.
 pub fn create_partitions(

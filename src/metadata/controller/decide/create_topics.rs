@@ -1,7 +1,6 @@
 //! Pure: CreateTopics: which topics are created, and what is wrong with the others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use crate::base::config::{InvalidValue, check_topic};
 use crate::base::{NodeId, PartitionIndex};
@@ -20,19 +19,25 @@ use super::{Deciding, Decision, METADATA_TOPIC, RECORDS_MAX, VALUE_MAX};
 const PARTITIONS_MAX: i64 = 10_000;
 
 /// Why a topic was not created. The text is Kafka's.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CreateTopicError {
     /// The request names it more than once.
+    #[error("Duplicate topic name.")]
     Duplicate,
     /// It would be the metadata log.
+    #[error("Creation of internal topic {METADATA_TOPIC} is prohibited.")]
     Reserved,
     /// The request asks for more partitions than one may.
+    #[error("Excessively large number of partitions per request.")]
     TooManyPartitions,
     /// The request would take more records than one may.
+    #[error("Unable to perform excessively large batch operation.")]
     TooLarge,
     /// Its name is illegal.
+    #[error("{0}")]
     Name(NameError),
     /// Its name differs from that of an existing topic only in dots and underscores.
+    #[error("Topic '{name}' collides with existing topic: {existing}")]
     Collides {
         /// Its name.
         name: String,
@@ -40,28 +45,42 @@ pub enum CreateTopicError {
         existing: String,
     },
     /// It exists.
+    #[error("Topic '{0}' already exists.")]
     Exists(String),
     /// These settings have no value.
+    #[error("Null value not supported for topic configs: {}", .0.join(","))]
     NullConfigs(Vec<String>),
     /// A setting's value is longer than may be stored.
+    #[error("{}", super::LONG_VALUE)]
     LongConfig,
     /// A setting is not right.
+    #[error("{0}")]
     Config(InvalidValue),
     /// A replica count although the partitions are assigned by hand.
+    #[error(
+        "A manual partition assignment was specified, but replication factor was not set to -1."
+    )]
     AssignedWithReplicas,
     /// A partition count although the partitions are assigned by hand.
+    #[error("A manual partition assignment was specified, but numPartitions was not set to -1.")]
     AssignedWithCount,
     /// A partition is assigned twice.
+    #[error("Found multiple manual partition assignments for partition {0}")]
     AssignedTwice(PartitionIndex),
     /// A partition is assigned badly.
+    #[error("{0}")]
     Assignment(AssignmentError),
     /// The assigned partitions are not 0, 1, 2…
+    #[error("partitions should be a consecutive 0-based integer sequence")]
     AssignedGaps,
     /// A replica count of 0, or below -1.
+    #[error("Replication factor must be larger than 0, or -1 to use the default value.")]
     ReplicationFactor,
     /// A partition count of 0, or below -1.
+    #[error("Number of partitions was set to an invalid non-positive value.")]
     PartitionCount,
     /// The partitions cannot be placed.
+    #[error("Unable to replicate the partition {replicas} time(s): {error}")]
     Placement {
         /// Replicas of each.
         replicas: i16,
@@ -69,72 +88,6 @@ pub enum CreateTopicError {
         error: PlacementError,
     },
 }
-
-impl fmt::Display for CreateTopicError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CreateTopicError::Duplicate => f.write_str("Duplicate topic name."),
-            CreateTopicError::Reserved => {
-                write!(
-                    f,
-                    "Creation of internal topic {METADATA_TOPIC} is prohibited."
-                )
-            }
-            CreateTopicError::TooManyPartitions => {
-                f.write_str("Excessively large number of partitions per request.")
-            }
-            CreateTopicError::TooLarge => {
-                f.write_str("Unable to perform excessively large batch operation.")
-            }
-            CreateTopicError::Name(error) => error.fmt(f),
-            CreateTopicError::Collides { name, existing } => {
-                write!(f, "Topic '{name}' collides with existing topic: {existing}")
-            }
-            CreateTopicError::Exists(name) => write!(f, "Topic '{name}' already exists."),
-            CreateTopicError::NullConfigs(names) => {
-                write!(
-                    f,
-                    "Null value not supported for topic configs: {}",
-                    names.join(",")
-                )
-            }
-            CreateTopicError::LongConfig => f.write_str(super::LONG_VALUE),
-            CreateTopicError::Config(error) => error.fmt(f),
-            CreateTopicError::AssignedWithReplicas => f.write_str(
-                "A manual partition assignment was specified, but replication \
-                 factor was not set to -1.",
-            ),
-            CreateTopicError::AssignedWithCount => f.write_str(
-                "A manual partition assignment was specified, but numPartitions \
-                 was not set to -1.",
-            ),
-            CreateTopicError::AssignedTwice(partition) => {
-                write!(
-                    f,
-                    "Found multiple manual partition assignments for partition {partition}"
-                )
-            }
-            CreateTopicError::Assignment(error) => error.fmt(f),
-            CreateTopicError::AssignedGaps => {
-                f.write_str("partitions should be a consecutive 0-based integer sequence")
-            }
-            CreateTopicError::ReplicationFactor => f.write_str(
-                "Replication factor must be larger than 0, or -1 to use the default value.",
-            ),
-            CreateTopicError::PartitionCount => {
-                f.write_str("Number of partitions was set to an invalid non-positive value.")
-            }
-            CreateTopicError::Placement { replicas, error } => {
-                write!(
-                    f,
-                    "Unable to replicate the partition {replicas} time(s): {error}"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for CreateTopicError {}
 
 impl From<AssignmentError> for CreateTopicError {
     fn from(error: AssignmentError) -> CreateTopicError {

@@ -1,7 +1,6 @@
 //! Pure: DeleteTopics: which topics go, by name or by id.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use crate::base::TopicId;
 use crate::metadata::controller::request::{DeleteTopicResult, TopicRef};
@@ -10,41 +9,30 @@ use crate::metadata::record::RemoveTopic;
 use super::{Deciding, Decision};
 
 /// Why a topic was not deleted. The text is Kafka's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DeleteTopicError {
     /// Neither a name nor an id.
+    #[error("Neither topic name nor id were specified.")]
     Nameless,
     /// A name and an id.
+    #[error("You may not specify both topic name and topic id.")]
     NameAndId,
     /// The request has this name more than once.
+    #[error("Duplicate topic name.")]
     DuplicateName,
     /// The request has this id more than once.
+    #[error("Duplicate topic id.")]
     DuplicateId,
     /// The request has this topic by name and, elsewhere, by id.
+    #[error("The provided topic name maps to an ID that was already supplied.")]
     NameOfDuplicateId,
     /// There is no topic of this name.
+    #[error("This server does not host this topic-partition.")]
     UnknownName,
     /// There is no topic with this id.
+    #[error("This server does not host this topic ID.")]
     UnknownId,
 }
-
-impl fmt::Display for DeleteTopicError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DeleteTopicError::Nameless => "Neither topic name nor id were specified.",
-            DeleteTopicError::NameAndId => "You may not specify both topic name and topic id.",
-            DeleteTopicError::DuplicateName => "Duplicate topic name.",
-            DeleteTopicError::DuplicateId => "Duplicate topic id.",
-            DeleteTopicError::NameOfDuplicateId => {
-                "The provided topic name maps to an ID that was already supplied."
-            }
-            DeleteTopicError::UnknownName => "This server does not host this topic-partition.",
-            DeleteTopicError::UnknownId => "This server does not host this topic ID.",
-        })
-    }
-}
-
-impl std::error::Error for DeleteTopicError {}
 
 /// Decides on a whole request.
 pub fn delete_topics(with: &Deciding<'_>, topics: &[TopicRef]) -> Decision<Vec<DeleteTopicResult>> {

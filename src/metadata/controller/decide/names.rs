@@ -1,7 +1,6 @@
 //! Pure: which topic names are legal, and which collide.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::metadata::image::Topics;
 
@@ -9,38 +8,27 @@ use crate::metadata::image::Topics;
 const NAME_MAX: usize = 249;
 
 /// Why a name is no topic's (`Topic.validate` of Kafka). Its text is Kafka's.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
     /// It is empty.
+    #[error("Topic name is invalid: the empty string is not allowed")]
     Empty,
     /// It is `.` or `..`.
+    #[error("Topic name is invalid: '{0}' is not allowed")]
     Dots(String),
     /// It is longer than 249 characters.
+    #[error(
+        "Topic name is invalid: the length of '{0}' is longer than the max allowed length \
+         {NAME_MAX}"
+    )]
     TooLong(String),
     /// It has other characters than `a-zA-Z0-9._-`.
+    #[error(
+        "Topic name is invalid: '{0}' contains one or more characters other than ASCII \
+         alphanumerics, '.', '_' and '-'"
+    )]
     Characters(String),
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Topic name is invalid: ")?;
-        match self {
-            NameError::Empty => f.write_str("the empty string is not allowed"),
-            NameError::Dots(name) => write!(f, "'{name}' is not allowed"),
-            NameError::TooLong(name) => write!(
-                f,
-                "the length of '{name}' is longer than the max allowed length {NAME_MAX}"
-            ),
-            NameError::Characters(name) => write!(
-                f,
-                "'{name}' contains one or more characters other than \
-                 ASCII alphanumerics, '.', '_' and '-'"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for NameError {}
 
 /// Whether `name` may be a topic's.
 pub fn check_topic_name(name: &str) -> Result<(), NameError> {
