@@ -22,7 +22,7 @@ pub struct Layer {
     pub buffered_loop: bool,
     /// Whether it is another machine's idea of a disk.
     pub is_virtual: bool,
-    /// What its maker calls it; empty where nobody says.
+    /// What its maker calls it; empty where the kernel does not know.
     pub model: String,
     /// The scheduler in force.
     pub scheduler: String,

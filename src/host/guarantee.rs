@@ -89,7 +89,7 @@ impl Survives {
 impl fmt::Display for Survives {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Survives::Unknown => "nobody can say what it survives",
+            Survives::Unknown => "what it survives is not known",
             Survives::BrokerCrash => "survives a crash of the broker, not one of the kernel",
             Survives::KernelCrash => {
                 "survives a crash of the broker and of the kernel, not a power cut"

@@ -404,7 +404,7 @@ impl Log {
         self.0.youngest().await
     }
 
-    /// Makes the records before `offset` unreadable and, by and by, deletes them; returns the
+    /// Makes the records before `offset` unreadable at once; they are deleted later. Returns the
     /// start offset, which may lie behind `offset` already.
     pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
         self.0.delete_records_before(offset)

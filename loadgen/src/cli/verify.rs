@@ -22,7 +22,7 @@ use crate::run::one_block;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "Examples:
-  For a minute, while somebody kills and restarts the broker:
+  For a minute, while you kill and restart the broker:
     loadgen verify --bootstrap localhost:9092 --topic proof --create 8 --rate 2000
   The same, with the kill and the restart on a time table:
     loadgen verify --bootstrap localhost:9092 --topic proof --create 8 --rate 2000 \\

@@ -137,8 +137,8 @@ pub fn section(report: &RunReport, log: &Log) -> String {
     let whole = items.iter().filter(|item| item.gaps.is_empty()).count();
     let mut html = format!(
         "<section><h2>A fair statement</h2><p class=note>What has to be said along with a \
-         latency, and what this run says of it: {whole} of {} are complete. Gaps are for whoever \
-         quotes these figures to fill (<code>--note N:TEXT</code> puts it here).</p>\
+         latency, and what this run says of it: {whole} of {} are complete. Fill the \
+         gaps before you quote these figures (<code>--note N:TEXT</code> puts it here).</p>\
          <ol class=fair>",
         items.len()
     );
