@@ -15,7 +15,7 @@ use super::outlet::Outlet;
 use super::refused::CallError;
 use crate::base::limits;
 use crate::io::budget::Reserved;
-use crate::io::{room, turn};
+use crate::io::{free, turn};
 use crate::server::state::answer_memory::NotMade;
 use crate::server::state::codes::{Codes, ErrorCounts};
 use crate::server::state::shared_answers::{SharedAnswer, SharedError};
@@ -233,8 +233,8 @@ impl Reply {
             _shared,
             _memory,
         } = self;
-        room::free_bytes(head).await;
-        room::free_bytes(body).await;
+        free::bytes(head).await;
+        free::bytes(body).await;
         sent
     }
 

@@ -5,7 +5,7 @@ use super::dispatch;
 use super::receive::ReceiveBuffer;
 use crate::base::limits;
 use crate::io::budget::{Reserved, Use};
-use crate::io::{room, turn};
+use crate::io::{free, turn};
 use crate::server::api::refused::Refused;
 
 /// The memory of a large request that is arriving.
@@ -24,7 +24,7 @@ pub async fn read(desk: &Desk, buffer: &mut ReceiveBuffer) -> Result<(), Refused
         begin_all(desk, buffer, max_bytes, &mut arrival).await?;
         reserve(desk, buffer, &mut arrival).await;
         if let Some(large) = buffer.make_room() {
-            room::free(large).await;
+            free::list(large).await;
         }
         if buffer.partial_bytes() > 0 {
             desk.lifetime.lacks_rest(buffer.announced_bytes());

@@ -13,7 +13,7 @@ use super::{reader, writer};
 use crate::base::{Instant, limits};
 use crate::io::budget::{Reserved, Use};
 use crate::io::event::Event;
-use crate::io::room;
+use crate::io::free;
 use crate::io::stream::Stream;
 use crate::io::turn::{self, Work};
 use crate::server::api::refused::Refused;
@@ -108,7 +108,7 @@ impl Connection {
             }
         };
         if let Some(large) = buffer.end() {
-            room::free(large).await;
+            free::list(large).await;
         }
         if read.is_some() {
             desk.lifetime.end(desk.hub.server.now());

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use bytes::BytesMut;
 
-use crate::io::room;
+use crate::io::free;
 use crate::io::turn::{self, Work};
 use crate::server::api::called::Called;
 use crate::server::api::client::Client;
@@ -122,7 +122,7 @@ impl Slot {
     /// Drops a request that will not be finished, and its memory in steps.
     pub async fn drop_unfinished(self) {
         if let Slot::Fetch(waiting) | Slot::Call(_, waiting) = self {
-            room::free_bytes(waiting.body).await;
+            free::bytes(waiting.body).await;
         }
     }
 

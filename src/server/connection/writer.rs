@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::slot::Slot;
 use crate::base::limits;
-use crate::io::{room, turn};
+use crate::io::{free, turn};
 use crate::server::api::refused::Refused;
 
 /// Bytes of the buffer for answers of a connection at rest.
@@ -35,7 +35,7 @@ pub async fn write(desk: &Desk) -> Result<(), Refused> {
         }
         if out.capacity() > limits::CONNECTION_FREE_BYTES {
             let large = std::mem::replace(&mut out, Vec::with_capacity(BUFFER_BYTES));
-            room::free(large).await;
+            free::list(large).await;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{AT_ONCE, Answer, Part, ROW, Scratch, many, pace_at};
 use crate::base::{ErrorCode, limits};
-use crate::io::room;
+use crate::io::free;
 use crate::server::api::Context;
 use crate::server::api::spares::Reusable;
 use crate::wire::fetch::Encoder;
@@ -99,8 +99,8 @@ impl Scratch {
         many::shorten(&mut self.parts, 0).await;
         many::shorten(&mut self.wanted, 0).await;
         if self.capacity() > limits::SPARE_PARTITIONS_MAX {
-            room::free(mem::take(&mut self.parts)).await;
-            room::free(mem::take(&mut self.wanted)).await;
+            free::list(mem::take(&mut self.parts)).await;
+            free::list(mem::take(&mut self.wanted)).await;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 use super::pace_at;
-use crate::io::{room, turn};
+use crate::io::{free, turn};
 use crate::server::state::fetch_sessions::{Key, Wanted};
 
 /// A place of the table that is free.
@@ -40,7 +40,7 @@ pub(super) async fn drop_repeated(wanted: &mut Vec<(Key, Wanted)>) {
         }
         pace_at(at + 1).await;
     }
-    room::free(table).await;
+    free::list(table).await;
     shorten(wanted, kept).await;
 }
 

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use super::scratch::{CutOff, Scratch};
 use super::{Answer, ROW};
 use crate::io::budget::Reserved;
-use crate::io::room;
+use crate::io::free;
 use crate::server::api::Context;
 use crate::server::api::client::Client;
 use crate::server::api::refused::{CallError, Refused};
@@ -104,7 +104,7 @@ impl TwoSteps for Fetch {
         if let Some(answer) = answer {
             let (scratch, sent) = answer.send(out, client.outlet.stream()).await;
             self.spares.keep(scratch);
-            room::free_bytes(body).await;
+            free::bytes(body).await;
             sent?;
             cx.memory.release();
             client.spare.give_back(cx);

@@ -19,14 +19,14 @@ const SMALL_BYTES: usize = 2 * PIECE_BYTES;
 /// The kernel's unit of memory, at most: what is not a whole page stays.
 const PAGE_BYTES: usize = 64 << 10;
 
-/// Frees the room of a list in steps. What the list still holds is dropped first, in one go.
-pub async fn free<T>(mut list: Vec<T>) {
+/// Frees the memory of a list in steps. What the list still holds is dropped first, in one go.
+pub async fn list<T>(mut list: Vec<T>) {
     list.clear();
     give_back(list.spare_capacity_mut()).await;
 }
 
 /// Frees `bytes` in steps, unless something else still holds them.
-pub async fn free_bytes(bytes: Bytes) {
+pub async fn bytes(bytes: Bytes) {
     if bytes.len() < SMALL_BYTES {
         return;
     }
@@ -36,18 +36,18 @@ pub async fn free_bytes(bytes: Bytes) {
     }
 }
 
-/// Gives the pages of an unused room back to the kernel, if it is large.
-async fn give_back<T>(room: &mut [MaybeUninit<T>]) {
-    let bytes = size_of_val(room);
+/// Gives the pages of unused memory back to the kernel, if it is large.
+async fn give_back<T>(unused: &mut [MaybeUninit<T>]) {
+    let bytes = size_of_val(unused);
     if bytes < SMALL_BYTES {
         return;
     }
-    let begin = room.as_mut_ptr().cast::<u8>();
+    let begin = unused.as_mut_ptr().cast::<u8>();
     let skip = begin.align_offset(PAGE_BYTES);
     let end = bytes - (begin.addr() + bytes) % PAGE_BYTES;
     for from in (skip..end).step_by(PIECE_BYTES) {
         let piece = (end - from).min(PIECE_BYTES);
-        // SAFETY: whole pages within `room`, which holds no values and is borrowed for as long:
+        // SAFETY: whole pages within `unused`, which holds no values and is borrowed for as long:
         // all that the call changes is what its bytes are. It is a hint that may be refused.
         unsafe { libc::madvise(begin.add(from).cast(), piece, libc::MADV_DONTNEED) };
         turn::pace().await;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_given_back_before_the_room_is_freed() {
+    fn pages_are_given_back_before_the_memory_is_freed() {
         let mut list = vec![1u8; BYTES];
         let full = resident_bytes();
         list.clear();
@@ -79,23 +79,21 @@ mod tests {
         // What it is used for next is not disturbed.
         list.resize(BYTES, 2);
         assert!(list.iter().all(|byte| *byte == 2));
-        free(list).now_or_never().unwrap();
+        super::list(list).now_or_never().unwrap();
     }
 
     #[test]
     fn what_others_hold_stays() {
-        let bytes = Bytes::from(vec![3u8; BYTES]);
-        let held = bytes.slice(1_000..BYTES - 1_000);
-        free_bytes(bytes).now_or_never().unwrap();
+        let whole = Bytes::from(vec![3u8; BYTES]);
+        let held = whole.slice(1_000..BYTES - 1_000);
+        bytes(whole).now_or_never().unwrap();
         assert!(held.iter().all(|byte| *byte == 3));
-        free_bytes(held).now_or_never().unwrap();
-        free_bytes(Bytes::from_static(b"small"))
-            .now_or_never()
-            .unwrap();
+        bytes(held).now_or_never().unwrap();
+        bytes(Bytes::from_static(b"small")).now_or_never().unwrap();
     }
 
     #[test]
-    fn rooms_of_every_size_and_place_are_freed() {
+    fn memory_of_every_size_and_place_is_freed() {
         for bytes in [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 12_345] {
             for skip in [0, 1, 4_095, PAGE_BYTES + 7] {
                 let mut list = vec![5u8; bytes + skip];
