@@ -44,7 +44,7 @@ struct Cluster {
 struct HostNumbers {
     known: RefCell<Option<Rc<Measured>>>,
     asking: Cell<bool>,
-    told: Bell,
+    answered: Bell,
 }
 
 struct Measured {
@@ -193,12 +193,12 @@ impl HostNumbers {
                 let measured = beside.blocking(move || Measured::measure(dirs)).await;
                 *host.known.borrow_mut() = Some(Rc::new(measured));
                 host.asking.set(false);
-                host.told.ring();
+                host.answered.ring();
             });
         }
         let wait = Duration::from_millis(limits::METRICS_HOST_WAIT_MS);
-        // Told or not, what is known by then is taken.
-        let _ = runtime.within(wait, self.told.wait()).await;
+        // Answered or not, what is known by then is taken.
+        let _ = runtime.within(wait, self.answered.wait()).await;
         self.known.borrow().clone()
     }
 }
