@@ -50,11 +50,11 @@ pub fn control() -> (ToControl, Receiver<ControlMessage>) {
 
 /// A channel to a shard.
 pub fn shard() -> (ToShard, Inbox) {
-    let (orders, told) = channel();
-    let (questions, asked) = channel();
+    let (orders, next_orders) = channel();
+    let (questions, next_questions) = channel();
     let inbox = Inbox {
-        orders: told,
-        questions: asked,
+        orders: next_orders,
+        questions: next_questions,
     };
     (ToShard { orders, questions }, inbox)
 }
