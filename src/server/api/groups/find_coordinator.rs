@@ -121,7 +121,11 @@ fn coordinator(key: StrBytes, found: Result<Found, Missing>) -> Coordinator {
     let has_text =
         matches!(found, Err(Missing(code, _)) if code != ErrorCode::COORDINATOR_NOT_AVAILABLE);
     let (code, message, node, host, port) = parts(found, "");
-    let message = if has_text { message } else { StrBytes::default() };
+    let message = if has_text {
+        message
+    } else {
+        StrBytes::default()
+    };
     Coordinator::default()
         .with_key(key)
         .with_error_code(code.0)

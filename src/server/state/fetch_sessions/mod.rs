@@ -10,7 +10,7 @@ mod partitions;
 use std::collections::HashMap;
 
 pub use key::{Key, Wanted};
-use partitions::{Partitions, Told};
+use partitions::{Partitions, Sent};
 
 use crate::base::{ErrorCode, Instant, Offset};
 
@@ -116,7 +116,7 @@ impl FetchSessions {
     }
 
     /// Finds out how the request with this session id and epoch is to be served. What it adds,
-    /// changes and forgets in its session is told by [`Self::add`] and [`Self::forget`], what
+    /// changes and forgets in its session is noted by [`Self::add`] and [`Self::forget`], what
     /// comes of that by [`Self::opened`].
     pub fn open(&mut self, id: i32, epoch: i32, by_topic_id: bool, now: Instant) -> Opened {
         if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
@@ -287,24 +287,24 @@ impl FetchSessions {
         self.sessions.get(&id)?.partitions.copy(from, most, to)
     }
 
-    /// Notes what is about to be told of a partition, and says whether it is news to the
+    /// Notes what is about to be sent of a partition, and says whether it is news to the
     /// session's client. Partitions that deliver records move to the end of the order, so that
     /// none starves behind a busy one.
-    pub fn tell(&mut self, id: i32, key: &Key, news: News) -> bool {
+    pub fn note_sent(&mut self, id: i32, key: &Key, news: News) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else {
             return true;
         };
         let Some(place) = session.partitions.find(key) else {
             return true;
         };
-        let told = session.partitions.told(place);
-        let now = Told {
+        let last = session.partitions.last_sent(place);
+        let now = Sent {
             high_watermark: news.high_watermark,
             start_offset: news.start_offset,
         };
-        let is_news = news.has_records || news.error.is_error() || *told != Some(now);
+        let is_news = news.has_records || news.error.is_error() || *last != Some(now);
         // After an error the next good answer is news whatever it says.
-        *told = (!news.error.is_error()).then_some(now);
+        *last = (!news.error.is_error()).then_some(now);
         if news.has_records {
             session.partitions.move_to_end(place);
         }

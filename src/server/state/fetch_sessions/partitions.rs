@@ -14,9 +14,9 @@ const BLOCK: usize = 256;
 /// No link.
 const NONE: u32 = u32::MAX;
 
-/// What the client was last told of a partition.
+/// What the client was last sent of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Sent {
     pub high_watermark: Offset,
     pub start_offset: Offset,
 }
@@ -35,7 +35,7 @@ pub struct Partitions {
 struct One {
     key: Key,
     wanted: Wanted,
-    told: Option<Told>,
+    last_sent: Option<Sent>,
     before: u32,
     behind: u32,
 }
@@ -78,7 +78,7 @@ impl Partitions {
         let one = One {
             key,
             wanted,
-            told: None,
+            last_sent: None,
             before: NONE,
             behind: NONE,
         };
@@ -122,9 +122,9 @@ impl Partitions {
         true
     }
 
-    /// What was told of the partition at `place`.
-    pub fn told(&mut self, place: u32) -> &mut Option<Told> {
-        &mut self.at(place).told
+    /// What the client was last sent of the partition at `place`; `None` after an error.
+    pub fn last_sent(&mut self, place: u32) -> &mut Option<Sent> {
+        &mut self.at(place).last_sent
     }
 
     /// Moves the partition at `place` behind all others.

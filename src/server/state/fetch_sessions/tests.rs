@@ -86,7 +86,7 @@ fn a_session_remembers_its_partitions_and_tells_only_news() {
     let wanted = [(key("a", 0), want(0)), (key("b", 0), want(5))];
     let id = sessions.create(false, wanted.iter().cloned(), T0);
     assert!(
-        sessions.tell(id, &key("a", 0), news(false, 3)),
+        sessions.note_sent(id, &key("a", 0), news(false, 3)),
         "first word on a"
     );
     assert_eq!(
@@ -94,14 +94,17 @@ fn a_session_remembers_its_partitions_and_tells_only_news() {
         Opened::Incremental(id)
     );
     assert!(
-        !sessions.tell(id, &key("a", 0), news(false, 3)),
+        !sessions.note_sent(id, &key("a", 0), news(false, 3)),
         "nothing new"
     );
     assert!(
-        sessions.tell(id, &key("a", 0), news(false, 4)),
+        sessions.note_sent(id, &key("a", 0), news(false, 4)),
         "the watermark moved"
     );
-    assert!(sessions.tell(id, &key("a", 0), news(true, 4)), "records");
+    assert!(
+        sessions.note_sent(id, &key("a", 0), news(true, 4)),
+        "records"
+    );
     let order = partitions(&sessions, id);
     let order = order.iter().map(|key| &*key.topic);
     assert!(order.eq(["b", "a"]), "a has had its turn");
@@ -139,13 +142,13 @@ fn wrong_ids_epochs_and_naming_are_refused_with_kafkas_codes() {
 fn an_error_makes_the_next_good_answer_news() {
     let (mut sessions, _) = sessions(10, usize::MAX);
     let id = sessions.create(false, [(key("a", 0), want(0))].into_iter(), T0);
-    assert!(sessions.tell(id, &key("a", 0), news(false, 3)));
+    assert!(sessions.note_sent(id, &key("a", 0), news(false, 3)));
     let failed = News {
         error: ErrorCode::KAFKA_STORAGE_ERROR,
         ..news(false, -1)
     };
-    assert!(sessions.tell(id, &key("a", 0), failed));
-    assert!(sessions.tell(id, &key("a", 0), news(false, 3)));
+    assert!(sessions.note_sent(id, &key("a", 0), failed));
+    assert!(sessions.note_sent(id, &key("a", 0), news(false, 3)));
 }
 
 #[test]
@@ -222,7 +225,7 @@ fn long_sessions_keep_their_order_and_what_leaves_them_costs_little() {
     };
     // Each third delivers records.
     for (key, _) in &all {
-        sessions.tell(id, key, news(key.index % 3 == 0, 5));
+        sessions.note_sent(id, key, news(key.index % 3 == 0, 5));
     }
     let (moved, stay): (Vec<i32>, Vec<i32>) = (0..COUNT).partition(|at| at % 3 == 0);
     let mut seen = order(&sessions);

@@ -105,7 +105,7 @@ impl Scratch {
         }
         self.find_partitions(cx).await;
         self.collect(cx, &head, isolation).await;
-        let session = self.tell(cx, &opened, by_id).await;
+        let session = self.note_sent(cx, &opened, by_id).await;
         Ok((ErrorCode::NONE, session))
     }
 

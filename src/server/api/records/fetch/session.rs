@@ -76,8 +76,8 @@ impl Scratch {
         Ok(())
     }
 
-    /// Notes what is told in the session that was opened: its number.
-    pub(super) async fn tell(&mut self, cx: &Context, opened: &Opened, by_id: bool) -> i32 {
+    /// Notes in the session that was opened what is sent; returns its number.
+    pub(super) async fn note_sent(&mut self, cx: &Context, opened: &Opened, by_id: bool) -> i32 {
         match *opened {
             Opened::Full => {
                 let id = self.make_session(cx, by_id).await;
@@ -125,7 +125,7 @@ impl Scratch {
         }
     }
 
-    /// Notes in the session what is told, and drops what is not news if `only_news`.
+    /// Notes in the session what is sent, and drops what is not news if `only_news`.
     async fn keep_news(&mut self, cx: &Context, session: i32, only_news: bool) {
         let sessions = &cx.server.sessions;
         let mut kept = 0;
@@ -137,7 +137,7 @@ impl Scratch {
                 high_watermark: part.found.high_watermark,
                 start_offset: part.found.start_offset,
             };
-            let is_news = sessions.borrow_mut().tell(session, &part.key, news);
+            let is_news = sessions.borrow_mut().note_sent(session, &part.key, news);
             if is_news || !only_news {
                 self.parts.swap(kept, at);
                 kept += 1;
