@@ -81,7 +81,7 @@ pub fn load(
         loading.read(file);
     }
     loading.overlay(flags);
-    let fixed = loading.settle(flags, host);
+    let fixed = loading.resolve(flags, host);
     loading.note_what_cannot_be_meant();
     if !loading.problems.is_empty() {
         return Err(ConfigError {

@@ -11,7 +11,7 @@ use super::value::Value;
 
 impl Loading {
     /// What concerns several settings, or the machine.
-    pub(super) fn settle(&mut self, flags: &Flags, host: &HostFacts) -> Fixed {
+    pub(super) fn resolve(&mut self, flags: &Flags, host: &HostFacts) -> Fixed {
         self.check_identity();
         self.check_replicas();
         self.check_relations();
@@ -19,12 +19,12 @@ impl Loading {
             Some(Value::Int(shards)) => shards.max(1) as usize,
             _ => default_shards(host.cpus, host.cores),
         };
-        let listener = self.settle_listener(flags);
-        let advertised = self.settle_advertised(flags, host, &listener);
+        let listener = self.resolve_listener(flags);
+        let advertised = self.resolve_advertised(flags, host, &listener);
         self.check_ports(&listener, shards);
-        let log_dirs = self.settle_log_dirs();
+        let log_dirs = self.resolve_log_dirs();
         Fixed {
-            data_dir: self.settle_data_dir(&log_dirs),
+            data_dir: self.resolve_data_dir(&log_dirs),
             log_dirs,
             listener,
             advertised,
@@ -114,7 +114,7 @@ impl Loading {
     }
 
     /// `log.dirs`, or else `log.dir`.
-    fn settle_log_dirs(&self) -> Vec<PathBuf> {
+    fn resolve_log_dirs(&self) -> Vec<PathBuf> {
         let name = if self.texts.contains_key("log.dirs") {
             "log.dirs"
         } else {
@@ -124,14 +124,14 @@ impl Loading {
     }
 
     /// Where the metadata log is: `metadata.log.dir`, or else the first of the folders.
-    fn settle_data_dir(&self, log_dirs: &[PathBuf]) -> PathBuf {
+    fn resolve_data_dir(&self, log_dirs: &[PathBuf]) -> PathBuf {
         let own = self.texts.get("metadata.log.dir");
         let own = own.filter(|dir| !dir.is_empty()).map(PathBuf::from);
         own.or_else(|| log_dirs.first().cloned())
             .unwrap_or_default()
     }
 
-    fn settle_listener(&mut self, flags: &Flags) -> Endpoint {
+    fn resolve_listener(&mut self, flags: &Flags) -> Endpoint {
         let mut endpoint = self.client_listener().unwrap_or_else(|text| {
             self.problem("listeners", &text);
             fallback()
@@ -183,7 +183,7 @@ impl Loading {
         }
     }
 
-    fn settle_advertised(
+    fn resolve_advertised(
         &mut self,
         flags: &Flags,
         facts: &HostFacts,
