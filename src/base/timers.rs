@@ -82,7 +82,7 @@ impl<K: Clone + Ord + Hash> Deadlines<K> {
 
     /// The earliest deadline.
     pub fn next_deadline(&mut self) -> Option<Instant> {
-        self.settle();
+        self.refresh_head();
         self.queue.peek().map(|Reverse((at, _))| *at)
     }
 
@@ -97,7 +97,7 @@ impl<K: Clone + Ord + Hash> Deadlines<K> {
     }
 
     /// Brings the queue's head in line with `armed`.
-    fn settle(&mut self) {
+    fn refresh_head(&mut self) {
         while let Some(mut head) = self.queue.peek_mut() {
             let Reverse((at, key)) = &mut *head;
             match self.armed.get_mut(key) {
