@@ -189,7 +189,7 @@ impl LocalController {
     pub async fn close(&self) -> io::Result<()> {
         let _turn = self.turn.take(1).await;
         let closed = self.log.close().await;
-        self.note.settle().await;
+        self.note.wait_until_idle().await;
         closed
     }
 

@@ -71,7 +71,7 @@ impl Note {
     }
 
     /// Waits until what was set is in the file, or cannot be.
-    pub async fn settle(&self) {
+    pub async fn wait_until_idle(&self) {
         while self.writes.get() {
             self.idle.wait().await;
         }
