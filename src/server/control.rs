@@ -122,8 +122,9 @@ pub async fn run(start: ControlStart, disk: Disk, admin: Option<Listener>) {
     let mut published = controller.image();
     loop {
         let message = {
-            let (next, settled) = (pin!(inbox.next()), pin!(controller.settled()));
-            match select(next, settled).await {
+            let next = pin!(inbox.next());
+            let finished = pin!(controller.stuck_finished());
+            match select(next, finished).await {
                 Either::Left((message, _)) => message,
                 Either::Right(_) => {
                     publish(&controller, &shards, &mut published).await;

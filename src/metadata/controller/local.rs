@@ -48,7 +48,7 @@ pub struct LocalController {
     faults: Faults,
     /// A decision of which only the first batches are in the log, since the disk became full.
     stuck: RefCell<Option<Stuck>>,
-    settled: Event,
+    stuck_finished: Event,
 }
 
 /// A decision that is written once the disk has space: it cannot be taken back any more.
@@ -129,7 +129,7 @@ impl LocalController {
             told_failure: Cell::new(false),
             faults: Faults::default(),
             stuck: RefCell::default(),
-            settled: Event::default(),
+            stuck_finished: Event::default(),
         };
         if loaded.open_transaction {
             let reason = Some("the controller that began it is gone".to_owned());
@@ -179,7 +179,7 @@ impl LocalController {
         now: WallMs,
     ) -> Result<C::Reply, CannotWrite> {
         let _turn = self.turn.take(1).await;
-        if !self.settle(now).await {
+        if !self.finish_stuck(now).await {
             return Err(CannotWrite);
         }
         self.decide(change, now).await
@@ -245,7 +245,7 @@ impl LocalController {
         }
         if self.stuck.borrow().is_some() {
             let _turn = self.turn.take(1).await;
-            self.settle(now).await;
+            self.finish_stuck(now).await;
         }
     }
 
@@ -262,12 +262,12 @@ impl LocalController {
 
     /// Waits until a decision that was refused for want of disk space has become part of the image
     /// after all.
-    pub async fn settled(&self) {
-        self.settled.wait().await;
+    pub async fn stuck_finished(&self) {
+        self.stuck_finished.wait().await;
     }
 
     /// Finishes the decision that waited for disk space; `false` while there is none.
-    async fn settle(&self, now: WallMs) -> bool {
+    async fn finish_stuck(&self, now: WallMs) -> bool {
         let Some(mut stuck) = self.stuck.take() else {
             return true;
         };
@@ -276,7 +276,7 @@ impl LocalController {
             return false;
         }
         self.become_image(stuck.after);
-        self.settled.call();
+        self.stuck_finished.call();
         true
     }
 
