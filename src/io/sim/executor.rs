@@ -148,7 +148,7 @@ impl World {
     }
 
     /// Lets background tasks run until nothing moves any more, and no task waits for a time.
-    pub fn settle(&self) {
+    pub fn run_until_idle(&self) {
         while self.try_step() {}
     }
 
@@ -360,6 +360,6 @@ mod tests {
         let world = world.crash(2);
         assert!((wall + 2_000..wall + 3_000).contains(&world.runtime().wall_ms()));
         world.runtime().spawn(std::future::pending::<()>());
-        world.settle();
+        world.run_until_idle();
     }
 }

@@ -35,7 +35,7 @@ fn left(clean: bool) -> (Left, Seen) {
         }
     })
     .unwrap();
-    world.settle();
+    world.run_until_idle();
     let left = world.stop();
     let image = start(&World::on(1, left.clone()), 2).unwrap();
     assert_eq!(image.topics.len(), 3);
