@@ -169,7 +169,7 @@ impl State {
 
     pub(super) fn apply(&mut self, operation: Operation) {
         if let Some(file) = operation.file() {
-            self.settle_later(|it| it.file() == Some(file));
+            self.make_later_durable(|it| it.file() == Some(file));
         }
         match operation {
             Operation::Look => {}
@@ -215,8 +215,8 @@ impl State {
                     self.durable.file_mut(*file).resize(len, 0);
                 }
                 self.reserved.clear();
-                self.settle(|_| true);
-                self.settle_later(|_| true);
+                self.make_durable(|_| true);
+                self.make_later_durable(|_| true);
                 self.sync_names(|_| true);
             }
             Operation::Later(operation) => {
@@ -251,12 +251,12 @@ impl State {
             self.durable.file_mut(file).resize(len, 0);
         }
         let reserved = std::mem::take(&mut self.reserved);
-        self.settle(|write| write.done_at <= upto && !write.is_within(&reserved));
+        self.make_durable(|write| write.done_at <= upto && !write.is_within(&reserved));
         self.reserved = reserved;
     }
 
     /// Makes what was left for later durable, in its order.
-    fn settle_later(&mut self, covers: impl Fn(&Operation) -> bool) {
+    fn make_later_durable(&mut self, covers: impl Fn(&Operation) -> bool) {
         for operation in std::mem::take(&mut self.later) {
             match operation {
                 operation if !covers(&operation) => self.later.push(operation),
@@ -269,7 +269,8 @@ impl State {
         }
     }
 
-    fn settle(&mut self, covers: impl Fn(&Write) -> bool) {
+    /// Makes the writes that `covers` says durable.
+    fn make_durable(&mut self, covers: impl Fn(&Write) -> bool) {
         let durable = &mut self.durable;
         self.unflushed.retain(|write| {
             let covered = covers(write);
