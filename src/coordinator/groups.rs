@@ -10,9 +10,9 @@ use crate::partition::Partition;
 
 use super::group::{
     CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Memory,
-    Now, Outcome, Reply, Request, StateCounts, Sync, SyncReply,
+    Now, Outcome, Reply, Request, Sync, SyncReply,
 };
-use super::probe::Probe;
+use super::probe::{Probe, StateCounts};
 use super::runtime::{Factory, Partitions};
 
 /// The groups whose partitions of `__consumer_offsets` this shard leads.

@@ -1,9 +1,12 @@
 //! Pure: what the groups of a shard count.
 
+use std::collections::BTreeMap;
+
 use crate::base::lines::Lines;
 use crate::base::metrics::{Counter, SampleValue, Snapshot};
 
-use super::group::StateCounts;
+/// How many groups are in each state, by the state's name.
+pub type StateCounts = BTreeMap<&'static str, usize>;
 
 /// What the groups of a shard count.
 #[derive(Default, Debug)]

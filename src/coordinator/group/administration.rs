@@ -1,12 +1,8 @@
 //! Pure: groups as tools list and describe them.
 
-use std::collections::BTreeMap;
-
 use super::classic::Group;
 use super::{Described, GroupMachine, Listed};
-
-/// How many groups are in each state, by the state's name.
-pub type StateCounts = BTreeMap<&'static str, usize>;
+use crate::coordinator::probe::StateCounts;
 
 impl GroupMachine {
     /// ListGroups: those in one of `states` (any case; none named is all of them). The filter by

@@ -32,7 +32,6 @@ use offsets::{ExpiryPlace, Offsets};
 use step::{Step, Timer};
 
 pub use super::runtime::{Machine, Now, Origin, Token};
-pub use administration::StateCounts;
 pub use config::{BATCH_OVERHEAD_BYTES, GroupConfig};
 pub use memory::{Memory, Unbounded};
 pub use offsets::{CommittedOfGroup, CommittedOffsets, FetchedTopics, Place, before_all};
