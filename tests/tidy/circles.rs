@@ -9,7 +9,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("loadgen/src/options", &["outputs", "values"]),
     ("src/base/config", &["broker_config", "topic"]),
     ("src/base/config", &["rule", "setting", "value"]),
-    ("src/coordinator/group", &["classic", "memory", "step"]),
     ("src/io", &["buffer", "gather"]),
     (
         "src/io",

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use super::classic::Member;
 use super::request::Protocol;
 use crate::coordinator::record::{OffsetKey, OffsetValue};
 
@@ -29,7 +28,7 @@ impl Memory for Unbounded {
 /// A group without members, with its deadlines.
 pub(super) const GROUP_BYTES: usize = 900;
 /// A member without its texts, with its deadline.
-const MEMBER_BYTES: usize = 700;
+pub(super) const MEMBER_BYTES: usize = 700;
 /// A member id that was given out, with its deadline.
 const PENDING_BYTES: usize = 400;
 /// A protocol that a member speaks, without its texts.
@@ -57,16 +56,6 @@ pub(super) fn of_pending_offset(key: &OffsetKey, value: &OffsetValue) -> usize {
 /// What a member id takes that was given out.
 pub(super) fn of_pending(id: &str) -> usize {
     PENDING_BYTES + id.len()
-}
-
-/// What a member takes.
-pub(super) fn of_member(member: &Member) -> usize {
-    let texts = [&member.id, &member.client_id, &member.client_host];
-    MEMBER_BYTES
-        + texts.into_iter().map(|text| text.len()).sum::<usize>()
-        + member.instance_id.as_ref().map_or(0, |id| id.len())
-        + of_protocols(&member.protocols)
-        + member.assignment.len()
 }
 
 /// What the protocols of a member take.

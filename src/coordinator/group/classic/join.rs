@@ -61,7 +61,7 @@ impl Group {
         let more = match self.members.get(&join.member_id) {
             Some(member) => memory::of_protocols(&join.protocols)
                 .saturating_sub(memory::of_protocols(&member.protocols)),
-            None => memory::of_member(&Member::new(join.member_id.clone(), join)),
+            None => Member::new(join.member_id.clone(), join).bytes(),
         };
         more == 0 || step.memory.has_room_for(more)
     }
@@ -196,9 +196,9 @@ impl Group {
         if self.is_leader(old_id) {
             self.leader = Some(new_id.clone());
         }
-        self.bytes -= memory::of_member(&member);
+        self.bytes -= member.bytes();
         member.id = new_id.clone();
-        self.bytes += memory::of_member(&member);
+        self.bytes += member.bytes();
         self.static_members.insert(instance_id, new_id.clone());
         self.renew_session(step, &member);
         let (last, _) = self.members.insert_full(new_id.clone(), member);

@@ -137,6 +137,16 @@ impl Member {
         }
     }
 
+    /// The memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.id, &self.client_id, &self.client_host];
+        memory::MEMBER_BYTES
+            + texts.into_iter().map(|text| text.len()).sum::<usize>()
+            + self.instance_id.as_ref().map_or(0, |id| id.len())
+            + memory::of_protocols(&self.protocols)
+            + self.assignment.len()
+    }
+
     /// Its metadata for `protocol`.
     pub fn metadata(&self, protocol: &str) -> Option<&Bytes> {
         let found = self.protocols.iter().find(|known| &*known.name == protocol);

@@ -157,7 +157,7 @@ impl Group {
 
     /// The memory that it takes, counted anew.
     pub fn measure(&self) -> usize {
-        let members = self.members.values().map(memory::of_member);
+        let members = self.members.values().map(Member::bytes);
         let pending = self.pending_joins.iter().map(|id| memory::of_pending(id));
         let fixed = memory::GROUP_BYTES + self.id.len() + self.subscribed_bytes();
         fixed + members.sum::<usize>() + pending.sum::<usize>()

@@ -52,7 +52,7 @@ impl Group {
                 .insert(instance_id.clone(), member.id.clone());
         }
         self.forget_pending(&member.id);
-        self.bytes += memory::of_member(&member);
+        self.bytes += member.bytes();
         member.joining = Some(join);
         self.joining_count += 1;
         let (group, id) = (&*self.id, &*member.id);
@@ -86,7 +86,7 @@ impl Group {
         let Some(mut member) = self.members.swap_remove(member_id) else {
             return;
         };
-        self.bytes -= memory::of_member(&member);
+        self.bytes -= member.bytes();
         if self.members.capacity() > 4 * self.members.len() + SPARE_MEMBERS {
             self.members.shrink_to_fit();
         }
