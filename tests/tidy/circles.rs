@@ -30,7 +30,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         "src/shard",
         &["log_dirs", "partitions", "placing", "removal"],
     ),
-    ("wire/src", &["api_keys", "header"]),
     ("wire/src", &["batch", "compress"]),
 ];
 

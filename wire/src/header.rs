@@ -2,58 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::api_keys::API_KEYS;
+use super::api_keys::ApiRow;
 use super::cursor::{Cursor, Short, Sink};
 use super::primitive::Form;
 
 /// Key of the one API whose responses always carry the oldest header, because the client does
 /// not yet know what the broker understands (KIP-511).
 pub const API_VERSIONS_KEY: i16 = 18;
-
-/// One API that Kafka knows of, whether served here or not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ApiRow {
-    /// Its number.
-    pub key: i16,
-    /// Its name, without `Request`.
-    pub name: &'static str,
-    /// Oldest version that Kafka 4.3.1 has a schema for.
-    pub first: i16,
-    /// Newest version that Kafka 4.3.1 has a schema for.
-    pub last: i16,
-    /// First version with compact lengths and tagged fields (KIP-482), `i16::MAX` for never.
-    pub flexible: i16,
-}
-
-impl ApiRow {
-    pub(super) const fn new(
-        key: i16,
-        name: &'static str,
-        first: i16,
-        last: i16,
-        flexible: i16,
-    ) -> ApiRow {
-        ApiRow {
-            key,
-            name,
-            first,
-            last,
-            flexible,
-        }
-    }
-
-    /// The API with this key, if Kafka knows one.
-    pub fn find(key: i16) -> Option<&'static ApiRow> {
-        let index = API_KEYS.binary_search_by_key(&key, |row| row.key).ok()?;
-        Some(&API_KEYS[index])
-    }
-
-    /// Whether this version has compact lengths and tagged fields. As in Kafka, versions
-    /// newer than the newest known count like it.
-    pub fn is_flexible(&self, version: i16) -> bool {
-        version >= self.flexible
-    }
-}
 
 /// Why bytes are no request header. The connection cannot be used further.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -142,6 +97,7 @@ pub fn response_header_version(api_key: i16, api_version: i16) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api_keys::API_KEYS;
     use kafka_protocol::messages::{ApiKey, RequestHeader as Theirs};
     use kafka_protocol::protocol::{Encodable, StrBytes};
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes `table.rs` and `../api_keys.rs` from Kafka's own message schemas.
+"""Writes `table.rs` and `../api_keys/table.rs` from Kafka's own message schemas.
 
 The schemas are the files `common/message/*Request.json` inside the Java client's jar
 (Maven coordinates org.apache.kafka:kafka-clients; 4.3.1 when this was last run). Run it when a
@@ -135,11 +135,11 @@ def main():
                                            f"{first}, {last}, {flexible}),"))
     lines = [
         "//! Pure: every API that Kafka knows of.", f"//! {note}", "",
-        "use super::header::ApiRow;", "",
+        "use super::ApiRow;", "",
         "/// All APIs, by key: name, first and last version, first version with tagged fields.",
-        "pub(super) const API_KEYS: &[ApiRow] = &[", *(row for _, row in sorted(rows)), "];",
+        "pub(crate) const API_KEYS: &[ApiRow] = &[", *(row for _, row in sorted(rows)), "];",
     ]
-    (here.parent / "api_keys.rs").write_text("\n".join(lines) + "\n")
+    (here.parent / "api_keys" / "table.rs").write_text("\n".join(lines) + "\n")
 
 
 main()

@@ -1,10 +1,10 @@
 //! Pure: every API that Kafka knows of.
 //! Derived from Kafka 4.3.1 by `wire/src/shape/derive.py`; not edited by hand.
 
-use super::header::ApiRow;
+use super::ApiRow;
 
 /// All APIs, by key: name, first and last version, first version with tagged fields.
-pub(super) const API_KEYS: &[ApiRow] = &[
+pub(crate) const API_KEYS: &[ApiRow] = &[
     ApiRow::new(0, "Produce", 3, 13, 9),
     ApiRow::new(1, "Fetch", 4, 18, 12),
     ApiRow::new(2, "ListOffsets", 1, 11, 6),
