@@ -30,7 +30,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         "src/shard",
         &["log_dirs", "partitions", "placing", "removal"],
     ),
-    ("wire/src", &["batch", "compress"]),
 ];
 
 /// The groups of entries that reach each other, each in order.

@@ -1,9 +1,10 @@
 //! Pure: writing batches of our own: internal topics, control records, tests.
 
+use crate::compress::Codec;
 use crate::cursor::{Sink, varint_len, varlong_len};
 use crate::{LeaderEpoch, Offset, ProducerId, WallMs};
 
-use super::attributes::{Attributes, Codec, TimestampType};
+use super::attributes::{Attributes, TimestampType};
 use super::header::{HEADER_BYTES, NO_PRODUCER, NO_SEQUENCE, NO_TIMESTAMP};
 use super::stamp::HeaderFields;
 

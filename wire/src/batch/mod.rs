@@ -13,7 +13,8 @@ mod records;
 mod stamp;
 mod view;
 
-pub use attributes::{Attributes, Codec, TimestampType};
+pub use super::compress::Codec;
+pub use attributes::{Attributes, TimestampType};
 pub use builder::{BatchBuilder, NewRecord};
 pub use control::{ControlKind, EndMarker};
 pub use header::{

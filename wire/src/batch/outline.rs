@@ -1,9 +1,8 @@
 //! Pure: the records inside a compressed batch, without their keys and values: what a broker
 //! has to know of them, in the memory of one small window.
 
-use crate::compress::{DecompressError, Decompressor};
+use crate::compress::{Codec, DecompressError, Decompressor};
 
-use super::attributes::Codec;
 use super::records::RecordError;
 
 /// Bytes uncompressed at a time.

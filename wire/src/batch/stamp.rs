@@ -1,8 +1,9 @@
 //! Pure: writing into batches: the fields that the broker owns, and whole headers.
 
+use crate::compress::Codec;
 use crate::{LeaderEpoch, Offset, ProducerId, WallMs};
 
-use super::attributes::{Attributes, Codec, TimestampType};
+use super::attributes::{Attributes, TimestampType};
 use super::header::{
     ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, BatchHeader, COUNT_AT, CRC_AT,
     LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT, LENGTH_PREFIX_BYTES, MAGIC, MAGIC_AT,

@@ -6,6 +6,7 @@
 //! or refused as the codecs of Kafka's Java clients do it.
 
 mod block;
+mod codec;
 mod gzip;
 mod lz4;
 mod snappy;
@@ -13,7 +14,7 @@ mod zstd;
 
 use std::io::{self, Read, Write};
 
-use super::batch::Codec;
+pub use codec::Codec;
 
 /// Why compressed bytes could not be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
