@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Command, ValueEnum};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::event::Event;
 use super::values;
 use super::workload::Workload;
 
@@ -89,15 +89,6 @@ pub enum Format {
     Json,
     /// One line as kafka-producer-perf-test's last.
     PerfTest,
-}
-
-/// Something at a time.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub struct Event {
-    /// Seconds of the measured part.
-    pub at_s: f64,
-    /// What to mark or to do.
-    pub what: String,
 }
 
 /// Every option of `command` with the value that it got, defaults included.

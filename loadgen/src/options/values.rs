@@ -2,7 +2,7 @@
 
 use corelane_wire::batch::Codec;
 
-use super::Event;
+use super::event::Event;
 use crate::load::Warmup;
 use crate::load::stamp::STAMP_BYTES;
 

@@ -1,0 +1,12 @@
+//! Pure: what shall happen at a second of a run.
+
+use serde::{Deserialize, Serialize};
+
+/// Something at a time.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Seconds of the measured part.
+    pub at_s: f64,
+    /// What to mark or to do.
+    pub what: String,
+}
