@@ -7,9 +7,9 @@ use super::broker_config::BrokerConfig;
 use super::client_metrics::CLIENT_METRICS_SETTINGS;
 use super::group::GROUP_SETTINGS;
 use super::layers::{Layers, Texts};
-use super::setting::{Kind, Mode, Setting};
+use super::setting::{Mode, Setting};
 use super::topic::TOPIC_SETTINGS;
-use super::value::Value;
+use super::value::{Kind, Value};
 
 /// Where a value comes from; the numbers are those of DescribeConfigs (`ConfigSource`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,8 @@ use super::broker::{DYNAMIC_ONLY, broker_setting};
 use super::broker_config::BrokerConfig;
 use super::group::group_setting;
 use super::layers::Texts;
-use super::setting::{Effect, InvalidValue, Mode};
+use super::setting::{Effect, Mode};
+use super::value::{InvalidValue, invalid};
 use crate::base::hash::java_string;
 
 /// Whether these settings may be set on one node (`per_node`), or else on all nodes at once
@@ -105,7 +106,7 @@ fn refuse(reason: &str, mut names: Vec<&str>) -> Result<(), InvalidValue> {
 fn check_dynamic_only(name: &str, text: &str) -> Result<(), InvalidValue> {
     if DYNAMIC_ONLY.contains(&name) && text.trim().parse::<i64>().is_err() {
         let reason = "Not a number of type LONG";
-        return Err(super::setting::invalid(name, text, reason));
+        return Err(invalid(name, text, reason));
     }
     Ok(())
 }

@@ -35,10 +35,10 @@ pub use layers::{Layers, Texts};
 pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
 pub use rule::Rule;
-pub use setting::{Effect, Importance, InvalidValue, Kind, Mode, Setting, Why};
+pub use setting::{Effect, Importance, Mode, Setting, Why};
 pub use shards::default_shards;
 pub use topic::{
     CleanupPolicy, Compression, TOPIC_SETTINGS, TopicConfig, check_topic, not_applied,
     topic_setting,
 };
-pub use value::Value;
+pub use value::{InvalidValue, Kind, Value};

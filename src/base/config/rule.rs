@@ -1,7 +1,6 @@
 //! Pure: what a value must satisfy beyond its type, in Kafka's words where it does not.
 
-use super::setting::{InvalidValue, invalid};
-use super::value::Value;
+use super::value::{InvalidValue, Value, invalid};
 
 /// What a value must satisfy beyond its type.
 #[derive(Clone, Copy, PartialEq, Debug)]

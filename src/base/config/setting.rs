@@ -5,7 +5,7 @@
 //! and people match on those sentences.
 
 use super::rule::Rule;
-use super::value::{self, Value};
+use super::value::{self, InvalidValue, Kind, Value};
 
 /// A row of the tables: everything there is to say about one setting.
 #[derive(Debug)]
@@ -28,21 +28,6 @@ pub struct Setting {
     pub synonyms: &'static [&'static str],
     /// What it does, in a sentence or two.
     pub doc: &'static str,
-}
-
-/// A setting's type; the numbers are those of DescribeConfigs (`ConfigType`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)] // Kafka's own names, which say it all.
-pub enum Kind {
-    Boolean = 1,
-    String = 2,
-    Int = 3,
-    Short = 4,
-    Long = 5,
-    Double = 6,
-    List = 7,
-    Class = 8,
-    Password = 9,
 }
 
 /// How much a newcomer should care about a setting; Kafka's own three steps.
@@ -132,18 +117,6 @@ impl Why {
             Why::OtherDesign => "what it tunes is made in another way here",
         }
     }
-}
-
-/// A value that Kafka would refuse; the text is the whole sentence that Kafka answers.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidValue(pub String);
-
-/// Kafka's sentence about a bad value.
-pub(super) fn invalid(name: &str, value: &str, reason: &str) -> InvalidValue {
-    InvalidValue(format!(
-        "Invalid value {value} for configuration {name}: {reason}"
-    ))
 }
 
 // === impl Setting ===

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::BrokerConfig;
-use super::setting::{InvalidValue, Setting};
+use super::setting::Setting;
 use super::table::dynamic_settings;
-use super::value::Value;
+use super::value::{InvalidValue, Value};
 use crate::base::TimestampType;
 
 dynamic_settings! {

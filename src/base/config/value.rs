@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::setting::{InvalidValue, Kind, invalid};
-
 /// A setting's value.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Value {
@@ -17,6 +15,33 @@ pub enum Value {
     Text(String),
     /// Items that stood between commas.
     List(Vec<String>),
+}
+
+/// A setting's type; the numbers are those of DescribeConfigs (`ConfigType`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // Kafka's own names, which say it all.
+pub enum Kind {
+    Boolean = 1,
+    String = 2,
+    Int = 3,
+    Short = 4,
+    Long = 5,
+    Double = 6,
+    List = 7,
+    Class = 8,
+    Password = 9,
+}
+
+/// A value that Kafka would refuse; the text is the whole sentence that Kafka answers.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidValue(pub String);
+
+/// Kafka's sentence about a bad value.
+pub(super) fn invalid(name: &str, value: &str, reason: &str) -> InvalidValue {
+    InvalidValue(format!(
+        "Invalid value {value} for configuration {name}: {reason}"
+    ))
 }
 
 /// Reads `text` as a value of `kind` (Kafka's `ConfigDef.parseType`).
