@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use corelane::base::config::{Flags, TopicConfig, load};
+use corelane::base::config::{Flags, load};
 use corelane::base::ids::Uuid;
 use corelane::base::life::Life;
 use corelane::base::{NodeId, TopicId};
@@ -112,7 +112,7 @@ struct Scene {
 impl Scene {
     async fn set(dir: PathBuf) -> Scene {
         let config = load(None, &Flags::default(), &host_facts()).expect("defaults are good");
-        let topic_config = TopicConfig::resolve(&config, &BTreeMap::new()).expect("defaults");
+        let topic_config = config.topic_config(&BTreeMap::new()).expect("defaults");
         let (control, _) = mesh::control();
         let options = ShardOptions {
             index: 0,

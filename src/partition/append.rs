@@ -155,7 +155,6 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::path::Path;
     use std::rc::Rc;
     use std::sync::Arc;
@@ -164,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::base::TopicId;
-    use crate::base::config::{Flags, HostFacts, TopicConfig, load};
+    use crate::base::config::{Flags, HostFacts, load};
     use crate::io::disk::Disk;
     use crate::io::sim::World;
     use crate::log::{Logs, LogsOptions, Opening};
@@ -177,7 +176,7 @@ mod tests {
         let texts = overrides
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let config = TopicConfig::resolve(&broker, &texts.collect::<BTreeMap<_, _>>()).unwrap();
+        let config = broker.topic_config(&texts.collect()).unwrap();
         let options = LogsOptions {
             queued_bytes_max: 4 << 20,
             ..LogsOptions::default()

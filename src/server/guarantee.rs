@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::config::{BrokerConfig, TopicConfig};
+use crate::base::config::BrokerConfig;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::host::device::DeviceFacts;
 use crate::host::guarantee::{AckClass, guarantee};
@@ -17,7 +17,7 @@ pub fn own_flushes(config: &BrokerConfig, image: &Image) -> Vec<(String, u64)> {
     let own = names.filter_map(|name| {
         let overrides = image.configs.topic(name);
         overrides.get(SETTING)?;
-        let resolved = TopicConfig::resolve(config, overrides).ok()?;
+        let resolved = config.topic_config(overrides).ok()?;
         Some((name.to_string(), resolved.flush_messages))
     });
     own.collect()

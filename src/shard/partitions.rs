@@ -294,7 +294,7 @@ fn is_replica_of(shard: &Shard, topic: &image::Topic, index: PartitionIndex) -> 
 
 pub(super) fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
     let config = shard.config();
-    match TopicConfig::resolve(&config, image.configs.topic(name)) {
+    match config.topic_config(image.configs.topic(name)) {
         Ok(resolved) => resolved,
         Err(error) => {
             // The controller lets no bad value in; a setting may have become bad since.

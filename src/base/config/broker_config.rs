@@ -6,8 +6,8 @@ use super::broker::broker_setting;
 use super::layers::{Layers, Texts};
 use super::listener::Endpoint;
 use super::setting::Setting;
-use super::topic::TopicConfig;
-use super::value::Value;
+use super::topic::{TopicConfig, check_topic, topic_setting};
+use super::value::{InvalidValue, Value};
 
 /// What the settings of one process come to. `load` makes it; `with_dynamic` renews it.
 #[derive(Clone, PartialEq, Debug)]
@@ -189,6 +189,19 @@ impl BrokerConfig {
         self.first_node_id + shard as i32
     }
 
+    /// What a topic with these settings of its own gets; an error names the first bad one as
+    /// Kafka does.
+    pub fn topic_config(&self, overrides: &Texts) -> Result<TopicConfig, InvalidValue> {
+        check_topic(overrides)?;
+        Ok(TopicConfig::from_values(|name| {
+            let row = topic_setting(name).expect("a row of the table");
+            match overrides.get(name).map(|text| row.parse(text)) {
+                Some(Ok(value)) => value,
+                _ => self.topic_default(row),
+            }
+        }))
+    }
+
     /// What a topic gets that does not say: the first of its broker synonyms that was set, or the
     /// row's default.
     pub(super) fn topic_default(&self, row: &Setting) -> Value {
@@ -213,7 +226,7 @@ impl BrokerConfig {
             transaction_timeout_max_ms: read.int("transaction.max.timeout.ms"),
             retention_check_ms: read.long("log.retention.check.interval.ms"),
             topic_defaults: TopicConfig::from_values(|name| {
-                super::topic_setting(name).map_or(Value::Int(0), |row| topic_default(&layers, row))
+                topic_setting(name).map_or(Value::Int(0), |row| topic_default(&layers, row))
             }),
             network: read.network(),
             fetch: FetchConfig {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::BrokerConfig;
 use super::setting::Setting;
 use super::table::dynamic_settings;
 use super::value::{InvalidValue, Value};
@@ -238,22 +237,6 @@ pub fn not_applied(overrides: &BTreeMap<String, String>) -> Vec<(&'static str, &
 // === impl TopicConfig ===
 
 impl TopicConfig {
-    /// What `overrides` come to on this broker; an error names the first bad one as Kafka does.
-    pub fn resolve(
-        broker: &BrokerConfig,
-        overrides: &BTreeMap<String, String>,
-    ) -> Result<TopicConfig, InvalidValue> {
-        check_topic(overrides)?;
-        let value = |name: &str| -> Value {
-            let row = topic_setting(name).expect("a row of the table");
-            match overrides.get(name).map(|text| row.parse(text)) {
-                Some(Ok(value)) => value,
-                _ => broker.topic_default(row),
-            }
-        };
-        Ok(TopicConfig::from_values(value))
-    }
-
     pub(super) fn from_values(value: impl Fn(&str) -> Value) -> TopicConfig {
         let long = |name: &str| match value(name) {
             Value::Int(number) => number,
@@ -317,7 +300,7 @@ impl Compression {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flags, HostFacts, load};
+    use super::super::{BrokerConfig, Flags, HostFacts, load};
     use super::*;
 
     fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -346,7 +329,7 @@ mod tests {
             ("max.compaction.lag.ms", "77"),
             ("flush.messages", "1000"),
         ]);
-        let config = TopicConfig::resolve(&broker(), &overrides).expect("good");
+        let config = broker().topic_config(&overrides).expect("good");
         assert_eq!(
             (config.retention_ms, config.retention_bytes),
             (None, Some(100))
@@ -379,7 +362,7 @@ mod tests {
     #[test]
     fn no_overrides_come_to_the_brokers_own() {
         let broker = broker();
-        let config = TopicConfig::resolve(&broker, &BTreeMap::new()).expect("good");
+        let config = broker.topic_config(&BTreeMap::new()).expect("good");
         assert_eq!(config, broker.topic_defaults);
         assert!(config.cleanup_policy.delete && !config.cleanup_policy.compact);
     }
