@@ -22,7 +22,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ),
     ("src/log", &["folder", "retire"]),
     ("src/log/compaction", &["clean", "source", "target"]),
-    ("src/metadata/controller", &["decide", "request"]),
     (
         "src/shard",
         &["log_dirs", "partitions", "placing", "removal"],

@@ -23,7 +23,7 @@ use crate::metadata::source::note::{self, Note};
 
 use super::decide::{self, Deciding, Decision, NodeStart, RECORDS_MAX, Random};
 use super::folder::{self, LoadError, NodeDir};
-use super::request::{Change, RenewLeaders};
+use super::{Change, RenewLeaders};
 
 /// The term stamped into batches of the metadata log: its leader never changes.
 const EPOCH: LeaderEpoch = 1;

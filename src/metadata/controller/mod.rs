@@ -2,19 +2,21 @@
 //! May use: `base`, `io`, `log`, `metadata::{record, image, source}`. Never: answers before what
 //! it says is on disk.
 
+mod change;
 pub mod decide;
 mod folder;
 mod identity;
 mod local;
 mod request;
 
+pub use change::Change;
+pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult};
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::{CannotWrite, LocalController};
 pub use request::{
-    AllocateProducerIds, AlterConfigs, Change, ConfigChange, CreatePartitions, CreateTopicResult,
-    CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics, FailDirectories, MorePartitions,
-    NewTopic, RenewLeaders, ResourceChange, TopicRef,
+    AllocateProducerIds, AlterConfigs, ConfigChange, CreatePartitions, CreateTopics, DeleteTopics,
+    FailDirectories, MorePartitions, NewTopic, RenewLeaders, ResourceChange, TopicRef,
 };
 
 #[cfg(test)]

@@ -1,24 +1,7 @@
-//! Pure: what the controller can be asked, and the type of each answer. Plain values: they cross
-//! cores.
-
-use std::ops::Range;
+//! Pure: what the controller can be asked. Plain values: they cross cores.
 
 use crate::base::ids::Uuid;
-use crate::base::{NodeId, PartitionIndex, ProducerId, TopicId};
-
-use super::decide::{
-    self, AlterConfigsError, CreatePartitionsError, CreateTopicError, Deciding, Decision,
-    DeleteTopicError,
-};
-
-/// A change of the cluster that the controller can be asked for.
-pub trait Change {
-    /// The answer. What it says is on disk, and in the image that was published before.
-    type Reply;
-
-    /// The records that the request leads to, and the answer.
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply>;
-}
+use crate::base::{NodeId, PartitionIndex, TopicId};
 
 /// Topics to be created.
 #[derive(Clone, Debug, Default)]
@@ -46,26 +29,6 @@ pub struct NewTopic {
     pub configs: Vec<(String, Option<String>)>,
 }
 
-/// What came of one topic to be created.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CreateTopicResult {
-    /// The topic's name.
-    pub name: String,
-    /// How it went.
-    pub result: Result<CreatedTopic, CreateTopicError>,
-}
-
-/// A topic that was created.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CreatedTopic {
-    /// Its id.
-    pub id: TopicId,
-    /// Count of partitions.
-    pub partitions: i32,
-    /// Count of replicas of each.
-    pub replication_factor: i16,
-}
-
 /// Topics to be deleted.
 #[derive(Clone, Debug)]
 pub struct DeleteTopics(pub Vec<TopicRef>);
@@ -77,17 +40,6 @@ pub struct TopicRef {
     pub name: Option<String>,
     /// Its id; zero unless it is given by id.
     pub id: TopicId,
-}
-
-/// What came of one topic to be deleted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DeleteTopicResult {
-    /// The topic's name, where it is known.
-    pub name: Option<String>,
-    /// The topic's id, or zero.
-    pub id: TopicId,
-    /// How it went.
-    pub result: Result<(), DeleteTopicError>,
 }
 
 /// Partitions to be added.
@@ -157,69 +109,6 @@ pub struct FailDirectories {
     pub node: NodeId,
     /// Their ids.
     pub directories: Vec<Uuid>,
-}
-
-impl Change for CreateTopics {
-    /// A result per topic, in the order that [`CreateTopics::topics`] says.
-    type Reply = Vec<CreateTopicResult>;
-
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
-        decide::create_topics(with, self)
-    }
-}
-
-impl Change for DeleteTopics {
-    /// A result per topic, in no order that means anything.
-    type Reply = Vec<DeleteTopicResult>;
-
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
-        decide::delete_topics(with, &self.0)
-    }
-}
-
-impl Change for CreatePartitions {
-    /// A result per topic: its name and how it went.
-    type Reply = Vec<(String, Result<(), CreatePartitionsError>)>;
-
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
-        decide::create_partitions(with, self)
-    }
-}
-
-impl Change for AlterConfigs {
-    /// A result per resource, in the order of the request.
-    type Reply = Vec<Result<(), AlterConfigsError>>;
-
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
-        decide::alter_configs(with, self)
-    }
-}
-
-impl Change for AllocateProducerIds {
-    /// The ids, or none where all 2^63 have been handed out.
-    type Reply = Option<Range<ProducerId>>;
-
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
-        decide::allocate_producer_ids(with, self.0)
-    }
-}
-
-impl Change for RenewLeaders {
-    /// How many partitions began a new term.
-    type Reply = usize;
-
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
-        decide::renew_leaders(with, self.0)
-    }
-}
-
-impl Change for FailDirectories {
-    /// How many partitions lost their leader.
-    type Reply = usize;
-
-    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
-        decide::fail_directories(with, self.node, &self.directories)
-    }
 }
 
 impl CreateTopics {

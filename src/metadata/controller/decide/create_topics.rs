@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::config::{InvalidValue, check_topic};
-use crate::base::{NodeId, PartitionIndex};
-use crate::metadata::controller::request::{
-    CreateTopicResult, CreateTopics, CreatedTopic, NewTopic,
-};
+use crate::base::{NodeId, PartitionIndex, TopicId};
+use crate::metadata::controller::request::{CreateTopics, NewTopic};
 use crate::metadata::image::ResourceKind;
 use crate::metadata::record::{Config, MetadataRecord, Topic};
 
@@ -17,6 +15,26 @@ use super::{Deciding, Decision, METADATA_TOPIC, RECORDS_MAX, VALUE_MAX};
 
 /// The most partitions that one request may create.
 const PARTITIONS_MAX: i64 = 10_000;
+
+/// What came of one topic to be created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateTopicResult {
+    /// The topic's name.
+    pub name: String,
+    /// How it went.
+    pub result: Result<CreatedTopic, CreateTopicError>,
+}
+
+/// A topic that was created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreatedTopic {
+    /// Its id.
+    pub id: TopicId,
+    /// Count of partitions.
+    pub partitions: i32,
+    /// Count of replicas of each.
+    pub replication_factor: i16,
+}
 
 /// Why a topic was not created. The text is Kafka's.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -309,10 +327,8 @@ fn placed(
 
 impl New {
     fn created(&self) -> CreatedTopic {
-        let replicas = self
-            .partitions
-            .first()
-            .map_or(0, |partition| partition.replicas.len());
+        let first = self.partitions.first();
+        let replicas = first.map_or(0, |partition| partition.replicas.len());
         CreatedTopic {
             id: self.topic.topic_id,
             partitions: self.partitions.len() as i32,

@@ -3,10 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::TopicId;
-use crate::metadata::controller::request::{DeleteTopicResult, TopicRef};
+use crate::metadata::controller::request::TopicRef;
 use crate::metadata::record::RemoveTopic;
 
 use super::{Deciding, Decision};
+
+/// What came of one topic to be deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeleteTopicResult {
+    /// The topic's name, where it is known.
+    pub name: Option<String>,
+    /// The topic's id, or zero.
+    pub id: TopicId,
+    /// How it went.
+    pub result: Result<(), DeleteTopicError>,
+}
 
 /// Why a topic was not deleted. The text is Kafka's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

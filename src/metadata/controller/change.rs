@@ -1,0 +1,86 @@
+//! Pure: for each request the type of its answer, and what decides it.
+
+use std::ops::Range;
+
+use crate::base::ProducerId;
+
+use super::decide::{
+    self, AlterConfigsError, CreatePartitionsError, CreateTopicResult, Deciding, Decision,
+    DeleteTopicResult,
+};
+use super::request::{
+    AllocateProducerIds, AlterConfigs, CreatePartitions, CreateTopics, DeleteTopics,
+    FailDirectories, RenewLeaders,
+};
+
+/// A change of the cluster that the controller can be asked for.
+pub trait Change {
+    /// The answer. What it says is on disk, and in the image that was published before.
+    type Reply;
+
+    /// The records that the request leads to, and the answer.
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply>;
+}
+
+impl Change for CreateTopics {
+    /// A result per topic, in the order that [`CreateTopics::topics`] says.
+    type Reply = Vec<CreateTopicResult>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::create_topics(with, self)
+    }
+}
+
+impl Change for DeleteTopics {
+    /// A result per topic, in no order that means anything.
+    type Reply = Vec<DeleteTopicResult>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::delete_topics(with, &self.0)
+    }
+}
+
+impl Change for CreatePartitions {
+    /// A result per topic: its name and how it went.
+    type Reply = Vec<(String, Result<(), CreatePartitionsError>)>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::create_partitions(with, self)
+    }
+}
+
+impl Change for AlterConfigs {
+    /// A result per resource, in the order of the request.
+    type Reply = Vec<Result<(), AlterConfigsError>>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::alter_configs(with, self)
+    }
+}
+
+impl Change for AllocateProducerIds {
+    /// The ids, or none where all 2^63 have been handed out.
+    type Reply = Option<Range<ProducerId>>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::allocate_producer_ids(with, self.0)
+    }
+}
+
+impl Change for RenewLeaders {
+    /// How many partitions began a new term.
+    type Reply = usize;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::renew_leaders(with, self.0)
+    }
+}
+
+impl Change for FailDirectories {
+    /// How many partitions lost their leader.
+    type Reply = usize;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::fail_directories(with, self.node, &self.directories)
+    }
+}
