@@ -10,7 +10,7 @@ use crate::io::cores::{Task, TaskClass};
 use crate::io::runtime::Runtime;
 use crate::io::trim::{self, Trimmer};
 use crate::io::turn::{self, Work};
-use crate::shard::{self, compaction, partitions, removal};
+use crate::shard::{self, compaction, lifecycle, removal};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
 const SHARES: usize = 100;
@@ -111,7 +111,7 @@ async fn memory(server: Rc<ServerState>, period: Duration) {
 async fn logs(server: Rc<ServerState>, period: Duration) {
     loop {
         server.shard.runtime().sleep(period).await;
-        partitions::maintain(&server.shard, server.wall_ms()).await;
+        lifecycle::maintain(&server.shard, server.wall_ms()).await;
     }
 }
 
@@ -143,7 +143,7 @@ async fn scrub(server: Rc<ServerState>, delay: Duration) {
 async fn log_dirs(server: Rc<ServerState>, period: Duration) {
     loop {
         server.shard.runtime().sleep(period).await;
-        shard::log_dirs::check(&server.shard).await;
+        shard::dir_check::check(&server.shard).await;
     }
 }
 

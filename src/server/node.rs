@@ -27,7 +27,7 @@ use crate::io::turn::{self, Work};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
 use crate::shard::mesh::{Inbox, ShardMessage, ShardQuestion, ToControl};
-use crate::shard::{self, Shard, ShardOptions, numbers, partitions};
+use crate::shard::{self, Shard, ShardOptions, lifecycle, numbers};
 
 /// Memory registered for disk writes, in bytes; what does not fit is written all the same.
 const IO_MEMORY_BYTES: usize = 4 << 20;
@@ -145,7 +145,7 @@ async fn serve_shard(start: NodeStart, disk: Disk, listener: Listener) {
             ShardMessage::Publish(call) => {
                 turn::spent_on(Work::job("image"));
                 let (image, answer) = call.split();
-                partitions::apply(&shard, image, runtime.wall_ms()).await;
+                lifecycle::apply(&shard, image, runtime.wall_ms()).await;
                 answer(());
             }
             ShardMessage::Stop(call) => {

@@ -6,16 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{Shard, partitions};
 use crate::base::NodeId;
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
 use crate::host::this::overwrites_in_place;
 use crate::io::budget::Budget;
-use crate::io::cause::Cause;
-use crate::io::descriptors;
 use crate::io::disk::Disk;
-use crate::io::signal;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
 use crate::metadata::controller::decide::is_reserved;
 use crate::metadata::controller::{IDENTITY_FILE, Identity, NodeDir};
@@ -23,9 +19,6 @@ use crate::partition::Partition;
 
 /// Written where it is in doubt whether a folder can still be written.
 const PROBE_FILE: &str = ".write-check";
-
-/// Logs that are looked at before others get their turn.
-const LOGS_AT_A_TIME: usize = 128;
 
 /// A shard's folders of logs.
 pub struct LogDirs {
@@ -227,14 +220,24 @@ impl LogDir {
         partition.dir().parent() == Some(&self.path)
     }
 
-    /// Has the next [`check`] look at whether it can be written.
+    /// Has the next [`check`](super::dir_check::check) look at whether it can be written.
     pub fn suspect(&self) {
         self.suspect.set(true);
     }
 
+    /// Says whether the next look must try again if it can be written.
+    pub(super) fn stays_in_doubt(&self, in_doubt: bool) {
+        self.suspect.set(in_doubt);
+    }
+
+    /// Takes it out of the folders that work.
+    pub(super) fn fail(&self) {
+        self.failed.set(true);
+    }
+
     /// Whether to look if it can be written. That a log has failed is found by its count first:
     /// there may be many logs, and this is asked often.
-    fn is_in_doubt(&self, partitions: &[Rc<Partition>]) -> bool {
+    pub(super) fn is_in_doubt(&self, partitions: &[Rc<Partition>]) -> bool {
         let count = self.logs.probe().failed_logs_count.get();
         let more = self.failed_logs.replace(count) != count;
         let has_failed = |one: &Rc<Partition>| self.holds(one) && is_io(one);
@@ -242,7 +245,7 @@ impl LogDir {
     }
 
     /// Whether it is still the folder it was, and can be written where that is in doubt.
-    async fn is_sound(&self, in_doubt: bool) -> io::Result<()> {
+    pub(super) async fn is_sound(&self, in_doubt: bool) -> io::Result<()> {
         let disk = self.logs.disk();
         let text = disk.read(&self.path.join(IDENTITY_FILE)).await?;
         let identity = Identity::parse(&String::from_utf8_lossy(&text));
@@ -259,60 +262,6 @@ impl LogDir {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Looks whether the folders still work; takes out of service what lies in one that does not,
-/// and tells the controller.
-pub async fn check(shard: &Shard) {
-    let mut failed = Vec::new();
-    let partitions = shard.partitions.local();
-    let are_files_many = descriptors::are_files_many();
-    for some in partitions.chunks(LOGS_AT_A_TIME) {
-        for one in some {
-            one.seek_space();
-            one.look_for_file();
-            if are_files_many {
-                one.close_unused_files();
-            }
-        }
-        shard.runtime().yield_now().await;
-    }
-    for dir in shard.dirs.working() {
-        let in_doubt = dir.is_in_doubt(&partitions);
-        let Err(error) = dir.is_sound(in_doubt).await else {
-            continue;
-        };
-        match Cause::of(&error) {
-            // Room can come back; what is there is as good as it was.
-            Cause::NoRoom => {}
-            // Nothing was found out: the next look may.
-            Cause::Host | Cause::Passing => dir.suspect.set(in_doubt),
-            Cause::Device => {
-                tracing::error!(dir = %dir.path.display(), %error,
-                    "a log folder has failed: its partitions are offline until the broker is \
-                     started with it whole");
-                failed.push(dir.clone());
-            }
-        }
-    }
-    partitions::open_again(shard, shard.runtime().wall_ms()).await;
-    if failed.is_empty() {
-        return;
-    }
-    for dir in &failed {
-        dir.failed.set(true);
-        partitions::fail(shard, dir);
-    }
-    if shard.dirs.working().next().is_none() && shard.life.lost_last_folder() {
-        tracing::error!("no folder of log.dirs is left: the broker stops");
-        signal::request_stop();
-    }
-    let directories = failed.iter().map(|dir| dir.id).collect();
-    // Where the controller is gone or cannot write, the partitions are out of service all the same.
-    let _ = shard
-        .control
-        .fail_directories(shard.node, directories)
-        .await;
 }
 
 /// Whether a partition's log has failed at reading or writing its files.

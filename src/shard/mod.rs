@@ -4,7 +4,9 @@
 pub mod auto_create;
 pub mod compaction;
 pub mod coordinators;
+pub mod dir_check;
 pub mod faults;
+pub mod lifecycle;
 pub mod log_dirs;
 pub mod mesh;
 pub mod numbers;
@@ -140,14 +142,14 @@ impl Shard {
             config: RefCell::new(Rc::new((*config).clone())),
             image: RefCell::new(Arc::new(Image::default())),
         });
-        partitions::apply(&shard, image.clone(), now).await;
-        partitions::set_strays_aside(&shard, &image).await;
+        lifecycle::apply(&shard, image.clone(), now).await;
+        lifecycle::set_strays_aside(&shard, &image).await;
         let opening_us = shard.runtime.us_since(begun);
         shard.probe.opening_us.add(opening_us);
         let millis = opening_us / 1_000;
         let count = shard.partitions.local().len();
         shard.dirs.tell_of_start(shard.node, count, millis);
-        partitions::tell_of_homeless(&shard);
+        lifecycle::tell_of_homeless(&shard);
         Ok(shard)
     }
 
@@ -240,6 +242,6 @@ impl Shard {
     /// Takes every partition out of service and closes its log cleanly.
     pub async fn close(&self) {
         self.groups.stop();
-        partitions::close(self).await;
+        lifecycle::close(self).await;
     }
 }

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::Shard;
 use super::log_dirs::LogDir;
-use super::partitions::{OPEN_AT_ONCE, Place, Topic, topic_config};
+use super::partitions::{Place, Topic};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, PartitionIndex, WallMs};
@@ -17,6 +17,9 @@ use crate::io::cause::Cause;
 use crate::log::{OpenError, Opening};
 use crate::metadata::image::{self, Image};
 use crate::partition::{Name, Partition, PartitionOptions};
+
+/// Logs opened at the same time when a shard starts.
+pub(super) const OPEN_AT_ONCE: usize = 64;
 
 /// A topic whose entry is brought up to date with the image.
 struct Placing<'a> {
@@ -114,6 +117,19 @@ pub(super) fn broken(directory: Uuid) -> Place {
     Place::Broken {
         directory,
         again: false,
+    }
+}
+
+/// The settings of a topic on this broker.
+pub(super) fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
+    let config = shard.config();
+    match config.topic_config(image.configs.topic(name)) {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            // The controller lets no bad value in; a setting may have become bad since.
+            tracing::error!(topic = name, %error, "bad topic setting: using the defaults");
+            config.topic_defaults.clone()
+        }
     }
 }
 

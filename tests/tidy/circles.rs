@@ -22,10 +22,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ),
     ("src/log", &["folder", "retire"]),
     ("src/log/compaction", &["clean", "source", "target"]),
-    (
-        "src/shard",
-        &["log_dirs", "partitions", "placing", "removal"],
-    ),
 ];
 
 /// The groups of entries that reach each other, each in order.

@@ -30,7 +30,6 @@ const FILES: &[(&str, usize, &str)] = &[
     ("src/metadata/controller/decide/configs.rs", 427, OPEN),
     ("src/metadata/controller/local.rs", 402, OPEN),
     ("src/partition/validate/mod.rs", 450, OPEN),
-    ("src/shard/partitions.rs", 416, OPEN),
     ("wire/src/shape/table.rs", 595, TABLE),
 ];
 
@@ -54,7 +53,6 @@ const LINES: &[(&str, usize)] = &[
     ("src/metadata/controller/local.rs", 1),
     ("src/metadata/record/mod.rs", 1),
     ("src/shard/compaction.rs", 2),
-    ("src/shard/partitions.rs", 1),
     ("src/shard/probe.rs", 2),
     ("wire/src/fetch.rs", 1),
 ];
