@@ -4,6 +4,7 @@
 //! again, so [`Slice`]s of it may be read, sent and kept by anyone on the core meanwhile.
 #![allow(unsafe_code)]
 
+mod gather;
 mod slice;
 
 use std::cell::{Cell, RefCell};
@@ -12,7 +13,8 @@ use std::rc::{Rc, Weak};
 use glommio::io::DmaBuffer;
 
 use super::budget::Reserved;
-use super::gather::{Gather, GatherPool};
+pub use gather::Gather;
+use gather::GatherPool;
 pub use slice::{ReadMemory, Slice};
 
 /// Unit of direct I/O: positions, lengths and memory are multiples of it, in bytes.

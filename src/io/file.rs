@@ -10,12 +10,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use glommio::io::{DmaFile, OpenOptions};
 
-use super::buffer::{BLOCK_BYTES, Slice, WriteBuffer, block_up};
+use super::buffer::{BLOCK_BYTES, Gather, Slice, WriteBuffer, block_up};
 use super::cause::from_runtime;
 use super::cores;
 use super::descriptors::{Held, Holder};
 use super::durable::Durable;
-use super::gather::Gather;
 use super::patience::{Patience, patiently};
 #[cfg(any(test, feature = "sim"))]
 use super::sim;

@@ -19,7 +19,6 @@ mod entropy;
 pub mod event;
 pub mod file;
 pub mod free;
-pub mod gather;
 pub mod listener;
 pub mod net;
 pub mod offload;

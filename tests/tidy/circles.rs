@@ -6,7 +6,6 @@ use super::uses::{Graph, graphs};
 
 /// Circles of today: the folder, and what of it uses each other, directly or by way of others.
 const CIRCLES: &[(&str, &[&str])] = &[
-    ("src/io", &["buffer", "gather"]),
     (
         "src/io",
         &["cores", "disk", "durable", "file", "runtime", "sim"],

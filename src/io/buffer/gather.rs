@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use glommio::io::GatheredBuffers;
 
-use super::buffer::{BLOCK_BYTES, Slice, WriteBuffer};
+use super::{BLOCK_BYTES, Slice, WriteBuffer};
 
 /// Sets of pieces whose room is kept for the next ones.
 const SPARE_MAX: usize = 16;
@@ -94,14 +94,14 @@ impl Gather {
 
     /// The bytes that are to be written.
     #[cfg(any(test, feature = "sim"))]
-    pub(super) fn to_vec(&self) -> Vec<u8> {
+    pub(in crate::io) fn to_vec(&self) -> Vec<u8> {
         let pieces = self.pieces();
         let slices = pieces.slices.iter().map(|slice| &slice[..]);
         let last = pieces.last.iter().map(WriteBuffer::bytes);
         slices.chain(last).flatten().copied().collect()
     }
 
-    pub(super) fn shared(&self) -> Rc<dyn GatheredBuffers> {
+    pub(in crate::io) fn shared(&self) -> Rc<dyn GatheredBuffers> {
         Rc::clone(self.pieces()) as _
     }
 }
