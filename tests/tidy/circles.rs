@@ -10,7 +10,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         "src/io",
         &["cores", "disk", "durable", "file", "runtime", "sim"],
     ),
-    ("src/io/sim", &["disk", "executor", "net", "task"]),
     ("src/log", &["aborts", "compaction", "listing", "recovery"]),
     (
         "src/log",

@@ -11,11 +11,11 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use super::cut::{Data, End, History, Left, Names, Rest};
-use super::executor::Tasks;
 use super::faults::{Fault, Faults};
 use super::random::Random;
 use super::state::{Event, FileId, NameChange, Node, Operation, State};
 use super::task::SimRuntime;
+use super::tasks::Tasks;
 use crate::base::Instant;
 use crate::io::disk::Entry;
 use crate::io::durable::Durable;

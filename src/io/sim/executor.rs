@@ -1,23 +1,19 @@
-//! Drives: runs tasks and completes I/O one step at a time, in an order taken from the seed.
+//! Drives: a simulated machine: runs tasks and completes I/O one step at a time, in an order
+//! taken from the seed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
 
 use super::cut::Left;
 use super::disk::SimDisk;
 use super::net::SimNet;
-use super::random::Random;
 use super::state::State;
 use super::task::SimRuntime;
-use super::time::{BEGIN, Time};
+use super::tasks::Tasks;
+use super::time::BEGIN;
 use crate::base::Instant;
 use crate::io::runtime::Runtime;
-
-type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Tasks, I/O under way, a disk and a network; a fresh one is made for every start of the
 /// simulated machine.
@@ -33,40 +29,6 @@ pub struct World {
 /// that both would stay for good.
 struct End(Rc<Tasks>);
 
-/// Tasks by number; finished ones leave a hole.
-pub(super) struct Tasks {
-    tasks: RefCell<Vec<Option<Task>>>,
-    ready: Arc<Mutex<Vec<usize>>>,
-    /// The task that is polled now, and whether it has been cancelled meanwhile.
-    running: Cell<Option<usize>>,
-    is_cancelled: Cell<bool>,
-    /// Follows from the tasks that were polled, and when.
-    fingerprint: Cell<u64>,
-    /// Decides what happens next.
-    pub(super) random: RefCell<Random>,
-    /// The numbers that tasks ask for: how many they take does not change what happens next.
-    pub(super) values: RefCell<Random>,
-    pub(super) time: Time,
-}
-
-thread_local! {
-    /// The world whose step is done on this thread.
-    static CURRENT: RefCell<Option<SimRuntime>> = const { RefCell::new(None) };
-}
-
-/// The world whose step is done on this thread now, if one is.
-pub(in crate::io) fn current() -> Option<SimRuntime> {
-    CURRENT.with_borrow(Clone::clone)
-}
-
-/// Sets back, when dropped, what was [`current`] before.
-struct Entered(Option<SimRuntime>);
-
-struct TaskWaker {
-    task: usize,
-    ready: Arc<Mutex<Vec<usize>>>,
-}
-
 impl World {
     /// A machine with an empty disk.
     pub fn new(seed: u64) -> World {
@@ -75,16 +37,7 @@ impl World {
 
     /// A machine that starts with such a disk.
     pub fn on(seed: u64, left: Left) -> World {
-        let tasks = Rc::new(Tasks {
-            tasks: RefCell::default(),
-            ready: Arc::default(),
-            running: Cell::new(None),
-            is_cancelled: Cell::new(false),
-            fingerprint: Cell::new(seed),
-            random: RefCell::new(Random::new(seed)),
-            values: RefCell::new(Random::new(!seed)),
-            time: Time::new(left.now),
-        });
+        let tasks = Rc::new(Tasks::new(seed, left.now));
         World {
             disk: SimDisk::new(Rc::clone(&tasks), left.state),
             net: SimNet::new(Rc::clone(&tasks), seed),
@@ -111,7 +64,7 @@ impl World {
     /// A number that follows from which tasks were polled so far, and when: two runs that went
     /// the same way have the same.
     pub fn fingerprint(&self) -> u64 {
-        self.tasks.fingerprint.get()
+        self.tasks.fingerprint()
     }
 
     /// Runs `main` to its end.
@@ -190,90 +143,9 @@ impl World {
     }
 }
 
-impl Tasks {
-    /// Begins a task; its number.
-    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> usize {
-        let mut tasks = self.tasks.borrow_mut();
-        tasks.push(Some(Box::pin(future)));
-        let task = tasks.len() - 1;
-        self.ready.lock().expect("one thread").push(task);
-        task
-    }
-
-    /// Drops a task, unless it has ended.
-    pub(super) fn cancel(&self, task: usize) {
-        if self.running.get() == Some(task) {
-            self.is_cancelled.set(true);
-        }
-        // All tasks may be gone by now: the end of a world drops them.
-        let future = self.tasks.borrow_mut().get_mut(task).and_then(Option::take);
-        drop(future);
-    }
-
-    fn enter(self: &Rc<Self>) -> Entered {
-        let me = SimRuntime::new(Rc::clone(self));
-        Entered(CURRENT.with_borrow_mut(|current| current.replace(me)))
-    }
-
-    fn run_one(self: &Rc<Self>) -> bool {
-        let task = {
-            let mut ready = self.ready.lock().expect("one thread");
-            if ready.is_empty() {
-                return false;
-            }
-            let at = self.random.borrow_mut().below(ready.len());
-            ready.swap_remove(at)
-        };
-        let Some(mut future) = self.tasks.borrow_mut()[task].take() else {
-            return true; // Woken again after its end.
-        };
-        let waker = Waker::from(Arc::new(TaskWaker {
-            task,
-            ready: Arc::clone(&self.ready),
-        }));
-        let _entered = self.enter();
-        let before = self.fingerprint.get() ^ task as u64;
-        let now = self.time.now().0;
-        self.fingerprint
-            .set(before.wrapping_mul(0x0100_0000_01B3) ^ now);
-        self.running.set(Some(task));
-        let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
-        self.running.set(None);
-        if poll == Poll::Pending && !self.is_cancelled.replace(false) {
-            self.tasks.borrow_mut()[task] = Some(future);
-        }
-        true
-    }
-
-    fn clear(self: &Rc<Self>) {
-        let _entered = self.enter();
-        // Dropping a task may drop what another holds: none may be borrowed meanwhile.
-        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
-        drop(tasks);
-        self.ready.lock().expect("one thread").clear();
-    }
-}
-
 impl Drop for End {
     fn drop(&mut self) {
         self.0.clear();
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let before = self.0.take();
-        let mine = CURRENT.with_borrow_mut(|current| std::mem::replace(current, before));
-        drop(mine);
-    }
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        let mut ready = self.ready.lock().expect("one thread");
-        if !ready.contains(&self.task) {
-            ready.push(self.task);
-        }
     }
 }
 

@@ -18,13 +18,14 @@ mod pipe;
 mod random;
 mod state;
 mod task;
+mod tasks;
 mod time;
 
 pub use cut::{Data, End, History, Left, Moment, Names, Rest};
 pub use disk::{SimDisk, SimFile};
 pub use executor::World;
-pub(in crate::io) use executor::current;
 pub use faults::Fault;
 pub use net::{SimListener, SimNet, SimStream, Weather};
 pub use random::Random;
+pub(in crate::io) use task::current;
 pub use task::{SimRuntime, SimTask};

@@ -12,8 +12,8 @@ use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::executor::Tasks;
 use super::random::Random;
+use super::tasks::Tasks;
 use crate::base::Instant;
 pub use stream::SimStream;
 use stream::Wire;

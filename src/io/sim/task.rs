@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::executor::Tasks;
+use super::tasks::{self, Tasks};
 use crate::base::{Instant, WallMs};
 
 /// The executor of a world, as tasks see it; cheap to clone.
@@ -28,6 +28,11 @@ struct Output<T> {
 
 /// Cancels its task when it is dropped; one that has ended is as it was.
 struct CancelOnDrop<'a, T>(&'a SimTask<T>);
+
+/// The world whose step is done on this thread now, if one is.
+pub(in crate::io) fn current() -> Option<SimRuntime> {
+    tasks::current().map(SimRuntime::new)
+}
 
 // === impl SimRuntime ===
 
