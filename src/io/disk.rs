@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use super::batch::{Batch, sync_file_system};
 use super::buffer::Pool;
 use super::checks;
 use super::cores;
-use super::durable::{Batch, Durable, sync_file_system};
+use super::durable::Durable;
 use super::file::File;
 use super::patience::{Patience, patiently};
 use super::runtime::Runtime;
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
 use crate::base::WallMs;
+
+pub use super::entry::Entry;
 
 /// A disk as one executor sees it; cheap to clone.
 #[derive(Clone)]
@@ -29,19 +32,6 @@ enum Kind {
     Direct,
     #[cfg(any(test, feature = "sim"))]
     Sim(sim::SimDisk),
-}
-
-/// One entry of a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Name without its folder; names that are not UTF-8 are left out of listings.
-    pub name: String,
-    /// Length in bytes; of no meaning for a folder.
-    pub bytes: u64,
-    /// Whether this is a folder.
-    pub is_dir: bool,
-    /// When its content was last changed, or said to be; `None` where that is not known.
-    pub modified_ms: Option<WallMs>,
 }
 
 // === impl Disk ===

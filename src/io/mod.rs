@@ -4,6 +4,7 @@
 // Other rooms call this one where they would call these.
 #![allow(clippy::disallowed_methods)]
 
+pub mod batch;
 pub mod budget;
 pub mod buffer;
 pub mod cause;
@@ -16,6 +17,7 @@ pub mod descriptors;
 pub mod disk;
 pub mod durable;
 mod entropy;
+mod entry;
 pub mod event;
 pub mod file;
 pub mod free;

@@ -52,6 +52,14 @@ impl Runtime {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl sim::World {
+    /// Its executor: time, tasks and random numbers.
+    pub fn runtime(&self) -> Runtime {
+        Runtime::simulated(self.executor())
+    }
+}
+
 // === impl Runtime: tasks ===
 
 impl Runtime {

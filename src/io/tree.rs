@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::disk::{Entry, modified_ms};
+use super::disk::modified_ms;
+use super::entry::Entry;
 
 /// What the folder `dir` holds, by rising names; names that are not UTF-8 are left out.
 pub fn list(dir: &Path) -> io::Result<Vec<Entry>> {

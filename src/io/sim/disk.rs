@@ -17,8 +17,8 @@ use super::state::{Event, FileId, NameChange, Node, Operation, State};
 use super::task::SimRuntime;
 use super::tasks::Tasks;
 use crate::base::Instant;
-use crate::io::disk::Entry;
 use crate::io::durable::Durable;
+use crate::io::entry::Entry;
 pub use file::SimFile;
 
 /// A simulated disk; cheap to clone.

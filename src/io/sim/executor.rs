@@ -13,7 +13,6 @@ use super::task::SimRuntime;
 use super::tasks::Tasks;
 use super::time::BEGIN;
 use crate::base::Instant;
-use crate::io::runtime::Runtime;
 
 /// Tasks, I/O under way, a disk and a network; a fresh one is made for every start of the
 /// simulated machine.
@@ -56,9 +55,9 @@ impl World {
         &self.net
     }
 
-    /// The executor: time, tasks and random numbers.
-    pub fn runtime(&self) -> Runtime {
-        Runtime::simulated(SimRuntime::new(Rc::clone(&self.tasks)))
+    /// Time, tasks and random numbers.
+    pub(in crate::io) fn executor(&self) -> SimRuntime {
+        SimRuntime::new(Rc::clone(&self.tasks))
     }
 
     /// A number that follows from which tasks were polled so far, and when: two runs that went
