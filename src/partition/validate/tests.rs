@@ -3,6 +3,7 @@ use crate::wire::compress::compress;
 use crate::wire::cursor::Sink;
 
 use super::*;
+use crate::wire::batch::NO_TIMESTAMP;
 use crate::wire::batch::RecordError;
 
 const NOW: WallMs = 1_700_000_000_000;
