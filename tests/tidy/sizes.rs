@@ -28,8 +28,6 @@ const FILES: &[(&str, usize, &str)] = &[
     ("src/log/recovery.rs", 432, LOG),
     ("src/log/upkeep.rs", 610, LOG),
     ("src/metadata/controller/decide/configs.rs", 427, OPEN),
-    ("src/metadata/controller/local.rs", 402, OPEN),
-    ("src/partition/validate/mod.rs", 450, OPEN),
     ("wire/src/shape/table.rs", 595, TABLE),
 ];
 

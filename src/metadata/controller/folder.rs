@@ -18,6 +18,12 @@ use crate::metadata::source::local::SourceError;
 use super::decide::Random;
 use super::identity::{FILE, Identity, IdentityError};
 
+/// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
+/// full, that ends by itself, and what was asked may be done then; else nothing was decided, and
+/// nothing will be until the broker is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CannotWrite;
+
 /// Why the metadata could not be loaded. Each prints as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -59,6 +65,12 @@ pub enum LoadError {
     /// The metadata log cannot be written.
     #[error("the metadata log cannot be written; the lines before this one say why")]
     Write,
+}
+
+impl From<CannotWrite> for LoadError {
+    fn from(_: CannotWrite) -> LoadError {
+        LoadError::Write
+    }
 }
 
 fn other_nodes(formatted: &[NodeId], asked: &[NodeId]) -> String {

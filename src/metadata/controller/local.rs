@@ -22,7 +22,7 @@ use crate::metadata::source::local::{self as source, SourceError};
 use crate::metadata::source::note::{self, Note};
 
 use super::decide::{self, Deciding, Decision, NodeStart, RECORDS_MAX, Random};
-use super::folder::{self, LoadError, NodeDir};
+use super::folder::{self, CannotWrite, LoadError, NodeDir};
 use super::{Change, RenewLeaders};
 
 /// The term stamped into batches of the metadata log: its leader never changes.
@@ -58,12 +58,6 @@ struct Stuck {
     /// The change of the image that the decision makes.
     after: Delta,
 }
-
-/// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
-/// full, that ends by itself, and what was asked may be done then; else nothing was decided, and
-/// nothing will be until the broker is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CannotWrite;
 
 /// Why an append did not come to its end.
 enum Blocked {
@@ -367,12 +361,6 @@ impl LocalController {
         }
         self.note.set(self.log.acked_offset());
         Ok(())
-    }
-}
-
-impl From<CannotWrite> for LoadError {
-    fn from(_: CannotWrite) -> LoadError {
-        LoadError::Write
     }
 }
 

@@ -11,9 +11,9 @@ mod request;
 
 pub use change::Change;
 pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult};
-pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
+pub use folder::{CannotWrite, LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
-pub use local::{CannotWrite, LocalController};
+pub use local::LocalController;
 pub use request::{
     AllocateProducerIds, AlterConfigs, ConfigChange, CreatePartitions, CreateTopics, DeleteTopics,
     FailDirectories, MorePartitions, NewTopic, RenewLeaders, ResourceChange, TopicRef,
