@@ -186,7 +186,7 @@ async fn answer(
                 let (most, answer) = call.split();
                 let shard = connections.server().shard.clone();
                 gather(&runtime, async move {
-                    answer(shard.groups.committed(most).await)
+                    answer(shard.coordinators.groups.committed(most).await)
                 });
             }
             (ShardQuestion::Ends(call), Some(connections)) => {

@@ -1,10 +1,11 @@
-//! Drives: which groups live here: those whose partition of `__consumer_offsets` is led here.
+//! Drives: the coordinators of a shard: the state machines whose partitions it leads.
 
 use std::rc::Rc;
 
-use super::Shard;
+use super::partitions::Partitions;
 use crate::base::TopicId;
 use crate::base::config::BrokerConfig;
+use crate::base::metrics::Snapshot;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::group::GroupConfig;
 use crate::io::budget::Budget;
@@ -13,33 +14,54 @@ use crate::metadata::image::Image;
 /// The topic that keeps groups and their offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
-/// A coordinator with the broker's settings, without groups yet.
-pub fn groups(config: &BrokerConfig, budget: &Rc<Budget>) -> GroupCoordinator {
-    let partitions = config.offsets.topic_partitions;
-    GroupCoordinator::new(GroupConfig::of(config), partitions, budget)
+/// What a shard coordinates, each kind over a topic of its own.
+pub struct Coordinators {
+    /// The groups whose partitions of `__consumer_offsets` it leads.
+    pub groups: GroupCoordinator,
 }
 
-/// Serves the groups of the partitions that are led here now.
-pub fn lead(shard: &Shard) {
-    if let Some(topic) = shard.partitions.topic(OFFSETS_TOPIC) {
-        shard
-            .groups
-            .set_partition_count(topic.partitions.len() as i32);
-        shard.groups.lead(topic.local().cloned().collect());
+// === impl Coordinators ===
+
+impl Coordinators {
+    /// Coordinators with the broker's settings, of nothing yet.
+    pub(super) fn new(config: &BrokerConfig, budget: &Rc<Budget>) -> Coordinators {
+        let partitions = config.offsets.topic_partitions;
+        Coordinators {
+            groups: GroupCoordinator::new(GroupConfig::of(config), partitions, budget),
+        }
     }
-}
 
-/// Follows the image: serves the groups of the partitions that are led here, and forgets the
-/// offsets of topics that are gone.
-pub fn apply(shard: &Shard, before: &Image, after: &Image) {
-    lead(shard);
-    let changes = after.topics.changes_since(&before.topics);
-    let gone = changes.into_iter().filter(|change| change.after.is_none());
-    let gone: Vec<(Rc<str>, TopicId)> = gone
-        .filter_map(|change| change.before)
-        .map(|topic| ((&*topic.name).into(), topic.id))
-        .collect();
-    if !gone.is_empty() {
-        shard.groups.topics_deleted(&gone);
+    /// Serves what is kept in the partitions that are led here now.
+    pub(super) fn lead(&self, partitions: &Partitions) {
+        if let Some(topic) = partitions.topic(OFFSETS_TOPIC) {
+            self.groups
+                .set_partition_count(topic.partitions.len() as i32);
+            self.groups.lead(topic.local().cloned().collect());
+        }
+    }
+
+    /// Follows the image: as [`Coordinators::lead`], and forgets the offsets of topics that are
+    /// gone.
+    pub(super) fn apply(&self, partitions: &Partitions, before: &Image, after: &Image) {
+        self.lead(partitions);
+        let changes = after.topics.changes_since(&before.topics);
+        let gone = changes.into_iter().filter(|change| change.after.is_none());
+        let gone: Vec<(Rc<str>, TopicId)> = gone
+            .filter_map(|change| change.before)
+            .map(|topic| ((&*topic.name).into(), topic.id))
+            .collect();
+        if !gone.is_empty() {
+            self.groups.topics_deleted(&gone);
+        }
+    }
+
+    /// Adds all counts to a snapshot, in steps.
+    pub(super) async fn export(&self, to: &mut Snapshot) {
+        self.groups.export(to).await;
+    }
+
+    /// Serves nothing any more.
+    pub(super) fn stop(&self) {
+        self.groups.stop();
     }
 }

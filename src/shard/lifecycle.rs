@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use super::log_dirs::LogDir;
 use super::partitions::{Place, Topic};
 use super::placing::{OPEN_AT_ONCE, broken, place_all, topic_config};
-use super::{Shard, coordinators, removal};
+use super::{Shard, removal};
 use crate::base::ids::Uuid;
 use crate::base::{PartitionIndex, WallMs};
 use crate::metadata::image::{self, Image};
@@ -49,7 +49,8 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
             .local()
             .for_each(|partition| partition.set_config(config.clone()));
     }
-    coordinators::apply(shard, &before, &image);
+    let coordinators = &shard.coordinators;
+    coordinators.apply(&shard.partitions, &before, &image);
     shard.set_image(image);
 }
 
@@ -74,7 +75,7 @@ pub async fn open_again(shard: &Shard, now: WallMs) {
         let opened = shard.partitions.topic_by_id(topic.id);
         if opened.is_some_and(|topic| !waits(&topic)) {
             tracing::info!(topic = %topic.name, "the logs that could not be opened are open now");
-            coordinators::lead(shard);
+            shard.coordinators.lead(&shard.partitions);
         }
     }
 }
@@ -99,7 +100,7 @@ pub fn fail(shard: &Shard, dir: &LogDir) {
         let failed = topic.local().filter(|partition| dir.holds(partition));
         failed.for_each(|partition| partition.abandon());
     }
-    coordinators::lead(shard);
+    shard.coordinators.lead(&shard.partitions);
 }
 
 /// Sets aside the logs that are of no topic in `image`: their topics were deleted while their
@@ -158,7 +159,7 @@ fn is_replica_of(shard: &Shard, topic: &image::Topic, index: PartitionIndex) -> 
 /// Takes every partition out of service and closes its log cleanly; what could not be closed
 /// so is checked at the next start.
 pub async fn close(shard: &Shard) {
-    shard.groups.stop();
+    shard.coordinators.stop();
     let partitions = shard.partitions.local();
     partitions.iter().for_each(|partition| partition.close());
     let dirs: Vec<&Rc<LogDir>> = shard.dirs.working().collect();

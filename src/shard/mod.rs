@@ -33,7 +33,6 @@ use crate::base::faults::Faults;
 use crate::base::life::Life;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{NodeId, WallMs};
-use crate::coordinator::GroupCoordinator;
 use crate::io::budget::{Budget, Use};
 use crate::io::disk::Disk;
 use crate::io::runtime::Runtime;
@@ -42,6 +41,7 @@ use crate::metadata::image::{Image, ResourceKind};
 use crate::wire::field::NodeEndpoint;
 use auto_create::AutoCreate;
 use compaction::Compaction;
+use coordinators::Coordinators;
 use log_dirs::LogDirs;
 use mesh::ToControl;
 use partitions::Partitions;
@@ -73,8 +73,8 @@ pub struct Shard {
     pub node: NodeId,
     /// The partitions it leads, and where the others are.
     pub partitions: Partitions,
-    /// The groups whose partitions of `__consumer_offsets` it leads.
-    pub groups: GroupCoordinator,
+    /// What it coordinates.
+    pub coordinators: Coordinators,
     /// The way to the controller.
     pub control: ToControl,
     /// Memory that requests may take.
@@ -126,7 +126,7 @@ impl Shard {
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
-            groups: coordinators::groups(&config, &budget),
+            coordinators: Coordinators::new(&config, &budget),
             control,
             budget,
             compaction: Compaction::default(),
@@ -235,13 +235,12 @@ impl Shard {
         );
         self.dirs.export(to);
         self.compaction.export(to);
-        self.groups.export(to).await;
+        self.coordinators.export(to).await;
         numbers::export(self, to).await;
     }
 
     /// Takes every partition out of service and closes its log cleanly.
     pub async fn close(&self) {
-        self.groups.stop();
         lifecycle::close(self).await;
     }
 }

@@ -98,7 +98,7 @@ impl ServerState {
                 "closed more connections, without a line for each"
             );
         }
-        if let Some(lines) = self.shard.groups.lines_left_out(now) {
+        if let Some(lines) = self.shard.coordinators.groups.lines_left_out(now) {
             tracing::info!(
                 lines,
                 "more lines about groups and their members were left out"

@@ -28,7 +28,7 @@ impl Api for DeleteGroups {
             if !asked.insert(id.clone()) {
                 continue;
             }
-            let code = match cx.shard.groups.delete(kept(&id)).await {
+            let code = match cx.shard.coordinators.groups.delete(kept(&id)).await {
                 Ok(()) => ErrorCode::NONE,
                 Err(error) => errors::group(error),
             };

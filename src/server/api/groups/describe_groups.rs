@@ -41,6 +41,7 @@ impl Api for DescribeGroups {
             let name = kept(&id);
             let found = cx
                 .shard
+                .coordinators
                 .groups
                 .ask(&name, |machine, _, _| machine.describe(&name));
             let found = found.await;

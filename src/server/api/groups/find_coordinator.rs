@@ -83,7 +83,7 @@ fn find_group(cx: &Context, group: &str) -> Result<Found, Missing> {
         "The coordinator is not available.",
     );
     let image = cx.image();
-    let partition = cx.shard.groups.partition_of(group);
+    let partition = cx.shard.coordinators.groups.partition_of(group);
     let leader = image.topics.partition(OFFSETS_TOPIC, partition);
     let leader = leader.map(|partition| partition.leader);
     let leader = leader.filter(|leader| image.brokers.is_alive(*leader));

@@ -37,7 +37,7 @@ async fn beat(cx: &Context, request: &HeartbeatRequest) -> Result<(), GroupError
         member_id: kept(&request.member_id),
         instance_id: kept_option(&request.group_instance_id),
     };
-    let groups = &cx.shard.groups;
+    let groups = &cx.shard.coordinators.groups;
     groups
         .ask(&beat.group, |machine, now, _| machine.heartbeat(&beat, now))
         .await?

@@ -41,7 +41,7 @@ impl Api for JoinGroup {
         let join = join(cx, &request);
         // It may wait for long, and not with its bytes.
         drop(request);
-        let reply = cx.shard.groups.join(join).await;
+        let reply = cx.shard.coordinators.groups.join(join).await;
         // A group's leader is told of all its members.
         if let Ok(joined) = &reply
             && !cx.claim(memory_bytes(joined)).await

@@ -65,7 +65,7 @@ async fn leave_at_once(
         group: kept(group),
         members: members.iter().map(leaving).collect(),
     };
-    let groups = &cx.shard.groups;
+    let groups = &cx.shard.coordinators.groups;
     groups
         .ask(&leave.group, |machine, now, out| {
             machine.leave(&leave, now, out)

@@ -36,7 +36,11 @@ impl Api for ListGroups {
             return ListGroupsResponse::default();
         }
         let states = states(&request.states_filter).await;
-        let listed = cx.shard.groups.ask_all(|machine| machine.list(&states));
+        let listed = cx
+            .shard
+            .coordinators
+            .groups
+            .ask_all(|machine| machine.list(&states));
         match listed.await {
             Err(error) => ListGroupsResponse::default().with_error_code(errors::group(error).0),
             Ok(listed) => {

@@ -35,7 +35,7 @@ impl Api for SyncGroup {
             true => cx.shard.runtime().drop_later(request),
             false => drop(request),
         }
-        let reply = cx.shard.groups.sync(sync).await;
+        let reply = cx.shard.coordinators.groups.sync(sync).await;
         if let Ok(synced) = &reply
             && !cx.claim(synced.assignment.len()).await
         {
@@ -48,7 +48,7 @@ impl Api for SyncGroup {
 /// The assignments that a request gives. Where there are very many only those of members are
 /// taken, as the group would do it in one go.
 async fn assignments(cx: &Context, request: &SyncGroupRequest) -> Vec<(Rc<str>, Bytes)> {
-    let groups = &cx.shard.groups;
+    let groups = &cx.shard.coordinators.groups;
     let are_many = request.assignments.len() > AT_ONCE;
     let mut members = HashMap::new();
     for given in &request.assignments {

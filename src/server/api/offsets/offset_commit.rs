@@ -69,7 +69,7 @@ impl Api for OffsetCommit {
         }
         for topics in at_once(topics) {
             let commit = commit(cx, &request, topics);
-            let groups = &cx.shard.groups;
+            let groups = &cx.shard.coordinators.groups;
             let results = groups.ask(&commit.group, |machine, now, out| {
                 machine.commit(&commit, now, out)
             });

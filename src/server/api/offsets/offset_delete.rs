@@ -79,7 +79,7 @@ async fn delete(
         return Err(GroupError::InvalidGroupId);
     }
     let id = kept(&request.group_id);
-    let groups = &cx.shard.groups;
+    let groups = &cx.shard.coordinators.groups;
     groups
         .ask(&id, |machine, _, out| {
             machine.delete_offsets(&id, topics, out)

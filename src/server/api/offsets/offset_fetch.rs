@@ -186,7 +186,7 @@ async fn fetch_all(cx: &Context, id: &Rc<str>, stable: bool) -> Result<FetchedTo
     let mut found: FetchedTopics = Vec::new();
     let mut next = Some(before_all());
     while let Some(place) = next {
-        let fetch = cx.shard.groups.ask(id, |machine, _, _| {
+        let fetch = cx.shard.coordinators.groups.ask(id, |machine, _, _| {
             machine.fetch_some(id, stable, &place, AT_ONCE)
         });
         let (topics, more) = fetch.await?;
@@ -211,7 +211,7 @@ async fn ask(
     found: &mut FetchedTopics,
 ) -> Result<(), GroupError> {
     let (places, wanted): (Vec<usize>, Vec<_>) = due.drain(..).unzip();
-    let groups = &cx.shard.groups;
+    let groups = &cx.shard.coordinators.groups;
     let fetched = groups.ask(id, |machine, _, _| machine.fetch(id, &wanted, stable));
     for (at, fetched) in places.into_iter().zip(fetched.await?) {
         found[at].1.extend(fetched);
