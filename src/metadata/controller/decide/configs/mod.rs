@@ -4,13 +4,15 @@
 //! its own settings, then the controller at everything that gets there. The order of the checks
 //! here is theirs, since what is wrong first is what a client is told.
 
+mod loggers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::NodeId;
 use crate::base::config::{
     self, Effect, InvalidValue, Kind, Mode, Setting, broker_setting, check_group, check_topic,
     client_metrics_setting, group_setting, topic_setting,
 };
-use crate::base::{NodeId, loggers};
 use crate::metadata::controller::request::{AlterConfigs, ConfigChange, ResourceChange};
 use crate::metadata::image::{Image, ResourceKind};
 use crate::metadata::record::{Config, MetadataRecord};
@@ -90,7 +92,7 @@ fn alter(
     let incremental = matches!(resource.change, ConfigChange::Each(_));
     let kind = match ResourceKind::from_id(resource.kind) {
         Some(ResourceKind::BrokerLogger) if incremental => {
-            return check_loggers(node, resource).map(|()| Vec::new());
+            return loggers::check(node, resource).map(|()| Vec::new());
         }
         None | Some(ResourceKind::BrokerLogger) => {
             return refuse(format!("Unknown resource type {}", resource.kind));
@@ -150,51 +152,6 @@ pub const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
-
-/// Whether the levels of a broker's log may be changed so; that broker changes them itself.
-fn check_loggers(node: NodeId, resource: &ResourceChange) -> Result<(), AlterConfigsError> {
-    let name = &resource.name;
-    match name.parse() {
-        Err(_) => return refuse(format!("Node id must be an integer, but it is: {name}")),
-        Ok(id) if NodeId(id) != node => {
-            return refuse(format!(
-                "Unexpected node id. Expected {node}, but received {id}"
-            ));
-        }
-        Ok(_) => {}
-    }
-    let ConfigChange::Each(ops) = &resource.change else {
-        return Ok(());
-    };
-    ops.iter().try_for_each(logger)
-}
-
-/// Whether a logger's level may be changed so.
-fn logger((name, op, level): &(String, i8, Option<String>)) -> Result<(), AlterConfigsError> {
-    let bad = |text: String| Err(AlterConfigsError::Config(text));
-    let not_allowed = "operation is not allowed for the BROKER_LOGGER resource";
-    match *op {
-        SET | DELETE if !loggers::exists(name) => bad(format!("Logger {name} does not exist!")),
-        SET => match level.as_deref() {
-            Some(level) if loggers::is_level(level) => Ok(()),
-            level => bad(format!(
-                "Cannot set the log level of {name} to {} as it is not a supported log level. \
-                 Valid log levels are {}",
-                level.unwrap_or("null"),
-                loggers::level_names()
-            )),
-        },
-        DELETE if name == loggers::ROOT => refuse(format!(
-            "Removing the log level of the {name} logger is not allowed"
-        )),
-        DELETE => Ok(()),
-        APPEND => refuse(format!("APPEND {not_allowed}")),
-        SUBTRACT => refuse(format!("SUBTRACT {not_allowed}")),
-        op => refuse(format!(
-            "Unknown operation type {op} is not allowed for the BROKER_LOGGER resource"
-        )),
-    }
-}
 
 /// The checks of the broker that is asked, before the controller.
 fn check_broker(
