@@ -126,26 +126,7 @@ fn main() {
 
     let partitions = size(10, 100);
     let commits = size(2, 2_000);
-    let commit = Commit {
-        group: "offsets".into(),
-        generation: -1,
-        member_id: "".into(),
-        instance_id: None,
-        retention_ms: None,
-        knows_group_not_found: true,
-        topics: vec![CommitTopic {
-            name: "topic".into(),
-            id: TopicId(Uuid::from_u128(1)),
-            partitions: (0..partitions)
-                .map(|partition| CommitPartition {
-                    partition: partition as i32,
-                    offset: 7,
-                    leader_epoch: 0,
-                    metadata: "".into(),
-                })
-                .collect(),
-        }],
-    };
+    let commit = commit("offsets", "topic".into(), partitions);
     let mut records = Vec::new();
     let begun = Clock::now();
     for _ in 0..commits {
@@ -165,29 +146,34 @@ fn main() {
     removal(size(3_000, 500_000));
 }
 
-/// Deletes a group of so many offsets, in the steps in which its core does it.
-fn removal(offsets: usize) {
-    let mut groups = machine();
+/// A client that is no member commits an offset for each of so many partitions.
+fn commit(group: &str, topic: Rc<str>, partitions: usize) -> Commit {
     let partition = |partition| CommitPartition {
-        partition,
+        partition: partition as i32,
         offset: 7,
         leader_epoch: 0,
         metadata: "".into(),
     };
+    Commit {
+        group: group.into(),
+        generation: -1,
+        member_id: "".into(),
+        instance_id: None,
+        retention_ms: None,
+        knows_group_not_found: true,
+        topics: vec![CommitTopic {
+            name: topic,
+            id: TopicId(Uuid::from_u128(1)),
+            partitions: (0..partitions).map(partition).collect(),
+        }],
+    }
+}
+
+/// Deletes a group of so many offsets, in the steps in which its core does it.
+fn removal(offsets: usize) {
+    let mut groups = machine();
     for number in 0..offsets / 1_000 {
-        let commit = Commit {
-            group: "group".into(),
-            generation: -1,
-            member_id: "".into(),
-            instance_id: None,
-            retention_ms: None,
-            knows_group_not_found: true,
-            topics: vec![CommitTopic {
-                name: format!("topic-{number}").into(),
-                id: TopicId(Uuid::from_u128(1)),
-                partitions: (0..1_000).map(partition).collect(),
-            }],
-        };
+        let commit = commit("group", format!("topic-{number}").into(), 1_000);
         let mut out = Outcome::default();
         groups.commit(&commit, now(), &mut out).unwrap();
     }

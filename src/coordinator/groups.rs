@@ -255,50 +255,17 @@ mod tests {
             .unwrap()
     }
 
-    fn join(group: &str, member_id: &Rc<str>) -> Join {
-        Join {
-            group: group.into(),
-            member_id: member_id.clone(),
-            instance_id: None,
-            client_id: "c".into(),
-            client_host: "/127.0.0.1".into(),
-            session_timeout_ms: 10_000,
-            rebalance_timeout_ms: 10_000,
-            protocol_type: "consumer".into(),
-            protocols: vec![Protocol {
-                name: "range".into(),
-                metadata: bytes::Bytes::new(),
-            }],
-            reason: None,
-            member_id_required: true,
-            may_skip_assignment: true,
-            unique: Uuid::from_u128(1),
-        }
-    }
-
     async fn commit(
         coordinator: &GroupCoordinator,
         group: &str,
         offset: i64,
     ) -> Result<(), GroupError> {
-        let commit = Commit {
-            group: group.into(),
-            generation: -1,
-            member_id: "".into(),
-            instance_id: None,
-            retention_ms: None,
-            knows_group_not_found: true,
-            topics: vec![CommitTopic {
-                name: "t".into(),
-                id: TopicId::ZERO,
-                partitions: vec![CommitPartition {
-                    partition: 0,
-                    offset,
-                    leader_epoch: -1,
-                    metadata: "".into(),
-                }],
-            }],
+        let topic = CommitTopic {
+            name: "t".into(),
+            id: TopicId::ZERO,
+            partitions: vec![samples::partition(0, offset)],
         };
+        let commit = samples::commit(group, vec![topic]);
         let act = |machine: &mut GroupMachine, now, out: &mut Outcome| {
             machine.commit(&commit, now, out).map(|_| ())
         };
@@ -336,11 +303,14 @@ mod tests {
             let group = group_in(0);
             assert_eq!(loaded(&groups, &runtime, &group).await, None);
 
-            let Err(refused) = groups.join(join(&group, &"".into())).await else {
+            let Err(refused) = groups.join(samples::join(&group, "")).await else {
                 panic!("the member id comes first");
             };
             assert_eq!(refused.error, GroupError::MemberIdRequired);
-            let joined = groups.join(join(&group, &refused.member_id)).await.unwrap();
+            let joined = groups
+                .join(samples::join(&group, &refused.member_id))
+                .await
+                .unwrap();
             assert_eq!((joined.generation, joined.members.len()), (1, 1));
             let sync = Sync {
                 group: group.as_str().into(),
@@ -414,7 +384,7 @@ mod tests {
             let groups = Rc::new(coordinator(vec![partition.clone()]));
             let group = group_in(0);
             loaded(&groups, &runtime, &group).await;
-            let mut parked = join(&group, &"".into());
+            let mut parked = samples::join(&group, "");
             parked.member_id_required = false;
             let first = groups.join(parked.clone()).await.unwrap();
             assert_eq!(first.generation, 1);
@@ -443,7 +413,7 @@ mod tests {
             groups.lead(vec![open(&disk, 0).await]);
             loaded(&groups, &runtime, "g").await;
             let started = runtime.now();
-            let mut join = join("g", &"".into());
+            let mut join = samples::join("g", "");
             join.member_id_required = false;
             let joined = groups.join(join).await.unwrap();
             assert_eq!(joined.generation, 1);

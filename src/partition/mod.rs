@@ -1,4 +1,5 @@
-//! Drives: one replica of one partition: its log, its numbers, its producers, and who waits for it.
+//! Drives: one replica of a partition: its log, its offsets, its producers and the requests that
+//! wait for records or acks.
 //! May use: `log` and everything to its left. Never: knows of connections or other cores.
 
 pub mod append;

@@ -96,24 +96,15 @@ impl Test {
     }
 
     fn commit(&mut self, partition: i32, metadata: &str) -> Result<PartitionResults, GroupError> {
-        let commit = Commit {
-            group: "offsets".into(),
-            generation: -1,
-            member_id: "".into(),
-            instance_id: None,
-            retention_ms: None,
-            knows_group_not_found: true,
-            topics: vec![CommitTopic {
-                name: "t".into(),
-                id: TopicId::ZERO,
-                partitions: vec![CommitPartition {
-                    partition,
-                    offset: 7,
-                    leader_epoch: -1,
-                    metadata: metadata.into(),
-                }],
+        let topic = CommitTopic {
+            name: "t".into(),
+            id: TopicId::ZERO,
+            partitions: vec![CommitPartition {
+                metadata: metadata.into(),
+                ..samples::partition(partition, 7)
             }],
         };
+        let commit = samples::commit("offsets", vec![topic]);
         self.machine
             .commit(&commit, self.now, &mut Outcome::default())
     }

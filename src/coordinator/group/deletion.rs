@@ -163,25 +163,14 @@ mod tests {
             (topic, id): (&str, u128),
             partitions: std::ops::Range<i32>,
         ) -> Result<(), GroupError> {
-            let partition = |partition| CommitPartition {
-                partition,
-                offset: 7,
-                leader_epoch: -1,
-                metadata: "".into(),
+            let topic = CommitTopic {
+                name: topic.into(),
+                id: TopicId(Uuid::from_u128(id)),
+                partitions: partitions
+                    .map(|index| samples::partition(index, 7))
+                    .collect(),
             };
-            let commit = Commit {
-                group: group.into(),
-                generation: -1,
-                member_id: "".into(),
-                instance_id: None,
-                retention_ms: None,
-                knows_group_not_found: true,
-                topics: vec![CommitTopic {
-                    name: topic.into(),
-                    id: TopicId(Uuid::from_u128(id)),
-                    partitions: partitions.map(partition).collect(),
-                }],
-            };
+            let commit = samples::commit(group, vec![topic]);
             let mut result = Ok(());
             self.step(|machine, now, out| result = machine.commit(&commit, now, out).map(|_| ()));
             result
@@ -217,27 +206,6 @@ mod tests {
         }
     }
 
-    fn join() -> Join {
-        Join {
-            group: "g".into(),
-            member_id: "".into(),
-            instance_id: None,
-            client_id: "c".into(),
-            client_host: "/127.0.0.1".into(),
-            session_timeout_ms: 10_000,
-            rebalance_timeout_ms: 10_000,
-            protocol_type: "consumer".into(),
-            protocols: vec![Protocol {
-                name: "range".into(),
-                metadata: bytes::Bytes::new(),
-            }],
-            reason: None,
-            member_id_required: true,
-            may_skip_assignment: true,
-            unique: Uuid::from_u128(1),
-        }
-    }
-
     #[test]
     fn a_group_with_very_many_offsets_is_deleted_in_steps_and_is_not_seen_meanwhile() {
         let mut steps = Steps::new();
@@ -252,7 +220,7 @@ mod tests {
         assert_eq!(steps.machine.describe("g"), None);
         let refused = steps.commit("g", ("t", 1), 0..1);
         assert_eq!(refused, Err(GroupError::Loading));
-        steps.step(|machine, now, out| machine.join(Token(2), &join(), now, out));
+        steps.step(|machine, now, out| machine.join(Token(2), &samples::join("g", ""), now, out));
         let reply = steps.replies.pop();
         let Some((Token(2), Reply::Join(Err(refused)))) = reply else {
             panic!("a join is refused meanwhile");

@@ -16,6 +16,8 @@ mod offsets;
 mod request;
 mod step;
 #[cfg(test)]
+pub mod samples;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -154,16 +154,7 @@ impl Offsets {
                 let partitions = topics.get(topic).map(|of| of.range(from..));
                 for (&partition, kept) in partitions.into_iter().flatten() {
                     if allowance.is_used_up() {
-                        let group = group.clone();
-                        let (topic, partition) = (at, partition);
-                        return (
-                            keys,
-                            Some(SearchPlace {
-                                group,
-                                topic,
-                                partition,
-                            }),
-                        );
+                        return (keys, Some(place_of(group, at, partition)));
                     }
                     allowance.examine();
                     if kept.is_of(*id) {
@@ -173,20 +164,19 @@ impl Offsets {
                 }
                 allowance.examine();
                 if allowance.is_used_up() {
-                    let (group, topic) = (group.clone(), at + 1);
-                    let partition = PartitionIndex::MIN;
-                    return (
-                        keys,
-                        Some(SearchPlace {
-                            group,
-                            topic,
-                            partition,
-                        }),
-                    );
+                    return (keys, Some(place_of(group, at + 1, PartitionIndex::MIN)));
                 }
             }
         }
         (keys, None)
+    }
+}
+
+fn place_of(group: &Rc<str>, topic: usize, partition: PartitionIndex) -> SearchPlace {
+    SearchPlace {
+        group: group.clone(),
+        topic,
+        partition,
     }
 }
 
