@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corelane::io::cores::{self, CoreOptions};
-use corelane::io::listener::{self, SocketOptions};
+use corelane::io::listener::{self, Listener, SocketOptions};
 use corelane_testing::{Random, seed};
 use futures_channel::{mpsc as tasks, oneshot};
 use futures_util::StreamExt;
@@ -32,6 +32,13 @@ fn options(name: &str, spin: Duration) -> CoreOptions {
         spin,
         io_memory_bytes: 1 << 20,
     }
+}
+
+/// Listens on a free port; to be called on an executor.
+fn listen() -> (SocketAddr, Listener) {
+    let address = (Ipv4Addr::LOCALHOST, 0).into();
+    let bound = listener::bind(address, SocketOptions::default()).unwrap();
+    (bound.address(), bound.listen())
 }
 
 /// Runs `main` on an executor of its own and panics when it does not end in time.
@@ -216,10 +223,7 @@ fn a_task_that_yields_in_time_keeps_no_timer_waiting() {
 #[test]
 fn reads_that_are_cancelled_lose_nothing_and_closed_sockets_are_used_again() {
     run(Duration::ZERO, || async {
-        let address = "127.0.0.1:0".parse().unwrap();
-        let bound = listener::bind(address, SocketOptions::default()).unwrap();
-        let address = bound.address();
-        let listener = bound.listen();
+        let (address, listener) = listen();
         let client = thread::spawn(move || {
             let mut random = Random::new(seed(11));
             for _ in 0..60 {
@@ -282,10 +286,7 @@ fn an_executor_that_has_nothing_to_do_makes_no_system_call() {
 fn a_request_costs_one_entry_of_the_ring_for_each_of_its_waits() {
     const ROUNDS: u64 = 2_000;
     let enters = run(Duration::ZERO, || async {
-        let address = "127.0.0.1:0".parse().unwrap();
-        let bound = listener::bind(address, SocketOptions::default()).unwrap();
-        let address = bound.address();
-        let listener = bound.listen();
+        let (address, listener) = listen();
         let client = thread::spawn(move || {
             let mut stream = TcpStream::connect(address).unwrap();
             stream.set_nodelay(true).unwrap();
@@ -369,10 +370,7 @@ fn network_cards_are_polled_for_the_time_that_is_set_and_sockets_work_as_before(
             return;
         }
         assert_eq!(cores::network_busy_poll().unwrap(), length);
-        let address = "127.0.0.1:0".parse().unwrap();
-        let bound = listener::bind(address, SocketOptions::default()).unwrap();
-        let address = bound.address();
-        let listener = bound.listen();
+        let (address, listener) = listen();
         let client = thread::spawn(move || {
             let mut stream = TcpStream::connect(address).unwrap();
             for _ in 0..200 {
