@@ -8,7 +8,7 @@ use std::hint::black_box;
 use corelane::partition::producers::{Producers, Verdict};
 use corelane::partition::validate::{Origin, Rules, validate};
 use corelane::wire::batch::{
-    BatchBuilder, BatchView, Codec, NewRecord, Records, TimestampType, set_log_append_time, stamp,
+    BatchBuilder, BatchView, Codec, NewRecord, Records, TimestampType, set_timestamp, stamp,
 };
 use corelane::wire::compress::decompress;
 use corelane_testing::batches::compressed;
@@ -58,7 +58,7 @@ fn headers_and_checksums() {
         let mut now = NOW;
         time(&format!("stamp with log append time, {name}"), size, || {
             now += 1;
-            set_log_append_time(black_box(&mut bytes), now).unwrap();
+            set_timestamp(black_box(&mut bytes), TimestampType::LogAppendTime, now).unwrap();
         });
     }
 }

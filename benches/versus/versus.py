@@ -373,11 +373,12 @@ def render(results):
     bulk += [("p99.9 µs", "p99.9"), ("CPU s/GB", "cpu_s_per_gb"), ("resident MiB", "resident_mib")]
     by_group = {group: [r for r in rows if r["group"] == group] for group in ("goal", "bulk", "grid", "free")}
     starts = {side: statistics.median(times) for side, times in results["starts"].items()}
-    text = f"""Corelane {about['commit']} beside Apache Kafka {about['kafka']}, {about['date']}: {about['cpu']},
-kernel {about['kernel']}, {about['file_system'].split()[0]}; {results['cpus']}.
+    text = f"""Corelane beside Apache Kafka {about['kafka']}. The newest run: Corelane {about['commit']}, {about['date']},
+{about['cpu']}, kernel {about['kernel']}, {about['file_system'].split()[0]}; {results['cpus']}.
+Above each table stands the commit that it measured; where that is another, the run was an older one.
 Each figure is Corelane / Kafka = **ratio** (lowest–highest of single blocks), of medians over
 interleaved blocks. *durable* is `flush.messages=1` on that side, *written* Kafka's default: its
-page cache, our write without a flush. What the machine itself took in the same run:
+page cache, our write without a flush. What the machine itself took in the newest run:
 {results['floor_line']}.
 
 Closed loop, one request of one record in flight for each producer ({taken(by_group['goal'])}):
@@ -469,9 +470,6 @@ def main():
         results = added_free(results)
     elif RESULTS.exists():
         results = merged(results)
-    else:
-        commit = results["host"]["commit"]
-        results["rows"] = [{**row, "commit": commit} for row in results["rows"]]
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     render(results)
 
@@ -480,28 +478,25 @@ def added_free(results):
     """The kept results, with these as rows of a table of their own."""
     kept = kept_results()
     pinned = [row for row in kept["rows"] if row["group"] != "free"]
-    commit = results["host"]["commit"]
-    free = [{**row, "group": "free", "commit": commit} for row in results["rows"]]
+    free = [{**row, "group": "free"} for row in results["rows"]]
     return {**kept, "rows": pinned + free, "free_floor_line": results["floor_line"]}
 
 
 def merged(results):
     """These results in place of the kept ones of the same rows, the other kept rows as they are."""
     key = lambda row: (row["group"], tuple(row["ack"].values()), row["name"])
-    kept = kept_results()["rows"]
-    new = [{**row, "commit": results["host"]["commit"]} for row in results["rows"]]
-    rows = {key(row): row for row in [*kept, *new]}
+    before = kept_results()
+    kept = before["rows"]
+    rows = {key(row): row for row in [*kept, *results["rows"]]}
     free = [row for row in kept if row["group"] == "free"]
     order = [(cell.group, tuple(MODES[cell.flush[side]] for side in SIDES), cell.name) for cell in cells()]
     rows = [rows[one] for one in order if one in rows] + free
-    return {**kept_results(), **results, "rows": rows}
+    return {**before, **results, "rows": rows}
 
 
 def kept_results():
     """The results of earlier runs. Each row says which commit it measured: a part may be run alone."""
-    kept = json.loads(RESULTS.read_text())
-    rows = [{"commit": kept["host"]["commit"], **row} for row in kept["rows"]]
-    return {**kept, "rows": rows}
+    return json.loads(RESULTS.read_text())
 
 
 def compare(versus, options):
@@ -524,8 +519,10 @@ def compare(versus, options):
         if place % 8 == 7:
             floors.append(versus.floors())
     floors.append(versus.floors())
+    about = host()
+    rows = [{**row, "commit": about["commit"]} for row in rows]
     return {
-        "host": host(),
+        "host": about,
         "cpus": f"broker on CPU {options.broker_cpus}, loadgen on CPU {options.load_cpus}",
         "blocks": options.blocks,
         "seconds": options.seconds,

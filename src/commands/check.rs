@@ -17,7 +17,7 @@ use crate::server::guarantee::own_flushes;
 use crate::wire::batch::batches;
 
 /// Space below which a start is pointless: the first segments need some, in bytes.
-const ROOM_MIN_BYTES: u64 = 64 << 20;
+const SPACE_MIN_BYTES: u64 = 64 << 20;
 
 /// Finds out what an ack means here, whether the broker could serve, and what costs latency;
 /// writes are measured for `length` in each folder, where that is not zero.
@@ -103,9 +103,9 @@ fn obstacles(place: &Path) -> Vec<String> {
         obstacles.push(error.to_string());
     }
     match checks::space(place) {
-        Ok(room) if room.usable_bytes < ROOM_MIN_BYTES => obstacles.push(format!(
+        Ok(space) if space.usable_bytes < SPACE_MIN_BYTES => obstacles.push(format!(
             "only {} MiB are left where the data folder is",
-            room.usable_bytes >> 20
+            space.usable_bytes >> 20
         )),
         Ok(_) => {}
         Err(error) => obstacles.push(format!("the data folder cannot be looked at: {error}")),

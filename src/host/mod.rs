@@ -1,8 +1,8 @@
-//! Pure: what the host under the broker is, what an ack means on it, and what costs latency.
+//! Drives: what the host under the broker is, what an ack means on it, and what costs latency.
 //! May use: `base`, `io`. Never: changes the host, knows of topics or partitions.
 //!
-//! All of it is decided from texts and numbers; [`this`] reads those of this machine, [`measure`]
-//! writes to its devices.
+//! All but two files are pure and decide from texts and numbers: [`this`] reads those of this
+//! machine, [`measure`] writes to its devices.
 
 pub mod device;
 mod finders;

@@ -141,8 +141,9 @@ mod tests {
         drop_later(Tells(sender));
         assert_ne!(receiver.recv().unwrap(), thread::current().id());
     }
+
     /// The CPUs that this thread may run on, as the kernel lists them ("0-3,6").
-    fn allowed() -> String {
+    fn allowed_list() -> String {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = |line: &str| line.strip_prefix("Cpus_allowed_list:").map(str::to_owned);
         status.lines().find_map(line).unwrap().trim().to_owned()
@@ -162,11 +163,11 @@ mod tests {
             let (sender, receiver) = oneshot::channel();
             // As the threads of the process are started, which other tests may have done before.
             thread::spawn(move || {
-                let inherited = allowed();
+                let inherited = allowed_list();
                 leave_executors_alone();
                 // SAFETY: a plain system call.
                 let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
-                let _ = sender.send((inherited, allowed(), nice));
+                let _ = sender.send((inherited, allowed_list(), nice));
             });
             receiver.await.unwrap()
         });

@@ -1,4 +1,4 @@
-//! Drives: folders and files as wholes, for commands that run before any executor does.
+//! Drives: folders and files as wholes. Each call waits for the disk: for commands and a start.
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, OpenOptions};

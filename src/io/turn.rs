@@ -55,8 +55,6 @@ struct Book {
     is_step: Cell<bool>,
     /// Whether tasks wait in the queue.
     has_waiting: Cell<bool>,
-    /// Steps that were let go on from the queue since it last rested.
-    steps: Cell<u32>,
 }
 
 /// One poll of a measured task.
@@ -78,7 +76,6 @@ thread_local! {
             turns: [const { Cell::new(Turns { longest_us: 0, long: 0 }) }; REQUESTS_MAX + JOBS_MAX],
             is_step: Cell::new(false),
             has_waiting: Cell::new(false),
-            steps: Cell::new(0),
         }
     };
     /// Names of other work than requests.

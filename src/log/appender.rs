@@ -12,7 +12,7 @@ use crate::base::{Instant, LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer, block_down, block_up};
 use crate::io::cause::Cause;
 use crate::io::file::File;
-use crate::wire::batch::BatchView;
+use crate::wire::batch::{BatchError, BatchView};
 
 /// Appends are written together up to this many bytes; also the granularity of progress.
 const MARK_BYTES: u64 = 256 << 10;
@@ -53,7 +53,7 @@ impl Inner {
     /// See [`super::Log::append`].
     pub fn append<'a>(
         self: &Rc<Self>,
-        batches: impl Iterator<Item = BatchView<'a>> + Clone,
+        batches: impl Iterator<Item = Result<BatchView<'a>, BatchError>> + Clone,
         epoch: LeaderEpoch,
         log_append_time: Option<WallMs>,
         now: WallMs,
@@ -101,7 +101,7 @@ impl Inner {
         let mark_from = segment.size.get();
         let mut offset = base_offset;
         let mut chunks_taken = 0;
-        for batch in batches {
+        for batch in batches.flatten() {
             let (mut header, records) = (batch.header(), batch.records_bytes());
             header.stamp(offset, epoch);
             if let Some(time) = log_append_time {
@@ -469,19 +469,19 @@ impl State {
     }
 }
 
-fn survey<'a>(batches: impl Iterator<Item = BatchView<'a>>) -> Result<Survey, AppendError> {
+fn survey<'a>(
+    batches: impl Iterator<Item = Result<BatchView<'a>, BatchError>>,
+) -> Result<Survey, AppendError> {
     let mut survey = Survey {
         bytes: 0,
         records: 0,
         max_timestamp: -1,
     };
     for batch in batches {
-        let delta = batch.last_offset_delta();
-        if delta < 0 {
-            return Err(AppendError::Malformed);
-        }
+        let batch = batch.ok().filter(|batch| batch.last_offset_delta() >= 0);
+        let batch = batch.ok_or(AppendError::Malformed)?;
         survey.bytes += batch.size_bytes() as u64;
-        survey.records += i64::from(delta) + 1;
+        survey.records += i64::from(batch.last_offset_delta()) + 1;
         survey.max_timestamp = survey.max_timestamp.max(batch.max_timestamp());
     }
     if survey.records == 0 {

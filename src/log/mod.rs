@@ -123,11 +123,8 @@ impl Log {
         log_append_time: Option<WallMs>,
         now: WallMs,
     ) -> Result<Appended, AppendError> {
-        let each = batch::batches(batches);
-        if each.clone().any(|batch| batch.is_err()) {
-            return Err(AppendError::Malformed);
-        }
-        self.0.append(each.flatten(), epoch, log_append_time, now)
+        self.0
+            .append(batch::batches(batches), epoch, log_append_time, now)
     }
 
     /// As [`Log::append`], for one batch that was parsed before.
@@ -139,7 +136,7 @@ impl Log {
         now: WallMs,
     ) -> Result<Appended, AppendError> {
         self.0
-            .append(iter::once(batch), epoch, log_append_time, now)
+            .append(iter::once(Ok(batch)), epoch, log_append_time, now)
     }
 
     /// Bytes that are appended and not written yet.

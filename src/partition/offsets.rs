@@ -63,10 +63,9 @@ impl Partition {
         isolation: Isolation,
     ) -> Result<Option<Spot>, ReadError> {
         self.check_leader_epoch(leader_epoch)?;
-        if sought == Sought::Tiered {
-            return Ok(None);
+        if sought != Sought::Tiered {
+            self.check_serving()?;
         }
-        self.check_serving()?;
         let found = match sought {
             Sought::Earliest => Ok(Some(self.earliest())),
             Sought::Latest => Ok(Some(self.latest(isolation))),

@@ -127,15 +127,14 @@ impl Partition {
         };
         // What is appended while the disk is read is for the next look.
         let state = *self.state.borrow();
-        if let Some(diverging) = self.diverging(wanted)? {
-            return Ok(Fetched {
-                diverging: Some(diverging),
-                ..Fetched::nothing(&state, isolation)
-            });
+        let mut fetched = Fetched::nothing(&state, isolation);
+        fetched.diverging = self.diverging(wanted)?;
+        if fetched.diverging.is_some() {
+            return Ok(fetched);
         }
         let from = slices.len();
-        let batches = self.find_batches(wanted, isolation, slices).await?;
-        let mut fetched = Fetched::nothing(&state, isolation);
+        let batches = self.find_batches(wanted, &state, isolation, slices);
+        let batches = batches.await?;
         if isolation == Isolation::ReadCommitted {
             let upto = || batches.end_offset(&slices[from..]);
             fetched.aborted = Some(self.find_aborted(wanted.offset, upto, aborted));
@@ -147,10 +146,10 @@ impl Partition {
     async fn find_batches(
         &self,
         wanted: &ReadRequest,
+        state: &ReplicaState,
         isolation: Isolation,
         slices: &mut Vec<Slice>,
     ) -> Result<Batches, ReadError> {
-        let state = *self.state.borrow();
         let upto = state.readable_offset(isolation);
         let max_bytes = match usize::try_from(wanted.max_bytes) {
             Ok(max_bytes) => max_bytes,
@@ -159,7 +158,7 @@ impl Partition {
             }
             Err(_) => 0,
         };
-        self.check_offset(wanted.offset)?;
+        self.check_offset(state, wanted.offset)?;
         if wanted.offset >= upto || (max_bytes == 0 && !wanted.at_least_one) {
             return Ok(Batches::none(upto));
         }
@@ -215,8 +214,9 @@ impl Partition {
         max_bytes: usize,
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
-        self.check_offset(offset)?;
-        let upto = self.high_watermark();
+        let state = *self.state.borrow();
+        self.check_offset(&state, offset)?;
+        let upto = state.high_watermark();
         let read = self.log.read(offset, max_bytes, upto, out).await;
         read.map_err(ReadError::Log)
     }
@@ -248,9 +248,9 @@ impl Partition {
         }
     }
 
-    fn check_offset(&self, offset: Offset) -> Result<(), ReadError> {
+    fn check_offset(&self, state: &ReplicaState, offset: Offset) -> Result<(), ReadError> {
         self.check_serving()?;
-        if offset < self.start_offset() || offset > self.high_watermark() {
+        if offset < state.start_offset() || offset > state.high_watermark() {
             return Err(ReadError::OffsetOutOfRange);
         }
         Ok(())
@@ -299,7 +299,7 @@ impl Partition {
 // === impl Fetched ===
 
 impl Fetched {
-    /// What is so before anything is read.
+    /// The partition's offsets, and no batches.
     fn nothing(state: &ReplicaState, isolation: Isolation) -> Fetched {
         Fetched {
             start_offset: state.start_offset(),

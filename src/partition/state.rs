@@ -24,6 +24,17 @@ pub enum Acks {
     All,
 }
 
+impl Acks {
+    /// What a request's `acks` stands for. A producer that wants no answer (0) waits for nothing:
+    /// what is said here does not matter to it.
+    pub fn from_wire(acks: i16) -> Acks {
+        match acks {
+            1 => Acks::Leader,
+            _ => Acks::All,
+        }
+    }
+}
+
 /// Which records a consumer may see (`isolation.level`, KIP-98).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
@@ -45,7 +56,7 @@ impl Isolation {
 }
 
 /// The numbers of one replica. Always `start_offset <= last_stable_offset <= high_watermark <=
-/// stored_offset <= end_offset`; each moves only forward, by the verb that is named after it.
+/// stored_offset <= end_offset`; each moves only forward, and has one method that moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaState {
     role: Role,

@@ -15,14 +15,14 @@ use super::start::StartError;
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
 use crate::host::device::DeviceFacts;
-use crate::io::channel::{Receiver, Sender};
+use crate::io::channel::{Call, Receiver, Sender};
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
 use crate::io::listener::{Bound, Listener};
 use crate::io::runtime::Runtime;
 use crate::metadata::controller::{Change, LocalController, NodeDir};
 use crate::metadata::image::Image;
-use crate::shard::mesh::{ChangeCall, ControlCall, ControlMessage, ToShard};
+use crate::shard::mesh::{ChangeCall, ControlMessage, ToShard};
 
 /// Memory registered for the metadata log's writes, in bytes.
 const IO_MEMORY_BYTES: usize = 1 << 20;
@@ -159,7 +159,7 @@ struct Changing<'a> {
 
 impl Changing<'_> {
     /// Does what `message` asks for. Returns the call that asks the executor to end, if it is that.
-    async fn serve(&mut self, message: ControlMessage) -> Option<ControlCall<(), ()>> {
+    async fn serve(&mut self, message: ControlMessage) -> Option<Call<(), ()>> {
         match message {
             ControlMessage::CreateTopics(call) => self.answer(call).await,
             ControlMessage::DeleteTopics(call) => self.answer(call).await,

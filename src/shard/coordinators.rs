@@ -9,7 +9,7 @@ use crate::base::metrics::Snapshot;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::group::GroupConfig;
 use crate::io::budget::Budget;
-use crate::metadata::image::Image;
+use crate::metadata::image::TopicChange;
 
 /// The topic that keeps groups and their offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -40,14 +40,13 @@ impl Coordinators {
         }
     }
 
-    /// Follows the image: as [`Coordinators::lead`], and forgets the offsets of topics that are
-    /// gone.
-    pub(super) fn apply(&self, partitions: &Partitions, before: &Image, after: &Image) {
+    /// Follows a change of the topics: as [`Coordinators::lead`], and forgets the offsets of those
+    /// that are gone.
+    pub(super) fn apply(&self, partitions: &Partitions, changes: &[TopicChange]) {
         self.lead(partitions);
-        let changes = after.topics.changes_since(&before.topics);
-        let gone = changes.into_iter().filter(|change| change.after.is_none());
+        let gone = changes.iter().filter(|change| change.after.is_none());
         let gone: Vec<(Rc<str>, TopicId)> = gone
-            .filter_map(|change| change.before)
+            .filter_map(|change| change.before.as_ref())
             .map(|topic| ((&*topic.name).into(), topic.id))
             .collect();
         if !gone.is_empty() {

@@ -1,10 +1,11 @@
-//! Drives: the look at whether the folders of logs still work.
+//! Drives: checks whether the folders of logs still work, and takes those out of service that do
+//! not.
 
 use super::{Shard, lifecycle};
 use crate::io::cause::Cause;
 use crate::io::{descriptors, signal};
 
-/// Logs that are looked at before others get their turn.
+/// Logs that are checked before other tasks run.
 const LOGS_AT_A_TIME: usize = 128;
 
 /// Looks whether the folders still work; takes out of service what lies in one that does not,
@@ -32,7 +33,8 @@ pub async fn check(shard: &Shard) {
             // Room can come back; what is there is as good as it was.
             Cause::NoRoom => {}
             // Nothing was found out: the next look may.
-            Cause::Host | Cause::Passing => dir.stays_in_doubt(in_doubt),
+            Cause::Host | Cause::Passing if in_doubt => dir.suspect(),
+            Cause::Host | Cause::Passing => {}
             Cause::Device => {
                 tracing::error!(dir = %dir.path.display(), %error,
                     "a log folder has failed: its partitions are offline until the broker is \

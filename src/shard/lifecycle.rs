@@ -49,8 +49,7 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
             .local()
             .for_each(|partition| partition.set_config(config.clone()));
     }
-    let coordinators = &shard.coordinators;
-    coordinators.apply(&shard.partitions, &before, &image);
+    shard.coordinators.apply(&shard.partitions, &changes);
     shard.set_image(image);
 }
 

@@ -225,11 +225,6 @@ impl LogDir {
         self.suspect.set(true);
     }
 
-    /// Says whether the next look must try again if it can be written.
-    pub(super) fn stays_in_doubt(&self, in_doubt: bool) {
-        self.suspect.set(in_doubt);
-    }
-
     /// Takes it out of the folders that work.
     pub(super) fn fail(&self) {
         self.failed.set(true);

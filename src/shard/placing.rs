@@ -18,7 +18,7 @@ use crate::log::{OpenError, Opening};
 use crate::metadata::image::{self, Image};
 use crate::partition::{Name, Partition, PartitionOptions};
 
-/// Logs opened at the same time when a shard starts.
+/// Logs that are opened or closed at the same time.
 pub(super) const OPEN_AT_ONCE: usize = 64;
 
 /// A topic whose entry is brought up to date with the image.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Something at a time.
+/// What a run marks or does at one second of it.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 pub struct Event {
     /// Seconds of the measured part.

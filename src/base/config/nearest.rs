@@ -1,6 +1,6 @@
 //! Pure: the known name that is nearest to a misspelt one.
 
-/// More than any known name has, and four: comparing takes the square of it.
+/// Longer names are no slip of a known one; comparing takes the product of both lengths.
 const LETTERS_MAX: usize = 128;
 
 /// The name in `known` that is fewest edits away from `wrong`, when that is a likely slip: at most

@@ -321,15 +321,15 @@ impl Plan {
             wanted.entry(folder.device).or_insert((0, &folder.path)).0 += copied;
         }
         for (bytes, path) in wanted.into_values() {
-            let room = checks::absolute(path)
+            let space = checks::absolute(path)
                 .ancestors()
                 .find_map(|dir| checks::space(dir).ok());
-            if let Some(room) = room.filter(|room| room.usable_bytes < bytes) {
+            if let Some(space) = space.filter(|space| space.usable_bytes < bytes) {
                 refused.add(format!(
                     "{} bytes are to be copied to {}, where {} are free",
                     bytes,
                     path.display(),
-                    room.usable_bytes
+                    space.usable_bytes
                 ));
             }
         }

@@ -22,6 +22,8 @@ struct Queue {
     next_ticket: u64,
     /// The one that may go on and has not ended its turn.
     released: Option<u64>,
+    /// Steps that were let go on since the executor last rested.
+    steps: u32,
 }
 
 /// A place in the queue; left when dropped.
@@ -33,6 +35,7 @@ thread_local! {
             waiting: VecDeque::new(),
             next_ticket: 0,
             released: None,
+            steps: 0,
         })
     };
 }
@@ -57,10 +60,9 @@ pub async fn give_way() {
 
 /// Counts the step that is about to begin; whether the executor is to rest before it.
 fn is_rest_due() -> bool {
-    BOOK.with(|book| {
-        let is_due = book.steps.get() >= STEPS_UNTIL_REST;
-        book.steps
-            .set(if is_due { 1 } else { book.steps.get() + 1 });
+    QUEUE.with_borrow_mut(|queue| {
+        let is_due = queue.steps >= STEPS_UNTIL_REST;
+        queue.steps = if is_due { 1 } else { queue.steps + 1 };
         is_due
     })
 }

@@ -26,7 +26,7 @@ use crate::log::Log;
 // === impl Log: compaction ===
 
 impl Log {
-    /// What a compaction would find to do, where the settings want one at all; `cleaned` is
+    /// What a compaction would have to do; `None` where the settings want none. `cleaned` is
     /// what [`Cleaned::end`] said the last time, `stable` the offset of the first record of an
     /// open transaction, or any larger one.
     pub async fn dirt(

@@ -13,6 +13,12 @@ use super::request::{
     FailDirectories, RenewLeaders,
 };
 
+/// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
+/// full, that ends by itself, and what was asked may be done then; else nothing was decided, and
+/// nothing will be until the broker is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CannotWrite;
+
 /// A change of the cluster that the controller can be asked for.
 pub trait Change {
     /// The answer. What it says is on disk, and in the image that was published before.

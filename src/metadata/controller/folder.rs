@@ -15,14 +15,9 @@ use crate::log::CLEAN_SHUTDOWN;
 use crate::metadata::image::Image;
 use crate::metadata::source::local::SourceError;
 
+use super::change::CannotWrite;
 use super::decide::Random;
 use super::identity::{FILE, Identity, IdentityError};
-
-/// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
-/// full, that ends by itself, and what was asked may be done then; else nothing was decided, and
-/// nothing will be until the broker is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CannotWrite;
 
 /// Why the metadata could not be loaded. Each prints as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -21,8 +21,9 @@ use crate::metadata::record::{AbortTransaction, Endpoint, MetadataRecord, encode
 use crate::metadata::source::local::{self as source, SourceError};
 use crate::metadata::source::note::{self, Note};
 
+use super::change::CannotWrite;
 use super::decide::{self, Deciding, Decision, NodeStart, RECORDS_MAX, Random};
-use super::folder::{self, CannotWrite, LoadError, NodeDir};
+use super::folder::{self, LoadError, NodeDir};
 use super::{Change, RenewLeaders};
 
 /// The term stamped into batches of the metadata log: its leader never changes.
@@ -41,9 +42,9 @@ pub struct LocalController {
     turn: Rc<Semaphore>,
     directories: Vec<Vec<NodeDir>>,
     /// Whether the operator was told that the disk is full.
-    lacks_room: Cell<bool>,
+    told_of_full_disk: Cell<bool>,
     /// Whether the operator was told that the metadata log has failed.
-    told_failure: Cell<bool>,
+    told_of_failure: Cell<bool>,
     /// What is wrong with the metadata log, and since when.
     faults: Faults,
     /// A decision of which only the first batches are in the log, since the disk became full.
@@ -119,8 +120,8 @@ impl LocalController {
             random: RefCell::new(random),
             turn: Semaphore::new(1),
             directories: found,
-            lacks_room: Cell::new(false),
-            told_failure: Cell::new(false),
+            told_of_full_disk: Cell::new(false),
+            told_of_failure: Cell::new(false),
             faults: Faults::default(),
             stuck: RefCell::default(),
             stuck_finished: Event::default(),
@@ -225,14 +226,14 @@ impl LocalController {
     /// that waited for it.
     pub async fn seek_room(&self, now: WallMs) {
         let lack = self.log.lack_of_room();
-        let was_told = self.lacks_room.replace(lack.is_some());
+        let was_told = self.told_of_full_disk.replace(lack.is_some());
         if let Some(error) = lack.filter(|_| !was_told) {
             tracing::error!(%error, "no room for more metadata: changes are refused until there is");
         }
         self.log.seek_room();
         self.log.look_for_file();
         if let Some(failure) = self.log.failure()
-            && !self.told_failure.replace(true)
+            && !self.told_of_failure.replace(true)
         {
             tracing::error!(%failure, "the metadata log has failed: nothing about the cluster \
                 changes until the broker is started again");

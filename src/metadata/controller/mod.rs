@@ -9,9 +9,9 @@ mod identity;
 mod local;
 mod request;
 
-pub use change::Change;
+pub use change::{CannotWrite, Change};
 pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult};
-pub use folder::{CannotWrite, LoadError, NodeDir, metadata_dir, shard_dir};
+pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::LocalController;
 pub use request::{

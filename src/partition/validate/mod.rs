@@ -18,8 +18,6 @@ pub use invalid::{Invalid, Problem, RecordProblem, Rejected};
 use rewrite::rewrite;
 use walk::Walk;
 
-/// Rejected records that are listed one by one; a batch can hold millions.
-const PROBLEMS_LISTED_MAX: usize = 1000;
 /// Bytes that [`validate_at_once`] uncompresses at most: some milliseconds.
 pub const AT_ONCE_BYTES: usize = 1 << 20;
 /// Compressing a byte takes so many times longer than uncompressing it.
@@ -235,7 +233,7 @@ fn validate_within<'a>(
         TimestampType::LogAppendTime => Some(now_ms),
         TimestampType::CreateTime => None,
     };
-    let batch = match walk.rewrite(&batch, codec, rules)? {
+    let batch = match walk.rewrite(&batch, codec)? {
         None => batch,
         Some(_) if batch.size_bytes() > bytes_at_once / REWRITE_COST => return Ok(None),
         Some(how) => rewrite(&batch, codec, &how, rewritten)?,

@@ -2,6 +2,7 @@ use crate::wire::batch::{BatchBuilder, NewRecord, reseal, set_timestamp};
 use crate::wire::compress::compress;
 use crate::wire::cursor::Sink;
 
+use super::walk::PROBLEMS_LISTED_MAX;
 use super::*;
 use crate::wire::batch::NO_TIMESTAMP;
 use crate::wire::batch::RecordError;

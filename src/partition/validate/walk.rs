@@ -1,9 +1,12 @@
 //! Pure: the records of a batch, looked at one after the other.
 
 use super::rewrite::Rewrite;
-use super::{Invalid, PROBLEMS_LISTED_MAX, Problem, RecordProblem, Rejected, Rules};
+use super::{Invalid, Problem, RecordProblem, Rejected, Rules};
 use crate::base::WallMs;
 use crate::wire::batch::{BatchView, Codec, NO_TIMESTAMP, TimestampType};
+
+/// Rejected records that are listed one by one; a batch can hold millions.
+pub(super) const PROBLEMS_LISTED_MAX: usize = 1000;
 
 /// What has been seen of a batch's records.
 pub(super) struct Walk<'r> {
@@ -89,8 +92,8 @@ impl<'r> Walk<'r> {
         &self,
         batch: &BatchView<'_>,
         codec: Codec,
-        rules: &Rules,
     ) -> Result<Option<Rewrite>, Invalid> {
+        let rules = self.rules;
         let attributes = batch.attributes();
         let mut target = rules.compression.unwrap_or(codec);
         if codec == Codec::None && attributes.is_control() {

@@ -15,32 +15,28 @@ use crate::metadata::controller::{
 use crate::metadata::image::Image;
 use crate::shard::numbers::Named;
 
-/// A call with its way back.
-pub type ShardCall<Q, A> = Call<Q, A>;
-/// A call with its way back.
-pub type ControlCall<Q, A> = Call<Q, A>;
 /// A request to change the cluster, with the way back for the answer to just that request.
 pub type ChangeCall<C> = Call<C, Result<<C as Change>::Reply, CannotWrite>>;
 
 /// What a shard may be told.
 pub enum ShardMessage {
     /// The cluster has changed; answered when the shard serves by the new image.
-    Publish(ShardCall<Arc<Image>, ()>),
+    Publish(Call<Arc<Image>, ()>),
     /// Stop serving, flush, close.
-    Stop(ShardCall<(), ()>),
+    Stop(Call<(), ()>),
 }
 
 /// What a shard may be asked. It answers at once, whatever it is told meanwhile: who is asked
 /// and does not answer is stuck.
 pub enum ShardQuestion {
     /// What are its numbers?
-    Metrics(ShardCall<(), Snapshot>),
+    Metrics(Call<(), Snapshot>),
     /// Which offsets have its groups committed? At most so many.
-    Committed(ShardCall<usize, CommittedOffsets>),
+    Committed(Call<usize, CommittedOffsets>),
     /// Where do the records of these partitions end, of those that it leads?
-    Ends(ShardCall<Arc<Vec<Named>>, Vec<Option<Offset>>>),
+    Ends(Call<Arc<Vec<Named>>, Vec<Option<Offset>>>),
     /// What is wrong with it? Nothing is known before its logs are open.
-    Faults(ShardCall<(), Vec<Fault>>),
+    Faults(Call<(), Vec<Fault>>),
 }
 
 /// What the control executor may be asked.
@@ -58,5 +54,5 @@ pub enum ControlMessage {
     /// Take the partitions in failed log directories offline.
     FailDirectories(ChangeCall<FailDirectories>),
     /// End, once everything asked before is done.
-    Stop(ControlCall<(), ()>),
+    Stop(Call<(), ()>),
 }

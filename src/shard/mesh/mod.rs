@@ -3,9 +3,7 @@
 
 mod message;
 
-pub use message::{
-    ChangeCall, ControlCall, ControlMessage, ShardCall, ShardMessage, ShardQuestion,
-};
+pub use message::{ChangeCall, ControlMessage, ShardMessage, ShardQuestion};
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -20,13 +20,7 @@ pub struct ApiRow {
 }
 
 impl ApiRow {
-    pub(super) const fn new(
-        key: i16,
-        name: &'static str,
-        first: i16,
-        last: i16,
-        flexible: i16,
-    ) -> ApiRow {
+    const fn new(key: i16, name: &'static str, first: i16, last: i16, flexible: i16) -> ApiRow {
         ApiRow {
             key,
             name,

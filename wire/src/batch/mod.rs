@@ -23,8 +23,5 @@ pub use header::{
 };
 pub use outline::{Outline, OutlineError, Outlines};
 pub use records::{Header, Headers, Record, RecordError, Records};
-pub use stamp::{
-    HeaderFields, Remains, reseal, seal_remains, set_log_append_time, set_timestamp, stamp,
-    stamp_all,
-};
+pub use stamp::{Remains, reseal, seal_remains, set_timestamp, stamp};
 pub use view::{BatchError, BatchView, Batches, batches};

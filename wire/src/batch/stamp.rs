@@ -41,31 +41,6 @@ impl BatchHeader {
     }
 }
 
-/// Stamps all batches in `bytes` so that their offsets follow one another from `base_offset`
-/// on. The offset after the last one is returned.
-pub fn stamp_all(
-    mut bytes: &mut [u8],
-    base_offset: Offset,
-    leader_epoch: LeaderEpoch,
-) -> Result<Offset, BatchError> {
-    let mut next_offset = base_offset;
-    while !bytes.is_empty() {
-        let batch = BatchView::parse(bytes)?;
-        let size = batch.size_bytes();
-        let count = i64::from(batch.last_offset_delta()) + 1;
-        stamp(bytes, next_offset, leader_epoch);
-        next_offset += count;
-        bytes = &mut bytes[size..];
-    }
-    Ok(next_offset)
-}
-
-/// Makes the batch at the front of `bytes` one whose records all have the broker's clock as
-/// timestamp (`message.timestamp.type=LogAppendTime`). The checksum is made anew.
-pub fn set_log_append_time(bytes: &mut [u8], now: WallMs) -> Result<(), BatchError> {
-    set_timestamp(bytes, TimestampType::LogAppendTime, now)
-}
-
 /// Writes timestamp type and max timestamp into the batch at the front of `bytes` and makes
 /// its checksum anew; nothing is touched when both are as wanted already.
 pub fn set_timestamp(
@@ -138,7 +113,7 @@ pub fn seal_remains(batch: &mut [u8], remains: &Remains) {
 
 /// Everything that a header says, for writing one; [`BatchHeader`] tells what each means.
 #[derive(Clone, Copy, Debug)]
-pub struct HeaderFields {
+pub(super) struct HeaderFields {
     /// Offset of the first record.
     pub base_offset: Offset,
     /// Epoch of the leader that appends the batch; -1 from a producer.
@@ -232,7 +207,7 @@ mod tests {
     #[test]
     fn log_append_time_makes_a_new_checksum() {
         let mut bytes = batch(&["a", "b"]);
-        set_log_append_time(&mut bytes, 99).unwrap();
+        set_timestamp(&mut bytes, TimestampType::LogAppendTime, 99).unwrap();
         let view = BatchView::parse(&bytes).unwrap();
         assert_eq!(view.verify_crc(), Ok(()));
         assert_eq!(view.max_timestamp(), 99);
@@ -252,17 +227,6 @@ mod tests {
             assert!(matches!(found, Err(BatchError::Crc { .. })), "byte {at}");
             bytes[at] ^= 4;
         }
-    }
-
-    #[test]
-    fn contiguous_batches_are_walked_and_stamped() {
-        let mut bytes = batch(&["a", "b"]);
-        bytes.extend(batch(&["c"]));
-        assert_eq!(stamp_all(&mut bytes, 10, 3), Ok(13));
-        let offsets: Vec<_> = batches(&bytes)
-            .map(|batch| batch.unwrap().base_offset())
-            .collect();
-        assert_eq!(offsets, [10, 12]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Allowance {
 // === impl Offsets: of a group that is deleted ===
 
 impl Offsets {
-    /// Shows the offsets of a group no more; they are kept until [`Offsets::forget_deleted`].
+    /// Hides the offsets of a group from clients; they are kept until [`Offsets::forget_deleted`].
     pub fn hide(&mut self, group: &Rc<str>) {
         let offsets = self.by_group.remove(group).unwrap_or_else(|| {
             self.bytes += memory::of_name(group);

@@ -70,10 +70,10 @@ async fn working_dir(
     asked: Option<&Pairs<'_>>,
 ) -> DescribeLogDirsResult {
     match checks::space(&dir.path) {
-        Ok(room) => named(&dir.path)
+        Ok(space) => named(&dir.path)
             .with_topics(topics(cx, dir, asked).await)
-            .with_total_bytes(room.total_bytes as i64)
-            .with_usable_bytes(room.usable_bytes as i64),
+            .with_total_bytes(space.total_bytes as i64)
+            .with_usable_bytes(space.usable_bytes as i64),
         Err(error) => {
             tracing::warn!(dir = %dir.path.display(), %error, "cannot look at a log folder");
             failed_dir(&dir.path)

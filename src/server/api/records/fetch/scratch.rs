@@ -31,17 +31,18 @@ pub struct Scratch {
     pub(super) streams: bool,
     /// Whether partitions leave the session.
     pub(super) forgets: bool,
-    /// Scratch room to find repeated partitions in.
+    /// Scratch memory to find repeated partitions in.
     pub(super) order: Vec<u32>,
     /// The name of topics that come by id.
     pub(super) nameless: Rc<str>,
     /// Whether a follower asks.
     pub(super) is_follower: bool,
-    /// Where it goes if its fetch is cut off, with the memory that is counted for it.
+    /// Where it goes if its fetch is cut off, and the request's context: as long as that lives the
+    /// memory of these lists is counted.
     pub(super) in_use: Option<(Rc<CutOff>, Rc<dyn Any>)>,
 }
 
-/// Lists of fetches that were cut off, each with what keeps the memory counted that it takes. See
+/// Lists of fetches that were cut off, each with its request's context. See
 /// [`super::Fetch::free_cut_off`].
 pub(super) type CutOff = RefCell<Vec<(Scratch, Rc<dyn Any>)>>;
 

@@ -100,10 +100,7 @@ impl TwoSteps for Produce {
             pace_at(count).await;
         }
         let head = items.head();
-        pending.acks = match head.acks {
-            1 => Acks::Leader,
-            _ => Acks::All,
-        };
+        pending.acks = Acks::from_wire(head.acks);
         pending.settle_repeated().await;
         pending.refuse_whole(&head).await;
         let appender = Appender {
