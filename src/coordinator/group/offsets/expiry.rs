@@ -61,8 +61,8 @@ impl GroupMachine {
         }
     }
 
-    /// Removes the expired offsets of one group, from a place among them on. Returns the next place,
-    /// if the allowance is used up before the end.
+    /// Removes the expired offsets of one group, from a place among them on. Returns the next
+    /// place, if the allowance is used up before the end.
     fn expire_offsets_of(
         &mut self,
         id: &Rc<str>,

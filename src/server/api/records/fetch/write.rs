@@ -17,8 +17,7 @@ const STALL_TIGHT: Duration = Duration::from_millis(100);
 /// See [`STALL_TIGHT`].
 const STALL: Duration = Duration::from_secs(1);
 /// Bytes given to the kernel first in a turn; then twice as many each time, until the turn has
-/// lasted long enough. Copying 256 KiB was seen to take 35 µs, and 800 µs where the kernel used
-/// memory that a virtual machine had given back before.
+/// lasted long enough. Copying 250 KiB was seen to take 35 µs, and 800 µs where it was slow.
 const FIRST_PIECE_BYTES: usize = 64 << 10;
 /// Bytes given to the kernel at a time, at most.
 const PIECE_BYTES_MAX: usize = 512 << 10;
