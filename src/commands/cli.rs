@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_formatted_folder_says_how_many_shards_unless_somebody_else_does() {
+    fn a_formatted_folder_says_how_many_shards_unless_a_setting_does() {
         let host = HostFacts::of_cores(2);
         let shards =
             |serve: Serve, text, formatted| serve.load(text, &host, |_| formatted).unwrap().shards;

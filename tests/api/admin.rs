@@ -76,7 +76,7 @@ fn who_is_silent_does_not_blind_the_pages() {
 }
 
 #[test]
-fn bad_requests_are_refused_and_hurt_nobody() {
+fn bad_requests_are_refused_and_hurt_no_client() {
     let dir = HERE.data_dir();
     let start = HERE.start(dir.path());
     let admin = start.port + 7;

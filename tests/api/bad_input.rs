@@ -140,7 +140,7 @@ fn records_that_cannot_be_get_kafkas_error_and_leave_no_trace() {
 }
 
 #[test]
-fn half_sent_giants_take_no_memory_and_hurt_nobody() {
+fn half_sent_giants_take_no_memory_and_hurt_no_client() {
     let dir = HERE.data_dir();
     let broker = HERE.start(dir.path()).ready();
     let before = broker.resident_kib();

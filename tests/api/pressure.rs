@@ -118,7 +118,7 @@ fn memory_metric(admin: u16, what: &str) -> f64 {
 }
 
 #[test]
-fn readers_that_never_read_hold_no_more_than_the_bound_and_stop_nobody() {
+fn readers_that_never_read_hold_no_more_than_the_bound_and_stop_no_client() {
     const MIB: u64 = 1 << 20;
     let dir = HERE.data_dir();
     let file = dir.path().with_extension("properties");

@@ -168,7 +168,7 @@ def at(admin, name, partition):
 
 def read(bootstrap, name, partition, isolation):
     consumer = Consumer({
-        "bootstrap.servers": bootstrap, "group.id": "nobody", "enable.auto.commit": False,
+        "bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False,
         "auto.offset.reset": "error", "isolation.level": isolation, "enable.partition.eof": True,
         "check.crcs": True, "fetch.wait.max.ms": 10, "fetch.max.bytes": 2000000, "max.partition.fetch.bytes": 200000,
     })

@@ -82,11 +82,11 @@ pub fn fetch(story: &mut Story) {
             id: Uuid::from_u128(7),
         };
         story.ask("an unknown topic", v, scene::fetch(v, &nowhere, &[(0, 0)]));
-        let nobody = Topic {
+        let unknown = Topic {
             name: TopicName::default(),
             id: Uuid::nil(),
         };
-        story.ask("no topic", v, scene::fetch(v, &nobody, &[(0, 0)]));
+        story.ask("no topic", v, scene::fetch(v, &unknown, &[(0, 0)]));
         story.ask("no partitions", v, scene::fetch(v, &one, &[]));
         story.ask(
             "nothing",

@@ -210,11 +210,11 @@ fn headers(story: &mut Story) {
     }
     let empty = b"\0\0\0\0";
     let metadata = answer_of::<MetadataRequest>;
-    let mut nobody = header(MetadataRequest::KEY, 1, 7);
-    nobody.client_id = None;
+    let mut anonymous = header(MetadataRequest::KEY, 1, 7);
+    anonymous.client_id = None;
     story.raw(
         "header: no client id",
-        &request(1, &nobody, empty),
+        &request(1, &anonymous, empty),
         |body| known_answer(metadata(1, 7)(body)),
     );
     let mut negative = header(MetadataRequest::KEY, 1, -5);

@@ -37,7 +37,7 @@ pub fn join_group(story: &mut Story) {
                 request.session_timeout_ms = 1
             })
         });
-        story.ask("an unknown member id", v, join(v, &name, &s("nobody")));
+        story.ask("an unknown member id", v, join(v, &name, &s("absent")));
         story.ask(
             "no protocols",
             v,
@@ -106,7 +106,7 @@ pub fn join_group(story: &mut Story) {
         story.ask(
             "an unknown member of a stable group",
             v,
-            join(v, &name, &s("nobody")),
+            join(v, &name, &s("absent")),
         );
         story.ask("the leader joins again", v, join(v, &name, &id));
         let second = member(2);
@@ -146,7 +146,7 @@ pub fn sync_group(story: &mut Story) {
                 ..one.clone()
             },
             Member {
-                id: s("nobody"),
+                id: s("absent"),
                 ..one.clone()
             },
         );
@@ -234,12 +234,12 @@ pub fn heartbeat(story: &mut Story) {
             ),
         );
         story.ask(
-            "of nobody",
+            "of an unknown member",
             v,
             beat(
                 v,
                 &Member {
-                    id: s("nobody"),
+                    id: s("absent"),
                     ..one.clone()
                 },
             ),
@@ -281,7 +281,7 @@ pub fn heartbeat(story: &mut Story) {
         );
         if v >= 3 {
             let fixed = Member {
-                instance: Some(s("nobody")),
+                instance: Some(s("absent")),
                 ..one.clone()
             };
             story.ask("of an unknown instance", v, beat(v, &fixed));
@@ -322,12 +322,12 @@ pub fn leave_group(story: &mut Story) {
     story.versions(0..=5, |story, v| {
         let name = story.name("group");
         let one = member(story, &name, "");
-        story.ask("nobody", v, leave(v, &name, &[("nobody", None)]));
+        story.ask("an unknown member", v, leave(v, &name, &[("absent", None)]));
         story.ask("an empty member id", v, leave(v, &name, &[("", None)]));
         story.ask(
             "an unknown group",
             v,
-            leave(v, "leave_group-nowhere", &[("nobody", None)]),
+            leave(v, "leave_group-nowhere", &[("absent", None)]),
         );
         story.ask("no group id", v, leave(v, "", &[(&one.id, None)]));
         story.aside("still there", 3, beat(3, &one));
@@ -336,21 +336,21 @@ pub fn leave_group(story: &mut Story) {
         story.aside("no longer there", 3, beat(3, &one));
         if v >= 3 {
             let fixed = member(story, &name, "fixed");
-            story.ask("nobody at all", v, leave(v, &name, &[]));
+            story.ask("no member at all", v, leave(v, &name, &[]));
             story.ask("an instance under a wrong id", v, {
-                leave(v, &name, &[("nobody", Some("fixed"))])
+                leave(v, &name, &[("absent", Some("fixed"))])
             });
             story.ask(
                 "an unknown instance",
                 v,
-                leave(v, &name, &[("", Some("nobody"))]),
+                leave(v, &name, &[("", Some("absent"))]),
             );
             story.ask("a member without its instance, twice", v, {
                 leave(v, &name, &[(&fixed.id, None), (&fixed.id, None)])
             });
             member(story, &name, "fixed");
-            story.ask("an instance, and nobody", v, {
-                leave(v, &name, &[("", Some("fixed")), ("nobody", None)])
+            story.ask("an instance, and an unknown member", v, {
+                leave(v, &name, &[("", Some("fixed")), ("absent", None)])
             });
         }
         let pending = join(v.max(4), &name, &s(""));

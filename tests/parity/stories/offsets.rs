@@ -154,7 +154,7 @@ pub fn offset_commit(story: &mut Story) {
             request.retention_time_ms = 5000;
             story.ask("to be kept for 5 s", v, request);
         }
-        let nobody = |group: &str, id: &str, generation| {
+        let not_member = |group: &str, id: &str, generation| {
             let group = GroupId(s(group));
             Member {
                 group,
@@ -165,19 +165,19 @@ pub fn offset_commit(story: &mut Story) {
         };
         let [none, stable] = ["none", "stable"].map(|short| story.story.name(short));
         story.ask(
-            "nobody of an unknown group",
+            "an unknown member of an unknown group",
             v,
-            by(v, &nobody(&none, "nobody", 1), some),
+            by(v, &not_member(&none, "absent", 1), some),
         );
         story.ask(
             "an unknown group's generation 0",
             v,
-            by(v, &nobody(&none, "", 0), some),
+            by(v, &not_member(&none, "", 0), some),
         );
         story.ask(
             "an id without a generation",
             v,
-            by(v, &nobody(&none, "nobody", -1), some),
+            by(v, &not_member(&none, "absent", -1), some),
         );
         let fixed = member(story.story, &stable, "fixed");
         story.ask("a member", v, by(v, &fixed, some));
@@ -187,9 +187,9 @@ pub fn offset_commit(story: &mut Story) {
             commit(v, &stable, some),
         );
         story.ask(
-            "nobody of it",
+            "an unknown member of it",
             v,
-            by(v, &nobody(&stable, "nobody", 1), some),
+            by(v, &not_member(&stable, "absent", 1), some),
         );
         story.ask(
             "a wrong generation",
@@ -210,7 +210,7 @@ pub fn offset_commit(story: &mut Story) {
             };
             story.ask("a member as another instance", v, by(v, &other, some));
             let fenced = Member {
-                id: s("nobody"),
+                id: s("absent"),
                 ..fixed
             };
             story.ask("an instance under a wrong id", v, by(v, &fenced, some));
@@ -333,7 +333,7 @@ pub fn offset_fetch(story: &mut Story) {
             for (what, id, epoch) in [
                 ("the member", &*fixed.id, 1),
                 ("the member, an old epoch", &*fixed.id, 0),
-                ("nobody", "nobody", 1),
+                ("an unknown member", "absent", 1),
                 ("no id but an epoch", "", 1),
             ] {
                 let mut request = request(&busy, Some(&[(&two.name, &[0])]));

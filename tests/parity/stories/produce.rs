@@ -74,11 +74,11 @@ pub fn produce(story: &mut Story) {
             id: Uuid::from_u128(7),
         };
         ask(story, v, &nowhere, "an unknown topic", records());
-        let nobody = Topic {
+        let unknown = Topic {
             name: TopicName::default(),
             id: Uuid::nil(),
         };
-        ask(story, v, &nobody, "no topic", records());
+        ask(story, v, &unknown, "no topic", records());
         let request = scene::produce(v, &one, 1, vec![(0, None)]);
         story.ask_unanswered("no records", v, request);
         ask(story, v, &one, "empty records", Bytes::new());

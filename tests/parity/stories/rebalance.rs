@@ -39,7 +39,7 @@ pub fn static_members(story: &mut Story) {
         story.aside("the old one's heartbeat", 3, beat(3, &one));
         story.ask("the old one's sync", sync_v, sync(sync_v, &one, &[]));
         story.ask("the old one joins", v, fixed(&first));
-        story.ask("an unknown id joins", v, fixed(&s("nobody")));
+        story.ask("an unknown id joins", v, fixed(&s("absent")));
         let other = of(&again, "other");
         story.aside("a heartbeat as another instance", 3, beat(3, &other));
         story.aside("a heartbeat without instance", 3, {

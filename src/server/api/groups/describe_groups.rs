@@ -13,7 +13,7 @@ use crate::wire::codec::messages::describe_groups_response::{
 use crate::wire::codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 
 /// What may be done with a group, as bits by `AclOperation` code: READ 3, DELETE 6, DESCRIBE 8,
-/// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11. Without access rules everybody may do all of it.
+/// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11. Without access rules every client may do all of it.
 const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 /// What a group without members takes in an answer while that is made, in bytes.

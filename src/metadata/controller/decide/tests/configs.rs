@@ -369,7 +369,7 @@ fn subscriptions_to_metrics_are_checked_and_kept() {
             "Invalid value 99 for interval.ms, interval must be between 100 and 3600000 (1 hour)"
         )
     );
-    for bad in ["client_id", "client_id=", "nobody=x", "client_id=a=b"] {
+    for bad in ["client_id", "client_id=", "unknown=x", "client_id=a=b"] {
         let text = format!("Illegal client matching pattern: {bad}");
         assert_eq!(alter("s", set("match", bad)), bad_config(&text));
     }
