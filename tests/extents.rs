@@ -127,7 +127,7 @@ impl Mapped {
 
 /// Waits until the files stay as they are, every block of them written. Fails where the upkeep
 /// leaves one that is not.
-async fn settled(dir: &Path, logs: &Logs) -> BTreeMap<String, Mapped> {
+async fn at_rest(dir: &Path, logs: &Logs) -> BTreeMap<String, Mapped> {
     let prepared = || logs.probe().prepared_bytes.get();
     let mut before = (prepared(), data_files(dir));
     let mut fault = None;
@@ -169,7 +169,7 @@ async fn appends(dir: PathBuf) {
     let probe = || logs.probe();
     let (mut tag, mut hot) = (1, 0);
     while probe().rolls_count.get() < 4 {
-        let before = settled(&dir, &logs).await;
+        let before = at_rest(&dir, &logs).await;
         let background =
             |it: &corelane::log::Probe| (it.prepared_bytes.get(), it.rolls_count.get());
         let was = background(probe());
@@ -207,7 +207,7 @@ async fn appends(dir: PathBuf) {
         waited * 10 < tag,
         "{waited} of {tag} appends waited for space"
     );
-    settled(&dir, &logs).await;
+    at_rest(&dir, &logs).await;
     log.close().await.unwrap();
     println!("{hot} of {tag} appends changed nothing but bytes, over 4 rolls");
 }

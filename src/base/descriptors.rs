@@ -1,14 +1,14 @@
 //! Pure: how the descriptors that a process may have are shared out.
 
-/// Descriptors of the process itself: standard streams, locks, sockets that listen, and room for
+/// Descriptors of the process itself: standard streams, locks, sockets that listen, and some for
 /// what is open for a moment only.
 const PROCESS: usize = 24;
 /// Of each executor: its rings and what wakes it, and the files that its blocking threads have
 /// open for a moment.
 const EXECUTOR: usize = 28;
-/// Connections to the admin pages that find room whatever clients do.
+/// Connections to the admin pages that are taken whatever clients do.
 const ADMIN: usize = 8;
-/// Data files that find room at the least.
+/// Data files that may be open at the least.
 const FILES_MIN: usize = 64;
 /// Connections for each shard that there may always be.
 const SOCKETS_MIN: usize = 8;
@@ -55,7 +55,7 @@ impl Plan {
         self.limit.saturating_sub(taken).max(least)
     }
 
-    /// Whether the data files that are open leave no room for a few more.
+    /// Whether the data files that are open leave no descriptors for a few more.
     pub fn are_files_many(&self, open: usize, sockets: usize) -> bool {
         self.own + open + sockets + FILES_MIN / 2 > self.limit
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_have_room_however_many_connections_there_are() {
+    fn files_have_descriptors_however_many_connections_there_are() {
         for (limit, shards, files) in [(256, 1, 10), (1024, 2, 40), (20_000, 4, 9_000)] {
             let plan = Plan::new(limit, shards);
             let most = plan.sockets_max(files);

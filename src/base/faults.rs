@@ -11,7 +11,7 @@ use super::metrics::{SampleValue, Snapshot};
 pub enum FaultKind {
     /// The metadata log takes no more writes until a restart: nothing about the cluster changes.
     MetadataFailed,
-    /// The metadata log has no room, or lacks something of the host: changes are refused.
+    /// The metadata log has no disk space, or lacks something of the host: changes are refused.
     MetadataWaits,
     /// A folder of `log.dirs` cannot be used.
     FolderOffline,

@@ -102,16 +102,16 @@ pub const CLIENT_ID_BYTES_MAX: usize = 255;
 /// How long a member id that was given out waits for its client, in milliseconds, if the session
 /// timeout is not shorter. Clients come back with it at once.
 pub const PENDING_MEMBER_MAX_MS: i64 = 60_000;
-/// Answered requests whose room is kept for the next, per shard.
+/// Answered requests whose memory is kept for the next, per shard.
 pub const SPARE_REQUESTS_MAX: usize = 256;
-/// Partitions of a request whose room is kept: more than a busy consumer of one shard names, and
+/// Partitions of a request whose memory is kept: more than a busy consumer of one shard names, and
 /// not what one huge request would leave behind for good.
 pub const SPARE_PARTITIONS_MAX: usize = 4096;
 /// How long a clean stop waits for requests under way, in milliseconds.
 pub const STOP_GRACE_MS: i64 = 2_000;
-/// Admin connections at a time: a scraper or two, a person, and room for probes.
+/// Admin connections at a time: a scraper or two, a person, and some for probes.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
-/// Admin connections that there is room for however few descriptors there are.
+/// Admin connections that are taken however few descriptors there are.
 pub const ADMIN_CONNECTIONS_MIN: usize = 4;
 /// How long an admin connection may take until its first request is whole, in milliseconds.
 pub const ADMIN_FIRST_REQUEST_MS: u64 = 10_000;
@@ -151,7 +151,7 @@ pub const METRICS_HOST_WAIT_MS: u64 = 500;
 // How the bounds stand to each other.
 const _: () = {
     assert!(UNPACKED_BYTES_MIN <= UNPACKED_BYTES_MAX);
-    // A connection at rest has room for small requests before it counts.
+    // A connection at rest has a buffer for small requests before it counts.
     assert!(CONNECTION_BYTES <= CONNECTION_FREE_BYTES);
     // An answer that is made where no memory is left is not a large one.
     assert!(ANSWER_FREE_BYTES < LARGE_ANSWER_BYTES && LARGE_ANSWER_BYTES <= ANSWER_PIECE_BYTES);

@@ -203,7 +203,7 @@ impl ShareOf {
 }
 
 impl Memory for ShareOf {
-    fn has_room_for(&self, bytes: usize) -> bool {
+    fn can_take(&self, bytes: usize) -> bool {
         let share = self.budget.total_bytes() / limits::GROUPS_SHARE;
         self.budget.used_by(Use::Groups).saturating_add(bytes) <= share
     }

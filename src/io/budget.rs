@@ -279,7 +279,7 @@ mod tests {
         drop(held);
         assert!(small.as_mut().poll(&mut cx).is_pending());
         let Poll::Ready(granted) = large.as_mut().poll(&mut cx) else {
-            panic!("the first in the queue waits though there is room");
+            panic!("the first in the queue waits though there is memory");
         };
         assert_eq!(granted.bytes(), 80);
         assert!(small.as_mut().poll(&mut cx).is_ready());

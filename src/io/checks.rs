@@ -76,7 +76,7 @@ pub enum HostError {
         "there is no room left in the data folder {}: free some, or choose another --data-dir",
         .0.display()
     )]
-    NoRoom(PathBuf),
+    NoSpace(PathBuf),
     /// The data folder cannot be used.
     #[error("the data folder {} cannot be used: {}{}", .0.display(), .1, folder_advice(.1))]
     Folder(PathBuf, io::Error),
@@ -263,7 +263,7 @@ fn try_direct_io(path: &Path) -> io::Result<()> {
 
 fn folder_error(dir: &Path, error: io::Error) -> HostError {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => HostError::NoRoom(dir.to_owned()),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => HostError::NoSpace(dir.to_owned()),
         _ => HostError::Folder(dir.to_owned(), error),
     }
 }

@@ -26,8 +26,8 @@ pub enum Holder {
 #[derive(Debug)]
 pub struct Held(Holder);
 
-/// Lets this process open as many files as it may, as JVMs do: shells start programs with room
-/// for 1024. Returns how many that are.
+/// Lets this process open as many files as it may, as JVMs do: shells start programs with a limit
+/// of 1024. Returns how many that are.
 #[allow(unsafe_code)]
 pub fn raise_limit() -> usize {
     let mut limit = libc::rlimit {

@@ -141,7 +141,7 @@ impl File {
         .await
     }
 
-    /// Gives the bytes from `from` to `to` room on the device, neither zeroed nor durable. A
+    /// Gives the bytes from `from` to `to` space on the device, neither zeroed nor durable. A
     /// write there changes metadata: to make it durable takes a flush of this very file, and a
     /// commit of the file system's journal.
     pub async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {

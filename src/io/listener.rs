@@ -29,7 +29,7 @@ enum Kind {
 }
 
 /// Connections that may wait to be accepted, where the settings do not say: a fleet of clients
-/// that comes back at once should find room. The kernel has a limit of its own.
+/// that comes back at once should find place. The kernel has a limit of its own.
 const BACKLOG: i32 = 4096;
 
 /// What a listening socket and those it accepts are made with.

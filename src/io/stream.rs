@@ -25,7 +25,7 @@ struct Shared {
     runtime: Runtime,
     /// Bytes that the kernel has taken so far.
     written_bytes: Cell<u64>,
-    /// Whether the last attempt to write found no room in the kernel.
+    /// Whether the last attempt to write found no space in the kernel.
     is_blocked: Cell<bool>,
 }
 

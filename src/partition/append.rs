@@ -231,7 +231,7 @@ mod tests {
             append(0, 1_000_000).unwrap();
             append(1, 3_500_000).unwrap();
             assert!(matches!(append(2, 1_000), Err(AppendError::Busy)));
-            partition.wait_for_room().await;
+            partition.wait_for_space().await;
             append(2, 4_100_000).unwrap();
         });
     }

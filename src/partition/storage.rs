@@ -37,7 +37,7 @@ impl Partition {
     }
 
     /// Waits until an append may succeed again after [`super::append::AppendError::Busy`].
-    pub async fn wait_for_room(&self) {
+    pub async fn wait_for_space(&self) {
         self.log.wait_for_room().await;
     }
 

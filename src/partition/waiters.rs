@@ -5,7 +5,8 @@ use std::task::Waker;
 use super::state::{Acks, ReplicaState};
 use crate::base::Offset;
 
-/// Tasks parked on one partition. In the steady state it allocates nothing: lists keep their room.
+/// Tasks parked on one partition. In the steady state it allocates nothing: lists
+/// keep their memory.
 #[derive(Default)]
 pub struct Waiters {
     producers: Vec<Producer>,

@@ -310,8 +310,8 @@ impl Read for Socket {
         mut to: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut bytes = [0; READ_BYTES];
-        let room = to.remaining().min(READ_BYTES);
-        let read = ready!(self.0.poll_read(cx, &mut bytes[..room]))?;
+        let count = to.remaining().min(READ_BYTES);
+        let read = ready!(self.0.poll_read(cx, &mut bytes[..count]))?;
         to.put_slice(&bytes[..read]);
         Poll::Ready(Ok(()))
     }

@@ -27,8 +27,8 @@ use crate::shard::mesh::{ChangeCall, ControlMessage, ToShard};
 /// Memory registered for the metadata log's writes, in bytes.
 const IO_MEMORY_BYTES: usize = 1 << 20;
 
-/// How often the metadata log looks for room that it lacks.
-const ROOM_PERIOD: Duration = Duration::from_secs(2);
+/// How often the metadata log looks for disk space that it lacks.
+const SPACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// All that the control executor starts with.
 pub struct ControlStart {
@@ -70,11 +70,11 @@ pub fn start(start: ControlStart, admin: Option<Bound>) -> Result<Core<()>, Star
     cores::start(options, main).map_err(StartError::Executor)
 }
 
-/// Lets the metadata log go on by itself when a full device has room again.
-async fn seek_room(runtime: Runtime, controller: Rc<LocalController>) {
+/// Lets the metadata log go on by itself when a full device has space again.
+async fn seek_space(runtime: Runtime, controller: Rc<LocalController>) {
     loop {
-        runtime.sleep(ROOM_PERIOD).await;
-        controller.seek_room(runtime.wall_ms()).await;
+        runtime.sleep(SPACE_PERIOD).await;
+        controller.seek_space(runtime.wall_ms()).await;
     }
 }
 
@@ -118,7 +118,7 @@ pub async fn run(start: ControlStart, disk: Disk, admin: Option<Listener>) {
         directories: controller.directories().to_vec(),
     }));
     let _ = loaded.set(controller.clone());
-    runtime.spawn(seek_room(runtime.clone(), controller.clone()));
+    runtime.spawn(seek_space(runtime.clone(), controller.clone()));
     let mut published = controller.image();
     loop {
         let message = {

@@ -143,7 +143,7 @@ impl AutoCreate {
     }
 
     /// Notes as under way those of `names` that are not, at most `at_once` of them and no more
-    /// than there is room for; what `names` need is added to `wanted`.
+    /// than there are places for; what `names` need is added to `wanted`.
     fn take_up(
         &self,
         names: &[&str],

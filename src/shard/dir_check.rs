@@ -30,7 +30,7 @@ pub async fn check(shard: &Shard) {
             continue;
         };
         match Cause::of(&error) {
-            // Room can come back; what is there is as good as it was.
+            // Space can come back; what is there is as good as it was.
             Cause::NoRoom => {}
             // Nothing was found out: the next look may.
             Cause::Host | Cause::Passing if in_doubt => dir.suspect(),

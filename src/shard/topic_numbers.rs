@@ -126,7 +126,7 @@ impl TopicNumbers {
             }
         }
         let mut free = series_max.saturating_sub(taken);
-        // While there is room even a topic that does nothing has its own.
+        // While there are places even a topic that does nothing has its own.
         let wants = |topic: &TopicNow, news: &Volume| {
             !has_series(&self.seen, topic) && (news.bytes() > 0 || topics.len() <= series_max)
         };

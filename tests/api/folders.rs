@@ -405,7 +405,7 @@ fn a_device_that_goes_takes_its_partitions_only() {
     broker.kill();
     let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &all, &[]);
-    let room = |client: &mut Client| {
+    let space = |client: &mut Client| {
         let answer = client.call(4, &DescribeLogDirsRequest::default().with_topics(None));
         answer
             .results
@@ -413,8 +413,8 @@ fn a_device_that_goes_takes_its_partitions_only() {
             .map(|result| result.total_bytes)
             .collect::<Vec<_>>()
     };
-    let room = room(&mut broker.client());
-    assert!(room[1] < 64 << 20 && room[0] != room[1], "{room:?}");
+    let space = space(&mut broker.client());
+    assert!(space[1] < 64 << 20 && space[0] != space[1], "{space:?}");
     // A read-only device takes no more records, and its partitions with it.
     let options = ["-o", "remount,ro,noload"];
     let _ = Command::new("sync").status();

@@ -65,7 +65,7 @@ fn two_shards_are_two_nodes_and_each_partition_is_served_by_its_leader_alone() {
         assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
 
         let answer = clients[wrong].call(FETCH, &fetch("spread", partition, 0));
-        // This version of Fetch has no room for the right leader, as in Kafka.
+        // This version of Fetch has no field for the right leader, as in Kafka.
         let refused = &answer.responses[0].partitions[0];
         assert_eq!(refused.error_code, NOT_LEADER_OR_FOLLOWER);
         let found = read_all(&mut clients[right], "spread", partition);

@@ -56,9 +56,9 @@ pub const ALL: &[Case] = &[
 pub fn fill(dir: &Path, left: u64) -> std::path::PathBuf {
     let filler = dir.join("filler");
     for _ in 0..20 {
-        let room = run("df", &["--output=avail", "-B1", &dir.to_string_lossy()]).unwrap();
-        let room: u64 = room.lines().last().unwrap().trim().parse().unwrap();
-        let bytes = room.saturating_sub(left).to_string();
+        let free = run("df", &["--output=avail", "-B1", &dir.to_string_lossy()]).unwrap();
+        let free: u64 = free.lines().last().unwrap().trim().parse().unwrap();
+        let bytes = free.saturating_sub(left).to_string();
         if run("fallocate", &["-l", &bytes, &filler.to_string_lossy()]).is_ok() {
             return filler;
         }
@@ -148,7 +148,7 @@ fn all_full() {
     assert!(metrics.contains(count), "{metrics}");
     scene.holds_all(0);
     scene.holds_all(1);
-    // The metadata log has room of its own prepared.
+    // The metadata log has space of its own prepared.
     let code = create_topic(&mut scene.client(), "more", 3);
     assert!(matches!(code, 0 | STORAGE_ERROR), "{code}");
     fs::remove_file(filler).unwrap();
@@ -166,7 +166,7 @@ fn all_full() {
     scene.stop();
 }
 
-/// Longest that a request may take which the disk has no room for, however full it is.
+/// Longest that a request may take which the disk has no space for, however full it is.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Commits an offset of a group; the error code.
@@ -196,8 +196,8 @@ fn find_coordinator(scene: &Scene) {
     );
 }
 
-/// What is decided about the cluster, and what groups commit, has no room: it is refused in time,
-/// and done once there is room. A decision that was written after its refusal counts.
+/// What is decided about the cluster, and what groups commit, has no space: it is refused in time,
+/// and done once there is space. A decision that was written after its refusal counts.
 fn full_of_metadata() {
     const PARTITIONS: i32 = 9_000;
     let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();
@@ -226,7 +226,7 @@ fn full_of_metadata() {
             assert!(begun.elapsed() < PATIENCE, "every commit is taken");
         }
         if round == 1 {
-            // Nothing that waits for room keeps it from ending.
+            // Nothing that waits for space keeps it from ending.
             let begun = Instant::now();
             scene.stop();
             let took = begun.elapsed();
@@ -283,7 +283,7 @@ fn writes_fail() {
     for _ in 0..20 {
         assert_eq!(scene.put(partition, 10_000), 0);
     }
-    // What lies ahead of the writes is taken away from the image, and the room for it.
+    // What lies ahead of the writes is taken away from the image, and the space for it.
     let segment = folder.join("00000000000000000000.log");
     let written = 22 * 10_000 / 4096 + 1;
     let mut holes = 0;
@@ -398,12 +398,12 @@ fn immutable() {
 
 /// Another user than root runs the broker and loses the permission.
 fn forbidden() {
-    const NOBODY: &str = "65534";
+    const OTHER_USER: &str = "65534";
     let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();
     let data = mount.path().join("data");
     fs::create_dir(&data).unwrap();
-    run("chown", &[NOBODY, &data.to_string_lossy()]).unwrap();
-    let start = HERE.start_on(&[&data]).user(NOBODY);
+    run("chown", &[OTHER_USER, &data.to_string_lossy()]).unwrap();
+    let start = HERE.start_on(&[&data]).user(OTHER_USER);
     let mut scene = Scene::new(start, &[("segment.bytes", "1048576")]);
     let folder = data.join(format!("shard-0/{TOPIC}-0"));
     let folder = folder.to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! A disk that is full when a log is to be compacted: that is made up for once there is room.
+//! A disk that is full when a log is to be compacted: that is made up for once there is space.
 
 use std::fs;
 use std::path::Path;
@@ -29,8 +29,8 @@ fn names(folder: &Path, suffix: &str) -> Vec<String> {
     names.filter(|name| name.ends_with(suffix)).collect()
 }
 
-/// One of two folders is on a disk without room for a compacted segment. A compaction there fails;
-/// it is done without a restart soon after there is room.
+/// One of two folders is on a disk without space for a compacted segment. A compaction there fails;
+/// it is done without a restart soon after there is space.
 pub fn resumes() {
     let here = HERE.data_dir();
     let mount = Mount::sized(HERE, "ext4", 64 << 20).unwrap();

@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(1_500);
 const BESIDE: Duration = Duration::from_millis(1_500);
 
 /// How long the broker has to be done with an attack before the control.
-const SETTLES: Duration = Duration::from_millis(500);
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
 /// The control's threads compute for their part of each such period.
 const BURN: Duration = Duration::from_millis(10);
 
@@ -107,7 +107,7 @@ impl Arena {
     /// How it is served beside threads that take as much of the CPUs as the attackers did, with
     /// the same priority, and ask the broker for nothing: what the machine does to it by itself.
     pub fn beside_control(&self, share: f64) -> Latencies {
-        thread::sleep(SETTLES);
+        thread::sleep(ENDS_WITHIN);
         let end = Instant::now() + BESIDE;
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let each = (share / threads as f64).clamp(0.0, 1.0);

@@ -32,9 +32,9 @@ pub const FATES: [Fate; 5] = [
 /// Makes the states at rising points of a history.
 pub struct Crashes<'a> {
     history: &'a History,
-    /// The disk with the first `settled` writes, all of which are vouched for.
+    /// The disk with the first `applied` writes, all of which are vouched for.
     base: Vec<u8>,
-    settled: usize,
+    applied: usize,
 }
 
 /// A disk after a power cut.
@@ -50,7 +50,7 @@ impl<'a> Crashes<'a> {
         Crashes {
             history,
             base,
-            settled: 0,
+            applied: 0,
         }
     }
 
@@ -67,18 +67,18 @@ impl<'a> Crashes<'a> {
             done.is_some_and(|done| done < vouched || write.fua)
         };
         let writes = &self.history.writes;
-        while let Some(write) = writes.get(self.settled)
+        while let Some(write) = writes.get(self.applied)
             && is_stable(write)
         {
             put(&mut self.base, write, |_| true);
-            self.settled += 1;
+            self.applied += 1;
         }
         let mut state = State {
             bytes: self.base.clone(),
             open: 0,
             sectors_lost: 0,
         };
-        let rest = writes[self.settled..].iter();
+        let rest = writes[self.applied..].iter();
         let rest: Vec<_> = rest.take_while(|write| write.arrived < cut).collect();
         let open = rest.iter().filter(|write| !is_stable(write)).count();
         let victim = random.below(open.max(1) as u64) as usize;

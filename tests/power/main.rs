@@ -7,7 +7,7 @@
 //!
 //! - `--states N`: crash states for each file system. `--seconds N`: how long the load lasts.
 //! - `--load outrun`: logs are filled faster than space is zeroed ahead of them, so that they get
-//!   room without zeros, and flushes of their own.
+//!   space without zeros, and flushes of their own.
 //! - `--on ext4|xfs`: only this one. `--seed N`: another run; every run prints its seed.
 //! - `--accel kvm`: with the help of the host's CPU; without, everything is emulated, and runs
 //!   anywhere.
@@ -119,23 +119,23 @@ fn run(arguments: &Wanted, fs: &str) -> Result<()> {
         false => history,
     };
     let mut crashes = Crashes::new(&history, fresh);
-    let (mut open, mut lost, mut with_room, begun) = (0, 0, 0, Instant::now());
+    let (mut open, mut lost, mut with_unwritten, begun) = (0, 0, 0, Instant::now());
     for (number, cut) in cuts.into_iter().enumerate() {
         let fate = FATES[number % FATES.len()];
         let state = crashes.at(cut, fate, &mut random);
         open += state.open;
         lost += state.sectors_lost;
         let checked = check(&load, &image, &state.bytes, cut);
-        let has_room =
+        let has_unwritten =
             checked.map_err(|error| Error::other(format!("cut at {cut}, {fate:?}: {error}")))?;
-        with_room += u64::from(has_room);
+        with_unwritten += u64::from(has_unwritten);
     }
-    if arguments.outrun && with_room == 0 {
+    if arguments.outrun && with_unwritten == 0 {
         return Err(Error::other("no log was filled faster than zeros came"));
     }
     println!(
         "{fs}: {} states good in {:.0} s; {open} writes not vouched for, {lost} sectors lost; \
-         {with_room} with room that was never written",
+         {with_unwritten} with space that was never written",
         arguments.states,
         begun.elapsed().as_secs_f64()
     );
@@ -204,7 +204,7 @@ fn lie(mut history: disk::History) -> disk::History {
 }
 
 /// Mounts what the disk holds after a cut, starts a broker on it, and audits that. Whether there
-/// was room in data files that had never been written.
+/// was space in data files that had never been written.
 fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<bool> {
     write_image(image, bytes)?;
     let mounted = Mounted::new(image)?;
@@ -215,7 +215,7 @@ fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<bool> {
     }
     let folder = start.dir.to_string_lossy().into_owned();
     let maps = "find \"$0\" -name '*.log' -size +0 -exec filefrag -v {} +";
-    let has_room = mounts::run("sh", &["-c", maps, &folder])?.contains("unwritten");
+    let has_unwritten = mounts::run("sh", &["-c", maps, &folder])?.contains("unwritten");
     let broker = start.ready();
     let audited = load.audit(Depth::Whole, cut, false);
     let (log, complaint) = (broker.log(), broker.complaint());
@@ -223,7 +223,7 @@ fn check(load: &Load, image: &Path, bytes: &[u8], cut: Tick) -> Result<bool> {
     audited.map_err(|error| Error::other(format!("{error}\n{log}")))?;
     match complaint {
         Some(line) => Err(Error::other(format!("the broker logged: {line}"))),
-        None => Ok(has_room),
+        None => Ok(has_unwritten),
     }
 }
 

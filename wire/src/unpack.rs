@@ -29,14 +29,14 @@ impl UnpackError {
     }
 }
 
-/// The records of a batch, uncompressed: in `room` where it is not that already.
+/// The records of a batch, uncompressed: in `buffer` where it is not that already.
 pub fn unpack<'a>(
     batch: &BatchView<'a>,
-    room: &'a mut Vec<u8>,
+    buffer: &'a mut Vec<u8>,
 ) -> Result<Records<'a>, UnpackError> {
-    let mut unpacking = Unpacking::new(batch, room)?;
-    while unpacking.step(room)? {}
-    Ok(unpacking.records(room))
+    let mut unpacking = Unpacking::new(batch, buffer)?;
+    while unpacking.step(buffer)? {}
+    Ok(unpacking.records(buffer))
 }
 
 /// A batch that is uncompressed in steps, so that others may run in between.
@@ -46,9 +46,9 @@ pub struct Unpacking<'a> {
 }
 
 impl<'a> Unpacking<'a> {
-    /// Begins; `room` is emptied.
-    pub fn new(batch: &BatchView<'a>, room: &mut Vec<u8>) -> Result<Unpacking<'a>, UnpackError> {
-        room.clear();
+    /// Begins; `buffer` is emptied.
+    pub fn new(batch: &BatchView<'a>, buffer: &mut Vec<u8>) -> Result<Unpacking<'a>, UnpackError> {
+        buffer.clear();
         let codec = batch.attributes().codec().map_err(UnpackError::Codec)?;
         // One that was emptied says the codec it had.
         let packed = codec != Codec::None && batch.record_count() != 0;
@@ -61,20 +61,20 @@ impl<'a> Unpacking<'a> {
     }
 
     /// Goes on for some kilobytes; `false` at the end.
-    pub fn step(&mut self, room: &mut Vec<u8>) -> Result<bool, UnpackError> {
+    pub fn step(&mut self, buffer: &mut Vec<u8>) -> Result<bool, UnpackError> {
         match &mut self.source {
-            Some(source) => source.append_to(room).map_err(UnpackError::Compression),
+            Some(source) => source.append_to(buffer).map_err(UnpackError::Compression),
             None => Ok(false),
         }
     }
 
     /// The records, once there are no more steps.
-    pub fn records<'r>(&self, room: &'r [u8]) -> Records<'r>
+    pub fn records<'r>(&self, buffer: &'r [u8]) -> Records<'r>
     where
         'a: 'r,
     {
         match self.source {
-            Some(_) => Records::new(self.batch.record_count(), room),
+            Some(_) => Records::new(self.batch.record_count(), buffer),
             None => Records::of(&self.batch),
         }
     }

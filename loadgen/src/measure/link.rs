@@ -26,10 +26,10 @@ pub struct Link {
     at: usize,
     /// Batches that are sent and not answered, oldest first.
     pub waiting: VecDeque<Batch>,
-    /// The producer's partitions that wait for room here.
+    /// The producer's partitions that wait until fewer of its requests are under way.
     pub stalled: VecDeque<usize>,
-    /// Whether the poll looks for room in the socket.
-    pub looks_for_room: bool,
+    /// Whether the poll reports space in the socket's buffer.
+    pub polls_for_space: bool,
     next_id: i32,
 }
 
@@ -43,7 +43,7 @@ impl Link {
             at: 0,
             waiting: VecDeque::new(),
             stalled: VecDeque::new(),
-            looks_for_room: false,
+            polls_for_space: false,
             next_id: 0,
         }
     }
@@ -53,7 +53,7 @@ impl Link {
         self.queue.len() + self.waiting.len()
     }
 
-    /// Whether the socket has no room for what there is to send.
+    /// Whether the socket has no space for what there is to send.
     pub fn is_blocked(&self) -> bool {
         !self.queue.is_empty()
     }
@@ -91,7 +91,7 @@ impl Link {
     /// first on, may have reached the broker.
     pub fn cut(&mut self) -> (Vec<Batch>, usize) {
         self.connection = None;
-        self.looks_for_room = false;
+        self.polls_for_space = false;
         let reached = self.waiting.len() + usize::from(self.at > 0);
         self.at = 0;
         let all = self.waiting.drain(..).chain(self.queue.drain(..));

@@ -171,7 +171,7 @@ fn bare_round(
     batch.push(&Filler::new(size, 0, 1, false), &stamp, None, size, 0);
     batch.seal(Codec::None, None);
     let asking = thread::spawn(move || {
-        worker::settle(core);
+        worker::prepare_thread(core);
         let (clock, mut found, mut answer) = (Clock::start(), histogram(), Vec::new());
         let before_ns = thread_cpu_ns();
         for number in 0..RATE * ROUND_NS / SECOND_NS {

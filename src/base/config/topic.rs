@@ -82,7 +82,7 @@ dynamic_settings! {
         ["log.local.retention.bytes"];
         "How much of a tiered partition stays on the local disk; -2 follows `retention.bytes`.";
     "preallocate" Boolean = "false", Any, Ignored(OtherDesign), ["log.preallocate"];
-        "Whether files get their room ahead of time. Here they always do, with written blocks.";
+        "Whether files get their space ahead of time. Here they always do, with written blocks.";
     "index.interval.bytes" Int = "4096", AtLeast(0), Applied, ["log.index.interval.bytes"];
         "How many bytes of records one entry of the offset index stands for.";
     "min.cleanable.dirty.ratio" Double = "0.5", Between(0, 1), Applied,

@@ -132,7 +132,7 @@ pub fn plan(
         .for_each(|problem| refused.add(problem));
     plan.find_moves();
     plan.find_transactions(accepted.end_transactions, &mut refused);
-    plan.check_room(&mut refused);
+    plan.check_space(&mut refused);
     refused.ok().map(|()| plan)
 }
 
@@ -313,7 +313,7 @@ impl Plan {
         }
     }
 
-    fn check_room(&self, refused: &mut Refused) {
+    fn check_space(&self, refused: &mut Refused) {
         let mut wanted: BTreeMap<u64, (u64, &Path)> = BTreeMap::new();
         for one in &self.moves {
             let folder = &self.folders[one.to];

@@ -13,7 +13,7 @@ use crate::base::{Instant, TopicId, limits};
 struct Bytes0(usize, Rc<Cell<usize>>);
 
 impl Memory for Bytes0 {
-    fn has_room_for(&self, bytes: usize) -> bool {
+    fn can_take(&self, bytes: usize) -> bool {
         self.1.get() + bytes <= self.0
     }
 

@@ -38,7 +38,7 @@ impl GroupMachine {
     }
 
     pub(super) fn has_memory_for_group(&self, id: &str) -> bool {
-        self.memory.has_room_for(memory::GROUP_BYTES + id.len())
+        self.memory.can_take(memory::GROUP_BYTES + id.len())
     }
 
     /// SyncGroup. The answer comes through an outcome, of this step or a later one.

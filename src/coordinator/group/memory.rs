@@ -9,7 +9,7 @@ use crate::coordinator::record::{OffsetKey, OffsetValue};
 /// The part of a shard's memory that groups may take.
 pub trait Memory {
     /// Whether `bytes` more may be taken.
-    fn has_room_for(&self, bytes: usize) -> bool;
+    fn can_take(&self, bytes: usize) -> bool;
     /// Counts `bytes` as what this machine takes in all, instead of what was counted before.
     fn count(&mut self, bytes: usize);
 }
@@ -18,7 +18,7 @@ pub trait Memory {
 pub struct Unbounded;
 
 impl Memory for Unbounded {
-    fn has_room_for(&self, _: usize) -> bool {
+    fn can_take(&self, _: usize) -> bool {
         true
     }
 

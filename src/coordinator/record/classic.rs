@@ -21,7 +21,7 @@ use super::{Part, RecordError, malformed, value_version};
 /// The key type of group metadata.
 pub(super) const KIND: i16 = 2;
 
-/// A classic group as it was when its last generation was settled.
+/// A classic group as it was when its last generation was complete.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GroupValue {
     /// The class of protocols its members speak, such as `consumer`; empty when none ever joined.

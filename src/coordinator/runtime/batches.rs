@@ -76,8 +76,8 @@ fn replay_batch<M: Machine>(
     from: Offset,
 ) -> Result<(), LoadError> {
     let base = batch.base_offset();
-    let mut room = Vec::new();
-    let records = unpack(batch, &mut room).map_err(|error| LoadError::Compressed(base, error))?;
+    let mut buffer = Vec::new();
+    let records = unpack(batch, &mut buffer).map_err(|error| LoadError::Compressed(base, error))?;
     let attributes = batch.attributes();
     let transaction = attributes.is_transactional().then(|| batch.producer_id());
     for record in records {

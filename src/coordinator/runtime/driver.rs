@@ -323,7 +323,7 @@ impl<F: Factory> Driver<F> {
                 Ok(())
             }
             Err(AppendError::Busy) => {
-                self.partition.wait_for_room().await;
+                self.partition.wait_for_space().await;
                 Ok(())
             }
             Err(error) => Err(error),

@@ -71,7 +71,7 @@ impl<R> Queue<R> {
     }
 
     /// Whether work that takes long may add batches now.
-    pub fn has_room(&self) -> bool {
+    pub fn takes_more(&self) -> bool {
         self.bytes < limits::COORDINATOR_QUEUE_BYTES_MAX
     }
 
@@ -245,13 +245,13 @@ mod tests {
         };
         let step = [record];
         queue.push(&step, 1);
-        assert!(queue.has_room());
+        assert!(queue.takes_more());
         queue.push(&step, 1);
-        assert!(!queue.has_room());
+        assert!(!queue.takes_more());
         queue.wrote(1);
-        assert!(!queue.has_room(), "what is written waits for its ack");
+        assert!(!queue.takes_more(), "what is written waits for its ack");
         queue.acked(1, drop);
-        assert!(queue.has_room());
+        assert!(queue.takes_more());
     }
 
     #[test]

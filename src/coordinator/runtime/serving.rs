@@ -110,7 +110,7 @@ impl<M: Machine> Serving<M> {
     /// Whether the machine has work that takes long, and the log has caught up so far that a step
     /// of it may be done.
     pub fn may_work(&self) -> bool {
-        self.machine.has_work() && self.queue.has_room()
+        self.machine.has_work() && self.queue.takes_more()
     }
 
     /// Does a step of the work that takes long.

@@ -9,10 +9,10 @@ use glommio::io::GatheredBuffers;
 
 use super::{BLOCK_BYTES, Slice, WriteBuffer};
 
-/// Sets of pieces whose room is kept for the next ones.
+/// Sets of pieces whose memory is kept for the next ones.
 const SPARE_MAX: usize = 16;
 
-/// Where the room for pieces comes from and returns to; one per executor.
+/// Where the memory for pieces comes from and returns to; one per executor.
 #[derive(Clone, Default)]
 pub struct GatherPool(Rc<RefCell<Vec<Rc<Pieces>>>>);
 
@@ -136,7 +136,7 @@ mod tests {
     use crate::io::buffer::Pool;
 
     #[test]
-    fn pieces_keep_their_memory_and_leave_their_room() {
+    fn pieces_keep_their_chunks_and_leave_their_list() {
         let pool = Pool::default();
         let mut chunk = pool.chunk(3 * BLOCK_BYTES, 0);
         chunk.append(&[1; BLOCK_BYTES]);

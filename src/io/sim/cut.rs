@@ -284,7 +284,7 @@ impl State {
         for (at, write) in self.doubtful().enumerate() {
             let sectors = write.bytes.len().div_ceil(SECTOR_BYTES).max(1);
             let content = image.file_mut(write.file);
-            // The length of room that was never written is durable with its first write, or
+            // The length of space that was never written is durable with its first write, or
             // earlier.
             if data != Data::None && write.position + write.bytes.len() > content.len() {
                 content.resize(self.now.files[write.file].len(), 0);

@@ -98,8 +98,8 @@ impl Faults {
         }))
     }
 
-    /// Whether there is no room for so many bytes more.
-    pub fn lacks_room(&self, path: &Path, bytes: u64) -> io::Result<()> {
+    /// Whether there is no space for so many bytes more.
+    pub fn lacks_space(&self, path: &Path, bytes: u64) -> io::Result<()> {
         self.fails(path, Fault::Room)?;
         let is_short = |fault| matches!(fault, Fault::RoomBeyond(room) if bytes > room as u64);
         match self.any(path, is_short) {

@@ -23,7 +23,7 @@ pub(super) struct Pipe {
     pub is_reader_gone: bool,
     /// Waits for something to read.
     pub reader: Option<Waker>,
-    /// Waits for room.
+    /// Waits for space.
     pub writer: Option<Waker>,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct State {
     pub name_changes: Vec<(PathBuf, NameChange)>,
     /// Writes that are complete and not flushed.
     pub unflushed: Vec<Write>,
-    /// From byte to byte, what has room and was never written: a write there is only durable
+    /// From byte to byte, what has space and was never written: a write there is only durable
     /// with a flush of this very file.
     pub reserved: BTreeMap<FileId, (usize, usize)>,
     /// Done, and in doubt until all is synced.
@@ -90,7 +90,7 @@ pub(super) enum Operation {
     /// Makes the writes that were done by this clock durable: those to this file, and those to
     /// others that are overwrites.
     Flush(FileId, u64),
-    /// Room from byte to byte of a file, and the length.
+    /// Space from byte to byte of a file, and the length.
     Reserve(FileId, usize, usize),
     /// Zeros from byte to byte, and the length, of a file.
     Prepare(FileId, usize, usize),
@@ -182,7 +182,7 @@ impl State {
             Operation::Reserve(file, from, to) => {
                 let content = self.now.file_mut(file);
                 content.resize(content.len().max(to), 0);
-                // What was prepared behind room that is used up is no room.
+                // What was prepared behind space that is used up is no space.
                 let left = self.reserved.get(&file).filter(|it| it.0 < it.1);
                 let from = left.map_or(from, |it| it.0.min(from));
                 self.reserved.insert(file, (from, to));

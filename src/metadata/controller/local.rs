@@ -63,7 +63,7 @@ struct Stuck {
 /// Why an append did not come to its end.
 enum Blocked {
     /// The disk is full; it may have space later.
-    NoRoom,
+    NoSpace,
     /// The metadata log has failed for good; the reason was logged.
     Failed,
 }
@@ -224,7 +224,7 @@ impl LocalController {
 
     /// Tries again to get the disk space that the metadata log may lack, and finishes the decision
     /// that waited for it.
-    pub async fn seek_room(&self, now: WallMs) {
+    pub async fn seek_space(&self, now: WallMs) {
         let lack = self.log.lack_of_room();
         let was_told = self.told_of_full_disk.replace(lack.is_some());
         if let Some(error) = lack.filter(|_| !was_told) {
@@ -319,8 +319,8 @@ impl LocalController {
                 Ok(())
             }
             // Nothing of it is in the log: as if there had been no request.
-            Err(Blocked::NoRoom) if self.log.end_offset() == begin => Err(CannotWrite),
-            Err(Blocked::NoRoom) => {
+            Err(Blocked::NoSpace) if self.log.end_offset() == begin => Err(CannotWrite),
+            Err(Blocked::NoSpace) => {
                 let after = delta;
                 self.stuck.replace(Some(Stuck { batches, after }));
                 Err(CannotWrite)
@@ -335,9 +335,9 @@ impl LocalController {
         while let Some(batch) = batches.front() {
             match self.log.append(batch, EPOCH, None, now) {
                 Ok(_) => drop(batches.pop_front()),
-                Err(AppendError::NoRoom) => return Err(Blocked::NoRoom),
+                Err(AppendError::NoRoom) => return Err(Blocked::NoSpace),
                 Err(AppendError::Busy) if self.log.stuck().is_some() => {
-                    return Err(Blocked::NoRoom);
+                    return Err(Blocked::NoSpace);
                 }
                 Err(AppendError::Busy) => self.log.wait_for_room().await,
                 Err(error) => {
@@ -353,7 +353,7 @@ impl LocalController {
             Blocked::Failed
         })?;
         if !written {
-            return Err(Blocked::NoRoom);
+            return Err(Blocked::NoSpace);
         }
         self.log.look_for_file();
         if let Some(failure) = self.log.failure() {

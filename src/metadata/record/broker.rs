@@ -126,7 +126,7 @@ fields! {
 }
 
 impl BrokerRegistrationChange {
-    /// The version Kafka writes this change in: the lowest that has room for it.
+    /// The version Kafka writes this change in: the lowest that has fields for it.
     pub(super) fn version(&self) -> u32 {
         match self {
             change if change.cordoned_log_dirs.is_some() => 3,

@@ -31,7 +31,7 @@ impl Producers {
         before - self.by_id.len()
     }
 
-    /// A map that has much more room than it needs gives it back.
+    /// A map that has much more memory than it needs gives it back.
     fn give_back(&mut self) {
         if self.by_id.capacity() > 4 * self.by_id.len() + 64 {
             self.by_id.shrink_to_fit();

@@ -321,7 +321,7 @@ fn a_log_of_kafka_replayed_gives_its_snapshot() {
 }
 
 #[test]
-fn the_longest_idle_quarter_is_forgotten_and_its_room_given_back() {
+fn the_longest_idle_quarter_is_forgotten_and_its_memory_given_back() {
     let mut producers = Producers::default();
     for id in 0..1_000 {
         let mut builder = BatchBuilder::new().producer(id, 0, 0);

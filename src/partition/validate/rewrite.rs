@@ -66,8 +66,8 @@ fn put_records(
         return Ok(());
     }
     if how.codec == Codec::None {
-        let room = how.size_max.saturating_sub(out.len());
-        return decompress(codec, records, room, out).map_err(|error| match error {
+        let size_max = how.size_max.saturating_sub(out.len());
+        return decompress(codec, records, size_max, out).map_err(|error| match error {
             DecompressError::TooLarge { max_bytes } => Invalid::TooLarge {
                 size: HEADER_BYTES + max_bytes + 1,
                 max: how.size_max,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::receive::LargeRooms;
+use super::receive::LargeBuffers;
 use super::slot::Handlers;
 use crate::server::state::ServerState;
 
@@ -13,7 +13,7 @@ pub struct Hub {
     /// The implementations of the APIs.
     pub handlers: Handlers,
     /// Receive buffers of large requests.
-    pub large_rooms: Rc<LargeRooms>,
+    pub large_buffers: Rc<LargeBuffers>,
 }
 
 impl Hub {
@@ -22,7 +22,7 @@ impl Hub {
         Rc::new(Hub {
             server,
             handlers: Handlers::default(),
-            large_rooms: Rc::default(),
+            large_buffers: Rc::default(),
         })
     }
 }

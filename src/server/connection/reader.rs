@@ -23,7 +23,7 @@ pub async fn read(desk: &Desk, buffer: &mut ReceiveBuffer) -> Result<(), Refused
     loop {
         begin_all(desk, buffer, max_bytes, &mut arrival).await?;
         reserve(desk, buffer, &mut arrival).await;
-        if let Some(large) = buffer.make_room() {
+        if let Some(large) = buffer.make_space() {
             free::list(large).await;
         }
         if buffer.partial_bytes() > 0 {

@@ -25,13 +25,13 @@ pub struct ReceiveBuffer {
     small: Vec<u8>,
     start: usize,
     end: usize,
-    large: Rc<LargeRooms>,
+    large: Rc<LargeBuffers>,
 }
 
 /// Buffers of large requests that were answered, for the next ones on any connection of a core.
 /// Their memory has been written to: it need not be cleared, and the kernel has pages for it.
 #[derive(Default)]
-pub struct LargeRooms {
+pub struct LargeBuffers {
     idle: RefCell<VecDeque<Vec<u8>>>,
     idle_bytes: Cell<usize>,
 }
@@ -40,7 +40,7 @@ pub struct LargeRooms {
 
 impl ReceiveBuffer {
     /// An empty buffer. Buffers of large requests come from `large`.
-    pub fn new(large: &Rc<LargeRooms>) -> ReceiveBuffer {
+    pub fn new(large: &Rc<LargeBuffers>) -> ReceiveBuffer {
         ReceiveBuffer {
             bytes: vec![0; SMALL_BYTES],
             small: Vec::new(),
@@ -95,7 +95,7 @@ impl ReceiveBuffer {
         key.map(i16::from_be_bytes)
     }
 
-    /// Bytes it would occupy after [`Self::make_room`]: those of the whole request, once it is
+    /// Bytes it would occupy after [`Self::make_space`]: those of the whole request, once it is
     /// known to be large and has not only been announced.
     pub fn wanted_bytes(&self) -> usize {
         let announced = self.announced_bytes();
@@ -108,7 +108,7 @@ impl ReceiveBuffer {
     /// Moves the bytes that are left to the front of a buffer that is large enough for the rest. A
     /// buffer that is too large to be kept is returned, to be freed in steps.
     #[must_use]
-    pub fn make_room(&mut self) -> Option<Vec<u8>> {
+    pub fn make_space(&mut self) -> Option<Vec<u8>> {
         let mut left_over = None;
         let (wanted, partial) = (self.wanted_bytes(), self.start..self.end);
         let count = partial.len();
@@ -178,18 +178,19 @@ impl Drop for ReceiveBuffer {
     }
 }
 
-// === impl LargeRooms ===
+// === impl LargeBuffers ===
 
-impl LargeRooms {
+impl LargeBuffers {
     /// A buffer with memory for at least `bytes`. It may hold bytes of an earlier request.
     fn take(&self, bytes: usize) -> Vec<u8> {
         let mut idle = self.idle.borrow_mut();
-        let fits = |room: &Vec<u8>| room.capacity() >= bytes && room.capacity() / 2 <= bytes;
+        let fits = |buffer: &Vec<u8>| buffer.capacity() >= bytes && buffer.capacity() / 2 <= bytes;
         let found = idle.iter().rposition(fits);
         match found.and_then(|at| idle.remove(at)) {
-            Some(room) => {
-                self.idle_bytes.set(self.idle_bytes.get() - room.capacity());
-                room
+            Some(buffer) => {
+                self.idle_bytes
+                    .set(self.idle_bytes.get() - buffer.capacity());
+                buffer
             }
             // It is cleared as it fills.
             None => Vec::with_capacity(bytes.next_multiple_of(STEP_BYTES)),
@@ -198,13 +199,13 @@ impl LargeRooms {
 
     /// Keeps a buffer for the next request. Where there are too many bytes, those that were not
     /// used for longest are freed; one that is too large by itself is returned.
-    fn keep(&self, room: Vec<u8>) -> Option<Vec<u8>> {
-        if room.capacity() > limits::RECEIVE_IDLE_BYTES_MAX {
-            return Some(room);
+    fn keep(&self, buffer: Vec<u8>) -> Option<Vec<u8>> {
+        if buffer.capacity() > limits::RECEIVE_IDLE_BYTES_MAX {
+            return Some(buffer);
         }
         let mut idle = self.idle.borrow_mut();
-        let mut idle_bytes = self.idle_bytes.get() + room.capacity();
-        idle.push_back(room);
+        let mut idle_bytes = self.idle_bytes.get() + buffer.capacity();
+        idle.push_back(buffer);
         while idle_bytes > limits::RECEIVE_IDLE_BYTES_MAX
             && let Some(oldest) = idle.pop_front()
         {
@@ -219,13 +220,13 @@ impl LargeRooms {
 mod tests {
     use super::*;
 
-    /// Rooms that are used again are touched already.
+    /// Buffers that are used again are touched already.
     const RECYCLED_MAX: usize = limits::RECEIVE_IDLE_BYTES_MAX;
 
     fn feed(buffer: &mut ReceiveBuffer, mut bytes: &[u8], max: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         while !bytes.is_empty() {
-            let _ = buffer.make_room();
+            let _ = buffer.make_space();
             let spare = buffer.spare();
             let count = spare.len().min(bytes.len());
             assert!(count > 0 && spare.len() <= TOUCH_BYTES.max(RECYCLED_MAX));
@@ -257,37 +258,37 @@ mod tests {
                 .flat_map(|part| feed(&mut buffer, part, 100_000))
                 .collect();
             assert_eq!(frames, bodies);
-            let _ = buffer.make_room();
+            let _ = buffer.make_space();
             assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
         }
     }
 
     #[test]
-    fn an_announced_giant_takes_no_room_before_it_arrives() {
+    fn an_announced_giant_takes_no_memory_before_it_arrives() {
         let mut buffer = ReceiveBuffer::new(&Rc::default());
         assert!(feed(&mut buffer, &90_000_000i32.to_be_bytes(), 100_000_000).is_empty());
-        let _ = buffer.make_room();
+        let _ = buffer.make_space();
         assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
     }
 
     #[test]
-    fn a_new_room_is_touched_as_it_fills_and_comes_back_to_be_freed_if_it_is_huge() {
-        let large = Rc::new(LargeRooms::default());
+    fn a_new_buffer_is_touched_as_it_fills_and_comes_back_to_be_freed_if_it_is_huge() {
+        let large = Rc::new(LargeBuffers::default());
         let mut buffer = ReceiveBuffer::new(&large);
         let mut request = 20_000_000i32.to_be_bytes().to_vec();
         request.resize(10_000_000, 1);
         assert!(feed(&mut buffer, &request, 100_000_000).is_empty());
         let touched = buffer.bytes.len();
         assert!(touched < request.len() + 2 * TOUCH_BYTES, "{touched}");
-        let room = buffer.end().expect("nothing as large is kept");
-        assert!(room.capacity() >= 20_000_004);
+        let large_one = buffer.end().expect("nothing as large is kept");
+        assert!(large_one.capacity() >= 20_000_004);
         assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
         assert!(buffer.end().is_none() && large.idle.borrow().is_empty());
     }
 
     #[test]
-    fn room_for_large_requests_is_used_again_and_bounded() {
-        let large = Rc::new(LargeRooms::default());
+    fn buffers_of_large_requests_are_used_again_and_bounded() {
+        let large = Rc::new(LargeBuffers::default());
         let sizes = [
             9_000, 70_000, 70_100, 900_000, 1_000_000, 5_000_000, 800_000,
         ];
@@ -304,7 +305,7 @@ mod tests {
                 }
                 for buffer in &mut buffers {
                     assert_eq!(feed(buffer, last, 10_000_000), [body.as_slice()]);
-                    let _ = buffer.make_room();
+                    let _ = buffer.make_space();
                     assert_eq!(buffer.capacity_bytes(), SMALL_BYTES);
                 }
                 let idle: usize = large.idle.borrow().iter().map(Vec::capacity).sum();
@@ -312,9 +313,9 @@ mod tests {
                 assert!(idle <= limits::RECEIVE_IDLE_BYTES_MAX, "{idle}");
             }
         }
-        let room = large.take(790_000);
+        let buffer = large.take(790_000);
         let idle = large.idle_bytes.get();
-        drop(room);
+        drop(buffer);
         assert!(large.take(40_000_000).capacity() >= 40_000_000);
         assert_eq!(
             large.idle_bytes.get(),
@@ -330,7 +331,7 @@ mod tests {
         drop(buffer);
         assert!(
             large.idle_bytes.get() >= idle,
-            "one that goes leaves its room"
+            "one that goes leaves its buffer"
         );
     }
 }

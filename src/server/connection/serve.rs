@@ -99,7 +99,7 @@ impl Connection {
             .stream()
             .runtime()
             .spawn(turn::measured(work, self.clone().write()));
-        let mut buffer = ReceiveBuffer::new(&desk.hub.large_rooms);
+        let mut buffer = ReceiveBuffer::new(&desk.hub.large_buffers);
         let read = {
             let reading = pin!(reader::read(desk, &mut buffer));
             match select(reading, pin!(self.closed.wait())).await {

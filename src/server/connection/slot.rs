@@ -107,7 +107,7 @@ impl Slot {
     /// Whether all its batches are acked, or failed: a produce request that can be answered at
     /// once.
     pub fn is_acked(&self) -> bool {
-        matches!(self, Slot::Produce(pending) if pending.is_settled())
+        matches!(self, Slot::Produce(pending) if pending.is_decided())
     }
 
     /// Has `waker` woken by the ack without which it cannot be answered; `false` where it may be

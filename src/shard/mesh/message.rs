@@ -1,4 +1,4 @@
-//! Pure: every message that crosses cores. A new one shows up here, in review; none has room
+//! Pure: every message that crosses cores. A new one shows up here, in review; none has a field
 //! for a record.
 
 use std::sync::Arc;

@@ -41,18 +41,18 @@ impl Block {
         count
     }
 
-    /// Replaces the block by what `write` puts into the `room` bytes that it is given.
+    /// Replaces the block by what `write` puts into the `size_max` bytes that it is given.
     pub fn fill(
         &mut self,
-        room: usize,
+        size_max: usize,
         write: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<()> {
         self.taken = 0;
         self.end = 0;
-        if self.bytes.len() < room {
-            self.bytes.resize(room, 0);
+        if self.bytes.len() < size_max {
+            self.bytes.resize(size_max, 0);
         }
-        self.end = write(&mut self.bytes[..room])?.min(room);
+        self.end = write(&mut self.bytes[..size_max])?.min(size_max);
         Ok(())
     }
 }

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_level_takes_less_room() {
+    fn a_higher_level_takes_less_space() {
         let bytes = text(200_000);
         for (codec, levels) in [
             (Codec::Gzip, [1, 9]),

@@ -215,17 +215,17 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// Sleeps until a connection has something to read (or room, where it is blocked), but no
+/// Sleeps until a connection has something to read (or space, where it is blocked), but no
 /// longer than `wait_ns`.
 pub fn sleep<'a>(connections: impl Iterator<Item = &'a Connection>, wait_ns: u64) {
     let mut fds: Vec<PollFd<'_>> = connections
         .map(|connection| {
-            let room = if connection.is_blocked() {
+            let writable = if connection.is_blocked() {
                 PollFlags::OUT
             } else {
                 PollFlags::empty()
             };
-            PollFd::from_borrowed_fd(connection.stream.as_fd(), PollFlags::IN | room)
+            PollFd::from_borrowed_fd(connection.stream.as_fd(), PollFlags::IN | writable)
         })
         .collect();
     let seconds = (wait_ns / 1_000_000_000) as i64;

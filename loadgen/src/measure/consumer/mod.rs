@@ -15,7 +15,7 @@ use crate::measure::clock::Clock;
 use crate::measure::cluster::{Cluster, Home};
 use crate::measure::latency::{Interval, Kind, Recorder};
 use crate::measure::ledger::Ledger;
-use crate::measure::worker::{Begin, Shared, settle};
+use crate::measure::worker::{Begin, Shared, prepare_thread};
 use reader::Reader;
 
 /// What a consumer records.
@@ -88,7 +88,7 @@ pub fn run(
     out: Option<Sender<Interval>>,
     connected: impl FnOnce() -> Option<Begin>,
 ) -> Outcome {
-    settle(job.core);
+    prepare_thread(job.core);
     let mut readers: Vec<Reader> = job
         .readers
         .iter()

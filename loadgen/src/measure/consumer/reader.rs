@@ -88,10 +88,10 @@ impl Reader {
             .with_max_bytes(FETCH_MAX_BYTES)
             .with_topics(topics);
         let frame = client::frame(&request, job.cluster.fetch, 0)?;
-        // The last request was answered, so the socket has room for this one.
+        // The last request was answered, so the socket has space for this one.
         match self.links[at].connection.try_send(&frame)? {
             true => Ok(()),
-            false => Err(client::malformed("no room to send a fetch")),
+            false => Err(client::malformed("no space to send a fetch")),
         }
     }
 

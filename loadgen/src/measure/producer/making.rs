@@ -141,7 +141,7 @@ impl Producer {
         let slot = &mut self.slots[at];
         let open = slot.open.as_ref();
         if open.is_some_and(|batch| batch.opened_ns == opened_ns) {
-            // Until its link has room for it, it goes on taking records.
+            // Until its link may send it, it goes on taking records.
             slot.expired = true;
             self.pump(tools, at);
         }
@@ -163,15 +163,15 @@ impl Producer {
         // With keys, batches fill unevenly: as many may be open as there are partitions.
         let ahead = self.links.len() * tools.load.in_flight.saturating_mul(tools.load.batch_bytes);
         for _ in 0..FILL_RECORDS {
-            let room = self
+            let is_free = self
                 .links
                 .iter()
                 .any(|link| link.connection.is_some() && link.under_way() < tools.load.in_flight);
-            if !room || self.backlog > ahead.min(BACKLOG_MAX_BYTES) {
+            if !is_free || self.backlog > ahead.min(BACKLOG_MAX_BYTES) {
                 break;
             }
             if !tools.load.keys.any() {
-                self.turn_to_room(tools);
+                self.turn_to_free_link(tools);
             }
             self.make(tools, now_ns, now_ns);
         }
@@ -180,11 +180,11 @@ impl Producer {
 
     /// Moves on to the next partition that can take a batch, unless the current one has begun its
     /// own.
-    fn turn_to_room(&mut self, tools: &Tools<'_>) {
+    fn turn_to_free_link(&mut self, tools: &Tools<'_>) {
         for _ in 0..self.slots.len() {
             let slot = &self.slots[self.turn % self.slots.len()];
-            let room = self.links[slot.link].under_way() < tools.load.in_flight;
-            if slot.open.is_some() || (room && slot.ready.is_empty()) {
+            let is_free = self.links[slot.link].under_way() < tools.load.in_flight;
+            if slot.open.is_some() || (is_free && slot.ready.is_empty()) {
                 break;
             }
             self.turn += 1;

@@ -94,7 +94,7 @@ impl Producer {
             take_back(slot, batch, true);
             tools.fixer.ask(Ask::Look);
         } else {
-            self.settle(tools, batch, code, now_ns);
+            self.record_answer(tools, batch, code, now_ns);
         }
         self.refill(tools, number);
         Ok(())
@@ -116,7 +116,7 @@ impl Producer {
     }
 
     /// Counts and records what became of a batch.
-    fn settle(&mut self, tools: &mut Tools<'_>, batch: Batch, code: i16, now_ns: u64) {
+    fn record_answer(&mut self, tools: &mut Tools<'_>, batch: Batch, code: i16, now_ns: u64) {
         let records = &batch.records;
         // 46: a duplicate, the right answer to a repeated batch.
         if code == 0 || code == 46 {

@@ -44,7 +44,7 @@ impl Worker<'_> {
         };
         let mut wrong = match connection.receive() {
             Ok(true) => None,
-            Ok(false) => return self.look_for_room(at, link),
+            Ok(false) => return self.poll_for_space(at, link),
             Err(error) => Some(error.to_string()),
         };
         // All answers of one read have the same arrival time.
@@ -64,24 +64,24 @@ impl Worker<'_> {
             one.cut(tools, link, &why);
             return Ok(());
         }
-        self.look_for_room(at, link)
+        self.poll_for_space(at, link)
     }
 
     /// Has the poll report a socket as writable only while it is blocked.
-    fn look_for_room(&mut self, at: usize, link: usize) -> Result<(), ClientError> {
+    fn poll_for_space(&mut self, at: usize, link: usize) -> Result<(), ClientError> {
         let one = &mut self.producers[at].links[link];
         let wanted = one.is_blocked();
         if let Some(connection) = one
             .connection
             .as_ref()
-            .filter(|_| wanted != one.looks_for_room)
+            .filter(|_| wanted != one.polls_for_space)
         {
             let flags = match wanted {
                 true => epoll::EventFlags::IN | epoll::EventFlags::OUT,
                 false => epoll::EventFlags::IN,
             };
             epoll::modify(&self.poll, connection.fd(), token(at, link), flags).map_err(io)?;
-            one.looks_for_room = wanted;
+            one.polls_for_space = wanted;
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Worker<'_> {
         self.looked_ns = now;
         for at in 0..self.producers.len() {
             for link in 0..self.producers[at].links.len() {
-                self.look_for_room(at, link)?;
+                self.poll_for_space(at, link)?;
                 let waiting = self.producers[at].links[link].waiting.front();
                 let sent_ns = waiting.map_or(u64::MAX, |first| first.sent_ns);
                 if self.tools.load.repeat && sent_ns.saturating_add(REQUEST_TIMEOUT_NS) < now {

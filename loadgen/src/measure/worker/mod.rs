@@ -90,7 +90,7 @@ struct Worker<'a> {
 }
 
 /// Pins this thread and asks the kernel to end its sleeps on time.
-pub fn settle(core: Option<CoreId>) {
+pub fn prepare_thread(core: Option<CoreId>) {
     // Neither is possible everywhere; the lateness histogram shows what comes of it.
     core.map(core_affinity::set_for_current);
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
@@ -115,7 +115,7 @@ pub fn run(
     out: Sender<Interval>,
     connected: impl FnOnce() -> Begin,
 ) -> Vec<Outcome> {
-    settle(job.core);
+    prepare_thread(job.core);
     // What is recorded while it connects is no part of the run.
     let recorder = Recorder::new(KINDS, Window::from(0), channel().0);
     let opened = open(job, recorder);

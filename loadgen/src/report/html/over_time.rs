@@ -38,7 +38,7 @@ pub fn marks(report: &RunReport, log: &Log) -> Vec<(f64, String)> {
     marks
 }
 
-/// `begin: /a/b/loadgen read` as `begin: loadgen read`: there is little room beside a mark.
+/// `begin: /a/b/loadgen read` as `begin: loadgen read`: there is little space beside a mark.
 fn without_folder(what: &str) -> String {
     for word in ["begin: ", "end: ", "stopped: "] {
         if let Some(command) = what.strip_prefix(word) {

@@ -13,7 +13,7 @@ pub fn advice(name: &str) -> Option<&'static str> {
             "Kafka 4 no longer has it; use advertised.listeners=PLAINTEXT://host:port"
         }
         "inter.broker.protocol.version" | "log.message.format.version" => {
-            "Kafka 4 no longer has it; versions are settled with clients one by one, remove it"
+            "Kafka 4 no longer has it; versions are agreed with clients one by one, remove it"
         }
         "log.message.timestamp.difference.max.ms" => {
             "Kafka 4 no longer has it; use log.message.timestamp.before.max.ms and \

@@ -45,7 +45,7 @@ broker_settings! {
         Applied;
         "How often offsets that have outlived it are looked for.";
     "offsets.topic.num.partitions" Int = Some("50"), AtLeast(1), High, ReadOnly, Applied;
-        "Partitions of `__consumer_offsets`; settled when that topic is created.";
+        "Partitions of `__consumer_offsets`; fixed when that topic is created.";
     "offsets.topic.replication.factor" Short = Some("1"), AtLeast(1), High, ReadOnly, Applied;
         "Replicas of `__consumer_offsets`. A machine alone can give one only.";
     "offsets.topic.segment.bytes" Int = Some("104857600"), AtLeast(1), High, ReadOnly, Applied;

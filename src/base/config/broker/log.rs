@@ -61,7 +61,7 @@ broker_settings! {
         Ignored(OtherDesign);
         "How often Kafka notes where its logs start. Here it is noted as it changes.";
     "log.preallocate" Boolean = Some("false"), Any, Medium, ClusterWide, Ignored(OtherDesign);
-        "Whether files get their room ahead of time. Here they always do, with written blocks.";
+        "Whether files get their space ahead of time. Here they always do, with written blocks.";
     "log.segment.delete.delay.ms" Long = Some("60000"), AtLeast(0), High, ClusterWide,
         Ignored(OtherDesign);
         "How long a dropped segment's file stays. Here it goes once its last reader is done.";

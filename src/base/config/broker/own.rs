@@ -7,7 +7,7 @@ broker_settings! {
     pub static OWN;
 
     "corelane.shards" Int = None, Between(1, 256), High, ReadOnly, Applied;
-        "How many shards (Kafka nodes, one executor each) this process runs. Settled when the "
+        "How many shards (Kafka nodes, one executor each) this process runs. Fixed when the "
         "data folder is formatted. Unset: half the physical cores, from 1 to 8.";
     "corelane.admin.port" Int = None, Between(0, 65535), Medium, ReadOnly, Applied;
         "The port of /metrics, /health, /ready and /config, on the host of the first listener. "

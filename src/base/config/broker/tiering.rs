@@ -37,7 +37,7 @@ broker_settings! {
         "The most bytes a store may add to a segment's description.";
     "remote.log.index.file.cache.total.size.bytes" Long = Some("1073741824"), AtLeast(1), Low,
         ClusterWide, Ignored(NoTiering);
-        "Room for indexes of remote segments.";
+        "Space for indexes of remote segments.";
     "remote.log.manager.thread.pool.size" Int = Some("2"), AtLeast(1), Medium, ReadOnly,
         Ignored(NoTiering);
         "Threads for tiering.";

@@ -17,7 +17,7 @@ impl Group {
     /// Handles a join. The answer to `token` comes now, or when the rebalance is over.
     pub fn join(&mut self, step: &mut Step<'_>, token: Token, join: &Join) {
         let no_id = Rc::from("");
-        if !self.has_room_for(&join.member_id, step.config.members_max) {
+        if !self.has_place_for(&join.member_id, step.config.members_max) {
             self.remove(step, &join.member_id, GroupError::GroupFull);
             return step.out.refuse_join(token, &no_id, GroupError::GroupFull);
         }
@@ -42,7 +42,7 @@ impl Group {
         self.join_again(step, token, join);
     }
 
-    fn has_room_for(&self, member_id: &str, members_max: usize) -> bool {
+    fn has_place_for(&self, member_id: &str, members_max: usize) -> bool {
         match self.state {
             State::Empty => true,
             State::PreparingRebalance => {
@@ -63,7 +63,7 @@ impl Group {
                 .saturating_sub(memory::of_protocols(&member.protocols)),
             None => Member::new(join.member_id.clone(), join).bytes(),
         };
-        more == 0 || step.memory.has_room_for(more)
+        more == 0 || step.memory.can_take(more)
     }
 
     /// A join without a member id.
@@ -151,7 +151,7 @@ impl Group {
         self.update(step, token, join, &new_id);
         match self.state {
             State::Stable if self.select_protocol() == self.protocol => {
-                self.settle_static(step, token, join, old_leader, &new_id);
+                self.keep_generation(step, token, join, old_leader, &new_id);
             }
             State::Stable | State::CompletingRebalance => {
                 let reason = format!("static member {new_id} is back; {}", reason(join));
@@ -206,7 +206,7 @@ impl Group {
     }
 
     /// Keeps the generation; only the member's id changes.
-    fn settle_static(
+    fn keep_generation(
         &mut self,
         step: &mut Step<'_>,
         token: Token,

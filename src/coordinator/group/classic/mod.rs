@@ -1,6 +1,6 @@
 //! Pure: one group of the classic protocol (KIP-62, 345, 394): members, generation, state.
 //!
-//! What lives on disk changes in [`Group::replay`] alone: the settled generation with its
+//! What lives on disk changes in [`Group::replay`] alone: the newest complete generation with its
 //! leader and assignments. Everything else (a rebalance under way, parked requests, members that
 //! have not been through a rebalance) is lost with the process, as in Kafka's `ClassicGroup`.
 

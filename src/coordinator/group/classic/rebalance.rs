@@ -146,7 +146,7 @@ impl Group {
         step.timers.set(session, step.now.instant.after_ms(length));
     }
 
-    /// The answer to a member of the settled generation.
+    /// The answer to a member of the generation that was formed last.
     pub(super) fn joined(&self, member_id: &Rc<str>, tell_members: bool) -> Joined {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let tell = |member: &Member| JoinedMember {
@@ -259,7 +259,7 @@ impl Group {
             self.remove(step, &member_id, GroupError::UnknownMember);
         }
         if self.members.is_empty() {
-            return self.settle_empty(step);
+            return self.form_empty(step);
         }
         if !self.elect_joined_leader() {
             let group = &*self.id;
@@ -283,13 +283,13 @@ impl Group {
         }
         for member_id in self.members.keys().cloned().collect::<Vec<_>>() {
             let reply = self.joined(&member_id, self.is_leader(&member_id));
-            self.settle_member(step, &member_id, reply);
+            self.admit(step, &member_id, reply);
         }
         let deadline = step.now.instant.after_ms(self.rebalance_timeout_ms());
         step.timers.set(Timer::Sync(self.id.clone()), deadline);
     }
 
-    fn settle_member(&mut self, step: &mut Step<'_>, member_id: &Rc<str>, reply: Joined) {
+    fn admit(&mut self, step: &mut Step<'_>, member_id: &Rc<str>, reply: Joined) {
         let Some(member) = self.members.get_mut(member_id) else {
             return;
         };
@@ -301,7 +301,7 @@ impl Group {
         self.renew_session(step, &self.members[member_id]);
     }
 
-    fn settle_empty(&mut self, step: &mut Step<'_>) {
+    fn form_empty(&mut self, step: &mut Step<'_>) {
         self.generation += 1;
         self.protocol = None;
         self.leader = None;

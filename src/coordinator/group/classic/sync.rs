@@ -112,8 +112,8 @@ impl Group {
 
     /// Members that have not asked for their assignment in time are removed.
     pub fn expire_sync(&mut self, step: &mut Step<'_>) {
-        let settled = matches!(self.state, State::CompletingRebalance | State::Stable);
-        if !settled || self.pending_syncs.is_empty() {
+        let is_formed = matches!(self.state, State::CompletingRebalance | State::Stable);
+        if !is_formed || self.pending_syncs.is_empty() {
             return;
         }
         for member_id in std::mem::take(&mut self.pending_syncs) {

@@ -70,7 +70,7 @@ impl GroupMachine {
             _ => 0,
         });
         let more: usize = more.sum();
-        more == 0 || self.memory.has_room_for(more)
+        more == 0 || self.memory.can_take(more)
     }
 }
 

@@ -32,10 +32,10 @@ impl SimFile {
         self.disk.0.faults.needs_descriptor(&name)
     }
 
-    /// Fails where there is no room for so many bytes more.
-    fn lacks_room(&self, bytes: u64) -> io::Result<()> {
+    /// Fails where there is no space for so many bytes more.
+    fn lacks_space(&self, bytes: u64) -> io::Result<()> {
         let name = self.disk.name_of(self.id);
-        self.disk.0.faults.lacks_room(&name, bytes)
+        self.disk.0.faults.lacks_space(&name, bytes)
     }
 
     pub(in crate::io) async fn read(&self, position: u64, len: usize) -> io::Result<Slice> {
@@ -91,7 +91,7 @@ impl SimFile {
         self.disk.counted("prepare");
         self.needs_descriptor()?;
         self.fails(Fault::Prepare)?;
-        self.lacks_room(to - from)?;
+        self.lacks_space(to - from)?;
         let operation = Operation::Prepare(self.id, from as usize, to as usize);
         self.disk.perform(operation).await;
         Ok(())
@@ -101,7 +101,7 @@ impl SimFile {
         self.disk.counted("reserve");
         self.needs_descriptor()?;
         self.fails(Fault::Prepare)?;
-        self.lacks_room(to - from)?;
+        self.lacks_space(to - from)?;
         let operation = Operation::Reserve(self.id, from as usize, to as usize);
         self.disk.perform(operation).await;
         Ok(())

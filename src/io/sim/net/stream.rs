@@ -167,16 +167,16 @@ impl SimStream {
         if pipe.is_ended() || (pipe.is_reader_gone && !is_cut) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = weather.buffer_bytes.saturating_sub(pipe.bytes());
+        let space = weather.buffer_bytes.saturating_sub(pipe.bytes());
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
         if len == 0 {
             return Poll::Ready(Ok(0));
         }
-        if room == 0 {
+        if space == 0 {
             pipe.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let count = self.some_of(len.min(room));
+        let count = self.some_of(len.min(space));
         let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
         pipe.send(bytes.take(count).collect(), self.net().arrival());
         self.tell_reader(&pipe, is_cut);

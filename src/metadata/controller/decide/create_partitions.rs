@@ -87,11 +87,11 @@ pub fn create_partitions(
     }
 }
 
-/// The new partitions of one topic, at most `room` of them.
+/// The new partitions of one topic, at most `count_max` of them.
 fn grow(
     with: &Deciding<'_>,
     more: &MorePartitions,
-    room: usize,
+    count_max: usize,
     directories: &mut Directories,
 ) -> Result<Vec<MetadataRecord>, CreatePartitionsError> {
     let topic = with
@@ -122,7 +122,7 @@ fn grow(
             assignments,
         });
     }
-    if additional > room {
+    if additional > count_max {
         return Err(CreatePartitionsError::TooLarge);
     }
     let nodes = place(with, topic, more, additional)?;

@@ -317,7 +317,7 @@ mod tests {
                 .with_results(vec![result.clone(), result.clone()]);
             for version in DescribeConfigs::VERSIONS.0..=DescribeConfigs::VERSIONS.1 {
                 let mut out = BytesMut::new();
-                codec::encode(&answer, version, &mut out).expect("every version has room for it");
+                codec::encode(&answer, version, &mut out).expect("every version has fields for it");
                 let mut body = AnswerBody::new(version, 2, out.len() - 1);
                 for _ in 0..2 {
                     assert!(!body.is_full());

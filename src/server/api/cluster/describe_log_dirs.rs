@@ -1,5 +1,5 @@
 //! Drives: DescribeLogDirs, versions 1 to 5 (KIP-113, KIP-827): a shard's folders, the partitions
-//! in each, and the room on its file system.
+//! in each, and the space on its file system.
 //!
 //! Left out: partitions on their way from one folder to another, cordoned folders.
 

@@ -86,7 +86,7 @@ fn join(cx: &Context, request: &JoinGroupRequest) -> Join {
 
 fn answer(reply: JoinReply, version: i16) -> JoinGroupResponse {
     let answer = match reply {
-        Ok(joined) => settled(&joined),
+        Ok(joined) => accepted(&joined),
         Err(JoinRefused { error, member_id }) => JoinGroupResponse::default()
             .with_error_code(errors::group(error).0)
             .with_generation_id(-1)
@@ -99,7 +99,7 @@ fn answer(reply: JoinReply, version: i16) -> JoinGroupResponse {
     answer.with_protocol_name(protocol.or(none))
 }
 
-fn settled(joined: &Joined) -> JoinGroupResponse {
+fn accepted(joined: &Joined) -> JoinGroupResponse {
     let member = |member: &JoinedMember| {
         JoinGroupResponseMember::default()
             .with_member_id(sent(&member.member_id))

@@ -86,13 +86,13 @@ impl Api for OffsetCommit {
 /// Kafka's clients send is one of them.
 fn at_once(topics: Vec<CommitTopic>) -> Vec<Vec<CommitTopic>> {
     let mut groups = Vec::new();
-    let mut room = 0;
+    let mut left_now = 0;
     for topic in topics {
-        if room == 0 {
+        if left_now == 0 {
             groups.push(Vec::new());
-            room = AT_ONCE;
+            left_now = AT_ONCE;
         }
-        room = room.saturating_sub(topic.partitions.len());
+        left_now = left_now.saturating_sub(topic.partitions.len());
         if let Some(last) = groups.last_mut() {
             last.push(topic);
         }

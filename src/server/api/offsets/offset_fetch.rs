@@ -149,7 +149,7 @@ async fn fetch(
     };
     let mut found = Vec::with_capacity(topics.len());
     let mut due = Vec::new();
-    let mut room = AT_ONCE;
+    let mut left_now = AT_ONCE;
     for (at, topic) in topics.iter().enumerate() {
         let (name, partitions) = (kept(&topic.name), &topic.partition_indexes);
         let topic_id = topic.topic_id;
@@ -157,7 +157,7 @@ async fn fetch(
         // Kafka's clients ask for a few; very many are asked for one thousand after the other.
         let mut left = &partitions[..];
         loop {
-            let (now, later) = left.split_at(left.len().min(room));
+            let (now, later) = left.split_at(left.len().min(left_now));
             let topic = TopicPartitions {
                 name: name.clone(),
                 // Zero, and so any, where the version has none.
@@ -165,12 +165,12 @@ async fn fetch(
                 partitions: now.to_vec(),
             };
             due.push((at, topic));
-            // A topic without partitions takes room as well.
-            room -= now.len().max(1).min(room);
+            // A topic without partitions counts as well.
+            left_now -= now.len().max(1).min(left_now);
             left = later;
-            if room == 0 {
+            if left_now == 0 {
                 ask(cx, &id, stable, &mut due, &mut found).await?;
-                room = AT_ONCE;
+                left_now = AT_ONCE;
             }
             if left.is_empty() {
                 break;

@@ -67,10 +67,10 @@ fn describe(
         Err(code) => return refused(request, code),
     };
     let asked = usize::try_from(request.response_partition_limit).unwrap_or(0);
-    let mut room = asked.min(limit).max(1);
+    let mut left = asked.min(limit).max(1);
     let mut answer = DescribeTopicPartitionsResponse::default();
     for wanted in names {
-        if room == 0 {
+        if left == 0 {
             answer.next_cursor = Some(cursor(wanted, 0));
             break;
         }
@@ -85,7 +85,7 @@ fn describe(
             .as_ref()
             .filter(|cursor| &**cursor.topic_name == wanted);
         let start = start.map_or(0, |cursor| cursor.partition_index.max(0) as usize);
-        let end = topic.partitions.len().min(start.saturating_add(room));
+        let end = topic.partitions.len().min(start.saturating_add(left));
         let page = topic.partitions.get(start..end).unwrap_or_default();
         let indexed = (start as i32..).zip(page);
         let partitions = indexed.map(|(index, one)| partition(&image.brokers, index, one));
@@ -101,7 +101,7 @@ fn describe(
             answer.next_cursor = Some(cursor(wanted, end as i32));
             break;
         }
-        room -= page.len();
+        left -= page.len();
     }
     answer
 }

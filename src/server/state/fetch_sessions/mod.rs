@@ -81,7 +81,7 @@ pub struct FetchSessions {
 pub enum Opened {
     /// On its own: what the request names, all of it answered.
     Sessionless,
-    /// As the first request of a session, made if there is room.
+    /// As the first request of a session, made if there is a slot free.
     Full,
     /// Within this session; only news is answered.
     Incremental(i32),

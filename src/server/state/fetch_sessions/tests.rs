@@ -187,7 +187,7 @@ fn a_session_too_large_for_the_memory_there_is_is_none() {
     let unknown = Opened::Refused(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
     assert_eq!(found, unknown);
     assert_eq!(sessions.count(), made - 1);
-    // Those that are silent for long enough make room.
+    // Those that are silent for long enough make place.
     let later = T0.after_ms(1_001);
     assert_ne!(sessions.create(false, many(400), later), NO_SESSION);
     assert!(counted.get() <= 100_000);

@@ -184,7 +184,7 @@ fn check_broker(
         };
     }
     config::check_broker(!name.is_empty(), &settings).map_err(request)?;
-    match settings.keys().find(|name| is_settled_at_start(name)) {
+    match settings.keys().find(|name| is_fixed_at_start(name)) {
         Some(name) => refuse(format!("{name} cannot be changed while this broker runs")),
         None => Ok(()),
     }
@@ -196,7 +196,7 @@ fn request(InvalidValue(text): InvalidValue) -> AlterConfigsError {
 
 /// Whether this is a setting of the sockets: Kafka opens and closes listeners as it runs, while a
 /// shard's are bound before it starts.
-fn is_settled_at_start(name: &str) -> bool {
+fn is_fixed_at_start(name: &str) -> bool {
     let applied = |row: &Setting| row.mode == Mode::PerBroker && row.effect == Effect::Applied;
     broker_setting(name).is_some_and(applied)
 }

@@ -94,7 +94,7 @@ impl Scratch {
         }
     }
 
-    /// Gives up what it holds of many partitions, and the room for them, in steps.
+    /// Gives up what it holds of many partitions, and their memory, in steps.
     pub(super) async fn empty(&mut self) {
         many::shorten(&mut self.parts, 0).await;
         many::shorten(&mut self.wanted, 0).await;

@@ -101,7 +101,7 @@ impl TwoSteps for Produce {
         }
         let head = items.head();
         pending.acks = Acks::from_wire(head.acks);
-        pending.settle_repeated().await;
+        pending.mark_repeated().await;
         pending.refuse_whole(&head).await;
         let appender = Appender {
             runtime: server.shard.runtime(),
@@ -111,7 +111,7 @@ impl TwoSteps for Produce {
         };
         appender.append_due(&mut pending, body).await;
         while let Some(busy) = pending.due() {
-            busy.wait_for_room().await;
+            busy.wait_for_space().await;
             appender.append_due(&mut pending, body).await;
         }
         pending.gather_topics();
@@ -231,7 +231,7 @@ impl Appender<'_> {
             loop {
                 let appended = partition.append_checked(records, &checked, self.origin(), now);
                 match appended {
-                    Err(AppendError::Busy) => partition.wait_for_room().await,
+                    Err(AppendError::Busy) => partition.wait_for_space().await,
                     // The topic's settings have changed meanwhile.
                     Err(AppendError::Long) => break,
                     appended => return Self::outcome(partition, appended),

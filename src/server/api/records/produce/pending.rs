@@ -170,7 +170,7 @@ impl Pending {
     }
 
     /// Whether every batch is acked, or never will be.
-    pub fn is_settled(&self) -> bool {
+    pub fn is_decided(&self) -> bool {
         self.partitions.iter().all(|out| match &out.result {
             Outcome::Accepted(accepted) => {
                 accepted.partition.acked(self.acks, accepted.upto).is_some()

@@ -9,12 +9,12 @@ use super::pending::{Pending, SORTED_MAX};
 impl Pending {
     /// Of a partition that comes more than once the last mention counts, also where its topic
     /// comes more than once: Kafka holds a request in maps.
-    pub(super) async fn settle_repeated(&mut self) {
+    pub(super) async fn mark_repeated(&mut self) {
         if self.partitions.len() < 2 {
             return;
         }
         if self.partitions.len().max(self.topics.len()) > SORTED_MAX {
-            return self.settle_many().await;
+            return self.mark_repeated_of_many().await;
         }
         let Pending {
             topics,
@@ -53,7 +53,7 @@ impl Pending {
     }
 
     /// The same for a request that is too long to be put in order in one go.
-    async fn settle_many(&mut self) {
+    async fn mark_repeated_of_many(&mut self) {
         let Pending {
             topics, partitions, ..
         } = self;
