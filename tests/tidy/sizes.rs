@@ -16,9 +16,11 @@ const LINE_MAX: usize = 100;
 /// Reasons of files that are larger.
 const LOG: &str = "the log is to be rebuilt as rooms, each with one owner";
 const TABLE: &str = "one table, read from top to bottom";
+const MADE: &str = "made by a program, not by hand";
 
 /// Files that are larger, with their lines and the reason.
 const FILES: &[(&str, usize, &str)] = &[
+    ("src/base/config/broker/no_effect.rs", 891, MADE),
     ("src/host/table.rs", 491, TABLE),
     ("src/log/appender.rs", 507, LOG),
     ("src/log/compaction/clean.rs", 545, LOG),
@@ -26,7 +28,7 @@ const FILES: &[(&str, usize, &str)] = &[
     ("src/log/reader.rs", 687, LOG),
     ("src/log/recovery.rs", 432, LOG),
     ("src/log/upkeep.rs", 610, LOG),
-    ("wire/src/shape/table.rs", 595, TABLE),
+    ("wire/src/shape/table.rs", 595, MADE),
 ];
 
 /// Functions that are longer, with their lines.
@@ -39,8 +41,7 @@ const FUNCTIONS: &[(&str, usize)] = &[
 const LINES: &[(&str, usize)] = &[
     ("loadgen/src/options/outputs.rs", 1),
     ("loadgen/src/report/html/sweep.rs", 1),
-    ("src/base/config/broker/log.rs", 1),
-    ("src/base/config/broker/network.rs", 1),
+    ("src/base/config/broker/no_effect.rs", 1),
     ("src/base/config/broker/own.rs", 2),
     ("src/host/report.rs", 1),
     ("src/coordinator/runtime/driver.rs", 1),

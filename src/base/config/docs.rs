@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::broker::BROKER_SETTINGS;
+use super::broker::SECTIONS;
 use super::group::GROUP_SETTINGS;
 use super::setting::{Effect, Mode, Setting, Why};
 use super::topic::TOPIC_SETTINGS;
@@ -38,19 +38,16 @@ pub fn markdown() -> String {
     for row in sorted(TOPIC_SETTINGS) {
         topic_line(&mut text, row);
     }
-    for (title, rows) in BROKER_SETTINGS {
-        let (acted_on, rest): (Vec<&Setting>, Vec<&Setting>) = sorted(rows)
-            .into_iter()
-            .partition(|row| matches!(row.effect, Effect::Applied | Effect::Partly(_)));
-        let _ = write!(text, "\n## {title}\n");
-        if !acted_on.is_empty() {
+    for section in SECTIONS {
+        let _ = write!(text, "\n## {}\n", section.title);
+        if !section.rows.is_empty() {
             text.push_str("\n| setting | type | default | values | changes | |\n");
             text.push_str("| --- | --- | --- | --- | --- | --- |\n");
-            for row in acted_on {
+            for row in sorted(section.rows) {
                 broker_line(&mut text, row);
             }
         }
-        without_effect(&mut text, &rest);
+        without_effect(&mut text, &sorted(section.no_effect));
     }
     text.push_str("\n## Groups\n");
     without_effect(&mut text, &sorted(GROUP_SETTINGS));
@@ -130,6 +127,7 @@ fn without_effect(text: &mut String, rows: &[&Setting]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::broker::broker_settings;
     use super::*;
 
     #[test]
@@ -148,8 +146,10 @@ mod tests {
     #[test]
     fn every_row_is_in_the_docs() {
         let text = markdown();
-        let rows = BROKER_SETTINGS.iter().flat_map(|(_, rows)| rows.iter());
-        for row in rows.chain(TOPIC_SETTINGS).chain(GROUP_SETTINGS) {
+        for row in broker_settings()
+            .chain(TOPIC_SETTINGS)
+            .chain(GROUP_SETTINGS)
+        {
             assert!(text.contains(&format!("`{}`", row.name)), "{}", row.name);
         }
     }

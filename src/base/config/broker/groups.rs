@@ -18,27 +18,8 @@ broker_settings! {
         Items { of: &["consumer", "classic", "share", "streams"], may_be_empty: false }, Medium,
         ReadOnly, Partly("the classic protocol is served, whatever the value");
         "The group protocols that are on.";
-    "group.coordinator.threads" Int = Some("4"), AtLeast(1), High, ReadOnly, Ignored(Threads);
-        "Threads that run group coordinators.";
-    "group.coordinator.background.threads" Int = Some("2"), AtLeast(1), High, ReadOnly,
-        Ignored(Threads);
-        "Threads for the coordinators' slower work.";
-    "group.coordinator.append.linger.ms" Int = Some("-1"), AtLeast(-1), Medium, ReadOnly,
-        Ignored(OtherDesign);
-        "How long a coordinator gathers records before it appends them. Here what arrives "
-        "during a write goes into the next one.";
-    "group.coordinator.cached.buffer.max.bytes" Int = Some("1048588"), AtLeast(524288), Medium,
-        ClusterWide, Ignored(OtherDesign);
-        "The largest buffer that a coordinator keeps for reuse.";
     "offset.metadata.max.bytes" Int = Some("4096"), Any, High, ReadOnly, Applied;
         "The longest text that may go with a committed offset.";
-    "offsets.commit.timeout.ms" Int = Some("5000"), AtLeast(1), High, ReadOnly,
-        Ignored(OtherDesign);
-        "How long a commit waits for its record to reach the replicas. Here it is answered when "
-        "the record is on disk, or cannot be written.";
-    "offsets.load.buffer.size" Int = Some("5242880"), AtLeast(1), High, ReadOnly,
-        Ignored(OtherDesign);
-        "How much is read at a time when offsets are loaded.";
     "offsets.retention.minutes" Int = Some("10080"), AtLeast(1), High, ReadOnly, Applied;
         "How long committed offsets outlive their group's last member.";
     "offsets.retention.check.interval.ms" Long = Some("600000"), AtLeast(1), High, ReadOnly,
@@ -50,43 +31,4 @@ broker_settings! {
         "Replicas of `__consumer_offsets`. A machine alone can give one only.";
     "offsets.topic.segment.bytes" Int = Some("104857600"), AtLeast(1), High, ReadOnly, Applied;
         "Segment size of `__consumer_offsets`: small, so that it loads fast.";
-    "offsets.topic.compression.codec" Int = Some("0"), Any, High, ReadOnly, Ignored(OtherDesign);
-        "The codec of batches in `__consumer_offsets`. Here they are not compressed.";
-    "group.consumer.assignors" List = Some("uniform,range"), Items { of: &[], may_be_empty: false },
-        Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "Assignors of KIP-848 groups, the default one first.";
-    "group.consumer.migration.policy" String = Some("bidirectional"),
-        OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "Whether groups change between the classic protocol and KIP-848 while in use.";
-    "group.consumer.max.size" Int = Some("2147483647"), AtLeast(1), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "Members that a KIP-848 group takes.";
-    "group.consumer.session.timeout.ms" Int = Some("45000"), AtLeast(1), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "How long a KIP-848 member may be silent.";
-    "group.consumer.min.session.timeout.ms" Int = Some("45000"), AtLeast(1), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "The least that a group may set its session timeout to.";
-    "group.consumer.max.session.timeout.ms" Int = Some("60000"), AtLeast(1), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "The most that a group may set its session timeout to.";
-    "group.consumer.heartbeat.interval.ms" Int = Some("5000"), AtLeast(1), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "How often a KIP-848 member reports.";
-    "group.consumer.min.heartbeat.interval.ms" Int = Some("5000"), AtLeast(1), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "The least that a group may set its heartbeat interval to.";
-    "group.consumer.max.heartbeat.interval.ms" Int = Some("15000"), AtLeast(1), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "The most that a group may set its heartbeat interval to.";
-    "group.consumer.assignment.interval.ms" Int = Some("1000"), AtLeast(0), Medium, ClusterWide,
-        Ignored(NoConsumerProtocol);
-        "The time between two assignments of a KIP-848 group.";
-    "group.consumer.min.assignment.interval.ms" Int = Some("0"), AtLeast(0), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "The least that a group may set its assignment interval to.";
-    "group.consumer.max.assignment.interval.ms" Int = Some("15000"), AtLeast(0), Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "The most that a group may set its assignment interval to.";
 }

@@ -12,14 +12,8 @@ broker_settings! {
     "log.dirs" List = None, Items { of: &[], may_be_empty: false }, High, ReadOnly, Applied;
         "The folders of partitions, on as many devices as there are. A new partition goes to the "
         "one with the fewest; one that fails takes its own partitions offline and no others.";
-    "cordoned.log.dirs" List = Some(""), Items { of: &[], may_be_empty: true }, Medium, PerBroker,
-        Refused(OtherDesign);
-        "Folders that take no new partitions.";
     "metadata.log.dir" String = None, Any, High, ReadOnly, Applied;
         "The folder of the metadata log; unset, the first of `log.dirs`.";
-    "log.dir.failure.timeout.ms" Long = Some("30000"), AtLeast(1), Low, ReadOnly,
-        Ignored(OtherDesign);
-        "How long a broker goes on when it cannot tell the controller of a failed folder.";
     "log.segment.bytes" Int = Some("134217728"), AtLeast(1048576), High, ClusterWide, Applied;
         "The size at which a log goes on in a new segment file.";
     "log.roll.ms" Long = None, Any, High, ClusterWide, Applied;
@@ -54,17 +48,6 @@ broker_settings! {
         Applied;
         "The longest time that written records stay unflushed, where `log.flush.interval.ms` "
         "does not say.";
-    "log.flush.offset.checkpoint.interval.ms" Int = Some("60000"), AtLeast(0), High, ReadOnly,
-        Ignored(OtherDesign);
-        "How often Kafka notes how far its logs are recovered. Here each segment notes it.";
-    "log.flush.start.offset.checkpoint.interval.ms" Int = Some("60000"), AtLeast(0), High, ReadOnly,
-        Ignored(OtherDesign);
-        "How often Kafka notes where its logs start. Here it is noted as it changes.";
-    "log.preallocate" Boolean = Some("false"), Any, Medium, ClusterWide, Ignored(OtherDesign);
-        "Whether files get their space ahead of time. Here they always do, with written blocks.";
-    "log.segment.delete.delay.ms" Long = Some("60000"), AtLeast(0), High, ClusterWide,
-        Ignored(OtherDesign);
-        "How long a dropped segment's file stays. Here it goes once its last reader is done.";
     "log.message.timestamp.type" String = Some("CreateTime"),
         OneOf(&["CreateTime", "LogAppendTime"]), Medium, ClusterWide, Applied;
         "Whose clock stamps the records: the producer's, or the broker's as it appends.";
@@ -79,9 +62,6 @@ broker_settings! {
         "What becomes of old segments: `delete`, `compact` or both.";
     "log.cleaner.enable" Boolean = Some("true"), Any, Medium, ReadOnly, Applied;
         "Whether compaction runs.";
-    "log.cleaner.threads" Int = Some("1"), AtLeast(0), Medium, ClusterWide, Ignored(Threads);
-        "Threads that compact. Here each shard compacts one of its logs at a time, in the gaps that "
-        "requests leave.";
     "log.cleaner.io.max.bytes.per.second" Double = Some("1.7976931348623157E308"), Any, Medium,
         ClusterWide, Applied;
         "How fast compaction may read and write, all shards together.";

@@ -5,15 +5,10 @@ mod dropped;
 mod groups;
 mod log;
 mod network;
+mod no_effect;
 mod node;
 mod own;
 mod quorum;
-mod quotas;
-mod replication;
-mod sasl;
-mod security;
-mod share_streams;
-mod tiering;
 mod transactions;
 
 pub use dropped::advice;
@@ -21,32 +16,65 @@ pub use own::DYNAMIC_ONLY;
 
 use super::Setting;
 
-/// All broker settings: a title, and the rows below it.
-pub static BROKER_SETTINGS: &[(&str, &[Setting])] = &[
-    ("The node", node::NODE),
-    ("Corelane's own", own::OWN),
-    ("Sockets", network::NETWORK),
-    ("Logs", log::LOG),
-    ("Groups and offsets", groups::GROUPS),
-    ("Transactions", transactions::TRANSACTIONS),
-    ("Metadata quorum", quorum::QUORUM),
-    ("Replication", replication::REPLICATION),
-    ("Security", security::SECURITY),
-    ("SASL", sasl::SASL),
-    ("Quotas and metrics", quotas::QUOTAS),
-    (
-        "Share groups and streams groups",
-        share_streams::SHARE_STREAMS,
+/// The broker settings of one kind.
+pub struct Section {
+    /// The heading in the docs.
+    pub title: &'static str,
+    /// What this broker acts on, in full or in part.
+    pub rows: &'static [Setting],
+    /// What it accepts without effect, or refuses.
+    pub no_effect: &'static [Setting],
+}
+
+impl Section {
+    const fn new(
+        title: &'static str,
+        rows: &'static [Setting],
+        no_effect: &'static [Setting],
+    ) -> Section {
+        Section {
+            title,
+            rows,
+            no_effect,
+        }
+    }
+}
+
+/// All broker settings.
+pub static SECTIONS: &[Section] = &[
+    Section::new("The node", node::NODE, no_effect::NODE),
+    Section::new("Corelane's own", own::OWN, &[]),
+    Section::new("Sockets", network::NETWORK, no_effect::NETWORK),
+    Section::new("Logs", log::LOG, no_effect::LOG),
+    Section::new("Groups and offsets", groups::GROUPS, no_effect::GROUPS),
+    Section::new(
+        "Transactions",
+        transactions::TRANSACTIONS,
+        no_effect::TRANSACTIONS,
     ),
-    ("Tiered storage", tiering::TIERING),
+    Section::new("Metadata quorum", quorum::QUORUM, no_effect::QUORUM),
+    Section::new("Replication", &[], no_effect::REPLICATION),
+    Section::new("Security", &[], no_effect::SECURITY),
+    Section::new("SASL", &[], no_effect::SASL),
+    Section::new("Quotas and metrics", &[], no_effect::QUOTAS),
+    Section::new(
+        "Share groups and streams groups",
+        &[],
+        no_effect::SHARE_STREAMS,
+    ),
+    Section::new("Tiered storage", &[], no_effect::TIERING),
 ];
 
 /// All rows of all tables.
 pub fn broker_settings() -> impl Iterator<Item = &'static Setting> {
-    BROKER_SETTINGS.iter().flat_map(|(_, rows)| rows.iter())
+    let all = |section: &'static Section| section.rows.iter().chain(section.no_effect);
+    SECTIONS.iter().flat_map(all)
 }
 
 /// The row of a broker setting.
 pub fn broker_setting(name: &str) -> Option<&'static Setting> {
     broker_settings().find(|row| row.name == name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,15 +18,6 @@ broker_settings! {
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
         Any, Low, ReadOnly, Applied;
         "Which protocol each listener name stands for.";
-    "inter.broker.listener.name" String = None, Any, Medium, ReadOnly, Ignored(Standalone);
-        "The listener that brokers use among themselves.";
-    "security.inter.broker.protocol" String = Some("PLAINTEXT"),
-        OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly,
-        Refused(NoSecurity);
-        "The protocol that brokers use among themselves.";
-    "early.start.listeners" List = None, Items { of: &[], may_be_empty: true }, High, ReadOnly,
-        Ignored(Standalone);
-        "Listeners that open before the authorizer is ready.";
     "socket.request.max.bytes" Int = Some("104857600"), AtLeast(1), High, ReadOnly, Applied;
         "The largest request read; a longer one closes the connection.";
     "socket.receive.buffer.bytes" Int = Some("102400"), Any, High, ReadOnly,
@@ -38,44 +29,16 @@ broker_settings! {
     "socket.listen.backlog.size" Int = Some("50"), AtLeast(1), Medium, ReadOnly,
         Partly("unless it is set, 4096 may wait");
         "Connections that may wait to be accepted.";
-    "socket.connection.setup.timeout.ms" Long = Some("10000"), Any, Medium, ReadOnly,
-        Ignored(Standalone);
-        "How long this broker tries to reach another node, at first.";
-    "socket.connection.setup.timeout.max.ms" Long = Some("30000"), Any, Medium, ReadOnly,
-        Ignored(Standalone);
-        "How long this broker tries to reach another node, at most.";
     "connections.max.idle.ms" Long = Some("600000"), Any, Medium, ReadOnly, Applied;
         "After how long without a request a connection is closed; below zero for never.";
     "max.connections" Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide, Applied;
-        "Connections that one shard holds; more are closed at once, and so are those that would take the
-         descriptors (ulimit -n) that data files need.";
+        "Connections that one shard holds; more are closed at once, and so are those that would "
+        "take the descriptors (ulimit -n) that data files need.";
     "max.connections.per.ip" Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide, Applied;
         "Connections that one shard takes from one address.";
-    "max.connections.per.ip.overrides" String = Some(""), Any, Medium, ClusterWide,
-        Ignored(OtherDesign);
-        "Other limits for some addresses, as `host:count` entries.";
-    "max.connection.creation.rate" Int = Some("2147483647"), AtLeast(0), Medium, ClusterWide,
-        Ignored(NoQuotas);
-        "New connections per second that a broker takes.";
-    "queued.max.requests" Int = Some("500"), AtLeast(1), High, ReadOnly, Ignored(OtherDesign);
-        "How many requests may wait for Kafka's request handlers. Here requests wait in their "
-        "sockets once the shard's memory budget, `corelane.shard.memory.bytes`, is taken.";
-    "queued.max.request.bytes" Long = Some("-1"), Any, Medium, ReadOnly, Ignored(OtherDesign);
-        "How many bytes of requests may wait for Kafka's request handlers. Here "
-        "`corelane.shard.memory.bytes` bounds them.";
     "fetch.max.bytes" Int = Some("57671680"), AtLeast(1024), Medium, ReadOnly, Applied;
         "The most bytes in one answer to a fetch, whatever the consumer asks for.";
     "max.incremental.fetch.session.cache.slots" Int = Some("1000"), AtLeast(0), Medium, ReadOnly,
         Applied;
         "Incremental fetch sessions (KIP-227) that the broker remembers; each shard has its share.";
-    "fetch.purgatory.purge.interval.requests" Int = Some("1000"), Any, Medium, ReadOnly,
-        Ignored(OtherDesign);
-        "How often Kafka sweeps its list of waiting fetches. Here a waiter leaves its list as "
-        "it is answered.";
-    "producer.purgatory.purge.interval.requests" Int = Some("1000"), Any, Medium, ReadOnly,
-        Ignored(OtherDesign);
-        "How often Kafka sweeps its list of waiting produces.";
-    "delete.records.purgatory.purge.interval.requests" Int = Some("1"), Any, Medium, ReadOnly,
-        Ignored(OtherDesign);
-        "How often Kafka sweeps its list of waiting record deletions.";
 }

@@ -26,17 +26,6 @@ broker_settings! {
         "only, however many shards it has: a topic that asks for two is refused.";
     "delete.topic.enable" Boolean = Some("true"), Any, High, ReadOnly, Applied;
         "Whether topics can be deleted.";
-    "auto.leader.rebalance.enable" Boolean = Some("true"), Any, High, ReadOnly, Ignored(OneReplica);
-        "Whether leadership goes back to preferred replicas by itself.";
-    "leader.imbalance.check.interval.seconds" Long = Some("300"), AtLeast(1), High, ReadOnly,
-        Ignored(OneReplica);
-        "How often leaders are compared with preferred replicas.";
-    "unclean.leader.election.enable" Boolean = Some("false"), Any, High, ClusterWide,
-        Ignored(OneReplica);
-        "Whether a lagging replica may become leader when no other is left, losing records.";
-    "min.insync.replicas" Int = Some("1"), AtLeast(1), High, ClusterWide, Ignored(OneReplica);
-        "How many replicas must hold a record before acks=all is answered; never more than "
-        "there are.";
     "message.max.bytes" Int = Some("1048588"), AtLeast(0), High, ClusterWide, Applied;
         "The largest record batch taken by topics that do not say otherwise.";
     "compression.type" String = Some("producer"),
@@ -51,30 +40,6 @@ broker_settings! {
     "compression.zstd.level" Int = Some("3"), Between(-131072, 22), Medium, ClusterWide,
         Applied;
         "How hard the broker tries when `compression.type` has it compress to zstd.";
-    "background.threads" Int = Some("10"), AtLeast(1), High, ClusterWide, Ignored(Threads);
-        "Threads for chores.";
-    "num.io.threads" Int = Some("8"), AtLeast(1), High, ClusterWide, Ignored(Threads);
-        "Threads that handle requests.";
-    "num.network.threads" Int = Some("3"), AtLeast(1), High, ClusterWide, Ignored(Threads);
-        "Threads that read and write sockets.";
-    "num.recovery.threads.per.data.dir" Int = Some("2"), AtLeast(1), High, ClusterWide,
-        Ignored(Threads);
-        "Threads that recover logs at start.";
-    "num.replica.alter.log.dirs.threads" Int = None, Any, High, ReadOnly, Ignored(Threads);
-        "Threads that move replicas between folders.";
-    "request.timeout.ms" Int = Some("30000"), Any, High, ReadOnly, Ignored(OneReplica);
-        "How long this broker waits for the answer of another node.";
-    "create.topic.policy.class.name" Class = None, Any, Low, ReadOnly, Refused(Jvm);
-        "A Java class that judges requests to create topics.";
-    "alter.config.policy.class.name" Class = None, Any, Low, ReadOnly, Refused(Jvm);
-        "A Java class that judges requests to change settings.";
-    "config.providers" List = Some(""), Items { of: &[], may_be_empty: true }, Low, ClusterWide,
-        Refused(Jvm);
-        "Java classes that fetch the values of settings from elsewhere.";
-    "controlled.shutdown.enable" Boolean = Some("true"), Any, Medium, ReadOnly, Ignored(OneReplica);
-        "Whether leaders move away before a broker stops.";
-    "controller.socket.timeout.ms" Int = Some("30000"), Any, Medium, ReadOnly, Ignored(Standalone);
-        "How long a broker waits for its controller's answer.";
     "max.request.partition.size.limit" Int = Some("2000"), AtLeast(1), Medium, ReadOnly, Applied;
         "The most partitions that one DescribeTopicPartitions answer lists.";
 }
