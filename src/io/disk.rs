@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::batch::{Batch, sync_file_system};
 use super::buffer::Pool;
 use super::checks;
 use super::cores;
@@ -15,6 +14,7 @@ use super::patience::{Patience, patiently};
 use super::runtime::Runtime;
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
+use super::write_batch::{WriteBatch, sync_file_system};
 use crate::base::WallMs;
 
 pub use super::entry::Entry;
@@ -137,11 +137,11 @@ impl Disk {
     }
 
     /// Begins a batch of writes to files below the folder `dir`.
-    pub async fn batch(&self, dir: &Path) -> io::Result<Batch> {
+    pub async fn batch(&self, dir: &Path) -> io::Result<WriteBatch> {
         self.patiently(async || match &self.kind {
-            Kind::Direct => Batch::direct(dir).await,
+            Kind::Direct => WriteBatch::direct(dir).await,
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => Ok(Batch::simulated(disk.clone())),
+            Kind::Sim(disk) => Ok(WriteBatch::simulated(disk.clone())),
         })
         .await
     }

@@ -5,6 +5,7 @@
 pub enum Durable {
     /// Before the call returns.
     Now,
-    /// With the [`Batch`](super::batch::Batch) that was begun before it; until then it is in doubt.
+    /// With the [`WriteBatch`](super::write_batch::WriteBatch) that was begun before it; until then
+    /// it is in doubt.
     WithBatch,
 }

@@ -4,7 +4,6 @@
 // Other rooms call this one where they would call these.
 #![allow(clippy::disallowed_methods)]
 
-pub mod batch;
 pub mod budget;
 pub mod buffer;
 pub mod cause;
@@ -35,3 +34,4 @@ pub mod stream;
 pub mod tree;
 pub mod trim;
 pub mod turn;
+pub mod write_batch;

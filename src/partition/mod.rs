@@ -9,11 +9,11 @@ pub mod producers;
 pub mod read;
 pub mod traffic;
 pub mod validate;
-mod acks;
 mod open;
 mod state;
 mod storage;
 mod waiters;
+mod waiting;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Drives: writes to many files that are made durable together.
+//! Drives: a batch of writes to many files, which are made durable together.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -10,8 +10,8 @@ use super::cores;
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
 
-/// Writes to many files of one file system that are made durable together.
-pub struct Batch(Kind);
+/// A batch of writes to many files of one file system, which are made durable together.
+pub struct WriteBatch(Kind);
 
 enum Kind {
     /// The folder that they lie below. It is open from before the first of them, so that the
@@ -21,18 +21,18 @@ enum Kind {
     Sim(sim::SimDisk),
 }
 
-// === impl Batch ===
+// === impl WriteBatch ===
 
-impl Batch {
-    pub(super) async fn direct(dir: &Path) -> io::Result<Batch> {
+impl WriteBatch {
+    pub(super) async fn direct(dir: &Path) -> io::Result<WriteBatch> {
         let dir = dir.to_owned();
         let dir = cores::blocking(move || File::open(dir)).await?;
-        Ok(Batch(Kind::Direct(dir)))
+        Ok(WriteBatch(Kind::Direct(dir)))
     }
 
     #[cfg(any(test, feature = "sim"))]
-    pub(super) fn simulated(disk: sim::SimDisk) -> Batch {
-        Batch(Kind::Sim(disk))
+    pub(super) fn simulated(disk: sim::SimDisk) -> WriteBatch {
+        WriteBatch(Kind::Sim(disk))
     }
 
     /// Makes all of it durable, and all else that was written to this file system.
