@@ -88,9 +88,9 @@ impl GroupMachine {
 
     /// Removes some offsets of a deleted group, and then what is left of the group itself.
     fn go_on_deleting(&mut self, id: &Rc<str>, allowance: &mut Allowance, out: &mut Outcome) {
-        let keys = self.offsets.some_deleted(id, allowance.removed);
-        allowance.examine();
-        allowance.removed -= keys.len();
+        let keys = self.offsets.some_deleted(id, allowance.removals_left());
+        allowance.look();
+        allowance.remove(keys.len());
         if let Some(deletion) = self.deletions.get_mut(id)
             && !keys.is_empty()
         {

@@ -135,12 +135,12 @@ impl Offsets {
                 if allowance.is_used_up() {
                     return (expired, Some((topic.clone(), partition)));
                 }
-                allowance.examine();
+                allowance.look();
                 if !consumed
                     && kept.is_expired(group, config, now.wall_ms)
                     && !self.has_pending(&group.id, topic, partition)
                 {
-                    allowance.removed -= 1;
+                    allowance.remove(1);
                     expired.push(key(&group.id, topic, partition));
                 }
             }

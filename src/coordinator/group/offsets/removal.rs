@@ -21,13 +21,13 @@ pub(in crate::coordinator::group) struct SearchPlace {
     partition: PartitionIndex,
 }
 
-/// How much of a long piece of work is done in one step.
+/// How much of a long piece of work may still be done in one step.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coordinator::group) struct Allowance {
-    /// Offsets that may be removed.
-    pub removed: usize,
-    /// Offsets, topics and groups that may be looked at.
-    pub examined: usize,
+    /// Offsets that may still be removed.
+    removals_left: usize,
+    /// Offsets, topics and groups that may still be looked at.
+    looks_left: usize,
 }
 
 impl GroupMachine {
@@ -68,19 +68,30 @@ impl Allowance {
     /// What one step may do.
     pub fn of_a_step() -> Allowance {
         Allowance {
-            removed: limits::OFFSETS_REMOVED_AT_ONCE,
-            examined: limits::OFFSETS_EXAMINED_AT_ONCE,
+            removals_left: limits::OFFSETS_REMOVED_AT_ONCE,
+            looks_left: limits::OFFSETS_EXAMINED_AT_ONCE,
         }
     }
 
     /// Whether nothing more may be done in this step.
     pub fn is_used_up(&self) -> bool {
-        self.removed == 0 || self.examined == 0
+        self.removals_left == 0 || self.looks_left == 0
     }
 
-    /// One more offset, topic or group was looked at.
-    pub fn examine(&mut self) {
-        self.examined = self.examined.saturating_sub(1);
+    /// How many offsets may still be removed.
+    pub fn removals_left(&self) -> usize {
+        self.removals_left
+    }
+
+    /// One more offset, topic or group is looked at.
+    pub fn look(&mut self) {
+        self.looks_left = self.looks_left.saturating_sub(1);
+    }
+
+    /// So many offsets are removed, which must not be more than may be.
+    pub fn remove(&mut self, count: usize) {
+        assert!(count <= self.removals_left, "a step removes what it may");
+        self.removals_left -= count;
     }
 }
 
@@ -156,13 +167,13 @@ impl Offsets {
                     if allowance.is_used_up() {
                         return (keys, Some(place_of(group, at, partition)));
                     }
-                    allowance.examine();
+                    allowance.look();
                     if kept.is_of(*id) {
-                        allowance.removed -= 1;
+                        allowance.remove(1);
                         keys.push(key(group, topic, partition));
                     }
                 }
-                allowance.examine();
+                allowance.look();
                 if allowance.is_used_up() {
                     return (keys, Some(place_of(group, at + 1, PartitionIndex::MIN)));
                 }
