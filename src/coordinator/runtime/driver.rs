@@ -146,18 +146,31 @@ impl<F: Factory> Driver<F> {
             State::Loading(_) => return Err(Unavailable::Loading),
             State::Failed => return Err(Unavailable::NotCoordinator),
         };
-        let (before, had_work) = (serving.next_deadline(), serving.may_work());
-        let value = act(serving);
-        self.write(serving);
+        let value = self.change(serving, |serving| {
+            let value = act(serving);
+            self.write(serving);
+            value
+        });
         if serving.unwritten().is_some() || serving.unacked().is_some() {
             self.work.call();
         }
+        Ok(value)
+    }
+
+    /// Runs `act`, and wakes [`Self::keep_deadlines`] if that has more to do than before.
+    fn change<T>(
+        &self,
+        serving: &mut Serving<F::Machine>,
+        act: impl FnOnce(&mut Serving<F::Machine>) -> T,
+    ) -> T {
+        let (before, had_work) = (serving.next_deadline(), serving.may_work());
+        let value = act(serving);
         let after = serving.next_deadline();
         let is_sooner = after.is_some() && before.is_none_or(|before| after < Some(before));
         if is_sooner || serving.may_work() && !had_work {
             self.sooner.call();
         }
-        Ok(value)
+        value
     }
 
     /// Appends what the log has space for. What goes wrong is found by the writing task.
@@ -294,11 +307,8 @@ impl<F: Factory> Driver<F> {
             let (unwritten, unacked) = match &mut *self.state.borrow_mut() {
                 State::Serving(serving) => {
                     self.write(serving);
-                    let had_work = serving.may_work();
-                    serving.acked(self.partition.high_watermark());
-                    if serving.may_work() && !had_work {
-                        self.sooner.call();
-                    }
+                    let upto = self.partition.high_watermark();
+                    self.change(serving, |serving| serving.acked(upto));
                     (serving.unwritten().map(<[u8]>::to_vec), serving.unacked())
                 }
                 State::Loading(_) | State::Failed => return Ok(()),
@@ -333,28 +343,26 @@ impl<F: Factory> Driver<F> {
     /// Does what is due, when it is due, and work that takes long step by step, until the machine
     /// is not served any more.
     async fn keep_deadlines(&self) {
-        let next =
-            |serving: &mut Serving<F::Machine>| (serving.next_deadline(), serving.may_work());
-        while let Ok((deadline, may_work)) = self.serve(next) {
+        loop {
             let now = self.now();
-            let is_due = deadline.is_some_and(|deadline| deadline <= now.instant);
-            if !is_due && !may_work {
-                self.wait_until(deadline, now).await;
-                continue;
-            }
-            let done = self.serve(|serving| {
+            let served = self.serve(|serving| {
+                let (deadline, may_work) = (serving.next_deadline(), serving.may_work());
+                let is_due = deadline.is_some_and(|deadline| deadline <= now.instant);
                 if is_due {
                     serving.expire(now);
                 }
                 if may_work {
                     serving.work(now);
                 }
+                (deadline, is_due || may_work)
             });
-            if done.is_err() {
-                return;
+            match served {
+                Err(_) => return,
+                Ok((deadline, false)) => self.wait_until(deadline, now).await,
+                // A long step waits for its next turn with other long work.
+                Ok((_, true)) if turn::is_due() => turn::give_way().await,
+                Ok((_, true)) => self.runtime().yield_now().await,
             }
-            turn::pace().await;
-            self.runtime().yield_now().await;
         }
     }
 
