@@ -187,7 +187,7 @@ impl<'a> Parts<'a> {
                 1 => return Err(Short),
                 _ => return Ok(()),
             }
-            field::ended(&field)
+            ended(&field)
         })
     }
 }
@@ -200,7 +200,12 @@ fn partition_tag(version: i16, tag: u32, mut field: Cursor<'_>) -> Result<(), Sh
         0 | 1 => return Err(Short),
         _ => return Ok(()),
     }
-    field::ended(&field)
+    ended(&field)
+}
+
+/// Fails unless a tagged field that is known was as long as it claimed.
+fn ended(field: &Cursor<'_>) -> Result<(), Short> {
+    (field.remaining() == 0).then_some(()).ok_or(Short)
 }
 
 fn read_head(cursor: &mut Cursor<'_>, version: i16) -> Result<Head, Short> {

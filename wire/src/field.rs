@@ -1,16 +1,8 @@
 //! Pure: fields that produce and fetch answers have in common: a partition's leader, and where
 //! nodes are to be found (KIP-951).
 
-use super::cursor::{Cursor, Short, Sink};
+use super::cursor::Sink;
 use super::primitive::Form;
-
-/// Whether a tagged field that is known was as long as it claimed.
-pub fn ended(field: &Cursor<'_>) -> Result<(), Short> {
-    match field.remaining() {
-        0 => Ok(()),
-        _ => Err(Short),
-    }
-}
 
 /// A node's endpoint, as produce and fetch answers name it (KIP-951).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -283,14 +283,14 @@ fn counts_of_two_billion_are_refused_by_name() {
     // Metadata 1: an array of names; DescribeGroups 0: names again; Metadata 12: compact.
     let two_billion = 2_000_000_000i32.to_be_bytes();
     let field = "Topics";
-    let fault = Fault::Count(2_000_000_000);
+    let fault = Fault::Flaw(Flaw::Count(2_000_000_000));
     assert_eq!(check(3, 1, &two_billion), Err(Malformed { field, fault }));
     assert!(check(15, 0, &two_billion).is_err());
     let mut compact = Vec::new();
     compact.put_uvarint(2_000_000_001);
     compact.put(&[0; 100]);
     assert_eq!(check(3, 12, &compact), Err(Malformed { field, fault }));
-    let fault = Fault::Null;
+    let fault = Fault::Flaw(Flaw::Null);
     let null = (-1i32).to_be_bytes();
     assert_eq!(check(3, 0, &null), Err(Malformed { field, fault }));
     assert!(check(3, 1, &null).is_ok());

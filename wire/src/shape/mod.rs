@@ -10,6 +10,7 @@ mod fuzz;
 mod reader;
 mod table;
 
+use super::primitive::Flaw;
 use reader::Reader;
 pub use reader::{Fault, Malformed};
 
@@ -168,7 +169,7 @@ impl Walk<'_> {
                 marker => Err(Fault::Marker(marker)),
             },
             kind => match self.value(kind)? {
-                Null(true) if !nullable => Err(Fault::Null),
+                Null(true) if !nullable => Err(Fault::Flaw(Flaw::Null)),
                 _ => Ok(()),
             },
         }
@@ -202,7 +203,7 @@ impl Walk<'_> {
         for _ in 0..count {
             self.reader.at(array);
             if let Null(true) = self.value(element)? {
-                return Err(Fault::Null);
+                return Err(Fault::Flaw(Flaw::Null));
             }
         }
         Ok(())

@@ -18,16 +18,8 @@ pub struct Malformed {
 /// What may be wrong with a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// The body ends within it.
-    Short,
-    /// It is null and may not be.
-    Null,
-    /// A length below zero, above what such a field can have, or past the end of the body.
-    Length(i64),
-    /// A count below zero or of more elements than the rest of the body can hold.
-    Count(i64),
-    /// It is text and not UTF-8.
-    Utf8,
+    /// Its bytes are no value of its kind.
+    Flaw(Flaw),
     /// The byte that says whether it is there is neither 1 nor -1.
     Marker(i8),
     /// A tagged field whose size is not the one of its content.
@@ -47,19 +39,13 @@ impl Fault {
 
 impl From<Short> for Fault {
     fn from(_: Short) -> Fault {
-        Fault::Short
+        Fault::Flaw(Flaw::Short)
     }
 }
 
 impl From<Flaw> for Fault {
     fn from(flaw: Flaw) -> Fault {
-        match flaw {
-            Flaw::Short => Fault::Short,
-            Flaw::Null => Fault::Null,
-            Flaw::Length(length) => Fault::Length(length),
-            Flaw::Count(count) => Fault::Count(count),
-            Flaw::Utf8 => Fault::Utf8,
-        }
+        Fault::Flaw(flaw)
     }
 }
 
@@ -67,11 +53,13 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.field;
         match self.fault {
-            Fault::Short => write!(f, "the request ends within {field}"),
-            Fault::Null => write!(f, "{field} is null"),
-            Fault::Length(length) => write!(f, "{field} claims a length of {length} bytes"),
-            Fault::Count(count) => write!(f, "{field} claims {count} elements"),
-            Fault::Utf8 => write!(f, "{field} is not UTF-8"),
+            Fault::Flaw(flaw) => match flaw {
+                Flaw::Short => write!(f, "the request ends within {field}"),
+                Flaw::Null => write!(f, "{field} is null"),
+                Flaw::Length(length) => write!(f, "{field} claims a length of {length} bytes"),
+                Flaw::Count(count) => write!(f, "{field} claims {count} elements"),
+                Flaw::Utf8 => write!(f, "{field} is not UTF-8"),
+            },
             Fault::Marker(marker) => write!(f, "{field} is marked with {marker}"),
             Fault::TagSize => write!(f, "the tagged field {field} is not of the size it claims"),
             Fault::TagVersion => write!(f, "the tagged field {field} is not of this version"),
