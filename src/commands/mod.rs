@@ -12,6 +12,7 @@ mod serve;
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::base::config::BrokerConfig;
 use crate::host::this;
 use crate::io::runtime::Runtime;
 use crate::io::{checks, trim};
+use crate::metadata::controller::{IDENTITY_FILE, shard_dir};
 use cli::{Adopt, Check, Cli, Command, Serve};
 use pages::{Completions, Man};
 
@@ -63,7 +65,13 @@ fn check(flags: &Check) -> Result<ExitCode, Box<dyn Error>> {
 fn load(flags: &Serve) -> Result<BrokerConfig, Box<dyn Error>> {
     let text = flags.config.as_deref().map(checks::read_text).transpose()?;
     let host = this::host_facts();
-    Ok(flags.load(text.as_deref(), &host, this::formatted_shards)?)
+    Ok(flags.load(text.as_deref(), &host, formatted_shards)?)
+}
+
+/// How many shards the data folder `dir` was formatted with, as far as their folders tell.
+fn formatted_shards(dir: &Path) -> Option<usize> {
+    let has = |index: &usize| shard_dir(dir, *index).join(IDENTITY_FILE).is_file();
+    Some((0..).take_while(has).count()).filter(|count| *count > 0)
 }
 
 fn adopt(flags: &Adopt) -> Result<ExitCode, Box<dyn Error>> {

@@ -18,7 +18,7 @@ impl Look for ThisHost {
     }
 
     fn list(&self, path: &str) -> Vec<String> {
-        tree::names(Path::new(path))
+        tree::names(Path::new(path)).unwrap_or_default()
     }
 
     fn real(&self, path: &str) -> Option<String> {
@@ -27,7 +27,7 @@ impl Look for ThisHost {
     }
 
     fn device(&self, path: &str) -> Option<(u32, u32)> {
-        tree::device_numbers(Path::new(path))
+        checks::device_numbers(Path::new(path))
     }
 }
 
@@ -81,17 +81,11 @@ fn physical(cpus: &[usize]) -> usize {
     cores.len().max(1)
 }
 
-/// How many shards the data folder `dir` was formatted with, as far as their folders tell.
-pub fn formatted_shards(dir: &Path) -> Option<usize> {
-    let has = |index: &usize| dir.join(format!("shard-{index}/meta.properties")).is_file();
-    Some((0..).take_while(has).count()).filter(|count| *count > 0)
-}
-
 /// What lies under the folder `dir`, or under the nearest above it that is there.
 pub fn device_facts(dir: &Path) -> DeviceFacts {
     let place = nearest(dir);
     let real = tree::real(&place).unwrap_or(place);
-    let alignment = tree::direct_io_alignment(&real);
+    let alignment = checks::direct_io_alignment(&real);
     device::facts(&ThisHost, &real.to_string_lossy(), alignment)
 }
 
@@ -119,7 +113,7 @@ pub fn nearest(dir: &Path) -> PathBuf {
 
 /// The files in `dir` whose names end with `suffix`, whole, in the order of their names.
 pub fn read_all(dir: &Path, suffix: &str) -> Vec<Vec<u8>> {
-    let names = tree::names(dir);
+    let names = tree::names(dir).unwrap_or_default();
     let names = names.iter().filter(|name| name.ends_with(suffix));
     names
         .filter_map(|name| tree::read(&dir.join(name)).ok())

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Locked memory that the rings of one executor need at the least, in bytes: the runtime
@@ -271,6 +271,48 @@ fn folder_error(dir: &Path, error: io::Error) -> HostError {
 /// The device that `dir` lies on, as a number that tells devices apart.
 pub fn device(dir: &Path) -> io::Result<u64> {
     Ok(fs::metadata(dir)?.dev())
+}
+
+/// Major and minor number of the device: the one that a device node stands for, or else the one
+/// that holds the file or folder.
+pub fn device_numbers(path: &Path) -> Option<(u32, u32)> {
+    let metadata = fs::metadata(path).ok()?;
+    let device = match metadata.file_type().is_block_device() {
+        true => metadata.rdev(),
+        false => metadata.dev(),
+    };
+    Some((libc::major(device), libc::minor(device)))
+}
+
+/// How direct I/O on files in `dir` must be aligned, of memory and of offsets, in bytes. Only a
+/// file can be asked, so one is made for the moment.
+#[allow(unsafe_code)]
+pub fn direct_io_alignment(dir: &Path) -> Option<(u32, u32)> {
+    let path = dir.join(".alignment-check");
+    let made = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(&path);
+    drop(made.ok()?);
+    let name = CString::new(path.as_os_str().as_bytes()).ok()?;
+    let mut found = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path ends in a zero byte, and statx fills in one struct of its own type.
+    let result = unsafe {
+        libc::statx(
+            libc::AT_FDCWD,
+            name.as_ptr(),
+            0,
+            libc::STATX_DIOALIGN,
+            found.as_mut_ptr(),
+        )
+    };
+    // An empty file that stays behind does no harm.
+    let _ = fs::remove_file(&path);
+    // SAFETY: every field is a number, for which zeros are valid; statx has filled in the rest.
+    let found = unsafe { found.assume_init() };
+    let known = result == 0 && found.stx_mask & libc::STATX_DIOALIGN != 0;
+    known.then_some((found.stx_dio_mem_align, found.stx_dio_offset_align))
 }
 
 /// The space of a file system, in bytes.

@@ -1,12 +1,10 @@
 //! Drives: folders and files as wholes. Each call waits for the disk: for commands and a start.
 
-use std::ffi::{CString, OsStr};
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::disk::modified_ms;
@@ -14,22 +12,27 @@ use super::entry::Entry;
 
 /// What the folder `dir` holds, by rising names; names that are not UTF-8 are left out.
 pub fn list(dir: &Path) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        let metadata = fs::metadata(entry.path())?;
-        entries.push(Entry {
+    let entry = |name: String| {
+        let metadata = fs::metadata(dir.join(&name))?;
+        Ok(Entry {
             name,
             bytes: metadata.len(),
             is_dir: metadata.is_dir(),
             modified_ms: modified_ms(&metadata),
-        });
+        })
+    };
+    names(dir)?.into_iter().map(entry).collect()
+}
+
+/// The names in a folder, in order; those that are not UTF-8 are left out. What has the names is
+/// not looked at.
+pub fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        names.extend(entry?.file_name().into_string());
     }
-    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(entries)
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// The whole content of a file.
@@ -62,63 +65,9 @@ pub fn text(path: &Path) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// The names in a folder, in order; none where it cannot be read. Names that are not UTF-8 are
-/// left out.
-pub fn names(dir: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(dir) else {
-        return Vec::new();
-    };
-    let names = entries.flatten().map(|entry| entry.file_name());
-    let mut names: Vec<String> = names.flat_map(|name| name.into_string()).collect();
-    names.sort();
-    names
-}
-
 /// Where a path leads when every link is followed; `None` where it leads nowhere.
 pub fn real(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok()
-}
-
-/// Major and minor number of the device: the one that a device node stands for, or else the one
-/// that holds the file or folder.
-pub fn device_numbers(path: &Path) -> Option<(u32, u32)> {
-    let metadata = fs::metadata(path).ok()?;
-    let device = match metadata.file_type().is_block_device() {
-        true => metadata.rdev(),
-        false => metadata.dev(),
-    };
-    Some((libc::major(device), libc::minor(device)))
-}
-
-/// How direct I/O on files in `dir` must be aligned, of memory and of offsets, in bytes. Only a
-/// file can be asked, so one is made for the moment.
-#[allow(unsafe_code)]
-pub fn direct_io_alignment(dir: &Path) -> Option<(u32, u32)> {
-    let path = dir.join(".alignment-check");
-    let made = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .open(&path);
-    drop(made.ok()?);
-    let name = CString::new(path.as_os_str().as_bytes()).ok()?;
-    let mut found = MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: the path ends in a zero byte, and statx fills in one struct of its own type.
-    let result = unsafe {
-        libc::statx(
-            libc::AT_FDCWD,
-            name.as_ptr(),
-            0,
-            libc::STATX_DIOALIGN,
-            found.as_mut_ptr(),
-        )
-    };
-    // An empty file that stays behind does no harm.
-    let _ = fs::remove_file(&path);
-    // SAFETY: every field is a number, for which zeros are valid; statx has filled in the rest.
-    let found = unsafe { found.assume_init() };
-    let known = result == 0 && found.stx_mask & libc::STATX_DIOALIGN != 0;
-    known.then_some((found.stx_dio_mem_align, found.stx_dio_offset_align))
 }
 
 /// Whether there is something of this name.
