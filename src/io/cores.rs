@@ -125,14 +125,10 @@ pub fn ring_enters() -> u64 {
 }
 
 /// From now on, before the current executor sleeps, the kernel polls the network cards of its
-/// sockets for up to `length` (NAPI busy polling). Fails before Linux 6.9.
-pub fn busy_poll_network(length: Duration) -> io::Result<()> {
+/// sockets for up to `length` (NAPI busy polling). Returns for how long it did so before, as the
+/// kernel tells. Fails before Linux 6.9.
+pub fn busy_poll_network(length: Duration) -> io::Result<Duration> {
     glommio::executor().busy_poll_network(length)
-}
-
-/// How long that is now.
-pub fn network_busy_poll() -> io::Result<Duration> {
-    glommio::executor().network_busy_poll()
 }
 
 /// Waits for `length`.

@@ -2613,14 +2613,9 @@ impl ExecutorProxy {
     }
 
     /// Corelane: before this executor sleeps in the kernel, the kernel polls the network devices of the sockets that
-    /// it waits for, for up to `length` (io_uring's NAPI busy polling, Linux 6.9). Zero ends that.
-    pub fn busy_poll_network(&self, length: std::time::Duration) -> io::Result<()> {
+    /// it waits for, for up to `length` (io_uring's NAPI busy polling, Linux 6.9). Zero ends that. Returns what was set before.
+    pub fn busy_poll_network(&self, length: std::time::Duration) -> io::Result<std::time::Duration> {
         self.reactor().sys.busy_poll_network(length)
-    }
-
-    /// Corelane: for how long the kernel polls network devices before this executor sleeps.
-    pub fn network_busy_poll(&self) -> io::Result<std::time::Duration> {
-        self.reactor().sys.network_busy_poll()
     }
 
     /// Returns an [`IoStats`] struct with information about IO performed by

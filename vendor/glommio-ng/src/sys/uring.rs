@@ -1651,23 +1651,15 @@ impl Reactor {
         self.ring.borrow().enters
     }
 
-    /// Corelane: `IORING_REGISTER_NAPI`. The kernel finds the devices of the ring's sockets itself.
-    pub(crate) fn busy_poll_network(&self, length: Duration) -> io::Result<()> {
+    /// Corelane: `IORING_REGISTER_NAPI`. The kernel finds the devices of the ring's sockets itself, and tells what was
+    /// set before.
+    pub(crate) fn busy_poll_network(&self, length: Duration) -> io::Result<Duration> {
         let us = u32::try_from(length.as_micros()).unwrap_or(u32::MAX);
         let mut napi = types::Napi::new()
             .set_busy_poll_timeout(us)
             .set_prefer_busy_poll(us > 0);
-        self.ring.borrow().ring.submitter().register_napi(&mut napi)
-    }
-
-    /// The kernel says it only when busy polling is ended or set, so it is set again.
-    pub(crate) fn network_busy_poll(&self) -> io::Result<Duration> {
-        let ring = self.ring.borrow();
-        let mut napi = types::Napi::new();
-        ring.ring.submitter().unregister_napi(&mut napi)?;
-        let us = napi.busy_poll_timeout();
-        ring.ring.submitter().register_napi(&mut napi)?;
-        Ok(Duration::from_micros(us.into()))
+        self.ring.borrow().ring.submitter().register_napi(&mut napi)?;
+        Ok(Duration::from_micros(napi.busy_poll_timeout().into()))
     }
 
     pub(crate) fn ring_mut(&self) -> RefMut<'_, Ring> {
