@@ -24,7 +24,7 @@ const FILES: &[(&str, usize, &str)] = &[
     ("src/host/table.rs", 491, TABLE),
     ("src/log/appender.rs", 507, LOG),
     ("src/log/compaction/clean.rs", 545, LOG),
-    ("src/log/mod.rs", 435, LOG),
+    ("src/log/mod.rs", 431, LOG),
     ("src/log/reader.rs", 687, LOG),
     ("src/log/recovery.rs", 432, LOG),
     ("src/log/upkeep.rs", 610, LOG),
