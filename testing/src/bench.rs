@@ -64,6 +64,11 @@ impl Samples {
         self.0.extend(other.0);
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The `part` quantile in microseconds; 0.5 is the median.
     pub fn us(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();

@@ -10,6 +10,7 @@ pub mod batches;
 pub mod bench;
 pub mod cgroup;
 pub mod checked;
+pub mod device;
 pub mod exposition;
 pub mod mounts;
 pub mod process;
