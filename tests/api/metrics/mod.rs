@@ -1,9 +1,8 @@
-//! What the metrics say of a broker with a topic, a group and some traffic; that the page is one
-//! that Prometheus takes; that the alert rules and the dashboard name only what it has; and that
-//! docs/metrics.md lists all of it.
+//! What the metrics say of a broker with a topic, a group and some traffic, and that the page is one
+//! that Prometheus takes.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+mod docs;
+mod rules;
 
 use corelane_testing::admin::get;
 use corelane_testing::exposition::{Family, parse, sum, value};
@@ -19,7 +18,6 @@ use kafka_protocol::messages::{
     CreateTopicsRequest, DescribeConfigsRequest, GroupId, OffsetCommitRequest, ProduceRequest,
 };
 use kafka_protocol::protocol::StrBytes;
-use serde_json::Value;
 
 use crate::HERE;
 
@@ -41,6 +39,12 @@ fn page(admin: u16) -> Vec<Family> {
     let (head, text) = answer.split_once("\r\n\r\n").expect("a head and a body");
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
     parse(text).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// A file of the repository.
+fn read(path: &str) -> String {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path}: {why}"))
 }
 
 /// Produces to the one partition, reads it, and commits what a group has read of it; each request
@@ -260,196 +264,4 @@ fn series_and_turns_of_a_scrape_are_bounded_with_many_topics() {
     // A few milliseconds in a release build; a busy machine takes turns of its own.
     assert!(turn.is_some_and(|turn| turn < 0.2), "{turn:?} s");
     broker.stop();
-}
-
-/// Names of metrics in an expression of PromQL, and the values that it asks of their labels.
-fn named(expression: &str) -> Vec<(String, Vec<(String, String)>)> {
-    let is_part = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '_' || symbol == ':';
-    let mut found = Vec::new();
-    let mut rest = expression;
-    while let Some(at) = rest.find(is_part) {
-        let word = &rest[at..];
-        let end = word.find(|symbol| !is_part(symbol)).unwrap_or(word.len());
-        let (name, behind) = word.split_at(end);
-        rest = behind;
-        if !name.starts_with("corelane_") && !name.starts_with("process_") {
-            // What is in quotes is no name.
-            if let Some(quoted) = rest.strip_prefix("=\"").or(rest.strip_prefix("=~\"")) {
-                rest = quoted.split_once('"').map_or("", |(_, behind)| behind);
-            }
-            continue;
-        }
-        let mut labels = Vec::new();
-        if let Some((inner, behind)) = rest.strip_prefix('{').and_then(|it| it.split_once('}')) {
-            rest = behind;
-            for matcher in inner.split(',') {
-                if let Some((label, value)) = matcher.split_once('=') {
-                    let label = label.trim_end_matches('!');
-                    let values = value.trim_start_matches('~').trim_matches('"').split('|');
-                    labels.extend(values.map(|value| (label.to_owned(), value.to_owned())));
-                }
-            }
-        }
-        found.push((name.to_owned(), labels));
-    }
-    found
-}
-
-/// Every expression under a key called `expr`, wherever it stands.
-fn expressions(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                match value {
-                    Value::String(text) if key == "expr" => found.push(text.clone()),
-                    other => expressions(other, found),
-                }
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|one| expressions(one, found)),
-        _ => {}
-    }
-}
-
-fn read(path: &str) -> String {
-    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path}: {why}"))
-}
-
-/// Labels that Prometheus gives each series, and those that only a real fault gives a value.
-fn is_given_later(label: &str, value: &str) -> bool {
-    ["job", "instance"].contains(&label) || value.contains('$') || label == "error"
-}
-
-#[test]
-fn alerts_and_the_dashboard_name_what_the_broker_exports() {
-    let dir = HERE.data_dir();
-    let (broker, admin) = broker(dir.path());
-    traffic(&broker);
-    let page = page(admin);
-    let rules: Value = serde_saphyr::from_str(&read("tuning/alerts.yml")).expect("YAML");
-    let dashboard: Value = serde_json::from_str(&read("tuning/dashboard.json")).expect("JSON");
-    for (file, content, least) in [
-        ("alerts.yml", &rules, 15),
-        ("dashboard.json", &dashboard, 15),
-    ] {
-        let mut all = Vec::new();
-        expressions(content, &mut all);
-        assert!(all.len() >= least, "{file} has {} expressions", all.len());
-        for expression in &all {
-            let names = named(expression);
-            assert!(
-                !names.is_empty() || expression.starts_with("up{"),
-                "{file}: no metric in {expression}"
-            );
-            for (name, labels) in names {
-                assert!(
-                    value(&page, &name, &[]).is_some(),
-                    "{file}: no {name}, in {expression}"
-                );
-                for (label, asked) in labels {
-                    assert!(
-                        is_given_later(&label, &asked)
-                            || value(&page, &name, &[(&label, &asked)]).is_some(),
-                        "{file}: no {name} with {label}={asked}, in {expression}"
-                    );
-                }
-            }
-        }
-    }
-    let groups = rules["groups"].as_array().expect("groups of rules");
-    for rule in groups
-        .iter()
-        .flat_map(|group| group["rules"].as_array().expect("rules"))
-    {
-        let name = rule["alert"].as_str().expect("a name");
-        for what in ["summary", "description"] {
-            assert!(
-                rule["annotations"][what].is_string(),
-                "{name} has no {what}"
-            );
-        }
-        assert!(
-            rule["labels"]["severity"].is_string(),
-            "{name} has no severity"
-        );
-    }
-    broker.stop();
-}
-
-#[test]
-fn names_are_found_in_expressions() {
-    let found = named(
-        "sum by (api) (rate(corelane_a_total{api=\"corelane_x\",job=~\"$job\"}[5m])) / process_b > 0",
-    );
-    let labels = vec![
-        ("api".to_owned(), "corelane_x".to_owned()),
-        ("job".to_owned(), "$job".to_owned()),
-    ];
-    assert_eq!(
-        found,
-        [
-            ("corelane_a_total".to_owned(), labels),
-            ("process_b".to_owned(), Vec::new())
-        ]
-    );
-}
-
-/// docs/metrics.md as it should be.
-fn markdown(page: &[Family]) -> String {
-    let mut text = String::from(
-        "# Metrics\n\nMade from what a broker exports: `CORELANE_RENEW_DOCS=1 cargo test --test api \
-         metrics_md` renews it.\n\n\
-         `GET /metrics` on the admin port (`--admin-port`) is what Prometheus scrapes. Each shard is a Kafka node: its series have \
-         the label `node`, those without it are of the whole process. Times are in seconds, sizes in bytes. Histograms have the \
-         same buckets everywhere, so that they add up over nodes.\n\n\
-         The number of series is bounded: per shard the 100 busiest topics, for the process the 500 largest lags; what has no series \
-         of its own is in the one that is called `(other)`, so that sums stay true. [`tuning/alerts.yml`](../tuning/alerts.yml) are \
-         alert rules to begin with, [`tuning/dashboard.json`](../tuning/dashboard.json) is a dashboard for Grafana.\n\n\
-         | metric | type | labels | what | in Kafka |\n| --- | --- | --- | --- | --- |\n",
-    );
-    for family in page {
-        let mut labels = BTreeSet::new();
-        for sample in &family.samples {
-            labels.extend(sample.labels.keys().filter(|key| *key != "le"));
-        }
-        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
-        let (what, kafka) = match family.help.split_once(" Kafka: ") {
-            Some((what, kafka)) => (what, format!("`{kafka}`")),
-            None => (family.help.as_str(), String::new()),
-        };
-        let (name, kind, labels) = (&family.name, &family.kind, labels.join(", "));
-        let what = what.replace('|', "\\|");
-        let _ = writeln!(text, "| `{name}` | {kind} | {labels} | {what} | {kafka} |");
-    }
-    text
-}
-
-#[test]
-fn metrics_md_is_fresh() {
-    let dir = HERE.data_dir();
-    let (broker, admin) = broker(dir.path());
-    traffic(&broker);
-    let wanted = markdown(&page(admin));
-    broker.stop();
-    if std::env::var_os("CORELANE_RENEW_DOCS").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
-        std::fs::write(path, &wanted).unwrap();
-    }
-    let rows = |text: &str| -> BTreeMap<String, String> {
-        let rows = text.lines().filter(|line| line.starts_with("| `"));
-        let name = |line: &str| line.split('`').nth(1).unwrap_or_default().to_owned();
-        rows.map(|line| (name(line), line.to_owned())).collect()
-    };
-    let (found, text) = (rows(&wanted), read("docs/metrics.md"));
-    let stale: Vec<&String> = found
-        .iter()
-        .filter(|(name, row)| rows(&text).get(*name) != Some(row))
-        .map(|(name, _)| name)
-        .collect();
-    assert!(
-        text == wanted,
-        "docs/metrics.md is stale ({stale:?}): CORELANE_RENEW_DOCS=1 cargo test --test api \
-         metrics_md renews it"
-    );
 }
