@@ -1,6 +1,11 @@
 //! Drives: one partition's records on disk, in Kafka's own files, under direct I/O.
 //! May use: `base`, `wire`, `io`. Never: knows of topics' settings beyond [`LogConfig`], of
 //! replicas, of clients.
+//!
+//! Its rooms: `format` (what the bytes of its files mean), `segment` (a data file, its lookups, the
+//! files beside it), `append` (batches in, and the acks), `space` (made ready for them), `read`
+//! (batches out), `maintenance` (periodic work), `compaction`, `recovery` (opening a log), `folder`
+//! (many logs and their checkpoints). What they share stands beside them: `inner` is a log's state.
 
 /// Whether a test has planted this bug; a plain `false` in all other builds.
 macro_rules! planted {
@@ -13,50 +18,24 @@ macro_rules! planted {
     }};
 }
 
-pub mod aborted;
-mod aborts;
-mod ahead;
-mod appender;
-mod check;
-pub mod checkpoint;
-mod checkpoints;
-mod checksums;
+mod append;
 mod close;
 mod compaction;
 mod config;
-mod ending;
-mod epochs;
-mod files;
-mod flusher;
 mod folder;
-mod index;
+mod format;
 mod inner;
-mod listing;
-mod lookups;
-mod maintain;
-mod memory;
+mod maintenance;
 #[cfg(test)]
 mod mutant;
 mod opening;
 mod probe;
-mod reader;
+mod read;
 mod recovery;
-mod retention;
-mod retire;
-mod room;
-mod scan;
-mod scrub;
 mod segment;
-mod stream;
-mod stretch;
-mod tail;
+mod space;
 #[cfg(test)]
 mod tests;
-mod times;
-mod trailer;
-mod upkeep;
-mod walk;
-mod window;
 
 use std::fmt;
 use std::io;
@@ -64,23 +43,16 @@ use std::iter;
 use std::path::Path;
 use std::rc::Rc;
 
-pub use aborted::AbortedTransaction;
-pub use appender::{AppendError, Appended};
+pub use append::{AppendError, Appended, Logs, LogsOptions};
 pub use compaction::{CleanError, Cleaned, Cleaning, Dirt, LastRecord, LastRecords};
 pub use config::LogConfig;
-pub use flusher::{Logs, LogsOptions};
-pub use folder::{CLEAN_SHUTDOWN, Folder};
+pub use folder::{CLEAN_SHUTDOWN, Folder, Retired, checkpoint};
+pub use format::{AbortedTransaction, Stop, aborted};
 pub use inner::{FailedOperation, LogFailure};
-pub use maintain::DeleteError;
+pub use maintenance::{DeleteError, Scrub, Scrubbed};
 pub use opening::{Cut, Damage, OpenError, Opening, Recovered, Replay};
 pub use probe::Probe;
-pub use reader::{Cached, MemoryWait, Planned, ReadError};
-pub use retire::Retired;
-pub use scan::Stop;
-pub use scrub::{Scrub, Scrubbed};
-pub use stream::BatchStream;
-pub use stretch::Stretch;
-pub use times::Found;
+pub use read::{BatchStream, Cached, Found, MemoryWait, Planned, ReadError, Stretch};
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::Slice;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::scan::Stop;
+use super::format::Stop;
 use crate::base::{Offset, TopicId};
 
 /// What is known about a log before it is opened.

@@ -6,16 +6,13 @@ use super::uses::{Graph, graphs};
 
 /// Circles of today: the folder, and what of it uses each other, directly or by way of others.
 const CIRCLES: &[(&str, &[&str])] = &[
-    ("src/log", &["aborts", "compaction", "listing", "recovery"]),
     (
         "src/log",
-        &[
-            "ahead", "flusher", "inner", "lookups", "maintain", "memory", "reader", "room",
-            "segment", "stream", "stretch", "times", "upkeep",
-        ],
+        &["append", "inner", "maintenance", "read", "segment", "space"],
     ),
-    ("src/log", &["folder", "retire"]),
+    ("src/log", &["compaction", "recovery"]),
     ("src/log/compaction", &["clean", "source", "target"]),
+    ("src/log/read", &["ahead", "reader", "stream", "stretch"]),
 ];
 
 /// The groups of entries that reach each other, each in order.

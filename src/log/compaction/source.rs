@@ -6,8 +6,8 @@ use super::clean::CleanError;
 use super::pace::Pace;
 use crate::io::buffer::{BLOCK_BYTES, block_down};
 use crate::io::file::File;
+use crate::log::format::{Scanner, Step, Stop};
 use crate::log::inner::Inner;
-use crate::log::scan::{Scanner, Step, Stop};
 use crate::log::segment::Segment;
 use crate::wire::batch::BatchView;
 

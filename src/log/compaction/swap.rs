@@ -15,12 +15,11 @@ use super::clean::CleanError;
 use super::target;
 use crate::base::Offset;
 use crate::io::cause::Cause;
+use crate::log::format::{Scanner, Stop, walk};
 use crate::log::inner::{FailedOperation, Inner};
 use crate::log::opening::{Damage, OpenError};
 use crate::log::recovery::Opener;
-use crate::log::scan::{Scanner, Stop};
 use crate::log::segment::{Segment, file_name};
-use crate::log::walk::walk;
 
 /// What the data file of a cleaned segment ends with while it takes its place.
 pub const SWAP_SUFFIX: &str = ".log.swap";

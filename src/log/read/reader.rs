@@ -5,15 +5,15 @@ use std::io;
 use std::rc::Rc;
 
 use super::check::{Check, Place};
-use super::inner::{FailedOperation, Inner};
-use super::segment::{self, Segment};
 use super::stream::BatchStream;
 use super::stretch::Stretch;
-use super::tail::InTail;
 use super::window::Window;
 use crate::base::{LeaderEpoch, Offset};
 use crate::io::buffer::{BLOCK_BYTES, ReadMemory, Slice, block_down, block_up};
 use crate::io::file::File;
+use crate::log::append::InTail;
+use crate::log::inner::{FailedOperation, Inner};
+use crate::log::segment::{self, Segment};
 use crate::wire::batch::{BatchHeader, HEADER_BYTES, MAGIC};
 
 /// Most bytes of one read from a log of which some place is known to be damaged.
@@ -102,7 +102,7 @@ pub struct Planned {
 }
 
 impl Inner {
-    /// See [`super::Log::read_cached`].
+    /// See [`crate::log::Log::read_cached`].
     pub fn read_cached(
         self: &Rc<Self>,
         offset: Offset,
@@ -130,7 +130,7 @@ impl Inner {
         Cached::Hit(found.as_ref().and_then(at))
     }
 
-    /// See [`super::Log::read`].
+    /// See [`crate::log::Log::read`].
     pub async fn read(
         self: &Rc<Self>,
         offset: Offset,
@@ -155,7 +155,7 @@ impl Inner {
         Ok(found.map_or(0, |(_, _, taken)| taken.bytes))
     }
 
-    /// See [`super::Log::plan`].
+    /// See [`crate::log::Log::plan`].
     pub async fn plan(
         self: &Rc<Self>,
         offset: Offset,

@@ -6,6 +6,10 @@
 use crate::base::{Offset, ProducerId};
 use crate::wire::cursor::{Cursor, Short};
 
+/// Our own file beside the indexes of aborted transactions: their checksums. It is written while
+/// a log is opened, and by compaction, which takes indexes away.
+pub const CHECKSUMS_FILE: &str = "corelane-transaction-checksums";
+
 /// Bytes of an entry.
 const ENTRY_BYTES: usize = 34;
 /// The only version there is.

@@ -4,16 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
 
-use super::inner::{FailedOperation, Inner};
-use super::memory::LogMemory;
-use super::probe::Probe;
-use super::segment::Segment;
 use crate::base::Offset;
 use crate::io::budget::Budget;
 use crate::io::disk::Disk;
 use crate::io::event::Event;
 use crate::io::file::File;
 use crate::io::semaphore::{Permit, Semaphore};
+use crate::log::inner::{FailedOperation, Inner};
+use crate::log::probe::Probe;
+use crate::log::read::LogMemory;
+use crate::log::segment::Segment;
 
 /// Stretches up to this are prepared without waiting for others, in bytes.
 const PREPARE_FREE_BYTES: u64 = 256 << 10;
@@ -142,7 +142,7 @@ impl Logs {
 
     /// Has the device flushed and then calls [`Inner::after_flush`] with `offset`. A flush
     /// under way does not cover this; the next one does, together with all that came meanwhile.
-    pub(super) fn flush(&self, log: &Rc<Inner>, segment: &Rc<Segment>, offset: Offset) {
+    pub(in crate::log) fn flush(&self, log: &Rc<Inner>, segment: &Rc<Segment>, offset: Offset) {
         let Some(file) = segment.opened() else {
             return;
         };
@@ -162,12 +162,12 @@ impl Logs {
 
     /// How many flushes have failed. Each may have dropped any write that it was to cover, and
     /// the next one does not say so.
-    pub(super) fn failed_flushes(&self) -> u64 {
+    pub(in crate::log) fn failed_flushes(&self) -> u64 {
         self.0.probe.failed_flushes_count.get()
     }
 
     /// Whether the log may have one more line of what retention removed in this round.
-    pub(super) fn may_tell_of_removal(&self) -> bool {
+    pub(in crate::log) fn may_tell_of_removal(&self) -> bool {
         let count = self.0.removals.get() + 1;
         self.0.removals.set(count);
         count <= REMOVAL_LINES_MAX
@@ -179,7 +179,7 @@ impl Logs {
     }
 
     /// Notes that `log` has written: see [`Logs::look_for_files`].
-    pub(super) fn has_written(&self, log: &Rc<Inner>) {
+    pub(in crate::log) fn has_written(&self, log: &Rc<Inner>) {
         if !log.is_noted.replace(true) {
             self.0.written.borrow_mut().push(Rc::downgrade(log));
         }
@@ -198,7 +198,7 @@ impl Logs {
     }
 
     /// The memory they take.
-    pub(super) fn memory(&self) -> &Rc<LogMemory> {
+    pub(in crate::log) fn memory(&self) -> &Rc<LogMemory> {
         &self.0.memory
     }
 
@@ -206,7 +206,11 @@ impl Logs {
     /// one are background, by sixteen at a time they are in the way of appends. Those that
     /// appends wait for (`is_urgent`) go first, else the log that asked first: one that is filled
     /// fast would never let another have its turn.
-    pub(super) async fn prepare_permit(&self, bytes: u64, is_urgent: bool) -> Option<Permit> {
+    pub(in crate::log) async fn prepare_permit(
+        &self,
+        bytes: u64,
+        is_urgent: bool,
+    ) -> Option<Permit> {
         let preparing = &self.0.preparing;
         match is_urgent {
             _ if bytes <= PREPARE_FREE_BYTES => None,

@@ -5,10 +5,10 @@ use std::io;
 use std::rc::Rc;
 
 use super::check::Check;
-use super::inner::Inner;
-use super::segment::Segment;
 use super::stream::BatchStream;
 use crate::base::LeaderEpoch;
+use crate::log::inner::Inner;
+use crate::log::segment::Segment;
 
 /// Where whole batches of one segment lie.
 #[derive(Clone)]

@@ -1,4 +1,11 @@
 //! Drives: a folder of logs as a whole: was it closed cleanly, and its checkpoints.
+//! May use: logs as a whole, and the names of their files. Never: reads or writes records.
+
+pub mod checkpoint;
+mod checkpoints;
+mod retire;
+
+pub use retire::Retired;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,15 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::Log;
-use super::checkpoint::Offsets;
-use super::checkpoints::{Checkpoint, Checkpoints};
-use super::files::PARTITION_METADATA;
-use super::inner::FailedOperation;
-use super::opening::Opening;
-use super::retire;
 use crate::base::{Offset, PartitionIndex, TopicId};
 use crate::io::disk::{Disk, Entry};
+use crate::log::Log;
+use crate::log::inner::FailedOperation;
+use crate::log::opening::Opening;
+use crate::log::segment::PARTITION_METADATA;
+use checkpoint::Offsets;
+use checkpoints::{Checkpoint, Checkpoints};
 
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
 /// The file whose presence says that every log in the folder was closed cleanly.
@@ -25,18 +31,18 @@ const STRAY_SUFFIX: &str = "-stray";
 
 /// A folder that holds one folder for each log, `<topic>-<partition>`, and their checkpoints.
 pub struct Folder {
-    pub(super) disk: Disk,
-    pub(super) dir: PathBuf,
+    disk: Disk,
+    dir: PathBuf,
     clean: bool,
-    pub(super) checkpoints: Rc<Checkpoints>,
+    checkpoints: Rc<Checkpoints>,
     /// Logs that could not be opened: what is known of them is kept as it is.
-    pub(super) unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of logs that were there at the start and that no partition has claimed.
     found: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Logs of deleted topics whose folders could not be removed.
-    pub(super) undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of removed logs whose files are still to be deleted.
-    pub(super) trash: RefCell<Vec<PathBuf>>,
+    trash: RefCell<Vec<PathBuf>>,
 }
 
 impl Folder {

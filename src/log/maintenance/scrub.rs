@@ -4,13 +4,12 @@
 use std::io;
 use std::rc::Rc;
 
-use super::inner::Inner;
-use super::lookups::Check;
-use super::reader::{ReadError, UnderWay};
-use super::scan::{Scanner, Step, Stop};
-use super::segment::Segment;
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::BLOCK_BYTES;
+use crate::log::format::{Scanner, Step, Stop};
+use crate::log::inner::Inner;
+use crate::log::read::{ReadError, UnderWay};
+use crate::log::segment::{Check, Segment};
 use crate::wire::batch::BatchHeader;
 
 /// Bytes read at once.

@@ -1,16 +1,14 @@
 //! Drives: the end of a log that was not closed: is it the true end, and cutting it.
 
-use super::opening::{Cut, OpenError};
-use super::recovery::Opener;
-use super::scan::{Scanner, Step, Stop};
-use super::segment::{Segment, file_name};
-use super::trailer::{Trailer, extent};
-use super::upkeep::NEXT_SUFFIX;
-use super::walk::{newest_trailer, read_on};
+use super::open::Opener;
 use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, block_down};
 use crate::io::durable::Durable;
 use crate::io::file::File;
+use crate::log::format::{Scanner, Step, Stop, Trailer, extent, newest_trailer, read_on};
+use crate::log::opening::{Cut, OpenError};
+use crate::log::segment::{Segment, file_name};
+use crate::log::space::NEXT_SUFFIX;
 
 impl Opener<'_> {
     /// Gives the file prepared behind `base` its name when it begins where the log ends.

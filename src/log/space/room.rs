@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::inner::LogFailure;
+use crate::log::inner::LogFailure;
 
 /// What a log knows of the room on its device.
 #[derive(Default)]
@@ -63,9 +63,9 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use super::super::inner::FailedOperation;
     use super::*;
     use crate::io::cause::Cause;
+    use crate::log::inner::FailedOperation;
 
     #[test]
     fn what_waits_is_stuck_only_while_room_lacks() {

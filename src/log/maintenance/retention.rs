@@ -1,7 +1,7 @@
 //! Pure: which segments may go: by age, by the log's size, or since readers may no longer see them.
 
-use super::config::LogConfig;
 use crate::base::{Offset, WallMs};
+use crate::log::config::LogConfig;
 
 /// What the choice looks at of a segment; oldest first, the last one is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::aborts;
-use super::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
-use super::epochs;
-use super::segment::base_offset_in;
-use super::upkeep::NEXT_SUFFIX;
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Entry;
+use crate::log::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
+use crate::log::format::{aborted, epochs};
+use crate::log::segment::base_offset_in;
+use crate::log::space::NEXT_SUFFIX;
 
 /// The files of a log's folder by their kind.
 #[derive(Debug, Default)]
@@ -52,7 +51,7 @@ impl Listing {
                 listing.snapshots.push(offset);
             } else if let Some(base) = base_offset_in(name, ".txnindex") {
                 listing.transactions.push(base);
-            } else if name == aborts::FILE {
+            } else if name == aborted::CHECKSUMS_FILE {
                 listing.has_index_sums = true;
             } else if name == epochs::FILE {
                 listing.has_epochs = true;

@@ -4,14 +4,14 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use super::config::LogConfig;
-use super::inner::{FailedOperation, Inner, Mark, State};
-use super::segment::Segment;
-use super::trailer::{TRAILER_BYTES, Trailer, extent};
 use crate::base::{Instant, LeaderEpoch, Offset, WallMs};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer, block_down, block_up};
 use crate::io::cause::Cause;
 use crate::io::file::File;
+use crate::log::config::LogConfig;
+use crate::log::format::{TRAILER_BYTES, Trailer, extent};
+use crate::log::inner::{FailedOperation, Inner, Mark, State};
+use crate::log::segment::Segment;
 use crate::wire::batch::{BatchError, BatchView};
 
 /// Appends are written together up to this many bytes; also the granularity of progress.
@@ -29,16 +29,16 @@ pub struct Appended {
 /// Why nothing was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendError {
-    /// The log is closed, or has failed: see [`super::Log::failure`].
+    /// The log is closed, or has failed: see [`crate::log::Log::failure`].
     Closed,
     /// The bytes are no sequence of whole batches of format v2.
     Malformed,
     /// The batches together are larger than a segment may be, in bytes.
     LargerThanSegment(u64),
     /// The device has not kept up: too many bytes wait to be written. Nothing is lost by
-    /// waiting ([`super::Log::wait_for_room`]) and trying again.
+    /// waiting ([`crate::log::Log::wait_for_room`]) and trying again.
     Busy,
-    /// The device has no room for more than is prepared: see [`super::Log::lack_of_room`].
+    /// The device has no room for more than is prepared: see [`crate::log::Log::lack_of_room`].
     NoRoom,
 }
 
@@ -50,7 +50,7 @@ struct Survey {
 }
 
 impl Inner {
-    /// See [`super::Log::append`].
+    /// See [`crate::log::Log::append`].
     pub fn append<'a>(
         self: &Rc<Self>,
         batches: impl Iterator<Item = Result<BatchView<'a>, BatchError>> + Clone,

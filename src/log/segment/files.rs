@@ -3,12 +3,11 @@
 use std::io;
 use std::rc::Rc;
 
-use super::checksums;
-use super::epochs;
-use super::inner::Inner;
-use super::segment::{Segment, file_name};
+use super::data::{Segment, file_name};
 use crate::base::Offset;
 use crate::io::durable::Durable;
+use crate::log::format::{checksums, epochs};
+use crate::log::inner::Inner;
 
 /// Says of which topic a log is (Kafka's name and content).
 pub const PARTITION_METADATA: &str = "partition.metadata";

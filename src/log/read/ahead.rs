@@ -5,14 +5,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::check::Check;
-use super::inner::Inner;
 use super::reader::{ReadError, UnderWay};
-use super::segment::Segment;
 use super::stream::BatchStream;
 use super::stretch::Stretch;
 use crate::base::{LeaderEpoch, Offset};
 use crate::io::event::Event;
 use crate::io::file::File;
+use crate::log::inner::Inner;
+use crate::log::segment::Segment;
 
 /// A look at what comes behind a stretch, under way or done. One task takes what it found.
 #[derive(Default)]

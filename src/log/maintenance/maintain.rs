@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
-use super::inner::{FailedOperation, Inner, Mark};
 use super::retention::{Candidate, expired_count};
-use super::segment::{Segment, file_name};
 use crate::base::{Offset, WallMs};
+use crate::log::inner::{FailedOperation, Inner, Mark};
+use crate::log::segment::{Segment, file_name};
 
 /// What one round of maintenance remembers for the next.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Rounds {
 }
 
 impl Inner {
-    /// See [`super::Log::maintain`].
+    /// See [`crate::log::Log::maintain`].
     pub async fn maintain(self: &Rc<Self>, now: WallMs) -> io::Result<()> {
         if self.has_failed() || self.stopped.get() {
             return Ok(());
@@ -278,7 +278,7 @@ impl Inner {
         }
     }
 
-    /// See [`super::Log::delete_records_before`].
+    /// See [`crate::log::Log::delete_records_before`].
     pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
         if offset < 0 || offset > self.acked_offset.get() {
             return Err(DeleteError::OutOfRange);

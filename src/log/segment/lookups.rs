@@ -8,44 +8,18 @@
 use std::io;
 use std::rc::Rc;
 
-use super::index::{OffsetIndex, TimeIndex};
-use super::inner::Inner;
-use super::scan::{Scanner, Stop};
-use super::segment::{Segment, file_name};
-use super::walk::walk;
+use super::claim::Claim;
+use super::data::{Segment, file_name};
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::BLOCK_BYTES;
+use crate::log::format::{OffsetIndex, Scanner, Stop, TimeIndex, walk};
+use crate::log::inner::Inner;
 use crate::wire::batch::BatchHeader;
 
 /// So many bytes of a segment may lie between two entries of its offset index, or behind the last,
 /// where `index.interval.bytes` is less: for large batches, and for what was written under another
 /// setting. Where there are more, entries are missing.
 const UNINDEXED_BYTES_MAX: u64 = 2 << 20;
-
-/// What the files of a segment's lookups said when they were read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Claim {
-    /// Bytes of the segment at that time.
-    pub upto: u64,
-    /// Position of the last batch in the offset index; 0 without one.
-    pub indexed: u64,
-    /// Count of entries of the offset index.
-    pub count: usize,
-    /// The largest timestamp and where it is; `None` when no record has one.
-    pub youngest: Option<(WallMs, Offset)>,
-}
-
-impl Claim {
-    /// What these lookups of a segment of `upto` bytes say.
-    pub fn of(base: Offset, upto: u64, offsets: &OffsetIndex, times: &TimeIndex) -> Claim {
-        Claim {
-            upto,
-            indexed: offsets.position_of(base, Offset::MAX),
-            count: offsets.len(),
-            youngest: times.last(base),
-        }
-    }
-}
 
 /// Holds a claim against batches that are shown to it one after the other, up to the last.
 pub struct Check {

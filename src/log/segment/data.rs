@@ -6,14 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::config::LogConfig;
-use super::index::{OffsetIndex, TimeIndex};
-use super::lookups::Claim;
-use super::times::Readable;
+use super::claim::Claim;
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
 use crate::io::event::Bell;
 use crate::io::file::File;
+use crate::log::config::LogConfig;
+use crate::log::format::{OffsetIndex, TimeIndex};
+use crate::log::read::Readable;
 use crate::wire::batch::{BatchHeader, NO_TIMESTAMP};
 
 /// A segment; the newest of a log is the active one, the others are sealed.

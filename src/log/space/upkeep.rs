@@ -6,14 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::inner::{FailedOperation, Inner, State};
-use super::segment::{Segment, file_name};
-use super::trailer::extent;
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::block_up;
 use crate::io::cause::{Cause, is_lack_of_room};
 use crate::io::event::Event;
 use crate::io::file::File;
+use crate::log::format::extent;
+use crate::log::inner::{FailedOperation, Inner, State};
+use crate::log::segment::{Segment, file_name};
 use crate::wire::batch::HEADER_BYTES;
 
 /// Name of the file that is prepared for the segment after the one at a base offset.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt};
 
-use super::Log;
-use super::folder::Folder;
+use super::Folder;
 use crate::base::{PartitionIndex, TopicId};
 use crate::io::disk::Entry;
+use crate::log::Log;
 
 /// What the name of a folder ends with whose log is being removed (Kafka's
 /// `LogManager.DeleteDirSuffix`).

@@ -5,20 +5,17 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::checksums::{self, Checksums};
-use super::config::LogConfig;
-use super::epochs::{self, Epochs};
-use super::flusher::Logs;
-use super::inner::{FailedOperation, Inner};
 use super::listing::Listing;
-use super::opening::{Damage, OpenError, Opening, Recovered, Replay};
-use super::scan::{Scanner, Stop};
-use super::segment::{Segment, file_name};
-use super::upkeep::NEXT_SUFFIX;
-use super::walk::walk;
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
 use crate::io::file::File;
+use crate::log::append::Logs;
+use crate::log::config::LogConfig;
+use crate::log::format::{Checksums, Epochs, Scanner, Stop, checksums, epochs, walk};
+use crate::log::inner::{FailedOperation, Inner};
+use crate::log::opening::{Damage, OpenError, Opening, Recovered, Replay};
+use crate::log::segment::{Segment, file_name};
+use crate::log::space::NEXT_SUFFIX;
 
 /// A log while it is being opened.
 pub struct Opener<'a> {
@@ -35,7 +32,7 @@ pub struct Opener<'a> {
     now: WallMs,
 }
 
-/// Opens the log in `dir`; see [`super::Log::open`].
+/// Opens the log in `dir`; see [`crate::log::Log::open`].
 pub async fn open(
     logs: &Logs,
     dir: &Path,

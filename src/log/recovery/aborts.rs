@@ -7,23 +7,17 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::aborted::AbortedTransaction;
-use super::checksums::Checksums;
-use super::compaction::transactions::Survey;
-use super::inner::Inner;
-use super::opening::{Damage, OpenError};
-use super::recovery::Opener;
-use super::scan::{Scanner, Stop};
-use super::segment::{base_offset_in, file_name};
-use super::walk::walk;
+use super::open::Opener;
 use crate::base::Offset;
+use crate::log::compaction::transactions::Survey;
+use crate::log::format::aborted::CHECKSUMS_FILE;
+use crate::log::format::{AbortedTransaction, Checksums, Scanner, Stop, walk};
+use crate::log::inner::Inner;
+use crate::log::opening::{Damage, OpenError};
+use crate::log::segment::{base_offset_in, file_name};
 use crate::wire::batch::{BatchHeader, BatchView};
 
 const SUFFIX: &str = ".txnindex";
-
-/// Our own file beside the indexes of aborted transactions: their checksums. It is written while
-/// a log is opened, and by compaction, which takes indexes away.
-pub const FILE: &str = "corelane-transaction-checksums";
 
 impl Inner {
     /// Notes that the index called `name` is about to go, so that a start does not miss it.
@@ -37,7 +31,7 @@ impl Inner {
 
     async fn write_index_sums(&self) -> io::Result<()> {
         let sums = self.index_sums.borrow().to_text();
-        let path = self.dir.join(FILE);
+        let path = self.dir.join(CHECKSUMS_FILE);
         self.logs.disk().replace(&path, sums.into_bytes()).await
     }
 }
@@ -47,7 +41,7 @@ impl Opener<'_> {
     /// would be shown others.
     pub async fn load_aborted(&mut self, end: Offset) -> Result<(), OpenError> {
         if self.listing.has_index_sums {
-            let sums = Checksums::read(&self.disk, &self.inner.dir.join(FILE)).await?;
+            let sums = Checksums::read(&self.disk, &self.inner.dir.join(CHECKSUMS_FILE)).await?;
             self.inner.index_sums.replace(sums);
         }
         let mut noted = false;

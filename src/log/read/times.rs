@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::inner::Inner;
 use super::reader::{Ask, ReadError};
-use super::segment::Segment;
 #[cfg(doc)]
 use crate::base::limits;
 use crate::base::{LeaderEpoch, Offset, WallMs};
+use crate::log::inner::Inner;
+use crate::log::segment::Segment;
 use crate::wire::batch::{BatchHeader, BatchView, NO_TIMESTAMP, TimestampType, batches};
 use crate::wire::unpack::unpack;
 
@@ -41,7 +41,7 @@ struct Unreadable;
 type Looked = Result<Option<Found>, Unreadable>;
 
 impl Inner {
-    /// See [`super::Log::offset_for_time`].
+    /// See [`crate::log::Log::offset_for_time`].
     pub async fn offset_for_time(
         self: &Rc<Self>,
         timestamp: WallMs,
@@ -71,7 +71,7 @@ impl Inner {
         Ok(None)
     }
 
-    /// See [`super::Log::youngest`].
+    /// See [`crate::log::Log::youngest`].
     pub async fn youngest(self: &Rc<Self>) -> Result<Option<Found>, ReadError> {
         let segments = self.state.borrow().segments.clone();
         let start = self.start_offset.get();

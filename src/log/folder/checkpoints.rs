@@ -8,10 +8,10 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 
 use super::checkpoint::{self, Offsets};
-use super::checksums::{self, Checksums};
 use crate::base::{Offset, PartitionIndex};
 use crate::io::disk::Disk;
 use crate::io::event::Bell;
+use crate::log::format::{Checksums, checksums};
 
 /// The checkpoints of a folder of logs.
 pub struct Checkpoints {

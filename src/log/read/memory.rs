@@ -7,13 +7,13 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, select};
 
-use super::flusher::LogsOptions;
-use super::inner::Inner;
 use super::stream::BatchStream;
 use crate::base::Offset;
 use crate::io::budget::{Budget, Use};
 use crate::io::buffer::{Pool, ReadMemory};
 use crate::io::semaphore::{Permit, Semaphore};
+use crate::log::append::LogsOptions;
+use crate::log::inner::Inner;
 
 /// Streams that are kept for the fetch that goes on where they ended.
 const PARKED_MAX: usize = 256;

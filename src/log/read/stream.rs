@@ -12,13 +12,13 @@ use std::task::{Context, Poll};
 
 use super::ahead::{Ahead, Reader};
 use super::check::{Check, Place};
-use super::inner::Inner;
 use super::reader::ReadError;
-use super::segment::Segment;
 use super::stretch::Stretch;
 use crate::base::Offset;
 use crate::io::buffer::{ReadMemory, Slice, block_down, block_up};
 use crate::io::file::File;
+use crate::log::inner::Inner;
+use crate::log::segment::Segment;
 use crate::wire::batch::{BatchHeader, HEADER_BYTES};
 
 /// The most pieces that one stream has read, or has the device read, ahead of its reader. Readers

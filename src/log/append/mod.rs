@@ -1,0 +1,11 @@
+//! Drives: batches into memory at once, from there to the device in order, and the acks.
+//! May use: `log/format`, `log/segment`, and the log's state. Never: waits where a batch is taken,
+//! or acks what is not as durable as the settings ask.
+
+mod appender;
+mod flusher;
+mod tail;
+
+pub use appender::{AppendError, Appended};
+pub use flusher::{Logs, LogsOptions};
+pub use tail::{InTail, Tail};
