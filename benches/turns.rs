@@ -15,9 +15,9 @@ use corelane::io::disk::Disk;
 use corelane::log::{Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening};
 use corelane::partition::validate::{Origin, Rules, validate};
 use corelane::wire::batch::{BatchBuilder, Codec, NewRecord, TimestampType};
-use corelane_testing::Random;
 use corelane_testing::batches::compressed;
 use corelane_testing::bench::{Samples, size};
+use fastrand::Rng;
 
 const CODECS: [Codec; 5] = [
     Codec::None,
@@ -72,7 +72,7 @@ async fn run(dir: PathBuf) {
 }
 
 /// A batch in which every second key comes again in the next batch.
-fn batch(codec: Codec, number: usize, random: &mut Random) -> Vec<u8> {
+fn batch(codec: Codec, number: usize, random: &mut Rng) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
     let mut value = vec![b'x'; VALUE_BYTES];
     for record in 0..RECORDS {
@@ -96,7 +96,7 @@ fn validated(codec: Codec) -> Samples {
         compression: None,
         compression_level: 0,
     };
-    let bytes = batch(codec, 1, &mut Random::new(7));
+    let bytes = batch(codec, 1, &mut Rng::with_seed(7));
     let mut rewritten = Vec::new();
     Samples::take(size(2, 200), || {
         let valid = validate(black_box(&bytes), &rules, Origin::Client, 0, &mut rewritten);
@@ -114,7 +114,7 @@ async fn longest_turn(dir: &Path, codec: Codec) -> Duration {
     };
     let opened = Log::open(&logs, dir, config, Opening::default(), 0, &mut |_| {}).await;
     let log = opened.unwrap().0;
-    let mut random = Random::new(7);
+    let mut random = Rng::with_seed(7);
     for number in 0..size(8, BATCHES) {
         log.append(&batch(codec, number, &mut random), 0, None, 0)
             .unwrap();

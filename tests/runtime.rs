@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use corelane::io::cores::{self, CoreOptions};
 use corelane::io::listener::{self, Listener, SocketOptions};
-use corelane_testing::{Random, seed};
+use corelane_testing::seed;
+use fastrand::Rng;
 use futures_channel::{mpsc as tasks, oneshot};
 use futures_util::StreamExt;
 
@@ -56,15 +57,15 @@ fn run<T: Send + 'static, F: Future<Output = T> + 'static>(
 }
 
 /// A pause of any length that may matter for a race: none, some turns of a loop, or a sleep.
-fn dawdle(random: &mut Random) {
-    match random.between(0..8) {
+fn dawdle(random: &mut Rng) {
+    match random.u64(0..8) {
         0..4 => {}
         4..7 => {
-            for _ in 0..random.between(0..2_000) {
+            for _ in 0..random.u64(0..2_000) {
                 std::hint::spin_loop();
             }
         }
-        _ => thread::sleep(Duration::from_micros(random.between(0..80))),
+        _ => thread::sleep(Duration::from_micros(random.u64(0..80))),
     }
 }
 
@@ -89,7 +90,7 @@ fn hand_around(spin: Duration, rounds: u64) {
         .map(|(number, (mut receiver, next))| {
             let home = home.clone();
             cores::start(options("relay", spin), move || async move {
-                let mut random = Random::new(seed + number as u64);
+                let mut random = Rng::with_seed(seed + number as u64);
                 while let Some(token) = receiver.next().await {
                     dawdle(&mut random);
                     match &next {
@@ -101,7 +102,7 @@ fn hand_around(spin: Duration, rounds: u64) {
             .unwrap()
         })
         .collect();
-    let mut random = Random::new(seed ^ 0xabcd);
+    let mut random = Rng::with_seed(seed ^ 0xabcd);
     let first = senders.remove(0);
     for round in 0..rounds {
         dawdle(&mut random);
@@ -132,13 +133,13 @@ fn every_blocking_call_returns_beside_tasks_that_are_preempted() {
         let busy = {
             let is_over = is_over.clone();
             cores::spawn(async move {
-                let mut random = Random::new(seed(11));
+                let mut random = Rng::with_seed(seed(11));
                 while !is_over.get() {
                     // Past the time after which a task is to let others run, now and then.
-                    let length = Duration::from_micros(random.between(0..1_500));
+                    let length = Duration::from_micros(random.u64(0..1_500));
                     let until = Instant::now() + length;
                     while Instant::now() < until {}
-                    cores::sleep(Duration::from_micros(random.between(1..300))).await;
+                    cores::sleep(Duration::from_micros(random.u64(1..300))).await;
                 }
             })
         };
@@ -163,11 +164,11 @@ fn executors_start_and_stop_in_a_row() {
 #[test]
 fn timers_fire_in_order_and_never_early() {
     run(Duration::ZERO, || async {
-        let mut random = Random::new(seed(11));
+        let mut random = Rng::with_seed(seed(11));
         let fired = Rc::new(Cell::new(0));
         let tasks: Vec<_> = (0..200)
             .map(|_| {
-                let length = Duration::from_micros(random.between(1..150_000));
+                let length = Duration::from_micros(random.u64(1..150_000));
                 let fired = fired.clone();
                 cores::spawn(async move {
                     let begun = Instant::now();
@@ -225,7 +226,7 @@ fn reads_that_are_cancelled_lose_nothing_and_closed_sockets_are_used_again() {
     run(Duration::ZERO, || async {
         let (address, listener) = listen();
         let client = thread::spawn(move || {
-            let mut random = Random::new(seed(11));
+            let mut random = Rng::with_seed(seed(11));
             for _ in 0..60 {
                 let mut stream = TcpStream::connect(address).unwrap();
                 for number in 0..20_u8 {

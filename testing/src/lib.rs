@@ -20,7 +20,7 @@ mod broker;
 mod client;
 mod here;
 mod host;
-mod random;
+mod seed;
 mod start;
 mod wait;
 
@@ -28,6 +28,6 @@ pub use broker::Broker;
 pub use client::{CLIENT_ID, Client, Outcome, decode, decode_of, frame, frame_of, header, sized};
 pub use here::Here;
 pub use host::host_facts;
-pub use random::{Random, seed};
+pub use seed::seed;
 pub use start::{Start, ports};
 pub use wait::{PATIENCE, until, until_so};

@@ -5,7 +5,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use corelane_testing::{Client, Random, frame};
+use corelane_testing::{Client, frame};
+use fastrand::Rng;
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{AlterConfigsRequest, ListConfigResourcesRequest};
 
@@ -44,12 +45,12 @@ fn run(arena: &Arena) {
         "the traffic knows {} APIs only",
         apis.len()
     );
-    let mut random = Random::new(arena.options.seed);
+    let mut random = Rng::with_seed(arena.options.seed);
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| arena.client()).collect();
     let begun = Instant::now();
     let (mut sent, mut closed) = (0, 0);
     while sent < arena.options.frames {
-        let at = random.index(CONNECTIONS);
+        let at = random.usize(..CONNECTIONS);
         let mut burst = Vec::new();
         for _ in 0..BURST {
             let frame = mutated(&sources, &mut random);
@@ -122,59 +123,59 @@ fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
     frames
 }
 
-fn mutated(sources: &[&[u8]], random: &mut Random) -> Vec<u8> {
-    let mut frame = sources[random.index(sources.len())].to_vec();
-    for _ in 0..1 + random.index(4) {
+fn mutated(sources: &[&[u8]], random: &mut Rng) -> Vec<u8> {
+    let mut frame = sources[random.usize(..sources.len())].to_vec();
+    for _ in 0..1 + random.usize(..4) {
         change(&mut frame, sources, random);
     }
     frame.truncate(FRAME_BYTES_MAX);
-    if random.index(4) > 0 {
+    if random.usize(..4) > 0 {
         repair_batches(&mut frame);
     }
     frame
 }
 
-fn change(frame: &mut Vec<u8>, sources: &[&[u8]], random: &mut Random) {
-    let at = random.index(frame.len().max(1));
-    match random.index(9) {
+fn change(frame: &mut Vec<u8>, sources: &[&[u8]], random: &mut Rng) {
+    let at = random.usize(..frame.len().max(1));
+    match random.usize(..9) {
         0 => {
             if let Some(byte) = frame.get_mut(at) {
-                *byte ^= 1 << random.index(8);
+                *byte ^= 1 << random.usize(..8);
             }
         }
         1 => {
             if let Some(byte) = frame.get_mut(at) {
-                *byte = random.bits() as u8;
+                *byte = random.u8(..);
             }
         }
         // Numbers at the ends of what their type can hold.
         2 => {
-            let value = [i32::MAX, i32::MIN, -1, 0, 1, 0x7fff, 65_536, 1 << 24][random.index(8)];
+            let value = [i32::MAX, i32::MIN, -1, 0, 1, 0x7fff, 65_536, 1 << 24][random.usize(..8)];
             overwrite(frame, at, &value.to_be_bytes());
         }
         3 => {
-            let value = [i64::MAX, i64::MIN, -1, -2, 0, 1 << 40][random.index(6)];
+            let value = [i64::MAX, i64::MIN, -1, -2, 0, 1 << 40][random.usize(..6)];
             overwrite(frame, at, &value.to_be_bytes());
         }
         4 => frame.truncate(at),
         5 => {
-            let end = (at + 1 + random.index(64)).min(frame.len());
+            let end = (at + 1 + random.usize(..64)).min(frame.len());
             frame.drain(at.min(end)..end);
         }
         // A piece doubled, as arrays with one more element have it.
         6 => {
-            let end = (at + 1 + random.index(64)).min(frame.len());
+            let end = (at + 1 + random.usize(..64)).min(frame.len());
             let piece = frame[at.min(end)..end].to_vec();
             frame.splice(at.min(frame.len())..at.min(frame.len()), piece);
         }
         7 => {
-            let other = sources[random.index(sources.len())];
-            let from = random.index(other.len());
-            let end = (from + 1 + random.index(256)).min(other.len());
+            let other = sources[random.usize(..sources.len())];
+            let from = random.usize(..other.len());
+            let end = (from + 1 + random.usize(..256)).min(other.len());
             frame.splice(at.min(frame.len()).., other[from..end].iter().copied());
         }
         // Another version of the same API.
-        _ => overwrite(frame, 2, &(random.index(19) as i16).to_be_bytes()),
+        _ => overwrite(frame, 2, &(random.usize(..19) as i16).to_be_bytes()),
     }
 }
 

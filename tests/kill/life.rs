@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use corelane_testing::checked::audit::Depth;
 use corelane_testing::checked::load::Load;
 use corelane_testing::checked::{Clock, Tick};
-use corelane_testing::{Broker, Random, Start};
+use corelane_testing::{Broker, Start};
+use fastrand::Rng;
 
 use crate::HERE;
 
@@ -97,13 +98,13 @@ impl Life {
     }
 
     fn rounds(&self, start: &Start, load: &Load, outcome: &mut Outcome) -> Result<(), String> {
-        let mut random = Random::new(self.seed);
+        let mut random = Rng::with_seed(self.seed);
         let mut broker = start.ready();
         let created = load.create(self.flush_messages);
         created.map_err(|error| error.to_string())?;
         for round in 1..=self.kills {
             let at = |error: String| format!("after kill {round}: {error}");
-            let moment = match random.below(8) {
+            let moment = match random.u64(..8) {
                 0 => Moment::Start,
                 1 => Moment::Stop,
                 _ => Moment::Load,
@@ -141,19 +142,19 @@ fn kill(
     moment: Moment,
     load: &Load,
     start: &Start,
-    random: &mut Random,
+    random: &mut Rng,
 ) -> Result<(), String> {
     let acks = || load.ledger.lock().unwrap().acks;
     let running = load.start();
     // After so many acks, however slow the machine is, and not at one of them.
-    let (wanted, begun) = (acks() + random.below(250), Instant::now());
+    let (wanted, begun) = (acks() + random.u64(..250), Instant::now());
     while acks() < wanted && begun.elapsed() < LOAD_MAX {
         thread::sleep(Duration::from_millis(2));
     }
-    thread::sleep(Duration::from_micros(random.below(20_000)));
+    thread::sleep(Duration::from_micros(random.u64(..20_000)));
     if matches!(moment, Moment::Stop) {
         broker.terminate();
-        thread::sleep(Duration::from_millis(random.below(60)));
+        thread::sleep(Duration::from_millis(random.u64(..60)));
     } else if !broker.is_alive() {
         return Err(format!("the broker ended by itself:\n{}", broker.log()));
     }
@@ -169,7 +170,7 @@ fn kill(
     if matches!(moment, Moment::Start) {
         // Once more, while it recovers.
         let recovering = start.spawn();
-        thread::sleep(Duration::from_millis(random.below(120)));
+        thread::sleep(Duration::from_millis(random.u64(..120)));
         recovering.kill();
     }
     Ok(())

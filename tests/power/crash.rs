@@ -1,8 +1,8 @@
 //! What a disk may hold after a power cut: everything that a flush vouched for, and of the rest
 //! any of its 512-byte sectors.
 
-use corelane_testing::Random;
 use corelane_testing::checked::Tick;
+use fastrand::Rng;
 
 use super::disk::{Data, DiskWrite, History, SECTOR};
 
@@ -55,7 +55,7 @@ impl<'a> Crashes<'a> {
     }
 
     /// The disk when the power was cut at `cut`, which must not go back.
-    pub fn at(&mut self, cut: Tick, fate: Fate, random: &mut Random) -> State {
+    pub fn at(&mut self, cut: Tick, fate: Fate, random: &mut Rng) -> State {
         let done = self.history.flushes.iter().filter(|flush| {
             let done = flush.done;
             done.is_some_and(|done| done < cut)
@@ -81,7 +81,7 @@ impl<'a> Crashes<'a> {
         let rest = writes[self.applied..].iter();
         let rest: Vec<_> = rest.take_while(|write| write.arrived < cut).collect();
         let open = rest.iter().filter(|write| !is_stable(write)).count();
-        let victim = random.below(open.max(1) as u64) as usize;
+        let victim = random.usize(..open.max(1));
         for write in rest {
             if is_stable(write) {
                 put(&mut state.bytes, write, |_| true);
@@ -90,14 +90,14 @@ impl<'a> Crashes<'a> {
             let whole = match fate {
                 Fate::Lost => Some(false),
                 Fate::Kept => Some(true),
-                Fate::ByWrite => Some(random.below(2) == 0),
+                Fate::ByWrite => Some(random.u64(..2) == 0),
                 Fate::OneLost => Some(state.open != victim),
                 Fate::BySector => None,
             };
             state.open += 1;
             let lost = &mut state.sectors_lost;
             put(&mut state.bytes, write, |_| {
-                let kept = whole.unwrap_or_else(|| random.below(2) == 0);
+                let kept = whole.unwrap_or_else(|| random.u64(..2) == 0);
                 *lost += usize::from(!kept);
                 kept
             });
@@ -148,7 +148,7 @@ pub fn selfcheck() {
     };
     let at = |cut, fate| {
         let mut crashes = Crashes::new(&history, vec![0; 3 * SECTOR]);
-        let bytes = crashes.at(cut, fate, &mut Random::new(1)).bytes;
+        let bytes = crashes.at(cut, fate, &mut Rng::with_seed(1)).bytes;
         [bytes[0], bytes[512], bytes[1024]]
     };
     assert_eq!(at(7, Fate::Lost), [0, 0, 0], "the flush is not done yet");

@@ -9,8 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use corelane_testing::Random;
 use corelane_testing::checked::{Clock, Tick};
+use fastrand::Rng;
 
 /// Bytes that a disk writes whole or not at all.
 pub const SECTOR: usize = 512;
@@ -129,7 +129,7 @@ impl Disk {
         let replier = {
             let (disk, replies) = (Arc::clone(self), Arc::clone(&replies));
             let stream = stream.try_clone()?;
-            thread::spawn(move || disk.reply_on(stream, &replies, Random::new(seed)))
+            thread::spawn(move || disk.reply_on(stream, &replies, Rng::with_seed(seed)))
         };
         let taken = self.take_requests(&mut stream, &replies);
         push(&replies, None);
@@ -200,7 +200,7 @@ impl Disk {
     }
 
     /// Reports completions in another order than that of the requests, as disks do.
-    fn reply_on(&self, mut stream: UnixStream, replies: &Replies, mut random: Random) {
+    fn reply_on(&self, mut stream: UnixStream, replies: &Replies, mut random: Rng) {
         let mut ended = false;
         loop {
             let mut queue = replies.0.lock().unwrap();
@@ -210,14 +210,14 @@ impl Disk {
                 }
                 queue = replies.1.wait(queue).unwrap();
             }
-            let at = random.below(queue.len() as u64) as usize;
+            let at = random.usize(..queue.len());
             let Some(reply) = queue.remove(at).flatten() else {
                 ended = true;
                 continue;
             };
             drop(queue);
-            if random.below(4) == 0 {
-                thread::sleep(Duration::from_micros(random.below(200)));
+            if random.u64(..4) == 0 {
+                thread::sleep(Duration::from_micros(random.u64(..200)));
             }
             self.note(&reply.noted);
             let mut frame = REPLY_MAGIC.to_be_bytes().to_vec();

@@ -32,9 +32,10 @@ use corelane_testing::arguments::Arguments;
 use corelane_testing::checked::audit::Depth;
 use corelane_testing::checked::load::Load;
 use corelane_testing::checked::{Clock, Tick, selfcheck};
-use corelane_testing::{Here, PATIENCE, Random, mounts, ports};
+use corelane_testing::{Here, PATIENCE, mounts, ports};
 use crash::{Crashes, FATES};
 use disk::Disk;
+use fastrand::Rng;
 use guest::{Guest, Parts};
 
 /// Where the broker of this build is.
@@ -109,9 +110,9 @@ fn run(arguments: &Wanted, fs: &str) -> Result<()> {
         written >> 20,
         history.flushes.len()
     );
-    let mut random = Random::new(arguments.seed ^ 1);
+    let mut random = Rng::with_seed(arguments.seed ^ 1);
     let mut cuts: Vec<Tick> = (0..arguments.states)
-        .map(|_| from + random.below(to - from))
+        .map(|_| from + random.u64(..to - from))
         .collect();
     cuts.sort();
     let history = match arguments.broken_flush {

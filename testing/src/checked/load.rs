@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use super::Clock;
 use super::broker::Connection;
 use super::entries::{Commits, Found, Lane, Place, Rule, Topic};
 use super::ledger::Ledger;
 use super::record::Shape;
-use crate::Random;
 
 /// Bytes that the topic with `retention.bytes` keeps.
 const RETAINED_BYTES: u64 = 3 << 20;
@@ -275,10 +276,10 @@ impl Load {
     /// Deletes all but the newest records now and then.
     fn delete_records(&self) -> Result<()> {
         let mut brokers = [self.leader(0)?, self.leader(1)?];
-        let mut random = Random::new(self.seed ^ 77);
+        let mut random = Rng::with_seed(self.seed ^ 77);
         while !self.stopped() {
-            thread::sleep(Duration::from_millis(5 + random.below(30)));
-            let at = random.below(2) as usize;
+            thread::sleep(Duration::from_millis(5 + random.u64(..30)));
+            let at = random.usize(..2);
             let end = brokers[at].offset("deleted", at as i32, -1)?;
             let before = end - KEPT_RECORDS;
             if before <= 0 {

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::io::{Error, Result};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fastrand::Rng;
 use kafka_protocol::messages::ProduceRequest;
 
 use super::broker::{Connection, produce};
 use super::entries::Sent;
 use super::load::Load;
 use super::record;
-use crate::Random;
 use crate::requests::PRODUCE;
 
 /// As in Kafka, a snapshot keeps each producer's last batch only: a producer that sends an older
@@ -33,14 +33,14 @@ impl Load {
             (
                 lane.place,
                 lane.idempotent,
-                Random::new(self.seed ^ tick << 8 ^ number as u64),
+                Rng::with_seed(self.seed ^ tick << 8 ^ number as u64),
             )
         };
         let mut broker = self.leader(place)?;
         if idempotent {
             self.take_producer_id(number, &mut broker)?;
         }
-        let depth = 1 + random.below(5) as usize;
+        let depth = 1 + random.usize(..5);
         // What was sent before and not acked is sent again by those who may.
         let mut again: VecDeque<Sent> = match idempotent {
             true => self.ledger.lock().unwrap().pending(number).into(),
@@ -52,7 +52,7 @@ impl Load {
                 let batch = self.next_batch(number, &mut again);
                 let (topic, index, bytes) = self.encode(number, &batch);
                 under_way.push_back(batch);
-                let acks = if random.below(2) == 0 { 1 } else { -1 };
+                let acks = if random.u64(..2) == 0 { 1 } else { -1 };
                 let request = produce(topic, index, acks, bytes);
                 broker.client.send(PRODUCE, &request)?;
             }

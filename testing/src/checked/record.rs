@@ -1,8 +1,7 @@
 //! Pure: what a record looks like: all of it follows from who sent it and its number.
 
 use corelane::wire::batch::{BatchBuilder, NewRecord};
-
-use crate::Random;
+use fastrand::Rng;
 
 /// How large the records of a lane are, and whether they have keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,18 +42,18 @@ pub fn is_tombstone(number: u64) -> bool {
 /// How many records the batch that begins with `number` has.
 pub fn batch_count(lane: u32, number: u64) -> u32 {
     let mut random = seed(lane, number);
-    1 + random.below(5) as u32
+    1 + random.u32(..5)
 }
 
-fn seed(lane: u32, number: u64) -> Random {
-    Random::new(u64::from(lane) << 40 ^ number)
+fn seed(lane: u32, number: u64) -> Rng {
+    Rng::with_seed(u64::from(lane) << 40 ^ number)
 }
 
 /// The record `number` of `lane`.
 pub fn content(lane: u32, number: u64, shape: Shape) -> Content {
     let mut random = seed(lane, number);
-    random.bits();
-    let most = match (shape, random.below(16)) {
+    random.u64(..);
+    let most = match (shape, random.u64(..16)) {
         (Shape::Small | Shape::Keyed, 0) => 20_000,
         (Shape::Small | Shape::Keyed, _) => 900,
         (Shape::Large, 0..4) => 100_000,
@@ -62,10 +61,10 @@ pub fn content(lane: u32, number: u64, shape: Shape) -> Content {
         (Shape::Huge, _) => 10_000,
     };
     let least = [0, 85_000][usize::from(shape == Shape::Huge)];
-    let len = least + random.below(most) as usize;
+    let len = least + random.usize(..most);
     let mut value = Vec::with_capacity(len + 8);
     while value.len() < len {
-        value.extend_from_slice(&random.bits().to_le_bytes());
+        value.extend_from_slice(&random.u64(..).to_le_bytes());
     }
     value.truncate(len);
     let mut id = [0; 12];

@@ -225,13 +225,10 @@ mod tests {
 
     fn text(bytes: usize) -> Vec<u8> {
         let words = ["offset", "leader", "epoch", "shard", "segment", "batch"];
-        let mut state = 7usize;
+        let mut random = fastrand::Rng::with_seed(7);
         let mut text = Vec::new();
         while text.len() < bytes {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            text.extend_from_slice(words[(state >> 33) % words.len()].as_bytes());
+            text.extend_from_slice(words[random.usize(..words.len())].as_bytes());
         }
         text.truncate(bytes);
         text

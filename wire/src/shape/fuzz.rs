@@ -2,6 +2,7 @@
 //! read the same messages.
 
 use bytes::{Bytes, BytesMut};
+use fastrand::Rng;
 use kafka_protocol::messages::*;
 
 use super::super::codec::{self, DecodeError, Request};
@@ -10,29 +11,16 @@ use super::super::newer::Newer;
 use super::super::{fetch, produce};
 use super::*;
 
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next() as u8).collect()
-    }
+/// So many random bytes.
+fn random_bytes(random: &mut Rng, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    random.fill(&mut bytes);
+    bytes
 }
 
 /// Writes random bodies that a table row calls valid.
 struct Writer<'a> {
-    random: &'a mut Random,
+    random: &'a mut Rng,
     version: i16,
     flexible: bool,
     out: Vec<u8>,
@@ -53,15 +41,15 @@ impl Writer<'_> {
         let mut tags: Vec<(u32, Vec<u8>)> = Vec::new();
         for field in &here {
             if let Some(tag) = field.tag
-                && self.random.below(2) == 0
+                && self.random.usize(..2) == 0
             {
                 let before = std::mem::take(&mut self.out);
                 self.field(field);
                 tags.push((tag, std::mem::replace(&mut self.out, before)));
             }
         }
-        if self.random.below(4) == 0 {
-            tags.push((1000, self.random.bytes(3)));
+        if self.random.usize(..4) == 0 {
+            tags.push((1000, random_bytes(self.random, 3)));
         }
         self.out.put_uvarint(tags.len() as u32);
         for (tag, content) in tags {
@@ -72,7 +60,7 @@ impl Writer<'_> {
     }
 
     fn field(&mut self, field: &'static Field) {
-        let null = field.nullable <= self.version && self.random.below(3) == 0;
+        let null = field.nullable <= self.version && self.random.usize(..3) == 0;
         match field.kind {
             Kind::Struct(fields) if field.nullable <= self.version => {
                 self.out.put(&[if null { 0xff } else { 1 }]);
@@ -90,22 +78,22 @@ impl Writer<'_> {
             // A boolean written as anything but 0 or 1 would not come back the same.
             Kind::Fixed(1) => self.out.put(&[1]),
             Kind::Fixed(size) => {
-                let bytes = self.random.bytes(usize::from(size));
+                let bytes = random_bytes(self.random, usize::from(size));
                 self.out.put(&bytes);
             }
             Kind::Text => {
-                let text = ["", "a", "topic", "čau", "\u{1f980}"][self.random.below(5)];
+                let text = ["", "a", "topic", "čau", "\u{1f980}"][self.random.usize(..5)];
                 self.length(kind, text.len() as i32);
                 self.out.put(text.as_bytes());
             }
             Kind::Blob => {
-                let count = self.random.below(9);
-                let bytes = self.random.bytes(count);
+                let count = self.random.usize(..9);
+                let bytes = random_bytes(self.random, count);
                 self.length(kind, bytes.len() as i32);
                 self.out.put(&bytes);
             }
             Kind::Array(element) => {
-                let count = self.random.below(4);
+                let count = self.random.usize(..4);
                 self.length(kind, count as i32);
                 (0..count).for_each(|_| self.value(*element));
             }
@@ -122,7 +110,7 @@ impl Writer<'_> {
     }
 }
 
-fn valid(random: &mut Random, body: &Body, version: i16) -> Vec<u8> {
+fn valid(random: &mut Rng, body: &Body, version: i16) -> Vec<u8> {
     let mut writer = Writer {
         random,
         version,
@@ -200,7 +188,7 @@ fn everywhere(mut test: impl FnMut(&'static Body, i16, Codec)) {
 
 #[test]
 fn the_table_and_the_codec_read_the_same_messages() {
-    let mut random = Random(1);
+    let mut random = Rng::with_seed(1);
     everywhere(|body, version, codec| {
         for round in 0..60 {
             let bytes = valid(&mut random, body, version);
@@ -233,7 +221,7 @@ fn in_place_too(api_key: i16, version: i16, bytes: &[u8]) -> Result<usize, Malfo
 
 #[test]
 fn what_passes_the_check_passes_the_codec() {
-    let mut random = Random(2);
+    let mut random = Rng::with_seed(2);
     let (mut passed, mut refused) = (0u32, 0u32);
     everywhere(|body, version, codec| {
         let mut attack = |bytes: &[u8]| match in_place_too(body.key, version, bytes) {
@@ -254,15 +242,15 @@ fn what_passes_the_check_passes_the_codec() {
             (0..bytes.len()).for_each(|end| attack(&bytes[..end]));
             for _ in 0..40 {
                 let mut broken = bytes.clone();
-                for _ in 0..=random.below(3) {
-                    let at = random.below(broken.len().max(1));
+                for _ in 0..=random.usize(..3) {
+                    let at = random.usize(..broken.len().max(1));
                     if let Some(byte) = broken.get_mut(at) {
-                        *byte ^= 1 << random.below(8);
+                        *byte ^= 1 << random.usize(..8);
                     }
                 }
                 attack(&broken);
             }
-            let at = random.below(bytes.len() + 1);
+            let at = random.usize(..bytes.len() + 1);
             for count in [i32::MAX, 2_000_000_000, -2, i32::MIN] {
                 let mut broken = bytes.clone();
                 broken.splice(at..bytes.len().min(at + 4), count.to_be_bytes());
@@ -271,8 +259,8 @@ fn what_passes_the_check_passes_the_codec() {
             let mut broken = bytes[..at].to_vec();
             broken.extend([0xff, 0xff, 0xff, 0xff, 0x0f, 0xff, 0xff]);
             attack(&broken);
-            let count = random.below(64);
-            attack(&random.bytes(count));
+            let count = random.usize(..64);
+            attack(&random_bytes(&mut random, count));
         }
     });
     assert!(passed > 10_000 && refused > 10_000, "{passed} {refused}");

@@ -3,7 +3,10 @@
 //! Samples of one block share what the host did meanwhile, so they are not independent, and
 //! a million of them prove nothing that eight blocks do not. What is drawn again and again, with
 //! replacement, is therefore whole blocks (the percentile bootstrap of Efron). Of each draw the
-//! median over blocks is taken, which one bad block cannot move far.
+//! median over blocks is taken, which one bad block cannot move far. The seed
+//! is given: two looks at the same files must not differ.
+
+use fastrand::Rng;
 
 /// Fewer blocks of a side give no interval that could be trusted.
 pub const BLOCKS_MIN: usize = 5;
@@ -51,30 +54,6 @@ impl Ratio {
     }
 }
 
-/// Numbers that look random and are the same for the same seed (SplitMix64, Steele and others
-/// 2014): two looks at the same files must not differ.
-pub struct Random(u64);
-
-impl Random {
-    /// The numbers of `seed`.
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number from 0 to below `end`, which is small.
-    fn below(&mut self, end: usize) -> usize {
-        ((u128::from(self.next()) * end as u128) >> 64) as usize
-    }
-}
-
 /// The median; reorders `values`, which must not be empty.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
@@ -87,11 +66,11 @@ pub fn median(values: &mut [f64]) -> f64 {
 
 /// The ratio of `others` to `firsts`, a value per block; `None` where a side has no block or a
 /// value that is not positive.
-pub fn compare(firsts: &[f64], others: &[f64], random: &mut Random) -> Option<Ratio> {
+pub fn compare(firsts: &[f64], others: &[f64], random: &mut Rng) -> Option<Ratio> {
     compare_by(DRAWS, firsts, others, random)
 }
 
-fn compare_by(draws: usize, firsts: &[f64], others: &[f64], random: &mut Random) -> Option<Ratio> {
+fn compare_by(draws: usize, firsts: &[f64], others: &[f64], random: &mut Rng) -> Option<Ratio> {
     let logs = |values: &[f64]| -> Option<Vec<f64>> {
         let good = |value: &f64| (*value > 0.0 && value.is_finite()).then(|| value.ln());
         let logs: Option<Vec<f64>> = values.iter().map(good).collect();
@@ -108,7 +87,7 @@ fn compare_by(draws: usize, firsts: &[f64], others: &[f64], random: &mut Random)
     let mut drawn = (vec![0.0; firsts.len()], vec![0.0; others.len()]);
     let mut draw = |from: &[f64], into: &mut Vec<f64>| {
         into.iter_mut()
-            .for_each(|value| *value = from[random.below(from.len())]);
+            .for_each(|value| *value = from[random.usize(..from.len())]);
         median(into)
     };
     let mut differences: Vec<f64> = (0..draws)
@@ -131,33 +110,27 @@ mod tests {
     const FEW: usize = 600;
 
     /// Draws a block's value.
-    type Draw = fn(&mut Random) -> f64;
+    type Draw = fn(&mut Rng) -> f64;
 
-    fn uniform(random: &mut Random) -> f64 {
-        (random.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn normal(random: &mut Random) -> f64 {
+    fn normal(random: &mut Rng) -> f64 {
         // Box and Muller; 0 has no logarithm.
-        let (u, v) = (1.0 - uniform(random), uniform(random));
+        let (u, v) = (1.0 - random.f64(), random.f64());
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
     const NOISE: [(&str, Draw); 3] = [
         ("even", |random| (normal(random) * 0.05).exp()),
         ("outliers", |random| {
-            let wide = uniform(random) < 0.15;
+            let wide = random.f64() < 0.15;
             (normal(random).abs() * if wide { 0.6 } else { 0.05 }).exp()
         }),
-        ("skewed", |random| {
-            (-(1.0 - uniform(random)).ln() * 0.1).exp()
-        }),
+        ("skewed", |random| (-(1.0 - random.f64()).ln() * 0.1).exp()),
     ];
 
     /// The share of 300 comparisons that end in a verdict, where the other is `factor` times as
     /// slow.
     fn share_of_verdicts(blocks: usize, factor: f64, noise: Draw) -> f64 {
-        let mut random = Random::new(7);
+        let mut random = Rng::with_seed(7);
         let mut verdicts = 0;
         for _ in 0..300 {
             let firsts: Vec<f64> = (0..blocks).map(|_| noise(&mut random)).collect();
@@ -198,7 +171,7 @@ mod tests {
             let share = share_of_verdicts(8, factor, NOISE[0].1);
             assert!(share > 0.97, "{factor}: {share}");
         }
-        let mut random = Random::new(3);
+        let mut random = Rng::with_seed(3);
         let held = (0..300).filter(|_| {
             let firsts: Vec<f64> = (0..8).map(|_| NOISE[0].1(&mut random)).collect();
             let others = (0..8).map(|_| 1.3 * NOISE[0].1(&mut random));
@@ -215,20 +188,20 @@ mod tests {
     fn a_sure_change_of_one_percent_is_no_verdict() {
         let same = vec![100.0; 8];
         let more = vec![101.0; 8];
-        let found = compare(&same, &more, &mut Random::new(1)).unwrap();
+        let found = compare(&same, &more, &mut Rng::with_seed(1)).unwrap();
         assert!(found.interval.unwrap().0 > 1.0);
         assert_eq!(found.verdict(), Verdict::Open);
-        let twice = compare(&same, &[200.0; 8], &mut Random::new(1)).unwrap();
+        let twice = compare(&same, &[200.0; 8], &mut Rng::with_seed(1)).unwrap();
         assert_eq!(twice.verdict(), Verdict::Higher);
-        let half = compare(&same, &[50.0; 8], &mut Random::new(1)).unwrap();
+        let half = compare(&same, &[50.0; 8], &mut Rng::with_seed(1)).unwrap();
         assert_eq!(half.verdict(), Verdict::Lower);
     }
 
     #[test]
     fn too_few_blocks_have_a_ratio_and_no_verdict() {
-        let found = compare(&[1.0; 4], &[2.0; 8], &mut Random::new(1)).unwrap();
+        let found = compare(&[1.0; 4], &[2.0; 8], &mut Rng::with_seed(1)).unwrap();
         assert_eq!((found.ratio, found.verdict()), (2.0, Verdict::TooFew));
-        assert_eq!(compare(&[], &[1.0], &mut Random::new(1)), None);
-        assert_eq!(compare(&[0.0; 8], &[1.0; 8], &mut Random::new(1)), None);
+        assert_eq!(compare(&[], &[1.0], &mut Rng::with_seed(1)), None);
+        assert_eq!(compare(&[0.0; 8], &[1.0; 8], &mut Rng::with_seed(1)), None);
     }
 }

@@ -1,8 +1,9 @@
 //! Pure: the figures of two sides beside each other, each with its ratio and a verdict.
 
+use fastrand::Rng;
 use hdrhistogram::Histogram;
 
-use super::bootstrap::{self, Random, Ratio, Verdict};
+use super::bootstrap::{self, Ratio, Verdict};
 use super::{Block, Side};
 use crate::report::html::duration;
 use crate::report::quantile::Quantile;
@@ -67,7 +68,7 @@ pub fn tags(first: &Side, other: &Side) -> Vec<String> {
 
 /// All figures of `other` beside `first`.
 pub fn rows(first: &Side, other: &Side, seed: u64) -> Vec<Row> {
-    let mut random = Random::new(seed);
+    let mut random = Rng::with_seed(seed);
     let mut rows = Vec::new();
     for tag in tags(first, other) {
         let of = |side: &Side| -> Vec<Histogram<u64>> {
@@ -105,7 +106,7 @@ fn row(
     name: &str,
     mut values: (Vec<f64>, Vec<f64>),
     lower_is_better: bool,
-    random: &mut Random,
+    random: &mut Rng,
 ) -> Option<Row> {
     let ratio = bootstrap::compare(&values.0, &values.1, random)?;
     Some(Row {

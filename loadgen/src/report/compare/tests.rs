@@ -1,5 +1,6 @@
 //! Pure: tests of what a comparison finds and says.
 
+use fastrand::Rng;
 use serde_json::json;
 
 use super::rows::rows;
@@ -10,16 +11,12 @@ use crate::report::hlog::Interval;
 
 /// A run of `seconds`, in which each second has 1,000 durations from `base_ns` up.
 fn run(seconds: u64, base_ns: u64, seed: u64, told: Option<RunReport>) -> Run {
-    let mut state = seed;
+    let mut random = Rng::with_seed(seed);
     let intervals = (0..seconds).map(|second| {
         let mut found = histogram();
         for n in 0..1_000 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            found
-                .record(base_ns + n * base_ns / 1_000 + (state >> 40) % 2_000)
-                .unwrap();
+            let more = random.u64(..2_000);
+            found.record(base_ns + n * base_ns / 1_000 + more).unwrap();
         }
         Interval {
             at_s: second as f64,

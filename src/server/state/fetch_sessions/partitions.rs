@@ -205,7 +205,7 @@ impl Partitions {
 
 #[cfg(test)]
 mod tests {
-    use corelane_testing::Random;
+    use fastrand::Rng;
 
     use super::*;
     use crate::base::TopicId;
@@ -239,9 +239,9 @@ mod tests {
     #[test]
     fn whatever_comes_goes_and_moves_the_order_is_that_of_a_list() {
         let (mut partitions, mut model) = (Partitions::default(), Vec::new());
-        let mut random = Random::new(7);
+        let mut random = Rng::with_seed(7);
         for round in 0..20_000i64 {
-            let (index, act) = (random.below(700) as i32, random.below(16));
+            let (index, act) = (random.i32(0..700), random.u64(..16));
             let known = model.iter().position(|one: &(i32, Offset)| one.0 == index);
             match (act, known) {
                 (0..=7, _) => {
