@@ -1,9 +1,9 @@
 //! Pure: record batches, made with any mistake that a story wants, and read for golden text.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::compression::{Compressor, Gzip, Lz4, Snappy, Zstd};
 use kafka_protocol::records::{IEEE, Record, RecordBatchDecoder};
 
+use crate::codecs::{packed, unpacked};
 use crate::value::{Value, parse};
 
 /// The time that the records of the stories carry, in milliseconds since 1970: in 2023.
@@ -120,21 +120,8 @@ impl Batch {
 
     /// The records as the attributes say that they are compressed.
     fn compressed(&self) -> Bytes {
-        let plain = self.plain();
-        let mut out = BytesMut::new();
-        let put = |buffer: &mut BytesMut| {
-            buffer.extend_from_slice(&plain);
-            Ok(())
-        };
-        match self.attributes & 7 {
-            1 => Gzip::compress(&mut out, put),
-            2 => Snappy::compress(&mut out, put),
-            3 => Lz4::compress(&mut out, put),
-            4 => Zstd::compress(&mut out, put),
-            _ => put(&mut out),
-        }
-        .expect("compression");
-        out.freeze()
+        let packed = packed(self.attributes & 7, &self.plain());
+        packed.expect("compression").into()
     }
 
     /// The records in their own format.
@@ -183,12 +170,7 @@ pub fn old_set(magic: i8, gzip: bool, values: &[&str]) -> Bytes {
     if !gzip {
         return set.freeze();
     }
-    let mut packed = BytesMut::new();
-    let put = |buffer: &mut BytesMut| {
-        buffer.extend_from_slice(&set);
-        Ok(())
-    };
-    Gzip::compress(&mut packed, put).expect("gzip");
+    let packed = packed(1, &set).expect("gzip");
     old_message(magic, 1, values.len() as i64 - 1, &packed)
 }
 
@@ -270,7 +252,9 @@ fn read_batch(bytes: Bytes) -> Value {
 
 /// The records as `offset@timestamp key=value`, key and headers only where there are any.
 fn read_records(mut bytes: Bytes) -> Value {
-    let records = match RecordBatchDecoder::decode(&mut bytes) {
+    let unpacked = |packed: &mut Bytes, codec| Ok(Bytes::from(unpacked(codec as i16, packed)?));
+    let set = RecordBatchDecoder::decode_with_custom_compression(&mut bytes, Some(unpacked));
+    let records = match set {
         Ok(set) => set.records,
         Err(error) => return Value::Text(format!("{error:#}")),
     };

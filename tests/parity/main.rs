@@ -13,6 +13,7 @@
 //! `cargo test --test parity -- --renew 127.0.0.1:39092`.
 
 mod batch;
+mod codecs;
 mod client;
 mod compare;
 mod differences;
