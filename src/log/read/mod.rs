@@ -6,6 +6,7 @@ mod ahead;
 mod check;
 mod memory;
 mod reader;
+mod sound;
 mod stream;
 mod stretch;
 mod times;
