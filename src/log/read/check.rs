@@ -15,6 +15,13 @@ pub struct Place {
     pub epoch: LeaderEpoch,
 }
 
+impl Place {
+    /// Position behind it.
+    pub fn end(&self) -> u64 {
+        self.position + self.bytes as u64
+    }
+}
+
 /// Follows the bytes of a data file from the beginning of a batch on, however they are cut.
 /// Cheap to clone, so that bytes can be looked at once more.
 #[derive(Clone, Debug)]

@@ -349,7 +349,7 @@ impl Inner {
         ReadError::Io(error)
     }
 
-    /// Reads from one segment; lookups that turn out wrong are made anew once.
+    /// Reads from one segment.
     pub async fn read_segment(
         &self,
         segment: &Rc<Segment>,
@@ -360,24 +360,42 @@ impl Inner {
         self.load_lookups(segment).await.map_err(ReadError::Io)?;
         let opened = segment.file(self.logs.disk()).await;
         let file = opened.map_err(ReadError::Io)?;
-        let size = segment.written.get();
-        let base = segment.base_offset;
-        let entry = segment.offsets.borrow().entry_before(base, ask.offset);
-        let mut from = 0;
         let mut window = Window::at(0, memory);
-        if let Some((last_offset, position)) = entry {
-            window.move_to(position);
-            let header = self.header_at(&file, &mut window, position, size).await?;
-            if header.is_some_and(|header| header.last_offset() == last_offset) {
-                from = position;
-            } else {
-                self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
-                from = segment.offsets.borrow().position_of(base, ask.offset);
-                window.move_to(from);
-            }
-        }
+        let from = self.begin(segment, &file, &mut window, ask.offset).await?;
         let taken = self.take_batches(segment, &file, from, window, ask, out);
         Ok((file.clone(), taken.await?))
+    }
+
+    /// Where to begin to look for `offset`: at a batch that ends where the offset index says, so
+    /// that it is known where the next one begins; else at the first of the segment. Lookups that
+    /// turn out wrong are made anew once. What leads to another batch even then leads to a damaged
+    /// one, and is taken out.
+    async fn begin(
+        &self,
+        segment: &Rc<Segment>,
+        file: &File,
+        window: &mut Window,
+        offset: Offset,
+    ) -> Result<u64, ReadError> {
+        let (base, size) = (segment.base_offset, segment.written.get());
+        let mut are_anew = false;
+        loop {
+            let entry = segment.offsets.borrow().entry_before(base, offset);
+            let (last_offset, position) = entry.unwrap_or((base, 0));
+            window.move_to(position);
+            if entry.is_none() || position >= size {
+                return Ok(position);
+            }
+            let header = self.header_at(file, window, position, size).await?;
+            if header.is_some_and(|header| header.last_offset() == last_offset) {
+                return Ok(position);
+            }
+            match are_anew {
+                true => segment.offsets.borrow_mut().remove(position),
+                false => self.rebuild_lookups(segment).await.map_err(ReadError::Io)?,
+            }
+            are_anew = true;
+        }
     }
 
     /// Finds the batch that holds the offset, from position `from` on, then takes batches
@@ -392,14 +410,7 @@ impl Inner {
         out: &mut Vec<Slice>,
     ) -> Result<Taken, ReadError> {
         let size = segment.written.get();
-        let mut taken = Taken {
-            begin: None,
-            bytes: 0,
-            at: from,
-            expected: segment.base_offset,
-            epoch: LeaderEpoch::MIN,
-            next_bytes: 0,
-        };
+        let mut taken = Taken::nothing(from, segment.base_offset);
         let mut passed: Option<Place> = None;
         while taken.at < size {
             let at = taken.at;
@@ -412,10 +423,10 @@ impl Inner {
             if takes {
                 // Where the offset lies in no batch, the one before may have lost it.
                 if let Some(before) = passed.take().filter(|_| base > ask.offset) {
-                    self.look_back(segment, file, &window, &before, &place)
+                    let next = Some(&place.header);
+                    self.look_back(segment, file, &mut window, &before, next)
                         .await?;
                 }
-                let end = at + place.bytes as u64;
                 let is_more = taken.bytes > 0 && taken.bytes + place.bytes > ask.max_bytes;
                 if is_more || taken.begin.is_some() && last >= ask.upto {
                     break;
@@ -424,16 +435,15 @@ impl Inner {
                     if last < ask.upto {
                         taken.begin.get_or_insert(at);
                         taken.next_bytes = place.bytes;
+                    } else {
+                        self.look_ahead(segment, file, &mut window, &place, size)
+                            .await?;
                     }
                     break;
                 }
-                self.extend(file, &mut window, end, size).await?;
-                let behind = match end < size {
-                    true => self.header_at(file, &mut window, end, size).await?,
-                    false => None,
-                };
-                let limit = behind.map_or(self.end_of(segment), |next| next.base_offset());
-                if !self.is_sound(&window, &place, behind.as_ref(), limit) {
+                self.extend(file, &mut window, place.end(), size).await?;
+                let next = self.next_header(file, &mut window, &place, size).await?;
+                if !self.is_sound(segment, &window, &place, next.as_ref()) {
                     return self.up_to_damage(segment, &window, taken, out);
                 }
                 if last >= ask.upto {
@@ -449,6 +459,11 @@ impl Inner {
             taken.expected = last + 1;
             taken.epoch = place.header.leader_epoch();
             passed = Some(place).filter(|_| !takes);
+        }
+        // Where no batch is left, the last one may have lost the offset.
+        if let Some(last) = passed.filter(|_| ask.offset < ask.upto.min(self.end_of(segment))) {
+            self.look_back(segment, file, &mut window, &last, None)
+                .await?;
         }
         taken.share(&window, out);
         Ok(taken)
@@ -469,30 +484,57 @@ impl Inner {
         Ok(taken)
     }
 
-    /// Whether a batch that a reader has no use for is sound: the offset that is asked for, which
-    /// lies in none, would be in it else.
+    /// Fails where a batch that a reader has no use for is damaged: the offset that is asked for,
+    /// which lies in none, may have been in it. `next` is the one behind it, if the segment does
+    /// not end there.
     async fn look_back(
         &self,
         segment: &Segment,
         file: &File,
-        window: &Window,
+        mut window: &mut Window,
         before: &Place,
-        next: &Place,
+        next: Option<&BatchHeader>,
     ) -> Result<(), ReadError> {
-        let limit = next.header.base_offset();
-        let is_sound = match before.position >= window.begin() {
-            true => self.is_sound(window, before, Some(&next.header), limit),
-            false => {
-                let mut window = Window::at(before.position, None);
-                let end = before.position + before.bytes as u64;
-                self.extend(file, &mut window, end, segment.written.get())
-                    .await?;
-                self.is_sound(&window, before, Some(&next.header), limit)
-            }
-        };
-        match is_sound {
+        let mut fresh = Window::at(before.position, None);
+        if before.position < window.begin() {
+            window = &mut fresh;
+        }
+        let size = segment.written.get();
+        self.extend(file, window, before.end(), size).await?;
+        match self.is_sound(segment, window, before, next) {
             true => Ok(()),
             false => Err(self.damaged(segment, before.position)),
+        }
+    }
+
+    /// Fails where a batch that is too large to be looked at, and of which a reader gets nothing
+    /// since it ends too late, says that it ends behind the beginning of the next one.
+    async fn look_ahead(
+        &self,
+        segment: &Segment,
+        file: &File,
+        window: &mut Window,
+        place: &Place,
+        size: u64,
+    ) -> Result<(), ReadError> {
+        let next = self.next_header(file, window, place, size).await?;
+        match place.header.last_offset() < self.end_within(segment, next.as_ref()) {
+            true => Ok(()),
+            false => Err(self.damaged(segment, place.position)),
+        }
+    }
+
+    /// The header behind a batch, if one was written there.
+    async fn next_header(
+        &self,
+        file: &File,
+        window: &mut Window,
+        place: &Place,
+        size: u64,
+    ) -> Result<Option<BatchHeader>, ReadError> {
+        match place.end() < size {
+            true => self.header_at(file, window, place.end(), size).await,
+            false => Ok(None),
         }
     }
 
@@ -580,6 +622,18 @@ impl Inner {
 }
 
 impl Taken {
+    /// Nothing yet, of a segment that begins at offset `base`, from position `from` on.
+    fn nothing(from: u64, base: Offset) -> Taken {
+        Taken {
+            begin: None,
+            bytes: 0,
+            at: from,
+            expected: base,
+            epoch: LeaderEpoch::MIN,
+            next_bytes: 0,
+        }
+    }
+
     /// The batch whose header stands at its end, if that can be one.
     fn place(&self, header: Option<BatchHeader>, size: u64) -> Option<Place> {
         let header = header?;

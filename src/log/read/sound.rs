@@ -13,11 +13,12 @@ impl Inner {
     /// that the checksum leaves out.
     pub fn is_sound(
         &self,
+        segment: &Segment,
         window: &Window,
         place: &Place,
         next: Option<&BatchHeader>,
-        limit: Offset,
     ) -> bool {
+        let limit = self.end_within(segment, next);
         self.fits(place, next, limit) && window.crc(place) == place.header.crc()
     }
 
@@ -38,6 +39,11 @@ impl Inner {
         let known = self.state.borrow().epochs.epoch_at(base);
         let epoch_fits = rises || known.is_none_or(|known| known == epoch);
         fits && base <= last && epoch_fits
+    }
+
+    /// Before which offset a batch must end that has `next` behind it, or is the last of `segment`.
+    pub fn end_within(&self, segment: &Segment, next: Option<&BatchHeader>) -> Offset {
+        next.map_or_else(|| self.end_of(segment), BatchHeader::base_offset)
     }
 
     /// Where `segment` ends: where the next one begins, or the log ends.

@@ -327,7 +327,7 @@ impl BatchStream {
                     log.read_header(&self.file, to, size).await?
                 }
             };
-            let limit = next.map_or_else(|| log.end_of(&segment), |next| next.base_offset());
+            let limit = log.end_within(&segment, next.as_ref());
             let finished = self.check.finish(next.as_ref(), limit, &judge);
             finished.map_err(damaged)?;
             if fresh_to > to {

@@ -195,13 +195,30 @@ impl Inner {
         let (base, claim) = (segment.base_offset, segment.claim.get());
         let from = claim.indexed;
         let mut scanner = Scanner::tolerant(from, base);
-        let interval = self.config.borrow().index_interval_bytes;
+        let (interval, may_have_gaps) = {
+            let config = self.config.borrow();
+            (config.index_interval_bytes, config.compact)
+        };
         let mut check = Check::new(claim, interval, from);
+        // The checksums leave out where batches begin: each tells of the one behind it, and the
+        // last entry of the first that is looked at.
+        let entry = segment.offsets.borrow().entry_before(base, Offset::MAX);
+        let mut last_known = entry.map(|(last_offset, _)| last_offset);
+        let mut next = Some(base).filter(|_| entry.is_none());
+        let mut goes_on = true;
         walk(&file, len, &mut scanner, &mut |header, batch| {
             check.see(header, batch.len());
             *scanned += batch.len() as u64;
+            goes_on &= next.is_none_or(|next| next == header.base_offset());
+            goes_on &= last_known
+                .take()
+                .is_none_or(|last| last == header.last_offset());
+            next = Some(header.next_offset());
         })
         .await?;
+        if !goes_on && !may_have_gaps {
+            return Ok(None);
+        }
         segment.begin_entry(len - from);
         if check.holds() {
             segment.known.set(Some(claim));
@@ -237,17 +254,18 @@ impl Inner {
         .await?;
         self.logs.probe().mended_lookups_count.add(1);
         fresh.note_time();
-        let is_whole = stop == Stop::End;
+        let end = self.end_of(segment);
+        let is_whole = stop == Stop::End && scanner.expected <= end;
         segment.first_timestamp.set(fresh.first_timestamp.get());
         // What was appended meanwhile is noted already.
-        let appended = scanner.expected..self.end_of(segment);
+        let appended = scanner.expected..end;
         let newer = |offset: Offset| appended.contains(&offset);
         let (youngest, at) = segment.max_timestamp.get();
         let youngest = Some((youngest, at)).filter(|it| newer(it.1));
         let whole = fresh.max_timestamp.get();
         segment.max_timestamp.set(match (is_whole, youngest) {
             // What lies behind the damage may be of any age: who looks for it must meet it.
-            (false, _) => (WallMs::MAX, scanner.expected),
+            (false, _) => (WallMs::MAX, scanner.expected.min(end - 1)),
             (true, Some(newest)) if newest.0 > whole.0 => newest,
             (true, _) => whole,
         });

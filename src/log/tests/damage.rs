@@ -9,10 +9,11 @@ use super::support::*;
 use crate::base::Offset;
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, Left, Random, SimDisk, World};
-use crate::log::{Folder, Log, ReadError, Scrubbed};
-use crate::wire::batch::batches;
+use crate::log::{Folder, Log, MemoryWait, ReadError, Scrubbed};
+use crate::wire::batch::{HEADER_BYTES, batches};
 
 const BATCHES: u64 = 40;
+const SEGMENT_BYTES: u64 = 9_000;
 /// Of these offsets on nothing was deleted.
 const START: Offset = 5;
 
@@ -47,7 +48,8 @@ async fn open_folder(disk: &Disk) -> Result<(Folder, Log, bool), String> {
     let shared = logs(disk);
     let opening = folder.opening("t", 0);
     let dir = folder.path("t", 0);
-    let opened = Log::open(&shared, &dir, config(9_000), opening, 1_000, &mut |_| {}).await;
+    let config = config(SEGMENT_BYTES);
+    let opened = Log::open(&shared, &dir, config, opening, 1_000, &mut |_| {}).await;
     let (log, recovered) = opened.map_err(|error| error.to_string())?;
     let told =
         recovered.damage.is_some() || recovered.epochs_damaged || !folder.damaged().is_empty();
@@ -57,21 +59,48 @@ async fn open_folder(disk: &Disk) -> Result<(Folder, Log, bool), String> {
     }
 }
 
+/// How much a log holds.
+#[derive(Clone, Copy)]
+struct Shape {
+    batches: u64,
+    /// Bytes of a record: the least, and how many more there may be.
+    record_bytes: (usize, usize),
+    segment_bytes: u64,
+}
+
+const MANY: Shape = Shape {
+    batches: BATCHES,
+    record_bytes: (300, 1_500),
+    segment_bytes: SEGMENT_BYTES,
+};
+const FEW: Shape = Shape {
+    batches: 14,
+    ..MANY
+};
+/// More than a reader has in memory at once.
+const LARGE: Shape = Shape {
+    batches: 10,
+    record_bytes: (20_000, 10_000),
+    segment_bytes: 120_000,
+};
+
 /// Some segments over three epochs; stopped cleanly or killed.
 fn filled(seed: u64, clean: bool) -> Filled {
+    filled_as(MANY, seed, clean)
+}
+
+fn filled_as(shape: Shape, seed: u64, clean: bool) -> Filled {
     let world = World::new(seed);
     let disk = Disk::simulated(world.disk().clone());
     let batches = world.run(async move {
         let (folder, log, _) = open_folder(&disk).await.expect("opened");
+        log.set_config(config(shape.segment_bytes));
         log.on_roll(Rc::new(|offset| vec![offset as u8; 100]));
         let mut random = Random::new(seed);
-        for tag in 0..BATCHES {
-            let bytes = batch(
-                1 + random.below(3),
-                300 + random.below(1_500),
-                tag,
-                tag as i64 * 100,
-            );
+        let (least, more) = shape.record_bytes;
+        for tag in 0..shape.batches {
+            let count = 1 + random.below(3);
+            let bytes = batch(count, least + random.below(more), tag, tag as i64 * 100);
             log.append(&bytes, tag as i32 / 15, None, 0)
                 .expect("appended");
             acked(&log, log.end_offset()).await;
@@ -218,32 +247,170 @@ fn whatever_is_damaged_is_noticed_before_it_is_served() {
     assert!(noticed > 30, "damage of data is noticed: {noticed}");
 }
 
+/// The data files, each with the positions of its batches.
+fn data_files(left: &Left) -> Vec<(PathBuf, Vec<usize>)> {
+    let world = World::on(0, left.clone());
+    let mut data = files(world.disk());
+    data.retain(|path| path.extension().is_some_and(|it| it == "log"));
+    let with_positions = |path: PathBuf| {
+        let content = world.disk().content(&path).expect("there");
+        let whole = batches(&content).map_while(Result::ok);
+        let positions = whole.scan(0, |end, batch| {
+            let position = *end;
+            *end += batch.bytes().len();
+            Some(position)
+        });
+        let positions = positions.collect();
+        (path, positions)
+    };
+    data.into_iter().map(with_positions).collect()
+}
+
+/// Another batch than the first of all, and what it is called. Every second one is the last of its
+/// segment, where none behind it could tell that it is damaged.
+fn some_batch(left: &Left, random: &mut Random) -> (PathBuf, usize, String) {
+    let mut data = data_files(left);
+    assert!(data.len() > 2, "several segments");
+    let (path, positions) = data.swap_remove(1 + random.below(data.len() - 1));
+    let nth = match random.one_in(2) {
+        true => positions.len() - 1,
+        false => random.below(positions.len()),
+    };
+    let called = format!("{}, batch {nth}", path.display());
+    (path, positions[nth], called)
+}
+
+/// The folder, one bit of a file being another.
+fn with_flipped(filled: &Filled, path: &Path, at: usize, bit: usize) -> World {
+    let world = World::on(bit as u64, filled.left.clone());
+    world
+        .disk()
+        .damage(path, |content| content[at + bit / 8] ^= 1 << (bit % 8));
+    world
+}
+
+/// What becomes of it.
+fn surveyed(filled: &Filled, world: World) -> Result<Outcome, String> {
+    let disk = Disk::simulated(world.disk().clone());
+    world.run(survey(disk, Rc::clone(&filled.batches), filled.end))
+}
+
 #[test]
 fn every_bit_of_a_batch_header_counts() {
-    let Filled {
-        left,
-        batches: known,
-        end,
-    } = filled(7, true);
-    let world = World::on(0, left.clone());
-    let data: Vec<PathBuf> = files(world.disk())
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|it| it == "log"))
-        .collect();
-    let path = &data[1];
-    let content = world.disk().content(path).expect("there");
-    let size = batches(&content).next().expect("one").expect("whole");
-    let second = size.bytes().len();
-    for bit in 0..61 * 8 {
-        let world = World::on(bit as u64, left.clone());
-        world
-            .disk()
-            .damage(path, |content| content[second + bit / 8] ^= 1 << (bit % 8));
-        let disk = Disk::simulated(world.disk().clone());
-        let outcome = world.run(survey(disk, Rc::clone(&known), end));
+    let filled = filled(7, true);
+    let (path, positions) = &data_files(&filled.left)[1];
+    for bit in 0..HEADER_BYTES * 8 {
+        let world = with_flipped(&filled, path, positions[1], bit);
         // The epoch of a batch between two of the same cannot change unseen.
-        assert_eq!(outcome, Ok(Outcome::Noticed), "bit {bit}");
+        assert_eq!(surveyed(&filled, world), Ok(Outcome::Noticed), "bit {bit}");
     }
+}
+
+/// Bits of a batch's base offset, which no checksum covers, and of how far its last offset is from
+/// it: those that count least, and some others.
+fn offset_bits() -> impl Iterator<Item = usize> {
+    let base = [7, 5, 18, 31, 40].into_iter().chain(48..64);
+    let last = [191, 185, 197].into_iter().chain(200..216);
+    base.chain(last)
+}
+
+#[test]
+fn no_batch_hides_records_by_saying_where_it_lies() {
+    for seed in 10..30 {
+        let filled = filled_as(FEW, seed, true);
+        let (path, at, called) = some_batch(&filled.left, &mut Random::new(seed));
+        for bit in offset_bits() {
+            let world = with_flipped(&filled, &path, at, bit);
+            let outcome = surveyed(&filled, world);
+            let place = format!("seed {seed}, {called}, bit {bit}");
+            assert_eq!(outcome, Ok(Outcome::Noticed), "{place}");
+        }
+    }
+}
+
+/// Has a consumer begin at each batch, and go on from there as far as it gets in one fetch.
+async fn consume(disk: Disk, known: Rc<Vec<Known>>, end: Offset) -> Result<Outcome, String> {
+    let Ok((_folder, log, told)) = open_folder(&disk).await else {
+        return Ok(Outcome::Noticed);
+    };
+    let mut outcome = match told {
+        true => Outcome::Noticed,
+        false => Outcome::Harmless,
+    };
+    for (nth, batch) in known.iter().enumerate() {
+        // Where the log is known to be damaged nothing is streamed: each finds it so for itself.
+        log.0.damaged_places.borrow_mut().clear();
+        let mut found = Vec::new();
+        let upto = log.end_offset().min(end);
+        let waits = MemoryWait::Waits;
+        let planned = log.plan(batch.base, 1 << 20, upto, waits, &mut found).await;
+        let mut stream = match planned {
+            Ok(Some(planned)) => planned.stream,
+            Ok(None) if batch.base >= upto => continue,
+            Ok(None) => return Err(format!("nothing at {}", batch.base)),
+            Err(_) => {
+                outcome = Outcome::Noticed;
+                continue;
+            }
+        };
+        let broken = loop {
+            match stream.next().await {
+                Ok(Some(piece)) => found.push(piece),
+                end => break end.is_err(),
+            }
+        };
+        let found = joined(&found);
+        let there: Vec<u8> = known[nth..]
+            .iter()
+            .flat_map(|it| it.bytes.clone())
+            .collect();
+        match broken {
+            // What came of it is not what was promised, and is not believed.
+            true => outcome = Outcome::Noticed,
+            false if there.starts_with(&found) && !found.is_empty() => {}
+            false => return Err(format!("wrong bytes at {}", batch.base)),
+        }
+    }
+    Ok(outcome)
+}
+
+#[test]
+fn no_large_batch_hides_records_by_saying_where_it_lies() {
+    for seed in 10..14 {
+        let filled = filled_as(LARGE, seed, true);
+        let consumed = |world: World| {
+            let disk = Disk::simulated(world.disk().clone());
+            world.run(consume(disk, Rc::clone(&filled.batches), filled.end))
+        };
+        let sound = consumed(World::on(seed, filled.left.clone()));
+        assert_eq!(sound, Ok(Outcome::Harmless), "no false alarm");
+        let (path, at, called) = some_batch(&filled.left, &mut Random::new(seed));
+        for bit in offset_bits() {
+            let outcome = consumed(with_flipped(&filled, &path, at, bit));
+            let place = format!("seed {seed}, {called}, bit {bit}");
+            assert_eq!(outcome, Ok(Outcome::Noticed), "{place}");
+        }
+    }
+}
+
+#[test]
+fn lookups_made_anew_lead_no_reader_past_a_batch_that_says_it_lies_further_on() {
+    let filled = filled_as(FEW, 10, true);
+    let (path, positions) = data_files(&filled.left).swap_remove(1);
+    let last = positions[positions.len() - 1];
+    let world = with_flipped(&filled, &path, last, 40);
+    let disk = Disk::simulated(world.disk().clone());
+    world.run(async move {
+        let (_folder, log, _) = open_folder(&disk).await.expect("opened");
+        let segments = log.0.state.borrow().segments.clone();
+        let segment = segments.iter().find(|it| it.path() == path).expect("there");
+        log.0.rebuild_lookups(segment).await.expect("read");
+        // The youngest record may be in it, and is to be looked for.
+        assert_eq!(segment.max_timestamp.get().0, i64::MAX);
+        assert!(segment.settled.get(), "nothing of it goes to disk");
+        let found = log.youngest().await;
+        assert!(matches!(found, Err(ReadError::Damaged { .. })), "{found:?}");
+    });
 }
 
 /// Which epoch wrote each batch, as the log says.

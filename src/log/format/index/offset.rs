@@ -27,6 +27,11 @@ impl OffsetIndex {
         self.entries.push((relative, position));
     }
 
+    /// Takes out the entry that leads to `position`.
+    pub fn remove(&mut self, position: u64) {
+        self.entries.retain(|entry| u64::from(entry.1) != position);
+    }
+
     /// Where to begin to look for `offset`: the position of a batch at or before it.
     pub fn position_of(&self, base_offset: Offset, offset: Offset) -> u64 {
         self.entry_before(base_offset, offset)
