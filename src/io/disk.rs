@@ -1,6 +1,7 @@
 //! Drives: folders and files by name; small files as a whole.
 
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -18,6 +19,9 @@ use super::write_batch::{WriteBatch, sync_file_system};
 use crate::base::WallMs;
 
 pub use super::entry::Entry;
+
+/// Bytes and where in a file they belong.
+pub type Patch = (u64, Vec<u8>);
 
 /// A disk as one executor sees it; cheap to clone.
 #[derive(Clone)]
@@ -132,6 +136,21 @@ impl Disk {
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(disk) => disk.write(path, content.to_vec(), durable).await,
+        })
+        .await
+    }
+
+    /// Puts bytes where they belong in a file, which is made if it is not there, and is made longer
+    /// where they lie behind its end. Durable with the next [`Disk::sync_all`].
+    pub async fn patch(&self, path: &Path, patches: Vec<Patch>) -> io::Result<()> {
+        let patches = Arc::new(patches);
+        self.patiently(async || match &self.kind {
+            Kind::Direct => {
+                let (path, patches) = (path.to_owned(), Arc::clone(&patches));
+                cores::blocking(move || patch(&path, &patches)).await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(disk) => disk.patch(path, &patches).await,
         })
         .await
     }
@@ -319,6 +338,19 @@ fn write(path: &Path, content: &[u8], durable: Durable) -> io::Result<()> {
         Durable::Now => file.sync_all(),
         Durable::WithBatch => Ok(()),
     }
+}
+
+fn patch(path: &Path, patches: &[Patch]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    for (position, bytes) in patches {
+        file.write_all_at(bytes, *position)?;
+    }
+    Ok(())
 }
 
 fn create_dir(dir: &Path) -> io::Result<()> {

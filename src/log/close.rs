@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::inner::{FailedOperation, Inner};
 use super::segment::file_name;
+use crate::base::Offset;
 use crate::io::durable::Durable;
 
 impl Inner {
@@ -20,11 +21,12 @@ impl Inner {
                 let state = self.state.borrow();
                 state.marks.is_empty() && state.writing.is_none()
             };
-            if quiet && self.flushed_offset.get() >= self.end_offset.get() {
+            if quiet && self.stored_offset.get() >= self.end_offset.get() {
                 return true;
             }
-            if quiet {
-                self.flush();
+            match quiet {
+                true => self.flush(),
+                false => self.wake_writer(),
             }
             self.progress.wait().await;
         }
@@ -38,7 +40,7 @@ impl Inner {
         state.segments.iter().all(|it| it.settled.get())
             && !state.epochs_changed
             && !self.upkeep.has_unwritten()
-            && self.flushed_offset.get() >= end
+            && self.stored_offset.get() >= end
             && (self.snapshot_at.get() == Some(end) || !self.upkeep.has_folder())
     }
 
@@ -93,9 +95,16 @@ impl Inner {
 
     /// See [`super::Log::retire`].
     pub async fn retire(self: &Rc<Self>, trash: &Path) -> io::Result<bool> {
+        if self.is_in_journal() {
+            // Should the machine stop before the folder has its new name, a start finds the log
+            // whole. What cannot be written is given up: the topic is gone.
+            self.stopped.set(true);
+            self.drain().await;
+        }
         // No task may open a file by name while the name changes.
         self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
         self.stop();
+        self.void_in_journal(Offset::MAX).await?;
         self.logs.memory().forget_parked(self, true);
         while self.writer_busy.get()
             || self.upkeep.is_busy()

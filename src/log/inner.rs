@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::append::{Logs, Tail};
 use super::config::LogConfig;
 use super::format::{AbortedTransactions, Checksums, Epochs};
+use super::journal::Side;
 use super::maintenance::Rounds;
 use super::segment::Segment;
 use super::space::{Room, Upkeep};
@@ -30,6 +31,8 @@ pub enum FailedOperation {
     Damage,
     /// The file that is written to was removed while it was open: acks would be for nothing.
     Unlinked,
+    /// An entry of the journal could not be written or flushed.
+    Journal,
     /// The folder that the log lies in has failed.
     Folder,
     /// Nothing failed: the log is being removed.
@@ -73,8 +76,12 @@ pub struct Inner {
     pub index_sums: RefCell<Checksums>,
     pub start_offset: Cell<Offset>,
     pub end_offset: Cell<Offset>,
+    /// Everything before this is written to the segments.
     pub written_offset: Cell<Offset>,
+    /// Everything before this is durable: in the segments, or in the journal.
     pub flushed_offset: Cell<Offset>,
+    /// Everything before this is durable in the segments.
+    pub stored_offset: Cell<Offset>,
     pub acked_offset: Cell<Offset>,
     /// When the oldest append that is not flushed was made; meaningful while there is one.
     pub unflushed_since: Cell<WallMs>,
@@ -91,6 +98,8 @@ pub struct Inner {
     pub writer_runs: Cell<bool>,
     /// Whether a write is under way or waits for prepared space.
     pub writer_busy: Cell<bool>,
+    /// What it keeps for the journal.
+    pub side: Side,
     pub upkeep: Upkeep,
     pub room: Room,
     pub rounds: Rounds,
@@ -152,6 +161,7 @@ impl Inner {
             end_offset: Cell::new(0),
             written_offset: Cell::new(0),
             flushed_offset: Cell::new(0),
+            stored_offset: Cell::new(0),
             acked_offset: Cell::new(0),
             unflushed_since: Cell::new(0),
             failed_flushes: Cell::new(0),
@@ -163,6 +173,7 @@ impl Inner {
             work: Event::default(),
             writer_runs: Cell::new(false),
             writer_busy: Cell::new(false),
+            side: Side::default(),
             upkeep: Upkeep::default(),
             room: Room::default(),
             rounds: Rounds::default(),
@@ -174,6 +185,15 @@ impl Inner {
             is_noted: Cell::new(false),
             progress: Bell::default(),
         }
+    }
+
+    /// Everything before `end` is there, and nothing behind it.
+    pub fn stands_at(&self, end: Offset) {
+        self.end_offset.set(end);
+        self.written_offset.set(end);
+        self.flushed_offset.set(end);
+        self.stored_offset.set(end);
+        self.acked_offset.set(end);
     }
 
     /// Closes the log for good: no append and no ack after this.
@@ -308,7 +328,12 @@ impl Inner {
         let Some(segment) = at.or(state.segments.last()) else {
             return false;
         };
-        let (base, written) = (segment.base_offset, segment.written.get());
+        let written = (segment.base_offset, segment.written.get());
+        // What is to go into the journal is copied from here, too.
+        let (base, written) = match self.side.first_wanted() {
+            Some(first) => written.min(first),
+            None => written,
+        };
         state.tail.evict(self.logs.disk().pool(), base, written)
     }
 
@@ -318,7 +343,9 @@ impl Inner {
     }
 
     /// Waits until less is queued than an append may find.
-    pub async fn wait_for_room(&self) {
+    pub async fn wait_for_room(self: &Rc<Self>) {
+        self.wake_writer();
+        self.logs.hurry_home();
         let half = self.logs.options().queued_bytes_max as u64 / 2;
         while !self.has_failed() && !self.stopped.get() && !self.room.is_stuck() {
             let queued = self.state.borrow().queued_bytes;
@@ -338,6 +365,7 @@ impl fmt::Display for FailedOperation {
             FailedOperation::Prepare => "preparing space",
             FailedOperation::Damage => "the check of its content",
             FailedOperation::Unlinked => "the look for its data file",
+            FailedOperation::Journal => "an entry of the journal",
             FailedOperation::Folder => "the folder it lies in",
             FailedOperation::Removal => "going on while it is removed",
         })

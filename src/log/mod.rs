@@ -3,9 +3,10 @@
 //! replicas, of clients.
 //!
 //! Its rooms: `format` (what the bytes of its files mean), `segment` (a data file, its lookups, the
-//! files beside it), `append` (batches in, and the acks), `space` (made ready for them), `read`
-//! (batches out), `maintenance` (periodic work), `compaction`, `recovery` (opening a log), `folder`
-//! (many logs and their checkpoints). What they share stands beside them: `inner` is a log's state.
+//! files beside it), `append` (batches in, and the acks), `journal` (one durable write for many
+//! logs, whose own files get it later), `space` (made ready for them), `read` (batches out),
+//! `maintenance` (periodic work), `compaction`, `recovery` (opening a log), `folder` (many logs and
+//! their checkpoints). What they share stands beside them: `inner` is a log's state.
 
 /// Whether a test has planted this bug; a plain `false` in all other builds.
 macro_rules! planted {
@@ -25,6 +26,7 @@ mod config;
 mod folder;
 mod format;
 mod inner;
+mod journal;
 mod maintenance;
 #[cfg(test)]
 mod mutant;

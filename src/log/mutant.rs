@@ -23,6 +23,14 @@ pub enum Mutant {
     NextForgotten,
     /// A write to space that was only reserved is thought durable with any file's flush.
     OwnFlushForgotten,
+    /// An entry of the journal is acked once it is written.
+    EntryBeforeFlush,
+    /// An entry is taken though its checksum does not fit.
+    TornEntryTaken,
+    /// The circle is given back before its entries are in the segments.
+    GivenBackEarly,
+    /// What the journal holds of segments that are gone is put in place again.
+    CutForgotten,
     /// What compaction has left is put in place before it is durable.
     SwapBeforeFlush,
 }

@@ -21,6 +21,17 @@ crate::counters! {
              flushes are shared.";
         failed_flushes_count: "corelane_log_failed_flushes_total",
             "Device flushes that failed.";
+        journal_entries_count: "corelane_journal_entries_total",
+            "Writes to journals; each serves every log that had something to write by then.";
+        journal_bytes: "corelane_journal_write_bytes_total",
+            "Bytes of those writes.";
+        journal_waits_count: "corelane_journal_waits_total",
+            "Writes to journals that waited until older entries were in the logs' own files.";
+        journal_pinned_count: "corelane_journal_pinned_total",
+            "Times that journals were held up by a log which could not be written to its own \
+             files; appends went past them meanwhile.";
+        journal_rounds_count: "corelane_journal_rounds_total",
+            "Rounds in which what was in journals went to the logs' own files.";
         unprepared_waits_count: "corelane_log_unprepared_waits_total",
             "Writes that had to wait for prepared space.";
         prepared_bytes: "corelane_log_prepared_bytes_total",
@@ -59,6 +70,8 @@ crate::counters! {
         pub write_latency: Histogram,
         /// How long flushes take.
         pub flush_latency: Histogram,
+        /// How long entries of journals take, their flushes included.
+        pub journal_latency: Histogram,
     }
 }
 
@@ -87,6 +100,13 @@ impl Probe {
              Kafka: kafka.log:type=LogFlushStats,name=LogFlushRateAndTimeMs",
             labels(),
             self.flush_latency.read(),
+        );
+        to.latency(
+            "corelane_journal_entry_latency_seconds",
+            "From an entry of the journal given to the device until it is there and, where an ack \
+             waits for that, flushed; by the first folder on it.",
+            labels(),
+            self.journal_latency.read(),
         );
     }
 }

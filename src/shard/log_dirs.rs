@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::base::NodeId;
+use crate::base::config::ShardConfig;
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
 use crate::host::this::overwrites_in_place;
@@ -50,15 +51,15 @@ pub struct LogDir {
 // === impl LogDirs ===
 
 impl LogDirs {
-    /// Takes the folders into use. Those on one device share its flushes; `cache_bytes` of tail
-    /// cache, but no more than a quarter of `budget`, are divided among the devices, and so is
+    /// Takes the folders into use. Those on one device share its flushes; the tail cache of
+    /// `config`, but no more than a quarter of `budget`, is divided among the devices, and so is
     /// what it may grow to. Fails, naming the folder, where none can be used.
     pub async fn open(
         disk: &Disk,
         dirs: Vec<NodeDir>,
         lost: Vec<PathBuf>,
         budget: &Rc<Budget>,
-        cache_bytes: usize,
+        config: &ShardConfig,
     ) -> Result<LogDirs, (PathBuf, io::Error)> {
         let devices: Vec<Option<u64>> =
             dirs.iter().map(|dir| disk.device(&dir.path).ok()).collect();
@@ -73,7 +74,8 @@ impl LogDirs {
                 let dir = &dirs[at.unwrap_or_default()].path;
                 let options = LogsOptions {
                     budget: Rc::clone(budget),
-                    cache_bytes: cache_bytes.min(budget.total_bytes() / 4) / devices_count,
+                    cache_bytes: config.tail_cache_bytes.min(budget.total_bytes() / 4)
+                        / devices_count,
                     cache_bytes_max: budget.total_bytes() / 2 / devices_count,
                     shared_flushes: overwrites_in_place(disk, dir),
                     ..LogsOptions::default()
@@ -92,15 +94,11 @@ impl LogDirs {
             let logs = &logs[at.unwrap_or_default()];
             match (dir.id(), Folder::open(logs.disk(), &dir.path).await) {
                 (Some(id), Ok(folder)) => {
-                    if !folder.damaged().is_empty() {
-                        tracing::error!(dir = %dir.path.display(), files = ?folder.damaged(),
-                            "checkpoints are not what was written: every log is checked from its \
-                             beginning, and records deleted before may be back");
-                    }
+                    tell_of(&dir.path, &folder);
                     open.dirs.push(Rc::new(LogDir {
                         path: dir.path,
                         id,
-                        logs: logs.clone(),
+                        logs: folder.begin_journal(logs, config.journal_bytes),
                         folder,
                         failed: Cell::new(false),
                         suspect: Cell::new(false),
@@ -259,13 +257,28 @@ impl LogDir {
     }
 }
 
+/// Says in the log how a folder was found.
+fn tell_of(dir: &Path, folder: &Folder) {
+    let dir = dir.display();
+    if !folder.damaged().is_empty() {
+        tracing::error!(%dir, files = ?folder.damaged(),
+            "checkpoints are not what was written: every log is checked from its beginning, and \
+             records deleted before may be back");
+    }
+    let replayed = folder.replayed();
+    if replayed.entries > 0 {
+        tracing::info!(%dir, entries = replayed.entries, bytes = replayed.bytes,
+            "records that were in the journal alone are in their segments now");
+    }
+}
+
 /// Whether a partition's log has failed at reading or writing its files.
 fn is_io(partition: &Rc<Partition>) -> bool {
-    use FailedOperation::{Damage, Flush, Folder, Prepare, Removal, Unlinked, Write};
+    use FailedOperation::{Damage, Flush, Folder, Journal, Prepare, Removal, Unlinked, Write};
     partition
         .failure()
         .is_some_and(|failure| match failure.operation {
-            Write | Flush | Prepare => true,
+            Write | Flush | Journal | Prepare => true,
             Damage | Removal | Folder | Unlinked => false,
         })
 }

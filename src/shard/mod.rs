@@ -121,8 +121,7 @@ impl Shard {
         let runtime = disk.runtime().clone();
         let begun = runtime.now();
         let budget = Budget::new(config.shard.memory_bytes);
-        let cache_bytes = config.shard.tail_cache_bytes;
-        let dirs = LogDirs::open(&disk, dirs, lost_dirs, &budget, cache_bytes).await?;
+        let dirs = LogDirs::open(&disk, dirs, lost_dirs, &budget, &config.shard).await?;
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),

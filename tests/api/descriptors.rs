@@ -94,6 +94,16 @@ fn logs_that_find_no_descriptor_wait_for_one() {
     for topic in topics {
         assert_eq!(create_topic(&mut client, topic, PARTITIONS), 0);
     }
+    let all = || {
+        topics
+            .iter()
+            .flat_map(|topic| (0..PARTITIONS).map(move |it| (*topic, it)))
+    };
+    // The journal takes the first records, whether the logs get files or not.
+    for (topic, partition) in all() {
+        put(&mut client, topic, partition, 1_000);
+    }
+    thread::sleep(Duration::from_secs(3));
     let mut waiting = Vec::new();
     for topic in topics {
         for partition in 0..PARTITIONS {

@@ -8,7 +8,15 @@ use super::uses::{Graph, graphs};
 const CIRCLES: &[(&str, &[&str])] = &[
     (
         "src/log",
-        &["append", "inner", "maintenance", "read", "segment", "space"],
+        &[
+            "append",
+            "inner",
+            "journal",
+            "maintenance",
+            "read",
+            "segment",
+            "space",
+        ],
     ),
     ("src/log", &["compaction", "recovery"]),
     ("src/log/compaction", &["clean", "source", "target"]),

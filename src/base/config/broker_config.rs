@@ -123,8 +123,7 @@ pub struct OffsetsConfig {
     pub retention_check_ms: i64,
 }
 
-/// Compaction, as far as it is not a matter of topics. Bounds are those of one shard: its part
-/// of what was set for all.
+/// Compaction, as far as no topic's own. Bounds are those of one shard, its part of all.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CompactionConfig {
     /// Whether it runs.
@@ -148,6 +147,8 @@ pub struct ShardConfig {
     pub memory_bytes: usize,
     /// The newest records kept in memory, in bytes.
     pub tail_cache_bytes: usize,
+    /// Size of the journal in each log folder, in bytes; 0 for none.
+    pub journal_bytes: usize,
     /// How fast sealed segments are read through for damage, in bytes a second; 0 for not at all.
     pub scrub_bytes_per_second: usize,
     /// How long an idle shard looks for work before it sleeps, in microseconds.
@@ -189,8 +190,7 @@ impl BrokerConfig {
         self.first_node_id + shard as i32
     }
 
-    /// What a topic with these settings of its own gets; an error names the first bad one as
-    /// Kafka does.
+    /// What a topic with these settings of its own gets; errors name the first bad one (as Kafka).
     pub fn topic_config(&self, overrides: &Texts) -> Result<TopicConfig, InvalidValue> {
         check_topic(overrides)?;
         Ok(TopicConfig::from_values(|name| {
@@ -239,6 +239,7 @@ impl BrokerConfig {
             shard: ShardConfig {
                 memory_bytes: read.size("corelane.shard.memory.bytes"),
                 tail_cache_bytes: read.size("corelane.shard.tail.cache.bytes"),
+                journal_bytes: read.size("corelane.journal.bytes"),
                 scrub_bytes_per_second: read.size("corelane.log.scrub.bytes.per.second"),
                 spin_us: read.long("corelane.spin.us").max(0) as u64,
                 busy_poll_us: read.long("corelane.busy.poll.us").max(0) as u64,

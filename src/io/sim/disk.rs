@@ -1,6 +1,7 @@
 //! Drives: names and files in memory, with what a power cut would leave of them.
 
 mod file;
+mod patch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -68,11 +68,10 @@ impl Inner {
         if bytes > config.segment_bytes {
             return Err(AppendError::LargerThanSegment(config.segment_bytes));
         }
-        let options = self.logs.options();
         let queued = self.state.borrow().queued_bytes;
-        // Below half one append may go over the bound: there `wait_for_room` ends, and else a
-        // large one would be told again and again to wait for what is there already.
-        let max = options.queued_bytes_max as u64;
+        // Below half one append may go over the bound: there `wait_for_room` ends, and else a large
+        // one would be told to wait for ever.
+        let max = self.logs.options().queued_bytes_max as u64;
         let is_much = queued > max / 2 && queued + bytes > max;
         if is_much || queued > 0 && self.logs.memory().is_full() {
             return Err(AppendError::Busy);
@@ -128,7 +127,7 @@ impl Inner {
             self.logs.memory().chunks_taken(self, chunks_taken);
         }
         self.upkeep_if_low(&segment, now);
-        self.wake_writer();
+        self.have_written(&segment, mark_from, offset);
         Ok(Appended {
             base_offset,
             last_offset,
@@ -390,7 +389,7 @@ impl Inner {
             return;
         };
         for older in self.unflushed_before(&newest) {
-            self.logs.flush(self, &older, self.flushed_offset.get());
+            self.logs.flush(self, &older, self.stored_offset.get());
         }
         self.logs.flush(self, &newest, self.written_offset.get());
     }
@@ -399,7 +398,7 @@ impl Inner {
     /// not cover.
     fn unflushed_before(&self, newest: &Rc<Segment>) -> Vec<Rc<Segment>> {
         let state = self.state.borrow();
-        let flushed = self.flushed_offset.get();
+        let flushed = self.stored_offset.get();
         let pairs = state.segments.windows(2).rev();
         pairs
             .take_while(|pair| pair[1].base_offset > flushed)
@@ -417,8 +416,9 @@ impl Inner {
             let error = io::Error::other("an earlier one failed and may have dropped a write");
             return self.fail(FailedOperation::Flush, &error);
         }
-        self.flushed_offset
-            .set(self.flushed_offset.get().max(offset));
+        for durable in [&self.stored_offset, &self.flushed_offset] {
+            durable.set(durable.get().max(offset));
+        }
         self.ack(offset);
         self.progress.ring();
     }

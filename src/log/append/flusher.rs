@@ -11,6 +11,7 @@ use crate::io::event::Event;
 use crate::io::file::File;
 use crate::io::semaphore::{Permit, Semaphore};
 use crate::log::inner::{FailedOperation, Inner};
+use crate::log::journal::Journal;
 use crate::log::probe::Probe;
 use crate::log::read::LogMemory;
 use crate::log::segment::Segment;
@@ -53,7 +54,11 @@ pub struct LogsOptions {
 /// The logs of one shard on one device; cheap to clone. One flush of the device serves all of
 /// them, so logs on different devices must not share it; see [`LogsOptions::shared_flushes`].
 #[derive(Clone)]
-pub struct Logs(Rc<Shared>);
+pub struct Logs {
+    shared: Rc<Shared>,
+    /// That of the folder which these logs lie in, if it has one.
+    journal: Option<Journal>,
+}
 
 struct Shared {
     disk: Disk,
@@ -101,7 +106,7 @@ impl Default for LogsOptions {
 impl Logs {
     /// What logs on `disk` share.
     pub fn new(disk: &Disk, options: LogsOptions) -> Logs {
-        Logs(Rc::new(Shared {
+        let shared = Rc::new(Shared {
             disk: disk.clone(),
             memory: LogMemory::new(&options, disk.pool()),
             options,
@@ -112,32 +117,57 @@ impl Logs {
             removals: Cell::new(0),
             written: RefCell::default(),
             preparing: Semaphore::new(1),
-        }))
+        });
+        Logs {
+            shared,
+            journal: None,
+        }
+    }
+
+    /// The same with the journal of one folder: for the logs in it.
+    #[must_use]
+    pub(in crate::log) fn with_journal(&self, journal: Journal) -> Logs {
+        Logs {
+            journal: Some(journal),
+            ..self.clone()
+        }
+    }
+
+    /// The journal of the folder that these logs lie in, if it has one.
+    pub(in crate::log) fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    /// Has what is in the journal alone brought to the logs' own files now: its memory is wanted.
+    pub(in crate::log) fn hurry_home(&self) {
+        if let Some(journal) = &self.journal {
+            journal.hurry();
+        }
     }
 
     /// The disk they lie on.
     pub fn disk(&self) -> &Disk {
-        &self.0.disk
+        &self.shared.disk
     }
 
     /// Whether this is the same, not only one like it.
     pub fn is(&self, other: &Logs) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The bounds.
     pub fn options(&self) -> &LogsOptions {
-        &self.0.options
+        &self.shared.options
     }
 
     /// What they counted.
     pub fn probe(&self) -> &Probe {
-        &self.0.probe
+        &self.shared.probe
     }
 
     /// Logs that wait for the next flush.
     pub fn waiting_for_flush_count(&self) -> usize {
-        self.0.waiting.borrow().len()
+        self.shared.waiting.borrow().len()
     }
 
     /// Has the device flushed and then calls [`Inner::after_flush`] with `offset`. A flush
@@ -146,49 +176,52 @@ impl Logs {
         let Some(file) = segment.opened() else {
             return;
         };
-        self.0.waiting.borrow_mut().push(Waiter {
+        self.shared.waiting.borrow_mut().push(Waiter {
             log: Rc::clone(log),
             segment: Rc::clone(segment),
             file,
             offset,
         });
-        if !self.0.flusher_runs.replace(true) {
+        if !self.shared.flusher_runs.replace(true) {
             // Weak, so that the task does not keep alive what it serves.
-            let shared = Rc::downgrade(&self.0);
-            self.0.disk.runtime().spawn(flush_on(shared));
+            let shared = Rc::downgrade(&self.shared);
+            self.shared.disk.runtime().spawn(flush_on(shared));
         }
-        self.0.due.call();
+        self.shared.due.call();
     }
 
     /// How many flushes have failed. Each may have dropped any write that it was to cover, and
     /// the next one does not say so.
     pub(in crate::log) fn failed_flushes(&self) -> u64 {
-        self.0.probe.failed_flushes_count.get()
+        self.shared.probe.failed_flushes_count.get()
     }
 
     /// Whether the log may have one more line of what retention removed in this round.
     pub(in crate::log) fn may_tell_of_removal(&self) -> bool {
-        let count = self.0.removals.get() + 1;
-        self.0.removals.set(count);
+        let count = self.shared.removals.get() + 1;
+        self.shared.removals.set(count);
         count <= REMOVAL_LINES_MAX
     }
 
     /// Ends a round of retention: in how many more logs than were told of it removed something.
     pub fn untold_removals(&self) -> usize {
-        self.0.removals.take().saturating_sub(REMOVAL_LINES_MAX)
+        self.shared
+            .removals
+            .take()
+            .saturating_sub(REMOVAL_LINES_MAX)
     }
 
     /// Notes that `log` has written: see [`Logs::look_for_files`].
     pub(in crate::log) fn has_written(&self, log: &Rc<Inner>) {
         if !log.is_noted.replace(true) {
-            self.0.written.borrow_mut().push(Rc::downgrade(log));
+            self.shared.written.borrow_mut().push(Rc::downgrade(log));
         }
     }
 
     /// Fails each log that has written since the last call to a file which was removed meanwhile:
     /// what it acked is gone. To be called a few times a second; one system call for each such log.
     pub fn look_for_files(&self) {
-        let next = || self.0.written.borrow_mut().pop();
+        let next = || self.shared.written.borrow_mut().pop();
         while let Some(log) = next() {
             if let Some(log) = log.upgrade() {
                 log.is_noted.set(false);
@@ -199,7 +232,7 @@ impl Logs {
 
     /// The memory they take.
     pub(in crate::log) fn memory(&self) -> &Rc<LogMemory> {
-        &self.0.memory
+        &self.shared.memory
     }
 
     /// Waits until no other log prepares a long stretch, if this one is long: zeros written by
@@ -211,7 +244,7 @@ impl Logs {
         bytes: u64,
         is_urgent: bool,
     ) -> Option<Permit> {
-        let preparing = &self.0.preparing;
+        let preparing = &self.shared.preparing;
         match is_urgent {
             _ if bytes <= PREPARE_FREE_BYTES => None,
             true => Some(preparing.take_urgently(1).await),

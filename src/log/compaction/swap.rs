@@ -54,6 +54,12 @@ impl Inner {
             return Err(CleanError::Overtaken);
         }
         let disk = self.logs.disk();
+        let below = old.last().map_or(base, |last| last.base_offset + 1);
+        if let Err(error) = self.void_in_journal(below).await {
+            // The error that came first is the one to tell.
+            let _ = target::remove_files(self, base).await;
+            return Err(CleanError::Io(error));
+        }
         let swap = self.dir.join(file_name(base, SWAP_SUFFIX));
         if let Err(error) = disk.rename(&new.path(), &swap).await {
             // The error that came first is the one to tell.

@@ -16,7 +16,9 @@ use std::rc::Rc;
 use crate::base::{Offset, PartitionIndex, TopicId};
 use crate::io::disk::{Disk, Entry};
 use crate::log::Log;
+use crate::log::append::Logs;
 use crate::log::inner::FailedOperation;
+use crate::log::journal::{Front, Journal, Replayed, take_over};
 use crate::log::opening::Opening;
 use crate::log::segment::PARTITION_METADATA;
 use checkpoint::Offsets;
@@ -25,6 +27,8 @@ use checkpoints::{Checkpoint, Checkpoints};
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
 /// The file whose presence says that every log in the folder was closed cleanly.
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+/// The size of a journal's circle is a multiple of this, in bytes.
+const CIRCLE_UNIT_BYTES: usize = 32 << 10;
 /// What the name of a folder ends with whose log belongs to no topic that is known (Kafka's
 /// `LogManager.StrayDirSuffix`).
 const STRAY_SUFFIX: &str = "-stray";
@@ -34,6 +38,10 @@ pub struct Folder {
     disk: Disk,
     dir: PathBuf,
     clean: bool,
+    /// What the last run has left of its journal.
+    front: Option<Front>,
+    replayed: Replayed,
+    journal: RefCell<Option<Journal>>,
     checkpoints: Rc<Checkpoints>,
     /// Logs that could not be opened: what is known of them is kept as it is.
     unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
@@ -50,7 +58,7 @@ impl Folder {
     /// as not closed cleanly. Logs whose removal was interrupted are in the trash again.
     pub async fn open(disk: &Disk, dir: &Path) -> io::Result<Folder> {
         disk.create_dir(dir).await?;
-        let entries = disk.list(dir).await?;
+        let mut entries = disk.list(dir).await?;
         let trash = entries.iter().filter(|entry| retire::is_trash(entry));
         let trash = trash.map(|entry| dir.join(&entry.name)).collect();
         let clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
@@ -59,12 +67,19 @@ impl Folder {
             // name that no sync has covered: the process that wrote it died before.
             disk.sync_all(dir).await?;
         }
+        let (front, replayed) = take_over(disk, dir, clean).await?;
+        if replayed.entries > 0 {
+            entries = disk.list(dir).await?;
+        }
         if clean {
             disk.remove(&dir.join(CLEAN_SHUTDOWN)).await?;
             disk.sync_dir(dir).await?;
         }
         let checkpoints = Rc::new(Checkpoints::open(disk, dir).await?);
         Ok(Folder {
+            front,
+            replayed,
+            journal: RefCell::default(),
             clean,
             checkpoints,
             unopened: RefCell::default(),
@@ -79,6 +94,23 @@ impl Folder {
     /// Whether the folder had been closed cleanly.
     pub fn was_clean(&self) -> bool {
         self.clean
+    }
+
+    /// What was found in the journal and put where it belongs.
+    pub fn replayed(&self) -> Replayed {
+        self.replayed
+    }
+
+    /// Begins a journal with a circle of `capacity` bytes, none if that is 0; returns what the logs
+    /// of this folder are to be opened with. To be called once.
+    pub fn begin_journal(&self, logs: &Logs, capacity: usize) -> Logs {
+        if capacity == 0 {
+            return logs.clone();
+        }
+        let capacity = capacity.next_multiple_of(CIRCLE_UNIT_BYTES) as u64;
+        let journal = Journal::begin(logs, &self.dir, capacity, self.front);
+        *self.journal.borrow_mut() = Some(journal.clone());
+        logs.with_journal(journal)
     }
 
     /// The checkpoints that were not what had been written: nothing of them is believed.
@@ -284,6 +316,10 @@ impl Folder {
     /// Says that every log was closed cleanly, after the last checkpoint.
     pub async fn close_cleanly(&self) -> io::Result<()> {
         self.checkpoints.idle().await;
+        let journal = self.journal.borrow().clone();
+        if let Some(journal) = journal {
+            journal.close().await?;
+        }
         let content = br#"{"version":0,"brokerEpoch":-1}"#.to_vec();
         let path = self.dir.join(CLEAN_SHUTDOWN);
         self.disk.write(&path, content).await?;

@@ -84,7 +84,7 @@ impl Inner {
     /// Rewrites the last block of an idle log once, so that its trailer speaks for all of it.
     fn vouch_if_idle(self: &Rc<Self>) {
         let end = self.end_offset.get();
-        let idle = self.rounds.seen_end.replace(end) == end && self.flushed_offset.get() == end;
+        let idle = self.rounds.seen_end.replace(end) == end && self.stored_offset.get() == end;
         let Some(active) = self.active() else {
             return;
         };
@@ -114,7 +114,9 @@ impl Inner {
             }
         }
         let count_expired = || {
-            let (start, acked) = (self.start_offset.get(), self.acked_offset.get());
+            // What is in the journal alone is brought to its segment before that goes.
+            let acked = self.acked_offset.get().min(self.written_offset.get());
+            let start = self.start_offset.get();
             let candidates = self.candidates(&segments);
             expired_count(&candidates, start, acked, now, &config)
         };
@@ -129,7 +131,8 @@ impl Inner {
         if count == 0 {
             return Ok(());
         }
-        let (start, acked) = (self.start_offset.get(), self.acked_offset.get());
+        let start = self.start_offset.get();
+        let acked = self.acked_offset.get().min(self.written_offset.get());
         // A full device has no room for a new segment, and gets none while this waits for one.
         let whole =
             count == segments.len() && self.end_offset.get() == acked && !self.room.is_lacking();
@@ -144,6 +147,7 @@ impl Inner {
             return Ok(());
         }
         let end = first_kept.base_offset;
+        self.void_in_journal(end).await?;
         let gone: Vec<Rc<Segment>> = {
             let segments = &mut self.state.borrow_mut().segments;
             let count = segments.partition_point(|segment| segment.base_offset < end);
@@ -154,7 +158,9 @@ impl Inner {
         self.tell_of_removal(&gone, end);
         // What is gone needs no flush, and its file may have been the last there was to flush. Not
         // before it is gone: a crash might bring it back, and trailers would call it damaged.
-        self.flushed_offset.set(self.flushed_offset.get().max(end));
+        for durable in [&self.stored_offset, &self.flushed_offset] {
+            durable.set(durable.get().max(end));
+        }
         Ok(())
     }
 
@@ -294,7 +300,7 @@ impl Inner {
         }
         let state = self.state.borrow();
         let unsettled = state.segments.iter().find(|segment| !segment.settled.get());
-        let flushed = self.flushed_offset.get();
+        let flushed = self.stored_offset.get();
         unsettled.map_or(flushed, |segment| segment.base_offset.min(flushed))
     }
 }

@@ -117,7 +117,7 @@ impl LogMemory {
     }
 
     /// Notes that `log` took `count` chunks, and has the oldest given up where they are too
-    /// many by now.
+    /// many by now; where none can be, what keeps them is brought to the logs' files.
     pub fn chunks_taken(&self, log: &Rc<Inner>, count: usize) {
         let mut order = self.chunk_order.borrow_mut();
         for _ in 0..count {
@@ -125,6 +125,9 @@ impl LogMemory {
         }
         // Bounded: a log that can give up nothing now is asked again later.
         self.evict(&mut order, count + 8, |it| it.has_too_many_chunks());
+        if self.has_too_many_chunks() {
+            log.logs.hurry_home();
+        }
     }
 
     /// More than the cache has for sure is kept only while no other use comes close to wanting it.

@@ -136,14 +136,7 @@ impl Opener<'_> {
         inner
             .start_offset
             .set(start.max(self.opening.start_offset).min(end));
-        for offset in [
-            &inner.end_offset,
-            &inner.written_offset,
-            &inner.flushed_offset,
-            &inner.acked_offset,
-        ] {
-            offset.set(end);
-        }
+        inner.stands_at(end);
         inner.rounds.whole_up_to(end);
     }
 

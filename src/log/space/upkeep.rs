@@ -433,7 +433,7 @@ impl Inner {
     /// The oldest sealed segment whose files do not have their final form, once all of it is
     /// flushed.
     fn to_settle(&self, state: &State) -> Option<Rc<Segment>> {
-        let flushed = self.flushed_offset.get();
+        let flushed = self.stored_offset.get();
         let mut pairs = state.segments.windows(2);
         let found = pairs.find(|pair| {
             let (sealed, follower) = (&pair[0], &pair[1]);

@@ -40,8 +40,10 @@ fn settings(random: &mut Random) -> LogConfig {
 /// Opens the log, compares it with the model, then works on it until it is interrupted.
 async fn live(disk: Disk, root: PathBuf, model: Rc<Model>, seed: u64) -> Result<(), Wrong> {
     let mut random = Random::new(seed);
-    let folder = Folder::open(&disk, &root).await.expect("a folder");
-    let shared = logs(&disk);
+    let folder = Folder::open(&disk, &root).await;
+    let folder = folder.map_err(|error| error.to_string())?;
+    let capacity = [0, 64 << 10, 1 << 20][random.below(3)];
+    let shared = folder.begin_journal(&logs(&disk), capacity);
     let opening = folder.opening("t", 0);
     let (log, recovered) = open(
         &shared,
@@ -194,7 +196,8 @@ fn run(seed: u64, fault: Option<Fault>) -> Result<(), Wrong> {
         let disk = Disk::simulated(world.disk().clone());
         let model = Rc::clone(&model);
         let checked = world.run(async move {
-            let folder = Folder::open(&disk, root).await.expect("a folder");
+            let folder = Folder::open(&disk, root).await;
+            let folder = folder.map_err(|error| error.to_string())?;
             let shared = logs(&disk);
             let opening = folder.opening("t", 0);
             let (log, _) = open(&shared, &folder.path("t", 0), config(9_000), opening).await;

@@ -296,6 +296,10 @@ fn planted_bugs_are_found() {
         Mutant::NextForgotten,
         Mutant::SwapBeforeFlush,
         Mutant::OwnFlushForgotten,
+        Mutant::EntryBeforeFlush,
+        Mutant::TornEntryTaken,
+        Mutant::GivenBackEarly,
+        Mutant::CutForgotten,
     ];
     let bugs = lies
         .map(Bug::Lie)

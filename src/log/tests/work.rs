@@ -66,9 +66,10 @@ pub async fn live(
 ) -> Result<(), Wrong> {
     let disk = Disk::simulated(sim.clone());
     let opened = Folder::open(&disk, Path::new(ROOT)).await;
+    let folder = opened.map_err(|error| error.to_string())?;
     let mut life = Life {
-        folder: opened.map_err(|error| error.to_string())?,
-        shared: logs(&disk),
+        shared: perhaps_with_journal(&folder, &disk, seed).await,
+        folder,
         logs: Vec::new(),
         epoch: 0,
         now: 0,
@@ -95,6 +96,19 @@ pub async fn live(
         }
     }
     Ok(())
+}
+
+/// Three lives of four have a journal, of a circle that closes soon; most wait until it is there.
+async fn perhaps_with_journal(folder: &Folder, disk: &Disk, seed: u64) -> Logs {
+    let mut random = Random::new(seed ^ 0x10_0513);
+    let capacity = [0, 64 << 10, 96 << 10, 256 << 10][random.below(4)];
+    let shared = folder.begin_journal(&logs(disk), capacity);
+    if let Some(journal) = shared.journal()
+        && !random.one_in(4)
+    {
+        journal.prepared().await;
+    }
+    shared
 }
 
 impl Life {

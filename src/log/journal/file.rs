@@ -1,0 +1,192 @@
+//! Drives: the file of a journal: made once, then only overwritten; where the next entry goes, and
+//! what is free again.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::circle::Circle;
+use super::entry::{FRONT_BYTES, Front, Head, Position};
+use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer};
+use crate::io::disk::Disk;
+use crate::io::file::File;
+
+/// The file of a journal, in the folder of its logs.
+pub const FILE: &str = "corelane-journal";
+/// There while records may be in the journal alone: a start that finds this file and no journal
+/// knows that records are lost.
+pub const IN_USE: &str = "corelane-journal-in-use";
+const NEW_SUFFIX: &str = ".new";
+const IN_USE_TEXT: &str = "Records are in the journal beside this that are in no segment yet.\n";
+
+/// The file of a journal, and its circle.
+pub struct JournalFile {
+    disk: Disk,
+    dir: PathBuf,
+    file: RefCell<Option<File>>,
+    front: Cell<Front>,
+    circle: Cell<Circle>,
+    /// Up to where entries are flushed.
+    durable: Cell<Position>,
+}
+
+impl JournalFile {
+    /// The file in `dir` with a circle of `capacity` bytes; nothing is done to it yet. `front` is
+    /// what a start has left in it.
+    pub fn new(disk: &Disk, dir: &Path, capacity: u64, front: Option<Front>) -> JournalFile {
+        let none = Front {
+            turn: 0,
+            generation: 0,
+            capacity,
+            begin: 0,
+        };
+        JournalFile {
+            disk: disk.clone(),
+            dir: dir.to_owned(),
+            file: RefCell::default(),
+            front: Cell::new(front.unwrap_or(none)),
+            circle: Cell::new(Circle::new(capacity, 0)),
+            durable: Cell::new(0),
+        }
+    }
+
+    /// The folder that it is in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Makes the file if there is none of this size, and has it begin anew. Entries may be written
+    /// from then on.
+    pub async fn prepare(&self) -> io::Result<()> {
+        let capacity = self.circle.get().capacity();
+        let path = self.dir.join(FILE);
+        let new = self.dir.join(format!("{FILE}{NEW_SUFFIX}"));
+        let before = self.front.get();
+        let is_there = before.generation != 0 && before.capacity == capacity;
+        let file = match is_there {
+            true => self.disk.open(&path).await?,
+            false => self.make(&new, FRONT_BYTES + capacity).await?,
+        };
+        *self.file.borrow_mut() = Some(file);
+        self.front.set(Front {
+            turn: before.turn,
+            generation: self.disk.runtime().random().max(1),
+            capacity,
+            begin: 0,
+        });
+        // Both blocks: a crash that tears a later one must not leave a front of an earlier run.
+        self.write_front(0).await?;
+        self.write_front(0).await?;
+        if !is_there {
+            self.disk.rename(&new, &path).await?;
+        }
+        let in_use = self.dir.join(IN_USE);
+        self.disk.write(&in_use, IN_USE_TEXT.into()).await?;
+        self.disk.sync_dir(&self.dir).await
+    }
+
+    async fn make(&self, path: &Path, len: u64) -> io::Result<File> {
+        self.disk.remove(path).await?;
+        let file = self.disk.create(path).await?;
+        match file.prepare(0, len).await {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                drop(file);
+                // What went wrong first is what counts.
+                let _ = self.disk.remove(path).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn open_file(&self) -> io::Result<File> {
+        let file = self.file.borrow().clone();
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Says durably that everything before `begin` is needed no more.
+    async fn write_front(&self, begin: Position) -> io::Result<()> {
+        let file = self.open_file()?;
+        let mut front = self.front.get();
+        front.turn += 1;
+        front.begin = begin;
+        self.front.set(front);
+        let mut buffer = self.disk.pool().write_buffer(BLOCK_BYTES, true);
+        buffer.bytes_mut().copy_from_slice(&front.to_block());
+        file.write(front.place(), buffer).await?;
+        file.flush().await
+    }
+
+    /// Gives back everything before `position`.
+    pub async fn give_back(&self, position: Position) -> io::Result<()> {
+        if position > self.freed() {
+            self.write_front(position).await?;
+            let mut circle = self.circle.get();
+            circle.free(position);
+            self.circle.set(circle);
+        }
+        Ok(())
+    }
+
+    /// Everything before this is given back.
+    pub fn freed(&self) -> Position {
+        self.circle.get().freed()
+    }
+
+    /// Whether half of the circle is taken.
+    pub fn is_half_full(&self) -> bool {
+        self.circle.get().is_half_full()
+    }
+
+    /// Bytes that an entry may have at the most.
+    pub fn entry_bytes_max(&self) -> u64 {
+        let max = self.circle.get().entry_bytes_max();
+        max.min(WRITE_BYTES_MAX as u64)
+    }
+
+    /// Where an entry would begin that takes `space` bytes, if there is so much; one with data
+    /// leaves something for cuts.
+    pub fn place_for(&self, space: u64, has_data: bool) -> Option<Position> {
+        let circle = self.circle.get();
+        let reserve = if has_data { circle.cuts_bytes() } else { 0 };
+        circle.place_for(space, reserve)
+    }
+
+    /// Writes an entry of `len` bytes at a place that was asked for, and flushes it; returns where
+    /// it ends. One at a time.
+    pub async fn write(
+        &self,
+        at: Position,
+        mut entry: WriteBuffer,
+        len: usize,
+        flush: bool,
+    ) -> io::Result<Position> {
+        let file = self.open_file()?;
+        let mut circle = self.circle.get();
+        let head = Head {
+            generation: self.front.get().generation,
+            at,
+            previous_end: circle.end(),
+            durable: self.durable.get(),
+            len: len as u32,
+            space: entry.len() as u32,
+            crc: 0,
+        };
+        circle.take(at, entry.len() as u64);
+        self.circle.set(circle);
+        let bytes = entry.bytes_mut();
+        bytes[len..].fill(0);
+        head.seal(bytes);
+        file.write(circle.in_file(at), entry).await?;
+        if flush && !planted!(EntryBeforeFlush) {
+            file.flush().await?;
+            self.durable.set(head.end());
+        }
+        Ok(head.end())
+    }
+
+    /// Notes that nothing in it is needed.
+    pub async fn is_out_of_use(&self) -> io::Result<()> {
+        self.disk.remove(&self.dir.join(IN_USE)).await
+    }
+}

@@ -1,0 +1,368 @@
+//! Drives: at a start after a crash, writes what the journal holds into the segments, before any
+//! log is opened. Doing it again after an interruption, or a part of it, changes nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::circle::{begin_of, in_file};
+use super::entry::{FRONT_BYTES, Front, Head, Piece, Position, pieces};
+use super::file::{FILE, IN_USE};
+use crate::base::{Offset, TopicId};
+use crate::io::buffer::{BLOCK_BYTES, block_down, block_up};
+use crate::io::disk::{Disk, Patch};
+use crate::io::file::File;
+use crate::log::segment::{PARTITION_METADATA, file_name};
+use crate::log::space::NEXT_SUFFIX;
+use crate::wire::batch::BatchHeader;
+
+/// Bytes read from the journal at a time.
+const READ_BYTES: usize = 256 << 10;
+/// Bytes of pieces that are gathered before they are put where they belong.
+const GATHERED_BYTES_MAX: usize = 8 << 20;
+
+/// What a start found in the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Entries that were whole.
+    pub entries: usize,
+    /// Bytes that were put into segments.
+    pub bytes: u64,
+}
+
+/// Why records that were acked may be missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The journal is gone, though it was in use.
+    Missing(PathBuf),
+    /// Neither place says where it begins.
+    NoFront(PathBuf),
+    /// An entry is damaged that had been flushed.
+    Entry(PathBuf, u64),
+}
+
+/// By folder and segment: the id of the topic, and the bytes that are to be written there.
+type Gathered = BTreeMap<(String, Offset), (Option<TopicId>, Vec<Patch>)>;
+
+/// Reads the journal through.
+struct Reader<'a> {
+    file: &'a File,
+    front: Front,
+    window: (u64, Vec<u8>),
+    /// Where the next entry begins.
+    at: Position,
+}
+
+/// Takes over what the last run left in the folder `dir`; returns the front for the journal that
+/// goes on with its file. After a stop that was `clean` nothing is read.
+pub async fn take_over(
+    disk: &Disk,
+    dir: &Path,
+    clean: bool,
+) -> io::Result<(Option<Front>, Replayed)> {
+    let path = dir.join(FILE);
+    let in_use = dir.join(IN_USE);
+    let was_in_use = !clean && disk.read(&in_use).await.is_ok();
+    let file = match disk.open(&path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match was_in_use {
+                true => Err(Lost::Missing(path).into()),
+                false => Ok((None, Replayed::default())),
+            };
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(front) = read_front(&file).await? else {
+        return match was_in_use {
+            true => Err(Lost::NoFront(path).into()),
+            // Nothing in it is needed: it is made anew.
+            false => Ok((None, Replayed::default())),
+        };
+    };
+    if !was_in_use {
+        return Ok((Some(front), Replayed::default()));
+    }
+    let cuts = find_cuts(&file, front).await?;
+    if is_damaged(&file, front, cuts.end).await? {
+        return Err(Lost::Entry(path, in_file(cuts.end, front.capacity)).into());
+    }
+    let replayed = put_in_place(disk, dir, &file, front, &cuts).await?;
+    if replayed.entries > 0 {
+        disk.sync_all(dir).await?;
+    }
+    let front = Front {
+        turn: front.turn + 1,
+        begin: cuts.end,
+        ..front
+    };
+    let mut buffer = disk.pool().write_buffer(BLOCK_BYTES, true);
+    buffer.bytes_mut().copy_from_slice(&front.to_block());
+    file.write(front.place(), buffer).await?;
+    file.flush().await?;
+    Ok((Some(front), replayed))
+}
+
+async fn read_front(file: &File) -> io::Result<Option<Front>> {
+    let blocks = file.read(0, FRONT_BYTES as usize).await?;
+    let fronts = blocks.chunks(BLOCK_BYTES).filter_map(Front::in_block);
+    let front = fronts.max_by_key(|front| front.turn);
+    // A file that is shorter than it says holds no whole circle.
+    let len = file.len().await?;
+    Ok(front.filter(|it| it.capacity > 0 && FRONT_BYTES + it.capacity <= len))
+}
+
+/// Where an entry begins, and the first segment that its cut leaves alone.
+type CutAt = (Position, Offset);
+
+/// The cuts in the entries, and where the last whole one ends.
+struct Cuts {
+    /// For each log: up to which entry pieces are void, and in segments that begin before which
+    /// offset.
+    of: BTreeMap<(String, Option<TopicId>), Vec<CutAt>>,
+    end: Position,
+}
+
+impl Cuts {
+    fn void(&self, at: Position, folder: &str, id: Option<TopicId>, segment: Offset) -> bool {
+        if planted!(CutForgotten) {
+            return false;
+        }
+        let cuts = self.of.get(&(folder.to_owned(), id));
+        cuts.is_some_and(|cuts| {
+            cuts.iter()
+                .any(|(cut_at, below)| at <= *cut_at && segment < *below)
+        })
+    }
+}
+
+async fn find_cuts(file: &File, front: Front) -> io::Result<Cuts> {
+    let mut cuts = Cuts {
+        of: BTreeMap::new(),
+        end: front.begin,
+    };
+    let mut reader = Reader::new(file, front);
+    while let Some((head, entry)) = reader.next().await? {
+        for piece in pieces(&entry) {
+            let piece = piece.map_err(|_| not_possible())?;
+            if let Piece::Cut { owner, below } = piece {
+                let key = (owner.folder.to_owned(), owner.topic_id);
+                cuts.of.entry(key).or_default().push((head.at, below));
+            }
+        }
+        cuts.end = head.end();
+    }
+    Ok(cuts)
+}
+
+/// Whether an entry further on says that more than what lies before `end` had been flushed: then
+/// what stands at `end` was damaged later, and is not the torn end of the last write.
+async fn is_damaged(file: &File, front: Front, end: Position) -> io::Result<bool> {
+    let mut at = 0;
+    while at < front.capacity {
+        let len = READ_BYTES.min((front.capacity - at) as usize);
+        let bytes = file.read(FRONT_BYTES + at, len).await?;
+        for (index, block) in bytes.chunks(BLOCK_BYTES).enumerate() {
+            let place = at + (index * BLOCK_BYTES) as u64;
+            let Some(head) = Head::of(block).filter(|it| speaks_of(it, front, place)) else {
+                continue;
+            };
+            if head.at >= end && head.durable > end {
+                let entry = file.read(FRONT_BYTES + place, head.space as usize).await?;
+                if head.fits(&entry) {
+                    return Ok(true);
+                }
+            }
+        }
+        at += len as u64;
+    }
+    Ok(false)
+}
+
+fn speaks_of(head: &Head, front: Front, place: u64) -> bool {
+    head.generation == front.generation
+        && head.is_possible(front.capacity)
+        && head.at % front.capacity == place
+}
+
+/// Writes the pieces that are not void into their segments.
+async fn put_in_place(
+    disk: &Disk,
+    dir: &Path,
+    file: &File,
+    front: Front,
+    cuts: &Cuts,
+) -> io::Result<Replayed> {
+    let mut replayed = Replayed::default();
+    let mut gathered = Gathered::new();
+    let mut held = 0;
+    let mut reader = Reader::new(file, front);
+    while let Some((head, entry)) = reader.next().await? {
+        replayed.entries += 1;
+        for piece in pieces(&entry) {
+            let Piece::Data {
+                owner,
+                segment,
+                position,
+                bytes,
+            } = piece.map_err(|_| not_possible())?
+            else {
+                continue;
+            };
+            if cuts.void(head.at, owner.folder, owner.topic_id, segment) {
+                continue;
+            }
+            let key = (owner.folder.to_owned(), segment);
+            let (_, patches) = gathered.entry(key).or_insert((owner.topic_id, Vec::new()));
+            patches.push((u64::from(position), bytes.to_vec()));
+            held += bytes.len();
+        }
+        if held >= GATHERED_BYTES_MAX {
+            replayed.bytes += apply(disk, dir, std::mem::take(&mut gathered)).await?;
+            held = 0;
+        }
+    }
+    replayed.bytes += apply(disk, dir, gathered).await?;
+    Ok(replayed)
+}
+
+async fn apply(disk: &Disk, dir: &Path, gathered: Gathered) -> io::Result<u64> {
+    let mut bytes = 0;
+    for ((folder, segment), (topic_id, patches)) in gathered {
+        if folder.is_empty() || folder.contains('/') || folder.starts_with('.') {
+            return Err(not_possible());
+        }
+        let folder = dir.join(folder);
+        if !belongs(disk, &folder, topic_id).await? {
+            continue;
+        }
+        bytes += patches.iter().map(|it| it.1.len() as u64).sum::<u64>();
+        let path = path_of(disk, &folder, segment).await?;
+        disk.patch(&path, patches).await?;
+    }
+    Ok(bytes)
+}
+
+/// The file of a segment. One that was prepared before the segment began gets its proper name only
+/// after the first write: without a file of that name, a prepared one whose first batch has the
+/// segment's base offset is it.
+async fn path_of(disk: &Disk, folder: &Path, segment: Offset) -> io::Result<PathBuf> {
+    let own = file_name(segment, ".log");
+    let entries = disk.list(folder).await?;
+    let is_there = entries.iter().any(|entry| entry.name == own);
+    let prepared = entries.iter().filter(|it| it.name.ends_with(NEXT_SUFFIX));
+    for entry in prepared.filter(|_| !is_there) {
+        let path = folder.join(&entry.name);
+        let block = disk.open(&path).await?.read(0, BLOCK_BYTES).await?;
+        let header = BatchHeader::copy(&block).filter(|it| !it.is_blank());
+        if header.is_some_and(|header| header.base_offset() == segment) {
+            return Ok(path);
+        }
+    }
+    Ok(folder.join(own))
+}
+
+/// Whether the log in `folder` is of the topic with this id; makes the folder where there is none.
+async fn belongs(disk: &Disk, folder: &Path, topic_id: Option<TopicId>) -> io::Result<bool> {
+    let path = folder.join(PARTITION_METADATA);
+    let Some(topic_id) = topic_id else {
+        disk.create_dir(folder).await?;
+        return Ok(true);
+    };
+    let own = format!("version: 0\ntopic_id: {topic_id}");
+    match disk.read(&path).await {
+        // A crash may leave a beginning of the file: it is written again.
+        Ok(text) if own.as_bytes().starts_with(&text) && text.len() < own.len() => {}
+        Ok(text) => return Ok(text == own.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    disk.create_dir(folder).await?;
+    disk.write(&path, own.into_bytes()).await?;
+    Ok(true)
+}
+
+impl<'a> Reader<'a> {
+    fn new(file: &'a File, front: Front) -> Reader<'a> {
+        Reader {
+            file,
+            front,
+            window: (0, Vec::new()),
+            at: front.begin,
+        }
+    }
+
+    /// The next entry, if it is whole and says that it follows the one read last.
+    async fn next(&mut self) -> io::Result<Option<(Head, Vec<u8>)>> {
+        let end = self.at;
+        let capacity = self.front.capacity;
+        // Where the rest of the circle was too short the entry begins at the circle's first byte.
+        let over = begin_of(end, capacity, capacity);
+        for at in [end, over] {
+            let place = at % capacity;
+            let block = self.bytes(place, BLOCK_BYTES).await?;
+            let head = Head::of(&block).filter(|it| speaks_of(it, self.front, place));
+            let Some(head) = head.filter(|it| it.at == at && it.previous_end == end) else {
+                continue;
+            };
+            let mut entry = self.bytes(place, head.space as usize).await?;
+            if head.fits(&entry) || planted!(TornEntryTaken) {
+                entry.truncate(head.len as usize);
+                self.at = head.end();
+                return Ok(Some((head, entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `len` bytes of the circle from `place` on.
+    async fn bytes(&mut self, place: u64, len: usize) -> io::Result<Vec<u8>> {
+        let (begin, window) = &self.window;
+        let is_there = *begin <= place && place + len as u64 <= begin + window.len() as u64;
+        if !is_there {
+            let begin = block_down(place);
+            let left = (self.front.capacity - begin) as usize;
+            let wanted = block_up(len as u64) as usize;
+            let piece = self
+                .file
+                .read(FRONT_BYTES + begin, wanted.max(READ_BYTES).min(left))
+                .await?;
+            self.window = (begin, piece.to_vec());
+        }
+        let (begin, window) = &self.window;
+        let from = (place - begin) as usize;
+        let found = window.get(from..from + len);
+        Ok(found.ok_or(io::ErrorKind::UnexpectedEof)?.to_vec())
+    }
+}
+
+fn not_possible() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "an entry of the journal that cannot be",
+    )
+}
+
+impl From<Lost> for io::Error {
+    fn from(lost: Lost) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, lost.to_string())
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Missing(path) => write!(f, "{} is gone", path.display())?,
+            Lost::NoFront(path) => write!(f, "{} has lost its beginning", path.display())?,
+            Lost::Entry(path, at) => {
+                write!(f, "{} is damaged at byte {at}", path.display())?;
+            }
+        }
+        write!(
+            f,
+            ", and records that were acked in the last seconds before the stop were in it alone: \
+             put it back from a copy; or remove {IN_USE} beside it to go on without them"
+        )
+    }
+}

@@ -1,0 +1,1 @@
+//! Drives: the journal with logs on a simulated disk.
