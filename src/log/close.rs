@@ -103,6 +103,7 @@ impl Inner {
         }
         // No task may open a file by name while the name changes.
         self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
+        self.side.let_go();
         self.stop();
         self.void_in_journal(Offset::MAX).await?;
         self.logs.memory().forget_parked(self, true);

@@ -85,7 +85,8 @@ pub struct Inner {
     pub acked_offset: Cell<Offset>,
     /// When the oldest append that is not flushed was made; meaningful while there is one.
     pub unflushed_since: Cell<WallMs>,
-    /// How many flushes had failed when that append was made: see [`Logs::failed_flushes`].
+    /// How many flushes had failed before the oldest write that is not flushed was begun: see
+    /// [`Logs::failed_flushes`].
     pub failed_flushes: Cell<u64>,
     pub failure: RefCell<Option<LogFailure>>,
     /// No more appends, and tasks end when they run out of work.
@@ -260,6 +261,14 @@ impl Inner {
                 path.display()
             );
             self.fail(FailedOperation::Unlinked, &io::Error::other(reason));
+        }
+    }
+
+    /// To be called before a write to a segment: where everything before it is durable there, and
+    /// not in the journal alone, flushes that failed until now have dropped nothing of this log.
+    pub fn note_failed_flushes(&self) {
+        if self.stored_offset.get() >= self.written_offset.get() {
+            self.failed_flushes.set(self.logs.failed_flushes());
         }
     }
 

@@ -91,7 +91,6 @@ impl Inner {
         let mut state = self.state.borrow_mut();
         if self.flushed_offset.get() == base_offset {
             self.unflushed_since.set(now);
-            self.failed_flushes.set(self.logs.failed_flushes());
         }
         if state.epochs.assign(epoch, base_offset) {
             state.epochs_changed = true;
@@ -198,6 +197,7 @@ impl Inner {
                 if self.has_failed() {
                     return;
                 }
+                self.note_failed_flushes();
                 self.writer_busy.set(true);
                 let written = self.write_mark(&mark).await;
                 self.writer_busy.set(false);
@@ -411,7 +411,7 @@ impl Inner {
 
     /// Called by the flusher: what had been written up to `offset` survives a power cut.
     pub fn after_flush(&self, offset: Offset) {
-        let is_news = offset > self.flushed_offset.get();
+        let is_news = offset > self.stored_offset.get();
         if is_news && self.failed_flushes.get() != self.logs.failed_flushes() {
             let error = io::Error::other("an earlier one failed and may have dropped a write");
             return self.fail(FailedOperation::Flush, &error);

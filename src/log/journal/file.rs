@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::circle::Circle;
 use super::entry::{FRONT_BYTES, Front, Head, Position};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer};
-use crate::io::disk::Disk;
 use crate::io::file::File;
+use crate::log::append::Logs;
 
 /// The file of a journal, in the folder of its logs.
 pub const FILE: &str = "corelane-journal";
@@ -21,19 +21,22 @@ const IN_USE_TEXT: &str = "Records are in the journal beside this that are in no
 
 /// The file of a journal, and its circle.
 pub struct JournalFile {
-    disk: Disk,
+    logs: Logs,
     dir: PathBuf,
     file: RefCell<Option<File>>,
     front: Cell<Front>,
     circle: Cell<Circle>,
     /// Up to where entries are flushed.
     durable: Cell<Position>,
+    /// How many flushes of the device had failed when an entry was last written behind flushed ones
+    /// alone.
+    failed_flushes: Cell<u64>,
 }
 
 impl JournalFile {
-    /// The file in `dir` with a circle of `capacity` bytes; nothing is done to it yet. `front` is
-    /// what a start has left in it.
-    pub fn new(disk: &Disk, dir: &Path, capacity: u64, front: Option<Front>) -> JournalFile {
+    /// The file of `logs` in `dir` with a circle of `capacity` bytes; nothing is done to it yet.
+    /// `front` is what a start has left in it.
+    pub fn new(logs: &Logs, dir: &Path, capacity: u64, front: Option<Front>) -> JournalFile {
         let none = Front {
             turn: 0,
             generation: 0,
@@ -41,12 +44,13 @@ impl JournalFile {
             begin: 0,
         };
         JournalFile {
-            disk: disk.clone(),
+            logs: logs.clone(),
             dir: dir.to_owned(),
             file: RefCell::default(),
             front: Cell::new(front.unwrap_or(none)),
             circle: Cell::new(Circle::new(capacity, 0)),
             durable: Cell::new(0),
+            failed_flushes: Cell::new(0),
         }
     }
 
@@ -64,13 +68,13 @@ impl JournalFile {
         let before = self.front.get();
         let is_there = before.generation != 0 && before.capacity == capacity;
         let file = match is_there {
-            true => self.disk.open(&path).await?,
+            true => self.logs.disk().open(&path).await?,
             false => self.make(&new, FRONT_BYTES + capacity).await?,
         };
         *self.file.borrow_mut() = Some(file);
         self.front.set(Front {
             turn: before.turn,
-            generation: self.disk.runtime().random().max(1),
+            generation: self.logs.disk().runtime().random().max(1),
             capacity,
             begin: 0,
         });
@@ -78,22 +82,22 @@ impl JournalFile {
         self.write_front(0).await?;
         self.write_front(0).await?;
         if !is_there {
-            self.disk.rename(&new, &path).await?;
+            self.logs.disk().rename(&new, &path).await?;
         }
         let in_use = self.dir.join(IN_USE);
-        self.disk.write(&in_use, IN_USE_TEXT.into()).await?;
-        self.disk.sync_dir(&self.dir).await
+        self.logs.disk().write(&in_use, IN_USE_TEXT.into()).await?;
+        self.logs.disk().sync_dir(&self.dir).await
     }
 
     async fn make(&self, path: &Path, len: u64) -> io::Result<File> {
-        self.disk.remove(path).await?;
-        let file = self.disk.create(path).await?;
+        self.logs.disk().remove(path).await?;
+        let file = self.logs.disk().create(path).await?;
         match file.prepare(0, len).await {
             Ok(()) => Ok(file),
             Err(error) => {
                 drop(file);
                 // What went wrong first is what counts.
-                let _ = self.disk.remove(path).await;
+                let _ = self.logs.disk().remove(path).await;
                 Err(error)
             }
         }
@@ -111,10 +115,20 @@ impl JournalFile {
         front.turn += 1;
         front.begin = begin;
         self.front.set(front);
-        let mut buffer = self.disk.pool().write_buffer(BLOCK_BYTES, true);
+        let mut buffer = self.logs.disk().pool().write_buffer(BLOCK_BYTES, true);
         buffer.bytes_mut().copy_from_slice(&front.to_block());
         file.write(front.place(), buffer).await?;
-        file.flush().await
+        self.flush(&file).await
+    }
+
+    /// Flushes the device. Where that fails no log counts on what it had written before, in this
+    /// file or in another.
+    async fn flush(&self, file: &File) -> io::Result<()> {
+        let flushed = file.flush().await;
+        if flushed.is_err() {
+            self.logs.probe().failed_flushes_count.add(1);
+        }
+        flushed
     }
 
     /// Gives back everything before `position`.
@@ -153,7 +167,8 @@ impl JournalFile {
     }
 
     /// Writes an entry of `len` bytes at a place that was asked for, and flushes it; returns where
-    /// it ends. One at a time.
+    /// it ends. One at a time. Fails, too, where a flush has failed that may have dropped this
+    /// entry or an earlier one.
     pub async fn write(
         &self,
         at: Position,
@@ -163,6 +178,9 @@ impl JournalFile {
     ) -> io::Result<Position> {
         let file = self.open_file()?;
         let mut circle = self.circle.get();
+        if self.durable.get() == circle.end() {
+            self.failed_flushes.set(self.logs.failed_flushes());
+        }
         let head = Head {
             generation: self.front.get().generation,
             at,
@@ -179,14 +197,18 @@ impl JournalFile {
         head.seal(bytes);
         file.write(circle.in_file(at), entry).await?;
         if flush && !planted!(EntryBeforeFlush) {
-            file.flush().await?;
+            self.flush(&file).await?;
             self.durable.set(head.end());
+        }
+        if self.logs.failed_flushes() != self.failed_flushes.get() {
+            let reason = "a flush failed and may have dropped a write";
+            return Err(io::Error::other(reason));
         }
         Ok(head.end())
     }
 
     /// Notes that nothing in it is needed.
     pub async fn is_out_of_use(&self) -> io::Result<()> {
-        self.disk.remove(&self.dir.join(IN_USE)).await
+        self.logs.disk().remove(&self.dir.join(IN_USE)).await
     }
 }

@@ -70,6 +70,8 @@ impl Shared {
     /// these, and lets that part of the circle be overwritten; `false`, and nothing is given back,
     /// where a log cannot be written.
     async fn bring_home(&self) -> bool {
+        // One round at a time: what is in the hands of another is on no list, and not home yet.
+        let _alone = self.bringing.take(1).await;
         let upto = self.written();
         let away = std::mem::take(&mut *self.away.borrow_mut());
         let away: Vec<(Rc<Inner>, Offset)> = away
@@ -128,7 +130,7 @@ impl Inner {
         loop {
             let home = self.home_offset();
             // A log that is being removed enters a cut before its folder goes.
-            if home >= target || self.is_removed() {
+            if home >= target || self.side.is_let_go() {
                 return true;
             }
             if self.is_pinned() {

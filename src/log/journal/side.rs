@@ -37,6 +37,10 @@ pub struct Side {
     newest_end: Cell<Position>,
     /// The offset behind the last record that went past the journal.
     passed: Cell<Offset>,
+    /// Everything before this was at home when that was last looked at; it stays there.
+    home_seen: Cell<Offset>,
+    /// Whether the log is being removed: the journal need not bring it home.
+    is_let_go: Cell<bool>,
 }
 
 // === impl Side ===
@@ -120,6 +124,15 @@ impl Side {
         });
     }
 
+    /// Notes that the log is being removed, whether it has failed before or not.
+    pub fn let_go(&self) {
+        self.is_let_go.set(true);
+    }
+
+    pub(super) fn is_let_go(&self) -> bool {
+        self.is_let_go.get()
+    }
+
     /// What was appended before `end` and is not in the journal goes past it.
     pub(super) fn pass_all(&self, end: Offset) {
         self.in_hand.set(None);
@@ -156,7 +169,7 @@ impl Inner {
         // in the segment before a later append may go into an entry, which could be acked first.
         let passed = self.side.passed.get();
         let is_behind_all = match self.config.borrow().flush_messages {
-            ..=1 => self.home_offset() >= passed,
+            ..=1 => self.is_home(passed),
             _ => self.acked_offset.get() >= passed,
         };
         if to - from > ENTERS_BYTES_MAX || !is_behind_all || !journal.takes() {
@@ -189,7 +202,7 @@ impl Inner {
     /// Called by the journal: what lies before `offset` is in it, and is `flushed` there.
     pub(super) fn after_entry(&self, offset: Offset, flushed: bool) {
         let flush_messages = self.config.borrow().flush_messages;
-        if flushed && (flush_messages <= 1 || self.home_offset() >= self.side.passed.get()) {
+        if flushed && (flush_messages <= 1 || self.is_home(self.side.passed.get())) {
             let before = self.flushed_offset.get();
             self.flushed_offset.set(before.max(offset));
         }
@@ -197,6 +210,15 @@ impl Inner {
             self.ack(offset);
         }
         self.progress.ring();
+    }
+
+    /// Whether everything before `offset` is at home: see [`Inner::home_offset`]. Asked with each
+    /// append, so that the segments are looked through only where the answer is new.
+    fn is_home(&self, offset: Offset) -> bool {
+        if self.side.home_seen.get() < offset {
+            self.side.home_seen.set(self.home_offset());
+        }
+        self.side.home_seen.get() >= offset
     }
 
     /// Everything before this offset is durable in the segments' files, and these have their names:
@@ -220,7 +242,7 @@ impl Inner {
         let Some(journal) = self.logs.journal() else {
             return Ok(());
         };
-        if !self.is_removed() && journal.holds(self) {
+        if !self.side.is_let_go() && journal.holds(self) {
             // A crash may leave the files: they must be whole without the journal.
             self.store(below.min(self.end_offset.get())).await?;
         }

@@ -15,6 +15,7 @@ use crate::base::Offset;
 use crate::io::buffer::WriteBuffer;
 use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
+use crate::io::semaphore::Semaphore;
 use crate::log::append::Logs;
 use crate::log::inner::{FailedOperation, Inner};
 
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     cuts: RefCell<Vec<Cut>>,
     /// Logs that have entered something since they were last brought home.
     pub(super) away: RefCell<Vec<Rc<Inner>>>,
+    /// Held by a round that brings logs home.
+    pub(super) bringing: Rc<Semaphore>,
     work: Event,
     /// There is something to bring home.
     pub(super) due: Event,
@@ -65,12 +68,13 @@ impl Journal {
     pub fn begin(logs: &Logs, dir: &Path, capacity: u64, front: Option<Front>) -> Journal {
         let shared = Rc::new(Shared {
             logs: logs.clone(),
-            file: JournalFile::new(logs.disk(), dir, capacity, front),
+            file: JournalFile::new(logs, dir, capacity, front),
             written: Cell::new(0),
             stage: Cell::new(Stage::Preparing),
             listed: RefCell::default(),
             cuts: RefCell::default(),
             away: RefCell::default(),
+            bringing: Semaphore::new(1),
             work: Event::default(),
             due: Event::default(),
             urgent: Event::default(),
@@ -266,9 +270,22 @@ impl Shared {
             .sum()
     }
 
-    /// Writes one entry of `parts` and all cuts, and acks.
+    /// Takes the oldest cuts, as many as one entry may have.
+    fn take_cuts(&self) -> Vec<Cut> {
+        let max = self.file.entry_bytes_max();
+        let mut bytes = HEAD_BYTES as u64;
+        let mut cuts = self.cuts.borrow_mut();
+        let fit = cuts.iter().take_while(|cut| {
+            bytes += cut.owner().piece_bytes() as u64;
+            bytes <= max
+        });
+        let count = fit.count();
+        cuts.drain(..count).collect()
+    }
+
+    /// Writes one entry of `parts` and of cuts, and acks.
     async fn write_entry(&self, parts: &mut Vec<Part>) {
-        let cuts = std::mem::take(&mut *self.cuts.borrow_mut());
+        let cuts = self.take_cuts();
         let head_bytes = |part: &Part| part.log.owner().piece_bytes() as u64;
         let of_parts = parts
             .iter()
@@ -289,14 +306,7 @@ impl Shared {
             return;
         };
         let wants_flush = !cuts.is_empty() || parts.iter().any(Part::wants_flush);
-        let failed_flushes = self.logs.failed_flushes();
         let written = self.put(at, buffer, len, (parts, &cuts), wants_flush).await;
-        let written = match written {
-            Ok(_) if self.logs.failed_flushes() != failed_flushes => Err(io::Error::other(
-                "a flush failed and may have dropped a write",
-            )),
-            written => written,
-        };
         match written {
             Ok(end) => self.after_entry(end, parts, cuts, wants_flush),
             Err(error) => {
