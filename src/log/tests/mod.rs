@@ -18,5 +18,5 @@ mod shortage;
 mod states;
 mod story;
 mod streams;
-mod support;
+pub(in crate::log) mod support;
 mod work;

@@ -1,1 +1,0 @@
-//! Drives: the journal with logs on a simulated disk.

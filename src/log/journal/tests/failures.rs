@@ -1,0 +1,313 @@
+//! Drives: devices that fail, and logs that cannot be brought home.
+
+use std::time::Duration;
+
+use super::*;
+use crate::io::sim::Fault;
+use crate::log::tests::support::open;
+use crate::log::{FailedOperation, Retired};
+
+async fn sleep(start: &Start, seconds: u64) {
+    let runtime = start.disk.runtime();
+    runtime.sleep(Duration::from_secs(seconds)).await;
+}
+
+#[test]
+fn a_log_without_room_holds_no_other_back_and_loses_nothing() {
+    for (seed, world) in (0..).zip(worlds()) {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, 64 << 10).await;
+            let opened = start.open_all(&["a", "b"]).await;
+            sim.inject_below(&start.folder.path("a", 0), Fault::Room);
+            append(&opened[0], 0);
+            all_acked(&opened[0]).await;
+            // More than the circle has.
+            for tag in 0..100 {
+                append(&opened[1], tag);
+                all_acked(&opened[1]).await;
+            }
+            assert_eq!(opened[0].written_offset(), 0);
+            assert!(opened[0].failure().is_none());
+        });
+        let world = world.crash(seed);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, 64 << 10).await;
+            let opened = start.open_all(&["a", "b"]).await;
+            assert_eq!(tags(&opened[0], 0).await, [0]);
+            assert_eq!(tags(&opened[1], 0).await, (0..100).collect::<Vec<_>>());
+        });
+    }
+}
+
+#[test]
+fn a_log_that_has_room_again_is_brought_home() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, 64 << 10).await;
+            let opened = start.open_all(&["a", "b"]).await;
+            sim.inject_below(&start.folder.path("a", 0), Fault::Room);
+            append(&opened[0], 0);
+            all_acked(&opened[0]).await;
+            for tag in 0..100 {
+                append(&opened[1], tag);
+                all_acked(&opened[1]).await;
+            }
+            let pinned = start.counts().entries;
+            append(&opened[1], 100);
+            all_acked(&opened[1]).await;
+            assert_eq!(start.counts().entries, pinned, "it went past the journal");
+            sim.repair();
+            opened[0].seek_room();
+            sleep(&start, 5).await;
+            assert_eq!(opened[0].written_offset(), 1);
+            // The first goes past still: there was no flush to know of what went past before.
+            for tag in 101..110 {
+                append(&opened[1], tag);
+                all_acked(&opened[1]).await;
+            }
+            assert!(start.counts().entries > pinned, "it takes entries again");
+            start.close(&opened).await.expect("closed");
+        });
+    }
+}
+
+/// The journal's file fails in this way while `a` and `b` go into one entry.
+fn fails(fault: Fault) {
+    for (seed, world) in (0..).zip(worlds()) {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let opened = start.open_all(&["a", "b", "c"]).await;
+            for log in &opened {
+                append(log, 0);
+                all_acked(log).await;
+            }
+            // Home, so that it is the journal alone that fails it.
+            sleep(&start, 3).await;
+            append(&opened[2], 1);
+            all_acked(&opened[2]).await;
+            sim.inject_below(&file(), fault);
+            for log in &opened[..2] {
+                append(log, 1);
+            }
+            for log in &opened[..2] {
+                let failure = log.wait_acked(2).await.expect_err("not acked");
+                assert_eq!(failure.operation, FailedOperation::Journal, "{failure}");
+                assert_eq!(log.acked_offset(), 1);
+            }
+        });
+        let world = world.crash(seed);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let opened = start.open_all(&["a", "b", "c"]).await;
+            for log in &opened[..2] {
+                let found = tags(log, 0).await;
+                assert!(found.starts_with(&[0]) && found.len() <= 2, "{found:?}");
+            }
+            assert_eq!(tags(&opened[2], 0).await, [0, 1]);
+        });
+    }
+}
+
+#[test]
+fn a_failed_write_of_an_entry_fails_its_logs_and_acks_none() {
+    fails(Fault::Write);
+}
+
+#[test]
+fn a_failed_flush_of_an_entry_fails_its_logs_and_acks_none() {
+    fails(Fault::Flush);
+}
+
+#[test]
+fn after_a_failed_write_of_an_entry_other_logs_go_on_past_the_journal() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let opened = start.open_all(&["a", "b"]).await;
+            sim.inject_below(&file(), Fault::Write);
+            append(&opened[0], 0);
+            opened[0].wait_acked(1).await.expect_err("not acked");
+            for tag in 0..20 {
+                append(&opened[1], tag);
+                all_acked(&opened[1]).await;
+                assert_eq!(opened[1].written_offset() as u64, tag + 1);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_failed_flush_of_an_entry_fails_each_log_whose_write_it_may_have_dropped() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let relaxed = LogConfig {
+                flush_messages: 100,
+                ..config(200_000)
+            };
+            let (relaxed, _) = start.open("r", ID, relaxed).await;
+            let opened = start.open_all(&["a"]).await;
+            append(&relaxed, 0);
+            relaxed.0.write_out(1).await;
+            assert_eq!(relaxed.flushed_offset(), 0);
+            sim.inject_below(&file(), Fault::Flush);
+            append(&opened[0], 0);
+            opened[0].wait_acked(1).await.expect_err("not acked");
+            sim.repair();
+            // The device says that all is well; whether the write is there is not known.
+            relaxed.0.flush();
+            while relaxed.failure().is_none() && relaxed.flushed_offset() == 0 {
+                sleep(&start, 1).await;
+            }
+            assert_eq!(relaxed.flushed_offset(), 0);
+        });
+    }
+}
+
+#[test]
+fn what_is_in_a_journal_that_has_failed_cannot_be_voided_and_that_is_said() {
+    let world = World::new(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, CAPACITY).await;
+        let opened = start.open_all(&["a", "b"]).await;
+        append(&opened[1], 0);
+        all_acked(&opened[1]).await;
+        sim.inject_below(&file(), Fault::Write);
+        append(&opened[0], 0);
+        opened[0].wait_acked(1).await.expect_err("not acked");
+        let voided = opened[1].0.void_in_journal(1).await;
+        assert!(voided.is_err(), "an entry that says so cannot be written");
+        let closed = start.close(&opened[1..]).await;
+        assert!(closed.is_err(), "the next start needs the journal");
+        assert!(sim.content(&in_use()).is_some());
+    });
+}
+
+#[test]
+fn a_log_that_has_failed_can_be_removed_and_holds_the_journal_up_no_more() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, 64 << 10).await;
+            let opened = start.open_all(&["a", "b"]).await;
+            append(&opened[0], 0);
+            all_acked(&opened[0]).await;
+            sim.inject_below(&start.folder.path("a", 0), Fault::Write);
+            while opened[0].failure().is_none() {
+                sleep(&start, 1).await;
+            }
+            sim.repair();
+            let retired = [Retired {
+                topic: "a",
+                id: ID,
+                index: 0,
+                log: Some(&opened[0]),
+            }];
+            let failed = start.folder.retire(&retired).await;
+            assert!(failed.is_empty(), "{:?}", failed[0].1);
+            sleep(&start, 5).await;
+            for tag in 0..100 {
+                append(&opened[1], tag);
+                all_acked(&opened[1]).await;
+            }
+            assert!(start.counts().entries > 50, "the circle is given back");
+            start.close(&opened[1..]).await.expect("closed");
+        });
+    }
+}
+
+/// Has a flush of the log `x` alone fail: its append is too large for the journal.
+async fn fail_a_flush(start: &Start, sim: &SimDisk) {
+    let other = start.open_all(&["x"]).await.remove(0);
+    sim.inject_below(&start.folder.path("x", 0), Fault::Flush);
+    let large = batch(1, 17_000, 0, 0);
+    other.append(&large, 0, None, 0).expect("appended");
+    let failure = other.wait_acked(1).await.expect_err("not acked");
+    assert_eq!(failure.operation, FailedOperation::Flush);
+    sim.repair();
+}
+
+#[test]
+fn what_a_failed_flush_may_have_dropped_on_its_way_home_stays_in_the_journal() {
+    for (seed, world) in (0..).zip(worlds()) {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let opened = start.open_all(&["a"]).await;
+            append(&opened[0], 0);
+            all_acked(&opened[0]).await;
+            opened[0].0.write_out(1).await;
+            fail_a_flush(&start, &sim).await;
+            sleep(&start, 3).await;
+            let failure = opened[0].failure().expect("its write may be gone");
+            assert_eq!(failure.operation, FailedOperation::Flush);
+            assert!(opened[0].0.is_in_journal());
+        });
+        let world = world.crash(seed);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            assert_eq!(tags(&start.open_all(&["a"]).await[0], 0).await, [0]);
+        });
+    }
+}
+
+#[test]
+fn no_entry_counts_as_flushed_that_a_failed_flush_may_have_dropped() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let relaxed = LogConfig {
+                flush_messages: 2,
+                ..config(200_000)
+            };
+            let (relaxed, _) = start.open("r", ID, relaxed).await;
+            append(&relaxed, 0);
+            all_acked(&relaxed).await;
+            let entries = start.counts().entries;
+            fail_a_flush(&start, &sim).await;
+            append(&relaxed, 1);
+            let failed = relaxed.wait_acked(2).await;
+            failed.expect_err("the entry before may be gone");
+            assert_eq!(start.counts().entries, entries + 1);
+            assert_eq!(relaxed.flushed_offset(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_journal_is_closed_only_once_a_round_under_way_has_brought_its_logs_home() {
+    for world in worlds() {
+        for turns in 0..40 {
+            let sim = world.disk().clone();
+            let root = format!("/data/{turns}");
+            world.run(async move {
+                let disk = Disk::simulated(sim);
+                let folder = Folder::open(&disk, Path::new(&root)).await.expect("opened");
+                let shared = folder.begin_journal(&logs(&disk), CAPACITY);
+                let journal = shared.journal().expect("there").clone();
+                journal.prepared().await;
+                let opening = folder.opening("a", 0);
+                let dir = folder.path("a", 0);
+                let (log, _) = open(&shared, &dir, config(200_000), opening).await;
+                append(&log, 0);
+                all_acked(&log).await;
+                journal.hurry();
+                for _ in 0..turns {
+                    disk.runtime().yield_now().await;
+                }
+                journal.close().await.expect("closed");
+                assert_eq!(log.0.home_offset(), 1, "after {turns} turns");
+            });
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Drives: the journal with logs on a simulated disk.
+
+mod failures;
+mod lives;
+mod removals;
+
+use std::path::{Path, PathBuf};
+
+use crate::base::ids::Uuid;
+use crate::base::{Offset, TopicId};
+use crate::io::disk::Disk;
+use crate::io::sim::{SimDisk, World};
+use crate::log::tests::support::{batch, config, logs, read_all};
+use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay};
+use crate::wire::batch::batches;
+
+const ROOT: &str = "/data";
+const CAPACITY: usize = 256 << 10;
+const ID: TopicId = TopicId(Uuid::from_u128(7));
+
+/// One start of the broker.
+struct Start {
+    disk: Disk,
+    folder: Folder,
+    shared: Logs,
+}
+
+/// Worlds of a few seeds.
+fn worlds() -> impl Iterator<Item = World> {
+    (0..8).map(World::new)
+}
+
+/// Where the journal lies.
+fn file() -> PathBuf {
+    Path::new(ROOT).join(super::file::FILE)
+}
+
+fn in_use() -> PathBuf {
+    Path::new(ROOT).join(super::file::IN_USE)
+}
+
+impl Start {
+    /// Starts with a journal whose circle has `capacity` bytes, and waits until it is ready.
+    async fn with(sim: &SimDisk, capacity: usize) -> Start {
+        Start::begin(sim, capacity).await.expect("a folder")
+    }
+
+    /// The same; fails where the folder cannot be opened.
+    async fn begin(sim: &SimDisk, capacity: usize) -> std::io::Result<Start> {
+        let disk = Disk::simulated(sim.clone());
+        let folder = Folder::open(&disk, Path::new(ROOT)).await?;
+        let shared = folder.begin_journal(&logs(&disk), capacity);
+        if let Some(journal) = shared.journal() {
+            journal.prepared().await;
+        }
+        Ok(Start {
+            disk,
+            folder,
+            shared,
+        })
+    }
+
+    /// Opens the log `name`-0 of the topic with `id`; returns what its replay shows, too.
+    async fn open(&self, name: &str, id: TopicId, config: LogConfig) -> (Log, Vec<String>) {
+        let opening = Opening {
+            topic_id: Some(id),
+            replay: true,
+            ..self.folder.opening(name, 0)
+        };
+        let mut seen = Vec::new();
+        let dir = self.folder.path(name, 0);
+        let mut see = |replay: Replay<'_>| {
+            if let Replay::Batch(bytes) = replay {
+                let batch = batches(bytes).next().expect("one").expect("valid");
+                let header = batch.header();
+                seen.push(format!("{} {}", header.base_offset(), header.producer_id()));
+            }
+        };
+        let opened = Log::open(&self.shared, &dir, config, opening, 0, &mut see).await;
+        (opened.expect("the log opens").0, seen)
+    }
+
+    /// Opens logs of these names.
+    async fn open_all(&self, names: &[&str]) -> Vec<Log> {
+        let mut opened = Vec::new();
+        for name in names {
+            opened.push(self.open(name, ID, config(200_000)).await.0);
+        }
+        opened
+    }
+
+    /// Closes all logs and the folder.
+    async fn close(&self, logs: &[Log]) -> std::io::Result<()> {
+        for log in logs {
+            log.close().await?;
+        }
+        self.folder.close_cleanly().await
+    }
+
+    fn counts(&self) -> Counts {
+        let probe = self.shared.probe();
+        Counts {
+            entries: probe.journal_entries_count.get(),
+            writes: probe.writes_count.get(),
+        }
+    }
+}
+
+/// What was counted of a start's writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    entries: u64,
+    writes: u64,
+}
+
+/// Appends one small record that tells `tag`.
+fn append(log: &Log, tag: u64) {
+    log.append(&batch(1, 100, tag, 0), 0, None, 0)
+        .expect("appended");
+}
+
+/// Waits until all that was appended to `log` is acked.
+async fn all_acked(log: &Log) {
+    log.wait_acked(log.end_offset())
+        .await
+        .expect("the log does not fail");
+}
+
+/// The tags of all records from `offset` on.
+async fn tags(log: &Log, offset: Offset) -> Vec<u64> {
+    let found = read_all(log, offset, 1 << 20).await;
+    found.iter().map(|it| it.2).collect()
+}

@@ -1,0 +1,265 @@
+//! Drives: what a replay must not undo: segments that are removed or replaced, topics that are
+//! deleted.
+
+use super::*;
+use crate::log::{Cleaning, LastRecords, Retired};
+use crate::wire::batch::{BatchBuilder, NewRecord};
+
+const OTHER_ID: TopicId = TopicId(Uuid::from_u128(8));
+
+/// The data files of the log `a`, with their content.
+fn data_files(sim: &SimDisk) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = sim.paths().into_iter();
+    let of_log = paths.filter(|path| path.starts_with("/data/a-0"));
+    let data = of_log.filter(|path| path.extension().is_some_and(|it| it == "log"));
+    data.map(|path| (path.clone(), sim.content(&path).expect("there")))
+        .collect()
+}
+
+/// A log of many segments whose records are in the journal and in the segments.
+async fn filled(start: &Start) -> Log {
+    let (log, _) = start.open("a", ID, config(1_000)).await;
+    for tag in 0..12 {
+        append(&log, tag);
+        all_acked(&log).await;
+    }
+    // Not flushed: that is left to what removes them.
+    log.0.write_out(12).await;
+    log.0.upkeep_idle().await;
+    assert!(log.0.is_in_journal());
+    log
+}
+
+/// Starts after a power cut: the log begins at `begin` and has no file of an older segment.
+fn begins_with(world: World, begin: Offset) {
+    let world = world.crash(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, CAPACITY).await;
+        // What the segments hold that are gone is there still, and void.
+        let replayed = start.folder.replayed();
+        assert!(replayed.entries > 12, "{replayed:?}");
+        let (log, _) = start.open("a", ID, config(1_000)).await;
+        assert!(log.start_offset() <= begin && log.end_offset() == 12);
+        let first = &data_files(&sim)[0].0;
+        let name = first.file_stem().and_then(|name| name.to_str());
+        let name: Offset = name.expect("a name").parse().expect("an offset");
+        assert_eq!(name, begin, "none before that is back");
+        let wanted: Vec<u64> = (begin as u64..12).collect();
+        assert_eq!(tags(&log, begin).await, wanted);
+    });
+}
+
+#[test]
+fn what_retention_removed_is_not_back() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        let begin = world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let log = filled(&start).await;
+            log.set_config(LogConfig {
+                retention_bytes: 500,
+                ..config(1_000)
+            });
+            log.maintain(0).await.expect("maintained");
+            log.start_offset()
+        });
+        assert!(begin > 0);
+        begins_with(world, begin);
+    }
+}
+
+#[test]
+fn deleted_records_are_not_back() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        let begin = world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let log = filled(&start).await;
+            log.delete_records_before(7).expect("deleted");
+            log.maintain(0).await.expect("maintained");
+            let first = data_files(&sim).swap_remove(0).0;
+            let name = first.file_stem().and_then(|name| name.to_str());
+            name.expect("a name").parse::<Offset>().expect("an offset")
+        });
+        assert!(begin > 0 && begin <= 7);
+        begins_with(world, begin);
+    }
+}
+
+async fn retire(start: &Start, log: &Log, id: TopicId) {
+    let retired = [Retired {
+        topic: "a",
+        id,
+        index: 0,
+        log: Some(log),
+    }];
+    let failed = start.folder.retire(&retired).await;
+    assert!(failed.is_empty(), "{:?}", failed[0].1);
+    start.folder.empty_trash().await.expect("deleted");
+}
+
+#[test]
+fn a_deleted_topic_is_not_back() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let (log, _) = start.open("a", ID, config(1_000)).await;
+            append(&log, 1);
+            all_acked(&log).await;
+            retire(&start, &log, ID).await;
+        });
+        let world = world.crash(1);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            assert!(start.folder.replayed().entries > 0);
+            assert_eq!(start.folder.unclaimed(), []);
+            assert_eq!(data_files(&sim), []);
+        });
+    }
+}
+
+#[test]
+fn the_next_topic_of_a_name_has_its_own_records_alone() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let (log, _) = start.open("a", ID, config(1_000)).await;
+            for tag in 0..10 {
+                append(&log, tag);
+                all_acked(&log).await;
+            }
+            retire(&start, &log, ID).await;
+            let (log, _) = start.open("a", OTHER_ID, config(1_000)).await;
+            for tag in 100..103 {
+                append(&log, tag);
+                all_acked(&log).await;
+            }
+            assert_eq!(log.written_offset(), 0, "in the journal alone");
+        });
+        let world = world.crash(1);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            start.folder.claim("a", 0, OTHER_ID).await.expect("claimed");
+            let (log, _) = start.open("a", OTHER_ID, config(1_000)).await;
+            assert_eq!(tags(&log, 0).await, [100, 101, 102]);
+        });
+    }
+}
+
+#[test]
+fn a_replay_leaves_the_log_of_another_topic_alone() {
+    let world = World::new(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, CAPACITY).await;
+        let (log, _) = start.open("a", ID, config(1_000)).await;
+        append(&log, 1);
+        all_acked(&log).await;
+        log.0.upkeep_idle().await;
+        // As if the old topic's folder had been put out of the way by hand.
+        let dir = start.folder.path("a", 0);
+        start.disk.create_dir(&dir).await.expect("made");
+        let text = format!("version: 0\ntopic_id: {OTHER_ID}");
+        let path = dir.join("partition.metadata");
+        start.disk.write(&path, text.into()).await.expect("written");
+        start.disk.sync_dir(&dir).await.expect("synced");
+        start.disk.sync_dir(Path::new(ROOT)).await.expect("synced");
+    });
+    let world = world.crash(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, CAPACITY).await;
+        assert_eq!(start.folder.replayed().entries, 1);
+        assert_eq!(start.folder.replayed().bytes, 0);
+        let is_blank = |content: &Vec<u8>| content.iter().all(|byte| *byte == 0);
+        assert!(data_files(&sim).iter().all(|it| is_blank(&it.1)));
+    });
+}
+
+#[test]
+fn what_compaction_left_out_is_not_back() {
+    let compacted = || LogConfig {
+        compact: true,
+        delete_old: false,
+        min_dirty_ratio: 0.0,
+        ..config(2_000)
+    };
+    for world in worlds() {
+        let sim = world.disk().clone();
+        let before = world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let (log, _) = start.open("a", ID, compacted()).await;
+            for _ in 0..16 {
+                let mut builder = BatchBuilder::new();
+                builder.push(NewRecord::new(0, Some(b"k"), Some(&[1; 200])));
+                log.append(&builder.build(), 0, None, 0).expect("appended");
+                all_acked(&log).await;
+            }
+            log.0.write_out(16).await;
+            log.0.flush();
+            let is_sealed = || log.recovery_point() > 7 && log.0.home_offset() == 16;
+            while !is_sealed() {
+                log.0.start_upkeep();
+                log.0.progress.wait().await;
+            }
+            log.maintain(0).await.expect("maintained");
+            log.0.upkeep_idle().await;
+            assert!(log.0.is_in_journal());
+            let dirt = log.dirt(None, Offset::MAX, 0).await.expect("looked");
+            let job = Cleaning {
+                map_bytes_max: 1 << 20,
+                map_load_factor: 0.9,
+                buffer_bytes: 16 << 10,
+                bytes_per_second: f64::MAX,
+                last_records: &LastRecords::new,
+                now: 0,
+            };
+            let cleaned = log.clean(&dirt.expect("dirt"), &job).await;
+            let cleaned = cleaned.expect("cleaned");
+            assert!(cleaned.end > 0, "{cleaned:?}");
+            data_files(&sim).swap_remove(0)
+        });
+        let world = world.crash(1);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let replayed = start.folder.replayed();
+            assert!(replayed.entries > 16, "{replayed:?}");
+            assert_eq!(data_files(&sim)[0], before);
+            let (log, _) = start.open("a", ID, compacted()).await;
+            assert_eq!(log.end_offset(), 16);
+        });
+    }
+}
+
+#[test]
+fn more_logs_than_one_entry_can_tell_of_are_removed_at_once() {
+    let world = World::new(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, 64 << 10).await;
+        let name = |index| format!("{index:03}{}", "n".repeat(240));
+        let names: Vec<String> = (0..300).map(name).collect();
+        let mut opened = Vec::new();
+        for name in &names {
+            let (log, _) = start.open(name, ID, config(1_000)).await;
+            append(&log, 1);
+            opened.push(log);
+        }
+        for log in &opened {
+            all_acked(log).await;
+        }
+        let voided = opened.iter().map(|log| {
+            log.0.side.let_go();
+            log.0.void_in_journal(Offset::MAX)
+        });
+        for voided in futures_util::future::join_all(voided).await {
+            voided.expect("voided");
+        }
+    });
+}
