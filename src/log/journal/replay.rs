@@ -101,6 +101,8 @@ pub async fn take_over(
     buffer.bytes_mut().copy_from_slice(&front.to_block());
     file.write(front.place(), buffer).await?;
     file.flush().await?;
+    // Where no journal is begun now the file may go.
+    disk.remove(&in_use).await?;
     Ok((Some(front), replayed))
 }
 

@@ -257,6 +257,30 @@ fn a_start_without_a_journal_or_with_another_one_replays_the_old() {
 }
 
 #[test]
+fn a_journal_that_is_no_longer_wanted_may_be_removed_after_the_next_start() {
+    let world = World::new(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        in_turns(&Start::with(&sim, CAPACITY).await, 3).await;
+    });
+    let world = world.crash(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, 0).await;
+        assert!(start.folder.replayed().entries > 0);
+        start.disk.remove(&file()).await.expect("removed");
+        in_turns(&start, 5).await;
+    });
+    let world = world.kill(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, 0).await;
+        let opened = start.open_all(&["a", "b"]).await;
+        assert_eq!(tags(&opened[0], 0).await, [0, 1, 2, 3, 4]);
+    });
+}
+
+#[test]
 fn records_are_in_their_own_files_a_second_later() {
     let world = World::new(1);
     let sim = world.disk().clone();
