@@ -236,30 +236,3 @@ fn what_compaction_left_out_is_not_back() {
         });
     }
 }
-
-#[test]
-fn more_logs_than_one_entry_can_tell_of_are_removed_at_once() {
-    let world = World::new(1);
-    let sim = world.disk().clone();
-    world.run(async move {
-        let start = Start::with(&sim, 64 << 10).await;
-        let name = |index| format!("{index:03}{}", "n".repeat(240));
-        let names: Vec<String> = (0..300).map(name).collect();
-        let mut opened = Vec::new();
-        for name in &names {
-            let (log, _) = start.open(name, ID, config(1_000)).await;
-            append(&log, 1);
-            opened.push(log);
-        }
-        for log in &opened {
-            all_acked(log).await;
-        }
-        let voided = opened.iter().map(|log| {
-            log.0.side.let_go();
-            log.0.void_in_journal(Offset::MAX)
-        });
-        for voided in futures_util::future::join_all(voided).await {
-            voided.expect("voided");
-        }
-    });
-}
