@@ -202,7 +202,8 @@ impl Inner {
     /// Called by the journal: what lies before `offset` is in it, and is `flushed` there.
     pub(super) fn after_entry(&self, offset: Offset, flushed: bool) {
         let flush_messages = self.config.borrow().flush_messages;
-        if flushed && (flush_messages <= 1 || self.is_home(self.side.passed.get())) {
+        // What went past the journal may not be flushed, where `flush.messages` was another then.
+        if flushed && self.is_home(self.side.passed.get()) {
             let before = self.flushed_offset.get();
             self.flushed_offset.set(before.max(offset));
         }
