@@ -57,7 +57,6 @@ pub use probe::Probe;
 pub use read::{BatchStream, Cached, Found, MemoryWait, Planned, ReadError, Stretch};
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
-use crate::io::buffer::Slice;
 use crate::io::disk::Disk;
 use crate::io::durable::Durable;
 use crate::wire::batch::{self, BatchView};
@@ -253,59 +252,6 @@ impl Log {
         self.0.wait_for_room().await;
     }
 
-    /// Shares batches from memory: from the one that holds `offset` on, only those wholly
-    /// before `upto`, no more than `max_bytes` but at least one, and of one segment only.
-    pub fn read_cached(
-        &self,
-        offset: Offset,
-        max_bytes: usize,
-        upto: Offset,
-        out: &mut Vec<Slice>,
-    ) -> Cached {
-        self.0.read_cached(offset, max_bytes, upto, out)
-    }
-
-    /// Reads batches as [`Log::read_cached`] does, from memory or else from disk; returns
-    /// their bytes. Never goes over the end of a segment in one call when reading from disk.
-    pub async fn read(
-        &self,
-        offset: Offset,
-        max_bytes: usize,
-        upto: Offset,
-        out: &mut Vec<Slice>,
-    ) -> Result<usize, ReadError> {
-        self.0.read(offset, max_bytes, upto, out).await
-    }
-
-    /// Finds batches as [`Log::read`] does, but has only the first of them in memory, and says
-    /// where the others end, so that they can be read while they are sent. `None` where there
-    /// are none, or no memory is to be had without waiting for it.
-    pub async fn plan(
-        &self,
-        offset: Offset,
-        max_bytes: usize,
-        upto: Offset,
-        wait: MemoryWait,
-        out: &mut Vec<Slice>,
-    ) -> Result<Option<Planned>, ReadError> {
-        self.0.plan(offset, max_bytes, upto, wait, out).await
-    }
-
-    /// Keeps a stream that has come to its end, and begins to read what lies behind it where
-    /// its reader went on before.
-    pub async fn keep_stream(&self, mut stream: Box<BatchStream>) {
-        if stream.is_at_end() && !self.0.is_removed() {
-            stream.prepare_next().await;
-            self.0.logs.memory().park(stream);
-        }
-    }
-
-    /// What it shares with other logs has so little memory left that readers are not to sit on
-    /// what they do not send.
-    pub fn is_tight(&self) -> bool {
-        self.0.logs.memory().is_tight()
-    }
-
     /// The first sealed segment that begins behind the offset `after`, to be read through and
     /// checked step by step; `None` behind the last one.
     pub async fn scrub_after(&self, after: Offset) -> io::Result<Option<Scrub>> {
@@ -362,17 +308,6 @@ impl Log {
     /// that are not used. To be called every few seconds to minutes.
     pub async fn maintain(&self, now: WallMs) -> io::Result<()> {
         self.0.maintain(now).await
-    }
-
-    /// The first record, in offset order, that is no older than `timestamp`; what is appended
-    /// and not yet acked counts.
-    pub async fn offset_for_time(&self, timestamp: WallMs) -> Result<Option<Found>, ReadError> {
-        self.0.offset_for_time(timestamp).await
-    }
-
-    /// The first record that has the largest timestamp of all (ListOffsets' MAX_TIMESTAMP).
-    pub async fn youngest(&self) -> Result<Option<Found>, ReadError> {
-        self.0.youngest().await
     }
 
     /// Makes the records before `offset` unreadable at once; they are deleted later. Returns the

@@ -20,7 +20,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ),
     ("src/log", &["compaction", "recovery"]),
     ("src/log/compaction", &["clean", "source", "target"]),
-    ("src/log/read", &["ahead", "reader", "stream", "stretch"]),
+    ("src/log/read", &["ahead", "stream", "stretch"]),
 ];
 
 /// The groups of entries that reach each other, each in order.

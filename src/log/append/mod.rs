@@ -5,6 +5,7 @@
 mod appender;
 mod flusher;
 mod tail;
+mod write_out;
 
 pub use appender::{AppendError, Appended};
 pub use flusher::{Logs, LogsOptions};

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::check::Check;
-use super::reader::{ReadError, UnderWay};
+use super::error::ReadError;
+use super::pieces::UnderWay;
 use super::stream::BatchStream;
 use super::stretch::Stretch;
 use crate::base::{LeaderEpoch, Offset};

@@ -1,32 +1,20 @@
 //! Drives: reads by offset: from the tail at once, or from disk by way of the lookups.
 
-use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use super::check::{Check, Place};
-use super::stream::BatchStream;
+use super::check::Place;
+use super::error::ReadError;
+use super::pieces::UnderWay;
 use super::stretch::Stretch;
 use super::window::Window;
 use crate::base::{LeaderEpoch, Offset};
-use crate::io::buffer::{BLOCK_BYTES, ReadMemory, Slice, block_down, block_up};
+use crate::io::buffer::{ReadMemory, Slice};
 use crate::io::file::File;
 use crate::log::append::InTail;
 use crate::log::inner::{FailedOperation, Inner};
 use crate::log::segment::{self, Segment};
-use crate::wire::batch::{BatchHeader, HEADER_BYTES, MAGIC};
-
-/// Most bytes of one read from a log of which some place is known to be damaged.
-const DAMAGED_READ_BYTES: usize = 1 << 20;
-
-/// What a reader does while there is no memory for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemoryWait {
-    /// It waits, and holds nothing that others wait for.
-    Waits,
-    /// It has something already, and is content with that.
-    TakesWhatThereIs,
-}
+use crate::wire::batch::{BatchHeader, MAGIC};
 
 /// What a read from memory gave.
 #[derive(Debug)]
@@ -38,27 +26,6 @@ pub enum Cached {
     /// The offset lies outside the log.
     OutOfRange,
 }
-
-/// Why nothing was read.
-#[derive(Debug)]
-pub enum ReadError {
-    /// The offset lies before the log's start or behind its end.
-    OutOfRange,
-    /// The bytes on disk are no batches: they were damaged after they had been written.
-    Damaged {
-        /// The data file.
-        file: String,
-        /// Where in it, in bytes.
-        position: u64,
-        /// Whether this place was not known to be damaged.
-        is_news: bool,
-    },
-    /// The device failed.
-    Io(io::Error),
-}
-
-/// Counts a read from disk for as long as it lasts.
-pub struct UnderWay(Rc<Inner>);
 
 /// What is to be read.
 pub struct Ask {
@@ -75,30 +42,18 @@ pub struct Ask {
 /// What was read into memory, and what lies behind it.
 pub struct Taken {
     /// Position of the first batch taken, if any is.
-    begin: Option<u64>,
+    pub begin: Option<u64>,
     /// Bytes of batches that are in memory.
-    bytes: usize,
+    pub bytes: usize,
     /// Position behind them.
-    at: u64,
+    pub at: u64,
     /// What is known of the batch there: see [`Place`].
-    expected: Offset,
-    epoch: LeaderEpoch,
+    pub expected: Offset,
+    /// See `expected`.
+    pub epoch: LeaderEpoch,
     /// Bytes of that batch where it, or the rest of what was asked for, is too much to have in
     /// memory; 0 where there is no more to have.
-    next_bytes: usize,
-}
-
-/// Batches that were found for a reader: the first of them are in memory, and the rest is read
-/// while it is sent.
-pub struct Planned {
-    /// All of them.
-    pub stretch: Stretch,
-    /// Bytes in memory, which were appended to the list of slices.
-    pub bytes_in_memory: usize,
-    /// Gives out the rest, if there is any.
-    pub stream: Box<BatchStream>,
-    /// No record behind this offset is among them.
-    pub end_offset: Offset,
+    pub next_bytes: usize,
 }
 
 impl Inner {
@@ -155,149 +110,9 @@ impl Inner {
         Ok(found.map_or(0, |(_, _, taken)| taken.bytes))
     }
 
-    /// See [`crate::log::Log::plan`].
-    pub async fn plan(
-        self: &Rc<Self>,
-        offset: Offset,
-        max_bytes: usize,
-        upto: Offset,
-        wait: MemoryWait,
-        out: &mut Vec<Slice>,
-    ) -> Result<Option<Planned>, ReadError> {
-        let upto = upto.min(self.written_offset.get());
-        let memory = self.logs.memory();
-        if let Some(stream) = memory.unpark(self, offset)
-            && let Some(planned) = self.go_on(stream, offset, max_bytes, upto).await?
-        {
-            return Ok(Some(planned));
-        }
-        let piece_bytes = self.logs.options().read_ahead_bytes;
-        let memory = match wait {
-            MemoryWait::Waits => memory.for_read(piece_bytes).await,
-            MemoryWait::TakesWhatThereIs => match memory.for_read_now(piece_bytes) {
-                Some(memory) => memory,
-                None => return Ok(None),
-            },
-        };
-        let mut ask = Ask {
-            offset,
-            max_bytes,
-            upto,
-            memory_bytes: piece_bytes,
-        };
-        if !self.damaged_places.borrow().is_empty() {
-            // What is damaged is to be found before anything is promised.
-            ask.memory_bytes = usize::MAX;
-            ask.max_bytes = max_bytes.min(DAMAGED_READ_BYTES);
-        }
-        let Some((segment, file, taken)) = self.read_disk(ask, memory, out).await? else {
-            return Ok(None);
-        };
-        let Some(begin) = taken.begin else {
-            return Ok(None);
-        };
-        let (mut to, mut end_offset) = (taken.at, taken.expected);
-        if taken.next_bytes > 0 {
-            let limit = begin.saturating_add(max_bytes as u64);
-            match self
-                .boundary(&segment, &file, taken.at, limit, upto)
-                .await?
-            {
-                Some(boundary) => (to, end_offset) = boundary,
-                // Of the first one nothing is in memory yet.
-                None if taken.bytes == 0 => {
-                    to = taken.at + taken.next_bytes as u64;
-                    end_offset = upto;
-                }
-                None => {}
-            }
-        }
-        let stretch = Stretch::new(self, &segment, begin, to);
-        let check = Check::new(taken.at, taken.expected, taken.epoch);
-        let stream = BatchStream::behind(&stretch, file, check);
-        Ok(Some(Planned {
-            bytes_in_memory: taken.bytes,
-            stream: Box::new(stream),
-            end_offset,
-            stretch,
-        }))
-    }
-
-    /// Goes on with a stream that ended where a reader begins, as far as a batch is known to end;
-    /// `None` where that is nowhere near.
-    async fn go_on(
-        self: &Rc<Self>,
-        mut stream: Box<BatchStream>,
-        offset: Offset,
-        max_bytes: usize,
-        upto: Offset,
-    ) -> Result<Option<Planned>, ReadError> {
-        let mut next = match stream.take_ahead() {
-            Some(ahead) => ahead.take().await,
-            None => None,
-        };
-        if let Some(successor) = next.as_mut().and_then(|next| next.stream.take()) {
-            stream = successor;
-        }
-        let (segment, file, at) = stream.place();
-        let goes_on = stream.goes_on(self, offset) && !segment.is_retired();
-        if !goes_on || !self.damaged_places.borrow().is_empty() {
-            return Ok(None);
-        }
-        let limit = at.saturating_add(max_bytes as u64);
-        let known = next.filter(|next| next.limit == limit && next.end_offset <= upto);
-        let boundary = match known {
-            Some(next) => Some((next.to, next.end_offset)),
-            None => {
-                let _under_way = UnderWay::new(self);
-                self.load_lookups(&segment).await.map_err(ReadError::Io)?;
-                self.boundary(&segment, &file, at, limit, upto).await?
-            }
-        };
-        Ok(boundary.map(|(to, end_offset)| {
-            stream.go_on_to(to, max_bytes, upto);
-            Planned {
-                stretch: Stretch::new(self, &segment, at, to),
-                bytes_in_memory: 0,
-                stream,
-                end_offset,
-            }
-        }))
-    }
-
-    /// The last place behind `at` and not behind `limit` where a batch ends, as far as the
-    /// lookups tell, with the offset there, which is not behind `upto`.
-    pub async fn boundary(
-        &self,
-        segment: &Rc<Segment>,
-        file: &File,
-        at: u64,
-        limit: u64,
-        upto: Offset,
-    ) -> Result<Option<(u64, Offset)>, ReadError> {
-        let (base, size) = (segment.base_offset, segment.written.get());
-        let is_active = self.active().is_some_and(|it| Rc::ptr_eq(&it, segment));
-        let end = self.end_of(segment);
-        if !is_active && limit >= size && end <= upto {
-            return Ok((size > at).then_some((size, end)));
-        }
-        let entry = segment.offsets.borrow().entry_within(base, limit, upto);
-        let Some((last_offset, position)) = entry.filter(|entry| entry.1 > at) else {
-            return Ok(None);
-        };
-        let header = self.read_header(file, position, size).await?;
-        match header.filter(|it| it.last_offset() == last_offset && it.base_offset() <= upto) {
-            Some(header) => Ok(Some((position, header.base_offset()))),
-            None => {
-                self.rebuild_lookups(segment).await.map_err(ReadError::Io)?;
-                Ok(None)
-            }
-        }
-    }
-
     /// Reads from disk what `ask` says, from the first segment that has any of it; what is read
     /// first counts in `memory`.
-    async fn read_disk(
+    pub(super) async fn read_disk(
         self: &Rc<Self>,
         mut ask: Ask,
         memory: ReadMemory,
@@ -537,88 +352,6 @@ impl Inner {
             false => Ok(None),
         }
     }
-
-    /// The header at `position`, read with what lies around it when it is not in memory.
-    async fn header_at(
-        &self,
-        file: &File,
-        window: &mut Window,
-        position: u64,
-        size: u64,
-    ) -> Result<Option<BatchHeader>, ReadError> {
-        let end = position + HEADER_BYTES as u64;
-        if end > size {
-            return Ok(None);
-        }
-        if position >= window.end() + self.logs.options().read_ahead_bytes as u64 {
-            // What is passed over need not be read.
-            window.move_to(position);
-        }
-        self.extend(file, window, end, size).await?;
-        Ok(window.header(position))
-    }
-
-    /// The header at `position`, read by itself.
-    pub async fn read_header(
-        &self,
-        file: &File,
-        position: u64,
-        size: u64,
-    ) -> Result<Option<BatchHeader>, ReadError> {
-        let end = position + HEADER_BYTES as u64;
-        if end > size {
-            return Ok(None);
-        }
-        let at = block_down(position);
-        let mut window = Window::at(at, None);
-        window.push(
-            self.read_piece(file, at, (block_up(end) - at) as usize)
-                .await?,
-        );
-        match window.header(position) {
-            None => Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into())),
-            header => Ok(header),
-        }
-    }
-
-    /// Reads on until the window reaches `to`.
-    async fn extend(
-        &self,
-        file: &File,
-        window: &mut Window,
-        to: u64,
-        size: u64,
-    ) -> Result<(), ReadError> {
-        while window.end() < to {
-            let at = window.end();
-            let ahead = self.logs.options().read_ahead_bytes as u64;
-            let missing = (to - at).max(ahead).min(ahead.max(1 << 20));
-            let len = missing.min(size - at).next_multiple_of(BLOCK_BYTES as u64) as usize;
-            let memory = match window.take_memory() {
-                Some((mut memory, last)) => {
-                    memory.resize(len);
-                    (memory, last)
-                }
-                None => self.logs.memory().for_read_on(len),
-            };
-            let piece = self.read_piece(file, at, len).await?;
-            if piece.is_empty() || piece.len() < len && at + (piece.len() as u64) < to {
-                return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into()));
-            }
-            window.push(piece.counted(memory));
-        }
-        Ok(())
-    }
-
-    /// One read from the device.
-    pub async fn read_piece(&self, file: &File, at: u64, len: usize) -> Result<Slice, ReadError> {
-        let _permit = self.logs.memory().read_permit(len).await;
-        let piece = file.read(at, len).await.map_err(ReadError::Io)?;
-        let probe = self.logs.probe();
-        probe.disk_reads_count.add(1);
-        probe.disk_read_bytes.add(piece.len() as u64);
-        Ok(piece)
-    }
 }
 
 impl Taken {
@@ -654,34 +387,3 @@ impl Taken {
         }
     }
 }
-
-impl UnderWay {
-    /// Begins now, ends when dropped.
-    pub fn new(log: &Rc<Inner>) -> UnderWay {
-        log.reads.set(log.reads.get() + 1);
-        UnderWay(Rc::clone(log))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.reads.set(self.0.reads.get() - 1);
-        if self.0.is_removed() {
-            self.0.progress.ring();
-        }
-    }
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ReadError::OutOfRange => f.write_str("the offset lies outside the log"),
-            ReadError::Damaged { file, position, .. } => {
-                write!(f, "{file} holds no batch at byte {position}: it is damaged")
-            }
-            ReadError::Io(error) => write!(f, "a read failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}

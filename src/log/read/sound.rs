@@ -1,7 +1,7 @@
 //! Drives: whether a batch is what was written, by its checksum and by what is known of the log.
 
 use super::check::Place;
-use super::reader::ReadError;
+use super::error::ReadError;
 use super::window::Window;
 use crate::base::{LeaderEpoch, Offset};
 use crate::log::inner::Inner;

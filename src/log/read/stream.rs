@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use super::ahead::{Ahead, Reader};
 use super::check::{Check, Place};
-use super::reader::ReadError;
+use super::error::ReadError;
 use super::stretch::Stretch;
 use crate::base::Offset;
 use crate::io::buffer::{ReadMemory, Slice, block_down, block_up};

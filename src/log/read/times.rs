@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::reader::{Ask, ReadError};
+use super::error::ReadError;
+use super::reader::Ask;
 #[cfg(doc)]
 use crate::base::limits;
 use crate::base::{LeaderEpoch, Offset, WallMs};
