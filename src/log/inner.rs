@@ -66,6 +66,8 @@ pub type OnRoll = Rc<dyn Fn(Offset) -> Vec<u8>>;
 pub struct Inner {
     pub logs: Logs,
     pub dir: PathBuf,
+    /// The last part of `dir`: `<topic>-<partition>`.
+    pub name: Box<str>,
     pub topic_id: Option<TopicId>,
     pub config: RefCell<Rc<LogConfig>>,
     pub state: RefCell<State>,
@@ -152,6 +154,7 @@ impl Inner {
         Inner {
             logs: logs.clone(),
             dir: dir.to_owned(),
+            name: dir.file_name().unwrap_or_default().to_string_lossy().into(),
             topic_id,
             config: RefCell::new(Rc::new(config)),
             state: RefCell::default(),

@@ -20,7 +20,7 @@ use crate::log::append::Logs;
 use crate::log::inner::FailedOperation;
 use crate::log::journal::{Front, Journal, Replayed, take_over};
 use crate::log::opening::Opening;
-use crate::log::segment::PARTITION_METADATA;
+use crate::log::segment::{PARTITION_METADATA, topic_id_in};
 use checkpoint::Offsets;
 use checkpoints::{Checkpoint, Checkpoints};
 
@@ -187,9 +187,8 @@ impl Folder {
 
     async fn topic_id(&self, topic: &str, partition: PartitionIndex) -> Option<String> {
         let path = self.path(topic, partition).join(PARTITION_METADATA);
-        let text = String::from_utf8(self.disk.read(&path).await.ok()?).ok()?;
-        let id = text.lines().find_map(|line| line.strip_prefix("topic_id:"));
-        id.map(|id| id.trim().to_owned())
+        let text = self.disk.read(&path).await.ok()?;
+        topic_id_in(&text).map(str::to_owned)
     }
 
     /// Renames logs that belong to no known topic and removes them from the checkpoints. Their

@@ -117,6 +117,15 @@ impl Front {
         })
     }
 
+    /// The next one, which says that the oldest entry that is needed begins at `begin`.
+    pub fn next(self, begin: Position) -> Front {
+        Front {
+            turn: self.turn + 1,
+            begin,
+            ..self
+        }
+    }
+
     /// Which of the two blocks it is written to.
     pub fn place(self) -> u64 {
         self.turn % 2 * BLOCK_BYTES as u64

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::circle::Circle;
 use super::entry::{FRONT_BYTES, Front, Head, Position};
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX, WriteBuffer};
+use crate::io::disk::Disk;
 use crate::io::file::File;
 use crate::log::append::Logs;
 
@@ -31,6 +32,13 @@ pub struct JournalFile {
     /// How many flushes of the device had failed when an entry was last written behind flushed ones
     /// alone.
     failed_flushes: Cell<u64>,
+}
+
+/// Writes a front to its block. Durable with the next flush.
+pub async fn write_front(disk: &Disk, file: &File, front: Front) -> io::Result<()> {
+    let mut buffer = disk.pool().write_buffer(BLOCK_BYTES, true);
+    buffer.bytes_mut().copy_from_slice(&front.to_block());
+    file.write(front.place(), buffer).await
 }
 
 impl JournalFile {
@@ -111,13 +119,9 @@ impl JournalFile {
     /// Says durably that everything before `begin` is needed no more.
     async fn write_front(&self, begin: Position) -> io::Result<()> {
         let file = self.open_file()?;
-        let mut front = self.front.get();
-        front.turn += 1;
-        front.begin = begin;
+        let front = self.front.get().next(begin);
         self.front.set(front);
-        let mut buffer = self.logs.disk().pool().write_buffer(BLOCK_BYTES, true);
-        buffer.bytes_mut().copy_from_slice(&front.to_block());
-        file.write(front.place(), buffer).await?;
+        write_front(self.logs.disk(), &file, front).await?;
         self.flush(&file).await
     }
 

@@ -27,6 +27,11 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// Bytes that it takes in an entry.
+    pub fn bytes(&self) -> usize {
+        self.owner().piece_bytes()
+    }
+
     /// The log's name and topic.
     pub fn owner(&self) -> Owner<'_> {
         Owner {
@@ -37,6 +42,11 @@ impl Cut {
 }
 
 impl Part {
+    /// Bytes that it takes in an entry.
+    pub fn bytes(&self) -> usize {
+        self.log.owner().piece_bytes() + (self.mark.to - self.mark.from) as usize
+    }
+
     /// Whether the log's settings ask for a flush by now.
     pub fn wants_flush(&self) -> bool {
         let flush_messages = self.log.config.borrow().flush_messages;

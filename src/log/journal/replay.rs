@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use super::circle::{begin_of, in_file};
 use super::entry::{FRONT_BYTES, Front, Head, Piece, Position, pieces};
-use super::file::{FILE, IN_USE};
+use super::file::{FILE, IN_USE, write_front};
 use crate::base::{Offset, TopicId};
 use crate::io::buffer::{BLOCK_BYTES, block_down, block_up};
 use crate::io::disk::{Disk, Patch};
 use crate::io::file::File;
-use crate::log::segment::{PARTITION_METADATA, file_name};
+use crate::log::segment::{PARTITION_METADATA, file_name, partition_metadata, topic_id_in};
 use crate::log::space::NEXT_SUFFIX;
 use crate::wire::batch::BatchHeader;
 
@@ -63,7 +63,7 @@ pub async fn take_over(
 ) -> io::Result<(Option<Front>, Replayed)> {
     let path = dir.join(FILE);
     let in_use = dir.join(IN_USE);
-    let was_in_use = !clean && disk.read(&in_use).await.is_ok();
+    let was_in_use = !clean && is_there(disk, &in_use).await?;
     let file = match disk.open(&path).await {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -92,18 +92,19 @@ pub async fn take_over(
     if replayed.entries > 0 {
         disk.sync_all(dir).await?;
     }
-    let front = Front {
-        turn: front.turn + 1,
-        begin: cuts.end,
-        ..front
-    };
-    let mut buffer = disk.pool().write_buffer(BLOCK_BYTES, true);
-    buffer.bytes_mut().copy_from_slice(&front.to_block());
-    file.write(front.place(), buffer).await?;
+    let front = front.next(cuts.end);
+    write_front(disk, &file, front).await?;
     file.flush().await?;
     // Where no journal is begun now the file may go.
     disk.remove(&in_use).await?;
     Ok((Some(front), replayed))
+}
+
+async fn is_there(disk: &Disk, path: &Path) -> io::Result<bool> {
+    match disk.read(path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        read => read.map(|_| true),
+    }
 }
 
 async fn read_front(file: &File) -> io::Result<Option<Front>> {
@@ -273,16 +274,17 @@ async fn belongs(disk: &Disk, folder: &Path, topic_id: Option<TopicId>) -> io::R
         disk.create_dir(folder).await?;
         return Ok(true);
     };
-    let own = format!("version: 0\ntopic_id: {topic_id}");
-    match disk.read(&path).await {
-        // A crash may leave a beginning of the file: it is written again.
-        Ok(text) if own.as_bytes().starts_with(&text) && text.len() < own.len() => {}
-        Ok(text) => return Ok(text == own.as_bytes()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    let text = match disk.read(&path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        text => text?,
+    };
+    // A crash may leave a beginning of the file: it is written again.
+    if let Some(found) = topic_id_in(&text) {
+        return Ok(found == topic_id.to_string());
     }
     disk.create_dir(folder).await?;
-    disk.write(&path, own.into_bytes()).await?;
+    let text = partition_metadata(topic_id);
+    disk.write(&path, text.into_bytes()).await?;
     Ok(true)
 }
 

@@ -144,9 +144,8 @@ impl Side {
 impl Inner {
     /// The log's name and topic, as pieces of the journal tell them.
     pub(super) fn owner(&self) -> Owner<'_> {
-        let name = self.dir.file_name().and_then(|name| name.to_str());
         Owner {
-            folder: name.unwrap_or_default(),
+            folder: &self.name,
             topic_id: self.topic_id,
         }
     }

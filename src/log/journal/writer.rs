@@ -235,7 +235,8 @@ impl Shared {
     /// Takes what fits into one entry, log by log in the order in which they were listed.
     fn take_parts(&self, parts: &mut Vec<Part>) {
         let max = self.file.entry_bytes_max();
-        let mut bytes = HEAD_BYTES as u64 + self.cuts_bytes();
+        let of_cuts: usize = self.cuts.borrow().iter().map(Cut::bytes).sum();
+        let mut bytes = (HEAD_BYTES + of_cuts) as u64;
         let mut listed = self.listed.borrow_mut();
         let mut done = 0;
         for log in listed.iter() {
@@ -263,20 +264,13 @@ impl Shared {
         listed.drain(..done);
     }
 
-    fn cuts_bytes(&self) -> u64 {
-        let cuts = self.cuts.borrow();
-        cuts.iter()
-            .map(|cut| cut.owner().piece_bytes() as u64)
-            .sum()
-    }
-
     /// Takes the oldest cuts, as many as one entry may have.
     fn take_cuts(&self) -> Vec<Cut> {
-        let max = self.file.entry_bytes_max();
-        let mut bytes = HEAD_BYTES as u64;
+        let max = self.file.entry_bytes_max() as usize;
+        let mut bytes = HEAD_BYTES;
         let mut cuts = self.cuts.borrow_mut();
         let fit = cuts.iter().take_while(|cut| {
-            bytes += cut.owner().piece_bytes() as u64;
+            bytes += cut.bytes();
             bytes <= max
         });
         let count = fit.count();
@@ -286,15 +280,11 @@ impl Shared {
     /// Writes one entry of `parts` and of cuts, and acks.
     async fn write_entry(&self, parts: &mut Vec<Part>) {
         let cuts = self.take_cuts();
-        let head_bytes = |part: &Part| part.log.owner().piece_bytes() as u64;
-        let of_parts = parts
-            .iter()
-            .map(|it| head_bytes(it) + it.mark.to - it.mark.from);
-        let of_cuts = cuts.iter().map(|it| it.owner().piece_bytes() as u64);
-        let len = HEAD_BYTES + (of_parts.sum::<u64>() + of_cuts.sum::<u64>()) as usize;
         if parts.is_empty() && cuts.is_empty() {
             return;
         }
+        let of_parts: usize = parts.iter().map(Part::bytes).sum();
+        let len = HEAD_BYTES + of_parts + cuts.iter().map(Cut::bytes).sum::<usize>();
         let buffer = self.disk().pool().write_buffer(len, false);
         let has_data = !parts.is_empty();
         let Some(at) = self.place_for(buffer.len() as u64, has_data).await else {

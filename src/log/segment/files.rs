@@ -4,13 +4,27 @@ use std::io;
 use std::rc::Rc;
 
 use super::data::{Segment, file_name};
-use crate::base::Offset;
+use crate::base::{Offset, TopicId};
 use crate::io::durable::Durable;
 use crate::log::format::{checksums, epochs};
 use crate::log::inner::Inner;
 
 /// Says of which topic a log is (Kafka's name and content).
 pub const PARTITION_METADATA: &str = "partition.metadata";
+const TOPIC_ID: &str = "topic_id:";
+
+/// What [`PARTITION_METADATA`] says of a log of the topic with this id.
+pub fn partition_metadata(topic_id: TopicId) -> String {
+    format!("version: 0\n{TOPIC_ID} {topic_id}")
+}
+
+/// The topic's id in what [`PARTITION_METADATA`] says, as text; `None` where it is not whole.
+pub fn topic_id_in(text: &[u8]) -> Option<&str> {
+    let mut lines = std::str::from_utf8(text).ok()?.lines();
+    let id = lines.find_map(|line| line.strip_prefix(TOPIC_ID))?.trim();
+    // Sixteen bytes in base64, without padding.
+    (id.len() == 22).then_some(id)
+}
 
 impl Inner {
     /// Creates the log's folder and what identifies it, once.
@@ -22,7 +36,7 @@ impl Inner {
         disk.create_dir(&self.dir).await?;
         if let Some(topic_id) = self.topic_id {
             let path = self.dir.join(PARTITION_METADATA);
-            let text = format!("version: 0\ntopic_id: {topic_id}");
+            let text = partition_metadata(topic_id);
             disk.write(&path, text.into_bytes()).await?;
         }
         self.upkeep.folder_exists();
@@ -127,6 +141,25 @@ impl Inner {
         match self.upkeep.take_next() {
             Some(path) => self.logs.disk().remove(&path).await,
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::Uuid;
+
+    #[test]
+    fn a_topics_id_is_read_however_the_lines_end_and_only_whole() {
+        let id = TopicId(Uuid::from_u128(7));
+        let text = partition_metadata(id);
+        let own = id.to_string();
+        assert_eq!(topic_id_in(text.as_bytes()), Some(own.as_str()));
+        let with_ends = format!("{}\r\n", text.replace('\n', "\r\n"));
+        assert_eq!(topic_id_in(with_ends.as_bytes()), Some(own.as_str()));
+        for len in 0..text.len() {
+            assert_eq!(topic_id_in(&text.as_bytes()[..len]), None, "{len} bytes");
         }
     }
 }

@@ -4,12 +4,30 @@ use std::time::Duration;
 
 use super::*;
 use crate::io::sim::Fault;
+use crate::log::FailedOperation;
 use crate::log::tests::support::open;
-use crate::log::{FailedOperation, Retired};
 
 async fn sleep(start: &Start, seconds: u64) {
     let runtime = start.disk.runtime();
     runtime.sleep(Duration::from_secs(seconds)).await;
+}
+
+/// Appends these to a log, each once the one before is acked.
+async fn append_all(log: &Log, tags: std::ops::Range<u64>) {
+    for tag in tags {
+        append(log, tag);
+        all_acked(log).await;
+    }
+}
+
+/// The log `a` has a record in the journal and no room for it at home; `b` has more than the circle.
+async fn without_room(sim: &SimDisk) -> (Start, Vec<Log>) {
+    let start = Start::with(sim, 64 << 10).await;
+    let opened = start.open_all(&["a", "b"]).await;
+    sim.inject_below(&start.folder.path("a", 0), Fault::Room);
+    append_all(&opened[0], 0..1).await;
+    append_all(&opened[1], 0..100).await;
+    (start, opened)
 }
 
 #[test]
@@ -17,16 +35,7 @@ fn a_log_without_room_holds_no_other_back_and_loses_nothing() {
     for (seed, world) in (0..).zip(worlds()) {
         let sim = world.disk().clone();
         world.run(async move {
-            let start = Start::with(&sim, 64 << 10).await;
-            let opened = start.open_all(&["a", "b"]).await;
-            sim.inject_below(&start.folder.path("a", 0), Fault::Room);
-            append(&opened[0], 0);
-            all_acked(&opened[0]).await;
-            // More than the circle has.
-            for tag in 0..100 {
-                append(&opened[1], tag);
-                all_acked(&opened[1]).await;
-            }
+            let (_start, opened) = without_room(&sim).await;
             assert_eq!(opened[0].written_offset(), 0);
             assert!(opened[0].failure().is_none());
         });
@@ -46,28 +55,16 @@ fn a_log_that_has_room_again_is_brought_home() {
     for world in worlds() {
         let sim = world.disk().clone();
         world.run(async move {
-            let start = Start::with(&sim, 64 << 10).await;
-            let opened = start.open_all(&["a", "b"]).await;
-            sim.inject_below(&start.folder.path("a", 0), Fault::Room);
-            append(&opened[0], 0);
-            all_acked(&opened[0]).await;
-            for tag in 0..100 {
-                append(&opened[1], tag);
-                all_acked(&opened[1]).await;
-            }
+            let (start, opened) = without_room(&sim).await;
             let pinned = start.counts().entries;
-            append(&opened[1], 100);
-            all_acked(&opened[1]).await;
+            append_all(&opened[1], 100..101).await;
             assert_eq!(start.counts().entries, pinned, "it went past the journal");
             sim.repair();
             opened[0].seek_room();
             sleep(&start, 5).await;
             assert_eq!(opened[0].written_offset(), 1);
             // The first goes past still: there was no flush to know of what went past before.
-            for tag in 101..110 {
-                append(&opened[1], tag);
-                all_acked(&opened[1]).await;
-            }
+            append_all(&opened[1], 101..110).await;
             assert!(start.counts().entries > pinned, "it takes entries again");
             start.close(&opened).await.expect("closed");
         });
@@ -205,19 +202,9 @@ fn a_log_that_has_failed_can_be_removed_and_holds_the_journal_up_no_more() {
                 sleep(&start, 1).await;
             }
             sim.repair();
-            let retired = [Retired {
-                topic: "a",
-                id: ID,
-                index: 0,
-                log: Some(&opened[0]),
-            }];
-            let failed = start.folder.retire(&retired).await;
-            assert!(failed.is_empty(), "{:?}", failed[0].1);
+            start.retire(&opened[0]).await;
             sleep(&start, 5).await;
-            for tag in 0..100 {
-                append(&opened[1], tag);
-                all_acked(&opened[1]).await;
-            }
+            append_all(&opened[1], 0..100).await;
             assert!(start.counts().entries > 50, "the circle is given back");
             start.close(&opened[1..]).await.expect("closed");
         });

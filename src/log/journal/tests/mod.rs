@@ -11,7 +11,7 @@ use crate::base::{Offset, TopicId};
 use crate::io::disk::Disk;
 use crate::io::sim::{SimDisk, World};
 use crate::log::tests::support::{batch, config, logs, read_all};
-use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay};
+use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay, Retired};
 use crate::wire::batch::batches;
 
 const ROOT: &str = "/data";
@@ -87,6 +87,18 @@ impl Start {
             opened.push(self.open(name, ID, config(200_000)).await.0);
         }
         opened
+    }
+
+    /// Takes the log `a`-0 out of use, as that of a deleted topic.
+    async fn retire(&self, log: &Log) {
+        let retired = [Retired {
+            topic: "a",
+            id: ID,
+            index: 0,
+            log: Some(log),
+        }];
+        let failed = self.folder.retire(&retired).await;
+        assert!(failed.is_empty(), "{:?}", failed[0].1);
     }
 
     /// Closes all logs and the folder.

@@ -2,7 +2,9 @@
 //! deleted.
 
 use super::*;
-use crate::log::{Cleaning, LastRecords, Retired};
+use crate::log::journal::Replayed;
+use crate::log::segment::{PARTITION_METADATA, partition_metadata};
+use crate::log::{Cleaning, LastRecords};
 use crate::wire::batch::{BatchBuilder, NewRecord};
 
 const OTHER_ID: TopicId = TopicId(Uuid::from_u128(8));
@@ -14,6 +16,13 @@ fn data_files(sim: &SimDisk) -> Vec<(PathBuf, Vec<u8>)> {
     let data = of_log.filter(|path| path.extension().is_some_and(|it| it == "log"));
     data.map(|path| (path.clone(), sim.content(&path).expect("there")))
         .collect()
+}
+
+/// The base offset of the oldest of them.
+fn oldest(sim: &SimDisk) -> Offset {
+    let first = &data_files(sim)[0].0;
+    let name = first.file_stem().and_then(|name| name.to_str());
+    name.expect("a name").parse().expect("an offset")
 }
 
 /// A log of many segments whose records are in the journal and in the segments.
@@ -41,10 +50,7 @@ fn begins_with(world: World, begin: Offset) {
         assert!(replayed.entries > 12, "{replayed:?}");
         let (log, _) = start.open("a", ID, config(1_000)).await;
         assert!(log.start_offset() <= begin && log.end_offset() == 12);
-        let first = &data_files(&sim)[0].0;
-        let name = first.file_stem().and_then(|name| name.to_str());
-        let name: Offset = name.expect("a name").parse().expect("an offset");
-        assert_eq!(name, begin, "none before that is back");
+        assert_eq!(oldest(&sim), begin, "none before that is back");
         let wanted: Vec<u64> = (begin as u64..12).collect();
         assert_eq!(tags(&log, begin).await, wanted);
     });
@@ -78,25 +84,11 @@ fn deleted_records_are_not_back() {
             let log = filled(&start).await;
             log.delete_records_before(7).expect("deleted");
             log.maintain(0).await.expect("maintained");
-            let first = data_files(&sim).swap_remove(0).0;
-            let name = first.file_stem().and_then(|name| name.to_str());
-            name.expect("a name").parse::<Offset>().expect("an offset")
+            oldest(&sim)
         });
         assert!(begin > 0 && begin <= 7);
         begins_with(world, begin);
     }
-}
-
-async fn retire(start: &Start, log: &Log, id: TopicId) {
-    let retired = [Retired {
-        topic: "a",
-        id,
-        index: 0,
-        log: Some(log),
-    }];
-    let failed = start.folder.retire(&retired).await;
-    assert!(failed.is_empty(), "{:?}", failed[0].1);
-    start.folder.empty_trash().await.expect("deleted");
 }
 
 #[test]
@@ -108,7 +100,8 @@ fn a_deleted_topic_is_not_back() {
             let (log, _) = start.open("a", ID, config(1_000)).await;
             append(&log, 1);
             all_acked(&log).await;
-            retire(&start, &log, ID).await;
+            start.retire(&log).await;
+            start.folder.empty_trash().await.expect("deleted");
         });
         let world = world.crash(1);
         let sim = world.disk().clone();
@@ -132,7 +125,8 @@ fn the_next_topic_of_a_name_has_its_own_records_alone() {
                 append(&log, tag);
                 all_acked(&log).await;
             }
-            retire(&start, &log, ID).await;
+            start.retire(&log).await;
+            start.folder.empty_trash().await.expect("deleted");
             let (log, _) = start.open("a", OTHER_ID, config(1_000)).await;
             for tag in 100..103 {
                 append(&log, tag);
@@ -151,8 +145,8 @@ fn the_next_topic_of_a_name_has_its_own_records_alone() {
     }
 }
 
-#[test]
-fn a_replay_leaves_the_log_of_another_topic_alone() {
+/// What a start replays into the folder of a log of [`ID`], which has this [`PARTITION_METADATA`].
+fn replayed_with(metadata: String) -> (SimDisk, Replayed) {
     let world = World::new(1);
     let sim = world.disk().clone();
     world.run(async move {
@@ -161,24 +155,41 @@ fn a_replay_leaves_the_log_of_another_topic_alone() {
         append(&log, 1);
         all_acked(&log).await;
         log.0.upkeep_idle().await;
-        // As if the old topic's folder had been put out of the way by hand.
         let dir = start.folder.path("a", 0);
         start.disk.create_dir(&dir).await.expect("made");
-        let text = format!("version: 0\ntopic_id: {OTHER_ID}");
-        let path = dir.join("partition.metadata");
-        start.disk.write(&path, text.into()).await.expect("written");
+        let path = dir.join(PARTITION_METADATA);
+        let written = start.disk.write(&path, metadata.into()).await;
+        written.expect("written");
         start.disk.sync_dir(&dir).await.expect("synced");
         start.disk.sync_dir(Path::new(ROOT)).await.expect("synced");
     });
     let world = world.crash(1);
     let sim = world.disk().clone();
-    world.run(async move {
-        let start = Start::with(&sim, CAPACITY).await;
-        assert_eq!(start.folder.replayed().entries, 1);
-        assert_eq!(start.folder.replayed().bytes, 0);
-        let is_blank = |content: &Vec<u8>| content.iter().all(|byte| *byte == 0);
-        assert!(data_files(&sim).iter().all(|it| is_blank(&it.1)));
-    });
+    let started = sim.clone();
+    let replayed =
+        world.run(async move { Start::with(&started, CAPACITY).await.folder.replayed() });
+    assert_eq!(replayed.entries, 1);
+    (sim, replayed)
+}
+
+#[test]
+fn a_replay_leaves_the_log_of_another_topic_alone() {
+    // As if the old topic's folder had been put out of the way by hand.
+    let (sim, replayed) = replayed_with(partition_metadata(OTHER_ID));
+    assert_eq!(replayed.bytes, 0);
+    let is_blank = |content: &Vec<u8>| content.iter().all(|byte| *byte == 0);
+    assert!(data_files(&sim).iter().all(|it| is_blank(&it.1)));
+}
+
+#[test]
+fn a_replay_knows_its_topic_however_its_id_was_written() {
+    for metadata in [
+        format!("{}\n", partition_metadata(ID)),
+        "version: 0\ntop".into(),
+    ] {
+        let (_, replayed) = replayed_with(metadata);
+        assert!(replayed.bytes > 0);
+    }
 }
 
 #[test]
