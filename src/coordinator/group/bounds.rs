@@ -54,22 +54,9 @@ impl Test {
     fn join(&mut self, change: impl FnOnce(&mut Join)) -> Option<JoinReply> {
         self.asked += 1;
         let mut join = Join {
-            group: "g".into(),
-            member_id: "".into(),
-            instance_id: None,
-            client_id: "c".into(),
-            client_host: "/127.0.0.1".into(),
             session_timeout_ms: 1_800_000,
-            rebalance_timeout_ms: 10_000,
-            protocol_type: "consumer".into(),
-            protocols: vec![Protocol {
-                name: "range".into(),
-                metadata: Bytes::new(),
-            }],
-            reason: None,
-            member_id_required: true,
-            may_skip_assignment: true,
             unique: Uuid::from_u128(u128::from(self.asked)),
+            ..samples::join("g", "")
         };
         change(&mut join);
         let mut out = Outcome::default();
