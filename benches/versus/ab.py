@@ -19,13 +19,16 @@ import tempfile
 from versus import TARGET, run
 
 # Producers (each with one request in flight), partitions, bytes of a record and of a batch (0: one
-# record in each), flush.messages=1.
+# record in each), whether acks wait for a flush.
 LOADS = {
     "1-durable": (1, 1, 100, 0, True),
     "1-written": (1, 1, 100, 0, False),
     "16-on-1-durable": (16, 1, 100, 0, True),
     "64-on-64-durable": (64, 64, 100, 0, True),
+    "1-64KiB-durable": (1, 1, 8000, 65536, True),
+    "64KiB-durable": (4, 4, 8000, 65536, True),
     "64KiB-written": (4, 4, 8000, 65536, False),
+    "900KiB-durable": (4, 4, 8000, 900000, True),
     "900KiB-written": (4, 4, 8000, 900000, False),
 }
 WARM_UP = 1
@@ -55,7 +58,7 @@ class Side:
         command += ["--producers", producers, "--threads", 1, "--in-flight", 1, "--size", size]
         command += ["--batch-bytes", batch, "--duration", seconds, "--warmup", WARM_UP]
         command += ["--format", "json", "--no-check"]
-        command += ["--config", "flush.messages=1"] if durable else []
+        command += ["--config", f"flush.messages={1 if durable else 2**63 - 1}"]
         begun = self.cpu_seconds()
         report = json.loads(run(*command))
         cpu = self.cpu_seconds() - begun

@@ -186,9 +186,8 @@ impl DeviceFacts {
     }
 
     /// Whether an overwrite of bytes that were written before stays in its place and changes
-    /// nothing else on disk, so that a flush of the device is all that makes it durable,
-    /// whatever file it is of. File systems that write elsewhere, or to another machine, must
-    /// be asked to flush each file.
+    /// nothing else on disk, so that an entry of the journal takes one write and one flush of the
+    /// device.
     pub fn overwrites_in_place(&self) -> bool {
         matches!(self.fs(), "ext4" | "xfs")
             && !self.layers.is_empty()

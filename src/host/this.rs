@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::Look;
 use super::device::{self, DeviceFacts};
 use crate::base::config::HostFacts;
-use crate::io::disk::Disk;
 use crate::io::{checks, cpus, tree};
 
 /// This host's files.
@@ -118,12 +117,6 @@ pub fn read_all(dir: &Path, suffix: &str) -> Vec<Vec<u8>> {
     names
         .filter_map(|name| tree::read(&dir.join(name)).ok())
         .collect()
-}
-
-/// Whether the file system below the folder `dir` of this disk overwrites blocks where they lie,
-/// so that a flush of one file makes the overwrites of all others durable, too.
-pub fn overwrites_in_place(disk: &Disk, dir: &Path) -> bool {
-    disk.is_simulated() || device_facts(dir).overwrites_in_place()
 }
 
 #[cfg(test)]

@@ -64,10 +64,7 @@ impl Inner {
             return Ok(false);
         }
         // One that was begun has nothing on disk where there was no room for it, or no time.
-        for segment in segments.iter().filter(|it| !self.is_nameless(it)) {
-            if segment.has_next_name() {
-                self.rename_to_final(segment).await?;
-            }
+        for segment in segments.iter().filter(|it| it.on_disk.get()) {
             if !segment.settled.get() {
                 segment.note_time();
                 self.settle_unnamed(segment, durable).await?;
@@ -81,7 +78,6 @@ impl Inner {
             let disk = self.logs.disk();
             disk.swap_as(&path, snapshot(end), durable).await?;
         }
-        self.drop_next().await?;
         if self.state.borrow().epochs_changed {
             self.write_epochs().await?;
         }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::append::{Logs, Tail};
+use super::append::{Flushing, Logs, Tail};
 use super::config::LogConfig;
 use super::format::{AbortedTransactions, Checksums, Epochs};
 use super::journal::Side;
@@ -101,6 +101,7 @@ pub struct Inner {
     pub writer_runs: Cell<bool>,
     /// Whether a write is under way or waits for prepared space.
     pub writer_busy: Cell<bool>,
+    pub flushing: Flushing,
     /// What it keeps for the journal.
     pub side: Side,
     pub upkeep: Upkeep,
@@ -177,8 +178,9 @@ impl Inner {
             work: Event::default(),
             writer_runs: Cell::new(false),
             writer_busy: Cell::new(false),
+            flushing: Flushing::default(),
             side: Side::default(),
-            upkeep: Upkeep::default(),
+            upkeep: Upkeep::new(logs.options().prepare_bytes),
             room: Room::default(),
             rounds: Rounds::default(),
             damaged_places: RefCell::default(),

@@ -19,10 +19,8 @@ pub enum Mutant {
     StaleSnapshot,
     /// A torn end is left where it is.
     NoCut,
-    /// The file prepared for the next segment is not looked for.
-    NextForgotten,
-    /// A write to space that was only reserved is thought durable with any file's flush.
-    OwnFlushForgotten,
+    /// Of two files that hold what is not durable only the newer one is flushed.
+    OlderFileForgotten,
     /// An entry of the journal is acked once it is written.
     EntryBeforeFlush,
     /// An entry is taken though its checksum does not fit.

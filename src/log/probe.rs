@@ -15,12 +15,9 @@ crate::counters! {
         write_bytes: "corelane_log_write_bytes_total",
             "Bytes of those writes, rewritten tail blocks included.";
         flushes_count: "corelane_log_flushes_total",
-            "Device flushes.";
-        flushed_logs_count: "corelane_log_flushed_logs_total",
-            "Logs served by those flushes; divided by corelane_log_flushes_total, how well \
-             flushes are shared.";
+            "Flushes of logs' own files.";
         failed_flushes_count: "corelane_log_failed_flushes_total",
-            "Device flushes that failed.";
+            "Flushes that failed, of logs' own files or of journals.";
         journal_entries_count: "corelane_journal_entries_total",
             "Writes to journals; each serves every log that had something to write by then.";
         journal_bytes: "corelane_journal_write_bytes_total",
@@ -33,9 +30,9 @@ crate::counters! {
         journal_rounds_count: "corelane_journal_rounds_total",
             "Rounds in which what was in journals went to the logs' own files.";
         unprepared_waits_count: "corelane_log_unprepared_waits_total",
-            "Writes that had to wait for prepared space.";
+            "Writes to logs' own files that waited until these had room.";
         prepared_bytes: "corelane_log_prepared_bytes_total",
-            "Bytes of space prepared ahead of the writes.";
+            "Bytes of room made in logs' own files ahead of the writes.";
         rolls_count: "corelane_log_rolls_total",
             "Segments closed because the next was due.";
         cached_reads_count: "corelane_log_cached_reads_total",

@@ -10,7 +10,6 @@ use crate::base::NodeId;
 use crate::base::config::ShardConfig;
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
-use crate::host::this::overwrites_in_place;
 use crate::io::budget::Budget;
 use crate::io::disk::Disk;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
@@ -69,15 +68,12 @@ impl LogDirs {
         let devices_count = distinct.len().max(1);
         let logs: Vec<Logs> = distinct
             .iter()
-            .map(|device| {
-                let at = devices.iter().position(|one| one == device);
-                let dir = &dirs[at.unwrap_or_default()].path;
+            .map(|_| {
                 let options = LogsOptions {
                     budget: Rc::clone(budget),
                     cache_bytes: config.tail_cache_bytes.min(budget.total_bytes() / 4)
                         / devices_count,
                     cache_bytes_max: budget.total_bytes() / 2 / devices_count,
-                    shared_flushes: overwrites_in_place(disk, dir),
                     ..LogsOptions::default()
                 };
                 Logs::new(&disk.with_new_pool(), options)

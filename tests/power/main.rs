@@ -6,8 +6,8 @@
 //! and unpacks a kernel). After `--`:
 //!
 //! - `--states N`: crash states for each file system. `--seconds N`: how long the load lasts.
-//! - `--load outrun`: logs are filled faster than space is zeroed ahead of them, so that they get
-//!   space without zeros, and flushes of their own.
+//! - `--load large`: two logs get batches that go past the journal, into space that the file system
+//!   takes for unwritten until these logs' own files are flushed.
 //! - `--on ext4|xfs`: only this one. `--seed N`: another run; every run prints its seed.
 //! - `--accel kvm`: with the help of the host's CPU; without, everything is emulated, and runs
 //!   anywhere.
@@ -49,7 +49,7 @@ struct Wanted {
     seed: u64,
     filesystems: Vec<String>,
     broken_flush: bool,
-    outrun: bool,
+    large: bool,
     accelerator: String,
 }
 
@@ -95,8 +95,8 @@ fn run(arguments: &Wanted, fs: &str) -> Result<()> {
 
     let clock = Arc::new(Clock::default());
     let disk = Disk::new(fresh.clone(), clock.clone());
-    let load = match arguments.outrun {
-        true => Load::outrun(ports(), clock.clone(), arguments.seed),
+    let load = match arguments.large {
+        true => Load::large(ports(), clock.clone(), arguments.seed),
         false => Load::new(ports(), clock.clone(), arguments.seed),
     };
     let (from, to) = live(arguments, &dir, fs, &disk, &load)?;
@@ -131,8 +131,10 @@ fn run(arguments: &Wanted, fs: &str) -> Result<()> {
             checked.map_err(|error| Error::other(format!("cut at {cut}, {fate:?}: {error}")))?;
         with_unwritten += u64::from(has_unwritten);
     }
-    if arguments.outrun && with_unwritten == 0 {
-        return Err(Error::other("no log was filled faster than zeros came"));
+    if arguments.large && with_unwritten == 0 {
+        return Err(Error::other(
+            "no data file had space that was never written",
+        ));
     }
     println!(
         "{fs}: {} states good in {:.0} s; {open} writes not vouched for, {lost} sectors lost; \
@@ -268,9 +270,9 @@ impl Drop for Mounted {
 fn arguments() -> std::result::Result<Wanted, String> {
     let mut arguments = Arguments::of_program("tests/power/main.rs");
     let usual = vec!["ext4".to_owned(), "xfs".to_owned()];
-    let outrun = match arguments.value("--load")?.as_deref() {
+    let large = match arguments.value("--load")?.as_deref() {
         None => false,
-        Some("outrun") => true,
+        Some("large") => true,
         Some(load) => {
             return Err(format!(
                 "--load {load} is not known; see tests/power/main.rs"
@@ -283,7 +285,7 @@ fn arguments() -> std::result::Result<Wanted, String> {
         seed: arguments.seed()?,
         filesystems: arguments.value("--on")?.map_or(usual, |fs| vec![fs]),
         broken_flush: arguments.has("--broken-flush"),
-        outrun,
+        large,
         accelerator: arguments.value("--accel")?.unwrap_or("tcg".to_owned()),
     };
     arguments.end()?;

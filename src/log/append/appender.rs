@@ -1,12 +1,11 @@
 //! Drives: batches into the tail at once, from there to the device in order, and the acks.
 
 use std::fmt;
-use std::io;
 use std::rc::Rc;
 
 use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::log::config::LogConfig;
-use crate::log::inner::{FailedOperation, Inner, Mark, State};
+use crate::log::inner::{Inner, Mark, State};
 use crate::log::segment::Segment;
 use crate::wire::batch::{BatchError, BatchView};
 
@@ -146,8 +145,7 @@ impl Inner {
         }
     }
 
-    /// Begins a new segment at the end of the log. In memory only: the file is there already,
-    /// prepared ahead, or the upkeep makes it.
+    /// Begins a new segment at the end of the log. In memory only: the upkeep makes the file.
     pub fn roll(&self, now: WallMs) -> Rc<Segment> {
         let base_offset = self.end_offset.get();
         let segment = Rc::new(Segment::new(&self.dir, base_offset, now));
@@ -163,58 +161,11 @@ impl Inner {
         let mut state = self.state.borrow_mut();
         if let Some(old) = state.segments.last() {
             old.note_time();
-            self.upkeep.adopt_next(old, &segment);
         }
         state.segments.push(Rc::clone(&segment));
         drop(state);
         self.upkeep.wake();
         segment
-    }
-
-    /// Has everything written so far flushed.
-    pub fn flush(self: &Rc<Self>) {
-        // Nothing is written yet of a segment that has no file.
-        let newest = {
-            let state = self.state.borrow();
-            let mut newest_first = state.segments.iter().rev();
-            newest_first.find(|it| it.opened().is_some()).cloned()
-        };
-        let Some(newest) = newest else {
-            return;
-        };
-        for older in self.unflushed_before(&newest) {
-            self.logs.flush(self, &older, self.stored_offset.get());
-        }
-        self.logs.flush(self, &newest, self.written_offset.get());
-    }
-
-    /// Segments before the `newest` that hold what is not flushed yet, and that its flush does
-    /// not cover.
-    fn unflushed_before(&self, newest: &Rc<Segment>) -> Vec<Rc<Segment>> {
-        let state = self.state.borrow();
-        let flushed = self.stored_offset.get();
-        let pairs = state.segments.windows(2).rev();
-        pairs
-            .take_while(|pair| pair[1].base_offset > flushed)
-            .map(|pair| &pair[0])
-            .filter(|it| !Rc::ptr_eq(it, newest))
-            .filter(|it| it.needs_own_flush() || !self.logs.options().shared_flushes)
-            .cloned()
-            .collect()
-    }
-
-    /// Called by the flusher: what had been written up to `offset` survives a power cut.
-    pub fn after_flush(&self, offset: Offset) {
-        let is_news = offset > self.stored_offset.get();
-        if is_news && self.failed_flushes.get() != self.logs.failed_flushes() {
-            let error = io::Error::other("an earlier one failed and may have dropped a write");
-            return self.fail(FailedOperation::Flush, &error);
-        }
-        for durable in [&self.stored_offset, &self.flushed_offset] {
-            durable.set(durable.get().max(offset));
-        }
-        self.ack(offset);
-        self.progress.ring();
     }
 }
 

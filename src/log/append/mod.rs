@@ -4,9 +4,11 @@
 
 mod appender;
 mod flusher;
+mod logs;
 mod tail;
 mod write_out;
 
 pub use appender::{AppendError, Appended};
-pub use flusher::{Logs, LogsOptions};
+pub use flusher::Flushing;
+pub use logs::{Logs, LogsOptions};
 pub use tail::{InTail, Tail};

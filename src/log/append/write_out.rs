@@ -95,10 +95,10 @@ impl Inner {
             let len = (end - position).min(WRITE_BYTES_MAX as u64) as usize;
             // What is large is written from where it lies.
             let shared = block_down(to.min(position + len as u64)).saturating_sub(position);
-            let reached = if shared >= self.logs.options().shared_write_bytes_min {
+            if shared >= self.logs.options().shared_write_bytes_min {
                 let behind = position + len as u64;
                 self.write_shared(segment, file, (position, position + shared, behind), to)
-                    .await?
+                    .await?;
             } else {
                 let buffer = self.write_buffer(segment, position, len);
                 let buffer = self.filled(segment, position, buffer, to);
@@ -106,9 +106,7 @@ impl Inner {
                 let begun = self.logs.disk().runtime().now();
                 file.write(position, buffer).await?;
                 self.count_write(reached, begun);
-                reached
-            };
-            segment.note_write(position, reached);
+            }
             position += len as u64;
             segment.written.set(position.min(to));
         }
@@ -116,14 +114,14 @@ impl Inner {
     }
 
     /// Writes the blocks of the first two positions from the tail, those up to the third from a
-    /// buffer; returns how many bytes that were.
+    /// buffer.
     async fn write_shared(
         &self,
         segment: &Segment,
         file: &File,
         (from, shared_to, behind): (u64, u64, u64),
         to: u64,
-    ) -> io::Result<u64> {
+    ) -> io::Result<()> {
         let pool = self.logs.disk().pool();
         let mut gather = pool.gather();
         let base = segment.base_offset;
@@ -143,7 +141,7 @@ impl Inner {
         let begun = self.logs.disk().runtime().now();
         file.write_gathered(from, gather).await?;
         self.count_write(behind - from, begun);
-        Ok(behind - from)
+        Ok(())
     }
 
     /// A buffer for `position` with what the tail has for it up to `to`, zeros behind that, and

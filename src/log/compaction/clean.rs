@@ -229,9 +229,8 @@ impl Inner {
             .segments
             .windows(2)
             .take_while(|pair| {
-                let done = pair[0].settled.get() && !pair[0].has_next_name();
-                // A start finds the next segment by its own name, or by this one's.
-                done && !pair[1].has_next_name() && !self.is_nameless(&pair[1])
+                // A start finds the next segment by its name.
+                pair[0].settled.get() && pair[1].on_disk.get()
             })
             .map(|pair| (Rc::clone(&pair[0]), pair[1].base_offset))
             .collect()

@@ -122,17 +122,7 @@ impl JournalFile {
         let front = self.front.get().next(begin);
         self.front.set(front);
         write_front(self.logs.disk(), &file, front).await?;
-        self.flush(&file).await
-    }
-
-    /// Flushes the device. Where that fails no log counts on what it had written before, in this
-    /// file or in another.
-    async fn flush(&self, file: &File) -> io::Result<()> {
-        let flushed = file.flush().await;
-        if flushed.is_err() {
-            self.logs.probe().failed_flushes_count.add(1);
-        }
-        flushed
+        self.logs.flush(&file).await
     }
 
     /// Gives back everything before `position`.
@@ -201,7 +191,7 @@ impl JournalFile {
         head.seal(bytes);
         file.write(circle.in_file(at), entry).await?;
         if flush && !planted!(EntryBeforeFlush) {
-            self.flush(&file).await?;
+            self.logs.flush(&file).await?;
             self.durable.set(head.end());
         }
         if self.logs.failed_flushes() != self.failed_flushes.get() {

@@ -85,7 +85,7 @@ impl Shared {
             .for_each_concurrent(WRITES_AT_ONCE, |(log, target)| log.write_out(*target))
             .await;
         for (log, target) in &away {
-            if log.home_offset() < *target {
+            if log.stored_offset.get() < *target {
                 log.flush();
             }
         }
@@ -125,23 +125,16 @@ impl Inner {
     }
 
     /// Once it is written and a flush asked for: waits until everything before `target` is durable
-    /// in segments whose files have their names; `false` where there is no use in waiting.
+    /// in the segments; `false` where there is no use in waiting.
     async fn come_home(self: &Rc<Self>, target: Offset) -> bool {
-        loop {
-            let home = self.home_offset();
-            // A log that is being removed enters a cut before its folder goes.
-            if home >= target || self.side.is_let_go() {
-                return true;
-            }
+        // A log that is being removed enters a cut before its folder goes.
+        while self.stored_offset.get() < target && !self.side.is_let_go() {
             if self.is_pinned() {
                 return false;
             }
-            if self.stored_offset.get() >= target {
-                // All of it is durable, but the file does not have its own name yet.
-                self.start_upkeep();
-            }
             self.progress.wait().await;
         }
+        true
     }
 
     /// Whether there is no use in waiting for the log's writes: it has failed, its disk is full, or

@@ -13,8 +13,9 @@ use crate::base::{Offset, TopicId};
 use crate::io::buffer::{BLOCK_BYTES, block_down, block_up};
 use crate::io::disk::{Disk, Patch};
 use crate::io::file::File;
-use crate::log::segment::{PARTITION_METADATA, file_name, partition_metadata, topic_id_in};
-use crate::log::space::NEXT_SUFFIX;
+use crate::log::segment::{
+    NEXT_SUFFIX, PARTITION_METADATA, file_name, partition_metadata, topic_id_in,
+};
 use crate::wire::batch::BatchHeader;
 
 /// Bytes read from the journal at a time.

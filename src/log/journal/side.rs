@@ -11,13 +11,6 @@ use crate::base::Offset;
 use crate::log::inner::{Inner, Mark};
 use crate::log::segment::Segment;
 
-/// Larger appends go past the journal, in bytes: what they would cost there is more than a write
-/// of their own.
-const ENTERS_BYTES_MAX: u64 = 16 << 10;
-/// A log that has so many bytes which are not in its own file writes them there without waiting for
-/// the other logs.
-const HOME_BYTES: u64 = 64 << 10;
-
 /// A log's side of the journal.
 #[derive(Default)]
 pub struct Side {
@@ -37,8 +30,6 @@ pub struct Side {
     newest_end: Cell<Position>,
     /// The offset behind the last record that went past the journal.
     passed: Cell<Offset>,
-    /// Everything before this was at home when that was last looked at; it stays there.
-    home_seen: Cell<Offset>,
     /// Whether the log is being removed: the journal need not bring it home.
     is_let_go: Cell<bool>,
 }
@@ -167,11 +158,19 @@ impl Inner {
         // An ack of an append is one of everything before it. So what went past the journal must be
         // in the segment before a later append may go into an entry, which could be acked first.
         let passed = self.side.passed.get();
-        let is_behind_all = match self.config.borrow().flush_messages {
-            ..=1 => self.is_home(passed),
-            _ => self.acked_offset.get() >= passed,
+        let options = self.logs.options();
+        let (max, is_behind_all) = match self.config.borrow().flush_messages {
+            ..=1 => (
+                options.entered_bytes_max,
+                self.stored_offset.get() >= passed,
+            ),
+            // No flush is saved, only small writes.
+            _ => (
+                options.entered_bytes_max / 8,
+                self.acked_offset.get() >= passed,
+            ),
         };
-        if to - from > ENTERS_BYTES_MAX || !is_behind_all || !journal.takes() {
+        if to - from > max || !is_behind_all || !journal.takes() {
             return false;
         }
         {
@@ -192,7 +191,7 @@ impl Inner {
         if self.side.list() {
             journal.enlist(self);
         }
-        if self.state.borrow().queued_bytes >= HOME_BYTES {
+        if self.state.borrow().queued_bytes >= options.away_bytes_max {
             self.wake_writer();
         }
         true
@@ -202,7 +201,7 @@ impl Inner {
     pub(super) fn after_entry(&self, offset: Offset, flushed: bool) {
         let flush_messages = self.config.borrow().flush_messages;
         // What went past the journal may not be flushed, where `flush.messages` was another then.
-        if flushed && self.is_home(self.side.passed.get()) {
+        if flushed && self.stored_offset.get() >= self.side.passed.get() {
             let before = self.flushed_offset.get();
             self.flushed_offset.set(before.max(offset));
         }
@@ -210,24 +209,6 @@ impl Inner {
             self.ack(offset);
         }
         self.progress.ring();
-    }
-
-    /// Whether everything before `offset` is at home: see [`Inner::home_offset`]. Asked with each
-    /// append, so that the segments are looked through only where the answer is new.
-    fn is_home(&self, offset: Offset) -> bool {
-        if self.side.home_seen.get() < offset {
-            self.side.home_seen.set(self.home_offset());
-        }
-        self.side.home_seen.get() >= offset
-    }
-
-    /// Everything before this offset is durable in the segments' files, and these have their names:
-    /// a start finds it without the journal.
-    pub fn home_offset(&self) -> Offset {
-        let state = self.state.borrow();
-        let unnamed = state.segments.iter().find(|it| it.has_next_name());
-        let stored = self.stored_offset.get();
-        unnamed.map_or(stored, |it| stored.min(it.base_offset))
     }
 
     /// Whether the journal may hold something of it that a start would put in place.

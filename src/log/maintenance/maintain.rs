@@ -173,7 +173,7 @@ impl Inner {
         }
         let named = |at: &usize| {
             let kept = segments.get(*at);
-            kept.is_some_and(|kept| !self.is_nameless(kept) && !kept.has_next_name())
+            kept.is_some_and(|kept| kept.on_disk.get())
         };
         (1..=count).rev().find(named).unwrap_or(0)
     }
@@ -190,7 +190,7 @@ impl Inner {
     /// Waits until the file of `segment` has the segment's name, durably; `false` when it never
     /// will.
     async fn wait_for_name(self: &Rc<Self>, segment: &Segment) -> bool {
-        while self.is_nameless(segment) || segment.has_next_name() {
+        while !segment.on_disk.get() {
             if self.has_failed() || self.stopped.get() || self.room.is_lacking() {
                 return false;
             }

@@ -7,8 +7,7 @@ use crate::io::durable::Durable;
 use crate::io::file::File;
 use crate::log::format::{Scanner, Step, Stop, Trailer, extent, newest_trailer, read_on};
 use crate::log::opening::{Cut, OpenError};
-use crate::log::segment::{Segment, file_name};
-use crate::log::space::NEXT_SUFFIX;
+use crate::log::segment::{NEXT_SUFFIX, Segment, file_name};
 
 impl Opener<'_> {
     /// Gives the file prepared behind `base` its name when it begins where the log ends.

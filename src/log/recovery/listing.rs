@@ -6,8 +6,7 @@ use crate::base::{Offset, WallMs};
 use crate::io::disk::Entry;
 use crate::log::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
 use crate::log::format::{aborted, epochs};
-use crate::log::segment::base_offset_in;
-use crate::log::space::NEXT_SUFFIX;
+use crate::log::segment::{NEXT_SUFFIX, base_offset_in};
 
 /// The files of a log's folder by their kind.
 #[derive(Debug, Default)]

@@ -14,8 +14,7 @@ use crate::log::config::LogConfig;
 use crate::log::format::{Checksums, Epochs, Scanner, Stop, checksums, epochs, walk};
 use crate::log::inner::{FailedOperation, Inner};
 use crate::log::opening::{Damage, OpenError, Opening, Recovered, Replay};
-use crate::log::segment::{Segment, file_name};
-use crate::log::space::NEXT_SUFFIX;
+use crate::log::segment::{NEXT_SUFFIX, Segment, file_name};
 
 /// A log while it is being opened.
 pub struct Opener<'a> {
@@ -369,7 +368,6 @@ impl Opener<'_> {
                 return Ok(Some(*follower));
             }
             if let Some(next_len) = self.listing.nexts.get(&base).copied()
-                && !planted!(NextForgotten)
                 && self.adopt_next(base, scanner).await?
             {
                 self.listing.nexts.remove(&base);

@@ -16,19 +16,19 @@ use crate::log::format::{OffsetIndex, TimeIndex};
 use crate::log::read::Readable;
 use crate::wire::batch::{BatchHeader, NO_TIMESTAMP};
 
+/// Name of the file that was made for the segment after the one at a base offset, before that
+/// offset was known, by versions until 2026-11.
+pub const NEXT_SUFFIX: &str = ".log.next";
+
 /// A segment; the newest of a log is the active one, the others are sealed.
 pub struct Segment {
     /// Offset of the first record that may be in it.
     pub base_offset: Offset,
     /// Bytes of batches appended to it, written or not.
     pub size: Cell<u64>,
-    /// Bytes from the front that may be written: allocated, written with something and
-    /// durable, but for what `reserved` says.
+    /// Bytes from the front that may be written: they have room on the device, and the file is so
+    /// long for good. See [`File::reserve`].
     pub prepared: Cell<u64>,
-    /// From byte to byte, what of it has room and was never written: see [`File::reserve`].
-    pub reserved: Cell<(u64, u64)>,
-    /// Writes to what was reserved, and how many of them a flush of the file has covered.
-    reserved_writes: Cell<(u64, u64)>,
     /// Bytes from the front that have reached the device.
     pub written: Cell<u64>,
     /// Largest timestamp and the last offset of the first batch that has it.
@@ -61,15 +61,13 @@ pub struct Segment {
     pub on_disk: Cell<bool>,
     /// Whether the files of a sealed segment have their final form on disk.
     pub settled: Cell<bool>,
-    /// Whether the data file was given its final name, durable or not.
-    pub renamed: Cell<bool>,
     file: RefCell<Option<File>>,
     opening: Cell<usize>,
     opened: Bell,
     removed: Cell<bool>,
     /// Whether a compacted one stands in its place.
     replaced: Cell<bool>,
-    /// Name of the data file as of now; it changes once for a segment prepared ahead.
+    /// Name of the data file as of now; it changes for a compacted one that takes its place.
     path: RefCell<PathBuf>,
     bytes_since_entry: Cell<u64>,
     /// A number of its own, by which its end is earlier than that of others.
@@ -97,8 +95,6 @@ impl Segment {
             base_offset,
             size: Cell::new(0),
             prepared: Cell::new(0),
-            reserved: Cell::new((0, 0)),
-            reserved_writes: Cell::new((0, 0)),
             written: Cell::new(0),
             max_timestamp: Cell::new((NO_TIMESTAMP, base_offset)),
             first_timestamp: Cell::new(NO_TIMESTAMP),
@@ -114,7 +110,6 @@ impl Segment {
             used: Cell::new(false),
             on_disk: Cell::new(false),
             settled: Cell::new(false),
-            renamed: Cell::new(false),
             file: RefCell::new(None),
             opening: Cell::new(0),
             opened: Bell::default(),
@@ -126,32 +121,6 @@ impl Segment {
         }
     }
 
-    /// Notes that `len` bytes at `position` were written.
-    pub fn note_write(&self, position: u64, len: u64) {
-        let (from, to) = self.reserved.get();
-        let end = position + len;
-        if position < to && from < end {
-            self.reserved.set((end.min(to), to));
-            let (count, flushed) = self.reserved_writes.get();
-            self.reserved_writes.set((count + 1, flushed));
-        }
-    }
-
-    /// Whether no flush but one of this segment's own file makes all of it durable.
-    pub fn needs_own_flush(&self) -> bool {
-        let (count, flushed) = self.reserved_writes.get();
-        count != flushed
-    }
-
-    /// Flushes the segment's own `file`.
-    pub async fn flush(&self, file: &File) -> io::Result<()> {
-        let (covered, _) = self.reserved_writes.get();
-        file.flush().await?;
-        let (count, _) = self.reserved_writes.get();
-        self.reserved_writes.set((count, covered));
-        Ok(())
-    }
-
     /// The data file's name as of now.
     pub fn path(&self) -> PathBuf {
         self.path.borrow().clone()
@@ -160,12 +129,6 @@ impl Segment {
     /// Notes that the data file has another name.
     pub fn set_path(&self, path: PathBuf) {
         *self.path.borrow_mut() = path;
-    }
-
-    /// Whether the data file still has the name it was prepared under.
-    pub fn has_next_name(&self) -> bool {
-        let path = self.path.borrow();
-        path.as_os_str().as_encoded_bytes().ends_with(b".next")
     }
 
     /// Makes room in the lookups for `count` entries in all.

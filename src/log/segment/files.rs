@@ -43,21 +43,6 @@ impl Inner {
         Ok(())
     }
 
-    pub async fn rename_to_final(&self, segment: &Segment) -> io::Result<()> {
-        let path = self.dir.join(file_name(segment.base_offset, ".log"));
-        let disk = self.logs.disk();
-        match disk.rename(&segment.path(), &path).await {
-            // An earlier attempt came so far, and no further.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && segment.renamed.get() => {}
-            renamed => renamed?,
-        }
-        segment.renamed.set(true);
-        disk.sync_dir(&self.dir).await?;
-        // Only now: retention waits for the name before it removes what tells where it belongs.
-        segment.set_path(path);
-        Ok(())
-    }
-
     /// Writes the leader epoch checkpoint, its checksum first: a crash in between leaves either
     /// content, and both are known.
     pub async fn write_epochs(&self) -> io::Result<()> {
@@ -102,7 +87,6 @@ impl Inner {
             .truncate(segment.size.get(), segment.modified_ms.get(), durable)
             .await?;
         segment.prepared.set(segment.size.get());
-        segment.reserved.set((0, 0));
         // What was appended would hide that the lookups had been wrong before.
         let appended = segment.claim.get().upto != segment.size.get();
         let checked = !appended || self.check_times(segment).await.is_ok();
@@ -133,14 +117,6 @@ impl Inner {
                 return Ok(());
             };
             self.write_snapshot(offset, content).await?;
-        }
-    }
-
-    /// Removes the file that was prepared for a segment that will not come.
-    pub async fn drop_next(&self) -> io::Result<()> {
-        match self.upkeep.take_next() {
-            Some(path) => self.logs.disk().remove(&path).await,
-            None => Ok(()),
         }
     }
 }

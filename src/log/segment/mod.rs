@@ -6,6 +6,6 @@ mod data;
 mod files;
 mod lookups;
 
-pub use data::{Segment, base_offset_in, file_name, find};
+pub use data::{NEXT_SUFFIX, Segment, base_offset_in, file_name, find};
 pub use files::{PARTITION_METADATA, partition_metadata, topic_id_in};
 pub use lookups::Check;

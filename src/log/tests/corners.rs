@@ -8,6 +8,7 @@ use super::support::*;
 use crate::base::Offset;
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, SimDisk, World};
+use crate::log::segment::{NEXT_SUFFIX, file_name};
 use crate::log::{AppendError, Log, LogConfig, Logs, Opening};
 
 const DIR: &str = "/data/t-0";
@@ -262,4 +263,36 @@ fn a_log_that_nobody_appends_to_after_a_start_stays_as_it_was_closed() {
         log_on(&log, 1).await;
         assert_eq!(log.acked_offset(), 2);
     });
+}
+
+#[test]
+fn the_file_that_older_versions_made_for_the_next_segment_is_taken_up_with_its_records() {
+    for has_records in [true, false] {
+        in_worlds(5, move |sim| async move {
+            let disk = Disk::simulated(sim);
+            let dir = Path::new(DIR);
+            let (shared, log) = opened(&disk, config(20_000)).await;
+            for tag in 0..6 {
+                log.append(&batch(1, 5_000, tag, 0), 0, None, 0)
+                    .expect("appended");
+                acked(&log, log.end_offset()).await;
+            }
+            vanish(log).await;
+            drop(shared);
+            let next = |base| dir.join(file_name(base, NEXT_SUFFIX));
+            if has_records {
+                let own = dir.join(file_name(3, ".log"));
+                disk.rename(&own, &next(0)).await.expect("renamed");
+            } else {
+                let file = disk.create(&next(3)).await.expect("made");
+                file.prepare(0, 64 << 10).await.expect("zeros");
+            }
+            let shared = logs(&disk);
+            let (log, recovered) = open(&shared, dir, config(20_000), Opening::default()).await;
+            assert!(recovered.damage.is_none());
+            assert_eq!(read_all(&log, 0, 1 << 20).await.len(), 6);
+            let listed = disk.list(dir).await.expect("there");
+            assert!(!listed.iter().any(|it| it.name.ends_with(NEXT_SUFFIX)));
+        });
+    }
 }

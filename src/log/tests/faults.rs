@@ -8,9 +8,7 @@ use super::support::*;
 use crate::base::Offset;
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, Random, SimDisk, World};
-use crate::log::{
-    AppendError, FailedOperation, Log, LogConfig, Logs, LogsOptions, Opening, Recovered,
-};
+use crate::log::{AppendError, FailedOperation, Log, LogConfig, Opening, Recovered};
 
 const DIR: &str = "/data/t-0";
 const OTHER: &str = "/data/u-0";
@@ -247,13 +245,9 @@ fn a_failed_flush_acks_nobody() {
 }
 
 #[test]
-fn where_files_do_not_share_a_flush_each_is_flushed_before_its_acks() {
+fn each_file_is_flushed_before_what_is_in_it_is_acked() {
     in_worlds(|sim| async move {
-        let own = LogsOptions {
-            shared_flushes: false,
-            ..options()
-        };
-        let shared = Logs::new(&Disk::simulated(sim.clone()), own);
+        let shared = logs(&Disk::simulated(sim.clone()));
         let settings = LogConfig {
             flush_messages: 7,
             ..config(400)

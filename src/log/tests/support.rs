@@ -56,9 +56,9 @@ pub fn options() -> LogsOptions {
         read_bytes_max: 1 << 20,
         shared_write_bytes_min: 4 << 10,
         read_ahead_bytes: 16 << 10,
-        shared_flushes: true,
+        entered_bytes_max: 16 << 10,
+        away_bytes_max: 64 << 10,
         prepare_bytes: (16 << 10, 64 << 10),
-        reserve_bytes: 64 << 10,
     }
 }
 

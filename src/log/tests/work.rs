@@ -6,13 +6,14 @@ use std::rc::Rc;
 use futures_util::future::join;
 
 use super::story::{ROOT, Story, Topic, Wrong, contents, find, parts_of};
-use super::support::{batch, config, logs};
+use super::support::{batch, config, options};
 use crate::base::ids::Uuid;
 use crate::base::{Offset, TopicId};
 use crate::io::disk::Disk;
 use crate::io::sim::{End, Random, SimDisk};
 use crate::log::{
-    AppendError, CleanError, Cleaning, Folder, LastRecords, Log, LogConfig, Logs, Retired,
+    AppendError, CleanError, Cleaning, Folder, LastRecords, Log, LogConfig, Logs, LogsOptions,
+    Retired,
 };
 use crate::wire::batch::{BatchBuilder, NewRecord, batches, stamp};
 
@@ -102,7 +103,14 @@ pub async fn live(
 async fn perhaps_with_journal(folder: &Folder, disk: &Disk, seed: u64) -> Logs {
     let mut random = Random::new(seed ^ 0x10_0513);
     let capacity = [0, 64 << 10, 96 << 10, 256 << 10][random.below(4)];
-    let shared = folder.begin_journal(&logs(disk), capacity);
+    // So small that a life has appends which go past the journal, and files which get longer.
+    let options = LogsOptions {
+        entered_bytes_max: 2 << 10,
+        away_bytes_max: 6 << 10,
+        prepare_bytes: (4 << 10, 16 << 10),
+        ..options()
+    };
+    let shared = folder.begin_journal(&Logs::new(disk, options), capacity);
     if let Some(journal) = shared.journal()
         && !random.one_in(4)
     {

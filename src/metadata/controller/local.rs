@@ -376,8 +376,6 @@ impl fmt::Debug for LocalController {
 /// The memory that the metadata log may use: it is small, and is read only at the start.
 fn logs_options() -> LogsOptions {
     LogsOptions {
-        // There is no other log to share with.
-        shared_flushes: false,
         budget: Budget::new(64 << 20),
         cache_bytes: 1 << 20,
         cache_bytes_max: 1 << 20,
@@ -386,6 +384,6 @@ fn logs_options() -> LogsOptions {
         shared_write_bytes_min: 32 << 10,
         read_ahead_bytes: 256 << 10,
         prepare_bytes: (64 << 10, 4 << 20),
-        reserve_bytes: 16 << 20,
+        ..LogsOptions::default()
     }
 }

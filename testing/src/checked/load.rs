@@ -70,9 +70,9 @@ impl Load {
         Load::of(places, port, clock, seed)
     }
 
-    /// A load that fills two logs with batches of a quarter of a MiB, faster than space can be
-    /// zeroed ahead of them, beside two that get small ones.
-    pub fn outrun(port: u16, clock: Arc<Clock>, seed: u64) -> Load {
+    /// A load that fills two logs with batches of a quarter of a MiB, which go past the journal,
+    /// beside two that get small ones.
+    pub fn large(port: u16, clock: Arc<Clock>, seed: u64) -> Load {
         let kept = || Rule::Retain(FAST_BYTES - FAST_SLACK);
         let places = vec![
             place("fast", 0, kept(), Shape::Huge),

@@ -211,13 +211,29 @@ fn a_log_that_has_failed_can_be_removed_and_holds_the_journal_up_no_more() {
     }
 }
 
-/// Has a flush of the log `x` alone fail: its append is too large for the journal.
-async fn fail_a_flush(start: &Start, sim: &SimDisk) {
-    let other = start.open_all(&["x"]).await.remove(0);
+/// Larger than what goes into the journal.
+fn append_past(log: &Log) {
+    log.append(&batch(1, 17_000, 0, 0), 0, None, 0)
+        .expect("appended");
+}
+
+/// A log `x` with room in its file for one more append that goes past the journal.
+async fn with_room(start: &Start) -> Log {
+    let log = start.open_all(&["x"]).await.remove(0);
+    for _ in 0..4 {
+        append_past(&log);
+        all_acked(&log).await;
+        sleep(start, 1).await;
+    }
+    log
+}
+
+/// Has a flush of this log alone fail.
+async fn fail_a_flush(start: &Start, sim: &SimDisk, other: &Log) {
     sim.inject_below(&start.folder.path("x", 0), Fault::Flush);
-    let large = batch(1, 17_000, 0, 0);
-    other.append(&large, 0, None, 0).expect("appended");
-    let failure = other.wait_acked(1).await.expect_err("not acked");
+    append_past(other);
+    let end = other.end_offset();
+    let failure = other.wait_acked(end).await.expect_err("not acked");
     assert_eq!(failure.operation, FailedOperation::Flush);
     sim.repair();
 }
@@ -228,11 +244,15 @@ fn what_a_failed_flush_may_have_dropped_on_its_way_home_stays_in_the_journal() {
         let sim = world.disk().clone();
         world.run(async move {
             let start = Start::with(&sim, CAPACITY).await;
+            let other = with_room(&start).await;
             let opened = start.open_all(&["a"]).await;
+            let journal = start.shared.journal().expect("there").clone();
+            let no_round_meanwhile = journal.0.bringing.take(1).await;
             append(&opened[0], 0);
             all_acked(&opened[0]).await;
             opened[0].0.write_out(1).await;
-            fail_a_flush(&start, &sim).await;
+            fail_a_flush(&start, &sim, &other).await;
+            drop(no_round_meanwhile);
             sleep(&start, 3).await;
             let failure = opened[0].failure().expect("its write may be gone");
             assert_eq!(failure.operation, FailedOperation::Flush);
@@ -257,11 +277,12 @@ fn no_entry_counts_as_flushed_that_a_failed_flush_may_have_dropped() {
                 flush_messages: 2,
                 ..config(200_000)
             };
+            let other = with_room(&start).await;
             let (relaxed, _) = start.open("r", ID, relaxed).await;
             append(&relaxed, 0);
             all_acked(&relaxed).await;
             let entries = start.counts().entries;
-            fail_a_flush(&start, &sim).await;
+            fail_a_flush(&start, &sim, &other).await;
             append(&relaxed, 1);
             let failed = relaxed.wait_acked(2).await;
             failed.expect_err("the entry before may be gone");
@@ -293,7 +314,7 @@ fn a_journal_is_closed_only_once_a_round_under_way_has_brought_its_logs_home() {
                     disk.runtime().yield_now().await;
                 }
                 journal.close().await.expect("closed");
-                assert_eq!(log.0.home_offset(), 1, "after {turns} turns");
+                assert_eq!(log.0.stored_offset.get(), 1, "after {turns} turns");
             });
         }
     }

@@ -213,7 +213,7 @@ fn what_compaction_left_out_is_not_back() {
             }
             log.0.write_out(16).await;
             log.0.flush();
-            let is_sealed = || log.recovery_point() > 7 && log.0.home_offset() == 16;
+            let is_sealed = || log.recovery_point() > 7 && log.0.stored_offset.get() == 16;
             while !is_sealed() {
                 log.0.start_upkeep();
                 log.0.progress.wait().await;

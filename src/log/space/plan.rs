@@ -1,0 +1,92 @@
+//! Pure: what is to be done behind the appends, the most urgent first.
+
+use std::rc::Rc;
+
+use crate::base::Offset;
+use crate::log::format::extent;
+use crate::log::inner::{Inner, State};
+use crate::log::segment::Segment;
+
+/// One piece of background work.
+pub enum Job {
+    /// Room in the segment's file up to there.
+    MakeRoom(Rc<Segment>, u64),
+    /// The leader epoch checkpoint.
+    WriteEpochs,
+    /// A snapshot of the state of producers before the record at an offset.
+    WriteSnapshot(Offset, Vec<u8>),
+    /// The final form of a sealed segment's files.
+    Settle(Rc<Segment>),
+}
+
+impl Inner {
+    /// What is to be done first: what a write needs, then what one will soon need, then the rest.
+    pub(super) fn next_job(&self) -> Option<Job> {
+        let state = self.state.borrow();
+        let active = state.segments.last()?;
+        // The oldest first, so that no file is there before the one in front of it: a start could
+        // take a hole for what compaction left.
+        let short = state.segments.iter().find(|it| lacks_room(it));
+        if let Some(short) = short {
+            if short.prepared.get() > 0 {
+                self.upkeep.step().was_short();
+            }
+            return Some(self.make_room(short));
+        }
+        if self.stopped.get() {
+            return None;
+        }
+        // Retention leaves a new segment without records alone, and a start must find it.
+        let has_no_file = !active.on_disk.get() && state.segments.len() > 1;
+        let is_low = self.upkeep.step().was_asked_for() && self.is_low(active);
+        if has_no_file || is_low {
+            return Some(self.make_room(active));
+        }
+        self.next_record_job(&state)
+    }
+
+    fn make_room(&self, segment: &Rc<Segment>) -> Job {
+        let limit = self.config.borrow().segment_bytes;
+        let target = self.upkeep.step().target(segment.size.get(), limit);
+        Job::MakeRoom(Rc::clone(segment), target)
+    }
+
+    /// Whether little room is left in `segment`, which is appended to.
+    pub(super) fn is_low(&self, segment: &Segment) -> bool {
+        let limit = self.config.borrow().segment_bytes;
+        let (size, prepared) = (segment.size.get(), segment.prepared.get());
+        self.upkeep.step().is_low(size, prepared, limit)
+    }
+
+    /// Files that only shorten the next start: they may come late.
+    fn next_record_job(&self, state: &State) -> Option<Job> {
+        if !self.upkeep.has_folder() {
+            return None;
+        }
+        if state.epochs_changed {
+            return Some(Job::WriteEpochs);
+        }
+        if let Some((offset, content)) = self.upkeep.take_snapshot() {
+            return Some(Job::WriteSnapshot(offset, content));
+        }
+        self.to_settle(state).map(Job::Settle)
+    }
+
+    /// The oldest sealed segment whose files do not have their final form, once all of it is
+    /// flushed.
+    pub(super) fn to_settle(&self, state: &State) -> Option<Rc<Segment>> {
+        let flushed = self.stored_offset.get();
+        let mut pairs = state.segments.windows(2);
+        let found = pairs.find(|pair| {
+            let (sealed, follower) = (&pair[0], &pair[1]);
+            !sealed.settled.get() && follower.base_offset <= flushed && !state.is_to_write(sealed)
+        });
+        found.map(|pair| Rc::clone(&pair[0]))
+    }
+}
+
+/// Whether what is appended to `segment` and not written has no room there.
+fn lacks_room(segment: &Segment) -> bool {
+    let size = segment.size.get();
+    segment.written.get() < size && segment.prepared.get() < extent(size)
+}

@@ -1,0 +1,151 @@
+//! Pure: how much room a log asks for ahead of its end.
+
+use std::cell::Cell;
+
+use crate::base::WallMs;
+use crate::io::buffer::block_up;
+use crate::log::format::extent;
+
+/// A step used up within this time makes the next one twice as long.
+const FAST_STEP_MS: i64 = 5_000;
+/// A step that lasted longer than this makes the next one half as long.
+const SLOW_STEP_MS: i64 = 60_000;
+
+/// Steps that follow the rate of appends.
+pub struct Step {
+    /// The shortest and the longest, in bytes.
+    bounds: (u64, u64),
+    /// The one of now, in bytes.
+    bytes: Cell<u64>,
+    /// When one was last asked for; `None` before the first since the start.
+    asked_ms: Cell<Option<WallMs>>,
+    /// Whether what was asked for last is not there yet.
+    is_pending: Cell<bool>,
+    /// Whether there was no room for what was asked for last, and only what is needed is asked for
+    /// now.
+    asks_less: Cell<bool>,
+}
+
+impl Step {
+    /// The shortest steps, within `bounds` in bytes from now on.
+    pub fn new(bounds: (u64, u64)) -> Step {
+        Step {
+            bounds,
+            bytes: Cell::new(bounds.0),
+            asked_ms: Cell::new(None),
+            is_pending: Cell::new(false),
+            asks_less: Cell::new(false),
+        }
+    }
+
+    /// Whether a file with room for `prepared` bytes is to get more: at most half a step is left
+    /// behind its `size`. Beyond `limit` bytes only what is needed is asked for.
+    pub fn is_low(&self, size: u64, prepared: u64, limit: u64) -> bool {
+        let left = prepared.saturating_sub(size);
+        prepared < block_up(limit) && left <= self.bytes.get() / 2
+    }
+
+    /// Whether anything was appended since the start.
+    pub fn was_asked_for(&self) -> bool {
+        self.asked_ms.get().is_some()
+    }
+
+    /// Up to where a file is to have room whose records end at `size`.
+    pub fn target(&self, size: u64, limit: u64) -> u64 {
+        let needed = extent(size);
+        match self.asks_less.get() {
+            true => needed,
+            false => needed.max(block_up(size + self.bytes.get()).min(block_up(limit))),
+        }
+    }
+
+    /// Notes that more is asked for, once until it is there.
+    pub fn ask(&self, now: WallMs) {
+        if self.is_pending.replace(true) {
+            return;
+        }
+        let bytes = self.bytes.get();
+        self.set(match self.asked_ms.replace(Some(now)) {
+            None => bytes,
+            Some(last) if now - last < FAST_STEP_MS => bytes * 2,
+            Some(last) if now - last > SLOW_STEP_MS => bytes / 2,
+            Some(_) => bytes,
+        });
+    }
+
+    /// Notes that a write waited for room: the step was too short.
+    pub fn was_short(&self) {
+        if !self.asks_less.get() {
+            self.set(self.bytes.get() * 2);
+        }
+    }
+
+    /// Has only what is needed asked for where there was no room for more; `false` when that has
+    /// been tried.
+    pub fn ask_for_less(&self) -> bool {
+        self.set(0);
+        !self.asks_less.replace(true)
+    }
+
+    /// Notes that there was room.
+    pub fn was_had(&self) {
+        self.is_pending.set(false);
+        self.asks_less.set(false);
+    }
+
+    fn set(&self, bytes: u64) {
+        let (least, most) = self.bounds;
+        self.bytes.set(bytes.clamp(least, most));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: u64 = 1 << 10;
+    const LIMIT: u64 = 1 << 30;
+
+    #[test]
+    fn a_log_that_is_filled_fast_asks_for_more_at_a_time_and_a_slow_one_for_less() {
+        let step = Step::new((64 * KIB, 256 * KIB));
+        assert!(!step.was_asked_for());
+        let mut targets = Vec::new();
+        for now in [0, 1_000, 2_000, 3_000, 10_000, 80_000, 150_000, 220_000] {
+            for _ in 0..3 {
+                step.ask(now);
+            }
+            step.was_had();
+            targets.push(step.target(0, LIMIT) / KIB);
+        }
+        assert_eq!(targets, [64, 128, 256, 256, 256, 128, 64, 64]);
+        step.was_short();
+        assert_eq!(step.target(0, LIMIT), 128 * KIB);
+        let left = |left: u64| step.is_low(1 << 20, (1 << 20) + left, LIMIT);
+        assert!(left(64 * KIB) && !left(65 * KIB));
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_the_segment_may_have_but_what_is_needed_always_is() {
+        let step = Step::new((64 * KIB, 256 * KIB));
+        step.ask(0);
+        assert_eq!(step.target(100, 8 * KIB), 8 * KIB);
+        assert_eq!(
+            step.target(8 * KIB, 8 * KIB),
+            12 * KIB,
+            "its trailer lies behind it"
+        );
+        assert!(!step.is_low(8 * KIB, 8 * KIB, 8 * KIB));
+    }
+
+    #[test]
+    fn where_there_is_no_room_what_is_needed_is_asked_for_once_more() {
+        let step = Step::new((64 * KIB, 256 * KIB));
+        step.ask(0);
+        assert!(step.ask_for_less() && !step.ask_for_less());
+        step.was_short();
+        assert_eq!(step.target(100, LIMIT), 4 * KIB);
+        step.was_had();
+        assert_eq!(step.target(100, LIMIT), 68 * KIB);
+    }
+}
