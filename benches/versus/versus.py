@@ -2,13 +2,24 @@
 """Corelane beside Apache Kafka on this machine: one command, and out comes our table.
 
     benches/versus/versus.py                 the whole comparison
-    benches/versus/versus.py --only WORD     only cells whose name holds WORD; repeatable
+    benches/versus/versus.py --only WORD     only rows whose name holds WORD; repeatable
+    benches/versus/versus.py --group many    only rows of that group; repeatable
+    benches/versus/versus.py --group many --partitions 500 --blocks 1   a quick try, only printed
     benches/versus/versus.py --free --group goal   neither side pinned: a table of its own
     benches/versus/versus.py --render        write the table anew from the kept results
 
 Both brokers run all the time, each on its own fresh folder of the same disk, and are measured in
 interleaved blocks by the same load generator; the one that is not measured is idle. Ratios are of
-medians over blocks, the spread is that of single blocks. Kafka is the release that
+medians over blocks, the spread is that of single blocks.
+
+Groups: *goal* is a closed loop of single records, among them 256 producers on 1,000 partitions;
+*bulk* large batches; *grid* an open loop. A row of *many* is 10,000 new partitions: the first
+record into each (their creation is timed apart), a clean stop and the start after it, and a start
+after kill -9, until the broker answers for all of them. There both are started anew on a fresh
+folder for each block, one after the other. All rows but the grid's count what the device has to
+write for a byte of a record, once the broker has written what it put off. That counts all programs
+on the device; what the broker itself wrote stands beside it, and where the two are far apart the
+first holds other programs' writes. Kafka is the release that
 tests/kafka/pom.xml names, from its Maven artifacts: one KRaft node, the JVM options that its own
 start script sets and the heap below. What each side was set to stands in the results.
 
@@ -20,13 +31,15 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
+
+import many
+import wire
+from device import Device
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -59,6 +72,31 @@ SIDES = ("corelane", "kafka")
 DURABLE, WRITTEN = 1, 9223372036854775807
 MODES = {DURABLE: "durable", WRITTEN: "written"}
 QUANTILES = ("p50", "p90", "p99", "p99.9", "max")
+GROUPS = ("goal", "bulk", "grid", "many")
+# What the table of a group shows, by the name of the figure in a block.
+LATENCY = {"rate": "acks/s", "p50": "p50 µs", "p99": "p99 µs", "p99.9": "p99.9 µs", "max": "max µs"}
+DEVICE = {"device": "device bytes for one of a record", "own": "of these, the broker's own"}
+COLUMNS = {
+    "goal": {**LATENCY, **DEVICE},
+    "grid": LATENCY,
+    "free": {**LATENCY, **DEVICE},
+    "bulk": {
+        "rate": "records/s of 1 KiB",
+        **{name: f"{name} µs" for name in ("p50", "p99", "p99.9")},
+        "cpu_s_per_gb": "CPU s/GB",
+        "resident_mib": "resident MiB",
+        **DEVICE,
+    },
+    "many": {
+        "first_s": "first record into each, s",
+        **{name: f"{name} of one, µs" for name in ("p50", "p99", "max")},
+        **DEVICE,
+        "create_s": "creation, s",
+        "stop_s": "clean stop, s",
+        "start_s": "start after it, s",
+        "start_killed_s": "start after kill -9, s",
+    },
+}
 KNEE = "70 % of knee"
 CORELANE_FLAGS = ["--shards", "1", "--log-level", "warn"]
 
@@ -120,10 +158,29 @@ class Broker:
             self.child.wait()
         self.pid = None
 
+    def process(self):
+        """Its process id, which is not known here while it was only told to start."""
+        if self.side == "kafka":
+            return int((self.folder / "pid").read_text())
+        return self.child.pid
+
+    def ended(self):
+        """Takes in that its process has ended by a signal that was not sent here."""
+        if self.side == "kafka":
+            (self.folder / "pid").unlink()
+        else:
+            self.child.wait()
+        self.pid = None
+
     def cpu_seconds(self):
         """CPU seconds it has used so far, in user and kernel."""
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def written(self):
+        """Bytes that it has written, or put into the file system's cache to be written."""
+        counts = pathlib.Path(f"/proc/{self.process()}/io").read_text()
+        return int(re.search(r"^write_bytes: (\d+)", counts, re.MULTILINE)[1])
 
     def resident_mib(self):
         """Memory it holds now."""
@@ -134,9 +191,11 @@ class Broker:
 class Cell:
     """One row: a load, under the settings of each side."""
 
-    def __init__(self, name, group, flush, partitions, producers, load, consume=False, kafka=None):
+    def __init__(
+        self, name, group, flush, partitions, producers, load, consume=False, kafka=None, size=1024
+    ):
         self.name, self.group, self.partitions, self.producers = name, group, partitions, producers
-        self.load, self.consume = load, consume
+        self.load, self.consume, self.size = load, consume, size
         self.flush = {"corelane": flush, "kafka": flush if kafka is None else kafka}
 
     def topic(self, side):
@@ -151,9 +210,13 @@ def cells():
     yield Cell("16 producers, 1 partition", "goal", DURABLE, 1, 16, one)
     yield Cell("64 producers, 64 partitions", "goal", DURABLE, 64, 64, one)
     yield Cell("64 producers, 64 partitions", "goal", DURABLE, 64, 64, one, kafka=WRITTEN)
+    small = "256 producers, 1,000 partitions, 100 bytes"
+    yield Cell(small, "goal", DURABLE, 1000, 256, one, size=100)
+    yield Cell(small, "goal", DURABLE, 1000, 256, one, size=100, kafka=WRITTEN)
     yield Cell("1 producer, 1 in flight", "goal", WRITTEN, 1, 1, one)
     yield Cell("16 producers, 1 partition", "goal", WRITTEN, 1, 16, one)
     yield Cell("64 producers, 64 partitions", "goal", WRITTEN, 64, 64, one)
+    yield Cell(small, "goal", WRITTEN, 1000, 256, one, size=100)
     for flush in (WRITTEN, DURABLE):
         for kib in (64, 900):
             load = ["--max", "--in-flight", 5, "--batch-bytes", kib << 10]
@@ -168,6 +231,9 @@ def cells():
                         name += f"{'s'[: producers > 1]}{', read' if consume else ''}"
                         load = ["--rate", rate]
                         yield Cell(name, "grid", flush, partitions, producers, load, consume)
+    first = f"first record into {many.PARTITIONS:,} partitions"
+    for flush, kafka in ((DURABLE, DURABLE), (DURABLE, WRITTEN), (WRITTEN, WRITTEN)):
+        yield Cell(first, "many", flush, many.PARTITIONS, many.CONNECTIONS, [], kafka=kafka)
 
 
 class Versus:
@@ -176,18 +242,20 @@ class Versus:
     def __init__(self, options):
         self.options = options
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-", dir=options.folder))
+        self.device = Device(self.folder)
         self.brokers = {side: Broker(side, self.folder, options.broker_cpus) for side in SIDES}
+        self.second = None
         self.tools = pathlib.Path(run(KAFKA_SH, "tools").strip())
         self.knees = {}
 
-    def block(self, side, cell, load, seconds):
+    def block(self, broker, cell, load, seconds):
         """Runs loadgen once; its report, and the broker's CPU seconds meanwhile."""
         out = self.folder / "block.json"
-        broker, flush = self.brokers[side], cell.flush[side]
+        side = broker.side
         out.unlink(missing_ok=True)
         command = [TARGET / "release" / "loadgen", "run", "--bootstrap", broker.bootstrap]
         command += ["--topic", cell.topic(side), "--create", cell.partitions]
-        command += ["--config", f"flush.messages={flush}", "--size", 1024, *load]
+        command += ["--config", f"flush.messages={cell.flush[side]}", "--size", cell.size, *load]
         command += ["--producers", cell.producers, "--threads", 1, "--no-check"]
         command += ["--warmup", self.options.warm_up, "--duration", seconds, "--drain", 20]
         command += ["--cpus", self.options.load_cpus, "--json", out, "--quiet"]
@@ -206,14 +274,22 @@ class Versus:
         load = list(cell.load)
         if KNEE in load:
             load[load.index(KNEE)] = max(1, int(self.knee(cell, side) * 0.7))
-        report, cpu = self.block(side, cell, load, self.options.seconds)
+        before, own = self.device.written(), self.brokers[side].written()
+        report, cpu = self.block(self.brokers[side], cell, load, self.options.seconds)
+        written = None
+        if before is not None and cell.group != "grid":
+            written = self.device.settled() - before
+        own = self.brokers[side].written() - own
         found = dict(report["latency_us"]["produce"] or {})
-        gb = report["records"]["sent"] * 1024 / 1e9
+        sent = report["records"]["sent"] * cell.size
+        gb = sent / 1e9
         return {
             **{name: found.get(name) for name in QUANTILES},
             "rate": report["rate"]["achieved"],
             "offered": load[1] if load[0] == "--rate" else None,
             "cpu_s_per_gb": cpu / gb if gb else None,
+            "device": written / sent if sent and written is not None else None,
+            "own": own / sent if sent else None,
             "resident_mib": self.brokers[side].resident_mib(),
             "unfit": report["unfit"],
         }
@@ -224,7 +300,7 @@ class Versus:
         if key not in self.knees:
             load = ["--max", "--in-flight", 5, "--batch-bytes", 0]
             plain = Cell(cell.name, "knee", cell.flush[side], cell.partitions, cell.producers, [])
-            report, _ = self.block(side, plain, load, self.options.seconds)
+            report, _ = self.block(self.brokers[side], plain, load, self.options.seconds)
             self.knees[key] = report["rate"]["achieved"]
         return self.knees[key]
 
@@ -238,14 +314,14 @@ class Versus:
     def row(self, cell):
         """All blocks of a cell, in the order A B B A …"""
         blocks = {side: [] for side in SIDES}
+        one = self.life if cell.group == "many" else self.measure
+        if cell.group != "many":
+            self.prepare(cell)
         for number in range(self.options.blocks):
             for side in SIDES if number % 2 == 0 else reversed(SIDES):
-                blocks[side].append(self.measure(cell, side))
-        for side in SIDES:
-            # Kafka's own tool for both. Its complaint about a topic that is gone does not matter here.
-            command = [self.tools / "kafka-topics.sh", "--bootstrap-server"]
-            command += [self.brokers[side].bootstrap, "--delete", "--topic", cell.topic(side)]
-            subprocess.run(command, capture_output=True, check=False)
+                blocks[side].append(one(cell, side))
+        if cell.group != "many":
+            self.delete(cell)
         return {
             "name": cell.name,
             "group": cell.group,
@@ -254,6 +330,45 @@ class Versus:
             "seconds": self.options.seconds,
             "blocks": blocks,
         }
+
+    def prepare(self, cell):
+        """What a block shall not measure: a first record into each of many new partitions (that
+        is a row of its own), and what was written before."""
+        if cell.partitions > 64:
+            for side in SIDES:
+                self.block(self.brokers[side], cell, cell.load, 1)
+        if cell.group != "grid":
+            self.device.settled()
+
+    def delete(self, cell):
+        """Deletes the topics of a cell."""
+        for side in SIDES:
+            # Kafka's own tool for both. Its complaint about a topic that is gone does not matter here.
+            command = [self.tools / "kafka-topics.sh", "--bootstrap-server"]
+            command += [self.brokers[side].bootstrap, "--delete", "--topic", cell.topic(side)]
+            subprocess.run(command, capture_output=True, check=False)
+
+    def warm(self, broker):
+        """Until its hot code is compiled a JVM is another broker than the one that people run."""
+        load = ["--max", "--in-flight", 5, "--batch-bytes", 0]
+        self.block(broker, Cell("warm-up", "warm", DURABLE, 4, 8, []), load, self.options.seconds)
+
+    def life(self, cell, side):
+        """One block with very many partitions, on a broker of its own."""
+        broker = self.second = Broker(side, self.folder, self.options.broker_cpus, second=True)
+        cpus = [int(cpu) for cpu in self.options.load_cpus.split(",")]
+        partitions = self.options.partitions
+        warm = lambda: self.warm(broker)
+        found = many.life(broker, cell.flush[side], partitions, self.device, cpus, warm)
+        self.second = None
+        shutil.rmtree(broker.folder)
+        return found
+
+    def close(self):
+        """Stops what runs and removes the folders."""
+        for broker in [*self.brokers.values(), *filter(None, [self.second])]:
+            broker.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def first_acks(self):
         """Seconds from a start on a formatted folder to the first durable ack."""
@@ -269,42 +384,12 @@ class Versus:
             for _ in range(self.options.starts):
                 begun = time.monotonic()
                 broker.start(wait=False)
-                while not produce(broker.port, "first"):
+                while not wire.acked(broker.port, "first"):
                     time.sleep(0.002)
                 times[side].append(time.monotonic() - begun)
                 broker.stop()
+            shutil.rmtree(broker.folder)
         return times
-
-
-def produce(port, topic):
-    """Produces one record by hand; whether it was acked."""
-    record = bytes([0, 0, 0, 1, 2]) + b"x" + bytes([0])
-    record = bytes([len(record) << 1]) + record
-    body = struct.pack(">hiqqqhii", 0, 0, 0, 0, -1, -1, -1, 1) + record
-    batch = struct.pack(">ibI", 0, 2, crc32c(body)) + body
-    batch = struct.pack(">qi", 0, len(batch)) + batch
-    name = topic.encode()
-    request = struct.pack(">hhih", 0, 3, 1, -1) + struct.pack(">hhii", -1, -1, 5000, 1)
-    request += struct.pack(">h", len(name)) + name + struct.pack(">iii", 1, 0, len(batch)) + batch
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            length = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
-            answer = connection.recv(length, socket.MSG_WAITALL)
-    except (OSError, struct.error):
-        return False
-    # Correlation id, count of topics, name, count of partitions, index: then the error code.
-    return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name) + 4 + 4)[0] == 0
-
-
-def crc32c(data):
-    """CRC-32C, bit by bit: there is little of it."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def host():
@@ -325,7 +410,7 @@ def host():
 
 def median(blocks, name):
     """The median over blocks, or None."""
-    values = [block[name] for block in blocks if block[name] is not None]
+    values = [block[name] for block in blocks if block.get(name) is not None]
     return statistics.median(values) if values else None
 
 
@@ -342,19 +427,20 @@ def both(row, name):
     a, b = median(ours, name), median(theirs, name)
     if a is None or not b:
         return f"{number(a)} / {number(b)}"
-    pairs = [x[name] / y[name] for x, y in zip(ours, theirs) if x[name] and y[name]]
+    pairs = [x[name] / y[name] for x, y in zip(ours, theirs) if x.get(name) and y.get(name)]
     return f"{number(a)} / {number(b)} = **{a / b:.2f}** ({min(pairs):.2f}–{max(pairs):.2f})"
 
 
-def table(rows, columns):
-    """Markdown of rows; each cell is Corelane / Kafka = ratio (spread over blocks)."""
-    lines = ["| acks | load | " + " | ".join(title for title, _ in columns) + " |"]
+def table(rows):
+    """Markdown of rows of one group; each cell is Corelane / Kafka = ratio (spread over blocks)."""
+    columns = COLUMNS[rows[0]["group"]]
+    lines = ["| acks | load | " + " | ".join(columns.values()) + " |"]
     lines += ["|---" * (len(columns) + 2) + "|"]
     for row in rows:
         acks = " beside ".join(dict.fromkeys(row["ack"].values()))
         unfit = any(block["unfit"] for side in SIDES for block in row["blocks"][side])
         name = row["name"] + (" ¹" if unfit and row["group"] == "grid" else "")
-        lines += [f"| {acks} | {name} | " + " | ".join(both(row, n) for _, n in columns) + " |"]
+        lines += [f"| {acks} | {name} | " + " | ".join(both(row, n) for n in columns) + " |"]
     return "\n".join(lines)
 
 
@@ -367,11 +453,7 @@ def taken(rows):
 def render(results):
     """Writes the tables between their marks on the page."""
     rows, about = results["rows"], results["host"]
-    latency = [("acks/s", "rate"), ("p50 µs", "p50"), ("p99 µs", "p99"), ("p99.9 µs", "p99.9")]
-    latency += [("max µs", "max")]
-    bulk = [("records/s of 1 KiB", "rate"), ("p50 µs", "p50"), ("p99 µs", "p99")]
-    bulk += [("p99.9 µs", "p99.9"), ("CPU s/GB", "cpu_s_per_gb"), ("resident MiB", "resident_mib")]
-    by_group = {group: [r for r in rows if r["group"] == group] for group in ("goal", "bulk", "grid", "free")}
+    by_group = {group: [r for r in rows if r["group"] == group] for group in COLUMNS}
     starts = {side: statistics.median(times) for side, times in results["starts"].items()}
     text = f"""Corelane beside Apache Kafka {about['kafka']}. The newest run: Corelane {about['commit']}, {about['date']},
 {about['cpu']}, kernel {about['kernel']}, {about['file_system'].split()[0]}; {results['cpus']}.
@@ -383,20 +465,29 @@ page cache, our write without a flush. What the machine itself took in the newes
 
 Closed loop, one request of one record in flight for each producer ({taken(by_group['goal'])}):
 
-{table(by_group['goal'], latency)}
+{table(by_group['goal'])}
 
 As fast as it goes, in large batches ({taken(by_group['bulk'])}):
 
-{table(by_group['bulk'], bulk)}
+{table(by_group['bulk'])}
 
 From start to first durable ack, on a formatted folder: {starts['corelane']:.2f} s / {starts['kafka']:.2f} s =
 **{starts['corelane'] / starts['kafka']:.3f}**."""
+    if by_group["many"]:
+        blocks = len(by_group["many"][0]["blocks"]["kafka"])
+        text += f"""
+
+{many.PARTITIONS:,} new partitions in {many.TOPICS} topics, {many.CONNECTIONS} requests of one record of {many.SIZE} bytes under way at a time; each stop, and the kill,
+just after one more record into each; a start until the broker answers for all of them ({by_group['many'][0]['commit']},
+{blocks} blocks a side, each on a fresh folder):
+
+{table(by_group['many'])}"""
     if by_group["grid"]:
         text += f"""
 
 Open loop, latency from the intended send time ({taken(by_group['grid'])}):
 
-{table(by_group['grid'], latency)}
+{table(by_group['grid'])}
 
 ¹ loadgen called at least one block of this row unfit to be quoted (late sends, or a load past the
 knee of one side): the raw summary says which and why."""
@@ -407,7 +498,7 @@ knee of one side): the raw summary says which and why."""
 Neither side pinned, loadgen on both CPUs too ({taken(by_group['free'])}; floors:
 {results['free_floor_line']}):
 
-{table(by_group['free'], latency)}"""
+{table(by_group['free'])}"""
 
     page = PAGE.read_text()
     begin, end = "<!-- versus: begin -->", "<!-- versus: end -->"
@@ -437,12 +528,17 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", action="append", default=[], metavar="WORD")
-    parser.add_argument("--group", action="append", choices=["goal", "bulk", "grid"], default=[])
+    parser.add_argument("--group", action="append", choices=GROUPS, default=[])
+    parser.add_argument("--acks", action="append", choices=MODES.values(), default=[], help="of our side")
     parser.add_argument("--render", action="store_true")
     parser.add_argument("--blocks", type=int, default=5, help="blocks of each side [5]")
     parser.add_argument("--seconds", type=int, default=10, help="measured in a block [10]")
     parser.add_argument("--warm-up", type=int, default=2, help="seconds before that [2]")
-    parser.add_argument("--starts", type=int, default=5, help="starts that are timed [5]")
+    parser.add_argument("--starts", type=int, default=5, help="first acks that are timed, 0: as kept [5]")
+    parser.add_argument(
+        "--partitions", type=int, default=many.PARTITIONS, help="of the group many [10,000]"
+    )
+    parser.add_argument("--print", action="store_true", help="leave the page and kept results alone")
     parser.add_argument("--broker-cpus", default=None, help="for taskset [the last CPU]")
     parser.add_argument("--load-cpus", default=None, help="for loadgen [the first CPU]")
     parser.add_argument("--free", action="store_true", help="pin neither broker nor loadgen")
@@ -463,9 +559,9 @@ def main():
     try:
         results = compare(versus, options)
     finally:
-        for broker in versus.brokers.values():
-            broker.stop()
-        shutil.rmtree(versus.folder, ignore_errors=True)
+        versus.close()
+    if options.print or options.partitions != many.PARTITIONS:
+        return
     if options.free:
         results = added_free(results)
     elif RESULTS.exists():
@@ -478,7 +574,7 @@ def added_free(results):
     """The kept results, with these as rows of a table of their own."""
     kept = kept_results()
     pinned = [row for row in kept["rows"] if row["group"] != "free"]
-    free = [{**row, "group": "free"} for row in results["rows"]]
+    free = [{**row, "group": "free"} for row in results["rows"] if row["group"] != "many"]
     return {**kept, "rows": pinned + free, "free_floor_line": results["floor_line"]}
 
 
@@ -503,22 +599,29 @@ def compare(versus, options):
     """Everything that was asked for."""
     wanted = [cell for cell in cells() if all(word in cell.name for word in options.only)]
     wanted = [cell for cell in wanted if not options.group or cell.group in options.group]
-    starts = versus.first_acks()
-    for broker in versus.brokers.values():
+    ours = lambda cell: MODES[cell.flush["corelane"]]
+    wanted = [cell for cell in wanted if not options.acks or ours(cell) in options.acks]
+    starts = versus.first_acks() if options.starts else kept_results()["starts"]
+    running = list(versus.brokers.values())
+    # The group many, which comes last, starts its own.
+    if all(cell.group == "many" for cell in wanted):
+        running = []
+    for broker in running:
         broker.start()
-    # Until its hot code is compiled a JVM is another broker than the one that people run.
-    warm = Cell("warm-up", "warm", DURABLE, 4, 8, [])
-    for side in SIDES:
-        versus.block(side, warm, ["--max", "--in-flight", 5, "--batch-bytes", 0], options.seconds)
+        versus.warm(broker)
     floors, rows = [versus.floors()], []
     for place, cell in enumerate(wanted):
+        if cell.group == "many":
+            for broker in running:
+                broker.stop()
         rows.append(versus.row(cell))
-        print(f"{place + 1}/{len(wanted)} {MODES[cell.flush['corelane']]}: {cell.name}")
-        for name in ("rate", "p50", "p99", "p99.9"):
-            print(f"    {name:<6} {both(rows[-1], name).replace('*', '')}", flush=True)
+        print(f"{place + 1}/{len(wanted)} {' beside '.join(rows[-1]['ack'].values())}: {cell.name}")
+        for name, title in COLUMNS[cell.group].items():
+            print(f"    {title:<34} {both(rows[-1], name).replace('*', '')}", flush=True)
         if place % 8 == 7:
             floors.append(versus.floors())
     floors.append(versus.floors())
+    print(floor_line(floors))
     about = host()
     rows = [{**row, "commit": about["commit"]} for row in rows]
     return {
