@@ -356,6 +356,7 @@ impl SimDisk {
 
     pub(in crate::io) async fn sync_all(&self) -> io::Result<()> {
         self.counted("sync all");
+        self.0.faults.fails(Path::new("/"), Fault::Flush)?;
         self.perform(Operation::SyncAll).await;
         Ok(())
     }

@@ -157,7 +157,7 @@ impl Inner {
     }
 
     /// What had been written up to `offset` survives a power cut.
-    fn after_flush(&self, offset: Offset) {
+    pub(in crate::log) fn after_flush(&self, offset: Offset) {
         let is_news = offset > self.stored_offset.get();
         if is_news && self.failed_flushes.get() != self.logs.failed_flushes() {
             let error = io::Error::other("an earlier one failed and may have dropped a write");

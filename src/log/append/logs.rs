@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::path::Path;
 use std::rc::{Rc, Weak};
 
 use super::flusher::Flushers;
@@ -42,6 +43,10 @@ pub struct LogsOptions {
     /// A log that has so many bytes which are in the journal alone writes them to its own file
     /// without waiting for the other logs.
     pub away_bytes_max: u64,
+    /// Where more logs than this have written what was in the journal, one flush of the file system
+    /// takes the place of those of their files: it waits for what other programs have written there,
+    /// too.
+    pub flushed_each_max: usize,
     /// The shortest and the longest step in which a log has room made ahead of its end, in bytes.
     pub prepare_bytes: (u64, u64),
 }
@@ -79,6 +84,7 @@ impl Default for LogsOptions {
             read_ahead_bytes: 256 << 10,
             entered_bytes_max: 128 << 10,
             away_bytes_max: 256 << 10,
+            flushed_each_max: 64,
             prepare_bytes: (64 << 10, 16 << 20),
         }
     }
@@ -163,6 +169,21 @@ impl Logs {
             self.shared.probe.failed_flushes_count.add(1);
         }
         flushed
+    }
+
+    /// Flushes the file system that holds `dir`, and `file` in it; as [`Logs::flush`].
+    pub(in crate::log) async fn flush_file_system(
+        &self,
+        dir: &Path,
+        file: &File,
+    ) -> io::Result<()> {
+        let synced = self.disk().sync_all(dir).await;
+        if synced.is_err() {
+            self.shared.probe.failed_flushes_count.add(1);
+        }
+        synced?;
+        // XFS hands no flush to the device where it has nothing to note in its journal.
+        self.flush(file).await
     }
 
     /// How many flushes have failed. Each may have dropped any write that it was to cover, and

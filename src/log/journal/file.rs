@@ -125,6 +125,12 @@ impl JournalFile {
         self.logs.flush(&file).await
     }
 
+    /// Makes durable all that was written to the file system which it lies on.
+    pub async fn flush_file_system(&self) -> io::Result<()> {
+        let file = self.open_file()?;
+        self.logs.flush_file_system(&self.dir, &file).await
+    }
+
     /// Gives back everything before `position`.
     pub async fn give_back(&self, position: Position) -> io::Result<()> {
         if position > self.freed() {

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::writer::{Shared, Stage};
 use crate::base::Offset;
-use crate::log::inner::Inner;
+use crate::log::inner::{FailedOperation, Inner};
 
 /// How long a record may be in the journal alone, where there is room for more.
 const AWAY: Duration = Duration::from_secs(1);
@@ -84,11 +84,7 @@ impl Shared {
         stream::iter(&away)
             .for_each_concurrent(WRITES_AT_ONCE, |(log, target)| log.write_out(*target))
             .await;
-        for (log, target) in &away {
-            if log.stored_offset.get() < *target {
-                log.flush();
-            }
-        }
+        self.flush(&away).await;
         if planted!(GivenBackEarly) {
             return self.give_back(upto).await.is_ok();
         }
@@ -109,6 +105,29 @@ impl Shared {
             Err(error) => {
                 tracing::warn!(%error, "the journal cannot note that its oldest part is free");
                 false
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Has what these logs have written flushed: each log's own files or, where that would be many
+    /// flushes, the file system.
+    async fn flush(&self, away: &[(Rc<Inner>, Offset)]) {
+        let behind: Vec<(&Rc<Inner>, Offset)> = away
+            .iter()
+            .filter(|(log, target)| log.stored_offset.get() < *target)
+            .map(|(log, _)| (log, log.written_offset.get()))
+            .collect();
+        if behind.len() <= self.logs.options().flushed_each_max {
+            behind.iter().for_each(|(log, _)| log.flush());
+            return;
+        }
+        let flushed = self.file.flush_file_system().await;
+        for (log, upto) in behind {
+            match &flushed {
+                Ok(()) => log.after_flush(upto),
+                Err(error) => log.fail(FailedOperation::Flush, error),
             }
         }
     }

@@ -25,7 +25,7 @@ pub struct Journal(pub(super) Rc<Shared>);
 
 pub(super) struct Shared {
     pub(super) logs: Logs,
-    file: JournalFile,
+    pub(super) file: JournalFile,
     /// How far entries are written, and the logs in them are in `away`.
     written: Cell<Position>,
     stage: Cell<Stage>,

@@ -107,6 +107,7 @@ async fn perhaps_with_journal(folder: &Folder, disk: &Disk, seed: u64) -> Logs {
     let options = LogsOptions {
         entered_bytes_max: 2 << 10,
         away_bytes_max: 6 << 10,
+        flushed_each_max: [1, 64][random.below(2)],
         prepare_bytes: (4 << 10, 16 << 10),
         ..options()
     };

@@ -319,3 +319,59 @@ fn a_journal_is_closed_only_once_a_round_under_way_has_brought_its_logs_home() {
         }
     }
 }
+
+/// More logs than are flushed one by one, each with a record in the journal alone.
+async fn with_many(sim: &SimDisk) -> (Start, Vec<Log>) {
+    let start = Start::with(sim, CAPACITY).await;
+    let names: Vec<String> = (0..70).map(|it| format!("n{it}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let opened = start.open_all(&names).await;
+    for log in &opened {
+        append(log, 0);
+    }
+    for log in &opened {
+        all_acked(log).await;
+    }
+    (start, opened)
+}
+
+#[test]
+fn many_logs_come_home_with_one_flush_of_the_file_system() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let (start, opened) = with_many(&sim).await;
+            let synced = sim.count("sync all");
+            sleep(&start, 3).await;
+            assert_eq!(sim.count("sync all"), synced + 1);
+            assert!(opened.iter().all(|it| it.0.stored_offset.get() == 1));
+            assert!(!opened[0].0.is_in_journal(), "the circle is given back");
+            start.close(&opened).await.expect("closed");
+        });
+    }
+}
+
+#[test]
+fn a_file_system_that_cannot_be_flushed_leaves_all_in_the_journal() {
+    for (seed, world) in (0..).zip(worlds()) {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let (start, opened) = with_many(&sim).await;
+            sim.inject_below(Path::new("/"), Fault::Flush);
+            sleep(&start, 3).await;
+            for log in &opened {
+                let failure = log.failure().expect("its write may be gone");
+                assert!(log.0.stored_offset.get() == 0, "{failure}");
+            }
+            assert!(opened[0].0.is_in_journal());
+        });
+        let world = world.crash(seed);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let found = start.open_all(&["n0", "n69"]).await;
+            assert_eq!(tags(&found[0], 0).await, [0]);
+            assert_eq!(tags(&found[1], 0).await, [0]);
+        });
+    }
+}
