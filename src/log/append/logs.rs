@@ -44,8 +44,8 @@ pub struct LogsOptions {
     /// without waiting for the other logs.
     pub away_bytes_max: u64,
     /// Where more logs than this have written what was in the journal, one flush of the file system
-    /// takes the place of those of their files: it waits for what other programs have written there,
-    /// too.
+    /// takes the place of those of their files: it waits for what other programs have written
+    /// there, too.
     pub flushed_each_max: usize,
     /// The shortest and the longest step in which a log has room made ahead of its end, in bytes.
     pub prepare_bytes: (u64, u64),
