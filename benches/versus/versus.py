@@ -355,13 +355,15 @@ class Versus:
 
     def life(self, cell, side):
         """One block with very many partitions, on a broker of its own."""
-        broker = self.second = Broker(side, self.folder, self.options.broker_cpus, second=True)
+        # All folders stay until the end: ext4 looks at every inode that was freed in the last minutes
+        # before it gives one to a new file, where it has no journal.
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        broker = self.second = Broker(side, folder, self.options.broker_cpus, second=True)
         cpus = [int(cpu) for cpu in self.options.load_cpus.split(",")]
         partitions = self.options.partitions
         warm = lambda: self.warm(broker)
         found = many.life(broker, cell.flush[side], partitions, self.device, cpus, warm)
         self.second = None
-        shutil.rmtree(broker.folder)
         return found
 
     def close(self):
