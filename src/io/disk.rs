@@ -189,13 +189,18 @@ impl Disk {
 
     /// Creates a folder and those above it that are missing, durably.
     pub async fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.create_dir_as(dir, Durable::Now).await
+    }
+
+    /// As [`Disk::create_dir`]; `durable` says when it is there for good.
+    pub async fn create_dir_as(&self, dir: &Path, durable: Durable) -> io::Result<()> {
         self.patiently(async || match &self.kind {
             Kind::Direct => {
                 let dir = dir.to_owned();
-                cores::blocking(move || create_dir(&dir)).await
+                cores::blocking(move || create_dir(&dir, durable)).await
             }
             #[cfg(any(test, feature = "sim"))]
-            Kind::Sim(disk) => disk.create_dir(dir).await,
+            Kind::Sim(disk) => disk.create_dir(dir, durable).await,
         })
         .await
     }
@@ -353,7 +358,7 @@ fn patch(path: &Path, patches: &[Patch]) -> io::Result<()> {
     Ok(())
 }
 
-fn create_dir(dir: &Path) -> io::Result<()> {
+fn create_dir(dir: &Path, durable: Durable) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -361,12 +366,15 @@ fn create_dir(dir: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    create_dir(parent)?;
+    create_dir(parent, durable)?;
     match std::fs::create_dir(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    sync_dir(parent)
+    match durable {
+        Durable::Now => sync_dir(parent),
+        Durable::WithBatch => Ok(()),
+    }
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! Pure: what a power cut, or a kill, may leave of a disk at one moment of its history.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::random::Random;
-use super::state::{Event, Image, Operation, SECTOR_BYTES, State, Write, prepare, put};
+use super::state::{Event, Image, Node, Operation, SECTOR_BYTES, State, Write, prepare, put};
 use super::time::BEGIN;
 use crate::base::Instant;
 use crate::io::buffer::BLOCK_BYTES;
@@ -332,6 +333,19 @@ impl State {
                 change.apply(&mut image.names);
             }
         }
+        self.forget_lost_folders(image);
+    }
+
+    /// With a new folder whose name is gone goes all that was in it.
+    fn forget_lost_folders(&self, image: &mut Image) {
+        let is_lost = |folder: &Path, names: &BTreeMap<PathBuf, Node>| {
+            self.now.names.contains_key(folder) && !names.contains_key(folder)
+        };
+        let kept = image.names.clone();
+        image.names.retain(|path, _| {
+            let mut above = path.ancestors().skip(1);
+            !above.any(|folder| is_lost(folder, &kept))
+        });
     }
 }
 

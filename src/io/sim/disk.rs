@@ -301,14 +301,16 @@ impl SimDisk {
         Ok(())
     }
 
-    pub(in crate::io) async fn create_dir(&self, dir: &Path) -> io::Result<()> {
+    pub(in crate::io) async fn create_dir(&self, dir: &Path, durable: Durable) -> io::Result<()> {
         self.perform(Operation::Look).await;
         let mut missing: Vec<&Path> = dir.ancestors().take_while(|it| !self.is_dir(it)).collect();
         while let Some(folder) = missing.pop() {
             let change = NameChange::Put(folder.to_owned(), Node::Dir);
             self.change_name(parent(folder), change);
-            self.perform(Operation::SyncDir(parent(folder).to_owned()))
-                .await;
+            if durable == Durable::Now {
+                let sync = Operation::SyncDir(parent(folder).to_owned());
+                self.perform(sync).await;
+            }
         }
         Ok(())
     }

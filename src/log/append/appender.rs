@@ -120,8 +120,7 @@ impl Inner {
         if chunks_taken > 0 {
             self.logs.memory().chunks_taken(self, chunks_taken);
         }
-        self.upkeep_if_low(&segment, now);
-        self.have_written(&segment, mark_from, offset);
+        self.have_written(&segment, mark_from, offset, now);
         Ok(Appended {
             base_offset,
             last_offset,

@@ -141,6 +141,7 @@ impl Inner {
             };
             let file = segment.file(self.logs.disk()).await?;
             self.flush_file(&file).await?;
+            self.make_folder_last().await?;
             from = end;
         }
         Ok(())

@@ -126,7 +126,11 @@ impl Shared {
         let flushed = self.file.flush_file_system().await;
         for (log, upto) in behind {
             match &flushed {
-                Ok(()) => log.after_flush(upto),
+                Ok(()) => {
+                    // It was there before the log was written to.
+                    log.upkeep.folder_lasts();
+                    log.after_flush(upto);
+                }
                 Err(error) => log.fail(FailedOperation::Flush, error),
             }
         }

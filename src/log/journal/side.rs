@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::entry::{Owner, Position};
-use crate::base::Offset;
+use crate::base::{Offset, WallMs};
 use crate::log::inner::{Inner, Mark};
 use crate::log::segment::Segment;
 
@@ -143,9 +143,16 @@ impl Inner {
 
     /// Has what was appended to `segment` from `from` on, up to `end_offset`, written: into the
     /// journal, or straight into the segment.
-    pub fn have_written(self: &Rc<Self>, segment: &Rc<Segment>, from: u64, end_offset: Offset) {
+    pub fn have_written(
+        self: &Rc<Self>,
+        segment: &Rc<Segment>,
+        from: u64,
+        end_offset: Offset,
+        now: WallMs,
+    ) {
         if !self.enter(segment, from, end_offset) {
             self.side.passed.set(end_offset);
+            self.upkeep_if_low(segment, now);
             self.wake_writer();
         }
     }

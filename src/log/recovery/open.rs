@@ -53,7 +53,7 @@ pub async fn open(
         }
         Err(error) => return Err(OpenError::Io(error)),
     };
-    inner.upkeep.folder_exists();
+    inner.upkeep.folder_lasts();
     let mut opener = Opener {
         inner,
         disk,

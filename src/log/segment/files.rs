@@ -27,19 +27,40 @@ pub fn topic_id_in(text: &[u8]) -> Option<&str> {
 }
 
 impl Inner {
-    /// Creates the log's folder and what identifies it, once.
+    /// Creates the log's folder and what identifies it, once. It need not survive a crash before
+    /// the first flush of the log: see [`Inner::make_folder_last`].
     pub async fn make_folder(&self) -> io::Result<()> {
         if self.upkeep.has_folder() {
             return Ok(());
         }
         let disk = self.logs.disk();
-        disk.create_dir(&self.dir).await?;
-        if let Some(topic_id) = self.topic_id {
-            let path = self.dir.join(PARTITION_METADATA);
-            let text = partition_metadata(topic_id);
-            disk.write(&path, text.into_bytes()).await?;
-        }
+        disk.create_dir_as(&self.dir, Durable::WithBatch).await?;
+        self.write_identity(Durable::WithBatch).await?;
         self.upkeep.folder_exists();
+        Ok(())
+    }
+
+    async fn write_identity(&self, durable: Durable) -> io::Result<()> {
+        let Some(topic_id) = self.topic_id else {
+            return Ok(());
+        };
+        let path = self.dir.join(PARTITION_METADATA);
+        let text = partition_metadata(topic_id).into_bytes();
+        self.logs.disk().write_as(&path, text, durable).await
+    }
+
+    /// Makes durable, once, that the log's folder is there and what has a name in it.
+    pub async fn make_folder_last(&self) -> io::Result<()> {
+        if self.upkeep.has_lasting_folder() {
+            return Ok(());
+        }
+        let disk = self.logs.disk();
+        if let Some(parent) = self.dir.parent() {
+            disk.sync_dir(parent).await?;
+        }
+        self.write_identity(Durable::Now).await?;
+        disk.sync_dir(&self.dir).await?;
+        self.upkeep.folder_lasts();
         Ok(())
     }
 

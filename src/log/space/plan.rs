@@ -28,9 +28,6 @@ impl Inner {
         // take a hole for what compaction left.
         let short = state.segments.iter().find(|it| lacks_room(it));
         if let Some(short) = short {
-            if short.prepared.get() > 0 {
-                self.upkeep.step().was_short();
-            }
             return Some(self.make_room(short));
         }
         if self.stopped.get() {
@@ -60,7 +57,7 @@ impl Inner {
 
     /// Files that only shorten the next start: they may come late.
     fn next_record_job(&self, state: &State) -> Option<Job> {
-        if !self.upkeep.has_folder() {
+        if !self.upkeep.has_lasting_folder() {
             return None;
         }
         if state.epochs_changed {

@@ -27,6 +27,8 @@ pub struct Upkeep {
     snapshots: RefCell<VecDeque<(Offset, Vec<u8>)>>,
     /// Whether the log's folder is known to be there.
     folder_made: Cell<bool>,
+    /// Whether it is there for good.
+    folder_lasts: Cell<bool>,
 }
 
 // === impl Upkeep ===
@@ -41,6 +43,7 @@ impl Upkeep {
             step: Step::new(step_bytes),
             snapshots: RefCell::default(),
             folder_made: Cell::new(false),
+            folder_lasts: Cell::new(false),
         }
     }
 
@@ -52,6 +55,18 @@ impl Upkeep {
     /// Notes that the log's folder exists.
     pub fn folder_exists(&self) {
         self.folder_made.set(true);
+    }
+
+    /// Notes that the log's folder is there for good.
+    pub fn folder_lasts(&self) {
+        self.folder_made.set(true);
+        self.folder_lasts.set(true);
+        self.wake();
+    }
+
+    /// Whether the log's folder is there for good.
+    pub fn has_lasting_folder(&self) -> bool {
+        self.folder_lasts.get()
     }
 
     /// Whether the log's folder exists.
@@ -93,6 +108,7 @@ impl Inner {
     pub async fn prepared_file(self: &Rc<Self>, segment: &Segment, to: u64) -> Option<File> {
         if segment.prepared.get() < to {
             self.logs.probe().unprepared_waits_count.add(1);
+            self.upkeep.step.ask(segment.modified_ms.get());
             self.start_upkeep();
         }
         while segment.prepared.get() < to {
@@ -222,6 +238,9 @@ impl Inner {
             }
             self.lengthen(&file, segment.prepared.get(), to).await?;
         } else {
+            if self.upkeep.has_folder() {
+                self.make_files_last().await?;
+            }
             self.make_folder().await?;
             let file = self.made_file(segment, to).await?;
             segment.set_file(file);
@@ -238,16 +257,30 @@ impl Inner {
         self.logs.flush(file).await
     }
 
+    /// Makes durable that the files are there which the log has by now, and how long they are.
+    async fn make_files_last(&self) -> io::Result<()> {
+        if self.upkeep.has_lasting_folder() {
+            return Ok(());
+        }
+        let segments = self.state.borrow().segments.clone();
+        for file in segments.iter().filter_map(|it| it.opened()) {
+            self.logs.flush(&file).await?;
+        }
+        self.make_folder_last().await
+    }
+
     /// The new file of a segment, with room for so many bytes; none is left where that fails, so
-    /// that it can be tried again.
+    /// that it can be tried again. The first one of a log need not survive a crash before the
+    /// log's first flush, which is one for many new logs: what is in it is in the journal, or not
+    /// acked.
     async fn made_file(&self, segment: &Segment, bytes: u64) -> io::Result<File> {
         let disk = self.logs.disk();
         let path = segment.path();
         let file = disk.create(&path).await?;
-        let mut made = self.lengthen(&file, 0, bytes).await;
-        if made.is_ok() {
-            made = disk.sync_dir(&self.dir).await;
-        }
+        let made = match self.upkeep.has_lasting_folder() {
+            true => self.lengthen_for_good(&file, bytes).await,
+            false => file.reserve(0, bytes).await,
+        };
         match made {
             Ok(()) => Ok(file),
             Err(error) => {
@@ -257,6 +290,11 @@ impl Inner {
                 Err(error)
             }
         }
+    }
+
+    async fn lengthen_for_good(&self, file: &File, bytes: u64) -> io::Result<()> {
+        self.lengthen(file, 0, bytes).await?;
+        self.logs.disk().sync_dir(&self.dir).await
     }
 
     /// Lets writes reach up to `to`.
