@@ -160,9 +160,11 @@ impl Inner {
         let mut state = self.state.borrow_mut();
         if let Some(old) = state.segments.last() {
             old.note_time();
+            old.shrink_lookups();
         }
         state.segments.push(Rc::clone(&segment));
         drop(state);
+        self.forget_never_read();
         self.upkeep.wake();
         segment
     }

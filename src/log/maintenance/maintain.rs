@@ -9,6 +9,9 @@ use crate::base::{Offset, WallMs};
 use crate::log::inner::{FailedOperation, Inner, Mark};
 use crate::log::segment::{Segment, file_name};
 
+/// Segments that are looked at when a log rolls: so many may wait for their final form.
+const ROLLED_MAX: usize = 32;
+
 /// What one round of maintenance remembers for the next.
 #[derive(Default)]
 pub struct Rounds {
@@ -282,6 +285,17 @@ impl Inner {
                 segment.forget_lookups();
             }
         }
+    }
+
+    /// Forgets the lookups of the newest sealed segments that were never read: a log that rolls
+    /// often would have those of many in memory before the next round.
+    pub fn forget_never_read(&self) {
+        let state = self.state.borrow();
+        let sealed = state.segments.iter().rev().skip(1);
+        sealed
+            .take(ROLLED_MAX)
+            .filter(|it| it.settled.get() && !it.used.get())
+            .for_each(|it| it.forget_lookups());
     }
 
     /// See [`crate::log::Log::delete_records_before`].

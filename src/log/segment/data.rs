@@ -213,6 +213,12 @@ impl Segment {
         Claim::of(self.base_offset, self.size.get(), &offsets, &times)
     }
 
+    /// Gives up the room for entries that will not come, since nothing more is appended.
+    pub fn shrink_lookups(&self) {
+        self.offsets.borrow_mut().shrink();
+        self.times.borrow_mut().shrink();
+    }
+
     /// Gives up the lookups; they are in their files.
     pub fn forget_lookups(&self) {
         if self.indexed.replace(false) {

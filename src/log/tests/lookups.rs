@@ -275,3 +275,38 @@ fn a_batch_too_large_to_be_unpacked_is_found_by_time() {
         }
     });
 }
+
+#[test]
+fn a_log_that_rolls_often_has_the_lookups_of_few_segments_in_memory() {
+    let world = World::new(7);
+    let disk = Disk::simulated(world.disk().clone());
+    world.run(async move {
+        let dir = Path::new("/data/t-0");
+        let (log, _) = open(&logs(&disk), dir, config(5_000), Opening::default()).await;
+        let in_memory = || {
+            let state = log.0.state.borrow();
+            state.segments.iter().filter(|it| it.indexed.get()).count()
+        };
+        let mut read = false;
+        for offset in 0..BATCHES * 5 {
+            log.append(&timed(&[time_of(offset)]), 0, None, 0)
+                .expect("appended");
+            acked(&log, log.end_offset()).await;
+            log.0.upkeep_idle().await;
+            // The lookups of a segment that is read stay.
+            if !read && log.0.state.borrow().segments.len() > 4 {
+                assert!(log.read(0, 1, 1, &mut Vec::new()).await.is_ok());
+                read = true;
+            }
+        }
+        let count = log.0.state.borrow().segments.len();
+        assert!(count > 15, "{count} segments");
+        let sealed = log.0.state.borrow().segments[count - 2].clone();
+        let entries = sealed.offsets.borrow().len();
+        assert!(entries > 0 && sealed.offsets.borrow().room() == entries);
+        let first = log.0.state.borrow().segments[0].indexed.get();
+        assert!(first && in_memory() <= 4, "{} of {count}", in_memory());
+        finds_all(&log, BATCHES * 5, "lookups from their files").await;
+        assert!(in_memory() > 4, "loaded again for those who look");
+    });
+}

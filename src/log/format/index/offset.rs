@@ -113,6 +113,11 @@ impl OffsetIndex {
         self.entries.reserve(count);
     }
 
+    /// Gives up the room that no entry has taken.
+    pub fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// Count of entries that there is memory for.
     #[cfg(test)]
     pub fn room(&self) -> usize {

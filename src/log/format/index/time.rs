@@ -93,6 +93,11 @@ impl TimeIndex {
     pub fn reserve(&mut self, count: usize) {
         self.entries.reserve(count);
     }
+
+    /// Gives up the room that no entry has taken.
+    pub fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+    }
 }
 
 #[cfg(test)]
