@@ -26,8 +26,12 @@ pub const CHUNK_BYTES: [usize; 6] = [4096, 8192, 16_384, 32_768, 65_536, 131_072
 /// The longest single write, in bytes.
 pub const WRITE_BYTES_MAX: usize = 1 << 20;
 
-/// Free memory that a pool keeps for the next taker, in bytes, of chunks and of write buffers each.
-const IDLE_BYTES_MAX: usize = 16 << 20;
+/// Free memory of chunks that a pool keeps for the next taker, in bytes: more than what a few
+/// writes of the largest size give back at once. What goes to the allocator and is taken again each
+/// time leaves gaps in the heap.
+const IDLE_CHUNK_BYTES_MAX: usize = 16 << 20;
+/// The same of write buffers, which are as long as their write was.
+const IDLE_WRITE_BYTES_MAX: usize = 4 << 20;
 
 /// Where chunks and write buffers come from and return to; one per executor.
 #[derive(Clone, Default)]
@@ -39,6 +43,8 @@ struct PoolInner {
     chunk_bytes_idle: Cell<usize>,
     /// Bytes of chunks handed out and not yet returned.
     chunk_bytes_out: Cell<usize>,
+    /// Bytes of all chunks that were ever handed out.
+    chunk_bytes_taken: Cell<u64>,
     /// What `chunk_bytes_out` is counted in, where it is.
     chunk_memory: RefCell<Option<Reserved>>,
     writes: RefCell<Vec<Vec<Rc<DmaBuffer>>>>,
@@ -108,6 +114,8 @@ impl Pool {
             }),
         };
         inner.set_chunk_bytes_out(inner.chunk_bytes_out.get() + size);
+        let taken = &inner.chunk_bytes_taken;
+        taken.set(taken.get() + size as u64);
         Chunk {
             memory: Shared(memory),
             start,
@@ -118,6 +126,11 @@ impl Pool {
     /// Bytes of chunks in use, by their owners or by slices of them.
     pub fn chunk_bytes_out(&self) -> usize {
         self.0.chunk_bytes_out.get()
+    }
+
+    /// Bytes of all chunks that were ever handed out.
+    pub fn chunk_bytes_taken(&self) -> u64 {
+        self.0.chunk_bytes_taken.get()
     }
 
     /// Counts the bytes of chunks in use in `memory` from now on.
@@ -165,7 +178,7 @@ impl Pool {
         let idle = &self.0.write_bytes_idle;
         let size = buffer.len();
         // A buffer that the kernel may still read from must not be written again.
-        if Rc::strong_count(&buffer) != 1 || idle.get() + size > IDLE_BYTES_MAX {
+        if Rc::strong_count(&buffer) != 1 || idle.get() + size > IDLE_WRITE_BYTES_MAX {
             return;
         }
         let mut lists = self.0.writes.borrow_mut();
@@ -229,7 +242,7 @@ impl Drop for Shared {
         let class = self.0.class;
         let size = CHUNK_BYTES[class];
         pool.set_chunk_bytes_out(pool.chunk_bytes_out.get() - size);
-        if pool.chunk_bytes_idle.get() + size <= IDLE_BYTES_MAX {
+        if pool.chunk_bytes_idle.get() + size <= IDLE_CHUNK_BYTES_MAX {
             pool.chunk_bytes_idle
                 .set(pool.chunk_bytes_idle.get() + size);
             pool.chunks[class].borrow_mut().push(Rc::clone(&self.0));

@@ -89,8 +89,8 @@ async fn overdue_connections(connections: Rc<Connections>, period: Duration) {
     }
 }
 
-/// Keeps what is remembered of producers within its bound, and gives memory back to the kernel
-/// after a storm.
+/// Keeps what is remembered of producers within its bound, gives up records that no reader needs in
+/// memory, and gives memory back to the kernel after a storm.
 async fn memory(server: Rc<ServerState>, period: Duration) {
     let budget = &server.shard.budget;
     let mut producers = budget.hold(Use::Producers, 0);
@@ -98,6 +98,7 @@ async fn memory(server: Rc<ServerState>, period: Duration) {
     loop {
         server.shard.runtime().sleep(period).await;
         shard::producers::bound(&server.shard, &mut producers).await;
+        server.shard.dirs.give_up_unneeded().await;
         if trimmer.is_due(budget.used_bytes()) {
             let begun = server.now();
             server.shard.runtime().blocking(trim::give_back).await;

@@ -188,6 +188,14 @@ impl LogDirs {
             "logs are open");
     }
 
+    /// Gives up the newest records in memory that no reader has needed for some time. To be called
+    /// each second.
+    pub async fn give_up_unneeded(&self) {
+        for logs in self.distinct_logs() {
+            logs.give_up_unneeded().await;
+        }
+    }
+
     /// Fails the logs that have written lately to a file which is gone.
     pub fn look_for_files(&self) {
         self.distinct_logs().for_each(Logs::look_for_files);

@@ -6,6 +6,10 @@ use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, CHUNK_BYTES, Chunk, Pool, Slice, block_down};
 use crate::wire::batch::{BatchSpan, SPAN_BYTES};
 
+/// A log that fills one part in so many of all chunks, or more, gets larger ones each time; with
+/// less than a quarter of that it gets smaller ones.
+const LOGS_OF_LARGE_CHUNKS: u64 = 128;
+
 /// Chunks in the order of the log; the last one is being filled.
 #[derive(Default)]
 pub struct Tail {
@@ -20,6 +24,8 @@ struct TailChunk {
     position: u64,
     /// Base offset and place in the chunk of the first batch that begins here.
     first_batch: Option<(Offset, usize)>,
+    /// Bytes of chunks, of all logs, that were taken before it.
+    taken_before: u64,
 }
 
 /// Where a batch begins: chunk and byte in it.
@@ -38,6 +44,9 @@ pub struct InTail {
     pub position: u64,
     /// Bytes, all of that segment.
     pub bytes: usize,
+    /// Bytes of chunks, of all logs, that were taken while the chunk where it begins was the newest
+    /// of this log, and before; `u64::MAX` where it is the newest.
+    pub taken_before: u64,
 }
 
 /// Why a read could not be answered from the tail: the offset is older than what is kept.
@@ -89,20 +98,32 @@ impl Tail {
             .is_some_and(|last| last.segment == segment && last.chunk.room() > 0)
     }
 
-    /// Each chunk is twice as large as the one before it, so that a log that writes little
-    /// keeps little.
     fn push_chunk(&mut self, pool: &Pool, segment: Offset, position: u64, bytes: usize) {
         let start = (position % BLOCK_BYTES as u64) as usize;
-        let doubled = self
-            .chunks
-            .back()
-            .map_or(CHUNK_BYTES[1], |last| last.chunk.capacity() * 2);
+        let taken_before = pool.chunk_bytes_taken();
+        let size = self.next_chunk_bytes(taken_before);
         self.chunks.push_back(TailChunk {
-            chunk: pool.chunk(doubled.max(start + bytes), start),
+            chunk: pool.chunk(size.max(start + bytes), start),
             segment,
             position: block_down(position),
             first_batch: None,
+            taken_before,
         });
+    }
+
+    /// The size of the next chunk, by the log's part of what all logs took since it took the last
+    /// one: a log that is one of few comes to the largest size, one of many keeps little.
+    fn next_chunk_bytes(&self, taken: u64) -> usize {
+        let Some(last) = self.chunks.back() else {
+            return CHUNK_BYTES[1];
+        };
+        let bytes = last.chunk.capacity();
+        let share = bytes as u64 * LOGS_OF_LARGE_CHUNKS;
+        match taken - last.taken_before {
+            meanwhile if meanwhile <= share => bytes * 2,
+            meanwhile if meanwhile > share * 4 => (bytes / 2).max(CHUNK_BYTES[1]),
+            _ => bytes.max(CHUNK_BYTES[1]),
+        }
     }
 
     /// Copies the bytes of `segment` from `from` on into `out`, as many as there are; returns
@@ -195,10 +216,12 @@ impl Tail {
         }
         self.share(begin, place, out);
         let kept = &self.chunks[begin.chunk];
+        let next = self.chunks.get(begin.chunk + 1);
         Ok(Some(InTail {
             segment: kept.segment,
             position: kept.position + begin.at as u64,
             bytes,
+            taken_before: next.map_or(u64::MAX, |it| it.taken_before),
         }))
     }
 
@@ -310,13 +333,14 @@ impl Tail {
         let mut chunk = pool.chunk(BLOCK_BYTES, 0);
         let from = (kept - oldest.position) as usize;
         chunk.append(oldest.chunk.bytes(from, oldest.chunk.filled()));
-        let segment = oldest.segment;
+        let (segment, taken_before) = (oldest.segment, oldest.taken_before);
         self.chunks.clear();
         self.chunks.push_back(TailChunk {
             chunk,
             segment,
             position: kept,
             first_batch: None,
+            taken_before,
         });
         true
     }

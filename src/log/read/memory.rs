@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, select};
 
+use super::demand::Demand;
 use super::stream::BatchStream;
 use crate::base::Offset;
 use crate::io::budget::{Budget, Use};
@@ -14,6 +15,11 @@ use crate::io::buffer::{Pool, ReadMemory};
 use crate::io::semaphore::{Permit, Semaphore};
 use crate::log::append::LogsOptions;
 use crate::log::inner::Inner;
+
+/// Of the bytes that the cache has for sure, one in so many is kept even where no reader needs it.
+const KEPT_SHARE: usize = 8;
+/// Logs that are asked to give up a chunk in one step of giving up what no reader needs.
+const GIVEN_UP_AT_ONCE: usize = 32;
 
 /// Streams that are kept for the fetch that goes on where they ended.
 const PARKED_MAX: usize = 256;
@@ -24,6 +30,8 @@ pub struct LogMemory {
     pool: Pool,
     cache_bytes: usize,
     cache_bytes_max: usize,
+    /// What readers make of the cache.
+    demand: Demand,
     /// Room for one read more, for when the budget is used up by those who wait for each other:
     /// one reader at a time always gets on.
     last: Rc<Budget>,
@@ -47,10 +55,12 @@ impl LogMemory {
     pub fn new(options: &LogsOptions, pool: &Pool) -> Rc<LogMemory> {
         let budget = Rc::clone(&options.budget);
         pool.count_chunks_in(budget.hold(Use::Tail, 0));
+        let cache_bytes_max = options.cache_bytes_max.max(options.cache_bytes);
         let memory = Rc::new(LogMemory {
             pool: pool.clone(),
             cache_bytes: options.cache_bytes,
-            cache_bytes_max: options.cache_bytes_max.max(options.cache_bytes),
+            cache_bytes_max,
+            demand: Demand::new(options.cache_bytes / KEPT_SHARE, cache_bytes_max),
             last: Budget::new(options.read_ahead_bytes),
             reads: Semaphore::new(options.read_bytes_max),
             chunk_order: RefCell::default(),
@@ -124,10 +134,45 @@ impl LogMemory {
             order.push_back(Rc::downgrade(log));
         }
         // Bounded: a log that can give up nothing now is asked again later.
-        self.evict(&mut order, count + 8, |it| it.has_too_many_chunks());
+        self.evict(&mut order, count + 8, LogMemory::has_unneeded_chunks);
         if self.has_too_many_chunks() {
             log.logs.hurry_home();
         }
+    }
+
+    /// Whether more is kept than readers need, or may be.
+    fn has_unneeded_chunks(&self) -> bool {
+        self.pool.chunk_bytes_out() > self.demand.bytes() || self.has_too_many_chunks()
+    }
+
+    /// Notes that a reader found records in memory, and how many bytes of chunks were taken before
+    /// those behind them.
+    pub fn was_found(&self, taken_before: u64) {
+        let taken = self.pool.chunk_bytes_taken();
+        self.demand.found(taken.saturating_sub(taken_before));
+    }
+
+    /// Notes that a reader did not find the record of `log` at `offset` in memory.
+    pub fn was_missed(&self, log: &Inner, offset: Offset) {
+        let end = log.end_offset.get();
+        let records = (end - log.start_offset.get()).max(1);
+        // As if all records were of one size: the index would have to be read to know.
+        let behind = log.size_bytes() as f64 * (end - offset) as f64 / records as f64;
+        let taken = self.pool.chunk_bytes_taken();
+        self.demand.missed(behind as u64, taken);
+    }
+
+    /// To be called each second.
+    pub fn second_passed(&self) {
+        self.demand.second_passed();
+    }
+
+    /// Gives up some of what is kept and no reader needs any more; `true` where there is more.
+    pub fn give_up_unneeded(&self) -> bool {
+        let mut order = self.chunk_order.borrow_mut();
+        let before = self.pool.chunk_bytes_out();
+        self.evict(&mut order, GIVEN_UP_AT_ONCE, LogMemory::has_unneeded_chunks);
+        self.pool.chunk_bytes_out() < before && self.has_unneeded_chunks()
     }
 
     /// More than the cache has for sure is kept only while no other use comes close to wanting it.

@@ -4,6 +4,7 @@
 
 mod ahead;
 mod check;
+mod demand;
 mod error;
 mod memory;
 mod pieces;
@@ -26,7 +27,7 @@ pub use times::{Found, Readable};
 
 use crate::base::{Offset, WallMs};
 use crate::io::buffer::Slice;
-use crate::log::Log;
+use crate::log::{Log, Logs};
 
 // === impl Log: reading ===
 
@@ -93,5 +94,19 @@ impl Log {
     /// The first record that has the largest timestamp of all (ListOffsets' MAX_TIMESTAMP).
     pub async fn youngest(&self) -> Result<Option<Found>, ReadError> {
         self.0.youngest().await
+    }
+}
+
+// === impl Logs: reading ===
+
+impl Logs {
+    /// Gives up the newest records that no reader has needed for some time, step by step. To be
+    /// called each second.
+    pub async fn give_up_unneeded(&self) {
+        let memory = self.memory();
+        memory.second_passed();
+        while memory.give_up_unneeded() {
+            self.disk().runtime().yield_now().await;
+        }
     }
 }

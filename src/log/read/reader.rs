@@ -74,9 +74,14 @@ impl Inner {
         }
         let state = self.state.borrow();
         let Ok(found) = state.tail.read(offset, max_bytes, upto, out) else {
+            drop(state);
+            self.logs.memory().was_missed(self, offset);
             return Cached::Miss;
         };
         self.logs.probe().cached_reads_count.add(1);
+        if let Some(found) = &found {
+            self.logs.memory().was_found(found.taken_before);
+        }
         let at = |found: &InTail| {
             let segment = segment::find(&state.segments, found.segment)?;
             let to = found.position + found.bytes as u64;

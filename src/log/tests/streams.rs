@@ -9,7 +9,9 @@ use crate::io::budget::{Budget, Use};
 use crate::io::buffer::Slice;
 use crate::io::disk::Disk;
 use crate::io::sim::{Random, World};
-use crate::log::{AppendError, Log, Logs, LogsOptions, MemoryWait, Opening, Planned, ReadError};
+use crate::log::{
+    AppendError, Cached, Log, Logs, LogsOptions, MemoryWait, Opening, Planned, ReadError,
+};
 use crate::wire::batch::batches;
 
 const DIR: &str = "/data/t-0";
@@ -364,7 +366,7 @@ fn without_memory_one_reader_at_a_time_gets_on_and_those_who_leave_give_theirs_b
 }
 
 #[test]
-fn the_tail_grows_into_what_is_free_and_shrinks_for_who_wants_it() {
+fn the_tail_grows_as_readers_need_it_and_shrinks_for_who_wants_it() {
     let world = World::new(1);
     let disk = Disk::simulated(world.disk().clone());
     world.run(async move {
@@ -377,16 +379,28 @@ fn the_tail_grows_into_what_is_free_and_shrinks_for_who_wants_it() {
         };
         let logs = Logs::new(&disk, options);
         let (log, _) = open(&logs, Path::new(DIR), config(8 << 20), Opening::default()).await;
-        let fill = async || {
+        // A reader is so many records of 50 kB behind; how many it found in memory.
+        let fill = async |behind: Offset| {
+            let mut hits = 0;
             for tag in 0..60 {
                 log.append(&batch(1, 50_000, tag, 0), 0, None, 0)
                     .expect("appended");
-                acked(&log, log.end_offset()).await;
+                let end = log.end_offset();
+                acked(&log, end).await;
+                let found = log.read_cached((end - behind).max(0), 1, end, &mut Vec::new());
+                hits += usize::from(matches!(found, Cached::Hit(Some(_))));
             }
+            hits
         };
-        fill().await;
+        assert_eq!(fill(1).await, 60);
+        let least = budget.used_by(Use::Tail);
+        assert!(
+            least <= 256 << 10,
+            "{least} is kept for a reader at the end"
+        );
+        assert!(fill(14).await > 20, "700 kB behind, it finds them in time");
         let grown = budget.used_by(Use::Tail);
-        assert!((900 << 10..=1_300 << 10).contains(&grown), "{grown}");
+        assert!((700 << 10..=1_300 << 10).contains(&grown), "{grown}");
         // It is in the way of nothing.
         let request = budget
             .try_reserve(Use::Requests, 1 << 20)
@@ -397,11 +411,21 @@ fn the_tail_grows_into_what_is_free_and_shrinks_for_who_wants_it() {
             .expect("made free");
         let shrunk = budget.used_by(Use::Tail);
         assert!(shrunk <= 256 << 10, "{shrunk}");
-        fill().await;
+        fill(14).await;
         assert!(budget.used_by(Use::Tail) <= 384 << 10);
         drop((request, more));
-        fill().await;
-        assert!(budget.used_by(Use::Tail) >= 900 << 10, "it may grow again");
+        fill(14).await;
+        assert!(budget.used_by(Use::Tail) >= 700 << 10, "it may grow again");
+        // A minute later, and the reader has gone.
+        for _ in 0..90 {
+            logs.give_up_unneeded().await;
+        }
+        let left = budget.used_by(Use::Tail);
+        assert!(left <= 128 << 10, "{left}");
+        // What is far behind would be missed all the same.
+        fill(40).await;
+        let far = budget.used_by(Use::Tail);
+        assert!(far <= 256 << 10, "{far}");
     });
 }
 

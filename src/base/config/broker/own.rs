@@ -31,9 +31,9 @@ broker_settings! {
         "reservation; beside it the process needs up to 128 MiB.";
     "corelane.shard.tail.cache.bytes" Long = Some("67108864"), AtLeast(1048576), Medium, ReadOnly,
         Applied;
-        "How much of the newest records one shard keeps in memory for its readers, but no more than "
-        "a quarter of `corelane.shard.memory.bytes`. Up to half of that is used while nothing else "
-        "wants it.";
+        "What one shard has for sure in memory for the newest records, but no more than a quarter "
+        "of `corelane.shard.memory.bytes`. It keeps an eighth of it, and more only as far behind as "
+        "readers are: then up to half of the shard's memory while nothing else wants that.";
     "corelane.journal.bytes" Long = Some("67108864"), Between(0, 4294967296), Medium, ReadOnly,
         Applied;
         "The size of the journal of one shard in each of its log folders: what is appended to many "

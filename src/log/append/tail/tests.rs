@@ -149,3 +149,49 @@ fn a_chunk_begun_inside_a_block_asks_for_its_head() {
     assert_eq!(tail.copy_out(7, 4096, &mut out), 914);
     assert_eq!(&out[903..907], b"h012");
 }
+
+#[test]
+fn one_of_many_logs_keeps_its_chunks_small_and_one_of_few_gets_large_ones() {
+    let pool = Pool::default();
+    let largest = |count: usize, rounds: usize| {
+        let mut tails: Vec<Tail> = (0..count).map(|_| Tail::default()).collect();
+        for round in 0..rounds as u64 {
+            for tail in &mut tails {
+                let at = round * 4096;
+                tail.append(&pool, 0, at, round as Offset, [&[0; 61], &[1; 4035]]);
+                while tail.evict(&pool, 0, at) {}
+            }
+        }
+        let last = |tail: &Tail| tail.chunks.back().map(|it| it.chunk.capacity());
+        tails.iter().filter_map(last).max()
+    };
+    assert_eq!(largest(4, 200), Some(128 << 10));
+    assert_eq!(largest(1_000, 30), Some(8 << 10));
+    // It is as before for one that is alone again.
+    assert_eq!(largest(1, 200), Some(128 << 10));
+}
+
+#[test]
+fn a_read_tells_how_much_was_taken_since_its_chunk_was_the_newest() {
+    let pool = Pool::default();
+    let mut tail = Tail::default();
+    let mut begin = 0;
+    for offset in 0..20 {
+        let mut bytes = BatchBuilder::new();
+        bytes.push(NewRecord::new(0, None, Some(&[1; 3_000])));
+        let mut bytes = bytes.build();
+        stamp(&mut bytes, offset, 0);
+        let parts = bytes.split_at(61);
+        tail.append(&pool, 0, begin, offset, [parts.0, parts.1]);
+        begin += bytes.len() as u64;
+    }
+    let behind = |offset| {
+        let found = tail.read(offset, 1, 20, &mut Vec::new());
+        found.expect("here").expect("a batch").taken_before
+    };
+    assert_eq!(behind(19), u64::MAX, "nothing came behind the newest chunk");
+    // The first chunk has 8 KiB, the second one 16.
+    assert_eq!((behind(0), behind(3)), (8 << 10, 24 << 10));
+    pool.chunk(4096, 0);
+    assert_eq!(pool.chunk_bytes_taken(), (8 + 16 + 32 + 64 + 4) << 10);
+}
