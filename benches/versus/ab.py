@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -50,6 +51,11 @@ class Side:
         fields = pathlib.Path(f"/proc/{self.child.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def resident_mib(self):
+        """Memory it holds now."""
+        status = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
     def block(self, load, seconds):
         """One block: its figures by name."""
         producers, partitions, size, batch, durable = LOADS[load]
@@ -67,7 +73,8 @@ class Side:
         latency = report["latency_us"]["produce"]
         figures = {f"{name} µs": latency[name] for name in ("p50", "p99", "p99.9")}
         # The CPU time is that of the warm-up too.
-        return {**figures, "requests/s": rate, "CPU µs": cpu / (rate * (measured + WARM_UP)) * 1e6}
+        figures |= {"requests/s": rate, "CPU µs": cpu / (rate * (measured + WARM_UP)) * 1e6}
+        return {**figures, "MiB": self.resident_mib()}
 
 
 def main():
