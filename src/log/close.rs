@@ -79,7 +79,7 @@ impl Inner {
             disk.swap_as(&path, snapshot(end), durable).await?;
         }
         if self.state.borrow().epochs_changed {
-            self.write_epochs().await?;
+            self.write_epochs(durable).await?;
         }
         // All names at once: many logs close at the same time.
         if durable == Durable::Now {

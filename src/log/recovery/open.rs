@@ -24,6 +24,8 @@ pub struct Opener<'a> {
     pub opening: Opening,
     pub recovered: Recovered,
     replay: &'a mut dyn FnMut(Replay<'_>),
+    /// What the leader epoch checkpoint says.
+    known_epochs: Option<Epochs>,
     /// Whether every segment is checked, whatever is known.
     trusts_nothing: bool,
     /// Batches from this offset on are shown to `replay`.
@@ -61,6 +63,7 @@ pub async fn open(
         opening,
         recovered: Recovered::default(),
         replay,
+        known_epochs: None,
         trusts_nothing: false,
         replay_from: Offset::MAX,
         now,
@@ -143,9 +146,9 @@ impl Opener<'_> {
         self.finish_offsets(start, end);
         {
             let mut state = self.inner.state.borrow_mut();
-            let before = state.epochs.clone();
             state.epochs.cut_back(end.max(start + 1));
-            state.epochs_changed |= state.epochs != before;
+            let known = self.known_epochs.take().unwrap_or_default();
+            state.epochs_changed = self.recovered.epochs_damaged || state.epochs != known;
             self.recovered.segments_count = state.segments.len();
         }
         if let Some(damage) = &self.recovered.damage {
@@ -183,10 +186,9 @@ impl Opener<'_> {
             self.recovered.epochs_damaged = epochs.is_none();
             self.inner.sums.replace(sums);
         }
-        match epochs {
-            Some(epochs) => self.inner.state.borrow_mut().epochs = epochs,
-            None => self.trusts_nothing = true,
-        }
+        self.trusts_nothing = epochs.is_none();
+        self.inner.state.borrow_mut().epochs = epochs.clone().unwrap_or_default();
+        self.known_epochs = epochs;
         Ok(())
     }
 
@@ -347,7 +349,6 @@ impl Opener<'_> {
             // batches that were lost.
             let mut state = self.inner.state.borrow_mut();
             state.epochs.cut_back(base);
-            state.epochs_changed = true;
         }
         let file = segment.file(&self.disk).await?;
         let stop = self.scan(&segment, &file, len, scanner, true).await?;
@@ -408,10 +409,9 @@ impl Opener<'_> {
             if note {
                 segment.note(header, batch.len(), interval);
                 let mut state = inner.state.borrow_mut();
-                let news = state
+                state
                     .epochs
                     .assign(header.leader_epoch(), header.base_offset());
-                state.epochs_changed |= news;
             }
             *scanned += batch.len() as u64;
         })

@@ -65,8 +65,9 @@ impl Inner {
     }
 
     /// Writes the leader epoch checkpoint, its checksum first: a crash in between leaves either
-    /// content, and both are known.
-    pub async fn write_epochs(&self) -> io::Result<()> {
+    /// content, and both are known. Where it is not durable at once a crash may leave a part of it,
+    /// which a start finds out.
+    pub async fn write_epochs(&self, durable: Durable) -> io::Result<()> {
         let text = {
             let mut state = self.state.borrow_mut();
             state.epochs_changed = false;
@@ -79,10 +80,14 @@ impl Inner {
         };
         let disk = self.logs.disk();
         let written = async {
-            let path = self.dir.join(checksums::FILE);
-            disk.replace(&path, sums.into_bytes()).await?;
-            let path = self.dir.join(epochs::FILE);
-            disk.replace(&path, text.into_bytes()).await
+            for (file, text) in [(checksums::FILE, sums), (epochs::FILE, text)] {
+                let path = self.dir.join(file);
+                match durable {
+                    Durable::Now => disk.replace(&path, text.into_bytes()).await?,
+                    Durable::WithBatch => disk.swap_as(&path, text.into_bytes(), durable).await?,
+                }
+            }
+            Ok(())
         };
         let written = written.await;
         if written.is_err() {

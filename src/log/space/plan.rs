@@ -60,7 +60,8 @@ impl Inner {
         if !self.upkeep.has_lasting_folder() {
             return None;
         }
-        if state.epochs_changed {
+        // Without it a start reads all segments, not only the last one.
+        if state.epochs_changed && state.segments.len() > 1 {
             return Some(Job::WriteEpochs);
         }
         if let Some((offset, content)) = self.upkeep.take_snapshot() {

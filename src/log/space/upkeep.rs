@@ -9,6 +9,7 @@ use super::plan::Job;
 use super::step::Step;
 use crate::base::{Offset, WallMs};
 use crate::io::cause::{Cause, is_lack_of_room};
+use crate::io::durable::Durable;
 use crate::io::event::Event;
 use crate::io::file::File;
 use crate::log::format::extent;
@@ -209,7 +210,7 @@ impl Inner {
     async fn run(&self, job: Job) -> io::Result<()> {
         match job {
             Job::MakeRoom(segment, to) => self.make_room_up_to(&segment, to).await,
-            Job::WriteEpochs => self.write_epochs().await,
+            Job::WriteEpochs => self.write_epochs(Durable::Now).await,
             Job::WriteSnapshot(offset, content) => {
                 let written = self.write_snapshot(offset, content.clone()).await;
                 if let Err(error) = &written

@@ -278,6 +278,8 @@ fn no_entry_counts_as_flushed_that_a_failed_flush_may_have_dropped() {
                 ..config(200_000)
             };
             let other = with_room(&start).await;
+            let journal = start.shared.journal().expect("there").clone();
+            let _no_round_meanwhile = journal.0.bringing.take(1).await;
             let (relaxed, _) = start.open("r", ID, relaxed).await;
             append(&relaxed, 0);
             all_acked(&relaxed).await;
