@@ -280,18 +280,7 @@ impl Shared {
     /// Writes one entry of `parts` and of cuts, and acks.
     async fn write_entry(&self, parts: &mut Vec<Part>) {
         let cuts = self.take_cuts();
-        if parts.is_empty() && cuts.is_empty() {
-            return;
-        }
-        let of_parts: usize = parts.iter().map(Part::bytes).sum();
-        let len = HEAD_BYTES + of_parts + cuts.iter().map(Cut::bytes).sum::<usize>();
-        let buffer = self.disk().pool().write_buffer(len, false);
-        let has_data = !parts.is_empty();
-        let Some(at) = self.place_for(buffer.len() as u64, has_data).await else {
-            for Part { log, .. } in parts.drain(..) {
-                log.side.pass_all(log.end_offset.get());
-                log.wake_writer();
-            }
+        let Some((at, buffer, len)) = self.place_of(parts, &cuts).await else {
             // The cuts are dropped here, which tells their callers that they were not entered.
             return;
         };
@@ -308,6 +297,34 @@ impl Shared {
                 self.end();
             }
         }
+    }
+
+    /// Where the entry of `parts` and `cuts` goes, memory for it, and how long it is. Where there
+    /// will be no place for data the parts go past the journal, and the cuts get an entry of their
+    /// own: a part of the circle is for these alone. `None` if that leaves nothing to write.
+    async fn place_of(
+        &self,
+        parts: &mut Vec<Part>,
+        cuts: &[Cut],
+    ) -> Option<(Position, WriteBuffer, usize)> {
+        let of_cuts: usize = cuts.iter().map(Cut::bytes).sum();
+        while !parts.is_empty() || !cuts.is_empty() {
+            let of_parts: usize = parts.iter().map(Part::bytes).sum();
+            let len = HEAD_BYTES + of_parts + of_cuts;
+            let buffer = self.disk().pool().write_buffer(len, false);
+            let has_data = !parts.is_empty();
+            if let Some(at) = self.place_for(buffer.len() as u64, has_data).await {
+                return Some((at, buffer, len));
+            }
+            if !has_data {
+                return None;
+            }
+            for Part { log, .. } in parts.drain(..) {
+                log.side.pass_all(log.end_offset.get());
+                log.wake_writer();
+            }
+        }
+        None
     }
 
     /// A place for an entry of so many bytes, waited for if need be; `None` where there will be

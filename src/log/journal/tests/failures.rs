@@ -71,6 +71,43 @@ fn a_log_that_has_room_again_is_brought_home() {
     }
 }
 
+/// A log has more at once than the circle has, and a cut is asked for so much later; returns how
+/// often an entry waited for its place.
+fn cut_beside_data(world: World, delay: Duration) -> u64 {
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, 64 << 10).await;
+        let opened = start.open_all(&["a", "b", "c", "d", "e"]).await;
+        sim.inject_below(&start.folder.path("a", 0), Fault::Room);
+        append_all(&opened[0], 0..1).await;
+        append_all(&opened[1], 0..1).await;
+        for log in &opened[1..] {
+            let large = batch(1, 12_000, 1, 0);
+            log.append(&large, 0, None, 0).expect("appended");
+        }
+        start.disk.runtime().sleep(delay).await;
+        // One that voids nothing: b has its records in the segment, or needs them in the journal.
+        opened[1].0.void_in_journal(0).await.expect("entered");
+        for log in &opened[1..] {
+            all_acked(log).await;
+        }
+        let probe = start.shared.probe();
+        assert_eq!(probe.journal_pinned_count.get(), 1);
+        probe.journal_waits_count.get()
+    })
+}
+
+#[test]
+fn a_cut_is_entered_though_the_data_beside_it_finds_no_place() {
+    let mut waits = 0;
+    for delay in (0..400).step_by(20) {
+        for world in worlds() {
+            waits += cut_beside_data(world, Duration::from_micros(delay));
+        }
+    }
+    assert!(waits > 0, "data waited for a place");
+}
+
 /// The journal's file fails in this way while `a` and `b` go into one entry.
 fn fails(fault: Fault) {
     for (seed, world) in (0..).zip(worlds()) {
