@@ -31,8 +31,6 @@ pub enum FailedOperation {
     Damage,
     /// The file that is written to was removed while it was open: acks would be for nothing.
     Unlinked,
-    /// An entry of the journal could not be written or flushed.
-    Journal,
     /// The folder that the log lies in has failed.
     Folder,
     /// Nothing failed: the log is being removed.
@@ -379,7 +377,6 @@ impl fmt::Display for FailedOperation {
             FailedOperation::Prepare => "preparing space",
             FailedOperation::Damage => "the check of its content",
             FailedOperation::Unlinked => "the look for its data file",
-            FailedOperation::Journal => "an entry of the journal",
             FailedOperation::Folder => "the folder it lies in",
             FailedOperation::Removal => "going on while it is removed",
         })

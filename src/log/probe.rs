@@ -27,6 +27,9 @@ crate::counters! {
         journal_pinned_count: "corelane_journal_pinned_total",
             "Times that journals were held up by a log which could not be written to its own \
              files; appends went past them meanwhile.";
+        journal_failed_count: "corelane_journal_failed_total",
+            "Journals that could not be written or flushed, and are not written to again until the \
+             next start; appends go straight to the logs' own files.";
         journal_rounds_count: "corelane_journal_rounds_total",
             "Rounds in which what was in journals went to the logs' own files.";
         unprepared_waits_count: "corelane_log_unprepared_waits_total",

@@ -278,11 +278,11 @@ fn tell_of(dir: &Path, folder: &Folder) {
 
 /// Whether a partition's log has failed at reading or writing its files.
 fn is_io(partition: &Rc<Partition>) -> bool {
-    use FailedOperation::{Damage, Flush, Folder, Journal, Prepare, Removal, Unlinked, Write};
+    use FailedOperation::{Damage, Flush, Folder, Prepare, Removal, Unlinked, Write};
     partition
         .failure()
         .is_some_and(|failure| match failure.operation {
-            Write | Flush | Journal | Prepare => true,
+            Write | Flush | Prepare => true,
             Damage | Removal | Folder | Unlinked => false,
         })
 }

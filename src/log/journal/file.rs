@@ -207,8 +207,16 @@ impl JournalFile {
         Ok(head.end())
     }
 
-    /// Notes that nothing in it is needed.
+    /// Notes durably that nothing in it is needed.
     pub async fn is_out_of_use(&self) -> io::Result<()> {
-        self.logs.disk().remove(&self.dir.join(IN_USE)).await
+        self.logs.disk().remove(&self.dir.join(IN_USE)).await?;
+        self.logs.disk().sync_dir(&self.dir).await
+    }
+
+    /// Gives back all of it, once it [is out of use](JournalFile::is_out_of_use).
+    pub fn void(&self) {
+        let mut circle = self.circle.get();
+        circle.free(circle.end());
+        self.circle.set(circle);
     }
 }

@@ -69,7 +69,7 @@ impl Shared {
     /// Has all logs that have something in the journal by now write it to their segments, flushes
     /// these, and lets that part of the circle be overwritten; `false`, and nothing is given back,
     /// where a log cannot be written.
-    async fn bring_home(&self) -> bool {
+    pub(super) async fn bring_home(&self) -> bool {
         // One round at a time: what is in the hands of another is on no list, and not home yet.
         let _alone = self.bringing.take(1).await;
         let upto = self.written();
@@ -100,13 +100,7 @@ impl Shared {
         if !all_home {
             return false;
         }
-        match self.give_back(upto).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "the journal cannot note that its oldest part is free");
-                false
-            }
-        }
+        self.give_back(upto).await.is_ok()
     }
 }
 
@@ -119,7 +113,8 @@ impl Shared {
             .filter(|(log, target)| log.stored_offset.get() < *target)
             .map(|(log, _)| (log, log.written_offset.get()))
             .collect();
-        if behind.len() <= self.logs.options().flushed_each_max {
+        // The other way flushes the journal's file, too, which may be what has failed.
+        if behind.len() <= self.logs.options().flushed_each_max || self.is_over() {
             behind.iter().for_each(|(log, _)| log.flush());
             return;
         }

@@ -6,7 +6,8 @@
 //! segments. `entry` says which bytes stand in the file, `circle` where the next entry goes, `file`
 //! writes it, `side` is what a log keeps for the journal, `writer` makes entries of `parts` and
 //! acks them, `home` has logs write the same to their segments and lets the circle be overwritten,
-//! `replay` does that at a start. Bytes, order and bounds: docs/formats/journal.md.
+//! `void` says what of it counts no more, `replay` puts the rest in place at a start. Bytes, order and
+//! bounds: docs/formats/journal.md.
 
 mod circle;
 mod entry;
@@ -17,6 +18,7 @@ mod replay;
 mod side;
 #[cfg(test)]
 mod tests;
+mod void;
 mod writer;
 
 pub use entry::Front;

@@ -6,18 +6,15 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use futures_channel::oneshot;
-
 use super::entry::{Front, HEAD_BYTES, Position};
 use super::file::JournalFile;
 use super::parts::{Cut, Part};
-use crate::base::Offset;
 use crate::io::buffer::WriteBuffer;
 use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
 use crate::io::semaphore::Semaphore;
 use crate::log::append::Logs;
-use crate::log::inner::{FailedOperation, Inner};
+use crate::log::inner::Inner;
 
 /// A journal; cheap to clone.
 #[derive(Clone)]
@@ -31,12 +28,14 @@ pub(super) struct Shared {
     stage: Cell<Stage>,
     /// Logs with something to enter.
     listed: RefCell<Vec<Rc<Inner>>>,
-    cuts: RefCell<Vec<Cut>>,
+    /// What is to be cut.
+    pub(super) cuts: RefCell<Vec<Cut>>,
     /// Logs that have entered something since they were last brought home.
     pub(super) away: RefCell<Vec<Rc<Inner>>>,
     /// Held by a round that brings logs home.
     pub(super) bringing: Rc<Semaphore>,
-    work: Event,
+    /// There is something to enter.
+    pub(super) work: Event,
     /// There is something to bring home.
     pub(super) due: Event,
     /// It is to be brought home now.
@@ -46,7 +45,7 @@ pub(super) struct Shared {
 }
 
 /// Whether a journal takes entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// Its file is being made.
     Preparing,
@@ -55,7 +54,10 @@ pub(super) enum Stage {
     /// A log cannot write its records to its segments, so nothing of the circle is given back:
     /// appends go past the journal, cuts go in while there is a place for them.
     Pinned,
-    /// It is closed or has failed: nothing goes into it any more.
+    /// Its file could not be written or flushed. Nothing goes into it any more; what it holds
+    /// counts until all of it is in the logs' own files.
+    Failed,
+    /// It is closed or void, or could not be made: nothing goes into it any more.
     Ended,
 }
 
@@ -117,32 +119,6 @@ impl Journal {
         log.side.is_in(self.0.freed())
     }
 
-    /// See [`Inner::void_in_journal`].
-    pub(super) async fn cut(&self, log: &Rc<Inner>, below: Offset) -> io::Result<()> {
-        let shared = &self.0;
-        log.side.pass_below(below);
-        if !self.holds(log) {
-            return Ok(());
-        }
-        let refused = || {
-            let reason = "what the journal holds of a log cannot be voided: it takes no more";
-            io::Error::other(reason)
-        };
-        if shared.stage.get() == Stage::Ended {
-            return Err(refused());
-        }
-        let (done, entered) = oneshot::channel();
-        let owner = log.owner();
-        shared.cuts.borrow_mut().push(Cut {
-            folder: owner.folder.to_owned(),
-            topic_id: owner.topic_id,
-            below,
-            done,
-        });
-        shared.work.call();
-        entered.await.map_err(|_| refused())
-    }
-
     /// Ends it once everything in it is durable in the segments, too, and says so by removing the
     /// file that tells a start to read it; fails where a log cannot be written.
     pub async fn close(&self) -> io::Result<()> {
@@ -166,15 +142,26 @@ impl Shared {
         self.stage.get()
     }
 
+    /// Moves it to another stage; one that has failed only ends.
     pub(super) fn set_stage(&self, stage: Stage) {
-        if self.stage.get() != Stage::Ended {
+        if !self.is_over() || stage > self.stage.get() {
             self.stage.set(stage);
         }
         self.moved.ring();
     }
 
-    fn end(&self) {
-        self.set_stage(Stage::Ended);
+    /// Whether nothing goes into it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.stage.get() >= Stage::Failed
+    }
+
+    pub(super) fn end(&self) {
+        self.is_over_now(Stage::Ended);
+    }
+
+    /// Moves it to a stage in which nothing goes into it, and has its tasks see that.
+    pub(super) fn is_over_now(&self, stage: Stage) {
+        self.set_stage(stage);
         self.work.call();
         self.due.call();
         self.urgent.call();
@@ -198,7 +185,7 @@ impl Shared {
         self.set_stage(Stage::Open);
         let mut parts = Vec::new();
         loop {
-            if self.stage.get() == Stage::Ended {
+            if self.is_over() {
                 self.pass_all();
                 self.cuts.borrow_mut().clear();
                 return;
@@ -218,8 +205,17 @@ impl Shared {
 
     /// Gives back everything before `position`, which is in the logs' own files, durably.
     pub(super) async fn give_back(&self, position: Position) -> io::Result<()> {
-        self.file.give_back(position).await?;
-        self.set_stage(Stage::Open);
+        if self.stage.get() == Stage::Failed {
+            return self.void(position).await;
+        }
+        match self.file.give_back(position).await {
+            Ok(()) => self.set_stage(Stage::Open),
+            // Which front a start will find is open now.
+            Err(error) => {
+                self.fail(&error);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -264,19 +260,6 @@ impl Shared {
         listed.drain(..done);
     }
 
-    /// Takes the oldest cuts, as many as one entry may have.
-    fn take_cuts(&self) -> Vec<Cut> {
-        let max = self.file.entry_bytes_max() as usize;
-        let mut bytes = HEAD_BYTES;
-        let mut cuts = self.cuts.borrow_mut();
-        let fit = cuts.iter().take_while(|cut| {
-            bytes += cut.bytes();
-            bytes <= max
-        });
-        let count = fit.count();
-        cuts.drain(..count).collect()
-    }
-
     /// Writes one entry of `parts` and of cuts, and acks.
     async fn write_entry(&self, parts: &mut Vec<Part>) {
         let cuts = self.take_cuts();
@@ -287,14 +270,12 @@ impl Shared {
         let wants_flush = !cuts.is_empty() || parts.iter().any(Part::wants_flush);
         let written = self.put(at, buffer, len, (parts, &cuts), wants_flush).await;
         match written {
-            Ok(end) => self.after_entry(end, parts, cuts, wants_flush),
+            Ok(end) if !self.is_over() => self.after_entry(end, parts, cuts, wants_flush),
+            // A round has given the journal up meanwhile, and may have voided it.
+            Ok(_) => pass(parts),
             Err(error) => {
-                tracing::error!(dir = %self.file.dir().display(), %error, "the journal has failed");
-                for Part { log, .. } in parts.drain(..) {
-                    log.side.pass_all(log.end_offset.get());
-                    log.fail(FailedOperation::Journal, &error);
-                }
-                self.end();
+                pass(parts);
+                self.fail(&error);
             }
         }
     }
@@ -319,10 +300,7 @@ impl Shared {
             if !has_data {
                 return None;
             }
-            for Part { log, .. } in parts.drain(..) {
-                log.side.pass_all(log.end_offset.get());
-                log.wake_writer();
-            }
+            pass(parts);
         }
         None
     }
@@ -331,7 +309,7 @@ impl Shared {
     /// none.
     async fn place_for(&self, space: u64, has_data: bool) -> Option<Position> {
         loop {
-            if self.stage.get() == Stage::Ended {
+            if self.is_over() {
                 return None;
             }
             if let Some(at) = self.file.place_for(space, has_data) {
@@ -396,5 +374,14 @@ impl Shared {
         if self.file.is_half_full() {
             self.urgent.call();
         }
+    }
+}
+
+/// Has logs write what an entry was to hold of them straight to their own files: it is in memory
+/// still.
+fn pass(parts: &mut Vec<Part>) {
+    for Part { log, .. } in parts.drain(..) {
+        log.side.pass_all(log.end_offset.get());
+        log.wake_writer();
     }
 }

@@ -299,6 +299,7 @@ fn planted_bugs_are_found() {
         Mutant::TornEntryTaken,
         Mutant::GivenBackEarly,
         Mutant::CutForgotten,
+        Mutant::VoidForgotten,
     ];
     let bugs = lies
         .map(Bug::Lie)

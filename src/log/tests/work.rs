@@ -10,7 +10,7 @@ use super::support::{batch, config, options};
 use crate::base::ids::Uuid;
 use crate::base::{Offset, TopicId};
 use crate::io::disk::Disk;
-use crate::io::sim::{End, Random, SimDisk};
+use crate::io::sim::{End, Fault, Random, SimDisk};
 use crate::log::{
     AppendError, CleanError, Cleaning, Folder, LastRecords, Log, LogConfig, Logs, LogsOptions,
     Retired,
@@ -166,6 +166,11 @@ impl Life {
             11 if self.random.one_in(3) => return self.close().await.map(|()| true),
             12 => self.burst(which).await?,
             14 => self.clean().await?,
+            15 if self.random.one_in(6) => {
+                // The journal fails, if there is one: logs go on with their own files.
+                let file = Path::new(ROOT).join("corelane-journal");
+                self.sim.inject_below(&file, Fault::Write);
+            }
             13 => {
                 for which in 0..self.logs.len() {
                     self.append(which).await?;

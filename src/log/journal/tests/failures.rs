@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::io::sim::Fault;
+use crate::io::sim::{Data, End, Fault, Names, Random, Rest};
 use crate::log::FailedOperation;
+use crate::log::journal::Replayed;
 use crate::log::tests::support::open;
 
 async fn sleep(start: &Start, seconds: u64) {
@@ -108,72 +109,63 @@ fn a_cut_is_entered_though_the_data_beside_it_finds_no_place() {
     assert!(waits > 0, "data waited for a place");
 }
 
-/// The journal's file fails in this way while `a` and `b` go into one entry.
-fn fails(fault: Fault) {
+/// The journal's file fails in this way while `a` and `b` go into one entry; the machine stops at
+/// once, or some seconds later.
+fn fails(fault: Fault, waits: bool) {
     for (seed, world) in (0..).zip(worlds()) {
         let sim = world.disk().clone();
         world.run(async move {
             let start = Start::with(&sim, CAPACITY).await;
             let opened = start.open_all(&["a", "b", "c"]).await;
             for log in &opened {
-                append(log, 0);
-                all_acked(log).await;
+                append_all(log, 0..1).await;
             }
-            // Home, so that it is the journal alone that fails it.
-            sleep(&start, 3).await;
-            append(&opened[2], 1);
-            all_acked(&opened[2]).await;
             sim.inject_below(&file(), fault);
             for log in &opened[..2] {
                 append(log, 1);
             }
             for log in &opened[..2] {
-                let failure = log.wait_acked(2).await.expect_err("not acked");
-                assert_eq!(failure.operation, FailedOperation::Journal, "{failure}");
-                assert_eq!(log.acked_offset(), 1);
+                all_acked(log).await;
+                assert_eq!(log.written_offset(), 2, "in its own file");
+            }
+            assert_eq!(start.shared.probe().journal_failed_count.get(), 1);
+            append_all(&opened[2], 1..20).await;
+            assert_eq!(opened[2].written_offset(), 20);
+            if waits {
+                sleep(&start, 3).await;
+                assert!(opened.iter().all(|log| !log.0.is_in_journal()));
+                assert!(sim.content(&in_use()).is_none(), "it counts for nothing");
             }
         });
         let world = world.crash(seed);
         let sim = world.disk().clone();
         world.run(async move {
             let start = Start::with(&sim, CAPACITY).await;
+            if waits {
+                assert_eq!(start.folder.replayed(), Replayed::default());
+            }
             let opened = start.open_all(&["a", "b", "c"]).await;
             for log in &opened[..2] {
-                let found = tags(log, 0).await;
-                assert!(found.starts_with(&[0]) && found.len() <= 2, "{found:?}");
+                assert_eq!(tags(log, 0).await, [0, 1]);
             }
-            assert_eq!(tags(&opened[2], 0).await, [0, 1]);
+            assert_eq!(tags(&opened[2], 0).await, (0..20).collect::<Vec<_>>());
+            let before = start.counts().entries;
+            append_all(&opened[2], 20..21).await;
+            assert_eq!(start.counts().entries, before + 1, "it serves again");
         });
     }
 }
 
 #[test]
-fn a_failed_write_of_an_entry_fails_its_logs_and_acks_none() {
-    fails(Fault::Write);
+fn after_a_failed_write_of_an_entry_all_logs_go_on_past_the_journal() {
+    fails(Fault::Write, false);
+    fails(Fault::Write, true);
 }
 
 #[test]
-fn a_failed_flush_of_an_entry_fails_its_logs_and_acks_none() {
-    fails(Fault::Flush);
-}
-
-#[test]
-fn after_a_failed_write_of_an_entry_other_logs_go_on_past_the_journal() {
-    for world in worlds() {
-        let sim = world.disk().clone();
-        world.run(async move {
-            let start = Start::with(&sim, CAPACITY).await;
-            let opened = start.open_all(&["a", "b"]).await;
-            sim.inject_below(&file(), Fault::Write);
-            append(&opened[0], 0);
-            opened[0].wait_acked(1).await.expect_err("not acked");
-            for tag in 0..20 {
-                append(&opened[1], tag);
-                all_acked(&opened[1]).await;
-                assert_eq!(opened[1].written_offset() as u64, tag + 1);
-            }
-        });
-    }
+fn after_a_failed_flush_of_an_entry_all_logs_go_on_past_the_journal() {
+    fails(Fault::Flush, false);
+    fails(Fault::Flush, true);
 }
 
 #[test]
@@ -192,8 +184,7 @@ fn a_failed_flush_of_an_entry_fails_each_log_whose_write_it_may_have_dropped() {
             relaxed.0.write_out(1).await;
             assert_eq!(relaxed.flushed_offset(), 0);
             sim.inject_below(&file(), Fault::Flush);
-            append(&opened[0], 0);
-            opened[0].wait_acked(1).await.expect_err("not acked");
+            append_all(&opened[0], 0..1).await;
             sim.repair();
             // The device says that all is well; whether the write is there is not known.
             relaxed.0.flush();
@@ -206,23 +197,136 @@ fn a_failed_flush_of_an_entry_fails_each_log_whose_write_it_may_have_dropped() {
 }
 
 #[test]
-fn what_is_in_a_journal_that_has_failed_cannot_be_voided_and_that_is_said() {
+fn a_journal_that_has_failed_counts_until_all_logs_are_home() {
     let world = World::new(1);
     let sim = world.disk().clone();
     world.run(async move {
         let start = Start::with(&sim, CAPACITY).await;
-        let opened = start.open_all(&["a", "b"]).await;
-        append(&opened[1], 0);
-        all_acked(&opened[1]).await;
+        let opened = start.open_all(&["a", "b", "c"]).await;
+        for log in &opened {
+            append_all(log, 0..1).await;
+        }
+        sim.inject_below(&start.folder.path("c", 0), Fault::Room);
         sim.inject_below(&file(), Fault::Write);
-        append(&opened[0], 0);
-        opened[0].wait_acked(1).await.expect_err("not acked");
+        append_all(&opened[0], 1..2).await;
         let voided = opened[1].0.void_in_journal(1).await;
-        assert!(voided.is_err(), "an entry that says so cannot be written");
-        let closed = start.close(&opened[1..]).await;
-        assert!(closed.is_err(), "the next start needs the journal");
+        assert!(voided.is_err(), "c has its record there alone");
+        assert!(start.folder.close_cleanly().await.is_err());
         assert!(sim.content(&in_use()).is_some());
     });
+    let world = World::new(1);
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, CAPACITY).await;
+        let opened = start.open_all(&["a", "b", "c"]).await;
+        for log in &opened {
+            append_all(log, 0..1).await;
+        }
+        sim.inject_below(&file(), Fault::Write);
+        append_all(&opened[0], 1..2).await;
+        // Not a second later: whoever wants a cut has all logs brought home.
+        opened[1].0.void_in_journal(1).await.expect("voided");
+        assert!(sim.content(&in_use()).is_none());
+        start.close(&opened).await.expect("closed cleanly");
+    });
+}
+
+#[test]
+fn a_front_that_cannot_be_written_ends_the_journal() {
+    for fault in [Fault::Write, Fault::Flush] {
+        let world = World::new(1);
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let opened = start.open_all(&["a"]).await;
+            append_all(&opened[0], 0..1).await;
+            sim.inject_below(&file(), fault);
+            sleep(&start, 5).await;
+            assert_eq!(start.shared.probe().journal_failed_count.get(), 1);
+            assert!(!opened[0].0.is_in_journal() && sim.content(&in_use()).is_none());
+            append_all(&opened[0], 1..9).await;
+            start.close(&opened).await.expect("closed cleanly");
+        });
+    }
+}
+
+/// What `a` has promised at some moment of its life: how many records, and whether those before
+/// `begin` are removed.
+#[derive(Clone, Copy)]
+struct Promise {
+    moment: usize,
+    acked: u64,
+    begin: Option<Offset>,
+}
+
+/// A life in which the journal fails and retention removes records that it holds; what was promised
+/// in it.
+fn removes_what_a_failed_journal_holds(world: &World, fault: Fault) -> Vec<Promise> {
+    let sim = world.disk().clone();
+    world.run(async move {
+        let start = Start::with(&sim, CAPACITY).await;
+        let (log, _) = start.open("a", ID, config(1_000)).await;
+        let other = start.open_all(&["b"]).await.remove(0);
+        let mut promises = Vec::new();
+        let mut begin = None;
+        for tag in 0..16 {
+            match tag {
+                8 => sim.inject_below(&file(), fault),
+                12 => {
+                    log.set_config(LogConfig {
+                        retention_bytes: 500,
+                        ..config(1_000)
+                    });
+                    log.maintain(0).await.expect("maintained");
+                    begin = Some(log.start_offset());
+                }
+                _ => append_all(&other, tag..tag + 1).await,
+            }
+            append_all(&log, tag..tag + 1).await;
+            promises.push(Promise {
+                moment: sim.moment(),
+                acked: tag + 1,
+                begin,
+            });
+        }
+        assert!(begin > Some(0), "some were removed");
+        promises
+    })
+}
+
+#[test]
+fn what_was_removed_after_the_journal_failed_is_not_back_whenever_the_machine_stops() {
+    for (seed, fault) in [(1, Fault::Write), (2, Fault::Flush)] {
+        let world = World::new(seed);
+        world.disk().record();
+        let promises = removes_what_a_failed_journal_holds(&world, fault);
+        let history = world.disk().history().expect("recorded");
+        let mut moment = history.begin();
+        let mut random = Random::new(seed);
+        while moment.pass() {
+            let held = promises.iter().rfind(|it| it.moment <= moment.at());
+            for end in [
+                End::Cut(Data::None, Names::None, Rest::None),
+                End::Cut(Data::All, Names::All, Rest::All),
+                End::Cut(Data::Torn, Names::Some, Rest::Some),
+            ] {
+                let world = World::on(4, moment.left(end, &mut random));
+                let sim = world.disk().clone();
+                let (found, start) = world.run(async move {
+                    let start = Start::with(&sim, 0).await;
+                    let (log, _) = start.open("a", ID, config(1_000)).await;
+                    (tags(&log, log.start_offset()).await, log.start_offset())
+                });
+                let wanted: Vec<u64> = (start as u64..).take(found.len()).collect();
+                assert_eq!(found, wanted, "no hole");
+                if let Some(Promise { acked, begin, .. }) = held {
+                    let end = start as u64 + found.len() as u64;
+                    assert!(end >= *acked, "{end} of {acked}");
+                    assert!(begin.is_none_or(|begin| start >= begin), "{start}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -322,11 +426,14 @@ fn no_entry_counts_as_flushed_that_a_failed_flush_may_have_dropped() {
             all_acked(&relaxed).await;
             let entries = start.counts().entries;
             fail_a_flush(&start, &sim, &other).await;
+            assert_eq!(relaxed.written_offset(), 0, "in the journal alone");
             append(&relaxed, 1);
-            let failed = relaxed.wait_acked(2).await;
-            failed.expect_err("the entry before may be gone");
+            all_acked(&relaxed).await;
+            sleep(&start, 3).await;
+            // The entry before may be gone: both records were flushed in the log's own file.
             assert_eq!(start.counts().entries, entries + 1);
-            assert_eq!(relaxed.flushed_offset(), 0);
+            assert_eq!(start.shared.probe().journal_failed_count.get(), 1);
+            assert_eq!(relaxed.0.stored_offset.get(), 2);
         });
     }
 }
