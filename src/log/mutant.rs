@@ -29,6 +29,8 @@ pub enum Mutant {
     GivenBackEarly,
     /// What the journal holds of segments that are gone is put in place again.
     CutForgotten,
+    /// Only one of the two front blocks says what is given back.
+    OneFront,
     /// A journal that has failed is thought void while a start still reads it.
     VoidForgotten,
     /// What compaction has left is put in place before it is durable.

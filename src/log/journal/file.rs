@@ -86,9 +86,7 @@ impl JournalFile {
             capacity,
             begin: 0,
         });
-        // Both blocks: a crash that tears a later one must not leave a front of an earlier run.
-        self.write_front(0).await?;
-        self.write_front(0).await?;
+        self.write_fronts(0).await?;
         if !is_there {
             self.logs.disk().rename(&new, &path).await?;
         }
@@ -116,13 +114,22 @@ impl JournalFile {
         file.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Says durably that everything before `begin` is needed no more.
-    async fn write_front(&self, begin: Position) -> io::Result<()> {
+    /// Says durably that everything before `begin` is needed no more. One block after the other,
+    /// so that a crash tears only one. Both, so that one of them is enough from then on: if the
+    /// newer one alone said so, its damage would have a start read what was given back, and bring
+    /// records back that were removed since.
+    async fn write_fronts(&self, begin: Position) -> io::Result<()> {
         let file = self.open_file()?;
-        let front = self.front.get().next(begin);
-        self.front.set(front);
-        write_front(self.logs.disk(), &file, front).await?;
-        self.logs.flush(&file).await
+        for _ in 0..2 {
+            let front = self.front.get().next(begin);
+            self.front.set(front);
+            write_front(self.logs.disk(), &file, front).await?;
+            self.logs.flush(&file).await?;
+            if planted!(OneFront) && begin > 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Makes durable all that was written to the file system which it lies on.
@@ -134,7 +141,7 @@ impl JournalFile {
     /// Gives back everything before `position`.
     pub async fn give_back(&self, position: Position) -> io::Result<()> {
         if position > self.freed() {
-            self.write_front(position).await?;
+            self.write_fronts(position).await?;
             let mut circle = self.circle.get();
             circle.free(position);
             self.circle.set(circle);

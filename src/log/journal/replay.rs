@@ -93,9 +93,13 @@ pub async fn take_over(
     if replayed.entries > 0 {
         disk.sync_all(dir).await?;
     }
-    let front = front.next(cuts.end);
-    write_front(disk, &file, front).await?;
-    file.flush().await?;
+    // Both blocks, as with each front: see `JournalFile::write_fronts`.
+    let mut front = front;
+    for _ in 0..2 {
+        front = front.next(cuts.end);
+        write_front(disk, &file, front).await?;
+        file.flush().await?;
+    }
     // Where no journal is begun now the file may go.
     disk.remove(&in_use).await?;
     Ok((Some(front), replayed))

@@ -6,12 +6,15 @@
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::rc::Rc;
 
-use super::story::{Topic, Wrong, find_all};
+use super::story::{ROOT, Topic, Wrong, find_all};
 use super::work::{live, topics};
+use crate::io::buffer::BLOCK_BYTES;
 use crate::io::disk::Disk;
 use crate::io::sim::{Data, End, Fault, History, Left, Names, Random, Rest, SimDisk, World};
+use crate::log::journal::Front;
 use crate::log::mutant::{Mutant, plant};
 
 /// Starts of the machine in one chain, each from a state that the one before might have left.
@@ -136,6 +139,9 @@ impl Enumerated<'_> {
     ) -> Result<(), Wrong> {
         let mut world = World::on(random.next(), left);
         self.plan.plant(world.disk());
+        if random.one_in(4) {
+            damage_a_front(world.disk(), random);
+        }
         let find = |world: &World| {
             find_all(
                 Disk::simulated(world.disk().clone()),
@@ -200,6 +206,20 @@ impl Plan {
             state,
             wrong,
         }
+    }
+}
+
+/// Takes one of the two front blocks of the journal away where both are whole: the other one has to
+/// be enough at any moment.
+fn damage_a_front(disk: &SimDisk, random: &mut Random) {
+    let path = Path::new(ROOT).join("corelane-journal");
+    let Some(content) = disk.content(&path) else {
+        return;
+    };
+    let mut fronts = content.chunks(BLOCK_BYTES).take(2);
+    if content.len() > 2 * BLOCK_BYTES && fronts.all(|block| Front::in_block(block).is_some()) {
+        let at = random.below(2) * BLOCK_BYTES;
+        disk.damage(&path, |bytes| bytes[at..at + BLOCK_BYTES].fill(0));
     }
 }
 
@@ -300,6 +320,7 @@ fn planted_bugs_are_found() {
         Mutant::GivenBackEarly,
         Mutant::CutForgotten,
         Mutant::VoidForgotten,
+        Mutant::OneFront,
     ];
     let bugs = lies
         .map(Bug::Lie)

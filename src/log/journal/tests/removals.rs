@@ -1,6 +1,8 @@
 //! Drives: what a replay must not undo: segments that are removed or replaced, topics that are
 //! deleted.
 
+use std::time::Duration;
+
 use super::*;
 use crate::log::journal::Replayed;
 use crate::log::segment::{PARTITION_METADATA, partition_metadata};
@@ -72,6 +74,35 @@ fn what_retention_removed_is_not_back() {
         });
         assert!(begin > 0);
         begins_with(world, begin);
+    }
+}
+
+#[test]
+fn what_was_given_back_and_removed_is_not_back_where_a_front_is_damaged() {
+    for front in [0, 4096] {
+        let world = World::new(1);
+        let sim = world.disk().clone();
+        let begin = world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let log = filled(&start).await;
+            start.disk.runtime().sleep(Duration::from_secs(3)).await;
+            assert!(!log.0.is_in_journal(), "so no cut is needed");
+            log.set_config(LogConfig {
+                retention_bytes: 500,
+                ..config(1_000)
+            });
+            log.maintain(0).await.expect("maintained");
+            oldest(&sim)
+        });
+        assert!(begin > 0);
+        let world = world.crash(1);
+        let sim = world.disk().clone();
+        sim.damage(&file(), |bytes| bytes[front..front + 4096].fill(0));
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            assert_eq!(start.folder.replayed(), Replayed::default());
+            assert_eq!(oldest(&sim), begin, "none before that is back");
+        });
     }
 }
 
