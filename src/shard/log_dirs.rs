@@ -274,6 +274,11 @@ fn tell_of(dir: &Path, folder: &Folder) {
         tracing::info!(%dir, entries = replayed.entries, bytes = replayed.bytes,
             "records that were in the journal alone are in their segments now");
     }
+    if let Some(byte) = replayed.torn {
+        tracing::info!(%dir, byte,
+            "the last entry of the journal is not whole and left out: the machine stopped while it \
+             was written, before any record in it was acked (with flush.messages=1)");
+    }
 }
 
 /// Whether a partition's log has failed at reading or writing its files.

@@ -18,7 +18,7 @@ use crate::io::disk::{Disk, Entry};
 use crate::log::Log;
 use crate::log::append::Logs;
 use crate::log::inner::FailedOperation;
-use crate::log::journal::{Front, Journal, Replayed, take_over};
+use crate::log::journal::{Front, Journal, Replayed, remove_unused, take_over};
 use crate::log::opening::Opening;
 use crate::log::segment::{PARTITION_METADATA, topic_id_in};
 use checkpoint::Offsets;
@@ -105,6 +105,9 @@ impl Folder {
     /// of this folder are to be opened with. To be called once.
     pub fn begin_journal(&self, logs: &Logs, capacity: usize) -> Logs {
         if capacity == 0 {
+            if self.front.is_some() {
+                remove_unused(&self.disk, &self.dir);
+            }
             return logs.clone();
         }
         let capacity = capacity.next_multiple_of(CIRCLE_UNIT_BYTES) as u64;

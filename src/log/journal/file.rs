@@ -17,7 +17,10 @@ pub const FILE: &str = "corelane-journal";
 /// There while records may be in the journal alone: a start that finds this file and no journal
 /// knows that records are lost.
 pub const IN_USE: &str = "corelane-journal-in-use";
-const NEW_SUFFIX: &str = ".new";
+/// While it is made.
+pub const NEW: &str = "corelane-journal.new";
+/// Bytes that are filled with zeros between two looks whether the file is still wanted.
+const FILL_BYTES: u64 = 4 << 20;
 const IN_USE_TEXT: &str = "Records are in the journal beside this that are in no segment yet.\n";
 
 /// The file of a journal, and its circle.
@@ -32,6 +35,8 @@ pub struct JournalFile {
     /// How many flushes of the device had failed when an entry was last written behind flushed ones
     /// alone.
     failed_flushes: Cell<u64>,
+    /// Whether the file need not be made any more.
+    is_given_up: Cell<bool>,
 }
 
 /// Writes a front to its block. Durable with the next flush.
@@ -59,6 +64,7 @@ impl JournalFile {
             circle: Cell::new(Circle::new(capacity, 0)),
             durable: Cell::new(0),
             failed_flushes: Cell::new(0),
+            is_given_up: Cell::new(false),
         }
     }
 
@@ -72,7 +78,7 @@ impl JournalFile {
     pub async fn prepare(&self) -> io::Result<()> {
         let capacity = self.circle.get().capacity();
         let path = self.dir.join(FILE);
-        let new = self.dir.join(format!("{FILE}{NEW_SUFFIX}"));
+        let new = self.dir.join(NEW);
         let before = self.front.get();
         let is_there = before.generation != 0 && before.capacity == capacity;
         let file = match is_there {
@@ -98,7 +104,7 @@ impl JournalFile {
     async fn make(&self, path: &Path, len: u64) -> io::Result<File> {
         self.logs.disk().remove(path).await?;
         let file = self.logs.disk().create(path).await?;
-        match file.prepare(0, len).await {
+        match self.fill(&file, len).await {
             Ok(()) => Ok(file),
             Err(error) => {
                 drop(file);
@@ -107,6 +113,29 @@ impl JournalFile {
                 Err(error)
             }
         }
+    }
+
+    async fn fill(&self, file: &File, len: u64) -> io::Result<()> {
+        let mut at = 0;
+        while at < len {
+            if self.is_given_up.get() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let to = len.min(at + FILL_BYTES);
+            file.prepare(at, to).await?;
+            at = to;
+        }
+        Ok(())
+    }
+
+    /// Ends [`JournalFile::prepare`] early, if the file is being made.
+    pub fn give_up(&self) {
+        self.is_given_up.set(true);
+    }
+
+    /// Whether the file need not be made any more.
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up.get()
     }
 
     fn open_file(&self) -> io::Result<File> {

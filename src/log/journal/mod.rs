@@ -6,13 +6,14 @@
 //! segments. `entry` says which bytes stand in the file, `circle` where the next entry goes, `file`
 //! writes it, `side` is what a log keeps for the journal, `writer` makes entries of `parts` and
 //! acks them, `home` has logs write the same to their segments and lets the circle be overwritten,
-//! `void` says what of it counts no more, `replay` puts the rest in place at a start. Bytes, order and
-//! bounds: docs/formats/journal.md.
+//! `void` says what of it counts no more, `replay` puts the rest in place at a start, `lost` is
+//! what that fails with. Bytes, order and bounds: docs/formats/journal.md.
 
 mod circle;
 mod entry;
 mod file;
 mod home;
+mod lost;
 mod parts;
 mod replay;
 mod side;
@@ -22,6 +23,6 @@ mod void;
 mod writer;
 
 pub use entry::Front;
-pub use replay::{Replayed, take_over};
+pub use replay::{Replayed, remove_unused, take_over};
 pub use side::Side;
 pub use writer::Journal;

@@ -2,13 +2,13 @@
 //! log is opened. Doing it again after an interruption, or a part of it, changes nothing.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::circle::{begin_of, in_file};
 use super::entry::{FRONT_BYTES, Front, Head, Piece, Position, pieces};
-use super::file::{FILE, IN_USE, write_front};
+use super::file::{FILE, IN_USE, NEW, write_front};
+use super::lost::Lost;
 use crate::base::{Offset, TopicId};
 use crate::io::buffer::{BLOCK_BYTES, block_down, block_up};
 use crate::io::disk::{Disk, Patch};
@@ -30,17 +30,9 @@ pub struct Replayed {
     pub entries: usize,
     /// Bytes that were put into segments.
     pub bytes: u64,
-}
-
-/// Why records that were acked may be missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// The journal is gone, though it was in use.
-    Missing(PathBuf),
-    /// Neither place says where it begins.
-    NoFront(PathBuf),
-    /// An entry is damaged that had been flushed.
-    Entry(PathBuf, u64),
+    /// Where in the file an entry begins that is not whole and had not been flushed: the end of
+    /// what was found.
+    pub torn: Option<u64>,
 }
 
 /// By folder and segment: the id of the topic, and the bytes that are to be written there.
@@ -53,6 +45,8 @@ struct Reader<'a> {
     window: (u64, Vec<u8>),
     /// Where the next entry begins.
     at: Position,
+    /// Where in the file an entry begins that ends the reading since it is not whole.
+    torn: Option<u64>,
 }
 
 /// Takes over what the last run left in the folder `dir`; returns the front for the journal that
@@ -65,22 +59,21 @@ pub async fn take_over(
     let path = dir.join(FILE);
     let in_use = dir.join(IN_USE);
     let was_in_use = !clean && is_there(disk, &in_use).await?;
-    let file = match disk.open(&path).await {
-        Ok(file) => file,
+    // What a crash has left of a file that was being made.
+    disk.remove(&dir.join(NEW)).await?;
+    let front = match disk.open(&path).await {
+        Ok(file) => read_front(&file).await.map(|front| (file, front)),
+        Err(error) => Err(error),
+    };
+    let (file, front) = match front {
+        Ok((file, Some(front))) => (file, front),
+        // Nothing in it is needed: it is made anew.
+        _ if !was_in_use => return Ok((None, Replayed::default())),
+        Ok((_, None)) => return Err(Lost::NoFront(path).into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return match was_in_use {
-                true => Err(Lost::Missing(path).into()),
-                false => Ok((None, Replayed::default())),
-            };
+            return Err(Lost::Missing(path).into());
         }
         Err(error) => return Err(error),
-    };
-    let Some(front) = read_front(&file).await? else {
-        return match was_in_use {
-            true => Err(Lost::NoFront(path).into()),
-            // Nothing in it is needed: it is made anew.
-            false => Ok((None, Replayed::default())),
-        };
     };
     if !was_in_use {
         return Ok((Some(front), Replayed::default()));
@@ -103,6 +96,24 @@ pub async fn take_over(
     // Where no journal is begun now the file may go.
     disk.remove(&in_use).await?;
     Ok((Some(front), replayed))
+}
+
+/// Removes the file of a journal that is wanted no more, in the background: since [`take_over`]
+/// nothing in it is needed.
+pub fn remove_unused(disk: &Disk, dir: &Path) {
+    let (disk, dir) = (disk.clone(), dir.to_owned());
+    let runtime = disk.runtime().clone();
+    runtime.spawn(async move {
+        // A start must not miss the file: that it is not in use is durable first.
+        let synced = disk.sync_dir(&dir).await;
+        let removed = match synced {
+            Ok(()) => disk.remove(&dir.join(FILE)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(dir = %dir.display(), %error, "cannot remove the unused journal");
+        }
+    });
 }
 
 async fn is_there(disk: &Disk, path: &Path) -> io::Result<bool> {
@@ -130,6 +141,8 @@ struct Cuts {
     /// offset.
     of: BTreeMap<(String, Option<TopicId>), Vec<CutAt>>,
     end: Position,
+    /// Where in the file the next entry begins, if there is one that is not whole.
+    torn: Option<u64>,
 }
 
 impl Cuts {
@@ -149,6 +162,7 @@ async fn find_cuts(file: &File, front: Front) -> io::Result<Cuts> {
     let mut cuts = Cuts {
         of: BTreeMap::new(),
         end: front.begin,
+        torn: None,
     };
     let mut reader = Reader::new(file, front);
     while let Some((head, entry)) = reader.next().await? {
@@ -161,6 +175,7 @@ async fn find_cuts(file: &File, front: Front) -> io::Result<Cuts> {
         }
         cuts.end = head.end();
     }
+    cuts.torn = reader.torn;
     Ok(cuts)
 }
 
@@ -202,7 +217,10 @@ async fn put_in_place(
     front: Front,
     cuts: &Cuts,
 ) -> io::Result<Replayed> {
-    let mut replayed = Replayed::default();
+    let mut replayed = Replayed {
+        torn: cuts.torn,
+        ..Replayed::default()
+    };
     let mut gathered = Gathered::new();
     let mut held = 0;
     let mut reader = Reader::new(file, front);
@@ -300,6 +318,7 @@ impl<'a> Reader<'a> {
             front,
             window: (0, Vec::new()),
             at: front.begin,
+            torn: None,
         }
     }
 
@@ -322,6 +341,7 @@ impl<'a> Reader<'a> {
                 self.at = head.end();
                 return Ok(Some((head, entry)));
             }
+            self.torn = Some(FRONT_BYTES + place);
         }
         Ok(None)
     }
@@ -352,27 +372,4 @@ fn not_possible() -> io::Error {
         io::ErrorKind::InvalidData,
         "an entry of the journal that cannot be",
     )
-}
-
-impl From<Lost> for io::Error {
-    fn from(lost: Lost) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, lost.to_string())
-    }
-}
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Lost::Missing(path) => write!(f, "{} is gone", path.display())?,
-            Lost::NoFront(path) => write!(f, "{} has lost its beginning", path.display())?,
-            Lost::Entry(path, at) => {
-                write!(f, "{} is damaged at byte {at}", path.display())?;
-            }
-        }
-        write!(
-            f,
-            ", and records that were acked in the last seconds before the stop were in it alone: \
-             put it back from a copy; or remove {IN_USE} beside it to go on without them"
-        )
-    }
 }

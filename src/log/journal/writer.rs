@@ -123,6 +123,7 @@ impl Journal {
     /// file that tells a start to read it; fails where a log cannot be written.
     pub async fn close(&self) -> io::Result<()> {
         let shared = &self.0;
+        shared.file.give_up();
         while shared.stage.get() == Stage::Preparing {
             shared.moved.wait().await;
         }
@@ -178,8 +179,10 @@ impl Shared {
 
     async fn run(self: Rc<Self>) {
         if let Err(error) = self.file.prepare().await {
-            tracing::warn!(dir = %self.file.dir().display(), %error,
-                "no journal: each log is written to its own file at once");
+            if !self.file.is_given_up() {
+                tracing::warn!(dir = %self.file.dir().display(), %error,
+                    "no journal: each log is written to its own file at once");
+            }
             return self.end();
         }
         self.set_stage(Stage::Open);

@@ -224,7 +224,7 @@ fn a_journal_that_has_failed_counts_until_all_logs_are_home() {
         }
         sim.inject_below(&file(), Fault::Write);
         append_all(&opened[0], 1..2).await;
-        // Not a second later: whoever wants a cut has all logs brought home.
+        // At once, not a second later: a cut has all logs brought home.
         opened[1].0.void_in_journal(1).await.expect("voided");
         assert!(sim.content(&in_use()).is_none());
         start.close(&opened).await.expect("closed cleanly");

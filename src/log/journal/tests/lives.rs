@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::io::sim::{Data, End, Names, Random, Rest};
+use crate::io::sim::{Data, End, Fault, Names, Random, Rest};
 use crate::log::journal::Replayed;
 use crate::log::journal::entry::{FRONT_BYTES, Head};
 use crate::wire::batch::{BatchBuilder, NewRecord};
@@ -74,6 +74,14 @@ async fn in_turns(start: &Start, rounds: u64) -> Vec<Log> {
     opened
 }
 
+/// What a start finds in the journal after a power cut and a change of its file.
+fn replayed_after(world: World, change: impl FnOnce(&mut Vec<u8>)) -> Replayed {
+    let world = world.crash(3);
+    let sim = world.disk().clone();
+    sim.damage(&file(), change);
+    world.run(async move { Start::with(&sim, CAPACITY).await.folder.replayed() })
+}
+
 /// Changes the file of the journal, as the power cut leaves it, and returns what the start finds of
 /// `a` and `b`, or why it does not start.
 fn found_after(world: World, change: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<Vec<u64>>, String> {
@@ -131,7 +139,11 @@ fn an_entry_that_is_torn_at_any_block_takes_only_itself_away() {
         let found = found_after(live(), |bytes| bytes[block..block + 4096].fill(0));
         let found = found.expect("a torn end is no damage");
         assert_eq!(found, [[0, 1, 2, 3], [0, 1, 2, 3]], "block at {block}");
+        let told = replayed_after(live(), |bytes| bytes[block..block + 4096].fill(0)).torn;
+        // Without its head there is no entry to tell of.
+        assert_eq!(told, (block > at).then_some(at as u64));
     }
+    assert_eq!(replayed_after(live(), |_| {}).torn, None);
     let whole = found_after(live(), |_| {}).expect("it starts");
     assert_eq!(whole, [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]);
 }
@@ -257,26 +269,77 @@ fn a_start_without_a_journal_or_with_another_one_replays_the_old() {
 }
 
 #[test]
-fn a_journal_that_is_no_longer_wanted_may_be_removed_after_the_next_start() {
+fn the_file_of_a_journal_that_is_no_longer_wanted_is_removed() {
     let world = World::new(1);
     let sim = world.disk().clone();
     world.run(async move {
         in_turns(&Start::with(&sim, CAPACITY).await, 3).await;
     });
-    let world = world.crash(1);
+    let mut world = world.crash(1);
+    for rounds in [5, 7] {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, 0).await;
+            assert_eq!(start.folder.replayed().entries > 0, rounds == 5);
+            let opened = in_turns(&start, rounds).await;
+            assert_eq!(tags(&opened[0], 0).await, (0..rounds).collect::<Vec<_>>());
+            start.disk.runtime().sleep(Duration::from_secs(1)).await;
+            assert!(sim.content(&file()).is_none(), "nothing in it is needed");
+        });
+        world = world.crash(1);
+    }
+}
+
+#[test]
+fn what_is_left_of_a_file_that_was_being_made_is_removed() {
+    let world = World::new(1);
     let sim = world.disk().clone();
     world.run(async move {
-        let start = Start::with(&sim, 0).await;
-        assert!(start.folder.replayed().entries > 0);
-        start.disk.remove(&file()).await.expect("removed");
-        in_turns(&start, 5).await;
+        let start = Start::with(&sim, CAPACITY).await;
+        let left = Path::new(ROOT).join("corelane-journal.new");
+        start.disk.write(&left, vec![0; 9]).await.expect("written");
+        let start = Start::with(&sim, CAPACITY).await;
+        assert!(start.folder.replayed() == Replayed::default() && sim.content(&left).is_none());
     });
-    let world = world.kill(1);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_file_that_is_being_made() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let disk = Disk::simulated(sim.clone());
+            let folder = Folder::open(&disk, Path::new(ROOT)).await.expect("opened");
+            let shared = folder.begin_journal(&logs(&disk), 64 << 20);
+            while sim.count("prepare") == 0 {
+                disk.runtime().yield_now().await;
+            }
+            folder.close_cleanly().await.expect("closed");
+            assert!(sim.count("prepare") < 5, "{}", sim.count("prepare"));
+            assert!(!shared.journal().expect("there").takes());
+            let names = sim.paths();
+            let is_left = |name: &PathBuf| name.to_string_lossy().contains("corelane-journal");
+            assert!(!names.iter().any(is_left), "{names:?}");
+        });
+    }
+}
+
+#[test]
+fn where_the_mark_of_use_cannot_be_read_the_folder_is_not_opened() {
+    let world = World::new(5);
     let sim = world.disk().clone();
     world.run(async move {
-        let start = Start::with(&sim, 0).await;
-        let opened = start.open_all(&["a", "b"]).await;
-        assert_eq!(tags(&opened[0], 0).await, [0, 1, 2, 3, 4]);
+        in_turns(&Start::with(&sim, CAPACITY).await, 4).await;
+    });
+    let world = world.crash(3);
+    let sim = world.disk().clone();
+    world.run(async move {
+        sim.inject_below(&in_use(), Fault::Read);
+        assert!(Start::begin(&sim, CAPACITY).await.is_err());
+        sim.repair();
+        let start = Start::with(&sim, CAPACITY).await;
+        let opened = in_turns(&start, 4).await;
+        assert_eq!(tags(&opened[0], 0).await, [0, 1, 2, 3]);
     });
 }
 
@@ -347,7 +410,7 @@ fn a_journal_that_is_gone_or_damaged_after_an_unclean_stop_is_named() {
 
 #[test]
 fn after_a_clean_stop_a_damaged_journal_does_not_matter() {
-    for damage in 0..3 {
+    for damage in 0..4 {
         let world = World::new(5);
         let sim = world.disk().clone();
         world.run(async move {
@@ -357,6 +420,7 @@ fn after_a_clean_stop_a_damaged_journal_does_not_matter() {
             match damage {
                 0 => sim.damage(&file(), |bytes| bytes[..8192].fill(0)),
                 1 => sim.damage(&file(), |bytes| bytes[8_300] ^= 1),
+                2 => sim.inject_below(&file(), Fault::Read),
                 _ => {
                     let removed = Disk::simulated(sim.clone()).remove(&file()).await;
                     removed.expect("removed");
