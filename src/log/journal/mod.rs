@@ -6,8 +6,8 @@
 //! segments. `entry` says which bytes stand in the file, `circle` where the next entry goes, `file`
 //! writes it, `side` is what a log keeps for the journal, `writer` makes entries of `parts` and
 //! acks them, `home` has logs write the same to their segments and lets the circle be overwritten,
-//! `void` says what of it counts no more, `replay` puts the rest in place at a start, `lost` is
-//! what that fails with. Bytes, order and bounds: docs/formats/journal.md.
+//! `void` says what of it counts no more, `replay` puts the rest, as `reader` finds it, in place
+//! at a start, `lost` is what that fails with. Bytes, order and bounds: docs/formats/journal.md.
 
 mod circle;
 mod entry;
@@ -15,6 +15,7 @@ mod file;
 mod home;
 mod lost;
 mod parts;
+mod reader;
 mod replay;
 mod side;
 #[cfg(test)]
