@@ -18,7 +18,7 @@ use crate::io::disk::{Disk, Entry};
 use crate::log::Log;
 use crate::log::append::Logs;
 use crate::log::inner::FailedOperation;
-use crate::log::journal::{Front, Journal, Replayed, remove_unused, take_over};
+use crate::log::journal::{Front, Journal, Replayed, put_kept_in_place, remove_unused, take_over};
 use crate::log::opening::Opening;
 use crate::log::segment::{PARTITION_METADATA, topic_id_in};
 use checkpoint::Offsets;
@@ -58,6 +58,7 @@ impl Folder {
     /// as not closed cleanly. Logs whose removal was interrupted are in the trash again.
     pub async fn open(disk: &Disk, dir: &Path) -> io::Result<Folder> {
         disk.create_dir(dir).await?;
+        put_kept_in_place(disk, dir, &dir.join(CLEAN_SHUTDOWN)).await?;
         let mut entries = disk.list(dir).await?;
         let trash = entries.iter().filter(|entry| retire::is_trash(entry));
         let trash = trash.map(|entry| dir.join(&entry.name)).collect();

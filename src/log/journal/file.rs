@@ -19,6 +19,8 @@ pub const FILE: &str = "corelane-journal";
 pub const IN_USE: &str = "corelane-journal-in-use";
 /// While it is made.
 pub const NEW: &str = "corelane-journal.new";
+/// What the journal held of logs that have failed: see `kept`.
+pub const KEPT: &str = "corelane-journal.kept";
 /// Bytes that are filled with zeros between two looks whether the file is still wanted.
 const FILL_BYTES: u64 = 4 << 20;
 const IN_USE_TEXT: &str = "Records are in the journal beside this that are in no segment yet.\n";
@@ -136,6 +138,15 @@ impl JournalFile {
     /// Whether the file need not be made any more.
     pub fn is_given_up(&self) -> bool {
         self.is_given_up.get()
+    }
+
+    /// The file, and where its oldest entry begins that is still needed.
+    pub fn open_front(&self) -> io::Result<(File, Front)> {
+        let front = Front {
+            begin: self.freed(),
+            ..self.front.get()
+        };
+        Ok((self.open_file()?, front))
     }
 
     fn open_file(&self) -> io::Result<File> {

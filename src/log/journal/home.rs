@@ -88,13 +88,17 @@ impl Shared {
         if planted!(GivenBackEarly) {
             return self.give_back(upto).await.is_ok();
         }
-        let mut all_home = true;
+        let mut held = Vec::new();
         for (log, target) in away {
             if !log.come_home(target).await {
-                all_home = false;
-                log.side.is_away_again();
-                self.away.borrow_mut().push(log);
+                held.push(log);
             }
+        }
+        let held = self.keep(held, upto).await;
+        let all_home = held.is_empty();
+        for log in held {
+            log.side.is_away_again();
+            self.away.borrow_mut().push(log);
         }
         self.logs.probe().journal_rounds_count.add(1);
         if !all_home {

@@ -15,6 +15,8 @@ pub enum Lost {
     NoFront(PathBuf),
     /// An entry is damaged that had been flushed.
     Entry(PathBuf, u64),
+    /// What was kept of logs that had failed is damaged.
+    Kept(PathBuf),
 }
 
 impl From<Lost> for io::Error {
@@ -30,6 +32,14 @@ impl fmt::Display for Lost {
             Lost::NoFront(path) => write!(f, "{} has lost its beginning", path.display())?,
             Lost::Entry(path, at) => {
                 write!(f, "{} is damaged at byte {at}", path.display())?;
+            }
+            Lost::Kept(path) => {
+                return write!(
+                    f,
+                    "{} is damaged, and records of logs that failed before the stop were in it \
+                     alone: put it back from a copy; or remove it to go on without them",
+                    path.display()
+                );
             }
         }
         write!(

@@ -6,13 +6,15 @@
 //! segments. `entry` says which bytes stand in the file, `circle` where the next entry goes, `file`
 //! writes it, `side` is what a log keeps for the journal, `writer` makes entries of `parts` and
 //! acks them, `home` has logs write the same to their segments and lets the circle be overwritten,
-//! `void` says what of it counts no more, `replay` puts the rest, as `reader` finds it, in place
-//! at a start, `lost` is what that fails with. Bytes, order and bounds: docs/formats/journal.md.
+//! `void` says what of it counts no more, `replay` puts the rest, as `reader` finds it, in place at
+//! a start, `lost` is what that fails with, `kept` is for logs that fail before they are home.
+//! Bytes, order and bounds: docs/formats/journal.md.
 
 mod circle;
 mod entry;
 mod file;
 mod home;
+mod kept;
 mod lost;
 mod parts;
 mod reader;
@@ -24,6 +26,6 @@ mod void;
 mod writer;
 
 pub use entry::Front;
-pub use replay::{Replayed, remove_unused, take_over};
+pub use replay::{Replayed, put_kept_in_place, remove_unused, take_over};
 pub use side::Side;
 pub use writer::Journal;

@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::circle::in_file;
-use super::entry::{FRONT_BYTES, Front, Piece, pieces};
+use super::entry::{FRONT_BYTES, Front, Owner, Piece, pieces};
 use super::file::{FILE, IN_USE, NEW, write_front};
+use super::kept;
 use super::lost::Lost;
 use super::reader::{Cuts, Reader, find_cuts, is_damaged, not_possible};
 use crate::base::{Offset, TopicId};
@@ -137,24 +138,9 @@ async fn put_in_place(
     let mut reader = Reader::new(file, front);
     while let Some((head, entry)) = reader.next().await? {
         replayed.entries += 1;
-        for piece in pieces(&entry) {
-            let Piece::Data {
-                owner,
-                segment,
-                position,
-                bytes,
-            } = piece.map_err(|_| not_possible())?
-            else {
-                continue;
-            };
-            if cuts.void(head.at, owner.folder, owner.topic_id, segment) {
-                continue;
-            }
-            let key = (owner.folder.to_owned(), segment);
-            let (_, patches) = gathered.entry(key).or_insert((owner.topic_id, Vec::new()));
-            patches.push((u64::from(position), bytes.to_vec()));
-            held += bytes.len();
-        }
+        held += gather(&entry, &mut gathered, &|owner, segment| {
+            !cuts.void(head.at, owner.folder, owner.topic_id, segment)
+        })?;
         if held >= GATHERED_BYTES_MAX {
             replayed.bytes += apply(disk, dir, std::mem::take(&mut gathered)).await?;
             held = 0;
@@ -162,6 +148,52 @@ async fn put_in_place(
     }
     replayed.bytes += apply(disk, dir, gathered).await?;
     Ok(replayed)
+}
+
+/// Adds the pieces of data in an entry that are `wanted`; returns how many bytes that are.
+fn gather(
+    entry: &[u8],
+    gathered: &mut Gathered,
+    wanted: &dyn Fn(Owner<'_>, Offset) -> bool,
+) -> io::Result<usize> {
+    let mut held = 0;
+    for piece in pieces(entry) {
+        let piece = piece.map_err(|_| not_possible())?;
+        let Piece::Data {
+            owner,
+            segment,
+            position,
+            bytes,
+        } = piece
+        else {
+            continue;
+        };
+        if wanted(owner, segment) {
+            let key = (owner.folder.to_owned(), segment);
+            let (_, patches) = gathered.entry(key).or_insert((owner.topic_id, Vec::new()));
+            patches.push((u64::from(position), bytes.to_vec()));
+            held += bytes.len();
+        }
+    }
+    Ok(held)
+}
+
+/// To be called before anything else is looked at: puts in place what was kept of logs that had
+/// failed, and removes it. With it goes the file `clean`, which says that all logs were closed
+/// cleanly: these were not.
+pub async fn put_kept_in_place(disk: &Disk, dir: &Path, clean: &Path) -> io::Result<()> {
+    let Some(kept) = kept::read(disk, dir).await? else {
+        return Ok(());
+    };
+    disk.remove(clean).await?;
+    disk.sync_dir(dir).await?;
+    let mut gathered = Gathered::new();
+    gather(&kept, &mut gathered, &|_, _| true)?;
+    let bytes = apply(disk, dir, gathered).await?;
+    disk.sync_all(dir).await?;
+    tracing::info!(dir = %dir.display(), bytes,
+        "records that the journal had kept of logs that failed are in their segments now");
+    kept::remove(disk, dir).await
 }
 
 async fn apply(disk: &Disk, dir: &Path, gathered: Gathered) -> io::Result<u64> {

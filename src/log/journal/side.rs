@@ -30,6 +30,8 @@ pub struct Side {
     newest_end: Cell<Position>,
     /// The offset behind the last record that went past the journal.
     passed: Cell<Offset>,
+    /// Whether what the journal held of it, which has failed, is in the file that keeps such.
+    is_kept: Cell<bool>,
     /// Whether the log is being removed: the journal need not bring it home.
     is_let_go: Cell<bool>,
 }
@@ -72,7 +74,10 @@ impl Side {
 
     /// Whether an entry may hold something that is needed: entries before `freed` are not.
     pub(super) fn is_in(&self, freed: Position) -> bool {
-        self.newest_end.get() > freed || self.in_hand.get().is_some() || !self.is_empty()
+        self.newest_end.get() > freed
+            || self.in_hand.get().is_some()
+            || !self.is_empty()
+            || self.is_kept()
     }
 
     /// Puts it on a list once: `true` when it was not there.
@@ -102,6 +107,15 @@ impl Side {
     /// Notes that it could not be brought home: it is on the list again.
     pub(super) fn is_away_again(&self) {
         self.is_away.set(true);
+    }
+
+    /// Whether what the journal held of it is in the file that keeps such for the next start.
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept.get()
+    }
+
+    pub(super) fn set_kept(&self, is_kept: bool) {
+        self.is_kept.set(is_kept);
     }
 
     /// Nothing of segments that begin before `below`, which are written, is to go into it any more.

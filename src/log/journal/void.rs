@@ -17,6 +17,9 @@ impl Journal {
     pub(super) async fn cut(&self, log: &Rc<Inner>, below: Offset) -> io::Result<()> {
         let shared = &self.0;
         log.side.pass_below(below);
+        if log.side.is_kept() {
+            shared.forget_kept(log, below).await?;
+        }
         if !self.holds(log) || shared.enter_cut(log.owner(), below).await {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! Drives: the journal with logs on a simulated disk.
 
 mod failures;
+mod kept;
 mod lives;
 mod removals;
 
