@@ -1,5 +1,6 @@
 //! The path of a record allocates nothing: a produce request from its frame to its answer on the
-//! socket, and a fetch of what was just written, in a shard on a real disk and a real executor.
+//! socket, and a fetch of what was just written, in a shard on a real disk and a real executor, with
+//! a journal and without.
 //!
 //! Counted twice. While the request's own code runs nothing at all is allocated. In the whole
 //! executor, with the log's writer and flusher and the runtime's bookkeeping of I/O, one request
@@ -26,7 +27,7 @@ use corelane::io::disk::Disk;
 use corelane::io::listener::{self, SocketOptions};
 use corelane::io::net::Net;
 use corelane::io::turn::{self, Work};
-use corelane::log::{Logs, LogsOptions, Opening};
+use corelane::log::{Folder, Logs, LogsOptions, Opening};
 use corelane::metadata::controller::{Identity, NodeDir};
 use corelane::partition::{Name, Partition, PartitionOptions};
 use corelane::server::api::table;
@@ -110,7 +111,8 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set(dir: PathBuf) -> Scene {
+    /// Its logs have a journal of so many bytes; none if that is 0.
+    async fn set(dir: PathBuf, journal_bytes: usize) -> Scene {
         let config = load(None, &Flags::default(), &host_facts()).expect("defaults are good");
         let topic_config = config.topic_config(&BTreeMap::new()).expect("defaults");
         let (control, _) = mesh::control();
@@ -135,12 +137,20 @@ impl Scene {
         let shard = shard.expect("an empty folder opens");
         // Small, so that it is full before anything is counted: from then on the chunks that
         // hold the newest records come back from what was evicted.
+        // With a journal it keeps the records of a second or two, until these are home.
+        let cache_bytes = match journal_bytes {
+            0 => 256 << 10,
+            _ => 4 << 20,
+        };
         let options = LogsOptions {
-            cache_bytes: 256 << 10,
-            cache_bytes_max: 256 << 10,
+            cache_bytes,
+            cache_bytes_max: cache_bytes,
             ..LogsOptions::default()
         };
+        let folder = Folder::open(&Disk::direct(), &dir.join("logs")).await;
+        let folder = folder.expect("an empty folder opens");
         let logs = Logs::new(&Disk::direct(), options);
+        let logs = folder.begin_journal(&logs, journal_bytes);
         let mut partitions = Vec::new();
         for index in 0..PARTITIONS {
             let name = Name {
@@ -150,7 +160,7 @@ impl Scene {
             };
             let options = PartitionOptions {
                 name,
-                dir: &dir.join(format!("orders-{index}")),
+                dir: &folder.path("orders", index),
                 opening: Opening::default(),
                 leader_epoch: 0,
                 config: topic_config.clone(),
@@ -204,6 +214,11 @@ impl Scene {
         let answered = counted(&count, writer::finish(desk, slot, out)).await;
         answered.expect("it is answered");
         count.get()
+    }
+
+    /// Writes to the journal so far.
+    fn entries(&self) -> u64 {
+        self.logs.probe().journal_entries_count.get()
     }
 
     /// The end of partition 0.
@@ -320,6 +335,22 @@ async fn fetches(scene: &Scene, times: u64, sequence: &mut i32) {
     );
 }
 
+/// All that is counted of one scene; how many appends that were.
+async fn paths(scene: &Scene) -> u64 {
+    let mut sequence = scene.end_offset() as i32;
+    let first = sequence;
+    produces(scene, 13, 1, 10_000, &mut sequence).await;
+    produces(scene, 12, 1, 1_000, &mut sequence).await;
+    fetches(scene, 2_000, &mut sequence).await;
+    // The other partitions have not seen this producer: its first batch may be any. Until the tail is
+    // full of theirs, too, their chunks are new ones.
+    for _ in 0..4 {
+        produces(scene, 13, PARTITIONS, 0, &mut sequence).await;
+    }
+    produces(scene, 13, PARTITIONS, 1_000, &mut sequence).await;
+    (sequence - first) as u64
+}
+
 /// A task gives way again and again: what its own code, the rests among it, allocated.
 async fn steps(times: u64) {
     let giving_way = async |times| {
@@ -372,14 +403,20 @@ fn the_path_of_a_record_allocates_nothing() {
         io_memory_bytes: 1 << 20,
     };
     let core = cores::start(options, move || async move {
-        let scene = Scene::set(dir).await;
         steps(100).await;
+        let scene = Scene::set(dir.join("without"), 0).await;
+        paths(&scene).await;
+        assert_eq!(scene.entries(), 0);
+        let scene = Scene::set(dir.join("with"), 16 << 20).await;
+        // Until the journal's file is there each log is written to its own; and until the tail is
+        // full each chunk is a new one.
         let mut sequence = 0;
-        produces(&scene, 13, 1, 10_000, &mut sequence).await;
-        produces(&scene, 12, 1, 1_000, &mut sequence).await;
-        fetches(&scene, 2_000, &mut sequence).await;
-        // The other partitions have not seen this producer: its first batch may be any.
-        produces(&scene, 13, PARTITIONS, 1_000, &mut sequence).await;
+        while scene.entries() < 5_000 {
+            produces(&scene, 13, 1, 0, &mut sequence).await;
+        }
+        let before = scene.entries();
+        let times = paths(&scene).await;
+        assert!(scene.entries() - before >= times);
     });
     core.and_then(Core::join).expect("the test does not panic");
 }

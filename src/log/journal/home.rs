@@ -73,9 +73,10 @@ impl Shared {
         // One round at a time: what is in the hands of another is on no list, and not home yet.
         let _alone = self.bringing.take(1).await;
         let upto = self.written();
-        let away = std::mem::take(&mut *self.away.borrow_mut());
-        let away: Vec<(Rc<Inner>, Offset)> = away
-            .into_iter()
+        let away: Vec<(Rc<Inner>, Offset)> = self
+            .away
+            .borrow_mut()
+            .drain(..)
             .map(|log| {
                 let target = log.side.sent_home();
                 (log, target)
