@@ -39,13 +39,18 @@ impl Shared {
 
     /// Appends go past the journal until the log that holds it up is home.
     fn is_pinned_now(&self) {
+        // One that is being closed writes all of it itself.
+        let holds_up = |log: &&Rc<Inner>| log.has_failed() || log.room.is_stuck();
+        let away = self.away.borrow();
+        let held_up: Vec<_> = away.iter().filter(holds_up).collect();
+        let Some(first) = held_up.first() else {
+            return;
+        };
         if self.stage() == Stage::Open {
             self.logs.probe().journal_pinned_count.add(1);
-            let away = self.away.borrow();
-            let log = away.first().map(|log| log.dir.display().to_string());
             tracing::warn!(
-                logs = away.len(),
-                log,
+                logs = held_up.len(),
+                log = %first.dir.display(),
                 "a log cannot be written to its own files: what \
                 the journal holds of it stays there, and appends go past the journal until then"
             );
