@@ -29,9 +29,10 @@ async fn fail(start: &Start, sim: &SimDisk, logs: &[(&Log, &str)]) {
         sim.inject_below(&start.folder.path(name, 0), Fault::Write);
     }
     let runtime = start.disk.runtime();
-    while logs.iter().any(|(log, _)| log.failure().is_none()) {
+    for _ in 0..50 {
         runtime.sleep(Duration::from_millis(100)).await;
     }
+    assert!(logs.iter().all(|(log, _)| log.failure().is_some()));
     runtime.sleep(Duration::from_secs(2)).await;
     sim.repair();
 }
