@@ -192,7 +192,7 @@ impl Disk {
         self.create_dir_as(dir, Durable::Now).await
     }
 
-    /// As [`Disk::create_dir`]; `durable` says when it is there for good.
+    /// As [`Disk::create_dir`]; `durable` says when it is there for good, those above it at once.
     pub async fn create_dir_as(&self, dir: &Path, durable: Durable) -> io::Result<()> {
         self.patiently(async || match &self.kind {
             Kind::Direct => {
@@ -366,7 +366,7 @@ fn create_dir(dir: &Path, durable: Durable) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    create_dir(parent, durable)?;
+    create_dir(parent, Durable::Now)?;
     match std::fs::create_dir(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}

@@ -145,6 +145,7 @@ impl File {
     /// write there changes metadata: to make it durable takes a flush of this very file, and a
     /// commit of the file system's journal.
     pub async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        debug_assert!(from < to, "room from {from} to {to}");
         self.patiently(Patience::Short, async || match &self.0 {
             Kind::Direct(direct) => {
                 let descriptor = direct.file.as_fd().try_clone_to_owned()?;

@@ -42,7 +42,7 @@ fn people_read_the_guarantee_first_and_then_what_to_do() {
         "data folder  /data/corelane\n",
         "sda [PM9A3]: volatile write cache, FUA, blocks of 512/4096",
         "= an ack means: on stable storage",
-        "! an ack of topic fast means: survives a crash of the broker and of the kernel",
+        "! an ack of topic fast means: survives a crash of the broker, not one of the kernel",
         "write and flush  p50     51.0 µs",
         "Disk sda: I/O scheduler\n  is      bfq\n  wanted  `none`\n  why     shards",
     ] {

@@ -307,7 +307,7 @@ impl SimDisk {
         while let Some(folder) = missing.pop() {
             let change = NameChange::Put(folder.to_owned(), Node::Dir);
             self.change_name(parent(folder), change);
-            if durable == Durable::Now {
+            if durable == Durable::Now || folder != dir {
                 let sync = Operation::SyncDir(parent(folder).to_owned());
                 self.perform(sync).await;
             }

@@ -36,16 +36,20 @@ impl Inner {
         // Retention leaves a new segment without records alone, and a start must find it.
         let has_no_file = !active.on_disk.get() && state.segments.len() > 1;
         let is_low = self.upkeep.step().was_asked_for() && self.is_low(active);
-        if has_no_file || is_low {
+        // Where there was no room for a step, what is needed may be there already.
+        if has_no_file || is_low && self.target(active) > active.prepared.get() {
             return Some(self.make_room(active));
         }
         self.next_record_job(&state)
     }
 
     fn make_room(&self, segment: &Rc<Segment>) -> Job {
+        Job::MakeRoom(Rc::clone(segment), self.target(segment))
+    }
+
+    fn target(&self, segment: &Segment) -> u64 {
         let limit = self.config.borrow().segment_bytes;
-        let target = self.upkeep.step().target(segment.size.get(), limit);
-        Job::MakeRoom(Rc::clone(segment), target)
+        self.upkeep.step().target(segment.size.get(), limit)
     }
 
     /// Whether little room is left in `segment`, which is appended to.
