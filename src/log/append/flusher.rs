@@ -169,5 +169,11 @@ impl Inner {
         }
         self.ack(offset);
         self.progress.ring();
+        // A sealed segment gets its final form once all of it is flushed.
+        let state = self.state.borrow();
+        let sealed = state.segments.iter().rev().nth(1);
+        if sealed.is_some_and(|it| !it.settled.get()) {
+            self.upkeep.wake();
+        }
     }
 }
