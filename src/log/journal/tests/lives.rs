@@ -433,3 +433,31 @@ fn after_a_clean_stop_a_damaged_journal_does_not_matter() {
         });
     }
 }
+
+#[test]
+fn a_segment_that_was_sealed_in_the_journal_gets_its_final_form_once_it_is_home() {
+    for world in worlds() {
+        let sim = world.disk().clone();
+        world.run(async move {
+            let start = Start::with(&sim, CAPACITY).await;
+            let (log, _) = start.open("a", ID, config(400)).await;
+            for tag in 0..60 {
+                append(&log, tag);
+                all_acked(&log).await;
+                if tag == 30 {
+                    // From here on its folder is there for good.
+                    start.disk.runtime().sleep(Duration::from_secs(5)).await;
+                }
+            }
+            let sealed = || {
+                let state = log.0.state.borrow();
+                let newest_first = state.segments.iter().rev().skip(1);
+                newest_first.map(|it| it.settled.get()).collect::<Vec<_>>()
+            };
+            assert!(sealed().len() > 2, "the log has rolled");
+            start.disk.runtime().sleep(Duration::from_secs(5)).await;
+            assert!(!sealed().contains(&false), "{:?}", sealed());
+            start.close(&[log]).await.expect("closed");
+        });
+    }
+}
