@@ -383,7 +383,7 @@ fn logs_options() -> LogsOptions {
         read_bytes_max: 1 << 20,
         shared_write_bytes_min: 32 << 10,
         read_ahead_bytes: 256 << 10,
-        prepare_bytes: (64 << 10, 4 << 20),
+        prepare_bytes: (64 << 10, 256 << 10),
         ..LogsOptions::default()
     }
 }
