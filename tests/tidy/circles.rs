@@ -18,8 +18,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "space",
         ],
     ),
-    ("src/log", &["compaction", "recovery"]),
-    ("src/log/compaction", &["clean", "source", "target"]),
     ("src/log/read", &["ahead", "stream", "stretch"]),
 ];
 

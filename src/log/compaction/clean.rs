@@ -1,17 +1,16 @@
 //! Drives: one cleaning of one log: the newest offset of each key of the dirty part goes into
 //! the map, then all segments up to there are copied without what it supersedes.
 
-use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use super::filter::{Fate, Filter, Judged, LastRecords, Left, PACK_BYTES, Rules, Unreadable};
+use super::filter::Filter;
+use super::job::{CleanError, Cleaned, Cleaning};
 use super::keymap::KeyMap;
 use super::pace::Pace;
 use super::plan::{Bounds, Dirt, Piece, groups};
 use super::source::Source;
-use super::target::Target;
-use super::transactions::{Aborted, Survey, Transactions};
+use super::transactions::{Aborted, Survey, Transactions, is_part_of_transaction};
 use crate::base::{Offset, WallMs};
 use crate::log::inner::Inner;
 use crate::log::segment::Segment;
@@ -26,82 +25,25 @@ const MAP_BYTES_MIN: usize = 64;
 /// The least that makes sense.
 const STEP_BYTES_MIN: usize = 4 << 10;
 
-/// What a cleaning may use, and what it must know.
-pub struct Cleaning<'a> {
-    /// Memory for the map of keys, in bytes.
-    pub map_bytes_max: usize,
-    /// How full it may get, as a share.
-    pub map_load_factor: f64,
-    /// Memory for what is being read and written, in bytes.
-    pub buffer_bytes: usize,
-    /// Bytes that may be read and written in a second.
-    pub bytes_per_second: f64,
-    /// What active producers wrote last; asked for once for each new segment.
-    pub last_records: &'a dyn Fn() -> LastRecords,
-    /// The time.
-    pub now: WallMs,
-}
-
-/// What a cleaning did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cleaned {
-    /// Every record before this offset has been looked at.
-    pub end: Offset,
-    /// Segments before and after.
-    pub segments: (usize, usize),
-    /// Their bytes before and after.
-    pub bytes: (u64, u64),
-    /// Their records before and after.
-    pub records: (u64, u64),
-    /// Bytes that it read and wrote.
-    pub moved_bytes: (u64, u64),
-    /// Batches that cannot be looked into and were kept as they are, and the first of them.
-    pub unreadable_count: u64,
-    /// See there.
-    pub unreadable: Option<(Offset, Unreadable)>,
-    /// Keys in the map.
-    pub keys_count: usize,
-    /// Its memory, in bytes.
-    pub map_bytes: usize,
-}
-
-/// Why a log was not cleaned. It is as it was, or new in part.
-#[derive(Debug)]
-pub enum CleanError {
-    /// The log is being closed or removed, or has failed, or its segments changed meanwhile.
-    Overtaken,
-    /// The device or the file system failed.
-    Io(io::Error),
-    /// What was written is not what is there.
-    Damaged {
-        /// The data file.
-        file: String,
-        /// Where in it, in bytes.
-        position: u64,
-    },
-    /// The cleaned segment would be larger than the format can hold.
-    TooLarge,
-}
-
 /// Marks a log as being cleaned for as long as that lasts.
 struct Busy(Rc<Inner>);
 
 /// One cleaning under way.
-struct Cleaner<'a> {
-    log: &'a Rc<Inner>,
-    job: &'a Cleaning<'a>,
-    pace: Pace,
-    step_bytes: usize,
-    keys: KeyMap,
+pub struct Cleaner<'a> {
+    pub(super) log: &'a Rc<Inner>,
+    pub(super) job: &'a Cleaning<'a>,
+    pub(super) pace: Pace,
+    pub(super) step_bytes: usize,
+    pub(super) keys: KeyMap,
     /// Every record before this offset is in the map.
-    mapped: Offset,
+    pub(super) mapped: Offset,
     /// Up to where the log may be cleaned.
     limit: Offset,
     /// Known once a transactional batch was met.
-    aborted: Option<Vec<Aborted>>,
-    transactions: Transactions,
-    filter: Filter,
-    cleaned: Cleaned,
+    pub(super) aborted: Option<Vec<Aborted>>,
+    pub(super) transactions: Transactions,
+    pub(super) filter: Filter,
+    pub(super) cleaned: Cleaned,
 }
 
 impl Inner {
@@ -359,7 +301,7 @@ impl Cleaner<'_> {
     }
 
     /// Walks over all that may be cleaned to find which transactions were aborted.
-    async fn survey(&mut self) -> Result<(), CleanError> {
+    pub(super) async fn survey(&mut self) -> Result<(), CleanError> {
         let mut survey = Survey::default();
         let limit = self.limit;
         for (segment, _) in self.log.cleanable() {
@@ -376,169 +318,11 @@ impl Cleaner<'_> {
         self.aborted = Some(aborted);
         Ok(())
     }
-
-    /// Makes one segment of those in `old`.
-    async fn rewrite(&mut self, old: &[(Rc<Segment>, Offset)]) -> Result<(), CleanError> {
-        let (Some((first, _)), Some((last, end))) = (old.first(), old.last()) else {
-            return Ok(());
-        };
-        let (log, step_bytes) = (self.log, self.step_bytes);
-        let mut target = Target::create(log, first.base_offset, last, step_bytes).await?;
-        let mut changed = old.len() > 1;
-        let last_records = (self.job.last_records)();
-        for (segment, _) in old {
-            match self.copy(segment, *end, &last_records, &mut target).await {
-                Ok(differs) => changed |= differs,
-                Err(error) => return Err(target.give_up(error).await),
-            }
-        }
-        let before: u64 = old.iter().map(|(segment, _)| segment.size.get()).sum();
-        self.cleaned.segments.0 += old.len();
-        self.cleaned.segments.1 += 1;
-        self.cleaned.bytes.0 += before;
-        if !changed {
-            self.cleaned.bytes.1 += before;
-            return target.abandon().await.map_err(CleanError::Io);
-        }
-        let new = target.finish(&self.pace).await?;
-        self.cleaned.bytes.1 += new.size.get();
-        let old: Vec<Rc<Segment>> = old.iter().map(|(segment, _)| Rc::clone(segment)).collect();
-        log.swap(new, &old).await
-    }
-
-    /// Copies what is left of a segment; whether that is not all of it.
-    async fn copy(
-        &mut self,
-        segment: &Rc<Segment>,
-        group_end: Offset,
-        last_records: &LastRecords,
-        target: &mut Target,
-    ) -> Result<bool, CleanError> {
-        let mut source = Source::open(self.log, segment, self.step_bytes).await?;
-        let mut changed = false;
-        while let Some(batch) = source.next(&self.pace).await? {
-            if is_part_of_transaction(&batch) && self.aborted.is_none() {
-                // The map did not come as far, or they are from before.
-                self.survey().await?;
-            }
-            let fate = self.fate(&batch, group_end, last_records);
-            let rules = Rules {
-                keys: &self.keys,
-                mapped: self.mapped,
-                now: self.job.now,
-                delete_retention_ms: self.log.config.borrow().delete_retention_ms,
-                keeps_tombstones: self.cleaned.unreadable_count > 0,
-            };
-            let left = filtered(&mut self.filter, &self.pace, &batch, fate, &rules).await;
-            let left = left.unwrap_or_else(|error| {
-                let first = (batch.base_offset(), error);
-                self.cleaned.unreadable.get_or_insert(first);
-                self.cleaned.unreadable_count += 1;
-                Left::Whole
-            });
-            let bytes = match left {
-                Left::Whole => batch.bytes(),
-                Left::Part => &self.filter.out,
-                Left::Nothing => &[],
-            };
-            changed |= bytes != batch.bytes();
-            target.append(bytes, &self.pace).await?;
-            self.pace.worked(bytes.len()).await;
-        }
-        Ok(changed)
-    }
-
-    /// What is known of a batch before its records are looked at.
-    fn fate(
-        &mut self,
-        batch: &BatchView<'_>,
-        group_end: Offset,
-        last_records: &LastRecords,
-    ) -> Fate {
-        let is_control = batch.attributes().is_control();
-        let needless = if is_control {
-            self.transactions.on_marker(batch)
-        } else {
-            self.transactions.on_data(batch)
-        };
-        let waited =
-            super::filter::delete_horizon(batch).is_some_and(|horizon| horizon <= self.job.now);
-        let last = batch
-            .has_producer_id()
-            .then(|| last_records.get(&batch.producer_id()))
-            .flatten();
-        let is_last = last.is_some_and(|last| match last.data_offset {
-            Some(offset) => batch.last_offset() == offset,
-            None => is_control && batch.producer_epoch() == last.epoch,
-        });
-        Fate {
-            discard: needless && (!is_control || waited),
-            needless_marker: needless && is_control,
-            // Each segment ends with the offset before the next one's first, so that a start
-            // sees that nothing is missing in between. Kafka does so for the last one only.
-            stays: is_last || batch.next_offset() == group_end,
-        }
-    }
-}
-
-/// What is left of a batch; others run between the steps of a large one.
-async fn filtered(
-    filter: &mut Filter,
-    pace: &Pace,
-    batch: &BatchView<'_>,
-    fate: Fate,
-    rules: &Rules<'_>,
-) -> Result<Left, Unreadable> {
-    let mut unpacking = filter.unpacking(batch, fate)?;
-    if let Some(unpacking) = &mut unpacking {
-        while filter.unpack(unpacking)? {
-            pace.worked(STEP_BYTES).await;
-        }
-    }
-    match filter.judge(batch, fate, rules, unpacking.as_ref())? {
-        Judged::Left(left) => Ok(left),
-        Judged::Pack(mut packing) => {
-            pace.worked(batch.size_bytes()).await;
-            while filter.pack(&mut packing)? {
-                pace.worked(PACK_BYTES).await;
-            }
-            filter.seal(*packing)
-        }
-    }
-}
-
-/// Whether deciding about it takes knowing which transactions were aborted.
-fn is_part_of_transaction(batch: &BatchView<'_>) -> bool {
-    batch.attributes().is_transactional() || batch.attributes().is_control()
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.cleaning.set(false);
         self.0.progress.ring();
-    }
-}
-
-impl fmt::Display for CleanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CleanError::Overtaken => f.write_str("the log changed or was closed meanwhile"),
-            CleanError::Io(error) => write!(f, "the disk failed: {error}"),
-            CleanError::Damaged { file, position } => {
-                write!(f, "{file} holds no valid batch at byte {position}")
-            }
-            CleanError::TooLarge => f.write_str("a cleaned segment would be larger than 2 GiB"),
-        }
-    }
-}
-
-impl std::error::Error for CleanError {}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unreadable::Compression(error) => error.fmt(f),
-            Unreadable::Record(error) => error.fmt(f),
-        }
     }
 }

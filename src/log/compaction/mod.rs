@@ -4,16 +4,18 @@
 
 mod clean;
 mod filter;
+mod job;
 mod keymap;
 mod pace;
 mod plan;
+mod rewrite;
 mod source;
 mod swap;
 mod target;
 pub mod transactions;
 
-pub use clean::{CleanError, Cleaned, Cleaning};
 pub use filter::{LastRecord, LastRecords};
+pub use job::{CleanError, Cleaned, Cleaning};
 pub use plan::Dirt;
 pub(super) use swap::SWAP_SUFFIX;
 pub(super) use target::CLEANED_SUFFIX;

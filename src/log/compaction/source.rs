@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::clean::CleanError;
+use super::job::CleanError;
 use super::pace::Pace;
 use crate::io::buffer::{BLOCK_BYTES, block_down};
 use crate::io::file::File;

@@ -1,24 +1,20 @@
 //! Drives: a cleaned segment takes the place of those it was made of, so that a crash at any
-//! moment leaves the old ones or the new one; and what a start does about an interrupted swap.
+//! moment leaves the old ones or the new one.
 //!
 //! The names are Kafka's. `.cleaned` files count for nothing. Once the data file is called
-//! `.swap` the new segment counts, and a start finishes what is missing: the old segments it
-//! covers go, the oldest first (a younger one may hold the tombstone that keeps an older one's
-//! record deleted), and it takes the name of the first. A cleaned segment always ends with the
-//! last offset of those it replaces, so which it covers can be read from it.
+//! `.swap` the new segment counts, and a start finishes what is missing (`recovery/swaps.rs`): the
+//! old segments it covers go, the oldest first (a younger one may hold the tombstone that keeps an
+//! older one's record deleted), and it takes the name of the first. A cleaned segment always ends
+//! with the last offset of those it replaces, so which it covers can be read from it.
 
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::clean::CleanError;
+use super::job::CleanError;
 use super::target;
-use crate::base::Offset;
 use crate::io::cause::Cause;
-use crate::log::format::{Scanner, Stop, walk};
 use crate::log::inner::{FailedOperation, Inner};
-use crate::log::opening::{Damage, OpenError};
-use crate::log::recovery::Opener;
 use crate::log::segment::{Segment, file_name};
 
 /// What the data file of a cleaned segment ends with while it takes its place.
@@ -151,60 +147,5 @@ impl Inner {
                 synced => return synced,
             }
         }
-    }
-}
-
-impl Opener<'_> {
-    /// Finishes swaps that were interrupted. One whose data file is damaged is left as it is.
-    pub async fn finish_swaps(&mut self) -> Result<(), OpenError> {
-        for (base, len) in std::mem::take(&mut self.listing.swaps) {
-            let Some(end) = self.end_of_swap(base, len).await? else {
-                continue;
-            };
-            let dir = self.inner.dir.clone();
-            for suffix in [".index", ".timeindex", ".txnindex"] {
-                // They may be the old segment's, and can be made from the data.
-                self.disk.remove(&dir.join(file_name(base, suffix))).await?;
-            }
-            let covered = self.listing.segments.range(base + 1..end);
-            let covered: Vec<Offset> = covered.map(|(base, _)| *base).collect();
-            for old in covered {
-                for suffix in [".index", ".timeindex", ".txnindex", ".snapshot", ".log"] {
-                    self.disk.remove(&dir.join(file_name(old, suffix))).await?;
-                }
-                self.listing.segments.remove(&old);
-                self.listing.snapshots.retain(|offset| *offset != old);
-            }
-            let left = |it: &Offset| !(base..end).contains(it);
-            self.listing.transactions.retain(left);
-            let swap = dir.join(file_name(base, SWAP_SUFFIX));
-            let name = dir.join(file_name(base, ".log"));
-            self.disk.rename(&swap, &name).await?;
-            self.disk.sync_dir(&dir).await?;
-            self.listing.segments.insert(base, len);
-        }
-        Ok(())
-    }
-
-    /// The offset behind the last record of a cleaned segment; `None` when it is damaged.
-    async fn end_of_swap(&mut self, base: Offset, len: u64) -> Result<Option<Offset>, OpenError> {
-        let path = self.inner.dir.join(file_name(base, SWAP_SUFFIX));
-        let file = self.disk.open(&path).await?;
-        let mut scanner = Scanner::tolerant(0, base);
-        let scanned = &mut self.recovered.scanned_bytes;
-        let stop = walk(&file, len, &mut scanner, &mut |_, batch| {
-            *scanned += batch.len() as u64;
-        })
-        .await?;
-        if stop == Stop::End && scanner.expected > base {
-            return Ok(Some(scanner.expected));
-        }
-        self.recovered.damage = Some(Damage {
-            file: path.display().to_string(),
-            position: scanner.position,
-            offset: scanner.expected,
-            reason: stop,
-        });
-        Ok(None)
     }
 }

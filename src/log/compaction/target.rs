@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::clean::CleanError;
+use super::job::CleanError;
 use super::pace::Pace;
 use crate::base::Offset;
 use crate::io::buffer::{BLOCK_BYTES, WRITE_BYTES_MAX};

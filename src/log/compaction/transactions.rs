@@ -159,6 +159,11 @@ impl Transactions {
     }
 }
 
+/// Whether deciding about it takes knowing which transactions were aborted.
+pub fn is_part_of_transaction(batch: &BatchView<'_>) -> bool {
+    batch.attributes().is_transactional() || batch.attributes().is_control()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

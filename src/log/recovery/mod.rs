@@ -4,7 +4,9 @@
 
 mod aborts;
 mod ending;
+mod known;
 mod listing;
 mod open;
+mod swaps;
 
-pub use open::{Opener, open};
+pub use open::open;

@@ -1,6 +1,5 @@
 //! Drives: opening a log: what is there, what of it is valid, cutting a torn end.
 
-use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -11,7 +10,7 @@ use crate::io::disk::Disk;
 use crate::io::file::File;
 use crate::log::append::Logs;
 use crate::log::config::LogConfig;
-use crate::log::format::{Checksums, Epochs, Scanner, Stop, checksums, epochs, walk};
+use crate::log::format::{Epochs, Scanner, Stop, walk};
 use crate::log::inner::{FailedOperation, Inner};
 use crate::log::opening::{Damage, OpenError, Opening, Recovered, Replay};
 use crate::log::segment::{NEXT_SUFFIX, Segment, file_name};
@@ -23,13 +22,13 @@ pub struct Opener<'a> {
     pub listing: Listing,
     pub opening: Opening,
     pub recovered: Recovered,
-    replay: &'a mut dyn FnMut(Replay<'_>),
+    pub(super) replay: &'a mut dyn FnMut(Replay<'_>),
     /// What the leader epoch checkpoint says.
-    known_epochs: Option<Epochs>,
+    pub(super) known_epochs: Option<Epochs>,
     /// Whether every segment is checked, whatever is known.
-    trusts_nothing: bool,
+    pub(super) trusts_nothing: bool,
     /// Batches from this offset on are shown to `replay`.
-    replay_from: Offset,
+    pub(super) replay_from: Offset,
     now: WallMs,
 }
 
@@ -169,60 +168,6 @@ impl Opener<'_> {
         for base in std::mem::take(&mut self.listing.nexts).into_keys() {
             let name = file_name(base, NEXT_SUFFIX);
             self.disk.remove(&self.inner.dir.join(name)).await?;
-        }
-        Ok(())
-    }
-
-    /// Reads the leader epoch checkpoint. Where there are segments and it is missing or not what
-    /// was written, nothing is taken for sealed: the epochs come from the batches.
-    async fn load_epochs(&mut self) -> Result<(), OpenError> {
-        let mut epochs = None;
-        if self.listing.has_epochs {
-            let sums = Checksums::read(&self.disk, &self.inner.dir.join(checksums::FILE)).await?;
-            let path = self.inner.dir.join(epochs::FILE);
-            let text = self.disk.read(&path).await?;
-            epochs = std::str::from_utf8(&text).ok().and_then(Epochs::from_text);
-            epochs = epochs.filter(|_| sums.allow(epochs::FILE, &text));
-            self.recovered.epochs_damaged = epochs.is_none();
-            self.inner.sums.replace(sums);
-        }
-        self.trusts_nothing = epochs.is_none();
-        self.inner.state.borrow_mut().epochs = epochs.clone().unwrap_or_default();
-        self.known_epochs = epochs;
-        Ok(())
-    }
-
-    /// Shows the newest snapshot that can be true.
-    async fn load_snapshot(&mut self) -> Result<(), OpenError> {
-        if !self.opening.replay {
-            return Ok(());
-        }
-        self.replay_from = 0;
-        // Where the log will be found to end is not known yet. A snapshot of what lies behind the
-        // end would pass off batches that are lost as stored when they are sent again: only what
-        // lies before everything that is to be checked counts.
-        let bases = self.listing.segments.keys().copied();
-        let limit = if self.opening.clean || planted!(StaleSnapshot) {
-            Offset::MAX
-        } else if self.trusts_nothing {
-            bases.min().unwrap_or(0)
-        } else {
-            let known = bases
-                .clone()
-                .filter(|base| *base <= self.opening.recovery_point);
-            known.max().or(bases.min()).unwrap_or(0)
-        };
-        let snapshots = self.listing.snapshots.clone();
-        for offset in snapshots.into_iter().rev().filter(|it| *it <= limit) {
-            let path = self.inner.dir.join(file_name(offset, ".snapshot"));
-            let content = self.disk.read(&path).await?;
-            let refused = Cell::new(false);
-            (self.replay)(Replay::Snapshot(offset, &content, &refused));
-            if !refused.get() {
-                self.replay_from = offset;
-                self.inner.snapshot_at.set(Some(offset));
-                break;
-            }
         }
         Ok(())
     }
