@@ -15,9 +15,9 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::HERE;
 
-const TOPIC: &str = "spread";
+pub const TOPIC: &str = "spread";
 const PARTITIONS: i32 = 6;
-const STORAGE_ERROR: i16 = 56;
+pub const STORAGE_ERROR: i16 = 56;
 
 /// What DescribeLogDirs says: by folder of `log.dirs` the error and the partitions.
 fn described(client: &mut Client) -> BTreeMap<PathBuf, (i16, Vec<i32>)> {
@@ -39,7 +39,7 @@ fn described(client: &mut Client) -> BTreeMap<PathBuf, (i16, Vec<i32>)> {
     results.collect()
 }
 
-fn put(client: &mut Client, partition: i32, value: &str) -> i16 {
+pub fn put(client: &mut Client, partition: i32, value: &str) -> i16 {
     let request = produce(TOPIC, partition, -1, batch(&[value.as_bytes()]));
     client.call(PRODUCE, &request).responses[0].partition_responses[0].error_code
 }
@@ -82,7 +82,7 @@ fn filled(broker: &Broker, dirs: [&Path; 2]) -> [Vec<i32>; 2] {
     held
 }
 
-fn delete_topic(client: &mut Client) {
+pub fn delete_topic(client: &mut Client) {
     let topic =
         DeleteTopicState::default().with_name(Some(StrBytes::from_static_str(TOPIC).into()));
     let request = DeleteTopicsRequest::default();
@@ -91,7 +91,7 @@ fn delete_topic(client: &mut Client) {
 }
 
 /// What lies in the folder of the first shard under the name of partition 0 of the topic.
-fn folders_of_zero(dir: &Path) -> Vec<String> {
+pub fn folders_of_zero(dir: &Path) -> Vec<String> {
     let begun = Instant::now();
     loop {
         let entries = std::fs::read_dir(dir.join("shard-0")).unwrap();
@@ -110,7 +110,7 @@ fn folders_of_zero(dir: &Path) -> Vec<String> {
 }
 
 /// Creates the topic with one partition; its one record is `value`.
-fn with_one_record(client: &mut Client, value: &str) {
+pub fn with_one_record(client: &mut Client, value: &str) {
     assert_eq!(create_topic(client, TOPIC, 1), 0);
     assert_eq!(put(client, 0, value), 0);
     assert_eq!(read_all(client, TOPIC, 0), [(0, value.into())]);
@@ -190,88 +190,6 @@ fn a_partition_whose_folder_was_taken_away_is_not_begun_anew() {
     broker.stop();
     let broker = HERE.start_on(&dirs).ready();
     serves(&broker, &(0..PARTITIONS).collect::<Vec<_>>(), &[]);
-    broker.stop();
-}
-
-/// The files of a deleted topic go in the background.
-fn wait_for_no_folders(data: &Path) {
-    until_so(
-        || format!("{:?} are left", folders_of_zero(data)),
-        || folders_of_zero(data).is_empty(),
-    );
-}
-
-#[test]
-fn deleting_a_topic_removes_a_log_that_could_not_be_opened() {
-    let data = HERE.data_dir();
-    let broker = HERE.start_on(&[data.path()]).ready();
-    with_one_record(&mut broker.client(), "old");
-    broker.stop();
-    let log = data.path().join(format!("shard-0/{TOPIC}-0"));
-    let segment = log.join("00000000000000000000.log");
-    std::fs::remove_file(&segment).unwrap();
-    std::fs::create_dir(&segment).unwrap();
-    let broker = HERE.start_on(&[data.path()]).ready();
-    let mut client = broker.client();
-    assert_eq!(put(&mut client, 0, "lost?"), STORAGE_ERROR);
-    delete_topic(&mut client);
-    wait_for_no_folders(data.path());
-    with_one_record(&mut client, "new");
-    broker.kill();
-    let broker = HERE.start_on(&[data.path()]).ready();
-    assert_eq!(
-        read_all(&mut broker.client(), TOPIC, 0),
-        [(0, "new".into())]
-    );
-    broker.stop();
-}
-
-#[test]
-fn a_log_that_a_kill_kept_from_being_removed_is_not_given_to_the_next_topic_of_its_name() {
-    let (data, kept) = (HERE.data_dir(), HERE.data_dir());
-    let log = data.path().join(format!("shard-0/{TOPIC}-0"));
-    let copy = |from: &Path, to: &Path| {
-        let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
-        assert!(copied.unwrap().success());
-    };
-    let old = kept.path().join("old");
-    let broker = HERE.start_on(&[data.path()]).ready();
-    with_one_record(&mut broker.client(), "old");
-    let segment = log.join("00000000000000000000.log");
-    let is_home = || std::fs::read(&segment).is_ok_and(|bytes| bytes.get(16) == Some(&2));
-    until_so(|| "it stays in the journal".to_owned(), is_home);
-    copy(&log, &old);
-    delete_topic(&mut broker.client());
-    wait_for_no_folders(data.path());
-    broker.kill();
-    // No topic has the name: what is left is set aside at the start, and not looked at again.
-    copy(&old, &log);
-    let broker = HERE.start_on(&[data.path()]).ready();
-    let [stray] = &folders_of_zero(data.path())[..] else {
-        panic!("{:?}", folders_of_zero(data.path()));
-    };
-    assert!(stray.ends_with("-stray"), "{stray}");
-    assert!(broker.log().contains("set aside a log"), "{}", broker.log());
-    assert_eq!(create_topic(&mut broker.client(), TOPIC, 1), 0);
-    broker.kill();
-    // The next topic has the name already, and no record yet.
-    std::fs::remove_dir_all(data.path().join("shard-0").join(stray)).unwrap();
-    copy(&old, &log);
-    let broker = HERE.start_on(&[data.path()]).ready();
-    let mut client = broker.client();
-    assert_eq!(put(&mut client, 0, "new"), 0);
-    assert_eq!(read_all(&mut client, TOPIC, 0), [(0, "new".into())]);
-    until_so(
-        || format!("{:?}", folders_of_zero(data.path())),
-        || folders_of_zero(data.path()).len() == 2,
-    );
-    assert_eq!(folders_of_zero(data.path())[0], "spread-0");
-    broker.stop();
-    let broker = HERE.start_on(&[data.path()]).ready();
-    assert_eq!(
-        read_all(&mut broker.client(), TOPIC, 0),
-        [(0, "new".into())]
-    );
     broker.stop();
 }
 

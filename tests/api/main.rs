@@ -18,6 +18,7 @@ mod pressure;
 mod shards;
 mod slow;
 mod start;
+mod strays;
 mod turns;
 
 use corelane_testing::Here;

@@ -3,6 +3,7 @@
 mod aborts;
 mod ages;
 mod basics;
+mod changed;
 mod checkpoints;
 mod compaction;
 mod corners;
@@ -12,6 +13,7 @@ mod faults;
 mod hot;
 mod lifecycle;
 mod lookups;
+mod memory;
 mod opaque;
 mod removal;
 mod shortage;

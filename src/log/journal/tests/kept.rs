@@ -4,20 +4,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::io::sim::{Data, End, Fault, Names, Random, Rest};
+use crate::io::sim::Fault;
 
 const SMALL: usize = 64 << 10;
 
 fn kept() -> PathBuf {
     Path::new(ROOT).join(crate::log::journal::file::KEPT)
-}
-
-/// Appends to a log, each record once the one before is acked.
-async fn append_all(log: &Log, tags: std::ops::Range<u64>) {
-    for tag in tags {
-        append(log, tag);
-        all_acked(log).await;
-    }
 }
 
 /// Has the device under these logs fail, each with a record in the journal alone, and waits until
@@ -33,7 +25,7 @@ async fn fail(start: &Start, sim: &SimDisk, logs: &[(&Log, &str)]) {
         runtime.sleep(Duration::from_millis(100)).await;
     }
     assert!(logs.iter().all(|(log, _)| log.failure().is_some()));
-    runtime.sleep(Duration::from_secs(2)).await;
+    start.sleep(2).await;
     sim.repair();
 }
 
@@ -50,16 +42,13 @@ async fn two_fail(sim: &SimDisk) -> (Start, Vec<Log>) {
 
 #[test]
 fn a_log_that_has_failed_does_not_hold_the_journal_up_and_loses_nothing() {
-    for (seed, world) in (0..).zip(worlds()) {
-        let sim = world.disk().clone();
-        world.run(async move {
+    with_a_power_cut(
+        move |sim| async move {
             let (start, opened) = two_fail(&sim).await;
             assert!(start.counts().entries > 50, "the circle is given back");
             assert!(opened[0].0.is_in_journal() && sim.content(&kept()).is_some());
-        });
-        let world = world.crash(seed);
-        let sim = world.disk().clone();
-        world.run(async move {
+        },
+        move |sim| async move {
             let start = Start::with(&sim, SMALL).await;
             assert!(sim.content(&kept()).is_none());
             let opened = start.open_all(&["a", "b", "c"]).await;
@@ -68,30 +57,27 @@ fn a_log_that_has_failed_does_not_hold_the_journal_up_and_loses_nothing() {
             assert_eq!(tags(&opened[2], 0).await, [0]);
             append_all(&opened[0], 1..5).await;
             start.close(&opened).await.expect("closed");
-        });
-    }
+        },
+    );
 }
 
 #[test]
 fn what_is_kept_of_a_log_that_is_removed_is_not_back() {
-    for (seed, world) in (0..).zip(worlds()) {
-        let sim = world.disk().clone();
-        world.run(async move {
+    with_a_power_cut(
+        move |sim| async move {
             let (start, opened) = two_fail(&sim).await;
             start.retire(&opened[0]).await;
             assert!(!opened[0].0.is_in_journal() && opened[2].0.is_in_journal());
-        });
-        let world = world.crash(seed);
-        let sim = world.disk().clone();
-        world.run(async move {
+        },
+        move |sim| async move {
             let start = Start::with(&sim, SMALL).await;
             start.folder.empty_trash().await.expect("deleted");
             let of_log = |path: &PathBuf| path.starts_with("/data/a-0");
             assert!(!sim.paths().iter().any(of_log));
             let opened = start.open_all(&["c"]).await;
             assert_eq!(tags(&opened[0], 0).await, [0]);
-        });
-    }
+        },
+    );
 }
 
 #[test]
@@ -112,41 +98,28 @@ fn what_is_kept_is_there_whenever_the_machine_stops() {
         }
         promises
     });
-    let history = world.disk().history().expect("recorded");
-    let mut moment = history.begin();
-    let mut random = Random::new(1);
     let mut put_back = 0;
-    while moment.pass() {
-        let held = promises.iter().rfind(|it| it.0 <= moment.at());
-        for end in [
-            End::Cut(Data::None, Names::None, Rest::None),
-            End::Cut(Data::All, Names::All, Rest::All),
-            End::Cut(Data::Torn, Names::Some, Rest::Some),
-        ] {
-            let world = World::on(4, moment.left(end, &mut random));
-            let sim = world.disk().clone();
-            put_back += usize::from(sim.content(&kept()).is_some());
-            let found = world.run(async move {
-                let start = Start::with(&sim, SMALL).await;
-                let opened = start.open_all(&["a", "b"]).await;
-                [tags(&opened[0], 0).await, tags(&opened[1], 0).await]
-            });
-            for found in &found {
-                assert_eq!(*found, (0..found.len() as u64).collect::<Vec<_>>());
-            }
-            if let Some((_, of_b)) = held {
-                assert!(!found[0].is_empty() && found[1].len() as u64 >= *of_b);
-            }
+    at_every_moment(&world, 1, |world, moment| {
+        put_back += usize::from(world.disk().content(&kept()).is_some());
+        let found = within(world, |sim| async move {
+            let start = Start::with(&sim, SMALL).await;
+            let opened = start.open_all(&["a", "b"]).await;
+            [tags(&opened[0], 0).await, tags(&opened[1], 0).await]
+        });
+        for found in &found {
+            assert_eq!(*found, (0..found.len() as u64).collect::<Vec<_>>());
         }
-    }
+        if let Some((_, of_b)) = promises.iter().rfind(|it| it.0 <= moment) {
+            assert!(!found[0].is_empty() && found[1].len() as u64 >= *of_b);
+        }
+    });
     assert!(put_back > 50, "{put_back}");
 }
 
 #[test]
 fn damage_of_what_is_kept_is_named() {
     let world = World::new(1);
-    let sim = world.disk().clone();
-    world.run(async move {
+    within(&world, move |sim| async move {
         two_fail(&sim).await;
     });
     let world = world.crash(1);

@@ -1,16 +1,20 @@
 //! Drives: the journal with logs on a simulated disk.
 
+mod damage;
 mod failures;
+mod home;
 mod kept;
 mod lives;
+mod pinned;
 mod removals;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::base::ids::Uuid;
 use crate::base::{Offset, TopicId};
 use crate::io::disk::Disk;
-use crate::io::sim::{SimDisk, World};
+use crate::io::sim::{Data, End, Names, Random, Rest, SimDisk, World};
 use crate::log::tests::support::{batch, config, logs, read_all};
 use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay, Retired};
 use crate::wire::batch::batches;
@@ -29,6 +33,47 @@ struct Start {
 /// Worlds of a few seeds.
 fn worlds() -> impl Iterator<Item = World> {
     (0..8).map(World::new)
+}
+
+/// Lives in a world up to the end of `life`.
+fn within<F: Future + 'static>(world: &World, life: impl FnOnce(SimDisk) -> F) -> F::Output {
+    world.run(life(world.disk().clone()))
+}
+
+/// Lives in worlds of a few seeds.
+fn in_worlds<F: Future<Output = ()> + 'static>(life: impl Fn(SimDisk) -> F) {
+    for world in worlds() {
+        within(&world, &life);
+    }
+}
+
+/// The same, and after a power cut a second life.
+fn with_a_power_cut<F, G>(first: impl Fn(SimDisk) -> F, second: impl Fn(SimDisk) -> G)
+where
+    F: Future<Output = ()> + 'static,
+    G: Future<Output = ()> + 'static,
+{
+    for (seed, world) in (0..).zip(worlds()) {
+        within(&world, &first);
+        within(&world.crash(seed), &second);
+    }
+}
+
+/// Starts from three states that a power cut may leave at each moment of what a world recorded: of
+/// what was in doubt then nothing, all, or some. `start` is told the moment.
+fn at_every_moment(world: &World, seed: u64, mut start: impl FnMut(&World, usize)) {
+    let history = world.disk().history().expect("it was recorded");
+    let mut moment = history.begin();
+    let mut random = Random::new(seed);
+    while moment.pass() {
+        for end in [
+            End::Cut(Data::None, Names::None, Rest::None),
+            End::Cut(Data::All, Names::All, Rest::All),
+            End::Cut(Data::Torn, Names::Some, Rest::Some),
+        ] {
+            start(&World::on(4, moment.left(end, &mut random)), moment.at());
+        }
+    }
 }
 
 /// Where the journal lies.
@@ -110,6 +155,12 @@ impl Start {
         self.folder.close_cleanly().await
     }
 
+    /// Lets the logs live on for some seconds.
+    async fn sleep(&self, seconds: u64) {
+        let runtime = self.disk.runtime();
+        runtime.sleep(Duration::from_secs(seconds)).await;
+    }
+
     fn counts(&self) -> Counts {
         let probe = self.shared.probe();
         Counts {
@@ -132,6 +183,14 @@ fn append(log: &Log, tag: u64) {
         .expect("appended");
 }
 
+/// Appends records that tell these tags, each once the one before is acked.
+async fn append_all(log: &Log, tags: std::ops::Range<u64>) {
+    for tag in tags {
+        append(log, tag);
+        all_acked(log).await;
+    }
+}
+
 /// Waits until all that was appended to `log` is acked.
 async fn all_acked(log: &Log) {
     log.wait_acked(log.end_offset())
@@ -143,4 +202,22 @@ async fn all_acked(log: &Log) {
 async fn tags(log: &Log, offset: Offset) -> Vec<u64> {
     let found = read_all(log, offset, 1 << 20).await;
     found.iter().map(|it| it.2).collect()
+}
+
+/// One life in which `a` and `b` get records in turns, each acked before the next; returns how
+/// often that was.
+async fn in_turns(start: &Start, rounds: u64) -> Vec<Log> {
+    let opened = start.open_all(&["a", "b"]).await;
+    for tag in opened[0].end_offset() as u64..rounds {
+        for log in &opened {
+            append(log, tag);
+            all_acked(log).await;
+        }
+    }
+    opened
+}
+
+/// Whether none of the logs has written anything of its own.
+fn none_written(opened: &[Log]) -> bool {
+    opened.iter().all(|log| log.written_offset() == 0)
 }

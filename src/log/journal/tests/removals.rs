@@ -1,8 +1,6 @@
 //! Drives: what a replay must not undo: segments that are removed or replaced, topics that are
 //! deleted.
 
-use std::time::Duration;
-
 use super::*;
 use crate::log::journal::Replayed;
 use crate::log::segment::{PARTITION_METADATA, partition_metadata};
@@ -44,8 +42,7 @@ async fn filled(start: &Start) -> Log {
 /// Starts after a power cut: the log begins at `begin` and has no file of an older segment.
 fn begins_with(world: World, begin: Offset) {
     let world = world.crash(1);
-    let sim = world.disk().clone();
-    world.run(async move {
+    within(&world, move |sim| async move {
         let start = Start::with(&sim, CAPACITY).await;
         // What the segments hold that are gone is there still, and void.
         let replayed = start.folder.replayed();
@@ -61,8 +58,7 @@ fn begins_with(world: World, begin: Offset) {
 #[test]
 fn what_retention_removed_is_not_back() {
     for world in worlds() {
-        let sim = world.disk().clone();
-        let begin = world.run(async move {
+        let begin = within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             let log = filled(&start).await;
             log.set_config(LogConfig {
@@ -81,11 +77,10 @@ fn what_retention_removed_is_not_back() {
 fn what_was_given_back_and_removed_is_not_back_where_a_front_is_damaged() {
     for front in [0, 4096] {
         let world = World::new(1);
-        let sim = world.disk().clone();
-        let begin = world.run(async move {
+        let begin = within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             let log = filled(&start).await;
-            start.disk.runtime().sleep(Duration::from_secs(3)).await;
+            start.sleep(3).await;
             assert!(!log.0.is_in_journal(), "so no cut is needed");
             log.set_config(LogConfig {
                 retention_bytes: 500,
@@ -109,8 +104,7 @@ fn what_was_given_back_and_removed_is_not_back_where_a_front_is_damaged() {
 #[test]
 fn deleted_records_are_not_back() {
     for world in worlds() {
-        let sim = world.disk().clone();
-        let begin = world.run(async move {
+        let begin = within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             let log = filled(&start).await;
             log.delete_records_before(7).expect("deleted");
@@ -125,8 +119,7 @@ fn deleted_records_are_not_back() {
 #[test]
 fn a_deleted_topic_is_not_back() {
     for world in worlds() {
-        let sim = world.disk().clone();
-        world.run(async move {
+        within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             let (log, _) = start.open("a", ID, config(1_000)).await;
             append(&log, 1);
@@ -135,8 +128,7 @@ fn a_deleted_topic_is_not_back() {
             start.folder.empty_trash().await.expect("deleted");
         });
         let world = world.crash(1);
-        let sim = world.disk().clone();
-        world.run(async move {
+        within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             assert!(start.folder.replayed().entries > 0);
             assert_eq!(start.folder.unclaimed(), []);
@@ -148,8 +140,7 @@ fn a_deleted_topic_is_not_back() {
 #[test]
 fn the_next_topic_of_a_name_has_its_own_records_alone() {
     for world in worlds() {
-        let sim = world.disk().clone();
-        world.run(async move {
+        within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             let (log, _) = start.open("a", ID, config(1_000)).await;
             for tag in 0..10 {
@@ -166,8 +157,7 @@ fn the_next_topic_of_a_name_has_its_own_records_alone() {
             assert_eq!(log.written_offset(), 0, "in the journal alone");
         });
         let world = world.crash(1);
-        let sim = world.disk().clone();
-        world.run(async move {
+        within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             start.folder.claim("a", 0, OTHER_ID).await.expect("claimed");
             let (log, _) = start.open("a", OTHER_ID, config(1_000)).await;
@@ -179,8 +169,7 @@ fn the_next_topic_of_a_name_has_its_own_records_alone() {
 /// What a start replays into the folder of a log of [`ID`], which has this [`PARTITION_METADATA`].
 fn replayed_with(metadata: String) -> (SimDisk, Replayed) {
     let world = World::new(1);
-    let sim = world.disk().clone();
-    world.run(async move {
+    within(&world, move |sim| async move {
         let start = Start::with(&sim, CAPACITY).await;
         let (log, _) = start.open("a", ID, config(1_000)).await;
         append(&log, 1);
@@ -232,8 +221,7 @@ fn what_compaction_left_out_is_not_back() {
         ..config(2_000)
     };
     for world in worlds() {
-        let sim = world.disk().clone();
-        let before = world.run(async move {
+        let before = within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             let (log, _) = start.open("a", ID, compacted()).await;
             for _ in 0..16 {
@@ -267,8 +255,7 @@ fn what_compaction_left_out_is_not_back() {
             data_files(&sim).swap_remove(0)
         });
         let world = world.crash(1);
-        let sim = world.disk().clone();
-        world.run(async move {
+        within(&world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             let replayed = start.folder.replayed();
             assert!(replayed.entries > 16, "{replayed:?}");
