@@ -18,8 +18,6 @@ pub struct Layer {
     pub volatile_cache: Option<bool>,
     /// Whether single writes can go through its cache.
     pub fua: bool,
-    /// Whether it is a file of another file system (`loop`), written through the page cache.
-    pub buffered_loop: bool,
     /// Whether it is another machine's idea of a disk.
     pub is_virtual: bool,
     /// What its maker calls it; empty where the kernel does not know.
@@ -129,7 +127,6 @@ fn layer(look: &dyn Look, node: &str) -> Layer {
             _ => None,
         },
         fua: text("queue/fua").as_deref() == Some("1"),
-        buffered_loop: text("loop/dio").as_deref() == Some("0"),
         is_virtual: is_virtual(&driver, &vendor, &model),
         model: format!("{vendor} {model}").trim().to_owned(),
         scheduler: chosen.to_owned(),
@@ -281,7 +278,7 @@ pub(super) mod tests {
         let facts = facts(&host, "/data", None);
         let names: Vec<&str> = facts.layers.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["dm-0", "loop3", "vda"]);
-        assert!(facts.layers[1].buffered_loop && facts.layers[2].is_virtual);
+        assert!(facts.layers[2].is_virtual);
         assert_eq!(facts.layers[1].volatile_cache, None);
     }
 

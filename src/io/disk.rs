@@ -257,8 +257,9 @@ impl Disk {
         .await
     }
 
-    /// Makes durable whatever a process that died left in doubt on the file system that holds
-    /// `dir`: names, contents, and writes that the device still keeps in its cache.
+    /// Makes durable whatever is in doubt on the file system that holds `dir`, whichever process
+    /// wrote it: names, contents, and writes that the device still keeps in its cache. XFS flushes
+    /// that cache only where it has something to note in its own journal.
     pub async fn sync_all(&self, dir: &Path) -> io::Result<()> {
         self.patiently(async || match &self.kind {
             Kind::Direct => {

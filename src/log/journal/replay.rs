@@ -214,15 +214,16 @@ async fn apply(disk: &Disk, dir: &Path, gathered: Gathered) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// The file of a segment. One that was prepared before the segment began gets its proper name only
-/// after the first write: without a file of that name, a prepared one whose first batch has the
+/// The file of a segment. Versions until 2026-11 made it before the segment began and named it
+/// after the first write: without a file of its own name, one of theirs whose first batch has the
 /// segment's base offset is it.
 async fn path_of(disk: &Disk, folder: &Path, segment: Offset) -> io::Result<PathBuf> {
-    let own = file_name(segment, ".log");
+    let own = folder.join(file_name(segment, ".log"));
+    if disk.open(&own).await.is_ok() {
+        return Ok(own);
+    }
     let entries = disk.list(folder).await?;
-    let is_there = entries.iter().any(|entry| entry.name == own);
-    let prepared = entries.iter().filter(|it| it.name.ends_with(NEXT_SUFFIX));
-    for entry in prepared.filter(|_| !is_there) {
+    for entry in entries.iter().filter(|it| it.name.ends_with(NEXT_SUFFIX)) {
         let path = folder.join(&entry.name);
         let block = disk.open(&path).await?.read(0, BLOCK_BYTES).await?;
         let header = BatchHeader::copy(&block).filter(|it| !it.is_blank());
@@ -230,7 +231,7 @@ async fn path_of(disk: &Disk, folder: &Path, segment: Offset) -> io::Result<Path
             return Ok(path);
         }
     }
-    Ok(folder.join(own))
+    Ok(own)
 }
 
 /// Whether the log in `folder` is of the topic with this id; makes the folder where there is none.

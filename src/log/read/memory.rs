@@ -154,12 +154,9 @@ impl LogMemory {
 
     /// Notes that a reader did not find the record of `log` at `offset` in memory.
     pub fn was_missed(&self, log: &Inner, offset: Offset) {
-        let end = log.end_offset.get();
-        let records = (end - log.start_offset.get()).max(1);
-        // As if all records were of one size: the index would have to be read to know.
-        let behind = log.size_bytes() as f64 * (end - offset) as f64 / records as f64;
+        let behind = bytes_behind(log, offset, self.cache_bytes_max as u64);
         let taken = self.pool.chunk_bytes_taken();
-        self.demand.missed(behind as u64, taken);
+        self.demand.missed(behind, taken);
     }
 
     /// To be called each second.
@@ -258,4 +255,25 @@ impl LogMemory {
             !is_its || !all && !std::mem::replace(&mut it.is_old, true)
         });
     }
+}
+
+/// About how many bytes of `log` lie behind `offset`, as if all records of a segment were of one
+/// size: the index would have to be read to know. No segment is looked at beyond the one that
+/// brings it above `max`.
+fn bytes_behind(log: &Inner, offset: Offset, max: u64) -> u64 {
+    let state = log.state.borrow();
+    let (mut end, mut behind) = (log.end_offset.get(), 0);
+    for segment in state.segments.iter().rev() {
+        let (base, bytes) = (segment.base_offset, segment.size.get());
+        if base <= offset {
+            let share = (end - offset) as f64 / (end - base).max(1) as f64;
+            return behind + (bytes as f64 * share) as u64;
+        }
+        behind += bytes;
+        end = base;
+        if behind > max {
+            break;
+        }
+    }
+    behind
 }

@@ -17,6 +17,18 @@ use crate::log::inner::{FailedOperation, Inner};
 use crate::log::segment::Segment;
 use crate::wire::batch::HEADER_BYTES;
 
+/// Whether a log's folder is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Folder {
+    /// It is not known to be.
+    #[default]
+    Unmade,
+    /// Until the machine stops.
+    Made,
+    /// For good.
+    Lasting,
+}
+
 /// State of one log's background work.
 pub struct Upkeep {
     event: Event,
@@ -26,10 +38,7 @@ pub struct Upkeep {
     step: Step,
     /// Snapshots of producer state to be written.
     snapshots: RefCell<VecDeque<(Offset, Vec<u8>)>>,
-    /// Whether the log's folder is known to be there.
-    folder_made: Cell<bool>,
-    /// Whether it is there for good.
-    folder_lasts: Cell<bool>,
+    folder: Cell<Folder>,
 }
 
 // === impl Upkeep ===
@@ -43,8 +52,7 @@ impl Upkeep {
             busy: Cell::new(false),
             step: Step::new(step_bytes),
             snapshots: RefCell::default(),
-            folder_made: Cell::new(false),
-            folder_lasts: Cell::new(false),
+            folder: Cell::default(),
         }
     }
 
@@ -55,24 +63,23 @@ impl Upkeep {
 
     /// Notes that the log's folder exists.
     pub fn folder_exists(&self) {
-        self.folder_made.set(true);
+        self.folder.set(self.folder.get().max(Folder::Made));
     }
 
     /// Notes that the log's folder is there for good.
     pub fn folder_lasts(&self) {
-        self.folder_made.set(true);
-        self.folder_lasts.set(true);
+        self.folder.set(Folder::Lasting);
         self.wake();
     }
 
     /// Whether the log's folder is there for good.
     pub fn has_lasting_folder(&self) -> bool {
-        self.folder_lasts.get()
+        self.folder.get() == Folder::Lasting
     }
 
     /// Whether the log's folder exists.
     pub fn has_folder(&self) -> bool {
-        self.folder_made.get()
+        self.folder.get() >= Folder::Made
     }
 
     /// Whether a job is under way.

@@ -58,8 +58,8 @@ pub fn options() -> LogsOptions {
         read_ahead_bytes: 16 << 10,
         entered_bytes_max: 16 << 10,
         away_bytes_max: 64 << 10,
-        flushed_each_max: 64,
         prepare_bytes: (16 << 10, 64 << 10),
+        ..LogsOptions::default()
     }
 }
 

@@ -381,8 +381,6 @@ fn logs_options() -> LogsOptions {
         cache_bytes_max: 1 << 20,
         queued_bytes_max: 16 << 20,
         read_bytes_max: 1 << 20,
-        shared_write_bytes_min: 32 << 10,
-        read_ahead_bytes: 256 << 10,
         prepare_bytes: (64 << 10, 256 << 10),
         ..LogsOptions::default()
     }

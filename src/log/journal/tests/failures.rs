@@ -148,7 +148,7 @@ struct Promise {
 /// A life in which the journal fails and retention removes records that it holds; what was promised
 /// in it.
 fn removes_what_a_failed_journal_holds(world: &World, fault: Fault) -> Vec<Promise> {
-    within(&world, move |sim| async move {
+    within(world, move |sim| async move {
         let start = Start::with(&sim, CAPACITY).await;
         let (log, _) = start.open("a", ID, config(1_000)).await;
         let other = start.open_all(&["b"]).await.remove(0);

@@ -58,7 +58,7 @@ fn a_replay_that_is_cut_off_at_any_moment_is_made_again() {
     });
     let left = world.stop();
     let starts = |world: &World| {
-        within(&world, move |sim| async move {
+        within(world, move |sim| async move {
             let start = Start::with(&sim, CAPACITY).await;
             for log in start.open_all(&["a", "b"]).await {
                 assert_eq!(tags(&log, 0).await, [0, 1, 2]);
