@@ -10,7 +10,6 @@ use crate::io::event::Event;
 use crate::io::file::File;
 use crate::io::runtime::Runtime;
 use crate::log::inner::{FailedOperation, Inner};
-use crate::log::segment::find;
 
 /// Logs of one device that are flushed at the same time. The kernel serves the flushes that wait
 /// for the device with one of its commands.
@@ -130,14 +129,14 @@ impl Inner {
             from = from.max(upto - 1);
         }
         while from < upto && !self.has_failed() {
-            let found = {
-                let state = self.state.borrow();
-                let segment = find(&state.segments, from).cloned();
-                let next = state.segments.iter().find(|it| it.base_offset > from);
-                segment.map(|segment| (segment, next.map_or(upto, |next| next.base_offset)))
-            };
-            let Some((segment, end)) = found else {
-                return Err(io::Error::other("there is no file of what was written"));
+            let (segment, end) = {
+                let segments = &self.state.borrow().segments;
+                let after = segments.partition_point(|it| it.base_offset <= from);
+                let end = segments.get(after).map_or(upto, |next| next.base_offset);
+                match after.checked_sub(1) {
+                    Some(at) => (Rc::clone(&segments[at]), end),
+                    None => return Err(io::Error::other("no file has what was written")),
+                }
             };
             let file = segment.file(self.logs.disk()).await?;
             self.flush_file(&file).await?;

@@ -26,8 +26,11 @@ impl Inner {
         let active = state.segments.last()?;
         // The oldest first, so that no file is there before the one in front of it: a start could
         // take a hole for what compaction left.
-        let short = state.segments.iter().find(|it| lacks_room(it));
-        if let Some(short) = short {
+        let newest_first = state.segments.iter().rev();
+        let unwritten = newest_first
+            .skip_while(|it| it.size.get() == 0)
+            .take_while(|it| it.written.get() < it.size.get());
+        if let Some(short) = unwritten.filter(|it| lacks_room(it)).last() {
             return Some(self.make_room(short));
         }
         if self.stopped.get() {
@@ -87,8 +90,7 @@ impl Inner {
     }
 }
 
-/// Whether what is appended to `segment` and not written has no room there.
+/// Whether not all that is appended to `segment` has room there.
 fn lacks_room(segment: &Segment) -> bool {
-    let size = segment.size.get();
-    segment.written.get() < size && segment.prepared.get() < extent(size)
+    segment.prepared.get() < extent(segment.size.get())
 }
