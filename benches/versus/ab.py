@@ -3,8 +3,8 @@
 
     benches/versus/ab.py BEFORE AFTER [LOAD...]     BEFORE and AFTER are programs (`corelane`)
 
-Both brokers run all the time, each on a fresh folder of the same disk with one shard; the one that
-is not measured is idle. Printed are medians over blocks, the lowest and highest block, and their
+Both brokers run while a load is measured, each on a fresh folder of the same disk with one shard; the
+one that is not measured is idle. Printed are medians over blocks, the lowest and highest block, and their
 ratio. Wants two CPUs that have nothing else to do: loadgen runs on the first.
 """
 import argparse
@@ -77,6 +77,32 @@ class Side:
         return {**figures, "MiB": self.resident_mib()}
 
 
+def compare(load, options):
+    """Prints a load's figures, both brokers new: what one load wrote must not fill the disk of the next."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="ab-", dir=options.folder))
+    sides = []
+    try:
+        for name in ("before", "after"):
+            sides.append(Side(getattr(options, name), name, folder, options))
+        taken = ([], [])
+        for number in range(options.blocks):
+            for place in (0, 1) if number % 2 == 0 else (1, 0):
+                taken[place].append(sides[place].block(load, options.seconds))
+    finally:
+        for side in sides:
+            side.child.terminate()
+            side.child.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    for name in taken[0][0]:
+        medians, ranges = [], []
+        for blocks in taken:
+            values = [block[name] for block in blocks]
+            medians.append(statistics.median(values))
+            ranges.append(f"{medians[-1]:10.2f} ({min(values):.2f}-{max(values):.2f})")
+        ratio = medians[1] / medians[0] if medians[0] else float("nan")
+        print(f"{load:17} {name:11} {ranges[0]:34} {ranges[1]:34} {ratio:.3f}", flush=True)
+
+
 def main():
     """Reads the command line and does it."""
     parser = argparse.ArgumentParser(
@@ -94,29 +120,8 @@ def main():
     unknown = set(options.load) - set(LOADS)
     if unknown:
         parser.error(f"no such load: {', '.join(sorted(unknown))}")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="ab-", dir=options.folder))
-    sides = []
-    try:
-        for name in ("before", "after"):
-            sides.append(Side(getattr(options, name), name, folder, options))
-        for load in options.load or LOADS:
-            taken = ([], [])
-            for number in range(options.blocks):
-                for place in (0, 1) if number % 2 == 0 else (1, 0):
-                    taken[place].append(sides[place].block(load, options.seconds))
-            for name in taken[0][0]:
-                medians, ranges = [], []
-                for blocks in taken:
-                    values = [block[name] for block in blocks]
-                    medians.append(statistics.median(values))
-                    ranges.append(f"{medians[-1]:10.2f} ({min(values):.2f}-{max(values):.2f})")
-                ratio = medians[1] / medians[0] if medians[0] else float("nan")
-                print(f"{load:17} {name:11} {ranges[0]:34} {ranges[1]:34} {ratio:.3f}", flush=True)
-    finally:
-        for side in sides:
-            side.child.terminate()
-            side.child.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    for load in options.load or LOADS:
+        compare(load, options)
 
 
 if __name__ == "__main__":
