@@ -6,19 +6,40 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 
 use super::writer::{Shared, Stage};
 use crate::base::Offset;
 use crate::log::inner::{FailedOperation, Inner};
 
-/// How long a record may be in the journal alone, where there is room for more.
-const AWAY: Duration = Duration::from_secs(1);
-/// Logs that are written to their own files at the same time.
+/// How long nothing is written to the logs' own files after a round of that has ended, where there
+/// is room for more in the journal.
+const AWAY: Duration = Duration::from_millis(100);
+/// Over how long the writes of a round are spread: written all at once they are more than a device
+/// takes in a few milliseconds, and every ack waits behind them.
+const SPREAD: Duration = Duration::from_millis(400);
+/// Shorter pauses between two writes are not worth a timer.
+const PAUSE_MIN: Duration = Duration::from_micros(250);
+/// Logs that are written to their own files at the same time where that is urgent.
 const WRITES_AT_ONCE: usize = 8;
 /// Pause before a log that could not be brought home is tried again.
 const PINNED_PAUSE: Duration = Duration::from_secs(1);
+
+fn flush_unless_home((log, target): &(Rc<Inner>, Offset)) {
+    if log.stored_offset.get() < *target {
+        log.flush();
+    }
+}
+
+/// How fast a round writes.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// A few logs at a time.
+    AtOnce,
+    /// One after the other, with pauses, while nothing is urgent.
+    Spread,
+}
 
 impl Shared {
     pub(super) async fn bring_home_on(self: Rc<Self>) {
@@ -28,13 +49,23 @@ impl Shared {
                 return;
             }
             let runtime = self.disk().runtime();
-            let time = pin!(runtime.sleep(AWAY));
-            select(time, pin!(self.urgent.wait())).await;
-            while self.stage() != Stage::Ended && !self.bring_home().await {
+            let mut pace = match self.is_urgent_within(AWAY).await {
+                true => Pace::AtOnce,
+                false => Pace::Spread,
+            };
+            while self.stage() != Stage::Ended && !self.bring_home_at(pace).await {
                 self.is_pinned_now();
                 runtime.sleep(PINNED_PAUSE).await;
+                pace = Pace::AtOnce;
             }
         }
+    }
+
+    /// Waits so long, or until there is no time to lose.
+    async fn is_urgent_within(&self, time: Duration) -> bool {
+        let time = pin!(self.disk().runtime().sleep(time));
+        let urgent = pin!(self.urgent.wait());
+        matches!(select(time, urgent).await, Either::Right(_))
     }
 
     /// Appends go past the journal until the log that holds it up is home.
@@ -75,6 +106,12 @@ impl Shared {
     /// these, and lets that part of the circle be overwritten; `false`, and nothing is given back,
     /// where a log cannot be written.
     pub(super) async fn bring_home(&self) -> bool {
+        // So that a round under way takes no pauses any more.
+        self.urgent.call();
+        self.bring_home_at(Pace::AtOnce).await
+    }
+
+    async fn bring_home_at(&self, pace: Pace) -> bool {
         // One round at a time: what is in the hands of another is on no list, and not home yet.
         let _alone = self.bringing.take(1).await;
         let upto = self.written();
@@ -87,10 +124,17 @@ impl Shared {
                 (log, target)
             })
             .collect();
-        stream::iter(&away)
+        let spread = match pace {
+            Pace::AtOnce => 0,
+            Pace::Spread => self.write_spread(&away).await,
+        };
+        stream::iter(&away[spread..])
             .for_each_concurrent(WRITES_AT_ONCE, |(log, target)| log.write_out(*target))
             .await;
-        self.flush(&away).await;
+        match self.flushes_each(away.len()) {
+            true => away[spread..].iter().for_each(flush_unless_home),
+            false => self.flush_file_system(&away).await,
+        }
         if planted!(GivenBackEarly) {
             return self.give_back(upto).await.is_ok();
         }
@@ -115,19 +159,39 @@ impl Shared {
 }
 
 impl Shared {
-    /// Has what these logs have written flushed: each log's own files or, where that would be many
-    /// flushes, the file system.
-    async fn flush(&self, away: &[(Rc<Inner>, Offset)]) {
+    /// Writes these logs to their own files, one after the other with pauses, and has them flushed
+    /// where each gets a flush of its own; returns how many of them before it became urgent or the
+    /// time was up.
+    async fn write_spread(&self, away: &[(Rc<Inner>, Offset)]) -> usize {
+        let runtime = self.disk().runtime();
+        let begun = runtime.now();
+        for (at, each) in away.iter().enumerate() {
+            let left = SPREAD.saturating_sub(Duration::from_micros(runtime.us_since(begun)));
+            let pause = left / u32::try_from(away.len() - at).unwrap_or(u32::MAX);
+            if left.is_zero() || pause >= PAUSE_MIN && self.is_urgent_within(pause).await {
+                return at;
+            }
+            each.0.write_out(each.1).await;
+            if self.flushes_each(away.len()) {
+                flush_unless_home(each);
+            }
+        }
+        away.len()
+    }
+
+    /// Whether so many logs get flushes of their own files, and not one of the file system.
+    fn flushes_each(&self, logs: usize) -> bool {
+        // The other way flushes the journal's file, too, which may be what has failed.
+        logs <= self.logs.options().flushed_each_max || self.is_over()
+    }
+
+    /// Has what these logs have written flushed with one flush of the file system.
+    async fn flush_file_system(&self, away: &[(Rc<Inner>, Offset)]) {
         let behind: Vec<(&Rc<Inner>, Offset)> = away
             .iter()
             .filter(|(log, target)| log.stored_offset.get() < *target)
             .map(|(log, _)| (log, log.written_offset.get()))
             .collect();
-        // The other way flushes the journal's file, too, which may be what has failed.
-        if behind.len() <= self.logs.options().flushed_each_max || self.is_over() {
-            behind.iter().for_each(|(log, _)| log.flush());
-            return;
-        }
         let flushed = self.file.flush_file_system().await;
         for (log, upto) in behind {
             match &flushed {

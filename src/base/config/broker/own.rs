@@ -37,7 +37,7 @@ broker_settings! {
     "corelane.journal.bytes" Long = Some("67108864"), Between(0, 4294967296), Medium, ReadOnly,
         Applied;
         "The size of the journal of one shard in each of its log folders: what is appended to many "
-        "partitions goes there in one write, and to their own files a second later. Rounded up to "
+        "partitions goes there in one write, and to their own files within a second. Rounded up to "
         "32 KiB. 0 for none: each partition is written to its own file before an ack.";
     "corelane.log.scrub.bytes.per.second" Long = Some("8388608"), AtLeast(0), Low, ReadOnly,
         Applied;
