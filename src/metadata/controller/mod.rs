@@ -15,8 +15,10 @@ pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::LocalController;
 pub use request::{
-    AllocateProducerIds, AlterConfigs, ConfigChange, CreatePartitions, CreateTopics, DeleteTopics,
-    FailDirectories, MorePartitions, NewTopic, RenewLeaders, ResourceChange, TopicRef,
+    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionError, AlterPartitionFailure,
+    AlterPartitionReply, AlteredPartition, ConfigChange, CreatePartitions, CreateTopics,
+    DeleteTopics, FailDirectories, IsrChange, MorePartitions, NewTopic, RenewLeaders,
+    ResourceChange, TopicRef,
 };
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Pure: what the controller can be asked. Plain values: they cross cores.
 
 use crate::base::ids::Uuid;
-use crate::base::{NodeId, PartitionIndex, TopicId};
+use crate::base::{ErrorCode, LeaderEpoch, NodeId, PartitionIndex, TopicId};
 
 /// Topics to be created.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +111,104 @@ pub struct FailDirectories {
     pub directories: Vec<Uuid>,
 }
 
+/// The replicas in sync of partitions that one node leads shall change (Kafka's AlterPartition).
+/// At most one change of a partition is under way at a time.
+#[derive(Clone, Debug)]
+pub struct AlterPartition {
+    /// The node that leads them.
+    pub node: NodeId,
+    /// The changes; their results come in this order.
+    pub changes: Vec<IsrChange>,
+}
+
+/// The replicas in sync of one partition shall change. The leader counts as recovered: one that
+/// was elected uncleanly has recovered by the time it asks for anything.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IsrChange {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// The partition.
+    pub index: PartitionIndex,
+    /// The term in which the node leads.
+    pub leader_epoch: LeaderEpoch,
+    /// The state of the partition that the change is made from.
+    pub partition_epoch: i32,
+    /// The replicas that shall be in sync, the leader among them, each with the broker epoch that
+    /// it was last seen with; -1 where it was not seen yet, which the controller does not check
+    /// (KIP-903).
+    pub isr: Vec<(NodeId, i64)>,
+}
+
+/// A partition's state after a change, or as it was where the change had no effect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AlteredPartition {
+    /// The leader.
+    pub leader: NodeId,
+    /// Its term.
+    pub leader_epoch: LeaderEpoch,
+    /// Count of the partition's changes.
+    pub partition_epoch: i32,
+    /// The replicas in sync.
+    pub isr: Vec<NodeId>,
+}
+
+/// Why the controller did not change a partition's replicas in sync, or does not say how it is now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AlterPartitionError {
+    /// A replica of the new set is fenced, shuts down, or is registered with another epoch.
+    #[error("a replica that shall be in sync is not eligible")]
+    IneligibleReplica,
+    /// It was refused before it was looked at.
+    #[error("the change was not attempted")]
+    NotAttempted,
+    /// The asker's state is older than the controller's: the metadata log says what is true.
+    #[error("the leader's state of the partition is not the newest")]
+    Outdated,
+    /// The change was made and another replica leads now: the metadata log says which.
+    #[error("the change was made, and another replica leads now")]
+    NewLeaderElected,
+    /// This controller is not the active one, or not up to date.
+    #[error("the controller is not the active one")]
+    NotController,
+    /// Another error, which a later try may not get.
+    #[error("error {0:?}")]
+    Other(ErrorCode),
+}
+
+/// Why no controller answered a request at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AlterPartitionFailure {
+    /// The controller is part of this process, where each partition has one replica.
+    #[error("this broker is no part of a cluster: replicas in sync cannot change")]
+    NoCluster,
+    /// No active controller could be reached, or it does not know this node's registration (yet).
+    #[error("no active controller has taken the request")]
+    Unanswered,
+}
+
+/// The answer to [`AlterPartition`]: a result for each change, in the order of the request.
+pub type AlterPartitionReply =
+    Result<Vec<Result<AlteredPartition, AlterPartitionError>>, AlterPartitionFailure>;
+
+impl AlterPartitionError {
+    /// The error that a code of a partition in Kafka's answer stands for; `None` for success.
+    pub fn from_code(code: ErrorCode) -> Option<AlterPartitionError> {
+        Some(match code {
+            ErrorCode::NONE => return None,
+            ErrorCode::INELIGIBLE_REPLICA => AlterPartitionError::IneligibleReplica,
+            ErrorCode::OPERATION_NOT_ATTEMPTED => AlterPartitionError::NotAttempted,
+            ErrorCode::FENCED_LEADER_EPOCH
+            | ErrorCode::INVALID_UPDATE_VERSION
+            | ErrorCode::UNKNOWN_TOPIC_ID
+            | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            | ErrorCode::INVALID_REQUEST => AlterPartitionError::Outdated,
+            ErrorCode::NEW_LEADER_ELECTED => AlterPartitionError::NewLeaderElected,
+            ErrorCode::NOT_CONTROLLER => AlterPartitionError::NotController,
+            other => AlterPartitionError::Other(other),
+        })
+    }
+}
+
 impl CreateTopics {
     /// Shall be created.
     pub fn new(topics: Vec<NewTopic>) -> CreateTopics {
@@ -131,5 +229,25 @@ impl NewTopic {
             assignments: Vec::new(),
             configs: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_alter_partition_are_what_kafka_means_by_them() {
+        let error = |code| AlterPartitionError::from_code(ErrorCode(code));
+        assert_eq!(error(0), None);
+        assert_eq!(error(107), Some(AlterPartitionError::IneligibleReplica));
+        assert_eq!(error(55), Some(AlterPartitionError::NotAttempted));
+        for outdated in [74, 95, 100, 3, 42] {
+            assert_eq!(error(outdated), Some(AlterPartitionError::Outdated));
+        }
+        assert_eq!(error(108), Some(AlterPartitionError::NewLeaderElected));
+        assert_eq!(error(41), Some(AlterPartitionError::NotController));
+        let other = AlterPartitionError::Other(ErrorCode(29));
+        assert_eq!(error(29), Some(other));
     }
 }
