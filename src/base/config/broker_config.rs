@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use super::broker::broker_setting;
 use super::layers::{Layers, Texts};
 use super::listener::Endpoint;
+use super::parts::{
+    CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
+};
+use super::reader::Reader;
 use super::setting::Setting;
 use super::topic::{TopicConfig, check_topic, topic_setting};
 use super::value::{InvalidValue, Value};
@@ -63,98 +67,6 @@ pub struct BrokerConfig {
     /// What to tell the operator at start, a line each.
     pub notes: Vec<String>,
     pub(super) layers: Layers,
-}
-
-/// Sockets and requests.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NetworkConfig {
-    /// The longest request read, in bytes.
-    pub request_bytes_max: usize,
-    /// SO_RCVBUF in bytes; `None` leaves it to the kernel.
-    pub receive_buffer_bytes: Option<usize>,
-    /// SO_SNDBUF in bytes; `None` leaves it to the kernel.
-    pub send_buffer_bytes: Option<usize>,
-    /// Connections that may wait to be accepted; `None` for as many as is usual.
-    pub backlog: Option<i32>,
-    /// Connections of one shard.
-    pub connections_max: usize,
-    /// Connections of one shard from one address.
-    pub connections_per_ip_max: usize,
-    /// After how long without a request a connection is closed, in milliseconds; `None`: never.
-    pub idle_max_ms: Option<i64>,
-}
-
-/// Fetch requests.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FetchConfig {
-    /// The most bytes in one answer.
-    pub response_bytes_max: usize,
-    /// Incremental fetch sessions that all shards together remember.
-    pub sessions_max: usize,
-}
-
-/// Classic consumer groups.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GroupsConfig {
-    /// The shortest session timeout that a member may ask for, in milliseconds.
-    pub session_timeout_min_ms: i32,
-    /// The longest session timeout that a member may ask for, in milliseconds.
-    pub session_timeout_max_ms: i32,
-    /// Members of one group.
-    pub members_max: usize,
-    /// How long a new group waits for further members, in milliseconds.
-    pub initial_rebalance_delay_ms: i32,
-}
-
-/// Committed offsets and `__consumer_offsets`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OffsetsConfig {
-    /// Partitions of `__consumer_offsets`.
-    pub topic_partitions: i32,
-    /// Replicas of `__consumer_offsets`.
-    pub topic_replication_factor: i16,
-    /// Segment size of `__consumer_offsets`, in bytes.
-    pub topic_segment_bytes: u64,
-    /// The longest text that may go with an offset, in bytes.
-    pub metadata_bytes_max: usize,
-    /// How long offsets outlive their group's last member, in milliseconds.
-    pub retention_ms: i64,
-    /// How often those that have outlived it are looked for, in milliseconds.
-    pub retention_check_ms: i64,
-}
-
-/// Compaction, as far as no topic's own. Bounds are those of one shard, its part of all.
-#[derive(Clone, PartialEq, Debug)]
-pub struct CompactionConfig {
-    /// Whether it runs.
-    pub enabled: bool,
-    /// Memory for the map of keys, in bytes.
-    pub map_bytes: usize,
-    /// How full the map may get, as a share.
-    pub map_load_factor: f64,
-    /// Memory for what is being read and written, in bytes.
-    pub buffer_bytes: usize,
-    /// Bytes that may be read and written in a second.
-    pub bytes_per_second: f64,
-    /// How long to sleep when nothing is dirty enough, in milliseconds.
-    pub backoff_ms: u64,
-}
-
-/// One shard's own resources.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ShardConfig {
-    /// Memory for requests, tail cache and reads in flight, in bytes.
-    pub memory_bytes: usize,
-    /// The newest records kept in memory, in bytes.
-    pub tail_cache_bytes: usize,
-    /// Size of the journal in each log folder, in bytes; 0 for none.
-    pub journal_bytes: usize,
-    /// How fast sealed segments are read through for damage, in bytes a second; 0 for not at all.
-    pub scrub_bytes_per_second: usize,
-    /// How long an idle shard looks for work before it sleeps, in microseconds.
-    pub spin_us: u64,
-    /// How long the kernel polls the network card before an idle shard sleeps, in microseconds.
-    pub busy_poll_us: u64,
 }
 
 // === impl BrokerConfig ===
@@ -290,111 +202,5 @@ fn in_topic_units(name: &str, number: i64) -> i64 {
         -1
     } else {
         number.saturating_mul(factor)
-    }
-}
-
-/// Reads typed values of rows that the tables are known to hold.
-struct Reader<'a>(&'a Layers);
-
-impl Reader<'_> {
-    fn value(&self, name: &str) -> Option<Value> {
-        let row = broker_setting(name);
-        debug_assert!(row.is_some(), "no row called {name}");
-        self.0.value(row?)
-    }
-
-    fn some(&self, name: &str) -> Option<i64> {
-        match self.value(name)? {
-            Value::Int(number) => Some(number),
-            _ => None,
-        }
-    }
-
-    fn long(&self, name: &str) -> i64 {
-        self.some(name).unwrap_or_default()
-    }
-
-    fn int(&self, name: &str) -> i32 {
-        self.long(name) as i32
-    }
-
-    fn size(&self, name: &str) -> usize {
-        self.long(name).max(0) as usize
-    }
-
-    /// What was set and is no negative number; the default does not count.
-    fn set(&self, name: &str) -> Option<usize> {
-        match self.0.set(broker_setting(name)?)? {
-            Value::Int(number) => usize::try_from(number).ok(),
-            _ => None,
-        }
-    }
-
-    fn double(&self, name: &str) -> f64 {
-        match self.value(name) {
-            Some(Value::Double(number)) => number,
-            _ => 0.0,
-        }
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        self.value(name) == Some(Value::Bool(true))
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.value(name).map(|value| value.to_string())
-    }
-
-    fn first_node_id(&self) -> i32 {
-        let given = self.some("node.id").or_else(|| self.some("broker.id"));
-        given.filter(|&id| id >= 0).unwrap_or(1) as i32
-    }
-
-    fn network(&self) -> NetworkConfig {
-        NetworkConfig {
-            request_bytes_max: self.size("socket.request.max.bytes"),
-            receive_buffer_bytes: self.set("socket.receive.buffer.bytes"),
-            send_buffer_bytes: self.set("socket.send.buffer.bytes"),
-            backlog: self
-                .set("socket.listen.backlog.size")
-                .map(|count| count as i32),
-            connections_max: self.size("max.connections"),
-            connections_per_ip_max: self.size("max.connections.per.ip"),
-            idle_max_ms: Some(self.long("connections.max.idle.ms")).filter(|&ms| ms >= 0),
-        }
-    }
-
-    fn groups(&self) -> GroupsConfig {
-        GroupsConfig {
-            session_timeout_min_ms: self.int("group.min.session.timeout.ms"),
-            session_timeout_max_ms: self.int("group.max.session.timeout.ms"),
-            members_max: self.size("group.max.size"),
-            initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms"),
-        }
-    }
-
-    fn compaction(&self, shards: usize) -> CompactionConfig {
-        let shards = shards.max(1);
-        CompactionConfig {
-            enabled: self.flag("log.cleaner.enable"),
-            map_bytes: self.size("log.cleaner.dedupe.buffer.size") / shards,
-            map_load_factor: self.double("log.cleaner.io.buffer.load.factor"),
-            buffer_bytes: self.size("log.cleaner.io.buffer.size") / shards,
-            bytes_per_second: self.double("log.cleaner.io.max.bytes.per.second") / shards as f64,
-            backoff_ms: self.long("log.cleaner.backoff.ms").max(0) as u64,
-        }
-    }
-
-    fn offsets(&self) -> OffsetsConfig {
-        OffsetsConfig {
-            topic_partitions: self.int("offsets.topic.num.partitions"),
-            topic_replication_factor: self.int("offsets.topic.replication.factor") as i16,
-            topic_segment_bytes: self.long("offsets.topic.segment.bytes").max(1) as u64,
-            metadata_bytes_max: self.size("offset.metadata.max.bytes"),
-            retention_ms: self
-                .long("offsets.retention.minutes")
-                .saturating_mul(60_000),
-            retention_check_ms: self.long("offsets.retention.check.interval.ms"),
-        }
     }
 }

@@ -12,7 +12,9 @@ mod layers;
 mod listener;
 mod load;
 mod nearest;
+mod parts;
 mod properties;
+mod reader;
 mod resolve;
 mod rule;
 mod setting;
@@ -22,10 +24,7 @@ mod topic;
 mod value;
 
 pub use broker::{broker_setting, broker_settings};
-pub use broker_config::{
-    BrokerConfig, CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
-    ShardConfig,
-};
+pub use broker_config::BrokerConfig;
 pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
 pub use describe::{Described, Source, Synonym};
 pub use docs::markdown;
@@ -34,6 +33,9 @@ pub use group::{GROUP_SETTINGS, group_setting};
 pub use layers::{Layers, Texts};
 pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
+pub use parts::{
+    CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
+};
 pub use rule::Rule;
 pub use setting::{Effect, Importance, Mode, Setting, Why};
 pub use shards::default_shards;

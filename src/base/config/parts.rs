@@ -1,0 +1,93 @@
+//! Pure: the settings of the broker as typed fields, a struct for each of its parts.
+
+/// Sockets and requests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NetworkConfig {
+    /// The longest request read, in bytes.
+    pub request_bytes_max: usize,
+    /// SO_RCVBUF in bytes; `None` leaves it to the kernel.
+    pub receive_buffer_bytes: Option<usize>,
+    /// SO_SNDBUF in bytes; `None` leaves it to the kernel.
+    pub send_buffer_bytes: Option<usize>,
+    /// Connections that may wait to be accepted; `None` for as many as is usual.
+    pub backlog: Option<i32>,
+    /// Connections of one shard.
+    pub connections_max: usize,
+    /// Connections of one shard from one address.
+    pub connections_per_ip_max: usize,
+    /// After how long without a request a connection is closed, in milliseconds; `None`: never.
+    pub idle_max_ms: Option<i64>,
+}
+
+/// Fetch requests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchConfig {
+    /// The most bytes in one answer.
+    pub response_bytes_max: usize,
+    /// Incremental fetch sessions that all shards together remember.
+    pub sessions_max: usize,
+}
+
+/// Classic consumer groups.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupsConfig {
+    /// The shortest session timeout that a member may ask for, in milliseconds.
+    pub session_timeout_min_ms: i32,
+    /// The longest session timeout that a member may ask for, in milliseconds.
+    pub session_timeout_max_ms: i32,
+    /// Members of one group.
+    pub members_max: usize,
+    /// How long a new group waits for further members, in milliseconds.
+    pub initial_rebalance_delay_ms: i32,
+}
+
+/// Committed offsets and `__consumer_offsets`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OffsetsConfig {
+    /// Partitions of `__consumer_offsets`.
+    pub topic_partitions: i32,
+    /// Replicas of `__consumer_offsets`.
+    pub topic_replication_factor: i16,
+    /// Segment size of `__consumer_offsets`, in bytes.
+    pub topic_segment_bytes: u64,
+    /// The longest text that may go with an offset, in bytes.
+    pub metadata_bytes_max: usize,
+    /// How long offsets outlive their group's last member, in milliseconds.
+    pub retention_ms: i64,
+    /// How often those that have outlived it are looked for, in milliseconds.
+    pub retention_check_ms: i64,
+}
+
+/// Compaction, as far as no topic's own. Bounds are those of one shard, its part of all.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CompactionConfig {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Memory for the map of keys, in bytes.
+    pub map_bytes: usize,
+    /// How full the map may get, as a share.
+    pub map_load_factor: f64,
+    /// Memory for what is being read and written, in bytes.
+    pub buffer_bytes: usize,
+    /// Bytes that may be read and written in a second.
+    pub bytes_per_second: f64,
+    /// How long to sleep when nothing is dirty enough, in milliseconds.
+    pub backoff_ms: u64,
+}
+
+/// One shard's own resources.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardConfig {
+    /// Memory for requests, tail cache and reads in flight, in bytes.
+    pub memory_bytes: usize,
+    /// The newest records kept in memory, in bytes.
+    pub tail_cache_bytes: usize,
+    /// Size of the journal in each log folder, in bytes; 0 for none.
+    pub journal_bytes: usize,
+    /// How fast sealed segments are read through for damage, in bytes a second; 0 for not at all.
+    pub scrub_bytes_per_second: usize,
+    /// How long an idle shard looks for work before it sleeps, in microseconds.
+    pub spin_us: u64,
+    /// How long the kernel polls the network card before an idle shard sleeps, in microseconds.
+    pub busy_poll_us: u64,
+}
