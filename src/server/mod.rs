@@ -45,6 +45,9 @@ pub fn serve(
     loggers: Loggers,
     on_ready: impl FnOnce(Ready),
 ) -> Result<(), StartError> {
+    if config.cluster.is_some() {
+        return Err(StartError::NoCluster);
+    }
     start::tell_of_start(&config);
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;

@@ -6,7 +6,8 @@ use super::broker::broker_setting;
 use super::layers::{Layers, Texts};
 use super::listener::Endpoint;
 use super::parts::{
-    CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
+    ClusterConfig, CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
+    ShardConfig,
 };
 use super::reader::Reader;
 use super::setting::Setting;
@@ -28,6 +29,8 @@ pub struct BrokerConfig {
     pub shards: usize,
     /// The first shard's node id (`node.id`); shard `i` is node `first_node_id + i`.
     pub first_node_id: i32,
+    /// The cluster that this process is a broker of; `None`: it runs alone.
+    pub cluster: Option<ClusterConfig>,
     /// `broker.rack`, where it was set.
     pub rack: Option<String>,
     /// Where the admin pages are served; `None`: nowhere.
@@ -92,6 +95,7 @@ impl BrokerConfig {
             listener: self.listener.clone(),
             advertised: self.advertised.clone(),
             shards: self.shards,
+            cluster: self.cluster.clone(),
             notes: self.notes.clone(),
         };
         BrokerConfig::build(fixed, layers)
@@ -161,6 +165,7 @@ impl BrokerConfig {
             listener: fixed.listener,
             advertised: fixed.advertised,
             shards: fixed.shards,
+            cluster: fixed.cluster,
             notes: fixed.notes,
             layers,
         }
@@ -174,6 +179,7 @@ pub(super) struct Fixed {
     pub listener: Endpoint,
     pub advertised: Endpoint,
     pub shards: usize,
+    pub cluster: Option<ClusterConfig>,
     pub notes: Vec<String>,
 }
 

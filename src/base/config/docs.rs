@@ -20,10 +20,16 @@ unknown name, a value out of bounds, and a setting that it would be unsafe to pa
 refused with the file and line. Settings that this broker has no use for are accepted, shown by
 DescribeConfigs, and named in one line at start.
 
+`process.roles=broker` makes the process a broker of an Apache Kafka cluster, which needs
+`node.id` and `controller.quorum.bootstrap.servers` too. Without it Corelane runs alone, with its
+metadata embedded; settings of which a row says *in a cluster only* are then accepted and change
+nothing.
+
 Defaults that differ from Apache Kafka 4.3 on purpose: `flush.messages` and
 `log.flush.interval.messages` (1: an ack means stable storage), `segment.bytes` and
 `log.segment.bytes` (128 MiB), `listeners` (the loopback address only), `log.dir`
-(`corelane-data`), and the replication factors and in-sync minima of internal topics (1).
+(`corelane-data`), and, on a machine alone, the
+replication factors and in-sync minima of internal topics (1).
 The reasons are in [decisions](decisions/).
 
 Columns: *changes* says whether a setting can be changed while the broker runs (`fixed`: with a
@@ -89,6 +95,7 @@ fn line(text: &mut String, row: &Setting, column: &str) {
     let effect = match row.effect {
         Effect::Applied => String::new(),
         Effect::Partly(what) => format!(" **In part:** {what}."),
+        Effect::InCluster(_) => " **In a cluster only.**".to_owned(),
         Effect::Ignored(why) => format!(" **No effect:** {}.", why.text()),
         Effect::Refused(why) => format!(" **Refused:** {}.", why.text()),
     };
@@ -104,7 +111,7 @@ fn without_effect(text: &mut String, rows: &[&Setting]) {
     let reason = |row: &Setting| match row.effect {
         Effect::Ignored(why) => Some((false, why)),
         Effect::Refused(why) => Some((true, why)),
-        Effect::Applied | Effect::Partly(_) => None,
+        Effect::Applied | Effect::Partly(_) | Effect::InCluster(_) => None,
     };
     let mut reasons: Vec<(bool, Why)> = rows.iter().filter_map(|row| reason(row)).collect();
     reasons.sort_unstable();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::rule::host_and_port;
+use super::setting::Why;
 
 /// One entry of `listeners`: a name, a host and the port of the first shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,6 +74,23 @@ pub(super) fn protocol_map(text: &str) -> Result<BTreeMap<String, String>, Strin
             Ok((name.to_ascii_uppercase(), protocol.to_ascii_uppercase()))
         })
         .collect()
+}
+
+/// Whether the protocol of listener `name`, which `setting` names, is one that there is here; the
+/// error is the whole sentence.
+pub(super) fn check_protocol(
+    protocols: &BTreeMap<String, String>,
+    name: &str,
+    setting: &str,
+) -> Result<(), String> {
+    match protocols.get(name).map(String::as_str) {
+        Some("PLAINTEXT") => Ok(()),
+        Some(other) => {
+            let why = Why::NoSecurity.text();
+            Err(format!("{setting}: {name} needs {other}: {why}"))
+        }
+        None => Err(format!("No security protocol defined for listener {name}")),
+    }
 }
 
 #[cfg(test)]

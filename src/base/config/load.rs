@@ -7,7 +7,7 @@ use super::broker::{DYNAMIC_ONLY, advice, broker_setting, broker_settings};
 use super::broker_config::{BrokerConfig, Fixed};
 use super::layers::{Layers, Texts};
 use super::nearest::nearest;
-use super::properties;
+use super::properties::{self, Property};
 use super::setting::{Effect, Setting, Why};
 use super::value::Value;
 
@@ -106,7 +106,9 @@ pub(super) struct Loading {
     pub(super) texts: Texts,
     /// Where each name was set, for messages.
     pub(super) places: BTreeMap<String, String>,
-    notes: Vec<String>,
+    /// Whether this is a broker of a cluster, not one that runs alone.
+    pub(super) cluster: bool,
+    pub(super) notes: Vec<String>,
     problems: Vec<String>,
 }
 
@@ -120,6 +122,7 @@ impl Loading {
             }
         };
         let mut ignored: BTreeMap<Why, Vec<&str>> = BTreeMap::new();
+        self.cluster = joins_cluster(&entries);
         for entry in &entries {
             let place = format!("{}:{}", file.name, entry.line);
             if let Err(problem) = self.take(&entry.name, &entry.value, &place, &mut ignored) {
@@ -161,6 +164,9 @@ impl Loading {
                 ));
             }
             Effect::Ignored(why) => ignored.entry(why).or_default().push(row.name),
+            Effect::InCluster(why) if !self.cluster => {
+                ignored.entry(why).or_default().push(row.name);
+            }
             _ => {
                 let shortfall = row.shortfall(&value);
                 self.notes
@@ -283,6 +289,16 @@ impl Loading {
             _ => None,
         }
     }
+}
+
+/// Whether a file says that this process is a broker alone, whose controllers are others.
+fn joins_cluster(entries: &[Property]) -> bool {
+    let roles = entries.iter().rfind(|entry| entry.name == "process.roles");
+    let row = broker_setting("process.roles").expect("a row of the table");
+    roles.is_some_and(|roles| {
+        row.parse(&roles.value)
+            .is_ok_and(|roles| roles.items() == ["broker"])
+    })
 }
 
 /// Names of plug-ins' own settings begin like this.

@@ -7,6 +7,7 @@ mod describe;
 mod docs;
 mod dynamic;
 mod client_metrics;
+mod cluster;
 mod group;
 mod layers;
 mod listener;
@@ -34,7 +35,8 @@ pub use layers::{Layers, Texts};
 pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
 pub use parts::{
-    CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig, ShardConfig,
+    ClusterConfig, CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
+    ReplicaConfig, ShardConfig,
 };
 pub use rule::Rule;
 pub use setting::{Effect, Importance, Mode, Setting, Why};

@@ -1,5 +1,7 @@
 //! Pure: the settings of the broker as typed fields, a struct for each of its parts.
 
+use super::listener::Endpoint;
+
 /// Sockets and requests.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetworkConfig {
@@ -90,4 +92,39 @@ pub struct ShardConfig {
     pub spin_us: u64,
     /// How long the kernel polls the network card before an idle shard sleeps, in microseconds.
     pub busy_poll_us: u64,
+}
+
+/// What a broker of a cluster needs to find the others (`process.roles=broker`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClusterConfig {
+    /// Where controllers of the quorum may be, as the settings name them; never empty. The listener
+    /// is the first of `controller.listener.names`.
+    pub controllers: Vec<Endpoint>,
+    /// The listener that brokers use among themselves, in capitals.
+    pub inter_broker_listener: String,
+    /// How often a node reports to the controller, in milliseconds.
+    pub heartbeat_interval_ms: u64,
+    /// How long a start tries to register, in milliseconds.
+    pub registration_timeout_ms: u64,
+    /// How its replicas follow their leaders.
+    pub replica: ReplicaConfig,
+}
+
+/// How replicas follow their leaders.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplicaConfig {
+    /// How long a follower may lag before it is out of sync, in milliseconds.
+    pub lag_time_max_ms: u64,
+    /// How long a follower's fetch waits at the leader, in milliseconds.
+    pub fetch_wait_max_ms: u32,
+    /// The least bytes that it waits for.
+    pub fetch_min_bytes: u32,
+    /// The most bytes of one partition in an answer, but for a batch that is larger.
+    pub fetch_bytes_max: u32,
+    /// The most bytes in one answer.
+    pub response_bytes_max: u32,
+    /// The pause after a failed fetch, in milliseconds.
+    pub fetch_backoff_ms: u64,
+    /// How long an answer may take, in milliseconds.
+    pub socket_timeout_ms: u64,
 }

@@ -1,5 +1,6 @@
 //! Pure: what concerns several settings at once, or the machine: the second half of `load`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::broker_config::Fixed;
@@ -13,7 +14,9 @@ impl Loading {
     /// What concerns several settings, or the machine.
     pub(super) fn resolve(&mut self, flags: &Flags, host: &HostFacts) -> Fixed {
         self.check_identity();
-        self.check_replicas();
+        if !self.cluster {
+            self.check_alone();
+        }
         self.check_relations();
         let shards = match self.value("corelane.shards") {
             Some(Value::Int(shards)) => shards.max(1) as usize,
@@ -22,6 +25,9 @@ impl Loading {
         let listener = self.resolve_listener(flags);
         let advertised = self.resolve_advertised(flags, host, &listener);
         self.check_ports(&listener, shards);
+        let cluster = self
+            .cluster
+            .then(|| self.resolve_cluster(&listener, shards));
         let log_dirs = self.resolve_log_dirs();
         Fixed {
             data_dir: self.resolve_data_dir(&log_dirs),
@@ -29,36 +35,43 @@ impl Loading {
             listener,
             advertised,
             shards,
+            cluster,
             notes: Vec::new(),
         }
     }
 
     fn check_identity(&mut self) {
-        let roles = self.value("process.roles").map(|roles| roles.items().len());
-        if roles.is_some_and(|roles| roles != 2) {
-            self.problem(
-                "process.roles",
-                "this build runs alone, as broker and controller in one: \
-                 process.roles must be broker,controller",
-            );
-        }
         let (node, broker) = (self.number("node.id"), self.number("broker.id"));
         let both = self.texts.contains_key("node.id") && self.texts.contains_key("broker.id");
         if both && node != broker {
             let text = "You must set `node.id` to the same value as `broker.id`.";
             self.problem("broker.id", text);
         }
-        let voters = self.value("controller.quorum.voters");
-        if voters.is_some_and(|voters| voters.items().len() > 1) {
-            self.problem(
-                "controller.quorum.voters",
-                "controller.quorum.voters names a quorum of several: this build runs alone, \
-                 with its metadata embedded",
-            );
-        }
     }
 
-    fn check_replicas(&mut self) {
+    /// What only a broker of a cluster can be told.
+    fn check_alone(&mut self) {
+        let roles = self.items("process.roles");
+        if roles == ["controller"] {
+            self.problem(
+                "process.roles",
+                "process.roles=controller: Corelane is no controller; the controllers of a \
+                 cluster are Apache Kafka's, and Corelane joins with process.roles=broker",
+            );
+        } else if self.texts.contains_key("process.roles") {
+            self.notes.push(
+                "process.roles=broker,controller: Corelane is no controller of a quorum; it runs \
+                 alone, with its metadata embedded (process.roles=broker joins a cluster)"
+                    .to_owned(),
+            );
+        }
+        if self.items("controller.quorum.voters").len() > 1 {
+            self.problem(
+                "controller.quorum.voters",
+                "controller.quorum.voters names a quorum of several, which only a broker joins: \
+                 Corelane is no controller, give process.roles=broker",
+            );
+        }
         for name in [
             "default.replication.factor",
             "offsets.topic.replication.factor",
@@ -158,22 +171,20 @@ impl Loading {
                 .iter()
                 .any(|name| name.eq_ignore_ascii_case(&endpoint.listener))
         };
-        let protocols = self.value("listener.security.protocol.map");
-        let protocols = listener::protocol_map(protocols.as_ref().map_or("", |v| v.text()))
-            .map_err(|reason| format!("listener.security.protocol.map: {reason}"))?;
+        if let Some(own) = all.iter().find(|it| self.cluster && is_controller(it)) {
+            let name = &own.listener;
+            return Err(format!(
+                "listeners names {name}, a listener of controllers (controller.listener.names): \
+                 Corelane is no controller"
+            ));
+        }
+        let protocols = self.protocols()?;
         let mut clients = all.into_iter().filter(|endpoint| !is_controller(endpoint));
         let Some(endpoint) = clients.next() else {
             return Err("listeners names no listener for clients".into());
         };
         let name = &endpoint.listener;
-        match protocols.get(name).map(String::as_str) {
-            Some("PLAINTEXT") => {}
-            Some(other) => {
-                let why = Why::NoSecurity.text();
-                return Err(format!("listeners: {name} needs {other}: {why}"));
-            }
-            None => return Err(format!("No security protocol defined for listener {name}")),
-        }
+        listener::check_protocol(&protocols, name, "listeners")?;
         match clients.next() {
             None => Ok(endpoint),
             Some(second) => Err(format!(
@@ -181,6 +192,13 @@ impl Loading {
                 second.listener
             )),
         }
+    }
+
+    /// The protocol of each listener, by name.
+    pub(super) fn protocols(&self) -> Result<BTreeMap<String, String>, String> {
+        let map = self.value("listener.security.protocol.map");
+        listener::protocol_map(map.as_ref().map_or("", |map| map.text()))
+            .map_err(|reason| format!("listener.security.protocol.map: {reason}"))
     }
 
     fn resolve_advertised(

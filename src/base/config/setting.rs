@@ -57,6 +57,9 @@ pub enum Effect {
     Applied,
     /// It does part of that; the sentence says which.
     Partly(&'static str),
+    /// It does what Kafka's documentation says where this process is a broker of a cluster
+    /// (`process.roles=broker`); on a machine alone it is accepted and changes nothing.
+    InCluster(Why),
     /// It is accepted, kept and shown, and changes nothing.
     Ignored(Why),
     /// Any other value than the default is refused at start: to go on without it would be unsafe
@@ -134,7 +137,7 @@ impl Setting {
             return None;
         }
         match self.effect {
-            Effect::Applied => None,
+            Effect::Applied | Effect::InCluster(_) => None,
             Effect::Partly(what) => Some(what),
             Effect::Ignored(why) | Effect::Refused(why) => Some(why.text()),
         }

@@ -9,6 +9,7 @@ mod no_effect;
 mod node;
 mod own;
 mod quorum;
+mod replication;
 mod transactions;
 
 pub use dropped::advice;
@@ -53,7 +54,11 @@ pub static SECTIONS: &[Section] = &[
         no_effect::TRANSACTIONS,
     ),
     Section::new("Metadata quorum", quorum::QUORUM, no_effect::QUORUM),
-    Section::new("Replication", &[], no_effect::REPLICATION),
+    Section::new(
+        "Replication",
+        replication::REPLICATION,
+        no_effect::REPLICATION,
+    ),
     Section::new("Security", &[], no_effect::SECURITY),
     Section::new("SASL", &[], no_effect::SASL),
     Section::new("Quotas and metrics", &[], no_effect::QUOTAS),

@@ -18,6 +18,8 @@ broker_settings! {
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
         Any, Low, ReadOnly, Applied;
         "Which protocol each listener name stands for.";
+    "inter.broker.listener.name" String = None, Any, Medium, ReadOnly, InCluster(Standalone);
+        "The listener that brokers use among themselves; one of `listeners`. Unset: PLAINTEXT.";
     "socket.request.max.bytes" Int = Some("104857600"), AtLeast(1), High, ReadOnly, Applied;
         "The largest request read; a longer one closes the connection.";
     "socket.receive.buffer.bytes" Int = Some("102400"), Any, High, ReadOnly,

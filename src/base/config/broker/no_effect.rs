@@ -57,9 +57,6 @@ broker_settings! {
 broker_settings! {
     pub static NETWORK;
 
-    "inter.broker.listener.name" String =
-        None, Any, Medium, ReadOnly, Ignored(Standalone);
-        "The listener that brokers use among themselves.";
     "early.start.listeners" List =
         None, Items { of: &[], may_be_empty: true }, High, ReadOnly, Ignored(Standalone);
         "Listeners that open before the authorizer is ready.";
@@ -237,14 +234,6 @@ broker_settings! {
 broker_settings! {
     pub static QUORUM;
 
-    "controller.listener.names" List =
-        Some("CONTROLLER"), Items { of: &[], may_be_empty: false }, High, ReadOnly,
-        Ignored(Standalone);
-        "Listeners of the controller. They are left closed: the controller is inside this "
-        "process.";
-    "controller.quorum.bootstrap.servers" List =
-        Some(""), Endpoints, High, ReadOnly, Ignored(Standalone);
-        "Where to look for the controller quorum.";
     "controller.quorum.auto.join.enable" Boolean =
         Some("false"), Any, Low, ReadOnly, Ignored(Standalone);
         "Whether a new controller joins the quorum by itself.";
@@ -272,15 +261,9 @@ broker_settings! {
     "controller.quorum.retry.backoff.ms" Int =
         Some("20"), AtLeast(0), Low, ReadOnly, Ignored(Standalone);
         "The pause before a failed request to the quorum is tried again.";
-    "broker.heartbeat.interval.ms" Int =
-        Some("2000"), Any, Medium, ReadOnly, Ignored(Standalone);
-        "How often a broker reports to the controller.";
     "broker.session.timeout.ms" Int =
         Some("9000"), Any, Medium, ReadOnly, Ignored(Standalone);
         "How long a broker may be silent before it is fenced.";
-    "initial.broker.registration.timeout.ms" Int =
-        Some("60000"), Any, Medium, ReadOnly, Ignored(Standalone);
-        "How long a broker tries to register.";
     "metadata.max.idle.interval.ms" Int =
         Some("500"), AtLeast(0), Low, ReadOnly, Ignored(Standalone);
         "How often an idle controller writes a no-op record.";
@@ -310,33 +293,12 @@ broker_settings! {
     "num.replica.fetchers" Int =
         Some("1"), AtLeast(1), High, ClusterWide, Ignored(OneReplica);
         "Fetchers per source broker.";
-    "replica.fetch.backoff.ms" Int =
-        Some("1000"), AtLeast(0), Medium, ReadOnly, Ignored(OneReplica);
-        "The pause after a failed fetch.";
-    "replica.fetch.max.bytes" Int =
-        Some("1048576"), AtLeast(0), Medium, ReadOnly, Ignored(OneReplica);
-        "The most bytes that a follower fetches of one partition.";
-    "replica.fetch.min.bytes" Int =
-        Some("1"), Any, High, ReadOnly, Ignored(OneReplica);
-        "The least bytes that a follower's fetch waits for.";
-    "replica.fetch.response.max.bytes" Int =
-        Some("10485760"), AtLeast(0), Medium, ReadOnly, Ignored(OneReplica);
-        "The most bytes in one answer to a follower.";
-    "replica.fetch.wait.max.ms" Int =
-        Some("500"), Any, High, ReadOnly, Ignored(OneReplica);
-        "How long a follower's fetch waits.";
     "replica.high.watermark.checkpoint.interval.ms" Long =
         Some("5000"), Any, High, ReadOnly, Ignored(OneReplica);
         "How often high watermarks are noted on disk.";
-    "replica.lag.time.max.ms" Long =
-        Some("30000"), Any, High, ReadOnly, Ignored(OneReplica);
-        "How long a follower may lag before it counts as out of sync.";
     "replica.socket.receive.buffer.bytes" Int =
         Some("65536"), Any, High, ReadOnly, Ignored(OneReplica);
         "The kernel's receive buffer for fetching from a leader.";
-    "replica.socket.timeout.ms" Int =
-        Some("30000"), Any, High, ReadOnly, Ignored(OneReplica);
-        "How long a follower's request may take.";
     "replication.quota.window.num" Int =
         Some("11"), AtLeast(1), Low, ReadOnly, Ignored(OneReplica);
         "Windows in which replication traffic is measured.";

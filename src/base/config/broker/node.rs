@@ -13,17 +13,20 @@ broker_settings! {
         "The old name of `node.id`. When both are set they must be equal.";
     "process.roles" List = Some("broker,controller"),
         Items { of: &["broker", "controller"], may_be_empty: false }, High, ReadOnly, Applied;
-        "What this process is. One that stands alone is always both, so that is the one value "
-        "taken.";
+        "`broker`: a broker of a cluster, whose controllers are Apache Kafka's. Unset, or "
+        "`broker,controller`: a broker alone, with its metadata embedded. Corelane is no "
+        "controller of a quorum.";
     "broker.rack" String = None, Any, Medium, ReadOnly, Applied;
         "The rack or zone of this machine, shown to clients so that they can read from nearby.";
     "auto.create.topics.enable" Boolean = Some("true"), Any, High, ReadOnly, Applied;
         "Whether asking for a topic that does not exist creates it.";
     "num.partitions" Int = Some("1"), AtLeast(1), Medium, ReadOnly, Applied;
-        "Partitions of a topic whose creator did not say how many.";
+        "Partitions of a topic whose creator did not say how many. In a cluster the controllers' "
+        "own setting counts.";
     "default.replication.factor" Int = Some("1"), Any, Medium, ReadOnly, Applied;
         "Replicas of a topic whose creator did not say how many. A machine alone can give one "
-        "only, however many shards it has: a topic that asks for two is refused.";
+        "only, however many shards it has: a topic that asks for two is refused. In a cluster "
+        "the controllers' own setting counts.";
     "delete.topic.enable" Boolean = Some("true"), Any, High, ReadOnly, Applied;
         "Whether topics can be deleted.";
     "message.max.bytes" Int = Some("1048588"), AtLeast(0), High, ClusterWide, Applied;

@@ -66,6 +66,8 @@ fn the_file_that_comes_with_kafka_loads() {
              metadata is embedded, there is no controller quorum to reach",
             "accepted without effect: transaction.state.log.min.isr: \
              this build has no transactions yet",
+            "process.roles=broker,controller: Corelane is no controller of a quorum; it runs \
+             alone, with its metadata embedded (process.roles=broker joins a cluster)",
         ]
     );
 }
@@ -207,18 +209,13 @@ fn every_mistake_is_named_with_its_place() {
              this build has no tiered storage",
         ),
         (
-            "process.roles=broker",
-            "1: this build runs alone, as broker and controller in one: \
-             process.roles must be broker,controller",
-        ),
-        (
             "node.id=1\nbroker.id=2",
             "2: You must set `node.id` to the same value as `broker.id`.",
         ),
         (
             "controller.quorum.voters=1@a:1,2@b:1",
-            "1: controller.quorum.voters names a quorum of several: this build runs alone, \
-             with its metadata embedded",
+            "1: controller.quorum.voters names a quorum of several, which only a broker joins: \
+             Corelane is no controller, give process.roles=broker",
         ),
         (
             "default.replication.factor=3",
