@@ -1,5 +1,6 @@
 //! Drives: the kernel and nothing else; the only room that names the runtime.
-//! May use: `base`. Never: knows of Kafka, logs or partitions.
+//! May use: `base`; `peer` also `wire`. Never: knows of logs or partitions, nor of Kafka, but for
+//! the frames of a request to another process.
 
 // Other rooms call this one where they would call these.
 #![allow(clippy::disallowed_methods)]
@@ -24,6 +25,7 @@ pub mod listener;
 pub mod net;
 pub mod offload;
 pub mod patience;
+pub mod peer;
 pub mod process;
 pub mod runtime;
 pub mod semaphore;

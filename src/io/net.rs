@@ -1,10 +1,11 @@
 //! Drives: the network: where connections come from.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use glommio::net::TcpStream;
 
+use super::cores;
 use super::listener::{self, Listener, SocketOptions};
 #[cfg(any(test, feature = "sim"))]
 use super::sim;
@@ -44,6 +45,22 @@ impl Net {
             }
             #[cfg(any(test, feature = "sim"))]
             Kind::Sim(net) => net.connect(address).await.map(Stream::simulated),
+        }
+    }
+
+    /// The addresses of `host`, which may be an address itself. A simulated network has no names.
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![(address, port).into()]);
+        }
+        match &self.0 {
+            Kind::Ring => {
+                let asked = (host.to_owned(), port);
+                let found = cores::blocking(move || asked.to_socket_addrs().map(Vec::from_iter));
+                found.await
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Kind::Sim(_) => Err(io::ErrorKind::NotFound.into()),
         }
     }
 

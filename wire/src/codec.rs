@@ -10,7 +10,7 @@ pub use kafka_protocol::protocol::{
 use super::shape::{self, Malformed};
 use super::{frame, header};
 
-/// Why a request body could not be decoded.
+/// Why a body could not be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The codec has no such version of this message.
@@ -20,7 +20,7 @@ pub enum DecodeError {
     #[error("{0}")]
     Malformed(Malformed),
     /// The bytes passed the shape check and the codec refused them all the same.
-    #[error("the request was not understood: {0}")]
+    #[error("the message was not understood: {0}")]
     Refused(String),
 }
 
@@ -49,6 +49,13 @@ pub fn check_request<R: Request>(body: &[u8], version: i16) -> Result<usize, Dec
     Ok(shape::check(R::KEY, version, body)?)
 }
 
+/// As [`decode_request`], of the body of the answer to an `R`, from a process that is not trusted
+/// with counts; for the APIs that [`shape::check_answer`] knows.
+pub fn decode_answer<R: Request>(body: Bytes, version: i16) -> Result<R::Response, DecodeError> {
+    shape::check_answer(R::KEY, version, &body)?;
+    decode(body, version)
+}
+
 /// Decodes a message from bytes that are trusted to be well formed, such as a response of this
 /// program's own making or a request that passed [`shape::check`]. Counts in it are believed.
 pub fn decode<M: Decodable + Message>(mut bytes: Bytes, version: i16) -> Result<M, DecodeError> {
@@ -75,6 +82,29 @@ pub fn encode<M: Encodable>(
 pub fn encoded_bytes<M: Encodable>(message: &M, version: i16) -> Result<usize, EncodeError> {
     let size = message.compute_size(version);
     size.map_err(|reason| EncodeError(reason.to_string()))
+}
+
+/// Appends a whole request frame to `out`: length, header and body. On an error `out` is as long
+/// as before.
+pub fn encode_request<R: Request>(
+    version: i16,
+    correlation_id: i32,
+    client_id: &str,
+    body: &R,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let before = out.len();
+    let open = frame::open(out);
+    let header = messages::RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation_id)
+        .with_client_id(Some(StrBytes::from_string(client_id.to_owned())));
+    encode(&header, R::header_version(version), out)
+        .and_then(|()| encode(body, version, out))
+        .inspect_err(|_| out.truncate(before))?;
+    frame::close(out, open, 0);
+    Ok(())
 }
 
 /// Appends a response's length and header to `out`, for a body of `body_bytes` that is sent

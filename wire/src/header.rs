@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::api_keys::ApiRow;
 use super::cursor::{Cursor, Short, Sink};
 use super::primitive::Form;
@@ -94,6 +96,17 @@ pub fn response_header_version(api_key: i16, api_version: i16) -> i16 {
     i16::from(flexible && api_key != API_VERSIONS_KEY)
 }
 
+/// Splits an answer into the number of the request that it answers and its body; `None` where it
+/// ends within the header.
+pub fn split_response(answer: &Bytes, api_key: i16, api_version: i16) -> Option<(i32, Bytes)> {
+    let mut cursor = Cursor::new(answer);
+    let correlation_id = cursor.i32().ok()?;
+    if response_header_version(api_key, api_version) == 1 {
+        Form::FLEXIBLE.skip_tags(&mut cursor).ok()?;
+    }
+    Some((correlation_id, answer.slice_ref(cursor.rest())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,5 +174,13 @@ mod tests {
         put_response_header(&mut out, 3, 1, 5);
         put_response_header(&mut out, API_VERSIONS_KEY, 4, 6);
         assert_eq!(out, [1, 2, 3, 4, 0, 0, 0, 0, 5, 0, 0, 0, 6]);
+        let answer = Bytes::from_static(&[1, 2, 3, 4, 1, 7, 1, 9, 5, 6]);
+        let (id, body) = split_response(&answer, 3, 12).unwrap();
+        assert_eq!((id, &body[..]), (0x0102_0304, &[5, 6][..]));
+        let (_, body) = split_response(&answer, 3, 1).unwrap();
+        assert_eq!(body, [1, 7, 1, 9, 5, 6][..]);
+        for end in 0..8 {
+            assert_eq!(split_response(&answer.slice(..end), 3, 12), None);
+        }
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes `table.rs` and `../api_keys/table.rs` from Kafka's own message schemas.
+"""Writes `table.rs`, `answers.rs` and `../api_keys/table.rs` from Kafka's own message schemas.
 
-The schemas are the files `common/message/*Request.json` inside the Java client's jar
+The schemas are the files `common/message/*.json` inside the Java client's jar
 (Maven coordinates org.apache.kafka:kafka-clients; 4.3.1 when this was last run). Run it when a
 newer Kafka or another API is wanted:
 
@@ -9,7 +9,7 @@ newer Kafka or another API is wanted:
 
 Only what a bounds check needs is kept of a schema: the order of the fields, the size or kind of
 each, the versions it is there in, from which version on it may be null, and its tag.
-An API whose body is to be checked is added to APIS below.
+An API whose requests are to be checked is added to APIS below, one whose answers are to ANSWERS.
 """
 
 import json
@@ -18,7 +18,7 @@ import re
 import sys
 import zipfile
 
-# The APIs whose bodies are checked, by Kafka's name of them.
+# The APIs whose requests are checked, by Kafka's name of them.
 APIS = """
     Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator JoinGroup
     Heartbeat LeaveGroup SyncGroup DescribeGroups ListGroups ApiVersions CreateTopics
@@ -28,6 +28,12 @@ APIS = """
     DescribeCluster ListConfigResources DescribeTopicPartitions
 """.split()
 
+# The APIs that this broker asks of other Kafka processes.
+ANSWERS = """
+    Fetch ListOffsets ApiVersions OffsetForLeaderEpoch AlterPartition Envelope FetchSnapshot
+    BrokerRegistration BrokerHeartbeat AllocateProducerIds
+""".split()
+
 FIXED = {
     "bool": 1, "int8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8,
     "float64": 8, "uuid": 16,
@@ -35,12 +41,12 @@ FIXED = {
 LAST = 32767
 
 
-def schemas(jar):
-    """All request schemas by API name."""
+def schemas(jar, kind):
+    """All schemas of requests, or of answers, by API name."""
     found = {}
     with zipfile.ZipFile(jar) as archive:
         for name in archive.namelist():
-            match = re.fullmatch(r"common/message/(\w+)Request\.json", name)
+            match = re.fullmatch(rf"common/message/(\w+){kind}\.json", name)
             if match:
                 lines = archive.read(name).decode().splitlines()
                 text = "\n".join(line for line in lines if not line.lstrip().startswith("//"))
@@ -103,11 +109,13 @@ class Table:
         self.lines += [f"const {const}: &[Field] = &[", *rows, "];", ""]
 
 
-def main():
-    here = pathlib.Path(__file__).resolve().parent
-    found = schemas(sys.argv[1])
+NOTE = "Derived from Kafka 4.3.1 by `wire/src/shape/derive.py`; not edited by hand."
+
+
+def write_bodies(path, what, const_name, found, apis):
+    """Writes the layouts of the bodies of `apis`."""
     table, bodies = Table(), []
-    for name in APIS:
+    for name in apis:
         schema = found[name]
         const = screaming(name)
         commons = {s["name"]: s["fields"] for s in schema.get("commonStructs", [])}
@@ -116,15 +124,22 @@ def main():
         flexible = span(schema["flexibleVersions"])[0]
         bodies.append((schema["apiKey"], f"    Body::new({schema['apiKey']}, {first}, {last}, "
                                          f"{flexible}, {const}),"))
-    note = "Derived from Kafka 4.3.1 by `wire/src/shape/derive.py`; not edited by hand."
     lines = [
-        "//! Pure: the layout of request bodies.", f"//! {note}", "",
+        f"//! Pure: the layout of {what}.", f"//! {NOTE}", "",
         "use super::{Body, Field, Kind};", "",
         *table.lines,
-        "/// The bodies that can be checked, by API key.",
-        "pub(super) const BODIES: &[Body] = &[", *(row for _, row in sorted(bodies)), "];",
+        f"/// The {what} that can be checked, by API key.",
+        f"pub(super) const {const_name}: &[Body] = &[", *(row for _, row in sorted(bodies)), "];",
     ]
-    (here / "table.rs").write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def main():
+    here = pathlib.Path(__file__).resolve().parent
+    found = schemas(sys.argv[1], "Request")
+    write_bodies(here / "table.rs", "request bodies", "BODIES", found, APIS)
+    answers = schemas(sys.argv[1], "Response")
+    write_bodies(here / "answers.rs", "bodies of answers", "ANSWERS", answers, ANSWERS)
 
     rows = []
     for name, schema in found.items():
@@ -134,7 +149,7 @@ def main():
             rows.append((schema["apiKey"], f'    ApiRow::new({schema["apiKey"]}, "{name}", '
                                            f"{first}, {last}, {flexible}),"))
     lines = [
-        "//! Pure: every API that Kafka knows of.", f"//! {note}", "",
+        "//! Pure: every API that Kafka knows of.", f"//! {NOTE}", "",
         "use super::ApiRow;", "",
         "/// All APIs, by key: name, first and last version, first version with tagged fields.",
         "pub(crate) const API_KEYS: &[ApiRow] = &[", *(row for _, row in sorted(rows)), "];",

@@ -131,12 +131,15 @@ struct Read {
 /// `None` where the codec crate has no such version.
 type Codec = fn(&[u8], i16) -> Option<Result<Read, String>>;
 
-fn through<R: Request>(bytes: &[u8], version: i16) -> Option<Result<Read, String>> {
-    if !(R::VERSIONS.min..=R::VERSIONS.max).contains(&version) {
+fn through<M>(bytes: &[u8], version: i16) -> Option<Result<Read, String>>
+where
+    M: codec::Message + codec::Decodable + codec::Encodable,
+{
+    if !(M::VERSIONS.min..=M::VERSIONS.max).contains(&version) {
         return None;
     }
     let mut input = Bytes::copy_from_slice(bytes);
-    let message = match R::decode(&mut input, version) {
+    let message = match M::decode(&mut input, version) {
         Ok(message) => message,
         Err(error) => return Some(Err(error.to_string())),
     };
@@ -169,31 +172,72 @@ fn codecs() -> Vec<(i16, Codec)> {
     }
 }
 
-/// Calls `test` with every body of the table that the codec crate knows too, in every version.
-fn everywhere(mut test: impl FnMut(&'static Body, i16, Codec)) {
-    let codecs = codecs();
-    let keys: Vec<_> = table::BODIES.iter().map(|body| body.key).collect();
-    assert_eq!(keys, codecs.iter().map(|(key, _)| *key).collect::<Vec<_>>());
-    let mut versions = 0;
-    for (body, (_, codec)) in table::BODIES.iter().zip(codecs) {
-        for version in body.first..=body.last {
-            if codec(&[], version).is_some() {
-                versions += 1;
-                test(body, version, codec);
-            }
+fn codecs_of_answers() -> Vec<(i16, Codec)> {
+    type ListOffsetsRequest = Newer<kafka_protocol::messages::ListOffsetsRequest>;
+    macro_rules! codecs {
+        ($($request:ident)*) => {
+            vec![$((
+                $request::KEY,
+                through::<<$request as Request>::Response> as Codec,
+            )),*]
+        };
+    }
+    codecs! {
+        FetchRequest ListOffsetsRequest ApiVersionsRequest OffsetForLeaderEpochRequest
+        AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest BrokerRegistrationRequest
+        BrokerHeartbeatRequest AllocateProducerIdsRequest
+    }
+}
+
+/// A body of one of the two tables.
+#[derive(Clone, Copy)]
+struct Subject {
+    body: &'static Body,
+    is_answer: bool,
+}
+
+impl Subject {
+    fn check(self, version: i16, bytes: &[u8]) -> Result<usize, Malformed> {
+        match self.is_answer {
+            false => check(self.body.key, version, bytes),
+            true => check_answer(self.body.key, version, bytes),
         }
     }
-    assert_eq!(versions, 183, "versions of APIs that both know");
+}
+
+/// Calls `test` with every body of the tables that the codec crate knows too, in every version.
+fn everywhere(mut test: impl FnMut(Subject, i16, Codec)) {
+    let tables = [
+        (table::BODIES, false, codecs(), 183),
+        (answers::ANSWERS, true, codecs_of_answers(), 47),
+    ];
+    for (bodies, is_answer, codecs, expected) in tables {
+        let keys: Vec<_> = bodies.iter().map(|body| body.key).collect();
+        assert_eq!(keys, codecs.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+        let mut versions = 0;
+        for (body, (_, codec)) in bodies.iter().zip(codecs) {
+            for version in body.first..=body.last {
+                if codec(&[], version).is_some() {
+                    versions += 1;
+                    test(Subject { body, is_answer }, version, codec);
+                }
+            }
+        }
+        assert_eq!(versions, expected, "versions of APIs that both know");
+    }
 }
 
 #[test]
 fn the_table_and_the_codec_read_the_same_messages() {
     let mut random = Rng::with_seed(1);
-    everywhere(|body, version, codec| {
+    everywhere(|subject, version, codec| {
+        let body = subject.body;
         for round in 0..60 {
             let bytes = valid(&mut random, body, version);
             let name = || format!("API {} version {version} round {round}", body.key);
-            check(body.key, version, &bytes).unwrap_or_else(|e| panic!("{}: {e}", name()));
+            subject
+                .check(version, &bytes)
+                .unwrap_or_else(|e| panic!("{}: {e}", name()));
             let read = codec(&bytes, version).unwrap().unwrap_or_else(|error| {
                 panic!("{}: {error}", name());
             });
@@ -207,9 +251,10 @@ fn the_table_and_the_codec_read_the_same_messages() {
 }
 
 /// The check, having made sure that the parsers which work in place think the same.
-fn in_place_too(api_key: i16, version: i16, bytes: &[u8]) -> Result<usize, Malformed> {
-    let checked = check(api_key, version, bytes);
-    let parsed = match api_key {
+fn in_place_too(subject: Subject, version: i16, bytes: &[u8]) -> Result<usize, Malformed> {
+    let checked = subject.check(version, bytes);
+    let parsed = match subject.body.key {
+        _ if subject.is_answer => return checked,
         0 => produce::walk(bytes, version, |_| ()).map(|_| ()),
         1 => fetch::walk(bytes, version, |_| ()).map(|_| ()),
         _ => return checked,
@@ -223,8 +268,9 @@ fn in_place_too(api_key: i16, version: i16, bytes: &[u8]) -> Result<usize, Malfo
 fn what_passes_the_check_passes_the_codec() {
     let mut random = Rng::with_seed(2);
     let (mut passed, mut refused) = (0u32, 0u32);
-    everywhere(|body, version, codec| {
-        let mut attack = |bytes: &[u8]| match in_place_too(body.key, version, bytes) {
+    everywhere(|subject, version, codec| {
+        let body = subject.body;
+        let mut attack = |bytes: &[u8]| match in_place_too(subject, version, bytes) {
             Err(_) => refused += 1,
             Ok(cost) => {
                 passed += 1;
@@ -302,8 +348,8 @@ fn a_message_beyond_the_codec_is_told_from_a_malformed_one() {
 /// says.
 #[test]
 fn no_struct_of_the_codec_is_larger_than_the_table_thinks() {
-    fn element(api_key: i16, path: &[&str]) -> Kind {
-        let body = table::BODIES.iter().find(|body| body.key == api_key);
+    fn element(bodies: &[Body], api_key: i16, path: &[&str]) -> Kind {
+        let body = bodies.iter().find(|body| body.key == api_key);
         let mut fields = body.unwrap().fields;
         let mut found = Kind::Fixed(0);
         for name in path {
@@ -319,13 +365,14 @@ fn no_struct_of_the_codec_is_larger_than_the_table_thinks() {
         found
     }
     macro_rules! fits {
-        ($($key:literal $($name:ident).+ = $module:ident::$type:ident;)*) => {$(
-            let thought = memory_bytes(element($key, &[$(stringify!($name)),+]));
+        ($bodies:expr; $($key:literal $($name:ident).+ = $module:ident::$type:ident;)*) => {$(
+            let thought = memory_bytes(element($bodies, $key, &[$(stringify!($name)),+]));
             let real = size_of::<$module::$type>();
             assert!(thought >= real, "{}: {thought} < {real}", stringify!($type));
         )*};
     }
     fits! {
+        table::BODIES;
         0 TopicData = produce_request::TopicProduceData;
         0 TopicData.PartitionData = produce_request::PartitionProduceData;
         1 Topics = fetch_request::FetchTopic;
@@ -361,6 +408,25 @@ fn no_struct_of_the_codec_is_larger_than_the_table_thinks() {
         47 Topics = offset_delete_request::OffsetDeleteRequestTopic;
         47 Topics.Partitions = offset_delete_request::OffsetDeleteRequestPartition;
         75 Topics = describe_topic_partitions_request::TopicRequest;
+    }
+    fits! {
+        answers::ANSWERS;
+        1 Responses = fetch_response::FetchableTopicResponse;
+        1 Responses.Partitions = fetch_response::PartitionData;
+        1 Responses.Partitions.AbortedTransactions = fetch_response::AbortedTransaction;
+        1 NodeEndpoints = fetch_response::NodeEndpoint;
+        2 Topics = list_offsets_response::ListOffsetsTopicResponse;
+        2 Topics.Partitions = list_offsets_response::ListOffsetsPartitionResponse;
+        18 ApiKeys = api_versions_response::ApiVersion;
+        18 SupportedFeatures = api_versions_response::SupportedFeatureKey;
+        18 FinalizedFeatures = api_versions_response::FinalizedFeatureKey;
+        23 Topics = offset_for_leader_epoch_response::OffsetForLeaderTopicResult;
+        23 Topics.Partitions = offset_for_leader_epoch_response::EpochEndOffset;
+        56 Topics = alter_partition_response::TopicData;
+        56 Topics.Partitions = alter_partition_response::PartitionData;
+        59 Topics = fetch_snapshot_response::TopicSnapshot;
+        59 Topics.Partitions = fetch_snapshot_response::PartitionSnapshot;
+        59 NodeEndpoints = fetch_snapshot_response::NodeEndpoint;
     }
     assert!(memory_bytes(Kind::Text) >= size_of::<Option<codec::StrBytes>>());
 }

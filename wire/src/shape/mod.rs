@@ -1,10 +1,12 @@
-//! Pure: whether the bytes of a request body can be the message that they claim to be.
+//! Pure: whether the bytes of a body, of a request or an answer, can be the message that they
+//! claim to be.
 //!
 //! The codec crate believes the counts that it reads and allocates for them, so nothing goes
 //! there before every length, count, null, marker and text of it has been walked here. The
-//! walk allocates nothing. What it knows of the messages is in `table.rs`, which `derive.py`
-//! writes from Kafka's own schemas.
+//! walk allocates nothing. What it knows of the messages is in `table.rs` and `answers.rs`, which
+//! `derive.py` writes from Kafka's own schemas.
 
+mod answers;
 #[cfg(test)]
 mod fuzz;
 mod reader;
@@ -105,8 +107,22 @@ const UNKNOWN_TAG_COST: usize = 448;
 /// Bytes behind the message are not looked at. A body that passes cannot make the codec panic
 /// or refuse.
 pub fn check(api_key: i16, version: i16, body: &[u8]) -> Result<usize, Malformed> {
-    let index = table::BODIES.binary_search_by_key(&api_key, |body| body.key);
-    let known = index.ok().map(|index| &table::BODIES[index]);
+    check_in(table::BODIES, api_key, version, body)
+}
+
+/// As [`check`], of the body of an answer.
+pub fn check_answer(api_key: i16, version: i16, body: &[u8]) -> Result<usize, Malformed> {
+    check_in(answers::ANSWERS, api_key, version, body)
+}
+
+fn check_in(
+    bodies: &'static [Body],
+    api_key: i16,
+    version: i16,
+    body: &[u8],
+) -> Result<usize, Malformed> {
+    let index = bodies.binary_search_by_key(&api_key, |body| body.key);
+    let known = index.ok().map(|index| &bodies[index]);
     let Some(known) = known.filter(|body| (body.first..=body.last).contains(&version)) else {
         return Err(Fault::Unknown.of("the body"));
     };

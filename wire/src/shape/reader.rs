@@ -54,7 +54,7 @@ impl fmt::Display for Malformed {
         let field = self.field;
         match self.fault {
             Fault::Flaw(flaw) => match flaw {
-                Flaw::Short => write!(f, "the request ends within {field}"),
+                Flaw::Short => write!(f, "the message ends within {field}"),
                 Flaw::Null => write!(f, "{field} is null"),
                 Flaw::Length(length) => write!(f, "{field} claims a length of {length} bytes"),
                 Flaw::Count(count) => write!(f, "{field} claims {count} elements"),

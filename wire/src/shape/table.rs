@@ -558,7 +558,7 @@ const DESCRIBE_TOPIC_PARTITIONS: &[Field] = &[
     Field::new("Cursor", Kind::Struct(DESCRIBE_TOPIC_PARTITIONS_CURSOR), 0).nullable(0),
 ];
 
-/// The bodies that can be checked, by API key.
+/// The request bodies that can be checked, by API key.
 pub(super) const BODIES: &[Body] = &[
     Body::new(0, 3, 13, 9, PRODUCE),
     Body::new(1, 4, 18, 12, FETCH),
