@@ -26,6 +26,7 @@ LOADS = {
     "1-written": (1, 1, 100, 0, False),
     "16-on-1-durable": (16, 1, 100, 0, True),
     "64-on-64-durable": (64, 64, 100, 0, True),
+    "64-on-64-1KiB-durable": (64, 64, 1024, 0, True),
     "1-64KiB-durable": (1, 1, 8000, 65536, True),
     "64KiB-durable": (4, 4, 8000, 65536, True),
     "64KiB-written": (4, 4, 8000, 65536, False),

@@ -61,6 +61,12 @@ impl Shared {
         }
     }
 
+    pub(super) async fn write_full_logs_on(self: Rc<Self>) {
+        while self.stage() != Stage::Ended {
+            self.full.write().await;
+        }
+    }
+
     /// Waits so long, or until there is no time to lose.
     async fn is_urgent_within(&self, time: Duration) -> bool {
         let time = pin!(self.disk().runtime().sleep(time));

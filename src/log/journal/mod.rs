@@ -6,6 +6,7 @@
 //! segments. `entry` says which bytes stand in the file, `circle` where the next entry goes, `file`
 //! writes it, `side` is what a log keeps for the journal, `writer` makes entries of `parts` and
 //! acks them, `home` has logs write the same to their segments and lets the circle be overwritten,
+//! `full` has those with much write it before,
 //! `void` says what of it counts no more, `replay` puts the rest, as `reader` finds it, in place at
 //! a start, `lost` is what that fails with, `kept` is for logs that fail before they are home.
 //! Bytes, order and bounds: docs/formats/journal.md.
@@ -13,6 +14,7 @@
 mod circle;
 mod entry;
 mod file;
+mod full;
 mod home;
 mod kept;
 mod lost;

@@ -21,6 +21,8 @@ pub struct Side {
     /// Whether the journal has it on its list of logs that have entered something which is not in
     /// their segments yet.
     is_away: Cell<bool>,
+    /// Whether the journal has it on its list of logs that are to write what they have.
+    pub(super) is_full: Cell<bool>,
     /// While an entry is being written: where the oldest bytes begin that it takes of this log
     /// (segment, place in it). The tail keeps what lies behind that.
     in_hand: Cell<Option<(Offset, u64)>>,
@@ -213,7 +215,7 @@ impl Inner {
             journal.enlist(self);
         }
         if self.state.borrow().queued_bytes >= options.away_bytes_max {
-            self.wake_writer();
+            journal.is_full(self);
         }
         true
     }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::entry::{Front, HEAD_BYTES, Position};
 use super::file::JournalFile;
+use super::full::FullLogs;
 use super::parts::{Cut, Part};
 use crate::io::buffer::WriteBuffer;
 use crate::io::disk::Disk;
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) cuts: RefCell<Vec<Cut>>,
     /// Logs that have entered something since they were last brought home.
     pub(super) away: RefCell<Vec<Rc<Inner>>>,
+    /// Logs with so much in the journal that they do not wait for the next round.
+    pub(super) full: FullLogs,
     /// Held by a round that brings logs home.
     pub(super) bringing: Rc<Semaphore>,
     /// There is something to enter.
@@ -76,6 +79,7 @@ impl Journal {
             listed: RefCell::default(),
             cuts: RefCell::default(),
             away: RefCell::default(),
+            full: FullLogs::default(),
             bringing: Semaphore::new(1),
             work: Event::default(),
             due: Event::default(),
@@ -83,9 +87,10 @@ impl Journal {
             moved: Bell::default(),
         });
         let runtime = logs.disk().runtime();
-        let (writer, home) = (Rc::clone(&shared), Rc::clone(&shared));
+        let [writer, home, full] = [&shared; 3].map(Rc::clone);
         runtime.spawn(async move { writer.run().await });
         runtime.spawn(async move { home.bring_home_on().await });
+        runtime.spawn(async move { full.write_full_logs_on().await });
         Journal(shared)
     }
 
@@ -112,6 +117,11 @@ impl Journal {
     /// then is wanted.
     pub fn hurry(&self) {
         self.0.urgent.call();
+    }
+
+    /// Has `log`, which has much in the journal, write it to its segments in its turn.
+    pub(super) fn is_full(&self, log: &Rc<Inner>) {
+        self.0.full.add(log);
     }
 
     /// Whether an entry may hold something of `log` that a start would write to its segments.
@@ -166,6 +176,7 @@ impl Shared {
         self.work.call();
         self.due.call();
         self.urgent.call();
+        self.full.call();
     }
 
     /// How far entries are written.
