@@ -34,6 +34,13 @@ pub enum Command {
     /// under way is answered, everything is flushed, and the next start has nothing to scan.
     Serve(Serve),
 
+    /// Format the folders of a broker of an Apache Kafka cluster, as kafka-storage does.
+    ///
+    /// Each node's folder gets its place in the cluster and a directory id, and the number of
+    /// shards is fixed. It is done once, before the first `serve` with the same file; whatever is
+    /// in the folders already is never changed. A broker that runs alone needs no format.
+    Format(Format),
+
     /// Say what an ack means on this host, whether the broker can serve here, and what costs
     /// latency.
     ///
@@ -60,6 +67,29 @@ pub enum Command {
     ///
     /// One for the program and one for each command: corelane.1, corelane-serve.1 and so on.
     Man(pages::Man),
+}
+
+/// Flags of `format`, under the names of kafka-storage.
+#[derive(Args, Debug)]
+pub struct Format {
+    /// The cluster's id: what its controllers were formatted with
+    ///
+    /// kafka-cluster cluster-id prints that of a cluster that runs.
+    #[arg(long, short = 't', value_name = "ID")]
+    pub cluster_id: String,
+
+    /// Read settings from FILE, as serve does; process.roles=broker must be among them
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+
+    /// How many shards, each a node of the cluster; fixed from now on [default: corelane.shards,
+    /// else half the physical cores, 1 to 8]
+    #[arg(long, value_name = "N")]
+    pub shards: Option<usize>,
+
+    /// Leave folders that are formatted for this broker already as they are
+    #[arg(long, short = 'g')]
+    pub ignore_formatted: bool,
 }
 
 /// Flags of `check`.
@@ -184,6 +214,19 @@ impl Adopt {
     }
 }
 
+// === impl Format ===
+
+impl Format {
+    /// The settings that `serve` would have with the same flags.
+    pub fn serve(&self) -> Serve {
+        Serve {
+            config: Some(self.config.clone()),
+            shards: self.shards,
+            ..Serve::default()
+        }
+    }
+}
+
 // === impl Check ===
 
 impl Check {
@@ -292,6 +335,14 @@ mod tests {
             panic!("check is a command");
         };
         assert!(check.json && !check.no_measure);
+        let arguments = [
+            "corelane", "format", "-t", "id", "-c", "f", "--shards", "3", "-g",
+        ];
+        let Command::Format(format) = Cli::parse_from(arguments).command_or_default() else {
+            panic!("format is a command");
+        };
+        assert!(format.ignore_formatted && format.cluster_id == "id");
+        assert_eq!(format.serve().shards, Some(3));
         assert_eq!(check.serve().data_dir, Some("/data".into()));
     }
 }

@@ -7,6 +7,7 @@
 pub mod adopt;
 pub mod check;
 pub mod cli;
+mod format;
 pub mod pages;
 mod serve;
 
@@ -37,6 +38,7 @@ pub fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             serve::run(load(&flags)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Format(flags) => format::run(&flags, load(&flags.serve())?),
         Command::Check(flags) => check(&flags),
         Command::Adopt(flags) => adopt(&flags),
         Command::Completions(wanted) => completions(&wanted),

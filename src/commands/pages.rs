@@ -31,10 +31,10 @@ mod tests {
         let names = names.map(|it| it.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.collect();
         names.sort();
-        let commands = ["adopt", "check", "completions", "man", "serve"];
+        let commands = ["adopt", "check", "completions", "format", "man", "serve"];
         let wanted = commands.map(|name| format!("corelane-{name}.1"));
-        assert_eq!(names[..5], wanted);
-        assert_eq!(names[5..], ["corelane.1"]);
+        assert_eq!(names[..6], wanted);
+        assert_eq!(names[6..], ["corelane.1"]);
         let text = std::fs::read_to_string(dir.path().join("corelane-adopt.1")).unwrap();
         assert!(text.contains(".TH corelane-adopt 1"), "{text}");
         // Hyphens are escaped, so that they can be searched for and copied.

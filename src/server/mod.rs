@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! loggers, session ← state ← api ← connection ← housekeeping ← node ┐
-//! start ────────────────────────────────────────────────────────────┼← bring_up ← mod.rs
+//! start ← formatted ────────────────────────────────────────────────┼← bring_up ← mod.rs
 //! guarantee, health, lag, guests ← scrape ← admin ← control ────────┘
 //! ```
 
@@ -14,6 +14,7 @@ pub mod api;
 mod bring_up;
 pub mod connection;
 mod control;
+pub mod formatted;
 pub mod guarantee;
 mod guests;
 mod health;
@@ -45,9 +46,6 @@ pub fn serve(
     loggers: Loggers,
     on_ready: impl FnOnce(Ready),
 ) -> Result<(), StartError> {
-    if config.cluster.is_some() {
-        return Err(StartError::NoCluster);
-    }
     start::tell_of_start(&config);
     // What can go wrong is found out before anything is started.
     checks::kernel().map_err(StartError::Host)?;
@@ -56,6 +54,10 @@ pub fn serve(
     start::descriptors(config.shards)?;
     let config = Arc::new(config);
     let folders = start::folders(&config)?;
+    if config.cluster.is_some() {
+        formatted::check(&config, folders.usable.clone())?;
+        return Err(StartError::NoCluster);
+    }
     let devices = start::devices(&config, &folders.usable);
     let listeners = start::bind(&config)?;
     let ready = Ready::new(&config, &listeners);

@@ -136,7 +136,7 @@ pub fn folders(config: &BrokerConfig) -> Result<Folders, StartError> {
 }
 
 /// Makes a data folder with a folder for each shard, and checks that it can be used.
-fn folder(dir: &Path, shards: usize) -> Result<FolderLock, StartError> {
+pub fn folder(dir: &Path, shards: usize) -> Result<FolderLock, StartError> {
     let parts = (0..shards).map(|index| shard_dir(dir, index));
     for path in std::iter::once(dir.to_owned()).chain(parts) {
         checks::make_dir(&path).map_err(|error| StartError::Folder { path, error })?;

@@ -8,12 +8,14 @@ pub mod admin;
 pub mod arguments;
 pub mod batches;
 pub mod bench;
+pub mod cases;
 pub mod cgroup;
 pub mod checked;
 pub mod device;
 pub mod exposition;
 pub mod mounts;
 pub mod process;
+pub mod quorum;
 pub mod requests;
 
 mod broker;

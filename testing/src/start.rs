@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Ports that belong to one broker: those of its shards, and of its admin pages the last.
@@ -42,6 +42,8 @@ pub struct Start {
     pub limits: Vec<String>,
     /// Whether it has admin pages without being told a port for them.
     pub has_admin: bool,
+    /// The file with all of its settings, where it is a broker of a cluster.
+    file: Option<PathBuf>,
 }
 
 impl Start {
@@ -57,7 +59,41 @@ impl Start {
             nohup: false,
             limits: Vec::new(),
             has_admin: true,
+            file: None,
         }
+    }
+
+    /// A broker of a cluster on free ports, whose shards are the nodes from `node` on: its
+    /// settings are in a file beside `dir`, with these lines added, which win.
+    pub fn in_cluster(&self, node: i32, controllers: &str, lines: &[&str]) -> Start {
+        let file = self.dir.with_extension("properties");
+        let (port, dir, shards) = (self.port, self.dir.display(), self.shards);
+        let mut text = format!(
+            "process.roles=broker\nnode.id={node}\n\
+             controller.quorum.bootstrap.servers={controllers}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={dir}\ncorelane.shards={shards}\n\
+             broker.heartbeat.interval.ms=500\noffsets.topic.replication.factor=1\n"
+        );
+        if let Some(admin) = self.admin() {
+            text += &format!("corelane.admin.port={admin}\n");
+        }
+        for line in lines {
+            text += &format!("{line}\n");
+        }
+        std::fs::write(&file, text).unwrap();
+        Start {
+            file: Some(file),
+            ..self.clone()
+        }
+    }
+
+    /// Formats its folders for a cluster, as `corelane format` with these arguments more: the exit
+    /// status and what was said.
+    pub fn format(&self, cluster_id: &str, more: &[&str]) -> Output {
+        let mut command = Command::new(&self.program);
+        let file = self.file.as_ref().expect("a broker of a cluster");
+        command.args(["format", "--cluster-id", cluster_id, "--config"]);
+        command.arg(file).args(more).output().unwrap()
     }
 
     /// With so many shards.
@@ -111,7 +147,12 @@ impl Start {
                 command
             }
         };
-        command.arg("serve").arg("--data-dir").arg(&self.dir);
+        command.arg("serve");
+        if let Some(file) = &self.file {
+            command.arg("--config").arg(file).args(&self.more);
+            return command;
+        }
+        command.arg("--data-dir").arg(&self.dir);
         command.args(["--port", &self.port.to_string()]);
         command
             .args(["--shards", &self.shards.to_string()])

@@ -121,6 +121,7 @@ impl Scene {
                 unclean: false,
                 path: dir.clone(),
                 identity: Some(Identity {
+                    in_cluster: false,
                     cluster_id: "c".into(),
                     node: NodeId(1),
                     directory: Uuid::from_u128(1000),

@@ -6,13 +6,17 @@ use super::uses::graphs;
 /// Folders and their parts, in the order of the arrows: each part may use those before it, never
 /// one behind.
 const ORDER: &[(&str, &[&str])] = &[
-    ("src/commands", &["adopt", "check", "pages", "cli", "serve"]),
+    (
+        "src/commands",
+        &["adopt", "check", "pages", "cli", "format", "serve"],
+    ),
     (
         "src/server",
         &[
             "loggers",
             "session",
             "start",
+            "formatted",
             "guarantee",
             "health",
             "lag",

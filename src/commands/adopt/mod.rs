@@ -178,6 +178,7 @@ fn new_folders(
                     cluster_id: cluster_id.to_owned(),
                     node: NodeId(config.node_id(shard)),
                     directory: random.uuid(),
+                    in_cluster: false,
                 },
                 device,
             });

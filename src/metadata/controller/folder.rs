@@ -39,6 +39,31 @@ pub enum LoadError {
         /// The nodes that shall start.
         asked: Vec<NodeId>,
     },
+    /// A broker alone was to be started on the folder of a broker of a cluster.
+    #[error(
+        "{} is of a broker of the cluster {}, and would be lost to it here: start with \
+         process.roles=broker, or use another --data-dir",
+        .0.display(),
+        .1
+    )]
+    OfCluster(PathBuf, String),
+    /// A folder cannot be of a broker of this cluster.
+    #[error("{} cannot be a folder of this broker: {}", .0.display(), .1)]
+    Taken(PathBuf, String),
+    /// A folder of a broker of a cluster was not formatted.
+    #[error(
+        "{} is not formatted: corelane format --cluster-id ID --config FILE formats a broker's \
+         folders for its cluster{}",
+        .0.display(),
+        if *.1 { "; --ignore-formatted leaves the others as they are" } else { "" }
+    )]
+    Unformatted(PathBuf, bool),
+    /// A folder is formatted already.
+    #[error(
+        "{} is formatted already; --ignore-formatted leaves it as it is and formats the others",
+        .0.display()
+    )]
+    Formatted(PathBuf),
     /// There are partitions, but nothing says what they are.
     #[error(
         "{} holds partitions, but the metadata log that says what they are is gone; restore \
@@ -239,6 +264,7 @@ pub async fn format(
                 cluster_id: cluster_id.clone(),
                 node: *node,
                 directory: random.uuid(),
+                in_cluster: false,
             };
             let path = dir.path.join(FILE);
             let written = async {
@@ -269,8 +295,19 @@ async fn refuse_partitions(disk: &Disk, dir: &Path) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// Checks that no folder is of a broker of a cluster.
+pub fn check_alone(found: &[Vec<NodeDir>]) -> Result<(), LoadError> {
+    for dir in found.iter().flatten() {
+        if let Some(identity) = dir.identity.as_ref().filter(|it| it.in_cluster) {
+            let cluster = identity.cluster_id.clone();
+            return Err(LoadError::OfCluster(dir.path.clone(), cluster));
+        }
+    }
+    Ok(())
+}
+
 /// Lists a folder; one that does not exist is empty.
-async fn list(disk: &Disk, dir: &Path) -> Result<Vec<Entry>, LoadError> {
+pub(super) async fn list(disk: &Disk, dir: &Path) -> Result<Vec<Entry>, LoadError> {
     match disk.list(dir).await {
         Ok(entries) => Ok(entries),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -278,7 +315,7 @@ async fn list(disk: &Disk, dir: &Path) -> Result<Vec<Entry>, LoadError> {
     }
 }
 
-fn is_partition(entry: &Entry) -> bool {
+pub(super) fn is_partition(entry: &Entry) -> bool {
     let index = entry.name.rsplit_once('-').map(|(_, index)| index);
     entry.is_dir && index.is_some_and(|index| index.parse::<u32>().is_ok())
 }

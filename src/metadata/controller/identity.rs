@@ -10,6 +10,9 @@ pub const FILE: &str = "meta.properties";
 /// How the line with the checksum of the others begins. It is a comment, which Kafka ignores.
 const CHECKSUM: &str = "#crc32c=";
 
+/// The line of a broker of a cluster. It is no setting of Kafka's, which ignores it.
+const IN_CLUSTER: &str = "corelane.in.cluster";
+
 /// Which cluster and node a folder belongs to (`MetaProperties` of Kafka, version 1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
@@ -19,6 +22,8 @@ pub struct Identity {
     pub node: NodeId,
     /// The folder itself.
     pub directory: Uuid,
+    /// Whether it is of a broker of a cluster, not of one that runs alone.
+    pub in_cluster: bool,
 }
 
 /// Why a text is no `meta.properties` of this kind.
@@ -70,17 +75,21 @@ impl Identity {
             cluster_id: get("cluster.id")?.to_owned(),
             node: NodeId(node.parse().map_err(|_| bad("node.id", node))?),
             directory: parse_uuid(directory).ok_or_else(|| bad("directory.id", directory))?,
+            in_cluster: get(IN_CLUSTER).is_ok_and(|value| value == "true"),
         })
     }
 
     /// The file's text.
     pub fn text(&self) -> String {
-        let lines = format!(
+        let mut lines = format!(
             "node.id={}\ndirectory.id={}\nversion=1\ncluster.id={}\n",
             self.node,
             base64_url(self.directory.as_bytes()),
             self.cluster_id
         );
+        if self.in_cluster {
+            lines += &format!("{IN_CLUSTER}=true\n");
+        }
         // First, so that damage cannot join it to another line unseen.
         let sum = crc32c::crc32c(lines.as_bytes());
         format!("{CHECKSUM}{sum:08x}\n{lines}")
@@ -129,7 +138,14 @@ mod tests {
             base64_url(identity.directory.as_bytes()),
             "fc_u2XRuTA6LNEnX6YvsBw"
         );
-        assert_eq!(Identity::parse(&identity.text()), Ok(identity));
+        assert!(!identity.in_cluster);
+        assert_eq!(Identity::parse(&identity.text()), Ok(identity.clone()));
+        let in_cluster = true;
+        let joined = Identity {
+            in_cluster,
+            ..identity
+        };
+        assert_eq!(Identity::parse(&joined.text()), Ok(joined));
         for value in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210] {
             let uuid = Uuid::from_u128(value);
             assert_eq!(parse_uuid(&base64_url(uuid.as_bytes())), Some(uuid));

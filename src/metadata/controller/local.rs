@@ -106,6 +106,7 @@ impl LocalController {
             folder::check_nodes(&image, &nodes)?;
         }
         let mut found = folder::read_identities(disk, dirs, nodes.len()).await?;
+        folder::check_alone(&found)?;
         if is_new {
             folder::check_unused(disk, &found).await?;
         } else {

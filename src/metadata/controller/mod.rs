@@ -5,12 +5,13 @@
 mod change;
 pub mod decide;
 mod folder;
+pub mod formatted;
 mod identity;
 mod local;
 mod request;
 
 pub use change::{CannotWrite, Change};
-pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult};
+pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult, Random};
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::LocalController;
