@@ -98,6 +98,8 @@ COLUMNS = {
     },
 }
 KNEE = "70 % of knee"
+# How long Kafka may take to start: with 10,000 partitions, after kill -9, it is more than a minute.
+START_SECONDS = 600
 CORELANE_FLAGS = ["--shards", "1", "--log-level", "warn"]
 
 
@@ -131,6 +133,7 @@ class Broker:
         self.folder.mkdir(exist_ok=True)
         if self.side == "kafka":
             environment = dict(os.environ, KAFKA_BROKER_JVM=KAFKA_JVM)
+            environment["KAFKA_START_SECONDS"] = str(START_SECONDS)
             command = [*pinned, KAFKA_SH, "start", self.port, self.folder, *KAFKA_SETTINGS]
             starter = subprocess.Popen([str(word) for word in command], env=environment)
             if wait and starter.wait() != 0:

@@ -7,6 +7,8 @@ import time
 
 PRODUCE, LIST_OFFSETS, CREATE_TOPICS = (0, 3), (2, 1), (19, 2)
 LATEST = -1
+# How long a broker may take to answer for its partitions after it was started, in seconds.
+ANSWERS_WITHIN = 900
 
 
 def text(word):
@@ -126,12 +128,15 @@ def answers_for_all(port, topics, partitions, end):
     """Waits until a broker that is being started answers for every partition of the topics.
 
     Each must then end at `end`: what was acked is there, and nothing else is."""
+    deadline = time.monotonic() + ANSWERS_WITHIN
     for topic in topics:
         found = {}
         while len(found) < partitions:
             try:
                 found = ends(port, topic, partitions)
             except (OSError, struct.error):
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"versus: no answer for {topic} in {ANSWERS_WITHIN} s") from None
                 time.sleep(0.002)
         wrong = {index: offset for index, offset in found.items() if offset != end}
         if wrong:

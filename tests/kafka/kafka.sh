@@ -10,7 +10,8 @@
 # The broker is a single node with id 1, broker and controller in one process (the controller
 # listens on PORT+1). DIR is formatted when it is new. DIR/server.log is its log. NAME=VALUE are
 # server properties; they win over the ones written here. $KAFKA_BROKER_JVM are the broker's JVM
-# options where those for tests, a small heap and a quick start, will not do.
+# options where those for tests, a small heap and a quick start, will not do, and
+# $KAFKA_START_SECONDS how long its start may take where a minute will not do.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Class path and tools are kept apart per content of the files that they are made from.
@@ -112,14 +113,14 @@ start() {
     >"$dir/server.log" 2>&1 </dev/null 9>&- &
   local pid=$! waited
   echo "$pid" >"$dir/pid"
-  for ((waited = 0; waited < 600; waited++)); do
+  for ((waited = 0; waited < 10 * ${KAFKA_START_SECONDS:-60}; waited++)); do
     grep -q 'Kafka Server started' "$dir/server.log" && return
     kill -0 "$pid" 2>/dev/null || break
     sleep 0.1
   done
   tail -n 40 "$dir/server.log" >&2
   stop "$dir"
-  die "the broker on port $port did not start within a minute; its log ends above"
+  die "the broker on port $port did not start in time; its log ends above"
 }
 
 stop() {
