@@ -4,6 +4,7 @@
 
 pub mod local;
 pub mod note;
+pub mod quorum;
 
 use crate::base::Offset;
 use crate::metadata::image::{Delta, Image, ReplayError};
@@ -98,6 +99,18 @@ impl Loader {
             (record, None) => self.delta.replay(&record)?,
         }
         Ok(())
+    }
+
+    /// The image of all that was fed, on which the loader goes on; `None` while a transaction is
+    /// open, of which no part may be seen.
+    pub fn advance(&mut self) -> Option<Image> {
+        if self.transaction.is_some() {
+            return None;
+        }
+        let delta = std::mem::replace(&mut self.delta, Delta::new(&Image::default()));
+        let image = delta.apply(self.end_offset);
+        self.delta = Delta::new(&image);
+        Some(image)
     }
 
     /// The image of all that was fed.
