@@ -1,5 +1,6 @@
 //! Pure: how far the process is: starting, serving, stopping; shared by all its executors.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// How far the process is.
@@ -19,6 +20,8 @@ pub struct Life {
     stage: AtomicU8,
     shards: usize,
     without_folder: AtomicUsize,
+    /// Why the broker cannot be part of its cluster any more.
+    cast_out: OnceLock<String>,
 }
 
 impl Life {
@@ -28,6 +31,7 @@ impl Life {
             stage: AtomicU8::new(0),
             shards,
             without_folder: AtomicUsize::new(0),
+            cast_out: OnceLock::new(),
         }
     }
 
@@ -50,6 +54,17 @@ impl Life {
         self.stage.store(2, Ordering::Release);
     }
 
+    /// The broker cannot be part of its cluster any more, for this reason.
+    pub fn is_cast_out(&self, why: String) {
+        // The first reason is the one that counts.
+        let _ = self.cast_out.set(why);
+    }
+
+    /// Why the broker cannot be part of its cluster any more, if that is so.
+    pub fn cast_out(&self) -> Option<&str> {
+        self.cast_out.get().map(String::as_str)
+    }
+
     /// A shard has lost its last folder; whether no shard has one any more.
     pub fn lost_last_folder(&self) -> bool {
         self.without_folder.fetch_add(1, Ordering::AcqRel) + 1 >= self.shards
@@ -70,6 +85,10 @@ mod tests {
         let life = Life::new(2);
         assert_eq!(life.stage(), Stage::Starting);
         life.serves();
+        assert_eq!(life.cast_out(), None);
+        life.is_cast_out("a".to_owned());
+        life.is_cast_out("b".to_owned());
+        assert_eq!(life.cast_out(), Some("a"));
         assert!(!life.lost_last_folder() && !life.has_no_folder());
         assert!(life.lost_last_folder() && life.has_no_folder());
         life.stops();

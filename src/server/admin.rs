@@ -45,7 +45,7 @@ use crate::io::cores::Task;
 use crate::io::listener::Listener;
 use crate::io::runtime::Runtime;
 use crate::io::stream::Stream;
-use crate::metadata::controller::LocalController;
+use crate::metadata::controller::Controller;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::shard::mesh::ToShard;
 
@@ -56,7 +56,7 @@ pub struct Admin {
     /// The settings that the broker was started with.
     pub config: Arc<BrokerConfig>,
     /// The controller, once it has loaded what the cluster is.
-    pub controller: Rc<OnceCell<Rc<LocalController>>>,
+    pub controller: Rc<OnceCell<Controller>>,
     /// What lies under the data folders.
     pub devices: Vec<DeviceFacts>,
     /// The shards, in order.
@@ -189,6 +189,9 @@ impl Admin {
         let (config, image) = (self.settings(), self.image());
         guarantee::export(&self.devices, &config, &image, &mut own);
         faults::export(&self.control_faults(), true, &mut own);
+        if let Some(controller) = self.controller.get() {
+            controller.standing().export(&mut own);
+        }
         self.scrape
             .export(&self.runtime, &config, &image, &self.shards, &mut own)
             .await;
@@ -216,6 +219,7 @@ impl Admin {
             shards: nodes.zip(answers.await).collect(),
             stage: self.life.stage(),
             control: self.control_faults(),
+            cluster: self.controller.get().and_then(|it| it.standing().line()),
             now: self.runtime.wall_ms(),
         }
     }

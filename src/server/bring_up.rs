@@ -44,7 +44,7 @@ pub struct Running<C, N> {
     shards: Vec<ToShard>,
 }
 
-/// Brings a broker up; returns once all shards serve.
+/// Brings a broker up; returns once all shards serve, in a cluster as nodes that may lead.
 pub async fn bring_up<C, N>(
     parts: Parts,
     start_control: impl FnOnce(ControlStart) -> Result<C, StartError>,
@@ -90,6 +90,8 @@ pub async fn bring_up<C, N>(
     for _ in &nodes {
         starts.next().await.ok_or(StartError::Gone)??;
     }
+    let opened = control.open().await.map_err(|_| StartError::Gone)?;
+    opened.map_err(StartError::Cluster)?;
     parts.life.serves();
     Ok(Running {
         controller,
@@ -100,9 +102,13 @@ pub async fn bring_up<C, N>(
 }
 
 impl<C, N> Running<C, N> {
-    /// Stops the shards, then the controller, and waits until all is on disk.
+    /// Has leaderships moved away, stops the shards, then the controller, and waits until all is on
+    /// disk.
     pub async fn stop(&self) {
-        let stopping: Vec<_> = self.shards.iter().map(ToShard::stop).collect();
+        let epochs = self.control.leave().await.unwrap_or_default();
+        let epochs = epochs.into_iter().chain(std::iter::repeat(-1));
+        let shards = self.shards.iter().zip(epochs);
+        let stopping: Vec<_> = shards.map(|(shard, epoch)| shard.stop(epoch)).collect();
         for stopped in stopping {
             // A shard that is gone already has nothing left to flush.
             let _ = stopped.await;

@@ -1,6 +1,5 @@
-//! Drives: the folders of a broker of a cluster: `corelane format`, and the check of a start.
+//! Drives: `corelane format`: the folders of a broker of a cluster.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::start::{self, StartError};
@@ -10,7 +9,7 @@ use crate::io::checks;
 use crate::io::cores::{self, CoreOptions};
 use crate::io::disk::Disk;
 use crate::metadata::controller::Random;
-use crate::metadata::controller::formatted::{self, Format, Formatted, Found};
+use crate::metadata::controller::formatted::{self, Format, Formatted};
 
 /// Formats every folder of `log.dirs` for `cluster_id`; says what each is then.
 pub fn format(
@@ -34,15 +33,6 @@ pub fn format(
         let mut random = Random::new(disk.runtime().random_bytes());
         let formatted = formatted::format(&disk, &asked, &mut random).await;
         formatted.map_err(StartError::Metadata)
-    })
-}
-
-/// Checks that the folders `dirs` were formatted for the nodes of `config`; says what they are.
-pub fn check(config: &BrokerConfig, dirs: Vec<PathBuf>) -> Result<Found, StartError> {
-    let nodes = nodes(config);
-    on_disk(move |disk| async move {
-        let found = formatted::check(&disk, &dirs, &nodes).await;
-        found.map_err(StartError::Metadata)
     })
 }
 

@@ -18,6 +18,8 @@ pub struct Health {
     pub stage: Stage,
     /// What is wrong with the controller.
     pub control: Vec<Fault>,
+    /// How the process stands to the controllers of its cluster, where it is part of one.
+    pub cluster: Option<String>,
     /// By shard: its node, and what is wrong with it; `None` where it did not answer in time.
     pub shards: Vec<(i32, Option<Vec<Fault>>)>,
     /// Now, by the wall clock.
@@ -48,7 +50,7 @@ impl Health {
     pub fn ready(&self) -> (bool, String) {
         let silent = self.silent().count();
         let why = match (self.stage, silent, self.count()) {
-            (Stage::Serving, 0, 0) => return (true, "ready\n".to_owned()),
+            (Stage::Serving, 0, 0) => return (true, self.page("ready".to_owned())),
             (Stage::Starting, _, _) => {
                 "not ready: starting, logs are opened and checked".to_owned()
             }
@@ -81,9 +83,12 @@ impl Health {
 
     fn page(&self, first: String) -> String {
         let mut text = first + "\n";
+        if let Some(cluster) = &self.cluster {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{cluster}");
+        }
         let silent: Vec<String> = self.silent().map(|node| node.to_string()).collect();
         if !silent.is_empty() && self.stage == Stage::Serving {
-            // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
                 "{} of {} shards do not answer: node {}",
@@ -138,6 +143,7 @@ mod tests {
         Health {
             stage,
             control,
+            cluster: None,
             shards: (1..).zip(shards).collect(),
             now: 13_500,
         }
@@ -205,11 +211,13 @@ mod tests {
              1 of 2 shards do not answer: node 2\n\
              node 1: disk full for 12 s: t-0: because\n"
         );
-        let none = health(Stage::Serving, vec![], vec![Some(Vec::new())]);
+        let mut none = health(Stage::Serving, vec![], vec![Some(Vec::new())]);
         assert_eq!(
             (none.health().1, none.ready().1),
             ("healthy\n".into(), "ready\n".into())
         );
+        none.cluster = Some("cluster: all is well".to_owned());
+        assert_eq!(none.ready().1, "ready\ncluster: all is well\n");
     }
 
     #[test]

@@ -54,10 +54,6 @@ pub fn serve(
     start::descriptors(config.shards)?;
     let config = Arc::new(config);
     let folders = start::folders(&config)?;
-    if config.cluster.is_some() {
-        formatted::check(&config, folders.usable.clone())?;
-        return Err(StartError::NoCluster);
-    }
     let devices = start::devices(&config, &folders.usable);
     let listeners = start::bind(&config)?;
     let ready = Ready::new(&config, &listeners);
@@ -91,6 +87,9 @@ pub fn serve(
         core.join().map_err(StartError::Executor)?;
     }
     running.controller.join().map_err(StartError::Executor)?;
+    if let Some(why) = life.cast_out() {
+        return Err(StartError::Cluster(why.to_owned()));
+    }
     if life.has_no_folder() {
         return Err(StartError::NoFolderLeft);
     }

@@ -153,8 +153,9 @@ async fn serve_shard(start: NodeStart, disk: Disk, listener: Listener) {
                 accepting.cancel().await;
                 drain(&connections).await;
                 jobs.stop().await;
-                shard.close().await;
-                call.answer(());
+                let (broker_epoch, answer) = call.split();
+                shard.close(broker_epoch).await;
+                answer(());
                 return;
             }
         }
@@ -171,6 +172,7 @@ async fn answer(
     while let Some(question) = questions.next().await {
         let connections = opened.get().cloned();
         match (question, connections) {
+            (ShardQuestion::Alive(call), _) => call.answer(()),
             (ShardQuestion::Faults(call), Some(connections)) => gather(&runtime, async move {
                 let server = connections.server();
                 let now = server.wall_ms();

@@ -136,12 +136,6 @@ impl Cluster {
 
     fn export(&self, image: &Image, to: &mut Snapshot) {
         to.gauge(
-            "corelane_active_controller",
-            "Whether this process holds the cluster's active controller. \
-             Kafka: kafka.controller:type=KafkaController,name=ActiveControllerCount",
-            1.0,
-        );
-        to.gauge(
             "corelane_metadata_offset",
             "The offset of the newest decision in the metadata log. \
              Kafka: kafka.controller:type=KafkaController,name=LastCommittedRecordOffset",

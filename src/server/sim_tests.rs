@@ -102,7 +102,8 @@ impl Machine {
             config,
         };
         let (runtime, disk) = (&self.runtime, || self.disk.with_new_pool());
-        let control = |start| Ok(runtime.spawn(control::run(start, disk(), None)));
+        let control =
+            |start| Ok(runtime.spawn(control::run(start, disk(), self.net.clone(), None)));
         let node = |start: node::NodeStart| {
             let listener = self.net.listen(address(start.index));
             let listener = listener.map_err(StartError::Executor)?;

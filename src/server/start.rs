@@ -58,12 +58,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
-    /// The settings are those of a broker of a cluster.
-    #[error(
-        "process.roles=broker: this build cannot join a cluster yet; without process.roles \
-         Corelane runs alone"
-    )]
-    NoCluster,
+    /// The controllers of the cluster do not let this broker in, or not any more.
+    #[error("{0}")]
+    Cluster(String),
     /// The metadata log could not be loaded, or says that this folder is another broker's.
     #[error("{0}")]
     Metadata(LoadError),

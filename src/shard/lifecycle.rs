@@ -156,13 +156,15 @@ fn is_replica_of(shard: &Shard, topic: &image::Topic, index: PartitionIndex) -> 
 }
 
 /// Takes every partition out of service and closes its log cleanly; what could not be closed
-/// so is checked at the next start.
-pub async fn close(shard: &Shard) {
+/// so is checked at the next start. `broker_epoch` is that of the node's registration in a
+/// cluster; -1 for none.
+pub async fn close(shard: &Shard, broker_epoch: i64) {
     shard.coordinators.stop();
     let partitions = shard.partitions.local();
     partitions.iter().for_each(|partition| partition.close());
     let dirs: Vec<&Rc<LogDir>> = shard.dirs.working().collect();
     for dir in dirs {
+        dir.folder.set_broker_epoch(broker_epoch);
         let in_dir = partitions.iter().filter(|partition| dir.holds(partition));
         let closed = close_logs(dir, in_dir.collect()).await;
         let marked = match (closed, shard.partitions.any_broken(dir.id)) {

@@ -238,8 +238,8 @@ impl Shard {
         numbers::export(self, to).await;
     }
 
-    /// Takes every partition out of service and closes its log cleanly.
-    pub async fn close(&self) {
-        lifecycle::close(self).await;
+    /// Takes every partition out of service and closes its log cleanly; see [`lifecycle::close`].
+    pub async fn close(&self, broker_epoch: i64) {
+        lifecycle::close(self, broker_epoch).await;
     }
 }

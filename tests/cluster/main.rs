@@ -4,6 +4,7 @@
 //! controllers need a JDK and Maven; without, they are named as left out.
 
 mod format;
+mod member;
 mod quorum;
 
 use std::process::ExitCode;
@@ -18,7 +19,10 @@ const HERE: Here = corelane_testing::here!();
 fn main() -> ExitCode {
     let alone = format::ALL.iter().map(|(name, run)| (name, run, None));
     let lacks = lacks_kafka();
-    let with_kafka = quorum::ALL.iter().map(|(name, run)| (name, run, lacks));
+    let with_kafka = quorum::ALL
+        .iter()
+        .chain(member::ALL)
+        .map(|(name, run)| (name, run, lacks));
     let cases = alone.chain(with_kafka).map(|(name, run, lacks)| Case {
         name,
         lacks,

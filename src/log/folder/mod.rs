@@ -7,7 +7,7 @@ mod retire;
 
 pub use retire::Retired;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,8 @@ pub struct Folder {
     undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of removed logs whose files are still to be deleted.
     trash: RefCell<Vec<PathBuf>>,
+    /// The epoch of the node's registration in a cluster; -1 where it has none.
+    broker_epoch: Cell<i64>,
 }
 
 impl Folder {
@@ -87,6 +89,7 @@ impl Folder {
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
             trash: RefCell::new(trash),
+            broker_epoch: Cell::new(-1),
             disk: disk.clone(),
             dir: dir.to_owned(),
         })
@@ -316,6 +319,12 @@ impl Folder {
         self.checkpoints.save(&checkpoints).await
     }
 
+    /// The node's registration in a cluster has this epoch, which a clean stop is to tell the next
+    /// start.
+    pub fn set_broker_epoch(&self, epoch: i64) {
+        self.broker_epoch.set(epoch);
+    }
+
     /// Says that every log was closed cleanly, after the last checkpoint.
     pub async fn close_cleanly(&self) -> io::Result<()> {
         self.checkpoints.idle().await;
@@ -323,9 +332,10 @@ impl Folder {
         if let Some(journal) = journal {
             journal.close().await?;
         }
-        let content = br#"{"version":0,"brokerEpoch":-1}"#.to_vec();
+        let epoch = self.broker_epoch.get();
+        let content = format!(r#"{{"version":0,"brokerEpoch":{epoch}}}"#);
         let path = self.dir.join(CLEAN_SHUTDOWN);
-        self.disk.write(&path, content).await?;
+        self.disk.write(&path, content.into_bytes()).await?;
         self.disk.sync_dir(&self.dir).await
     }
 }

@@ -79,6 +79,9 @@ pub enum LoadError {
         .1.display()
     )]
     LogLost(PathBuf, PathBuf),
+    /// The controller quorum does not let this broker in, or cannot be understood.
+    #[error("{0}")]
+    Quorum(String),
     /// The metadata log cannot be used.
     #[error("{0}")]
     Source(SourceError),

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::base::Offset;
 use crate::base::faults::Fault;
 use crate::base::metrics::Snapshot;
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
 use crate::metadata::controller::{
-    AllocateProducerIds, AlterConfigs, CannotWrite, Change, CreatePartitions, CreateTopics,
-    DeleteTopics, FailDirectories,
+    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReply, CannotWrite, Change,
+    CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, Forward, ForwardError,
 };
 use crate::metadata::image::Image;
 use crate::shard::numbers::Named;
@@ -22,13 +24,16 @@ pub type ChangeCall<C> = Call<C, Result<<C as Change>::Reply, CannotWrite>>;
 pub enum ShardMessage {
     /// The cluster has changed; answered when the shard serves by the new image.
     Publish(Call<Arc<Image>, ()>),
-    /// Stop serving, flush, close.
-    Stop(Call<(), ()>),
+    /// Stop serving, flush, close, and note the epoch in which the node was registered in a
+    /// cluster, -1 for none.
+    Stop(Call<i64, ()>),
 }
 
 /// What a shard may be asked. It answers at once, whatever it is told meanwhile: who is asked
 /// and does not answer is stuck.
 pub enum ShardQuestion {
+    /// Is it there? For the controller, to which a node that is stuck must not be reported.
+    Alive(Call<(), ()>),
     /// What are its numbers?
     Metrics(Call<(), Snapshot>),
     /// Which offsets have its groups committed? At most so many.
@@ -53,6 +58,17 @@ pub enum ControlMessage {
     AllocateProducerIds(ChangeCall<AllocateProducerIds>),
     /// Take the partitions in failed log directories offline.
     FailDirectories(ChangeCall<FailDirectories>),
+    /// Change the replicas in sync of partitions that a node leads.
+    AlterPartition(Call<AlterPartition, AlterPartitionReply>),
+    /// Have the active controller of the cluster answer a client's request: its answer is header
+    /// and body as they came.
+    Forward(Call<Forward, Result<Bytes, ForwardError>>),
+    /// All shards have opened their logs; answered when clients may come, or with the reason why
+    /// they never may.
+    Open(Call<(), Result<(), String>>),
+    /// Have all leaderships moved away; answered when that is done, or has taken too long, with the
+    /// epochs of the nodes' registrations.
+    Leave(Call<(), Vec<i64>>),
     /// End, once everything asked before is done.
     Stop(Call<(), ()>),
 }

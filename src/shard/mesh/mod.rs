@@ -8,6 +8,8 @@ pub use message::{ChangeCall, ControlMessage, ShardMessage, ShardQuestion};
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::base::faults::Fault;
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, Offset, ProducerId};
@@ -15,8 +17,9 @@ use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
 use crate::metadata::controller::decide::{AlterConfigsError, CreatePartitionsError};
 use crate::metadata::controller::{
-    AllocateProducerIds, AlterConfigs, CannotWrite, Change, CreatePartitions, CreateTopicResult,
-    CreateTopics, DeleteTopicResult, DeleteTopics, FailDirectories, TopicRef,
+    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionFailure, AlterPartitionReply,
+    CannotWrite, Change, CreatePartitions, CreateTopicResult, CreateTopics, DeleteTopicResult,
+    DeleteTopics, FailDirectories, Forward, ForwardError, TopicRef,
 };
 use crate::metadata::image::Image;
 use crate::shard::numbers::Named;
@@ -134,6 +137,39 @@ impl ToControl {
         Ok(answer.wait().await??)
     }
 
+    /// Changes replicas in sync: a result for each change, in their order.
+    pub async fn alter_partition(&self, changes: AlterPartition) -> AlterPartitionReply {
+        let (call, answer) = Call::new(changes);
+        let sent = self.0.send(ControlMessage::AlterPartition(call));
+        let unanswered = |_| AlterPartitionFailure::Unanswered;
+        sent.map_err(unanswered)?;
+        answer.wait().await.map_err(unanswered)?
+    }
+
+    /// Has the active controller answer a client's request.
+    pub async fn forward(&self, request: Forward) -> Result<Bytes, ForwardError> {
+        let (call, answer) = Call::new(request);
+        let sent = self.0.send(ControlMessage::Forward(call));
+        let unreachable = |_| ForwardError::Unreachable;
+        sent.map_err(unreachable)?;
+        answer.wait().await.map_err(unreachable)?
+    }
+
+    /// Says that all shards have opened their logs, and waits until clients may come; the error
+    /// says why they never may.
+    pub async fn open(&self) -> Result<Result<(), String>, Disconnected> {
+        let (call, answer) = Call::new(());
+        self.0.send(ControlMessage::Open(call))?;
+        answer.wait().await
+    }
+
+    /// Has all leaderships moved away; the epochs of the nodes' registrations.
+    pub async fn leave(&self) -> Result<Vec<i64>, Disconnected> {
+        let (call, answer) = Call::new(());
+        self.0.send(ControlMessage::Leave(call))?;
+        answer.wait().await
+    }
+
     /// Ends the control executor once everything asked before is done.
     pub async fn stop(&self) -> Result<(), Disconnected> {
         let (call, answer) = Call::new(());
@@ -149,6 +185,13 @@ impl ToShard {
     pub async fn publish(&self, image: Arc<Image>) -> Result<(), Disconnected> {
         let (call, answer) = Call::new(image);
         self.orders.send(ShardMessage::Publish(call))?;
+        answer.wait().await
+    }
+
+    /// Answered as soon as the shard looks.
+    pub async fn alive(&self) -> Result<(), Disconnected> {
+        let (call, answer) = Call::new(());
+        self.questions.send(ShardQuestion::Alive(call))?;
         answer.wait().await
     }
 
@@ -181,9 +224,10 @@ impl ToShard {
         answer.wait().await
     }
 
-    /// Stops serving, flushes and closes every log; answered when all is on disk.
-    pub async fn stop(&self) -> Result<(), Disconnected> {
-        let (call, answer) = Call::new(());
+    /// Stops serving, flushes and closes every log; answered when all is on disk. `broker_epoch`
+    /// is that of the node's registration in a cluster, -1 for none.
+    pub async fn stop(&self, broker_epoch: i64) -> Result<(), Disconnected> {
+        let (call, answer) = Call::new(broker_epoch);
         self.orders.send(ShardMessage::Stop(call))?;
         answer.wait().await
     }

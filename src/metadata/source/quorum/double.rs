@@ -1,5 +1,10 @@
 //! Drives: a double of a controller quorum for tests: it serves a metadata log in memory as the
-//! leader and its followers do, and no more than that.
+//! leader and its followers do, registers brokers, and no more than that.
+
+mod members;
+
+use members::Members;
+pub use members::SESSION;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,7 +31,8 @@ use crate::wire::codec::messages::fetch_response::{
 };
 use crate::wire::codec::messages::fetch_snapshot_response as snapshots;
 use crate::wire::codec::messages::{
-    ApiVersionsResponse, BrokerId, FetchRequest, FetchResponse, FetchSnapshotRequest,
+    AllocateProducerIdsRequest, ApiVersionsResponse, BrokerHeartbeatRequest, BrokerId,
+    BrokerRegistrationRequest, EnvelopeRequest, FetchRequest, FetchResponse, FetchSnapshotRequest,
     FetchSnapshotResponse, TopicName,
 };
 use crate::wire::codec::{Encodable, Request, StrBytes, decode, encode_response};
@@ -54,8 +60,9 @@ struct Inner {
     first: Cell<usize>,
     snapshot: RefCell<Option<(SnapshotId, Bytes)>>,
     cluster_id: RefCell<String>,
+    members: Members,
     /// Requests that were answered.
-    pub answers: Cell<u64>,
+    answers: Cell<u64>,
 }
 
 #[derive(Clone)]
@@ -79,8 +86,10 @@ impl Quorum {
             first: Cell::new(0),
             snapshot: RefCell::default(),
             cluster_id: RefCell::new(CLUSTER.to_owned()),
+            members: Members::default(),
             answers: Cell::new(0),
         }));
+        runtime.spawn(quorum.clone().fence_the_silent());
         for index in 0..count {
             let address = quorum.socket(index);
             let listener = net.listen(address).unwrap();
@@ -131,11 +140,15 @@ impl Quorum {
         self.0.leader.set(Some(leader));
     }
 
+    fn log_end(&self) -> Offset {
+        self.0.log.borrow().last().map_or(0, |batch| batch.end)
+    }
+
     /// Appends a batch, which is not committed yet.
     pub fn append(&self, records: &[MetadataRecord]) {
         let epoch = self.0.epoch.get();
+        let base = self.log_end();
         let mut log = self.0.log.borrow_mut();
-        let base = log.last().map_or(0, |batch| batch.end);
         let mut bytes = encode_batch(records, epoch, 0);
         stamp(&mut bytes, base, epoch);
         let end = base + records.len() as Offset;
@@ -235,6 +248,22 @@ impl Quorum {
             FetchSnapshotRequest::KEY => {
                 let request = decode(body, version).unwrap();
                 put(&header, &self.fetch_snapshot(index, &request), &mut out);
+            }
+            BrokerRegistrationRequest::KEY => {
+                let request = decode(body, version).unwrap();
+                put(&header, &self.register(index, &request), &mut out);
+            }
+            BrokerHeartbeatRequest::KEY => {
+                let request = decode(body, version).unwrap();
+                put(&header, &self.report(index, &request), &mut out);
+            }
+            AllocateProducerIdsRequest::KEY => {
+                let request = decode(body, version).unwrap();
+                put(&header, &self.allocate(index, &request), &mut out);
+            }
+            EnvelopeRequest::KEY => {
+                let request = decode(body, version).unwrap();
+                put(&header, &self.open_envelope(index, request), &mut out);
             }
             18 => put(&header, &versions(), &mut out),
             other => panic!("the double does not know API {other}"),
@@ -377,6 +406,15 @@ fn versions() -> ApiVersionsResponse {
             .with_min_version(first)
             .with_max_version(last)
     };
-    let ranges = [(1, 4, 18), (18, 0, 4), (59, 0, 1)].map(range);
+    let ranges = [
+        (1, 4, 18),
+        (18, 0, 4),
+        (58, 0, 0),
+        (59, 0, 1),
+        (62, 0, 4),
+        (63, 0, 2),
+        (67, 0, 0),
+    ];
+    let ranges = ranges.map(range);
     ApiVersionsResponse::default().with_api_keys(ranges.into())
 }
