@@ -131,12 +131,10 @@ impl Inner {
         while from < upto && !self.has_failed() {
             let (segment, end) = {
                 let segments = &self.state.borrow().segments;
-                let after = segments.partition_point(|it| it.base_offset <= from);
+                // What retention has removed needs no flush: the first one is next then.
+                let after = segments.partition_point(|it| it.base_offset <= from).max(1);
                 let end = segments.get(after).map_or(upto, |next| next.base_offset);
-                match after.checked_sub(1) {
-                    Some(at) => (Rc::clone(&segments[at]), end),
-                    None => return Err(io::Error::other("no file has what was written")),
-                }
+                (Rc::clone(&segments[after - 1]), end)
             };
             let file = segment.file(self.logs.disk()).await?;
             self.flush_file(&file).await?;

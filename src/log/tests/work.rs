@@ -355,7 +355,7 @@ impl Life {
             Ok(_) => return Ok(()),
             Err(AppendError::Busy) => log.wait_for_room().await,
             Err(AppendError::LargerThanSegment(_)) => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(format!("{error}: {:?}", log.failure())),
         }
         story.batches.borrow_mut().truncate(known);
         Ok(())
