@@ -9,11 +9,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Shard;
+use super::ask_controller::{self, Created};
 use super::coordinators::OFFSETS_TOPIC;
 use crate::base::config::BrokerConfig;
 use crate::base::limits::{AUTO_CREATE_PARTITIONS_MAX, AUTO_CREATE_TOPICS_MAX};
 use crate::base::lines::Lines;
-use crate::base::{Instant, limits};
+use crate::base::{ErrorCode, Instant, limits};
 use crate::io::event::Bell;
 use crate::metadata::controller::decide::{CreateTopicError, METADATA_TOPIC, check_topic_name};
 use crate::metadata::controller::{CreateTopicResult, CreateTopics, NewTopic};
@@ -102,14 +103,37 @@ fn offsets_topic(config: &BrokerConfig) -> NewTopic {
 
 /// A task of its own: the client that asked first may go while others wait for the same topics.
 async fn run(shard: Rc<Shard>, creation: Rc<Creation>, topics: Vec<NewTopic>) {
+    if shard.config().cluster.is_some() {
+        match ask_controller::create_topics(&shard, topics).await {
+            Ok(results) => results
+                .iter()
+                .for_each(|one| report_of_cluster(&shard, one)),
+            Err(reason) => report_undecided(&shard, &reason),
+        }
+        return shard.auto_create.finish(&creation);
+    }
     match shard.control.create_topics(CreateTopics::new(topics)).await {
         Ok(results) => results.iter().for_each(|result| report(&shard, result)),
-        Err(reason) if shard.auto_create.may_log(shard.runtime().now()) => {
-            tracing::warn!(%reason, "topics that clients asked for were not created");
-        }
-        Err(_) => {}
+        Err(reason) => report_undecided(&shard, &reason),
     }
     shard.auto_create.finish(&creation);
+}
+
+fn report_undecided(shard: &Shard, reason: &dyn std::error::Error) {
+    if shard.auto_create.may_log(shard.runtime().now()) {
+        tracing::warn!(%reason, "topics that clients asked for were not created");
+    }
+}
+
+fn report_of_cluster(shard: &Shard, result: &Created) {
+    let Created { name, code, text } = result;
+    match *code {
+        // Another broker was asked at the same time.
+        ErrorCode::TOPIC_ALREADY_EXISTS => tracing::debug!(name, "created elsewhere meanwhile"),
+        _ if !shard.auto_create.may_log(shard.runtime().now()) => {}
+        ErrorCode::NONE => tracing::info!(topic = name, "created on first use"),
+        code => tracing::warn!(topic = name, ?code, text, "not created on first use"),
+    }
 }
 
 fn report(shard: &Shard, result: &CreateTopicResult) {

@@ -1,6 +1,7 @@
 //! Drives: one core: everything it owns, in one struct.
 //! May use: everything to its left. Never: shares anything with another core but messages.
 
+mod ask_controller;
 pub mod auto_create;
 pub mod compaction;
 pub mod coordinators;

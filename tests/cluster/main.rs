@@ -3,6 +3,7 @@
 //! `cargo test --test cluster`; after `--` words that the chosen cases contain. Cases with Kafka's
 //! controllers need a JDK and Maven; without, they are named as left out.
 
+mod admin;
 mod format;
 mod member;
 mod quorum;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let with_kafka = quorum::ALL
         .iter()
         .chain(member::ALL)
+        .chain(admin::ALL)
         .map(|(name, run)| (name, run, lacks));
     let cases = alone.chain(with_kafka).map(|(name, run, lacks)| Case {
         name,

@@ -42,6 +42,8 @@ const ORDER: &[(&str, &[&str])] = &[
             "errors",
             "context",
             "client",
+            "reply",
+            "forward",
             "call",
             "row",
             "steps",

@@ -76,6 +76,30 @@ impl<'a> RequestHeader<'a> {
     }
 }
 
+/// Appends the header of a request to `out`, as [`RequestHeader::parse`] reads it. A client id that
+/// is longer than a header can say is left out.
+pub fn put_request_header(
+    out: &mut impl Sink,
+    api_key: i16,
+    api_version: i16,
+    correlation_id: i32,
+    client_id: &str,
+) {
+    out.put(&api_key.to_be_bytes());
+    out.put(&api_version.to_be_bytes());
+    out.put(&correlation_id.to_be_bytes());
+    match i16::try_from(client_id.len()) {
+        Ok(length) => {
+            out.put(&length.to_be_bytes());
+            out.put(client_id.as_bytes());
+        }
+        Err(_) => out.put(&(-1_i16).to_be_bytes()),
+    }
+    if ApiRow::find(api_key).is_some_and(|api| api.is_flexible(api_version)) {
+        out.put(&[0]);
+    }
+}
+
 /// Appends the header of a response to `out`: version 1 (with an empty tag buffer) where the
 /// API's version has tagged fields, else version 0; ApiVersions always 0.
 pub fn put_response_header(
@@ -135,6 +159,9 @@ mod tests {
                     .with_client_id(Some(StrBytes::from_static_str(client)))
                     .encode(&mut frame, header_version)
                     .unwrap();
+                let mut ours = Vec::new();
+                put_request_header(&mut ours, api.key, version, 77, client);
+                assert_eq!(ours, frame);
                 let length = frame.len();
                 frame.extend([1, 2, 3]);
                 let header = RequestHeader::parse(&frame).unwrap();

@@ -24,6 +24,7 @@ pub mod newer;
 #[cfg(feature = "pages")]
 pub mod pages;
 pub mod primitive;
+pub mod principal;
 pub mod produce;
 pub mod shape;
 pub mod time;

@@ -4,18 +4,17 @@
 //! Large requests and answers are decoded, encoded and dropped on other threads than the shard's.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::context::Context;
-use super::outlet::Outlet;
+use super::forward::relay;
 use super::refused::CallError;
-use crate::base::limits;
-use crate::io::budget::Reserved;
-use crate::io::{free, turn};
+use super::reply::{Answer, Reply, refused};
+use crate::base::{ErrorCode, limits};
+use crate::metadata::controller::ForwardError;
 use crate::server::state::answer_memory::NotMade;
 use crate::server::state::codes::{Codes, ErrorCounts};
 use crate::server::state::shared_answers::{SharedAnswer, SharedError};
@@ -29,6 +28,14 @@ pub trait Api {
     const VERSIONS: (i16, i16);
     /// The API's name as Kafka prints it.
     const NAME: &'static str;
+    /// Whether in a cluster the active controller answers, where it can be reached.
+    const FORWARDED: bool = false;
+
+    /// Whether this node answers also in a cluster: the request is not of what controllers know.
+    fn is_own(request: &Self::Request) -> bool {
+        let _ = request;
+        false
+    }
 
     /// Bytes of memory a request of `frame_bytes` may need while it is handled: reserved
     /// before it is decoded.
@@ -74,25 +81,23 @@ pub trait EncodingApi {
 /// Decode, handle, encode, with the types hidden.
 pub type CallFn = fn(Rc<Context>, Bytes) -> Pin<Box<dyn Future<Output = Answer>>>;
 
-/// A whole response frame, or why there is none.
-pub type Answer = Result<Reply, CallError>;
-
-/// A whole response frame, and the memory that it is counted with until it is sent.
-pub struct Reply {
-    /// Length and header, and the body unless it is the next.
-    head: Bytes,
-    body: Bytes,
-    _shared: Option<Rc<SharedAnswer>>,
-    _memory: Option<Reserved>,
-}
-
 /// Decode, handle and encode one request.
 pub(super) fn call<A: Api + 'static>(
     cx: Rc<Context>,
     body: Bytes,
 ) -> Pin<Box<dyn Future<Output = Answer>>> {
     Box::pin(async move {
+        let relayed = (A::FORWARDED && cx.server.is_in_cluster).then(|| body.clone());
         let request = decode::<A::Request>(&cx, body).await?;
+        if let Some(body) = relayed.filter(|_| !A::is_own(&request)) {
+            match relay(&cx, <A::Request as Request>::KEY, &body).await {
+                // The client is told in the form of its own request: nothing is decided here.
+                Err(CallError::Controller(why)) if !is_of_version(why) => {
+                    tracing::debug!(api = A::NAME, %why, "not answered by the controller");
+                }
+                answer => return answer,
+            }
+        }
         if let Some(shared) = A::shared(&cx, &request).await {
             let shared = shared?;
             let key = <A::Request as Request>::KEY;
@@ -211,42 +216,8 @@ fn head_of<R: Request>(cx: &Context, body: &Bytes) -> Bytes {
     head.freeze()
 }
 
-fn refused(cx: &Context) -> CallError {
-    let refused = cx.memory.refused();
-    CallError::NotMade(refused.unwrap_or(NotMade::Panicked))
-}
-
-// === impl Reply ===
-
-impl Reply {
-    /// Hands the whole frame to the kernel. A large one is sent in pieces, each in a turn of its
-    /// own.
-    pub async fn send(self, outlet: &Outlet) -> io::Result<()> {
-        if self.head.len() + self.body.len() < limits::LARGE_ANSWER_BYTES {
-            let mut slices = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
-            return outlet.send_vectored(&mut slices).await;
-        }
-        let sent = self.send_pieces(outlet).await;
-        let Reply {
-            head,
-            body,
-            _shared,
-            _memory,
-        } = self;
-        free::bytes(head).await;
-        free::bytes(body).await;
-        sent
-    }
-
-    async fn send_pieces(&self, outlet: &Outlet) -> io::Result<()> {
-        for part in [&self.head, &self.body] {
-            for piece in part.chunks(limits::ANSWER_PIECE_BYTES) {
-                if piece.len() >= limits::LARGE_ANSWER_BYTES {
-                    turn::give_way().await;
-                }
-                outlet.send(piece).await?;
-            }
-        }
-        Ok(())
-    }
+/// Whether the controller does not know the version of what was relayed: then the connection ends,
+/// so that the client asks anew which versions there are.
+fn is_of_version(why: ForwardError) -> bool {
+    why == ForwardError::Refused(ErrorCode::UNSUPPORTED_VERSION)
 }

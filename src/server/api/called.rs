@@ -3,9 +3,10 @@
 
 use futures_util::FutureExt;
 
-use super::call::{CallFn, Reply};
+use super::call::CallFn;
 use super::client::Client;
 use super::refused::Refused;
+use super::reply::Reply;
 use super::row::Row;
 use super::steps::{Arrived, TwoSteps, Waiting};
 use crate::base::Instant;

@@ -110,14 +110,22 @@ pub fn topic_name(error: &NameError) -> ErrorCode {
     }
 }
 
-/// What a change of the cluster is answered with when the metadata log cannot be written.
-pub const CONTROLLER_FAILED: ErrorCode = ErrorCode::KAFKA_STORAGE_ERROR;
+/// What a change of the cluster is answered with that was not decided on: the metadata log cannot
+/// be written, or no active controller of the cluster has answered.
+pub fn undecided(is_in_cluster: bool) -> ErrorCode {
+    match is_in_cluster {
+        true => ErrorCode::REQUEST_TIMED_OUT,
+        false => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
 
 /// A producer that gets no id.
-pub fn producer_id(error: NoProducerId) -> ErrorCode {
+pub fn producer_id(error: NoProducerId, is_in_cluster: bool) -> ErrorCode {
     match error {
         NoProducerId::Exhausted => ErrorCode::UNKNOWN_SERVER_ERROR,
-        NoProducerId::Undecided(_) => CONTROLLER_FAILED,
+        // As in Kafka: the producer asks again.
+        NoProducerId::Undecided(_) if is_in_cluster => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        NoProducerId::Undecided(_) => undecided(is_in_cluster),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::log::ReadError;
+use crate::metadata::controller::ForwardError;
 use crate::server::state::answer_memory::NotMade;
 use crate::server::state::probe::Closing;
 use crate::server::state::shared_answers::SharedError;
@@ -59,6 +60,12 @@ pub enum CallError {
     /// The answer was not made.
     #[error("{0}")]
     NotMade(NotMade),
+    /// The active controller of the cluster did not answer.
+    #[error("{0}")]
+    Controller(ForwardError),
+    /// What the active controller answered is no answer to the request.
+    #[error("the active controller's answer is not one to this request")]
+    Garbled,
 }
 
 impl Refused {
@@ -72,9 +79,14 @@ impl Refused {
             Refused::Malformed(..) | Refused::Call(_, _, CallError::Request(_)) => {
                 Closing::Malformed
             }
-            Refused::Call(_, _, CallError::NotMade(NotMade::Panicked) | CallError::Answer(_)) => {
-                Closing::Unanswerable
-            }
+            Refused::Call(
+                _,
+                _,
+                CallError::NotMade(NotMade::Panicked)
+                | CallError::Answer(_)
+                | CallError::Controller(_)
+                | CallError::Garbled,
+            ) => Closing::Unanswerable,
             Refused::Call(_, _, CallError::NotMade(_)) => Closing::AnswerMemory,
             Refused::NoAnswerWanted(_) => Closing::NoAnswerWanted,
             Refused::Cut { .. } => Closing::Unanswerable,

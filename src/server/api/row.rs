@@ -2,6 +2,7 @@
 
 use super::authorizer::Ask;
 use super::call::{Api, CallFn, EncodingApi, call, call_encoded};
+use super::forward::relayed;
 use crate::wire::codec::Request;
 
 /// One row of the table.
@@ -35,6 +36,8 @@ pub enum Run {
     Fetch,
     /// All others: decoded, handled and encoded by the row's own functions.
     Call(CallFn),
+    /// Those that only a controller answers: relayed, and served in a cluster only.
+    Relay(CallFn),
 }
 
 /// The row of an API that is called, about which an authorizer is asked `asks`.
@@ -63,7 +66,29 @@ pub const fn encoding_row<A: EncodingApi + 'static>(asks: &'static [Ask]) -> Row
     }
 }
 
+/// The row of an API that the active controller of a cluster answers, and no broker by itself.
+pub const fn relayed_row<const KEY: i16>(
+    name: &'static str,
+    versions: (i16, i16),
+    asks: &'static [Ask],
+) -> Row {
+    Row {
+        key: KEY,
+        name,
+        versions,
+        advertised_min: versions.0,
+        memory_estimate: |frame_bytes| frame_bytes.saturating_mul(2),
+        asks,
+        run: Run::Relay(relayed::<KEY>),
+    }
+}
+
 impl Row {
+    /// Whether it is served in a cluster only.
+    pub const fn is_in_cluster_only(&self) -> bool {
+        matches!(self.run, Run::Relay(_))
+    }
+
     /// Whether `version` is served.
     pub fn serves(&self, version: i16) -> bool {
         (self.versions.0..=self.versions.1).contains(&version)

@@ -8,7 +8,7 @@ use super::authorizer::Operation::{
     Read, Write,
 };
 use super::authorizer::Resource::{Cluster, Group, Topic, TransactionalId};
-use super::row::{Row, encoding_row, row};
+use super::row::{Row, encoding_row, relayed_row, row};
 use super::{cluster, groups, offsets, records, security, topics, transactions};
 use crate::server::state::served::ServedApi;
 
@@ -73,15 +73,23 @@ pub const TABLE: &[Row] = &[
     row::<cluster::describe_log_dirs::DescribeLogDirs>(&[(Describe, Cluster)]),
     row::<topics::create_partitions::CreatePartitions>(&[(Alter, Topic)]),
     row::<groups::delete_groups::DeleteGroups>(&[(Delete, Group)]),
+    relayed_row::<43>("ElectLeaders", (0, 2), &[(Alter, Cluster)]),
     row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(&[
         (AlterConfigs, Cluster),
         (AlterConfigs, Topic),
         (AlterConfigs, Group),
     ]),
+    relayed_row::<45>("AlterPartitionReassignments", (0, 1), &[(Alter, Cluster)]),
+    relayed_row::<46>("ListPartitionReassignments", (0, 0), &[(Describe, Cluster)]),
     row::<offsets::offset_delete::OffsetDelete>(&[(Delete, Group), (Read, Topic)]),
+    relayed_row::<55>("DescribeQuorum", (0, 2), &[(Describe, Cluster)]),
+    relayed_row::<57>("UpdateFeatures", (0, 2), &[(Alter, Cluster)]),
     row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
+    relayed_row::<64>("UnregisterBroker", (0, 0), &[(Alter, Cluster)]),
     row::<cluster::list_config_resources::ListConfigResources>(&[(DescribeConfigs, Cluster)]),
     row::<topics::describe_topic_partitions::DescribeTopicPartitions>(&[(Describe, Topic)]),
+    relayed_row::<80>("AddRaftVoter", (0, 1), &[(Alter, Cluster)]),
+    relayed_row::<81>("RemoveRaftVoter", (0, 0), &[(Alter, Cluster)]),
 ];
 
 /// What the rest of the server knows of the rows, in the same order.
@@ -92,6 +100,7 @@ pub const SERVED: &[ServedApi] = &{
         let row = &TABLE[at];
         let advertised = (row.advertised_min, row.versions.1);
         served[at] = ServedApi::new(row.name, row.key, advertised);
+        served[at].is_in_cluster_only = row.is_in_cluster_only();
         at += 1;
     }
     served
@@ -141,7 +150,12 @@ mod tests {
         for row in TABLE {
             let (first, last) = row.versions;
             let (key, name, asks) = (row.key, row.name, asks(row));
-            table += format!("| {key} | {name} | {first}–{last} | {asks}").trim_end();
+            let only = if row.is_in_cluster_only() {
+                " (in a cluster)"
+            } else {
+                ""
+            };
+            table += format!("| {key} | {name}{only} | {first}–{last} | {asks}").trim_end();
             table += " |\n";
         }
         let wanted = format!("{before}<!-- apis -->\n{table}<!-- end of apis -->{after}");
@@ -188,11 +202,19 @@ AlterConfigs: AlterConfigs Cluster, AlterConfigs Topic, AlterConfigs Group
 DescribeLogDirs: Describe Cluster
 CreatePartitions: Alter Topic
 DeleteGroups: Delete Group
+ElectLeaders: Alter Cluster
 IncrementalAlterConfigs: AlterConfigs Cluster, AlterConfigs Topic, AlterConfigs Group
+AlterPartitionReassignments: Alter Cluster
+ListPartitionReassignments: Describe Cluster
 OffsetDelete: Delete Group, Read Topic
+DescribeQuorum: Describe Cluster
+UpdateFeatures: Alter Cluster
 DescribeCluster: Describe Cluster
+UnregisterBroker: Alter Cluster
 ListConfigResources: DescribeConfigs Cluster
 DescribeTopicPartitions: Describe Topic
+AddRaftVoter: Alter Cluster
+RemoveRaftVoter: Alter Cluster
 ";
 
     #[test]

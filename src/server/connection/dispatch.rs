@@ -7,6 +7,7 @@ use crate::io::budget::{Reserved, Use};
 use crate::io::turn;
 use crate::server::api::cluster::api_versions;
 use crate::server::api::refused::Refused;
+use crate::server::api::row::Row;
 use crate::server::api::steps::Arrived;
 use crate::server::api::table;
 use crate::wire::header::{API_VERSIONS_KEY, RequestHeader};
@@ -27,7 +28,9 @@ pub async fn begin(
     now: Instant,
 ) -> Result<Option<Slot>, Refused> {
     let header = RequestHeader::parse(frame).map_err(Refused::Header)?;
-    let row = table::find(header.api_key).ok_or(Refused::UnknownApi(header.api_key))?;
+    let is_served = |row: &&Row| desk.hub.server.is_in_cluster || !row.is_in_cluster_only();
+    let row = table::find(header.api_key).filter(is_served);
+    let row = row.ok_or(Refused::UnknownApi(header.api_key))?;
     turn::spent_on(slot::work(row));
     if !row.serves(header.api_version) {
         if header.api_key != API_VERSIONS_KEY {

@@ -50,7 +50,7 @@ impl Handlers {
                 begun.map(Slot::Produce)
             }
             Run::Fetch => self.fetch.begin(client, request).await?.map(Slot::Fetch),
-            Run::Call(function) => {
+            Run::Call(function) | Run::Relay(function) => {
                 let called = Called(function);
                 let begun = called.begin(client, request).await?;
                 begun.map(|waiting| Slot::Call(called, waiting))

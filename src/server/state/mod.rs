@@ -34,6 +34,8 @@ pub struct ServerState {
     pub sessions: RefCell<FetchSessions>,
     /// The APIs that are served, by key.
     pub apis: &'static [ServedApi],
+    /// Whether this is a broker of a cluster: what its controller decides is forwarded to it.
+    pub is_in_cluster: bool,
     /// Counts and latencies per API.
     pub probe: Probe,
     /// The levels of the log.
@@ -60,6 +62,7 @@ impl ServerState {
                 seed,
                 Box::new(SessionMemory::of(&shard.budget)),
             )),
+            is_in_cluster: config.cluster.is_some(),
             probe: Probe::new(apis),
             apis,
             loggers,

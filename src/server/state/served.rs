@@ -9,6 +9,8 @@ pub struct ServedApi {
     pub key: i16,
     /// First and last version that clients are told of.
     pub advertised: (i16, i16),
+    /// Whether it is served in a cluster only.
+    pub is_in_cluster_only: bool,
 }
 
 impl ServedApi {
@@ -18,6 +20,7 @@ impl ServedApi {
             name,
             key,
             advertised,
+            is_in_cluster_only: false,
         }
     }
 }

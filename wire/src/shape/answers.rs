@@ -293,11 +293,45 @@ const ALLOCATE_PRODUCER_IDS: &[Field] = &[
     Field::new("ProducerIdLen", Kind::Fixed(4), 0),
 ];
 
+const CREATE_TOPICS_TOPICS_CONFIGS: &[Field] = &[
+    Field::new("Name", Kind::Text, 5),
+    Field::new("Value", Kind::Text, 5).nullable(5),
+    Field::new("ReadOnly", Kind::Fixed(1), 5),
+    Field::new("ConfigSource", Kind::Fixed(1), 5),
+    Field::new("IsSensitive", Kind::Fixed(1), 5),
+];
+
+const CREATE_TOPICS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new("TopicId", Kind::Fixed(16), 7),
+    Field::new("ErrorCode", Kind::Fixed(2), 0),
+    Field::new("ErrorMessage", Kind::Text, 1).nullable(0),
+    Field::new("TopicConfigErrorCode", Kind::Fixed(2), 5).tag(0),
+    Field::new("NumPartitions", Kind::Fixed(4), 5),
+    Field::new("ReplicationFactor", Kind::Fixed(2), 5),
+    Field::new(
+        "Configs",
+        Kind::Array(&Kind::Struct(CREATE_TOPICS_TOPICS_CONFIGS)),
+        5,
+    )
+    .nullable(5),
+];
+
+const CREATE_TOPICS: &[Field] = &[
+    Field::new("ThrottleTimeMs", Kind::Fixed(4), 2),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(CREATE_TOPICS_TOPICS)),
+        0,
+    ),
+];
+
 /// The bodies of answers that can be checked, by API key.
 pub(super) const ANSWERS: &[Body] = &[
     Body::new(1, 4, 18, 12, FETCH),
     Body::new(2, 1, 11, 6, LIST_OFFSETS),
     Body::new(18, 0, 4, 3, API_VERSIONS),
+    Body::new(19, 2, 7, 5, CREATE_TOPICS),
     Body::new(23, 2, 4, 4, OFFSET_FOR_LEADER_EPOCH),
     Body::new(56, 2, 3, 0, ALTER_PARTITION),
     Body::new(58, 0, 0, 0, ENVELOPE),

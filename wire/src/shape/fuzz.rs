@@ -183,8 +183,8 @@ fn codecs_of_answers() -> Vec<(i16, Codec)> {
         };
     }
     codecs! {
-        FetchRequest ListOffsetsRequest ApiVersionsRequest OffsetForLeaderEpochRequest
-        AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest BrokerRegistrationRequest
+        FetchRequest ListOffsetsRequest ApiVersionsRequest CreateTopicsRequest
+        OffsetForLeaderEpochRequest AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest BrokerRegistrationRequest
         BrokerHeartbeatRequest AllocateProducerIdsRequest
     }
 }
@@ -209,7 +209,7 @@ impl Subject {
 fn everywhere(mut test: impl FnMut(Subject, i16, Codec)) {
     let tables = [
         (table::BODIES, false, codecs(), 183),
-        (answers::ANSWERS, true, codecs_of_answers(), 47),
+        (answers::ANSWERS, true, codecs_of_answers(), 53),
     ];
     for (bodies, is_answer, codecs, expected) in tables {
         let keys: Vec<_> = bodies.iter().map(|body| body.key).collect();

@@ -20,7 +20,7 @@ use crate::metadata::record::MetadataRecord;
 
 pub use adopt::{AdoptNotes, Adopted, adopt};
 pub use assign::{AssignmentError, PlacementError};
-pub use configs::{AlterConfigsError, SET, alter_configs};
+pub use configs::{AlterConfigsError, SET, alter_configs, check_levels};
 pub use create_partitions::{CreatePartitionsError, create_partitions};
 pub use create_topics::{CreateTopicError, CreateTopicResult, CreatedTopic, create_topics};
 pub use delete_topics::{DeleteTopicError, DeleteTopicResult, delete_topics};

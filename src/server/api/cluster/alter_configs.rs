@@ -6,7 +6,7 @@
 use crate::base::ErrorCode;
 use crate::base::config::{Texts, not_applied};
 use crate::io::turn;
-use crate::metadata::controller::decide::SET;
+use crate::metadata::controller::decide::{SET, check_levels};
 use crate::metadata::controller::{self, ConfigChange, ResourceChange};
 use crate::metadata::image::ResourceKind;
 use crate::server::api::{Api, Context, errors};
@@ -24,6 +24,15 @@ impl Api for AlterConfigs {
     type Request = AlterConfigsRequest;
     const VERSIONS: (i16, i16) = (0, 2);
     const NAME: &'static str = "AlterConfigs";
+    const FORWARDED: bool = true;
+
+    fn is_own(request: &AlterConfigsRequest) -> bool {
+        let kinds = request
+            .resources
+            .iter()
+            .map(|resource| resource.resource_type);
+        are_loggers(kinds)
+    }
 
     async fn handle(cx: &Context, request: AlterConfigsRequest) -> AlterConfigsResponse {
         let resources = request.resources.into_iter().map(|resource| {
@@ -52,6 +61,12 @@ impl Api for AlterConfigs {
     }
 }
 
+/// Whether all resources of these kinds are loggers of this process, which a controller knows
+/// nothing of.
+pub(super) fn are_loggers(mut kinds: impl Iterator<Item = i8>) -> bool {
+    kinds.all(|kind| kind == ResourceKind::BrokerLogger as i8)
+}
+
 /// What came of one resource.
 pub(super) struct Changed {
     /// Its kind, as it was sent.
@@ -77,7 +92,14 @@ pub(super) async fn alter(
         validate_only,
         resources,
     };
-    let results = match cx.shard.control.alter_configs(request).await {
+    let kinds = request.resources.iter().map(|resource| resource.kind);
+    let decided = if cx.server.is_in_cluster && are_loggers(kinds) {
+        let levels = |resource| check_levels(cx.shard.node, resource);
+        Ok(request.resources.iter().map(levels).collect())
+    } else {
+        cx.shard.control.alter_configs(request).await
+    };
+    let results = match decided {
         Ok(results) if results.len() == asked.len() => {
             let results = results.into_iter().map(|result| match result {
                 Ok(()) => (ErrorCode::NONE, None),
@@ -85,7 +107,7 @@ pub(super) async fn alter(
             });
             turn::collect(results).await
         }
-        _ => vec![(errors::CONTROLLER_FAILED, None); asked.len()],
+        _ => vec![(errors::undecided(cx.server.is_in_cluster), None); asked.len()],
     };
     let changed = asked.into_iter().zip(levels).zip(results);
     let changed = changed.map(|((asked, levels), (code, text))| {

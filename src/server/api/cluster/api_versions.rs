@@ -37,8 +37,10 @@ impl Api for ApiVersions {
                 .with_error_code(ErrorCode::INVALID_REQUEST.0)
                 .with_api_keys(Vec::new());
         }
-        let answer = ApiVersionsResponse::default()
-            .with_api_keys(cx.server.apis.iter().map(api_key).collect());
+        let server = &cx.server;
+        let is_served = |api: &&ServedApi| server.is_in_cluster || !api.is_in_cluster_only;
+        let keys = server.apis.iter().filter(is_served).map(api_key);
+        let answer = ApiVersionsResponse::default().with_api_keys(keys.collect());
         if cx.version < 3 {
             return answer;
         }

@@ -1,7 +1,7 @@
 //! Drives: IncrementalAlterConfigs, versions 0 and 1 (KIP-339): single settings are set, deleted,
 //! appended to or subtracted from.
 
-use super::alter_configs::alter;
+use super::alter_configs::{alter, are_loggers};
 use crate::io::turn;
 use crate::metadata::controller::{ConfigChange, ResourceChange};
 use crate::server::api::{Api, Context};
@@ -20,6 +20,15 @@ impl Api for IncrementalAlterConfigs {
     type Request = IncrementalAlterConfigsRequest;
     const VERSIONS: (i16, i16) = (0, 1);
     const NAME: &'static str = "IncrementalAlterConfigs";
+    const FORWARDED: bool = true;
+
+    fn is_own(request: &IncrementalAlterConfigsRequest) -> bool {
+        let kinds = request
+            .resources
+            .iter()
+            .map(|resource| resource.resource_type);
+        are_loggers(kinds)
+    }
 
     async fn handle(
         cx: &Context,

@@ -21,6 +21,7 @@ impl Api for CreatePartitions {
     type Request = CreatePartitionsRequest;
     const VERSIONS: (i16, i16) = (0, 3);
     const NAME: &'static str = "CreatePartitions";
+    const FORWARDED: bool = true;
 
     async fn handle(cx: &Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
         let topics = turn::collect(request.topics.into_iter().map(more)).await;
@@ -41,7 +42,8 @@ impl Api for CreatePartitions {
                 turn::collect(results).await
             }
             Err(_) => {
-                let failed = |name: &String| shape(name, errors::CONTROLLER_FAILED, None);
+                let code = errors::undecided(cx.server.is_in_cluster);
+                let failed = |name: &String| shape(name, code, None);
                 turn::collect(names.iter().map(failed)).await
             }
         };

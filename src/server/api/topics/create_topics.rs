@@ -31,6 +31,7 @@ impl Api for CreateTopics {
     type Request = CreateTopicsRequest;
     const VERSIONS: (i16, i16) = (2, 7);
     const NAME: &'static str = "CreateTopics";
+    const FORWARDED: bool = true;
 
     async fn handle(cx: &Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
         let asked = turn::collect(request.topics.into_iter().map(new_topic)).await;
@@ -65,7 +66,8 @@ impl Api for CreateTopics {
                 topics
             }
             Err(_) => {
-                let refused = |name: &String| refused(name, errors::CONTROLLER_FAILED, None);
+                let code = errors::undecided(cx.server.is_in_cluster);
+                let refused = |name: &String| refused(name, code, None);
                 turn::collect(names.iter().map(refused)).await
             }
         };

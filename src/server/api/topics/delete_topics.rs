@@ -24,6 +24,7 @@ impl Api for DeleteTopics {
     type Request = DeleteTopicsRequest;
     const VERSIONS: (i16, i16) = (1, 6);
     const NAME: &'static str = "DeleteTopics";
+    const FORWARDED: bool = true;
 
     async fn handle(cx: &Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let asked = request.topics.len() + request.topic_names.len();
@@ -43,7 +44,14 @@ impl Api for DeleteTopics {
                 let responses = results.into_iter().map(|result| shape(result, cx.version));
                 DeleteTopicsResponse::default().with_responses(turn::collect(responses).await)
             }
-            Err(_) => refused(&topics, errors::CONTROLLER_FAILED, cx.version).await,
+            Err(_) => {
+                refused(
+                    &topics,
+                    errors::undecided(cx.server.is_in_cluster),
+                    cx.version,
+                )
+                .await
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ impl Api for InitProducerId {
             Ok(id) => InitProducerIdResponse::default()
                 .with_producer_id(id.into())
                 .with_producer_epoch(0),
-            Err(error) => refused(errors::producer_id(error)),
+            Err(error) => refused(errors::producer_id(error, cx.server.is_in_cluster)),
         }
     }
 }

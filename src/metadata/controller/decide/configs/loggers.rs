@@ -5,7 +5,7 @@ use crate::base::{NodeId, loggers};
 use crate::metadata::controller::request::{ConfigChange, ResourceChange};
 
 /// Whether the levels of a broker's log may be changed so; that broker changes them itself.
-pub(super) fn check(node: NodeId, resource: &ResourceChange) -> Result<(), AlterConfigsError> {
+pub fn check_levels(node: NodeId, resource: &ResourceChange) -> Result<(), AlterConfigsError> {
     let name = &resource.name;
     match name.parse() {
         Err(_) => return refuse(format!("Node id must be an integer, but it is: {name}")),

@@ -6,6 +6,8 @@
 
 mod loggers;
 
+pub use loggers::check_levels;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::NodeId;
@@ -92,7 +94,7 @@ fn alter(
     let incremental = matches!(resource.change, ConfigChange::Each(_));
     let kind = match ResourceKind::from_id(resource.kind) {
         Some(ResourceKind::BrokerLogger) if incremental => {
-            return loggers::check(node, resource).map(|()| Vec::new());
+            return check_levels(node, resource).map(|()| Vec::new());
         }
         None | Some(ResourceKind::BrokerLogger) => {
             return refuse(format!("Unknown resource type {}", resource.kind));
