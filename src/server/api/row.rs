@@ -20,6 +20,8 @@ pub struct Row {
     /// Bytes that a request whose frame has so many bytes takes while it is handled, besides its
     /// frame. 0: it is served out of its connection's receive buffer.
     pub memory_estimate: fn(usize) -> usize,
+    /// Whether in a cluster the active controller answers: its versions count there, too.
+    pub is_forwarded: bool,
     /// What an authorizer may be asked about a request.
     pub asks: &'static [Ask],
     /// How its requests are served.
@@ -48,6 +50,7 @@ pub const fn row<A: Api + 'static>(asks: &'static [Ask]) -> Row {
         versions: A::VERSIONS,
         advertised_min: A::VERSIONS.0,
         memory_estimate: A::memory_estimate,
+        is_forwarded: A::FORWARDED,
         asks,
         run: Run::Call(call::<A>),
     }
@@ -61,6 +64,7 @@ pub const fn encoding_row<A: EncodingApi + 'static>(asks: &'static [Ask]) -> Row
         versions: A::VERSIONS,
         advertised_min: A::VERSIONS.0,
         memory_estimate: |frame_bytes| frame_bytes.saturating_mul(4),
+        is_forwarded: false,
         asks,
         run: Run::Call(call_encoded::<A>),
     }
@@ -78,6 +82,7 @@ pub const fn relayed_row<const KEY: i16>(
         versions,
         advertised_min: versions.0,
         memory_estimate: |frame_bytes| frame_bytes.saturating_mul(2),
+        is_forwarded: true,
         asks,
         run: Run::Relay(relayed::<KEY>),
     }

@@ -101,6 +101,7 @@ pub const SERVED: &[ServedApi] = &{
         let advertised = (row.advertised_min, row.versions.1);
         served[at] = ServedApi::new(row.name, row.key, advertised);
         served[at].is_in_cluster_only = row.is_in_cluster_only();
+        served[at].is_forwarded = row.is_forwarded;
         at += 1;
     }
     served

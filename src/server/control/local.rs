@@ -85,6 +85,7 @@ impl Changing<'_> {
                 call.answer(Err(AlterPartitionFailure::NoCluster));
             }
             ControlMessage::Forward(call) => call.answer(Err(ForwardError::NoCluster)),
+            ControlMessage::Understood(call) => call.answer(Arc::default()),
             // The nodes of a broker that runs alone serve as soon as their logs are open, and have
             // no other to leave their partitions to.
             ControlMessage::Open(call) => call.answer(Ok(())),

@@ -77,6 +77,7 @@ impl Serving {
                 let (request, answer) = call.split();
                 answer(controller.forward(request).await);
             }),
+            ControlMessage::Understood(call) => call.answer(controller.watch().ranges()),
             ControlMessage::Open(call) => {
                 let serving = self.clone();
                 self.begin(async move { call.answer(serving.open().await) });

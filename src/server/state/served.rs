@@ -11,6 +11,8 @@ pub struct ServedApi {
     pub advertised: (i16, i16),
     /// Whether it is served in a cluster only.
     pub is_in_cluster_only: bool,
+    /// Whether in a cluster the active controller answers.
+    pub is_forwarded: bool,
 }
 
 impl ServedApi {
@@ -21,6 +23,7 @@ impl ServedApi {
             key,
             advertised,
             is_in_cluster_only: false,
+            is_forwarded: false,
         }
     }
 }

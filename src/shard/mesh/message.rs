@@ -15,6 +15,7 @@ use crate::metadata::controller::{
     CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, Forward, ForwardError,
 };
 use crate::metadata::image::Image;
+use crate::metadata::source::quorum::ApiRanges;
 use crate::shard::numbers::Named;
 
 /// A request to change the cluster, with the way back for the answer to just that request.
@@ -63,6 +64,8 @@ pub enum ControlMessage {
     /// Have the active controller of the cluster answer a client's request: its answer is header
     /// and body as they came.
     Forward(Call<Forward, Result<Bytes, ForwardError>>),
+    /// Which versions does the active controller of the cluster understand, as far as is known?
+    Understood(Call<(), Arc<ApiRanges>>),
     /// All shards have opened their logs; answered when clients may come, or with the reason why
     /// they never may.
     Open(Call<(), Result<(), String>>),

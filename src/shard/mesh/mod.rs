@@ -22,6 +22,7 @@ use crate::metadata::controller::{
     DeleteTopics, FailDirectories, Forward, ForwardError, TopicRef,
 };
 use crate::metadata::image::Image;
+use crate::metadata::source::quorum::ApiRanges;
 use crate::shard::numbers::Named;
 
 /// The way from any core to the control executor.
@@ -153,6 +154,13 @@ impl ToControl {
         let unreachable = |_| ForwardError::Unreachable;
         sent.map_err(unreachable)?;
         answer.wait().await.map_err(unreachable)?
+    }
+
+    /// Which versions the active controller understands, as far as is known.
+    pub async fn understood(&self) -> Result<Arc<ApiRanges>, Disconnected> {
+        let (call, answer) = Call::new(());
+        self.0.send(ControlMessage::Understood(call))?;
+        answer.wait().await
     }
 
     /// Says that all shards have opened their logs, and waits until clients may come; the error

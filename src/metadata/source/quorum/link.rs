@@ -56,6 +56,11 @@ impl From<PeerError> for LinkError {
 // === impl ApiRanges ===
 
 impl ApiRanges {
+    /// Key, first and last version of each API.
+    pub fn new(ranges: Vec<(i16, i16, i16)>) -> ApiRanges {
+        ApiRanges(ranges)
+    }
+
     /// First and last version of an API, by its key.
     pub fn get(&self, api_key: i16) -> Option<(i16, i16)> {
         let found = self.0.iter().find(|(key, ..)| *key == api_key);
@@ -98,7 +103,7 @@ impl Link {
         }
         let ranges = answer.api_keys.iter();
         let ranges = ranges.map(|api| (api.api_key, api.min_version, api.max_version));
-        let ranges = ApiRanges(ranges.collect());
+        let ranges = ApiRanges::new(ranges.collect());
         Ok(Link { to, peer, ranges })
     }
 

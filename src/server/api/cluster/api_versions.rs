@@ -3,6 +3,8 @@
 //! What a client asks first. The answer lists what the API table has; features are those of the
 //! cluster's image.
 
+use std::sync::Arc;
+
 use crate::wire::codec::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
 };
@@ -12,6 +14,7 @@ use bytes::BytesMut;
 use crate::base::ErrorCode;
 use crate::metadata::controller::decide::FEATURES;
 use crate::metadata::image::Image;
+use crate::metadata::source::quorum::ApiRanges;
 use crate::server::api::{Api, Context};
 use crate::server::state::codes::codes;
 use crate::server::state::served::ServedApi;
@@ -39,7 +42,12 @@ impl Api for ApiVersions {
         }
         let server = &cx.server;
         let is_served = |api: &&ServedApi| server.is_in_cluster || !api.is_in_cluster_only;
-        let keys = server.apis.iter().filter(is_served).map(api_key);
+        let understood = match server.is_in_cluster {
+            true => cx.shard.control.understood().await.unwrap_or_default(),
+            false => Arc::default(),
+        };
+        let served = server.apis.iter().filter(is_served);
+        let keys = served.filter_map(|api| Some(api_key(&understandable(api, &understood)?)));
         let answer = ApiVersionsResponse::default().with_api_keys(keys.collect());
         if cx.version < 3 {
             return answer;
@@ -59,6 +67,18 @@ pub fn unsupported_version(correlation_id: i32) -> BytesMut {
     codec::encode_response(API_VERSIONS_KEY, 0, correlation_id, &answer, &mut frame)
         .expect("version 0 has these two fields");
     frame
+}
+
+/// What is left of the versions of an API: of one that the active controller answers, those that it
+/// understands too; `None` where there are none. Nothing is left out before a controller has said
+/// what it understands.
+fn understandable(api: &ServedApi, understood: &ApiRanges) -> Option<ServedApi> {
+    if !api.is_forwarded || understood.get(API_VERSIONS_KEY).is_none() {
+        return Some(*api);
+    }
+    let (first, last) = understood.get(api.key)?;
+    let advertised = (api.advertised.0.max(first), api.advertised.1.min(last));
+    (advertised.0 <= advertised.1).then_some(ServedApi { advertised, ..*api })
 }
 
 fn api_key(api: &ServedApi) -> ApiVersion {
@@ -108,6 +128,25 @@ fn is_software_text(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_the_controller_answers_its_versions_are_told() {
+        let api = |key, advertised, is_forwarded| ServedApi {
+            is_forwarded,
+            ..ServedApi::new("", key, advertised)
+        };
+        let range = |api: &ServedApi, understood: &ApiRanges| {
+            understandable(api, understood).map(|api| api.advertised)
+        };
+        let understood = ApiRanges::new(vec![(18, 0, 4), (19, 2, 5), (45, 0, 0), (20, 7, 8)]);
+        assert_eq!(range(&api(19, (2, 7), true), &understood), Some((2, 5)));
+        assert_eq!(range(&api(45, (0, 1), true), &understood), Some((0, 0)));
+        assert_eq!(range(&api(20, (1, 6), true), &understood), None);
+        assert_eq!(range(&api(80, (0, 1), true), &understood), None);
+        assert_eq!(range(&api(3, (0, 13), false), &understood), Some((0, 13)));
+        let unknown = ApiRanges::default();
+        assert_eq!(range(&api(19, (2, 7), true), &unknown), Some((2, 7)));
+    }
 
     #[test]
     fn software_names_have_the_form_that_kip_511_gives_them() {

@@ -47,6 +47,7 @@ pub const ROW: Row = Row {
     versions: (4, 18),
     advertised_min: 4,
     memory_estimate: |frame_bytes| frame_bytes.saturating_mul(4),
+    is_forwarded: false,
     asks: &[(ClusterAction, Cluster), (Read, Topic)],
     run: Run::Fetch,
 };

@@ -40,6 +40,7 @@ pub const ROW: Row = Row {
     versions: (3, 13),
     advertised_min: 0,
     memory_estimate: |_| 0,
+    is_forwarded: false,
     asks: &[(Write, TransactionalId), (Write, Topic)],
     run: Run::Produce,
 };
