@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use corelane_testing::quorum::{CLUSTER_ID, Quorum, kafka_program};
 use corelane_testing::{Start, until_so};
-use kafka_protocol::messages::MetadataRequest;
+use kafka_protocol::messages::{InitProducerIdRequest, MetadataRequest};
 
 use crate::HERE;
 
@@ -91,6 +91,17 @@ fn joins_and_leaves() {
     let observer = seen.lines().find(|line| line.contains("Observer"));
     let observer = observer.unwrap_or_else(|| panic!("no observer:\n{seen}"));
     assert!(observer.starts_with("5 "), "{observer}");
+
+    // Each node has a block of producer ids of its own from the controller.
+    let ask = InitProducerIdRequest::default().with_transactional_id(None);
+    let ids = [0, 1].map(|shard| {
+        let mut client = running.client_of(shard);
+        let [first, second] = [(); 2].map(|()| client.call(4, &ask));
+        assert_eq!((first.error_code, second.error_code), (0, 0));
+        assert_eq!(second.producer_id.0, first.producer_id.0 + 1);
+        first.producer_id.0
+    });
+    assert_eq!(ids[0].abs_diff(ids[1]), 1_000);
 
     let begun = Instant::now();
     running.stop();
