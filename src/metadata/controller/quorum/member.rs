@@ -13,10 +13,20 @@ use crate::wire::codec::messages::{
     BrokerRegistrationResponse,
 };
 
-/// The features that this build works with in a cluster, and their levels: what is not listed must
-/// be off. 27 is the metadata version of Kafka 4.1, the newest one whose records and requests are
-/// all known here.
-const FEATURES: [(&str, i16, i16); 2] = [("metadata.version", 7, 27), ("kraft.version", 0, 1)];
+/// The features of a cluster, and the levels at which this build can be a part of it. One that is
+/// not listed must be off, and a cluster that was formatted by Kafka's defaults has all of these on.
+/// 30 is the metadata version of Kafka 4.3, the newest one whose records are all known here. What a
+/// feature brings to clients is offered as far as the table of APIs has it: who asks for more finds
+/// no such API.
+const FEATURES: [(&str, i16, i16); 7] = [
+    ("metadata.version", 7, 30),
+    ("kraft.version", 0, 1),
+    ("eligible.leader.replicas.version", 0, 1),
+    ("group.version", 0, 1),
+    ("share.version", 0, 1),
+    ("streams.version", 0, 1),
+    ("transaction.version", 0, 2),
+];
 /// How often a node reports while it waits for something that the controller does at once.
 const HURRY: Duration = Duration::from_millis(50);
 /// The longest pause before another try to register.
@@ -83,8 +93,8 @@ pub enum Fatal {
     /// Error 35.
     #[error(
         "the controllers refuse node {0}: a feature of the cluster is at a level that this build \
-         does not know (UNSUPPORTED_VERSION); it knows metadata.version 7 to 27 (Kafka 4.1), and \
-         the features of transactions, groups, shares and eligible leaders must be at 0"
+         does not know (UNSUPPORTED_VERSION); it knows those of Kafka 4.3 (metadata.version 7 to \
+         30)"
     )]
     Features(NodeId),
     /// Error 31.
@@ -347,7 +357,7 @@ pub mod tests {
             (request.broker_id.0, request.previous_broker_epoch),
             (7, 41)
         );
-        assert_eq!(request.features[0].max_supported_version, 27);
+        assert_eq!(request.features[0].max_supported_version, 30);
         let mut view = View {
             applied: -1,
             ..View::default()
@@ -402,7 +412,7 @@ pub mod tests {
         let fatal = [
             (104, Fatal::OtherCluster(node), "another cluster"),
             (119, Fatal::Directories(node), "directory.id"),
-            (35, Fatal::Features(node), "metadata.version 7 to 27"),
+            (35, Fatal::Features(node), "metadata.version 7 to 30"),
             (31, Fatal::Unauthorized(node), "ClusterAction"),
         ];
         for (code, fatal, says) in fatal {
