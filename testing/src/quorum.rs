@@ -35,8 +35,8 @@ const JVM: &[&str] = &[
     "-Dkafka.log.level=INFO",
 ];
 
-/// Features that the quorum of three has off, as one of Kafka 4.0 or of a careful operator may; the one
-/// of a single controller has all that Kafka's defaults turn on.
+/// Features that the quorum of three has off, as one of Kafka 4.0 or of a careful operator may; the
+/// one of a single controller has all that Kafka's defaults turn on.
 const WITHOUT: [&str; 3] = [
     "eligible.leader.replicas.version",
     "transaction.version",

@@ -3,23 +3,21 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::iter;
 use std::rc::Rc;
-
-use futures_util::stream::{self, StreamExt};
 
 use crate::io::event::Event;
 use crate::log::inner::Inner;
 
 /// Logs that are written at the same time. Logs that are appended to at the same rate have much at
 /// the same moment, and what they write all at once every ack waits behind.
-const AT_ONCE: usize = 2;
+pub(super) const AT_ONCE: usize = 2;
 
 /// The logs that are to write what they have, in the order in which that became much.
 #[derive(Default)]
 pub(super) struct FullLogs {
     waiting: RefCell<VecDeque<Rc<Inner>>>,
-    changed: Event,
+    /// One for each task.
+    calls: [Event; AT_ONCE],
 }
 
 impl FullLogs {
@@ -27,23 +25,26 @@ impl FullLogs {
     pub(super) fn add(&self, log: &Rc<Inner>) {
         if !log.side.is_full.replace(true) {
             self.waiting.borrow_mut().push_back(Rc::clone(log));
-            self.changed.call();
+            self.call();
         }
     }
 
     /// Lets [`FullLogs::write`] return.
     pub(super) fn call(&self) {
-        self.changed.call();
+        self.calls.iter().for_each(Event::call);
     }
 
-    /// Waits for logs and has them write; returns when none is left, or after a call.
-    pub(super) async fn write(&self) {
-        self.changed.wait().await;
-        stream::iter(iter::from_fn(|| self.waiting.borrow_mut().pop_front()))
-            .for_each_concurrent(AT_ONCE, |log| async move {
-                log.side.is_full.set(false);
-                log.write_out(log.end_offset.get()).await;
-            })
-            .await;
+    /// Waits for logs and has them write, as the task `number`; returns when none is left, or after
+    /// a call.
+    pub(super) async fn write(&self, number: usize) {
+        self.calls[number].wait().await;
+        while let Some(log) = self.next() {
+            log.side.is_full.set(false);
+            log.write_out(log.end_offset.get()).await;
+        }
+    }
+
+    fn next(&self) -> Option<Rc<Inner>> {
+        self.waiting.borrow_mut().pop_front()
     }
 }

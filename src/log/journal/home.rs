@@ -61,9 +61,9 @@ impl Shared {
         }
     }
 
-    pub(super) async fn write_full_logs_on(self: Rc<Self>) {
+    pub(super) async fn write_full_logs_on(self: Rc<Self>, number: usize) {
         while self.stage() != Stage::Ended {
-            self.full.write().await;
+            self.full.write(number).await;
         }
     }
 
@@ -134,9 +134,11 @@ impl Shared {
             Pace::AtOnce => 0,
             Pace::Spread => self.write_spread(&away).await,
         };
-        stream::iter(&away[spread..])
-            .for_each_concurrent(WRITES_AT_ONCE, |(log, target)| log.write_out(*target))
-            .await;
+        if spread < away.len() {
+            stream::iter(&away[spread..])
+                .for_each_concurrent(WRITES_AT_ONCE, |(log, target)| log.write_out(*target))
+                .await;
+        }
         match self.flushes_each(away.len()) {
             true => away[spread..].iter().for_each(flush_unless_home),
             false => self.flush_file_system(&away).await,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::entry::{Front, HEAD_BYTES, Position};
 use super::file::JournalFile;
-use super::full::FullLogs;
+use super::full::{AT_ONCE, FullLogs};
 use super::parts::{Cut, Part};
 use crate::io::buffer::WriteBuffer;
 use crate::io::disk::Disk;
@@ -87,10 +87,13 @@ impl Journal {
             moved: Bell::default(),
         });
         let runtime = logs.disk().runtime();
-        let [writer, home, full] = [&shared; 3].map(Rc::clone);
+        let (writer, home) = (Rc::clone(&shared), Rc::clone(&shared));
         runtime.spawn(async move { writer.run().await });
         runtime.spawn(async move { home.bring_home_on().await });
-        runtime.spawn(async move { full.write_full_logs_on().await });
+        for number in 0..AT_ONCE {
+            let full = Rc::clone(&shared);
+            runtime.spawn(async move { full.write_full_logs_on(number).await });
+        }
         Journal(shared)
     }
 

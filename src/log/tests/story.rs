@@ -121,14 +121,17 @@ impl Story {
         }
     }
 
-    /// What a snapshot of producers at `offset` says: all batches before it.
+    /// What a snapshot of producers at `offset` says: all batches before it. It ends with a
+    /// checksum, as one in service has one.
     pub fn snapshot(&self, offset: Offset) -> Vec<u8> {
         let batches = self.batches.borrow();
         let before = batches.iter().filter(|batch| batch.last < offset);
         let crcs = before.map(|batch| batch.crc);
-        crcs.fold(vec![7], |digest, crc| {
+        let digest = crcs.fold(vec![7], |digest, crc| {
             crc32c::crc32c_append(crc, &digest).to_be_bytes().to_vec()
-        })
+        });
+        let sum = crc32c::crc32c(&digest).to_be_bytes();
+        [&digest[..], &sum].concat()
     }
 
     fn check(&self, found: &Found, promised: Offset, topic: (bool, Offset)) -> Result<(), Wrong> {
@@ -179,6 +182,14 @@ impl Story {
         }
         Ok(())
     }
+}
+
+/// Whether a snapshot's checksum fits.
+fn is_whole(content: &[u8]) -> bool {
+    let Some((digest, sum)) = content.split_last_chunk() else {
+        return false;
+    };
+    crc32c::crc32c(digest).to_be_bytes() == *sum
 }
 
 // === impl Topic ===
@@ -267,9 +278,8 @@ pub async fn find(
     };
     let mut seen = Seen::default();
     let mut replay = |replay: Replay<'_>| match replay {
-        // As that of the producers, which has a checksum: a power cut in the middle of a stop took
-        // its content.
-        Replay::Snapshot(_, [], refused) => refused.set(true),
+        // A power cut in the middle of a stop took its content, or a part of it.
+        Replay::Snapshot(_, content, refused) if !is_whole(content) => refused.set(true),
         Replay::Snapshot(offset, content, _) => seen.snapshot = Some((offset, content.to_vec())),
         Replay::Batch(bytes) => {
             let batch = batches(bytes).next().expect("one").expect("valid");
