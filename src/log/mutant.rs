@@ -11,8 +11,6 @@ pub enum Mutant {
     TrailerTooLarge,
     /// Checksums are not looked at.
     NoCrc,
-    /// A batch need not begin where the one before it ended.
-    NoOffsetCheck,
     /// The checkpoint says that all written records need no check.
     RecoveryPointTooLarge,
     /// A snapshot of producers behind the end is left where it is, and believed.

@@ -309,7 +309,6 @@ fn planted_bugs_are_found() {
         Mutant::AckBeforeFlush,
         Mutant::TrailerTooLarge,
         Mutant::NoCrc,
-        Mutant::NoOffsetCheck,
         Mutant::RecoveryPointTooLarge,
         Mutant::StaleSnapshot,
         Mutant::NoCut,

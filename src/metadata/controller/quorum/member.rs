@@ -15,9 +15,9 @@ use crate::wire::codec::messages::{
 
 /// The features of a cluster, and the levels at which this build can be a part of it. One that is
 /// not listed must be off, and a cluster that was formatted by Kafka's defaults has all of these
-/// on. 30 is the metadata version of Kafka 4.3, the newest one whose records are all known here. What a
-/// feature brings to clients is offered as far as the table of APIs has it: who asks for more finds
-/// no such API.
+/// on. 30 is the metadata version of Kafka 4.3, the newest one whose records are all known here.
+/// What a feature brings to clients is offered as far as the table of APIs has it: who asks for
+/// more finds no such API.
 const FEATURES: [(&str, i16, i16); 7] = [
     ("metadata.version", 7, 30),
     ("kraft.version", 0, 1),
