@@ -116,7 +116,7 @@ impl Side {
         for log in &self.logs {
             log.close().await.unwrap();
         }
-        self.folder.close_cleanly().await.unwrap();
+        self.folder.close_cleanly(-1).await.unwrap();
     }
 }
 

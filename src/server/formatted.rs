@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::start::{self, StartError};
-use crate::base::NodeId;
 use crate::base::config::BrokerConfig;
 use crate::io::checks;
 use crate::io::cores::{self, CoreOptions};
@@ -25,7 +24,7 @@ pub fn format(
     }
     let asked = Format {
         dirs: folders.usable.clone(),
-        nodes: nodes(config),
+        nodes: config.nodes(),
         cluster_id,
         ignore_formatted,
     };
@@ -34,11 +33,6 @@ pub fn format(
         let formatted = formatted::format(&disk, &asked, &mut random).await;
         formatted.map_err(StartError::Metadata)
     })
-}
-
-fn nodes(config: &BrokerConfig) -> Vec<NodeId> {
-    let shards = 0..config.shards;
-    shards.map(|shard| NodeId(config.node_id(shard))).collect()
 }
 
 /// Runs `work` on an executor of its own and waits for it.

@@ -164,13 +164,12 @@ pub async fn close(shard: &Shard, broker_epoch: i64) {
     partitions.iter().for_each(|partition| partition.close());
     let dirs: Vec<&Rc<LogDir>> = shard.dirs.working().collect();
     for dir in dirs {
-        dir.folder.set_broker_epoch(broker_epoch);
         let in_dir = partitions.iter().filter(|partition| dir.holds(partition));
         let closed = close_logs(dir, in_dir.collect()).await;
         let marked = match (closed, shard.partitions.any_broken(dir.id)) {
             (Err(error), _) => Err(error),
             (Ok(all_closed), any_broken) => match checkpoint(shard, dir).await {
-                Ok(()) if all_closed && !any_broken => dir.folder.close_cleanly().await,
+                Ok(()) if all_closed && !any_broken => dir.folder.close_cleanly(broker_epoch).await,
                 written => written,
             },
         };

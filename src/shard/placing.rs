@@ -81,18 +81,18 @@ impl Placing<'_> {
                 leader_epoch,
             };
         }
-        if state.replicas.len() > 1 {
-            // Its other replicas would get nothing, and an ack would promise that they have it.
-            let (topic, partition) = (&topic.name, at);
-            tracing::error!(%topic, partition, replicas = state.replicas.len(),
-                "replicas do not follow their leaders yet: this partition stays offline; create \
-                 the topic with one replica");
-            return broken(directory);
-        }
         let known = self.known.as_ref();
         if let Some(Place::Here(partition)) = known.and_then(|it| it.partitions.get(at)) {
             partition.begin_term(state.leader_epoch);
             return Place::Here(partition.clone());
+        }
+        if state.isr.len() > 1 {
+            // The other replicas would get nothing, and an ack would promise that they have it.
+            let (topic, partition) = (&topic.name, at);
+            tracing::error!(%topic, partition, in_sync = state.isr.len(),
+                "replicas do not follow their leaders yet: this partition stays offline; create \
+                 the topic with one replica");
+            return broken(directory);
         }
         let name = Name {
             topic: topic.name.clone(),

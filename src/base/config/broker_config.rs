@@ -13,6 +13,7 @@ use super::reader::Reader;
 use super::setting::Setting;
 use super::topic::{TopicConfig, check_topic, topic_setting};
 use super::value::{InvalidValue, Value};
+use crate::base::NodeId;
 
 /// What the settings of one process come to. `load` makes it; `with_dynamic` renews it.
 #[derive(Clone, PartialEq, Debug)]
@@ -99,6 +100,12 @@ impl BrokerConfig {
             notes: self.notes.clone(),
         };
         BrokerConfig::build(fixed, layers)
+    }
+
+    /// The nodes of this process, one for each shard.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let shards = 0..self.shards;
+        shards.map(|shard| NodeId(self.node_id(shard))).collect()
     }
 
     /// The node id of shard `shard`.

@@ -7,7 +7,7 @@ mod retire;
 
 pub use retire::Retired;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,8 +51,6 @@ pub struct Folder {
     undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of removed logs whose files are still to be deleted.
     trash: RefCell<Vec<PathBuf>>,
-    /// The epoch of the node's registration in a cluster; -1 where it has none.
-    broker_epoch: Cell<i64>,
 }
 
 impl Folder {
@@ -89,7 +87,6 @@ impl Folder {
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
             trash: RefCell::new(trash),
-            broker_epoch: Cell::new(-1),
             disk: disk.clone(),
             dir: dir.to_owned(),
         })
@@ -319,21 +316,15 @@ impl Folder {
         self.checkpoints.save(&checkpoints).await
     }
 
-    /// The node's registration in a cluster has this epoch, which a clean stop is to tell the next
-    /// start.
-    pub fn set_broker_epoch(&self, epoch: i64) {
-        self.broker_epoch.set(epoch);
-    }
-
-    /// Says that every log was closed cleanly, after the last checkpoint.
-    pub async fn close_cleanly(&self) -> io::Result<()> {
+    /// Says that every log was closed cleanly, after the last checkpoint, and in which epoch the
+    /// node was registered in a cluster; -1 for none.
+    pub async fn close_cleanly(&self, broker_epoch: i64) -> io::Result<()> {
         self.checkpoints.idle().await;
         let journal = self.journal.borrow().clone();
         if let Some(journal) = journal {
             journal.close().await?;
         }
-        let epoch = self.broker_epoch.get();
-        let content = format!(r#"{{"version":0,"brokerEpoch":{epoch}}}"#);
+        let content = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
         let path = self.dir.join(CLEAN_SHUTDOWN);
         self.disk.write(&path, content.into_bytes()).await?;
         self.disk.sync_dir(&self.dir).await

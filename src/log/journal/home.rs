@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 
-use super::writer::{Shared, Stage};
+use super::stage::Stage;
+use super::writer::Shared;
 use crate::base::Offset;
 use crate::log::inner::{FailedOperation, Inner};
 

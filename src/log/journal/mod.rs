@@ -22,6 +22,7 @@ mod parts;
 mod reader;
 mod replay;
 mod side;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod void;

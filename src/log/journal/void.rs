@@ -8,7 +8,8 @@ use futures_channel::oneshot;
 
 use super::entry::{HEAD_BYTES, Owner, Position};
 use super::parts::Cut;
-use super::writer::{Journal, Shared, Stage};
+use super::stage::Stage;
+use super::writer::{Journal, Shared};
 use crate::base::Offset;
 use crate::log::inner::Inner;
 

@@ -10,6 +10,7 @@ use super::entry::{Front, HEAD_BYTES, Position};
 use super::file::JournalFile;
 use super::full::{AT_ONCE, FullLogs};
 use super::parts::{Cut, Part};
+use super::stage::Stage;
 use crate::io::buffer::WriteBuffer;
 use crate::io::disk::Disk;
 use crate::io::event::{Bell, Event};
@@ -45,23 +46,6 @@ pub(super) struct Shared {
     pub(super) urgent: Event,
     /// Rung when circle or stage have changed.
     pub(super) moved: Bell,
-}
-
-/// Whether a journal takes entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// Its file is being made.
-    Preparing,
-    /// Appends may go into it.
-    Open,
-    /// A log cannot write its records to its segments, so nothing of the circle is given back:
-    /// appends go past the journal, cuts go in while there is a place for them.
-    Pinned,
-    /// Its file could not be written or flushed. Nothing goes into it any more; what it holds
-    /// counts until all of it is in the logs' own files.
-    Failed,
-    /// It is closed or void, or could not be made: nothing goes into it any more.
-    Ended,
 }
 
 // === impl Journal ===

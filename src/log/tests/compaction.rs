@@ -602,7 +602,7 @@ async fn live(disk: Disk, model: Rc<Model>, seed: u64) -> Result<(), Wrong> {
     log.close().await.expect("closed");
     let path = [("t", 0, &log)];
     folder.checkpoint(path.into_iter()).await.expect("written");
-    folder.close_cleanly().await.expect("written");
+    folder.close_cleanly(-1).await.expect("written");
     Ok(())
 }
 

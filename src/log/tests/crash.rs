@@ -102,7 +102,7 @@ async fn live(disk: Disk, root: PathBuf, model: Rc<Model>, seed: u64) -> Result<
                 log.close().await.expect("closed");
                 let path = [("t", 0, &log)];
                 folder.checkpoint(path.into_iter()).await.expect("written");
-                folder.close_cleanly().await.expect("written");
+                folder.close_cleanly(-1).await.expect("written");
                 return Ok(());
             }
             _ => append(&log, &model, &mut random).await,

@@ -135,7 +135,7 @@ fn filled_as(shape: Shape, seed: u64, clean: bool) -> Filled {
             .await
             .expect("written");
         if clean {
-            folder.close_cleanly().await.expect("written");
+            folder.close_cleanly(-1).await.expect("written");
         }
         all
     });

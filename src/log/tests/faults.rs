@@ -215,7 +215,7 @@ fn a_failed_write_stops_one_log_and_loses_nothing() {
 }
 
 #[test]
-fn a_failed_flush_acks_nobody() {
+fn a_failed_flush_acks_no_append() {
     in_worlds(|sim| async move {
         let shared = logs(&Disk::simulated(sim.clone()));
         let (one, _) = open(&shared, Path::new(DIR), config(1 << 20), Opening::default()).await;

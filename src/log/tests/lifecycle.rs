@@ -294,7 +294,7 @@ fn a_folder_knows_whether_it_was_closed() {
             .checkpoint([("orders", 3, &log)].into_iter())
             .await
             .expect("written");
-        folder.close_cleanly().await.expect("written");
+        folder.close_cleanly(-1).await.expect("written");
 
         let folder = Folder::open(&disk, &root).await.expect("opened");
         assert!(folder.was_clean());

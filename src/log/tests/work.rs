@@ -324,7 +324,7 @@ impl Life {
             batch.sync().await.map_err(wrong)?;
         }
         self.checkpoint().await?;
-        let closed = self.folder.close_cleanly().await;
+        let closed = self.folder.close_cleanly(-1).await;
         closed.map_err(|error| error.to_string())
     }
 

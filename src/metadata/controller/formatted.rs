@@ -119,19 +119,13 @@ pub async fn format(
 pub async fn check(disk: &Disk, dirs: &[PathBuf], nodes: &[NodeId]) -> Result<Found, LoadError> {
     let found = read(disk, dirs, nodes).await?;
     check_known(nodes, &found, None)?;
-    let mut cluster_id = None;
     let is_new = |dir: &&NodeDir| dir.identity.is_none();
     if let Some(new) = found.iter().flatten().find(is_new) {
         let is_partly = found.iter().flatten().any(|dir| dir.identity.is_some());
         return Err(LoadError::Unformatted(new.path.clone(), is_partly));
     }
-    for identity in found
-        .iter()
-        .flatten()
-        .filter_map(|dir| dir.identity.as_ref())
-    {
-        cluster_id.get_or_insert_with(|| identity.cluster_id.as_str().into());
-    }
+    let first = found.iter().flatten().find_map(|dir| dir.identity.as_ref());
+    let cluster_id = first.map(|identity| identity.cluster_id.as_str().into());
     let none = || LoadError::Unformatted(dirs.first().cloned().unwrap_or_default(), false);
     Ok(Found {
         cluster_id: cluster_id.ok_or_else(none)?,

@@ -82,9 +82,7 @@ impl LocalController {
         now: WallMs,
     ) -> Result<LocalController, LoadError> {
         let data_dir = &config.data_dir;
-        let nodes: Vec<NodeId> = (0..config.shards)
-            .map(|shard| NodeId(config.node_id(shard)))
-            .collect();
+        let nodes = config.nodes();
         let mut random = Random::new(disk.runtime().random_bytes());
         let logs = Logs::new(disk, logs_options());
         let empty = Image::default();

@@ -326,7 +326,7 @@ fn a_node_with_logs_that_was_killed_begins_a_new_term() {
                 "clean" => Folder::open(&disk, &dir)
                     .await
                     .unwrap()
-                    .close_cleanly()
+                    .close_cleanly(-1)
                     .await
                     .unwrap(),
                 _ => {}

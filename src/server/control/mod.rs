@@ -106,14 +106,11 @@ pub async fn run(start: ControlStart, disk: Disk, net: Net, admin: Option<Listen
             local::serve(&runtime, controller, &start.shards, start.inbox).await;
         }
         Controller::Quorum(controller) => {
-            let interval = start.config.cluster.as_ref();
-            let interval = interval.map_or(0, |cluster| cluster.heartbeat_interval_ms);
             let serving = quorum::Serving {
                 runtime,
                 controller,
                 shards: start.shards,
                 life: start.life,
-                interval: Duration::from_millis(interval),
                 first_end,
             };
             quorum::serve(serving, start.inbox).await;

@@ -30,8 +30,6 @@ pub struct Serving {
     pub shards: Vec<ToShard>,
     /// How far the process is.
     pub life: Arc<Life>,
-    /// How often the nodes report to the controller.
-    pub interval: Duration,
     /// End of the image that the shards start with.
     pub first_end: Offset,
 }
@@ -105,10 +103,9 @@ impl Serving {
         let opening = pin!(async {
             self.controller.unfenced().await;
             let end = self.controller.image().highest_offset();
-            let mut nodes = self.controller.nodes().iter();
-            while nodes.by_ref().any(|node| node.applied() < end) {
+            let nodes = self.controller.nodes();
+            while nodes.iter().any(|node| node.applied() < end) {
                 self.runtime.sleep(LOOK_AGAIN).await;
-                nodes = self.controller.nodes().iter();
             }
         });
         match select(opening, pin!(self.controller.failure())).await {
@@ -146,7 +143,7 @@ impl Serving {
     async fn watch(self, node: Rc<Node>, shard: ToShard) {
         loop {
             node.is_alive(self.runtime.now());
-            self.runtime.sleep(self.interval / 2).await;
+            self.runtime.sleep(node.interval() / 2).await;
             if shard.alive().await.is_err() {
                 return;
             }

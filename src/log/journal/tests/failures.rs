@@ -99,7 +99,7 @@ fn a_journal_that_has_failed_counts_until_all_logs_are_home() {
         append_all(&opened[0], 1..2).await;
         let voided = opened[1].0.void_in_journal(1).await;
         assert!(voided.is_err(), "c has its record there alone");
-        assert!(start.folder.close_cleanly().await.is_err());
+        assert!(start.folder.close_cleanly(-1).await.is_err());
         assert!(sim.content(&in_use()).is_some());
     });
     let world = World::new(1);

@@ -192,7 +192,7 @@ fn a_stop_does_not_wait_for_a_file_that_is_being_made() {
         while sim.count("prepare") == 0 {
             disk.runtime().yield_now().await;
         }
-        folder.close_cleanly().await.expect("closed");
+        folder.close_cleanly(-1).await.expect("closed");
         assert!(sim.count("prepare") < 5, "{}", sim.count("prepare"));
         assert!(!shared.journal().expect("there").takes());
         let names = sim.paths();

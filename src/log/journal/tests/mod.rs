@@ -152,7 +152,7 @@ impl Start {
         for log in logs {
             log.close().await?;
         }
-        self.folder.close_cleanly().await
+        self.folder.close_cleanly(-1).await
     }
 
     /// Lets the logs live on for some seconds.

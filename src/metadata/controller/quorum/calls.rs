@@ -49,21 +49,13 @@ pub enum ForwardError {
     TooMany,
 }
 
-/// A connection to the active controller, whoever that is.
+/// A connection to the active controller: where another node becomes it, one to that node.
 pub struct Line {
     net: Net,
     runtime: Runtime,
     watch: Watch,
     name: String,
     link: RefCell<Option<Link>>,
-}
-
-/// What came of a request.
-pub enum Asked<A> {
-    /// The answer.
-    Answer(A),
-    /// None: no active controller could be reached, or it was lost before it answered.
-    None,
 }
 
 // === impl Line ===
@@ -80,26 +72,25 @@ impl Line {
         }
     }
 
-    /// Asks the active controller; once more where another turns out to be it, as `is_elsewhere`
-    /// tells of an answer. Only one request may be under way.
+    /// Asks the active controller; once more where another turns out to be it, as the error `code`
+    /// of an answer says. `None` where none could be reached, or it was lost before it answered.
+    /// Only one request may be under way.
     pub async fn ask<R: Request>(
         &self,
         versions: (i16, i16),
         request: &R,
-        is_elsewhere: impl Fn(&R::Response) -> bool,
-    ) -> Asked<R::Response> {
+        code: impl Fn(&R::Response) -> i16,
+    ) -> Option<R::Response> {
         for _ in 0..2 {
-            match self.try_to_ask(versions, request).await {
-                Some(answer) if is_elsewhere(&answer) => {
-                    // The follower of the metadata log learns of the new leader.
-                    self.link.borrow_mut().take();
-                    self.runtime.sleep(LOOK_AGAIN).await;
-                }
-                Some(answer) => return Asked::Answer(answer),
-                None => return Asked::None,
+            let answer = self.try_to_ask(versions, request).await?;
+            if ErrorCode(code(&answer)) != ErrorCode::NOT_CONTROLLER {
+                return Some(answer);
             }
+            // The follower of the metadata log learns of the new leader.
+            self.link.borrow_mut().take();
+            self.runtime.sleep(LOOK_AGAIN).await;
         }
-        Asked::None
+        None
     }
 
     async fn try_to_ask<R: Request>(
@@ -154,17 +145,13 @@ impl Line {
             .with_request_data(forward.request.clone())
             .with_request_principal(Some(forward.principal.clone()))
             .with_client_host_address(address);
-        let is_elsewhere =
-            |answer: &EnvelopeResponse| ErrorCode(answer.error_code) == ErrorCode::NOT_CONTROLLER;
-        match self.ask((0, 0), &envelope, is_elsewhere).await {
-            Asked::None => Err(ForwardError::Unreachable),
-            Asked::Answer(answer) => match (ErrorCode(answer.error_code), answer.response_data) {
-                (ErrorCode::NONE, Some(data)) => Ok(data),
-                (ErrorCode::NONE, None) => {
-                    Err(ForwardError::Refused(ErrorCode::UNKNOWN_SERVER_ERROR))
-                }
-                (error, _) => Err(ForwardError::Refused(error)),
-            },
+        let code = |answer: &EnvelopeResponse| answer.error_code;
+        let answer = self.ask((0, 0), &envelope, code).await;
+        let answer = answer.ok_or(ForwardError::Unreachable)?;
+        match (ErrorCode(answer.error_code), answer.response_data) {
+            (ErrorCode::NONE, Some(data)) => Ok(data),
+            (ErrorCode::NONE, None) => Err(ForwardError::Refused(ErrorCode::UNKNOWN_SERVER_ERROR)),
+            (error, _) => Err(ForwardError::Refused(error)),
         }
     }
 }

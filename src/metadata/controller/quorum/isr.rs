@@ -4,14 +4,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::base::ErrorCode;
 use crate::io::channel::Call;
 use crate::io::event::Event;
 use crate::wire::codec::messages::AlterPartitionResponse;
 
 use super::super::request::{AlterPartitionFailure, AlterPartitionReply, IsrChange};
 use super::alter::{self, Results};
-use super::calls::{Asked, Line};
+use super::calls::Line;
 use super::node::Node;
 
 /// Changes in one request, but for those of a single caller.
@@ -84,12 +83,8 @@ impl Changes {
     async fn ask(&self, epoch: i64, calls: &[Waiting]) -> Results {
         let changes = calls.iter().flat_map(|call| &call.request);
         let request = alter::request(self.node.id(), epoch, changes);
-        let is_elsewhere = |answer: &AlterPartitionResponse| {
-            ErrorCode(answer.error_code) == ErrorCode::NOT_CONTROLLER
-        };
-        match self.line.ask((3, 3), &request, is_elsewhere).await {
-            Asked::Answer(answer) => Results::read(answer),
-            Asked::None => Results::none(),
-        }
+        let code = |answer: &AlterPartitionResponse| answer.error_code;
+        let answer = self.line.ask((3, 3), &request, code).await;
+        answer.map_or_else(Results::none, Results::read)
     }
 }

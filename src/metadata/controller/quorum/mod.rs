@@ -24,7 +24,7 @@ use futures_util::future::{Either, join_all, select};
 use crate::base::config::{BrokerConfig, ClusterConfig};
 use crate::base::faults::{Fault, FaultKind, Faults};
 use crate::base::ids::Uuid;
-use crate::base::{ErrorCode, NodeId, ProducerId};
+use crate::base::{NodeId, ProducerId};
 use crate::io::disk::Disk;
 use crate::io::event::Bell;
 use crate::io::net::Net;
@@ -42,7 +42,7 @@ use super::folder::{LoadError, NodeDir};
 use super::formatted::{self, Found};
 use super::request::{AlterPartition, AlterPartitionFailure, AlterPartitionReply};
 use super::standing::Standing;
-use calls::{Asked, Line};
+use calls::Line;
 use forward::Forwards;
 use isr::Changes;
 use member::{Facts, Member};
@@ -95,9 +95,7 @@ impl QuorumController {
         dirs: &[PathBuf],
         ports: &[u16],
     ) -> Result<Rc<QuorumController>, LoadError> {
-        let ids: Vec<NodeId> = (0..config.shards)
-            .map(|shard| NodeId(config.node_id(shard)))
-            .collect();
+        let ids = config.nodes();
         let Found {
             cluster_id,
             nodes: directories,
@@ -357,13 +355,8 @@ impl QuorumController {
         let request = AllocateProducerIdsRequest::default()
             .with_broker_id(BrokerId(node.0))
             .with_broker_epoch(epoch);
-        let is_elsewhere = |answer: &AllocateProducerIdsResponse| {
-            ErrorCode(answer.error_code) == ErrorCode::NOT_CONTROLLER
-        };
-        let asked = self.producer_ids.ask((0, 0), &request, is_elsewhere);
-        let Asked::Answer(answer) = asked.await else {
-            return None;
-        };
+        let code = |answer: &AllocateProducerIdsResponse| answer.error_code;
+        let answer = self.producer_ids.ask((0, 0), &request, code).await?;
         let (start, count) = (answer.producer_id_start.0, answer.producer_id_len);
         let is_block = start >= 0 && (1..=PRODUCER_IDS_MAX).contains(&count);
         let end = start.checked_add(count.into());

@@ -71,6 +71,11 @@ impl Node {
         self.member.borrow().node()
     }
 
+    /// How often it reports to the controller.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// The epoch of its registration, while it has one.
     pub fn epoch(&self) -> Option<i64> {
         self.member.borrow().epoch()

@@ -50,17 +50,12 @@ fn in_world<T: 'static, F: Future<Output = T> + 'static>(
     story: impl FnOnce(Scene) -> F + 'static,
 ) -> T {
     let world = World::new(7);
-    let weather = world.net().clone();
-    let net = Net::simulated(weather.clone());
-    let runtime = world.runtime();
-    let disk = Disk::simulated(world.disk().clone());
-    let quorum = Quorum::start(&net, &runtime, 3);
-    quorum.elect(Some(0), 0);
+    let (quorum, net) = Quorum::in_world(&world);
     let scene = Scene {
         net,
-        weather,
-        disk,
-        runtime,
+        weather: world.net().clone(),
+        disk: Disk::simulated(world.disk().clone()),
+        runtime: world.runtime(),
         quorum,
     };
     world.run(async move {

@@ -2,6 +2,7 @@
 //! leader and its followers do, registers brokers, and no more than that.
 
 mod members;
+mod serve;
 
 use members::Members;
 pub use members::SESSION;
@@ -10,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::download::SnapshotId;
 use super::download::tests::snapshot;
@@ -19,24 +20,20 @@ use super::{METADATA_TOPIC, METADATA_TOPIC_ID};
 use crate::base::{ErrorCode, LeaderEpoch, Offset};
 use crate::io::net::Net;
 use crate::io::runtime::Runtime;
-use crate::io::stream::Stream;
+use crate::io::sim::World;
 use crate::metadata::image::Image;
 use crate::metadata::record::{FeatureLevel, MetadataRecord, encode_batch};
 use crate::metadata::source::Loader;
 use crate::wire::batch::{BatchView, stamp};
-use crate::wire::codec::messages::api_versions_response::ApiVersion;
+use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::fetch_response::{
     EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
     SnapshotId as FetchedId,
 };
 use crate::wire::codec::messages::fetch_snapshot_response as snapshots;
 use crate::wire::codec::messages::{
-    AllocateProducerIdsRequest, ApiVersionsResponse, BrokerHeartbeatRequest, BrokerId,
-    BrokerRegistrationRequest, EnvelopeRequest, FetchRequest, FetchResponse, FetchSnapshotRequest,
-    FetchSnapshotResponse, TopicName,
+    BrokerId, FetchRequest, FetchResponse, FetchSnapshotRequest, FetchSnapshotResponse, TopicName,
 };
-use crate::wire::codec::{Encodable, Request, StrBytes, decode, encode_response};
-use crate::wire::header::RequestHeader;
 
 pub const CLUSTER: &str = "cluster";
 /// The first controller's id; the others follow.
@@ -74,6 +71,14 @@ struct Batch {
 }
 
 impl Quorum {
+    /// A quorum of three in `world`, of which the first leads, and the network that it is on.
+    pub fn in_world(world: &World) -> (Quorum, Net) {
+        let net = Net::simulated(world.net().clone());
+        let quorum = Quorum::start(&net, &world.runtime(), 3);
+        quorum.elect(Some(0), 0);
+        (quorum, net)
+    }
+
     /// A quorum of `count` controllers without a leader, which listen.
     pub fn start(net: &Net, runtime: &Runtime, count: usize) -> Quorum {
         let quorum = Quorum(Rc::new(Inner {
@@ -209,68 +214,6 @@ impl Quorum {
         *self.0.snapshot.borrow_mut() = Some((id, snapshot(&records).into()));
     }
 
-    async fn serve(self, index: usize, stream: Stream) {
-        let mut received = Vec::new();
-        let mut buffer = [0; 4_096];
-        loop {
-            while let Ok(crate::wire::frame::Next::Frame(frame)) =
-                crate::wire::frame::next(&received, 1 << 20)
-            {
-                let length = frame.len() + 4;
-                let answer = self.answer(index, &Bytes::copy_from_slice(frame)).await;
-                received.drain(..length);
-                self.0.answers.set(self.0.answers.get() + 1);
-                if stream.write_all(&answer).await.is_err() {
-                    return;
-                }
-            }
-            match stream.read(&mut buffer).await {
-                Ok(count @ 1..) => received.extend_from_slice(&buffer[..count]),
-                _ => return,
-            }
-        }
-    }
-
-    async fn answer(&self, index: usize, frame: &Bytes) -> BytesMut {
-        let header = RequestHeader::parse(frame).unwrap();
-        let (key, version) = (header.api_key, header.api_version);
-        let body = frame.slice_ref(header.body);
-        let mut out = BytesMut::new();
-        fn put(header: &RequestHeader<'_>, answer: &impl Encodable, out: &mut BytesMut) {
-            let (key, version) = (header.api_key, header.api_version);
-            encode_response(key, version, header.correlation_id, answer, out).unwrap();
-        }
-        match key {
-            FetchRequest::KEY => {
-                let request: FetchRequest = decode(body, version).unwrap();
-                put(&header, &self.fetch(index, &request).await, &mut out);
-            }
-            FetchSnapshotRequest::KEY => {
-                let request = decode(body, version).unwrap();
-                put(&header, &self.fetch_snapshot(index, &request), &mut out);
-            }
-            BrokerRegistrationRequest::KEY => {
-                let request = decode(body, version).unwrap();
-                put(&header, &self.register(index, &request), &mut out);
-            }
-            BrokerHeartbeatRequest::KEY => {
-                let request = decode(body, version).unwrap();
-                put(&header, &self.report(index, &request), &mut out);
-            }
-            AllocateProducerIdsRequest::KEY => {
-                let request = decode(body, version).unwrap();
-                put(&header, &self.allocate(index, &request), &mut out);
-            }
-            EnvelopeRequest::KEY => {
-                let request = decode(body, version).unwrap();
-                put(&header, &self.open_envelope(index, request), &mut out);
-            }
-            18 => put(&header, &versions(), &mut out),
-            other => panic!("the double does not know API {other}"),
-        }
-        out
-    }
-
     /// Why this controller does not answer a request of a replica that knows `epoch`.
     fn refusal(&self, index: usize, epoch: LeaderEpoch) -> Option<ErrorCode> {
         let own = self.0.epoch.get();
@@ -397,24 +340,4 @@ impl Quorum {
             .with_partitions(vec![partition]);
         FetchSnapshotResponse::default().with_topics(vec![topic])
     }
-}
-
-fn versions() -> ApiVersionsResponse {
-    let range = |(key, first, last)| {
-        ApiVersion::default()
-            .with_api_key(key)
-            .with_min_version(first)
-            .with_max_version(last)
-    };
-    let ranges = [
-        (1, 4, 18),
-        (18, 0, 4),
-        (58, 0, 0),
-        (59, 0, 1),
-        (62, 0, 4),
-        (63, 0, 2),
-        (67, 0, 0),
-    ];
-    let ranges = ranges.map(range);
-    ApiVersionsResponse::default().with_api_keys(ranges.into())
 }

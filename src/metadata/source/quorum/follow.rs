@@ -95,10 +95,11 @@ struct Follower {
 impl Follower {
     /// Asks once, and takes the answer in.
     async fn step(&mut self) -> Result<(), Stopped> {
-        let version = self.watch.ranges().choose::<FetchRequest>(17, 18);
+        let (first, last) = FETCH_VERSIONS;
+        let version = self.watch.ranges().choose::<FetchRequest>(first, last);
         let ask = self
             .observer
-            .next(version.unwrap_or(FETCH_VERSIONS.0), self.runtime.random());
+            .next(version.unwrap_or(first), self.runtime.random());
         if !ask.after.is_zero() {
             self.runtime.sleep(ask.after).await;
         }
@@ -110,7 +111,7 @@ impl Follower {
         };
         let brought = match &ask.what {
             What::Fetch(request) => {
-                let version = link.ranges().choose::<FetchRequest>(17, 18);
+                let version = link.ranges().choose::<FetchRequest>(first, last);
                 let version = version.map_err(|error| too_old(&link, error))?;
                 let wait = Duration::from_millis(WAIT_MS as u64);
                 let answer = link.call(version, request, wait).await;

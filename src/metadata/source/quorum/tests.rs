@@ -45,16 +45,12 @@ fn in_world<T: 'static, F: Future<Output = T> + 'static>(
     story: impl FnOnce(Scene) -> F,
 ) -> T {
     let world = World::new(seed);
-    let weather = world.net().clone();
-    let net = Net::simulated(weather.clone());
-    let runtime = world.runtime();
-    let quorum = Quorum::start(&net, &runtime, 3);
-    quorum.elect(Some(0), 0);
+    let (quorum, net) = Quorum::in_world(&world);
     let scene = Scene {
         net,
-        runtime,
+        runtime: world.runtime(),
         quorum,
-        weather,
+        weather: world.net().clone(),
     };
     world.run(story(scene))
 }
