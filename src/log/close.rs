@@ -89,6 +89,30 @@ impl Inner {
         Ok(true)
     }
 
+    /// Whether all of it is in its segments and nothing is appended any more.
+    pub fn is_closed(&self) -> bool {
+        self.stopped.get()
+            && !self.has_failed()
+            && self.stored_offset.get() >= self.end_offset.get()
+            && self
+                .state
+                .borrow()
+                .segments
+                .iter()
+                .all(|it| it.settled.get())
+    }
+
+    /// The base offset of the segment that `offset` lies in: everything before it lies in whole
+    /// segments. `None` where the log begins behind `offset`; 0 for a log without segments.
+    pub fn whole_segments_before(&self, offset: Offset) -> Option<Offset> {
+        let state = self.state.borrow();
+        if state.segments.is_empty() {
+            return Some(0);
+        }
+        let bases = state.segments.iter().rev().map(|it| it.base_offset);
+        bases.into_iter().find(|base| *base <= offset)
+    }
+
     /// See [`super::Log::retire`].
     pub async fn retire(self: &Rc<Self>, trash: &Path) -> io::Result<bool> {
         if self.is_in_journal() {

@@ -83,6 +83,12 @@ pub struct Inner {
     /// Everything before this is durable in the segments.
     pub stored_offset: Cell<Offset>,
     pub acked_offset: Cell<Offset>,
+    /// Nothing at or behind this goes: see [`super::Log::set_committed`].
+    pub committed: Cell<Offset>,
+    /// Whether offsets may be missing between its batches: see [`super::Opening::gaps`].
+    pub gaps: Cell<bool>,
+    /// Whether the next batch lies so far ahead that it waits for everything to be stored.
+    pub awaits_store: Cell<bool>,
     /// When the oldest append that is not flushed was made; meaningful while there is one.
     pub unflushed_since: Cell<WallMs>,
     /// How many flushes had failed before the oldest write that is not flushed was begun: see
@@ -166,6 +172,9 @@ impl Inner {
             flushed_offset: Cell::new(0),
             stored_offset: Cell::new(0),
             acked_offset: Cell::new(0),
+            committed: Cell::new(Offset::MAX),
+            gaps: Cell::new(false),
+            awaits_store: Cell::new(false),
             unflushed_since: Cell::new(0),
             failed_flushes: Cell::new(0),
             failure: RefCell::new(None),
@@ -299,6 +308,12 @@ impl Inner {
         self.progress.ring();
     }
 
+    /// Everything before this may be deleted or compacted, as far as its readers and replicas are
+    /// concerned.
+    pub fn settled_offset(&self) -> Offset {
+        self.acked_offset.get().min(self.committed.get())
+    }
+
     /// Moves the acked offset, never back, and says so to the owner.
     pub fn ack(&self, offset: Offset) {
         if offset > self.acked_offset.get() && !self.has_failed() {
@@ -360,6 +375,14 @@ impl Inner {
         self.logs.hurry_home();
         let half = self.logs.options().queued_bytes_max as u64 / 2;
         while !self.has_failed() && !self.stopped.get() && !self.room.is_stuck() {
+            if self.awaits_store.get() && !self.may_leap() {
+                self.wake_writer();
+                self.flush();
+                self.start_upkeep();
+                self.progress.wait().await;
+                continue;
+            }
+            self.awaits_store.set(false);
             let queued = self.state.borrow().queued_bytes;
             if queued == 0 || queued <= half && !self.logs.memory().is_full() {
                 return;

@@ -112,6 +112,20 @@ impl Log {
             .append(iter::once(Ok(batch)), epoch, log_append_time, now)
     }
 
+    /// Appends whole batches of format v2 that stand back to back in `batches`, as a leader sent
+    /// them: with the offsets, epochs and timestamps that they have. They must continue the log;
+    /// offsets may be missing in front of each, as compaction at the leader leaves it, in a log
+    /// that was opened with [`Opening::gaps`]. Their checksums are compared here. A last batch
+    /// that is not whole is left out.
+    ///
+    /// What does not fit into one segment goes into several. Where too much is queued already only
+    /// the first batches are taken: `last_offset` says how far that came, and the rest may be given
+    /// again after [`Log::wait_for_room`]; [`AppendError::Busy`] where not even one was. For all
+    /// other errors nothing was appended. Like [`Log::append`] it never waits.
+    pub fn append_replicated(&self, batches: &[u8], now: WallMs) -> Result<Appended, AppendError> {
+        self.0.append_replicated(batches, now)
+    }
+
     /// Bytes that are appended and not written yet.
     pub fn queued_bytes(&self) -> u64 {
         self.0.state.borrow().queued_bytes
@@ -314,6 +328,12 @@ impl Log {
     /// start offset, which may lie behind `offset` already.
     pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
         self.0.delete_records_before(offset)
+    }
+
+    /// Nothing at or behind `offset`, the high watermark of its replicas, is deleted or compacted
+    /// from now on. Without this call, in a log that has no replicas, what is acked may be.
+    pub fn set_committed(&self, offset: Offset) {
+        self.0.committed.set(offset);
     }
 
     /// Everything before this offset needs no check at the next start

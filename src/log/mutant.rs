@@ -31,6 +31,12 @@ pub enum Mutant {
     OneFront,
     /// A journal that has failed is thought void while a start still reads it.
     VoidForgotten,
+    /// The checkpoint goes on saying that what is to be cut off was flushed.
+    CutStillFlushed,
+    /// What the journal holds of a log that is cut back is put in place again.
+    CutInJournalForgotten,
+    /// The epochs of what was cut off are kept.
+    CutKeepsEpochs,
     /// What compaction has left is put in place before it is durable.
     SwapBeforeFlush,
 }

@@ -22,6 +22,13 @@ pub struct Opening {
     pub start_offset: Offset,
     /// Up to where the log was compacted (`cleaner-offset-checkpoint`), if it ever was.
     pub cleaned: Option<Offset>,
+    /// Whether offsets may be missing between batches though the log was never compacted: true for
+    /// all logs of a node whose logs may follow others, since a leader's may be compacted. A base
+    /// offset that is damaged is then noticed by the batch behind it.
+    pub gaps: bool,
+    /// Set by [`super::Folder::cut_back`]: a batch that reaches to this offset or behind it is cut
+    /// off, and all behind it.
+    pub cut_at: Option<Offset>,
     /// Whether [`Replay`] is wanted, so that producer state can be rebuilt.
     pub replay: bool,
     /// The topic's id, written into `partition.metadata` with the first append.

@@ -144,7 +144,9 @@ impl Partition {
                 .lack_of_room()
                 .map_or(AppendError::Busy, AppendError::Storage),
             log::AppendError::LargerThanSegment(_) => AppendError::TooLarge,
-            log::AppendError::Malformed => AppendError::Invalid(Invalid::Malformed),
+            log::AppendError::Malformed
+            | log::AppendError::OutOfOrder
+            | log::AppendError::Corrupt => AppendError::Invalid(Invalid::Malformed),
             log::AppendError::Closed => self
                 .log
                 .failure()

@@ -7,7 +7,7 @@ use crate::base::{LeaderEpoch, Offset, WallMs};
 use crate::log::config::LogConfig;
 use crate::log::inner::{Inner, Mark, State};
 use crate::log::segment::Segment;
-use crate::wire::batch::{BatchError, BatchView};
+use crate::wire::batch::{BatchError, BatchHeader, BatchView, HEADER_BYTES};
 
 /// Appends are written together up to this many bytes; also the granularity of progress.
 const MARK_BYTES: u64 = 256 << 10;
@@ -35,6 +35,21 @@ pub enum AppendError {
     Busy,
     /// The device has no room for more than is prepared: see [`crate::log::Log::lack_of_room`].
     NoRoom,
+    /// Of replicated batches: one begins before the end of the log or of the batch in front of it,
+    /// or behind it in a log that may have no gaps; or its leader epoch is below an earlier one.
+    OutOfOrder,
+    /// Of replicated batches: the checksum of one does not fit its bytes.
+    Corrupt,
+}
+
+/// Batches that are put into one segment and written together.
+pub(super) struct Run {
+    segment: Rc<Segment>,
+    /// Where in the segment they begin.
+    from: u64,
+    /// Where the log ends with those that were put.
+    end_offset: Offset,
+    chunks_taken: usize,
 }
 
 /// What the first look at the batches of an append gives.
@@ -63,72 +78,77 @@ impl Inner {
         if bytes > config.segment_bytes {
             return Err(AppendError::LargerThanSegment(config.segment_bytes));
         }
-        let queued = self.state.borrow().queued_bytes;
-        // Below half one append may go over the bound: there `wait_for_room` ends, and else a large
-        // one would be told to wait for ever.
-        let max = self.logs.options().queued_bytes_max as u64;
-        let is_much = queued > max / 2 && queued + bytes > max;
-        if is_much || queued > 0 && self.logs.memory().is_full() {
-            return Err(AppendError::Busy);
-        }
         let base_offset = self.end_offset.get();
         let last_offset = base_offset + survey.records - 1;
-        if self.room.is_lacking() {
-            let is_full = self.active().is_none_or(|active| {
-                active.is_full_for(bytes, last_offset, survey.max_timestamp, now, &config)
-            });
-            if self.room.is_stuck() || !self.is_prepared_for(bytes, is_full) {
-                return Err(AppendError::NoRoom);
-            }
-        }
+        self.admit(bytes, last_offset, survey.max_timestamp, now, &config)?;
         let segment = self.segment_for(bytes, last_offset, survey.max_timestamp, now, &config);
 
-        let mut state = self.state.borrow_mut();
-        if self.flushed_offset.get() == base_offset {
-            self.unflushed_since.set(now);
-        }
-        if state.epochs.assign(epoch, base_offset) {
-            state.epochs_changed = true;
-            self.upkeep.wake();
-        }
-        let mark_from = segment.size.get();
+        let mut run = Run::begin(&segment, base_offset);
+        self.note_epoch(epoch, base_offset, now);
         let mut offset = base_offset;
-        let mut chunks_taken = 0;
         for batch in batches.flatten() {
             let (mut header, records) = (batch.header(), batch.records_bytes());
             header.stamp(offset, epoch);
             if let Some(time) = log_append_time {
                 header.set_log_append_time(time, records);
             }
-            chunks_taken += state.tail.append(
-                self.logs.disk().pool(),
-                segment.base_offset,
-                segment.size.get(),
-                offset,
-                [header.as_bytes(), records],
-            );
-            segment.note(&header, batch.size_bytes(), config.index_interval_bytes);
+            run.put(self, &header, records, &config);
             offset = header.last_offset() + 1;
         }
-        segment.modified_ms.set(now);
-        self.end_offset.set(offset);
-        state.queue(&segment, mark_from, offset);
-        drop(state);
-        let probe = self.logs.probe();
-        probe.appends_count.add(1);
-        probe.append_bytes.add(bytes);
-        if chunks_taken > 0 {
-            self.logs.memory().chunks_taken(self, chunks_taken);
-        }
-        self.have_written(&segment, mark_from, offset, now);
+        run.end(self, now);
         Ok(Appended {
             base_offset,
             last_offset,
         })
     }
 
+    /// Refuses what the device, or the memory, has no room for now.
+    pub(super) fn admit(
+        &self,
+        bytes: u64,
+        last_offset: Offset,
+        max_timestamp: WallMs,
+        now: WallMs,
+        config: &LogConfig,
+    ) -> Result<(), AppendError> {
+        if !self.may_queue(bytes) {
+            return Err(AppendError::Busy);
+        }
+        if self.room.is_lacking() {
+            let is_full = self.active().is_none_or(|active| {
+                active.is_full_for(bytes, last_offset, max_timestamp, now, config)
+            });
+            if self.room.is_stuck() || !self.is_prepared_for(bytes, is_full) {
+                return Err(AppendError::NoRoom);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether so many more bytes may wait to be written.
+    pub(super) fn may_queue(&self, bytes: u64) -> bool {
+        let queued = self.state.borrow().queued_bytes;
+        // Below half one append may go over the bound: there `wait_for_room` ends, and else a large
+        // one would be told to wait for ever.
+        let max = self.logs.options().queued_bytes_max as u64;
+        let is_much = queued > max / 2 && queued + bytes > max;
+        !is_much && (queued == 0 || !self.logs.memory().is_full())
+    }
+
+    /// To be called before batches of `epoch` are put at `offset` and behind it.
+    pub(super) fn note_epoch(&self, epoch: LeaderEpoch, offset: Offset, now: WallMs) {
+        if self.flushed_offset.get() == self.end_offset.get() {
+            self.unflushed_since.set(now);
+        }
+        let mut state = self.state.borrow_mut();
+        if state.epochs.assign(epoch, offset) {
+            state.epochs_changed = true;
+            self.upkeep.wake();
+        }
+    }
+
     /// The segment for the next `bytes`: the active one, or a new one when that is full.
-    fn segment_for(
+    pub(super) fn segment_for(
         &self,
         bytes: u64,
         last_offset: Offset,
@@ -167,6 +187,60 @@ impl Inner {
         self.forget_never_read();
         self.upkeep.wake();
         segment
+    }
+}
+
+impl Run {
+    /// None yet; they are to go behind what `segment` holds, in a log that ends at `end_offset`.
+    pub fn begin(segment: &Rc<Segment>, end_offset: Offset) -> Run {
+        Run {
+            segment: Rc::clone(segment),
+            from: segment.size.get(),
+            end_offset,
+            chunks_taken: 0,
+        }
+    }
+
+    /// The segment that they are put into.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// Bytes of those that were put.
+    pub fn bytes(&self) -> u64 {
+        self.segment.size.get() - self.from
+    }
+
+    /// Puts one more into the tail, as its `header` says by now.
+    pub fn put(&mut self, log: &Inner, header: &BatchHeader, records: &[u8], config: &LogConfig) {
+        self.chunks_taken += log.state.borrow_mut().tail.append(
+            log.logs.disk().pool(),
+            self.segment.base_offset,
+            self.segment.size.get(),
+            self.end_offset,
+            [header.as_bytes(), records],
+        );
+        self.end_offset = header.next_offset();
+        let size_bytes = HEADER_BYTES + records.len();
+        self.segment
+            .note(header, size_bytes, config.index_interval_bytes);
+    }
+
+    /// Has them written: the log ends with them now.
+    pub fn end(self, log: &Rc<Inner>, now: WallMs) {
+        let end_offset = self.end_offset;
+        self.segment.modified_ms.set(now);
+        log.end_offset.set(end_offset);
+        let mut state = log.state.borrow_mut();
+        state.queue(&self.segment, self.from, end_offset);
+        drop(state);
+        let probe = log.logs.probe();
+        probe.appends_count.add(1);
+        probe.append_bytes.add(self.bytes());
+        if self.chunks_taken > 0 {
+            log.logs.memory().chunks_taken(log, self.chunks_taken);
+        }
+        log.have_written(&self.segment, self.from, end_offset, now);
     }
 }
 
@@ -222,6 +296,8 @@ impl fmt::Display for AppendError {
             }
             AppendError::NoRoom => f.write_str("the device is full"),
             AppendError::Busy => f.write_str("the device does not keep up with the appends"),
+            AppendError::OutOfOrder => f.write_str("the batches do not continue the log"),
+            AppendError::Corrupt => f.write_str("the checksum of a batch does not fit its bytes"),
         }
     }
 }

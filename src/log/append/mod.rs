@@ -5,10 +5,12 @@
 mod appender;
 mod flusher;
 mod logs;
+mod replicated;
 mod tail;
 mod write_out;
 
 pub use appender::{AppendError, Appended};
 pub use flusher::Flushing;
 pub use logs::{Logs, LogsOptions};
+pub use replicated::REACH;
 pub use tail::{InTail, Tail};

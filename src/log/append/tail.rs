@@ -22,7 +22,8 @@ struct TailChunk {
     segment: Offset,
     /// Position in the segment of the chunk's first byte, a whole block.
     position: u64,
-    /// Base offset and place in the chunk of the first batch that begins here.
+    /// Of the first batch that begins here: the offset at which the log ended before it, and its
+    /// place in the chunk.
     first_batch: Option<(Offset, usize)>,
     /// Bytes of chunks, of all logs, that were taken before it.
     taken_before: u64,
@@ -55,13 +56,14 @@ pub struct Miss;
 
 impl Tail {
     /// Appends a batch in two parts, header and records. `position` is where it begins in
-    /// `segment`. Returns how many chunks were taken for it.
+    /// `segment`; the log ended at `end_before`, and between that and its first record offsets may
+    /// be missing. Returns how many chunks were taken for it.
     pub fn append(
         &mut self,
         pool: &Pool,
         segment: Offset,
         position: u64,
-        base_offset: Offset,
+        end_before: Offset,
         parts: [&[u8]; 2],
     ) -> usize {
         let mut taken = 0;
@@ -80,7 +82,7 @@ impl Tail {
                 if !begun {
                     begun = true;
                     if last.first_batch.is_none() {
-                        last.first_batch = Some((base_offset, last.chunk.filled()));
+                        last.first_batch = Some((end_before, last.chunk.filled()));
                     }
                 }
                 let count = last.chunk.append(part);
@@ -229,14 +231,14 @@ impl Tail {
     /// more than `room` bytes; whole chunks are passed over at once.
     fn advance(&self, place: Place, room: usize, upto: Offset) -> Option<(Place, usize)> {
         let here = self.chunks.get(place.chunk)?;
-        if let Some((base_offset, at)) = self
+        if let Some((end_before, at)) = self
             .chunks
             .get(place.chunk + 1)
             .filter(|next| next.segment == here.segment)
             .and_then(|next| next.first_batch)
         {
             let size = here.chunk.filled() - place.at + at;
-            if base_offset <= upto && size <= room && size > 0 {
+            if end_before <= upto && size <= room && size > 0 {
                 let chunk = place.chunk + 1;
                 return Some((Place { chunk, at }, size));
             }
@@ -253,7 +255,7 @@ impl Tail {
             .rev()
             .find_map(|(chunk, kept)| {
                 kept.first_batch
-                    .filter(|(base_offset, _)| *base_offset <= offset)
+                    .filter(|(end_before, _)| *end_before <= offset)
                     .map(|(_, at)| Place { chunk, at })
             })
     }

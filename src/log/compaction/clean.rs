@@ -63,7 +63,7 @@ impl Inner {
             cleaned,
             start: self.start_offset.get(),
             end: self.end_offset.get(),
-            stable: stable.min(self.acked_offset.get()),
+            stable: stable.min(self.settled_offset()),
             min_lag_ms: config.min_compaction_lag_ms,
             max_lag_ms: config.max_compaction_lag_ms,
             now,

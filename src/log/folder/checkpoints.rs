@@ -71,6 +71,13 @@ impl Checkpoint {
         }
     }
 
+    /// Has what it says of one log be no more than `offset`.
+    pub fn lower(&self, key: &(String, PartitionIndex), offset: Offset) {
+        if self.get(key).is_some_and(|before| before > offset) {
+            self.set(key.clone(), offset);
+        }
+    }
+
     /// Forgets one log.
     pub fn remove(&self, key: &(String, PartitionIndex)) {
         let before = self.offsets.borrow_mut().remove(key);

@@ -3,12 +3,13 @@
 
 pub mod checkpoint;
 mod checkpoints;
+mod cut;
 mod retire;
 
 pub use retire::Retired;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -45,6 +46,8 @@ pub struct Folder {
     checkpoints: Rc<Checkpoints>,
     /// Logs that could not be opened: what is known of them is kept as it is.
     unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    /// Logs that were cut back or begun anew in this run, and whether they are open since.
+    recut: RefCell<BTreeMap<(String, PartitionIndex), bool>>,
     /// Folders of logs that were there at the start and that no partition has claimed.
     found: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Logs of deleted topics whose folders could not be removed.
@@ -84,6 +87,7 @@ impl Folder {
             clean,
             checkpoints,
             unopened: RefCell::default(),
+            recut: RefCell::default(),
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
             trash: RefCell::new(trash),
@@ -132,7 +136,7 @@ impl Folder {
         let key = (topic.to_owned(), partition);
         let of = |checkpoint: &Checkpoint| checkpoint.get(&key).unwrap_or(0);
         Opening {
-            clean: self.clean,
+            clean: self.clean && !self.recut.borrow().contains_key(&key),
             recovery_point: of(&self.checkpoints.recovery_points),
             flushed_offset: of(&self.checkpoints.flushed_offsets),
             start_offset: of(&self.checkpoints.start_offsets),
@@ -148,10 +152,13 @@ impl Folder {
         self.unopened.borrow_mut().insert(key);
     }
 
-    /// Notes that a log that could not be opened before is open now.
+    /// Notes that a log that could not be opened before, or was cut, is open now.
     pub fn opened(&self, topic: &str, partition: PartitionIndex) {
         let key = (topic.to_owned(), partition);
         self.unopened.borrow_mut().remove(&key);
+        if let Some(is_open) = self.recut.borrow_mut().get_mut(&key) {
+            *is_open = true;
+        }
     }
 
     /// To be called before the log of a partition of the topic with `id` is opened: sets aside
@@ -323,6 +330,12 @@ impl Folder {
         let journal = self.journal.borrow().clone();
         if let Some(journal) = journal {
             journal.close().await?;
+        }
+        if self.recut.borrow().values().any(|is_open| !is_open) {
+            // What its files say is true after a check only.
+            tracing::warn!(dir = %self.dir.display(),
+                "a log was cut and not opened again: the next start checks the newest records");
+            return Ok(());
         }
         let content = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
         let path = self.dir.join(CLEAN_SHUTDOWN);

@@ -105,17 +105,25 @@ impl Folder {
 
     /// The folder's new name, where there is one on disk.
     async fn rename(&self, log: &Retired<'_>) -> io::Result<Option<PathBuf>> {
-        let unique = log.id.0.simple();
-        let trash = format!("{}-{}.{unique}{TRASH_SUFFIX}", log.topic, log.index);
+        let unique = log.id.0.simple().to_string();
+        self.to_trash(log.topic, log.index, &unique, log.log).await
+    }
+
+    /// Gives the folder of a log, which goes no further, a name that says it is to be deleted, with
+    /// `unique` in it; returns that, where there is a folder. It is durable once this one is synced.
+    pub(super) async fn to_trash(
+        &self,
+        topic: &str,
+        index: PartitionIndex,
+        unique: &str,
+        log: Option<&Log>,
+    ) -> io::Result<Option<PathBuf>> {
+        let trash = format!("{topic}-{index}.{unique}{TRASH_SUFFIX}");
         let trash = self.dir.join(trash);
-        if let Some(log) = log.log {
+        if let Some(log) = log {
             return Ok(log.retire(&trash).await?.then_some(trash));
         }
-        match self
-            .disk
-            .rename(&self.path(log.topic, log.index), &trash)
-            .await
-        {
+        match self.disk.rename(&self.path(topic, index), &trash).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             renamed => renamed.map(|()| Some(trash)),
         }

@@ -65,6 +65,16 @@ impl AbortedTransactions {
         true
     }
 
+    /// The entries in the file of a segment of those that ended before `end`.
+    pub fn before(bytes: &[u8], end: Offset) -> &[u8] {
+        let ended = |entry: &&[u8]| {
+            let one = read(entry).ok().flatten();
+            one.is_some_and(|one| one.last_offset < end)
+        };
+        let count = bytes.chunks(ENTRY_BYTES).take_while(ended).count();
+        &bytes[..count * ENTRY_BYTES]
+    }
+
     /// Those with records among the ones from `from` to before `upto`.
     pub fn among(&self, from: Offset, upto: Offset) -> impl Iterator<Item = &AbortedTransaction> {
         self.from(from)

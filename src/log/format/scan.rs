@@ -17,6 +17,8 @@ pub struct Scanner {
     pub epoch: LeaderEpoch,
     /// Whether offsets may be missing between batches, as compaction leaves them.
     pub gaps: bool,
+    /// A batch that reaches to this offset or behind it is not taken: the log is to end before it.
+    pub upto: Offset,
 }
 
 /// What stands at the scanner's position.
@@ -49,6 +51,8 @@ pub enum Stop {
     Epoch,
     /// An index that nothing can stand in for cannot be right.
     Index,
+    /// A batch that is to be cut off.
+    Cut,
 }
 
 impl Scanner {
@@ -60,6 +64,7 @@ impl Scanner {
             expected,
             epoch: -1,
             gaps: true,
+            upto: Offset::MAX,
         }
     }
 
@@ -108,7 +113,10 @@ impl Scanner {
         if !fits || header.last_offset_delta() < 0 || header.last_offset() < base {
             return Some(Stop::Offset);
         }
-        (header.leader_epoch() < self.epoch).then_some(Stop::Epoch)
+        if header.leader_epoch() < self.epoch {
+            return Some(Stop::Epoch);
+        }
+        (header.last_offset() >= self.upto).then_some(Stop::Cut)
     }
 }
 
@@ -122,6 +130,7 @@ impl fmt::Display for Stop {
             Stop::Crc => "a checksum that does not fit",
             Stop::Offset => "an offset that does not continue the log",
             Stop::Epoch => "a leader epoch below an earlier one",
+            Stop::Cut => "a batch that was to be cut off",
             Stop::Index => "an index of aborted transactions that cannot be right",
         })
     }
@@ -146,6 +155,7 @@ mod tests {
             expected: 10,
             epoch: 2,
             gaps: false,
+            upto: Offset::MAX,
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Rounds {
 /// Why records were not deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteError {
-    /// The offset lies behind what is acked, or before 0.
+    /// The offset lies behind what is acked, or committed, or before 0.
     OutOfRange,
 }
 
@@ -118,7 +118,7 @@ impl Inner {
         }
         let count_expired = || {
             // What is in the journal alone is brought to its segment before that goes.
-            let acked = self.acked_offset.get().min(self.written_offset.get());
+            let acked = self.settled_offset().min(self.written_offset.get());
             let start = self.start_offset.get();
             let candidates = self.candidates(&segments);
             expired_count(&candidates, start, acked, now, &config)
@@ -135,7 +135,7 @@ impl Inner {
             return Ok(());
         }
         let start = self.start_offset.get();
-        let acked = self.acked_offset.get().min(self.written_offset.get());
+        let acked = self.settled_offset().min(self.written_offset.get());
         // A full device has no room for a new segment, and gets none while this waits for one.
         let whole =
             count == segments.len() && self.end_offset.get() == acked && !self.room.is_lacking();
@@ -300,7 +300,7 @@ impl Inner {
 
     /// See [`crate::log::Log::delete_records_before`].
     pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, DeleteError> {
-        if offset < 0 || offset > self.acked_offset.get() {
+        if offset < 0 || offset > self.settled_offset() {
             return Err(DeleteError::OutOfRange);
         }
         self.raise_start(offset);

@@ -23,11 +23,12 @@ pub fn expired_count(
     now: WallMs,
     config: &LogConfig,
 ) -> usize {
-    let acked = segments
-        .iter()
-        .take_while(|segment| segment.end_offset <= acked_offset && segment.bytes > 0);
+    let last = segments.len().saturating_sub(1);
+    let acked = segments.iter().enumerate().take_while(|(at, segment)| {
+        segment.end_offset <= acked_offset && (segment.bytes > 0 || *at < last)
+    });
     let free = acked.count();
-    let sealed = free.min(segments.len().saturating_sub(1));
+    let sealed = free.min(last);
     let unreadable = segments[..sealed]
         .iter()
         .take_while(|segment| segment.end_offset <= start_offset)

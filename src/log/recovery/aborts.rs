@@ -11,7 +11,7 @@ use super::open::Opener;
 use crate::base::Offset;
 use crate::log::compaction::transactions::Survey;
 use crate::log::format::aborted::CHECKSUMS_FILE;
-use crate::log::format::{AbortedTransaction, Checksums, Scanner, Stop, walk};
+use crate::log::format::{AbortedTransaction, AbortedTransactions, Checksums, Scanner, Stop, walk};
 use crate::log::inner::Inner;
 use crate::log::opening::{Damage, OpenError};
 use crate::log::segment::{base_offset_in, file_name};
@@ -68,6 +68,9 @@ impl Opener<'_> {
                 *content = None;
             }
         }
+        if self.opening.cut_at.is_some() && !self.recovered.damage.is_some() {
+            noted |= self.cut_index(&mut contents, end).await?;
+        }
         if !self.take_aborted(&contents, end) {
             self.make_indexes_anew(&mut contents, end).await?;
             if self.recovered.damage.is_some() {
@@ -83,6 +86,28 @@ impl Opener<'_> {
             self.inner.write_index_sums().await?;
         }
         Ok(())
+    }
+
+    /// Takes out of the newest index what was cut off the log; whether there was anything. Until
+    /// its checksum is noted it is one that cannot be believed.
+    async fn cut_index(
+        &mut self,
+        contents: &mut BTreeMap<Offset, Option<Vec<u8>>>,
+        end: Offset,
+    ) -> io::Result<bool> {
+        let Some((base, Some(content))) = contents.iter_mut().next_back() else {
+            return Ok(false);
+        };
+        let left = AbortedTransactions::before(content, end).len();
+        if left == content.len() {
+            return Ok(false);
+        }
+        content.truncate(left);
+        let name = file_name(*base, SUFFIX);
+        let path = self.inner.dir.join(&name);
+        self.disk.replace(&path, content.clone()).await?;
+        self.inner.index_sums.borrow_mut().forget(&name);
+        Ok(true)
     }
 
     /// Takes in what the indexes say; `false`, and nothing of it is known, where one cannot be

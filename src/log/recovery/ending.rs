@@ -87,7 +87,7 @@ impl Opener<'_> {
             .map(|(base, _)| *base)
             .collect();
         let blank = matches!(stop, Stop::Blank | Stop::End) && later.is_empty();
-        if !blank {
+        if !blank && stop != Stop::Cut {
             self.recovered.cut = Some(Cut {
                 file: segment.path().display().to_string(),
                 position: size,
@@ -96,11 +96,18 @@ impl Opener<'_> {
         }
         // The youngest first, so that a crash in between leaves no gap.
         for base in later.into_iter().rev() {
-            for suffix in [".log", ".index", ".timeindex"] {
+            // Aborted transactions that are gone must not be those of a later segment of its name.
+            for suffix in [".txnindex", ".log", ".index", ".timeindex"] {
                 let path = self.inner.dir.join(file_name(base, suffix));
                 self.disk.remove(&path).await?;
             }
             self.disk.sync_dir(&self.inner.dir).await?;
+        }
+        if stop == Stop::Cut {
+            for suffix in [".index", ".timeindex"] {
+                let path = self.inner.dir.join(file_name(segment.base_offset, suffix));
+                self.disk.remove(&path).await?;
+            }
         }
         // Blank space may stay: the next append has it prepared again before it writes there,
         // and a truncation for each of ten thousand logs would take a start minutes.

@@ -8,7 +8,7 @@ use super::listing::Listing;
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
 use crate::io::file::File;
-use crate::log::append::Logs;
+use crate::log::append::{Logs, REACH};
 use crate::log::config::LogConfig;
 use crate::log::format::{Epochs, Scanner, Stop, walk};
 use crate::log::inner::{FailedOperation, Inner};
@@ -42,6 +42,7 @@ pub async fn open(
     replay: &mut dyn FnMut(Replay<'_>),
 ) -> Result<(Rc<Inner>, Recovered), OpenError> {
     let inner = Rc::new(Inner::new(logs, dir, config, opening.topic_id));
+    inner.gaps.set(opening.gaps);
     let disk = logs.disk().clone();
     let entries = match disk.list(dir).await {
         Ok(entries) => entries,
@@ -103,11 +104,13 @@ impl Opener<'_> {
                 next = Some(follower);
                 continue;
             }
+            let compacted = self.is_compacted(base, follower).await?;
             let mut scanner = Scanner {
                 position: 0,
                 expected: base,
                 epoch,
-                gaps: self.is_compacted(base, follower).await?,
+                gaps: compacted || self.opening.gaps,
+                upto: self.opening.cut_at.unwrap_or(Offset::MAX),
             };
             if self.opening.clean
                 && !self.trusts_nothing
@@ -116,7 +119,7 @@ impl Opener<'_> {
                 end = found;
                 break;
             }
-            next = self.take_scanned(base, &mut scanner).await?;
+            next = self.take_scanned(base, &mut scanner, compacted).await?;
             end = scanner.expected;
             epoch = scanner.epoch;
         }
@@ -145,7 +148,11 @@ impl Opener<'_> {
         self.finish_offsets(start, end);
         {
             let mut state = self.inner.state.borrow_mut();
-            state.epochs.cut_back(end.max(start + 1));
+            match self.opening.cut_at {
+                Some(_) if planted!(CutKeepsEpochs) => {}
+                Some(_) => state.epochs.cut_back(end),
+                None => state.epochs.cut_back(end.max(start + 1)),
+            }
             let known = self.known_epochs.take().unwrap_or_default();
             state.epochs_changed = self.recovered.epochs_damaged || state.epochs != known;
             self.recovered.segments_count = state.segments.len();
@@ -215,7 +222,8 @@ impl Opener<'_> {
     /// opened again since, and been prepared for more: its end is looked at.
     async fn is_sealed(&mut self, base: Offset, follower: Offset) -> Result<bool, OpenError> {
         let recovery_point = self.opening.recovery_point;
-        if self.trusts_nothing {
+        let is_to_cut = self.opening.cut_at.is_some_and(|cut_at| follower > cut_at);
+        if self.trusts_nothing || is_to_cut {
             return Ok(false);
         }
         if self.opening.clean || follower != recovery_point {
@@ -286,6 +294,7 @@ impl Opener<'_> {
         &mut self,
         base: Offset,
         scanner: &mut Scanner,
+        compacted: bool,
     ) -> Result<Option<Offset>, OpenError> {
         let len = self.listing.segments[&base];
         let segment = self.new_segment(base, len);
@@ -299,19 +308,19 @@ impl Opener<'_> {
         let stop = self.scan(&segment, &file, len, scanner, true).await?;
         segment.written.set(scanner.position);
         let end = scanner.expected;
+        if stop == Stop::Cut {
+            self.cut(&segment, &file, len, stop).await?;
+            return Ok(None);
+        }
+        if let Some(follower) = self.listing.segments.range(base + 1..).next()
+            && self.leaps_to(*follower.0, &segment, end, stop, compacted)
+        {
+            scanner.expected = *follower.0;
+            return Ok(Some(*follower.0));
+        }
         if scanner.position > 0 {
             if self.listing.segments.contains_key(&end) && end > base {
                 return Ok(Some(end));
-            }
-            let follower = self.listing.segments.range(base + 1..).next();
-            if let Some((follower, _)) = follower
-                && scanner.gaps
-                && stop == Stop::End
-                && end <= *follower
-            {
-                // Compacted by Kafka, which lets the last batches of a segment go.
-                scanner.expected = *follower;
-                return Ok(Some(*follower));
             }
             if let Some(next_len) = self.listing.nexts.get(&base).copied()
                 && self.adopt_next(base, scanner).await?
@@ -332,6 +341,29 @@ impl Opener<'_> {
             });
         }
         Ok(None)
+    }
+
+    /// Whether the segment at `follower` continues `segment` though that ends before it.
+    fn leaps_to(
+        &self,
+        follower: Offset,
+        segment: &Segment,
+        end: Offset,
+        stop: Stop,
+        compacted: bool,
+    ) -> bool {
+        if end >= follower {
+            return false;
+        }
+        // Compacted by Kafka, which lets the last batches of a segment go.
+        if compacted && stop == Stop::End && segment.size.get() > 0 {
+            return true;
+        }
+        // Named after its first batch, when everything before was durable: see
+        // `append/replicated.rs`. What is named after the end of the one before it cannot lie so
+        // far ahead.
+        let is_whole = matches!(stop, Stop::End | Stop::Blank);
+        is_whole && self.opening.gaps && follower - segment.base_offset > REACH + 1
     }
 
     /// Walks over the batches of a file from the scanner's position on; with `note` they are

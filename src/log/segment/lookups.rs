@@ -197,7 +197,8 @@ impl Inner {
         let mut scanner = Scanner::tolerant(from, base);
         let (interval, may_have_gaps) = {
             let config = self.config.borrow();
-            (config.index_interval_bytes, config.compact)
+            let may_have_gaps = config.compact || self.gaps.get();
+            (config.index_interval_bytes, may_have_gaps)
         };
         let mut check = Check::new(claim, interval, from);
         // The checksums leave out where batches begin: each tells of the one behind it, and the
