@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use futures_util::future::join_all;
 
-use super::story::ROOT;
+use super::finding::ROOT;
 use super::support::*;
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, World};

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::story::ROOT;
+use super::finding::ROOT;
 use super::support::*;
 use crate::base::Offset;
 use crate::io::disk::Disk;

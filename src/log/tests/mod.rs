@@ -11,6 +11,8 @@ mod crash;
 mod cut;
 mod damage;
 mod faults;
+mod finding;
+mod follow;
 mod hot;
 mod lifecycle;
 mod lookups;

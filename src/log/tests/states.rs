@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::story::{ROOT, Topic, Wrong, find_all};
+use super::finding::{ROOT, find_all};
+use super::story::{Topic, Wrong};
 use super::work::{live, topics};
 use crate::io::buffer::BLOCK_BYTES;
 use crate::io::disk::Disk;
@@ -320,6 +321,9 @@ fn planted_bugs_are_found() {
         Mutant::CutForgotten,
         Mutant::VoidForgotten,
         Mutant::OneFront,
+        Mutant::CutStillFlushed,
+        Mutant::CutInJournalForgotten,
+        Mutant::CutKeepsEpochs,
     ];
     let bugs = lies
         .map(Bug::Lie)

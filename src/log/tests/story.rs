@@ -2,18 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::rc::Rc;
 
-use super::support::joined;
 use crate::base::{LeaderEpoch, Offset};
-use crate::io::disk::Disk;
 use crate::io::sim::{Data, End, Names, Rest};
-use crate::log::{Folder, Log, LogConfig, Logs, Opening, Replay};
-use crate::wire::batch::{BatchView, Record, Records, batches};
-
-/// Where all logs lie.
-pub const ROOT: &str = "/data";
+use crate::log::LogConfig;
 
 /// What a check found wrong.
 pub type Wrong = String;
@@ -44,6 +37,13 @@ pub struct Story {
     pub start: Marks,
     /// When it was created.
     pub born: usize,
+    /// Where it ends while it holds nothing.
+    pub base: Offset,
+    /// From that moment on it may have lost what lies behind that offset, since it is being cut
+    /// back.
+    pub cutting: Cell<Option<(usize, Offset)>>,
+    /// From `cutting` on it may be empty and begin there.
+    pub anew: Cell<Option<Offset>>,
     /// When its removal was begun, and when that was done.
     pub removing: Cell<Option<usize>>,
     pub removed: Cell<Option<usize>>,
@@ -53,6 +53,8 @@ pub struct Story {
 pub struct Topic {
     pub name: &'static str,
     pub config: LogConfig,
+    /// Whether a leader sends its batches.
+    pub follows: bool,
     pub stories: RefCell<Vec<Rc<Story>>>,
 }
 
@@ -69,8 +71,8 @@ pub struct Found {
 /// What a rebuild of producers saw.
 #[derive(Default)]
 pub struct Seen {
-    snapshot: Option<(Offset, Vec<u8>)>,
-    batches: Vec<Offset>,
+    pub snapshot: Option<(Offset, Vec<u8>)>,
+    pub batches: Vec<Offset>,
 }
 
 // === impl Marks ===
@@ -115,10 +117,43 @@ impl Story {
     fn promised(&self, moment: usize, end: End, config: &LogConfig) -> Offset {
         let acked = self.acked.at(moment);
         let flushed = self.flushed.at(moment);
-        match end {
+        let cut = self.cutting.get().filter(|cut| cut.0 <= moment);
+        let left = cut.map_or(Offset::MAX, |cut| cut.1);
+        let promised = match end {
             End::Cut(..) if config.flush_messages > 1 => flushed,
             _ => acked.max(flushed),
+        };
+        promised.min(left)
+    }
+
+    /// What becomes of it when it is cut back before the offset `to`: the story from `born` on.
+    pub fn cut(&self, to: Offset, born: usize) -> Story {
+        let mut batches = self.batches.borrow().clone();
+        batches.retain(|batch| batch.last < to);
+        let end = batches.last().map_or(self.base, |last| last.last + 1);
+        let next = Story {
+            born,
+            base: self.base,
+            batches: RefCell::new(batches),
+            ..Story::default()
+        };
+        next.acked.reset(end);
+        next.flushed.reset(end);
+        next.start.reset(self.start.at(usize::MAX).min(end));
+        next
+    }
+
+    /// One of a log that begins at `at`, empty.
+    pub fn anew(at: Offset, born: usize) -> Story {
+        let next = Story {
+            born,
+            base: at,
+            ..Story::default()
+        };
+        for marks in [&next.acked, &next.flushed, &next.start] {
+            marks.reset(at);
         }
+        next
     }
 
     /// What a snapshot of producers at `offset` says: all batches before it. It ends with a
@@ -154,7 +189,9 @@ impl Story {
             let appended = &batches[from.min(to)..];
             return Err(format!("appended {appended:?}, {found:?}"));
         }
-        let ends_with = to.checked_sub(1).map_or(0, |at| batches[at].last + 1);
+        let ends_with = to
+            .checked_sub(1)
+            .map_or(self.base, |at| batches[at].last + 1);
         if ends_with != found.end {
             return Err(format!("ends inside a batch or behind all: {found:?}"));
         }
@@ -185,7 +222,7 @@ impl Story {
 }
 
 /// Whether a snapshot's checksum fits.
-fn is_whole(content: &[u8]) -> bool {
+pub fn is_whole(content: &[u8]) -> bool {
     let Some((digest, sum)) = content.split_last_chunk() else {
         return false;
     };
@@ -199,6 +236,7 @@ impl Topic {
         Topic {
             name,
             config,
+            follows: false,
             stories: RefCell::new(vec![Rc::default()]),
         }
     }
@@ -221,6 +259,10 @@ impl Topic {
         let promised = story.promised(moment, end, &self.config);
         let named = |wrong| format!("{}: {wrong}", self.name);
         if found.end == 0 && (promised == 0 || by_then(&story.removing)) {
+            return Ok(None);
+        }
+        let is_cut = story.cutting.get().is_some_and(|cut| cut.0 <= moment);
+        if is_cut && story.anew.get() == Some(found.end) && found.start == found.end {
             return Ok(None);
         }
         if by_then(&story.removed) {
@@ -250,11 +292,14 @@ impl Topic {
     /// The log is what was found from the moment on at which a start has found it; `before`
     /// that, only what was promised then is sure.
     pub fn go_on(&self, story: Option<Rc<Story>>, found: &Found, before: Offset, moment: usize) {
-        let next = Story::default();
+        let mut next = Story::default();
         if let Some(story) = story {
             let mut batches = story.batches.take();
             batches.retain(|batch| batch.base < found.end);
             next.batches.replace(batches);
+        }
+        if next.batches.borrow().is_empty() {
+            next.base = found.end;
         }
         for marks in [&next.acked, &next.flushed] {
             marks.begin(before, moment, found.end);
@@ -262,107 +307,6 @@ impl Topic {
         next.start.reset(found.start);
         self.stories.replace(vec![Rc::new(next)]);
     }
-}
-
-/// Opens a log and says what is there.
-pub async fn find(
-    disk: &Disk,
-    folder: &Folder,
-    logs: &Logs,
-    topic: &Topic,
-) -> Result<(Log, (Found, Seen)), Wrong> {
-    let dir = folder.path(topic.name, 0);
-    let opening = Opening {
-        replay: true,
-        ..folder.opening(topic.name, 0)
-    };
-    let mut seen = Seen::default();
-    let mut replay = |replay: Replay<'_>| match replay {
-        // A power cut in the middle of a stop took its content, or a part of it.
-        Replay::Snapshot(_, content, refused) if !is_whole(content) => refused.set(true),
-        Replay::Snapshot(offset, content, _) => seen.snapshot = Some((offset, content.to_vec())),
-        Replay::Batch(bytes) => {
-            let batch = batches(bytes).next().expect("one").expect("valid");
-            let parts = parts_of(&batch, topic.config.compact);
-            seen.batches.extend(parts.iter().map(|part| part.base));
-        }
-    };
-    let opened = Log::open(logs, &dir, topic.config.clone(), opening, 0, &mut replay).await;
-    let (log, recovered) = opened.map_err(|error| format!("{}: {error}", topic.name))?;
-    if let Some(damage) = &recovered.damage {
-        let listed = disk.list(&dir).await;
-        return Err(format!("takes a crash for damage: {damage}; {listed:?}"));
-    }
-    let found = Found {
-        start: log.start_offset(),
-        end: log.end_offset(),
-        batches: contents(&log).await?,
-        cut: recovered.cut.map(|cut| cut.to_string()),
-    };
-    Ok((log, (found, seen)))
-}
-
-/// Reads all that is readable, from the lookups' various places on.
-pub async fn contents(log: &Log) -> Result<Vec<Batch>, Wrong> {
-    let (mut next, end) = (log.start_offset(), log.acked_offset());
-    let compact = log.0.config.borrow().compact;
-    let mut found: Vec<Batch> = Vec::new();
-    while next < end {
-        let mut out = Vec::new();
-        let read = log.read(next, 20_000, end, &mut out).await;
-        read.map_err(|error| format!("at {next} of {log:?}: {error}"))?;
-        let bytes = joined(&out);
-        let before = next;
-        for batch in batches(&bytes) {
-            let batch = batch.map_err(|error| format!("at {next}: {error:?}"))?;
-            batch.verify_crc().map_err(|error| format!("{error:?}"))?;
-            let epoch = batch.leader_epoch();
-            if log.epoch_at(batch.base_offset().max(log.start_offset())) != Some(epoch) {
-                let epochs = log.0.state.borrow().epochs.to_text();
-                return Err(format!(
-                    "not epoch {epoch} at {next} of {log:?}: {epochs:?}"
-                ));
-            }
-            found.extend(parts_of(&batch, compact));
-            next = batch.next_offset();
-        }
-        if next == before && compact {
-            // The end of it may have been compacted away.
-            break;
-        }
-        if next == before {
-            return Err(format!("nothing at {next} of {log:?}"));
-        }
-    }
-    if compact {
-        found.retain(|record| record.base >= log.start_offset());
-    }
-    Ok(found)
-}
-
-/// What is compared of a batch: itself, or its records where compaction may take some of them.
-pub fn parts_of(batch: &BatchView<'_>, compact: bool) -> Vec<Batch> {
-    let whole = Batch {
-        base: batch.base_offset(),
-        last: batch.last_offset(),
-        crc: batch.crc(),
-        epoch: batch.leader_epoch(),
-        key: None,
-    };
-    if !compact {
-        return vec![whole];
-    }
-    let records = Records::of(batch).map(|record| record.expect("a record"));
-    let part = |record: Record<'_>| {
-        let key = record.key.unwrap_or_default();
-        Batch {
-            base: record.offset(batch),
-            crc: crc32c::crc32c_append(crc32c::crc32c(key), record.value.unwrap_or_default()),
-            key: Some((key.first().copied().unwrap_or(0), record.value.is_none())),
-            ..whole.clone()
-        }
-    };
-    records.map(part).collect()
 }
 
 /// Whether compaction may have left this of these records: each is one of them, in their order,
@@ -385,16 +329,4 @@ fn table<'a>(records: impl Iterator<Item = &'a Batch>) -> BTreeMap<u8, Offset> {
         };
     }
     table
-}
-
-/// Opens everything below the root as a start does, and says what is there.
-pub async fn find_all(disk: Disk, topics: Rc<Vec<Topic>>) -> Result<Vec<(Found, Seen)>, Wrong> {
-    let opened = Folder::open(&disk, Path::new(ROOT)).await;
-    let folder = opened.map_err(|error| error.to_string())?;
-    let logs = super::support::logs(&disk);
-    let mut found = Vec::new();
-    for topic in topics.iter() {
-        found.push(find(&disk, &folder, &logs, topic).await?.1);
-    }
-    Ok(found)
 }

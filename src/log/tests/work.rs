@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use futures_util::future::join;
 
-use super::story::{ROOT, Story, Topic, Wrong, contents, find, parts_of};
+use super::finding::{ROOT, contents, find, parts_of};
+use super::story::{Story, Topic, Wrong};
 use super::support::{batch, config, options};
 use crate::base::ids::Uuid;
 use crate::base::{Offset, TopicId};
@@ -21,20 +22,20 @@ use crate::wire::batch::{BatchBuilder, NewRecord, batches, stamp};
 const SEGMENT_BYTES: u64 = 9_000;
 
 /// One start of the machine up to its end.
-struct Life {
-    sim: SimDisk,
-    disk: Disk,
-    folder: Folder,
-    shared: Logs,
-    topics: Rc<Vec<Topic>>,
-    logs: Vec<Log>,
+pub(super) struct Life {
+    pub sim: SimDisk,
+    pub disk: Disk,
+    pub folder: Folder,
+    pub shared: Logs,
+    pub topics: Rc<Vec<Topic>>,
+    pub logs: Vec<Log>,
     epoch: i32,
     now: i64,
-    random: Random,
+    pub random: Random,
 }
 
 /// The logs of a world: one acked when flushed, one acked when written, one that is compacted,
-/// one that comes and goes.
+/// one that follows another, one that comes and goes.
 pub fn topics() -> Vec<Topic> {
     let relaxed = LogConfig {
         flush_messages: 6,
@@ -52,6 +53,10 @@ pub fn topics() -> Vec<Topic> {
         Topic::new("t", config(SEGMENT_BYTES)),
         Topic::new("u", relaxed),
         Topic::new("c", compacted),
+        Topic {
+            follows: true,
+            ..Topic::new("f", config(SEGMENT_BYTES / 3))
+        },
         Topic::new("v", config(2 * SEGMENT_BYTES)),
     ]
 }
@@ -121,7 +126,7 @@ async fn perhaps_with_journal(folder: &Folder, disk: &Disk, seed: u64) -> Logs {
 }
 
 impl Life {
-    fn listen(&self, log: &Log, topic: &Topic) {
+    pub fn listen(&self, log: &Log, topic: &Topic) {
         let (sim, story) = (self.sim.clone(), topic.story());
         log.on_acked(Rc::new(move |offset| {
             story.acked.note(sim.moment(), offset)
@@ -171,6 +176,7 @@ impl Life {
                 let file = Path::new(ROOT).join("corelane-journal");
                 self.sim.inject_below(&file, Fault::Write);
             }
+            16 if self.random.one_in(2) => self.part().await?,
             13 => {
                 for which in 0..self.logs.len() {
                     self.append(which).await?;
@@ -334,6 +340,8 @@ impl Life {
         let mut appended = Vec::new();
         let mut next = log.end_offset();
         for _ in 0..1 + random.below(3) {
+            let follows = self.topics[which].follows;
+            next += Offset::from(follows && random.one_in(3)) * random.below(9) as Offset;
             let count = 1 + random.below(3);
             let size = [20, 300, 1_500][random.below(3)] + random.below(100);
             let compact = self.topics[which].config.compact;
@@ -351,7 +359,11 @@ impl Life {
         let story = self.topics[which].story();
         let known = story.batches.borrow().len();
         story.batches.borrow_mut().extend(appended);
-        match log.append(&bytes, self.epoch, None, self.now) {
+        let taken = match self.topics[which].follows {
+            true => log.append_replicated(&bytes, self.now),
+            false => log.append(&bytes, self.epoch, None, self.now),
+        };
+        match taken {
             Ok(_) => return Ok(()),
             Err(AppendError::Busy) => log.wait_for_room().await,
             Err(AppendError::LargerThanSegment(_)) => {}
