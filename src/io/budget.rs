@@ -25,6 +25,8 @@ pub enum Use {
     Groups,
     /// What is known of idempotent producers.
     Producers,
+    /// Records that came from leaders on other nodes and are not appended yet.
+    Replication,
 }
 
 /// Bytes that may be in use at once. A task that asks for more than is left waits, first come
@@ -54,7 +56,7 @@ pub struct Reserved {
 
 impl Use {
     /// Every use.
-    pub const ALL: [Use; 8] = [
+    pub const ALL: [Use; 9] = [
         Use::Requests,
         Use::Answers,
         Use::Reads,
@@ -63,6 +65,7 @@ impl Use {
         Use::Sessions,
         Use::Groups,
         Use::Producers,
+        Use::Replication,
     ];
 
     /// Its name in metrics.
@@ -76,6 +79,7 @@ impl Use {
             Use::Sessions => "sessions",
             Use::Groups => "groups",
             Use::Producers => "producers",
+            Use::Replication => "replication",
         }
     }
 }

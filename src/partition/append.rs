@@ -2,6 +2,7 @@
 
 use super::Partition;
 use super::producers::{ProducerError, Verdict};
+use super::state::{Acks, Role, Tenure};
 pub use super::validate::Origin;
 use super::validate::{self, Checked, Invalid, Rules, Validated};
 use crate::base::{Offset, WallMs};
@@ -12,8 +13,10 @@ use crate::log::{self, LogFailure};
 pub struct Appended {
     /// The offset of its first record.
     pub base_offset: Offset,
-    /// It is acked once everything below this offset is.
+    /// It is acked once everything below this offset is,
     pub upto: Offset,
+    /// as long as the replica goes on leading.
+    pub tenure: Tenure,
     /// The broker's time where it replaced the timestamps of the records; else -1. Of a batch that
     /// had been appended before, its largest timestamp, as Kafka answers.
     pub log_append_time: WallMs,
@@ -44,12 +47,27 @@ pub enum AppendError {
     /// The log takes no writes any more.
     #[error("{0}")]
     Storage(LogFailure),
-    /// The partition has been taken out of service.
-    #[error("the partition is closed")]
+    /// Fewer replicas are in sync than `min.insync.replicas` asks for: nothing was appended for one
+    /// who waits for all of them.
+    #[error("fewer replicas are in sync than min.insync.replicas asks for")]
+    TooFewReplicas,
+    /// It is stored by the replicas in sync, which have become fewer than that meanwhile.
+    #[error("fewer replicas are in sync by now than min.insync.replicas asks for")]
+    TooFewReplicasAfterwards,
+    /// The partition has been taken out of service here, or another node leads it.
+    #[error("the partition is not led here any more")]
     Closed,
 }
 
 impl Partition {
+    /// Fails where fewer replicas are in sync than one who waits for `acks` asks for.
+    pub fn check_in_sync(&self, acks: Acks) -> Result<(), AppendError> {
+        match acks == Acks::All && self.replicas.borrow().is_under_min() {
+            true => Err(AppendError::TooFewReplicas),
+            false => Ok(()),
+        }
+    }
+
     /// Appends the batches of one produce request for this partition. Nothing is appended when
     /// this fails.
     pub fn append(
@@ -94,7 +112,7 @@ impl Partition {
     }
 
     fn check_origin(&self, origin: Origin) -> Result<(), AppendError> {
-        if self.is_closed() {
+        if self.state.borrow().role() != Role::Leader {
             return Err(AppendError::Closed);
         }
         if origin == Origin::Client && self.is_internal() {
@@ -114,6 +132,7 @@ impl Partition {
             return Ok(Appended {
                 base_offset,
                 upto: last_offset + 1,
+                tenure: self.tenure(),
                 log_append_time: timestamp,
             });
         }
@@ -129,9 +148,11 @@ impl Partition {
         producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
         let records = upto - appended.base_offset;
         self.traffic.produced(valid.batch.bytes().len(), records);
+        self.waiters.borrow_mut().appended();
         Ok(Appended {
             base_offset: appended.base_offset,
             upto,
+            tenure: self.tenure(),
             log_append_time: valid.log_append_time.unwrap_or(-1),
         })
     }
@@ -144,6 +165,7 @@ impl Partition {
                 .lack_of_room()
                 .map_or(AppendError::Busy, AppendError::Storage),
             log::AppendError::LargerThanSegment(_) => AppendError::TooLarge,
+            // The last two are of replicated batches only.
             log::AppendError::Malformed
             | log::AppendError::OutOfOrder
             | log::AppendError::Corrupt => AppendError::Invalid(Invalid::Malformed),
@@ -164,11 +186,12 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
-    use crate::base::TopicId;
     use crate::base::config::{Flags, HostFacts, load};
+    use crate::base::{NodeId, TopicId};
     use crate::io::disk::Disk;
     use crate::io::sim::World;
     use crate::log::{Logs, LogsOptions, Opening};
+    use crate::partition::replicas::Term;
     use crate::partition::{Acks, Name, PartitionOptions};
     use crate::wire::batch::{BatchBuilder, NewRecord};
 
@@ -192,7 +215,9 @@ mod tests {
             },
             dir: Path::new("/data/t-0"),
             opening: Opening::default(),
-            leader_epoch: 0,
+            node: NodeId(1),
+            term: Term::alone(NodeId(1), 0),
+            shared: Rc::default(),
             config,
             producer_expiration_ms: 86_400_000,
         };
@@ -251,16 +276,17 @@ mod tests {
         world.run(async move {
             let partition = open(&disk, &[]).await;
             let appended = partition.append(&batch(0, b"v"), Origin::Client, 1_000);
-            let upto = appended.unwrap().upto;
+            let Appended { upto, tenure, .. } = appended.unwrap();
             let woken = Arc::new(Woken(AtomicBool::new(false)));
-            assert!(partition.park_acked(Acks::All, upto, &woken.clone().into()));
+            assert!(partition.park_acked(Acks::All, upto, tenure, &woken.clone().into()));
             assert!(!woken.0.load(Ordering::Relaxed));
             partition.wait_committed(upto).await.unwrap();
             assert!(woken.0.swap(false, Ordering::Relaxed));
-            assert!(!partition.park_acked(Acks::All, upto, &woken.clone().into()));
+            assert!(!partition.park_acked(Acks::All, upto, tenure, &woken.clone().into()));
             // One that is out of service acks nothing any more, and tells so at once.
             let appended = partition.append(&batch(1, b"v"), Origin::Client, 1_000);
-            assert!(partition.park_acked(Acks::All, appended.unwrap().upto, &woken.clone().into()));
+            let upto = appended.unwrap().upto;
+            assert!(partition.park_acked(Acks::All, upto, tenure, &woken.clone().into()));
             partition.close();
             assert!(woken.0.load(Ordering::Relaxed));
         });

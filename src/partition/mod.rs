@@ -7,6 +7,8 @@ pub mod compact;
 pub mod offsets;
 pub mod producers;
 pub mod read;
+pub mod replicas;
+pub mod replication;
 pub mod traffic;
 pub mod validate;
 mod open;
@@ -21,12 +23,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::config::TopicConfig;
-use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use crate::base::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId};
 use crate::log::{Log, LogFailure};
 pub use open::PartitionOptions;
 use open::{log_config, rules};
 use producers::Producers;
-pub use state::{Acks, Isolation};
+use replicas::Replicas;
+use replication::Shared;
+pub use state::{Acks, Isolation, Tenure};
 use state::{ReplicaState, Role};
 use traffic::Traffic;
 use validate::Rules;
@@ -51,11 +55,17 @@ impl Name {
     }
 }
 
-/// A replica of a partition that this shard leads.
+/// A replica of a partition: the leader, or a follower of another node's.
 pub struct Partition {
     name: Name,
     log: Log,
     state: RefCell<ReplicaState>,
+    /// Who leads; -1 for no node.
+    leader: Cell<NodeId>,
+    /// What it knows of the other replicas while it leads.
+    replicas: RefCell<Replicas>,
+    /// What all partitions of a shard share.
+    shared: Rc<Shared>,
     config: RefCell<Rc<TopicConfig>>,
     rules: RefCell<Rules>,
     producers: RefCell<Producers>,
@@ -82,11 +92,6 @@ impl Partition {
         self.state.borrow().leader_epoch()
     }
 
-    /// A new leadership term begins, or the current one is confirmed.
-    pub fn begin_term(&self, epoch: LeaderEpoch) {
-        self.state.borrow_mut().begin_term(epoch);
-    }
-
     /// The topic's settings.
     pub fn config(&self) -> Rc<TopicConfig> {
         self.config.borrow().clone()
@@ -96,6 +101,8 @@ impl Partition {
     pub fn set_config(&self, config: TopicConfig) {
         self.log.set_config(log_config(&config));
         *self.rules.borrow_mut() = rules(&config);
+        let min_in_sync = config.min_in_sync;
+        self.replicas.borrow_mut().set_min_in_sync(min_in_sync);
         *self.config.borrow_mut() = Rc::new(config);
     }
 
@@ -131,7 +138,7 @@ impl Partition {
 
     /// Whether it was taken out of service: deleted, or the shard stops.
     pub fn is_closed(&self) -> bool {
-        self.state.borrow().role() != Role::Leader
+        !matches!(self.state.borrow().role(), Role::Leader | Role::Follower)
     }
 
     /// Takes it out of service since its topic was deleted; waiting tasks find out at once.

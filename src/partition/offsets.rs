@@ -45,6 +45,8 @@ pub enum Sought {
     Earliest,
     /// Where reading ends.
     Latest,
+    /// Where the log ends, for a replica.
+    End,
     /// The first of the youngest records.
     MaxTimestamp,
     /// What lies in other storage than this disk: nothing does.
@@ -68,7 +70,8 @@ impl Partition {
         }
         let found = match sought {
             Sought::Earliest => Ok(Some(self.earliest())),
-            Sought::Latest => Ok(Some(self.latest(isolation))),
+            Sought::Latest => self.latest(isolation).map(Some),
+            Sought::End => Ok(Some(self.spot_at(self.end_offset()))),
             Sought::MaxTimestamp => self.at_max_timestamp(isolation).await,
             Sought::Tiered => Ok(None),
             Sought::Time(timestamp) => self.at_time(timestamp, isolation).await,
@@ -91,11 +94,20 @@ impl Partition {
         }
     }
 
-    /// Where reading ends.
-    fn latest(&self, isolation: Isolation) -> Spot {
+    /// Where reading ends. A new leader does not say before it knows that all from before its term
+    /// is committed: what another one has said may lie behind what is known here (KIP-207).
+    fn latest(&self, isolation: Isolation) -> Result<Spot, ReadError> {
+        let state = self.state.borrow();
+        if state.high_watermark() < state.term_start() {
+            return Err(ReadError::NotKnownYet);
+        }
+        Ok(self.spot_at(state.readable_offset(isolation)))
+    }
+
+    fn spot_at(&self, offset: Offset) -> Spot {
         Spot {
             timestamp: NO_TIMESTAMP,
-            offset: self.state.borrow().readable_offset(isolation),
+            offset,
             leader_epoch: self.leader_epoch(),
         }
     }
@@ -168,7 +180,7 @@ impl Partition {
         if self.is_internal() {
             return Err(DeleteError::InternalTopic);
         }
-        if self.is_closed() {
+        if !self.is_leader() {
             return Err(DeleteError::Closed);
         }
         if let Some(failure) = self.failure() {

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::producers::Producers;
+use super::replicas::{Replicas, Term};
+use super::replication::Shared;
 use super::state::ReplicaState;
 use super::traffic::Traffic;
 use super::validate::Rules;
 use super::{Name, Partition};
 use crate::base::config::TopicConfig;
-use crate::base::{LeaderEpoch, Offset, WallMs};
+use crate::base::{NodeId, Offset, WallMs};
 use crate::io::cause::Cause;
 use crate::log::{Log, LogConfig, Logs, OpenError, Opening, Replay};
 use crate::metadata::image::is_internal;
@@ -24,8 +26,12 @@ pub struct PartitionOptions<'a> {
     pub dir: &'a Path,
     /// What the checkpoints say of its log.
     pub opening: Opening,
+    /// The node whose replica it is.
+    pub node: NodeId,
     /// The current leadership term.
-    pub leader_epoch: LeaderEpoch,
+    pub term: Term,
+    /// What all partitions of the shard share.
+    pub shared: Rc<Shared>,
     /// The topic's settings.
     pub config: TopicConfig,
     /// `producer.id.expiration.ms`.
@@ -43,10 +49,14 @@ impl Partition {
             name,
             dir,
             opening,
-            leader_epoch,
+            node,
+            term,
+            shared,
             config,
             ..
         } = options;
+        // Of a partition with other replicas this is as much as is known to be committed.
+        let committed = opening.flushed_offset;
         let mut producers = Producers::new(options.producer_expiration_ms);
         let mut replay = |seen: Replay<'_>| match seen {
             Replay::Snapshot(_, bytes, refused) => {
@@ -76,7 +86,10 @@ impl Partition {
             internal: is_internal(&name.topic),
             name,
             log,
-            state: RefCell::new(ReplicaState::leader(leader_epoch, start, end)),
+            state: RefCell::new(ReplicaState::opened(start, committed, end)),
+            leader: Cell::new(NodeId(-1)),
+            replicas: RefCell::new(Replicas::new(node, config.min_in_sync)),
+            shared,
             rules: RefCell::new(rules(&config)),
             config: RefCell::new(Rc::new(config)),
             producers: RefCell::new(producers),
@@ -85,6 +98,7 @@ impl Partition {
             told_of_full_disk: Cell::new(false),
         });
         partition.listen_to_log();
+        partition.take_term(&term);
         Ok(partition)
     }
 
@@ -122,12 +136,10 @@ impl Partition {
             self.name.report("the log takes no more writes", failure);
         }
         let is_full = self.tell_of_space();
-        let mut waiters = self.waiters.borrow_mut();
         if failure.is_some() || is_full {
-            waiters.wake_all();
-        } else {
-            waiters.advance(&self.state.borrow());
+            self.waiters.borrow_mut().wake_all();
         }
+        self.advance();
     }
 
     /// Says in the broker's log when the disk becomes full and when it has space again. Whether it

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Partition;
+use super::replicas::FollowerFetch;
 use super::state::{Isolation, ReplicaState, Role};
 use crate::base::{LeaderEpoch, Offset};
 use crate::io::buffer::Slice;
@@ -25,6 +26,12 @@ pub enum ReadError {
     /// The reader replicates, and is no replica of the partition.
     #[error("the reader is no replica")]
     NotAReplica,
+    /// The reader replicates, and is registered anew since, or does not say in which term.
+    #[error("the reader is no replica that is known now")]
+    OldReplica,
+    /// What is committed is not known yet: the leader is new.
+    #[error("the new leader does not know yet what is committed")]
+    NotKnownYet,
     /// The reader asks for a negative number of bytes where there are records.
     #[error("a negative number of bytes was asked for")]
     NegativeSize,
@@ -47,8 +54,10 @@ pub enum ReadError {
 pub enum Reader {
     /// A consumer: it may have what is committed.
     Consumer(Isolation),
-    /// Another replica. Nothing is replicated yet, so that none is known.
-    Follower,
+    /// Another replica: it may have all, and has stored what lies before the offset.
+    Follower(FollowerFetch),
+    /// Another replica of which nothing is known in this cluster, or not in this registration.
+    OldFollower,
 }
 
 /// What a reader asks for.
@@ -76,6 +85,8 @@ pub struct Fetched {
     pub last_stable_offset: Offset,
     /// Everything before it is committed.
     pub high_watermark: Offset,
+    /// The offset that the next appended record gets.
+    pub end_offset: Offset,
     /// The term and the offset at which the reader's log parts from ours, if it does: then there
     /// are no batches for it.
     pub diverging: Option<(LeaderEpoch, Offset)>,
@@ -122,8 +133,10 @@ impl Partition {
         aborted: &mut Vec<AbortedTransaction>,
     ) -> Result<Fetched, ReadError> {
         self.check_leader_epoch(wanted.leader_epoch)?;
-        let Reader::Consumer(isolation) = wanted.reader else {
-            return Err(ReadError::NotAReplica);
+        let isolation = match wanted.reader {
+            Reader::Consumer(isolation) => isolation,
+            Reader::Follower(fetch) => return self.find_for_follower(&fetch, wanted, slices).await,
+            Reader::OldFollower => return Err(ReadError::OldReplica),
         };
         // What is appended while the disk is read is for the next look.
         let state = *self.state.borrow();
@@ -133,7 +146,8 @@ impl Partition {
             return Ok(fetched);
         }
         let from = slices.len();
-        let batches = self.find_batches(wanted, &state, isolation, slices);
+        let upto = state.readable_offset(isolation);
+        let batches = self.find_batches(wanted, &state, upto, slices);
         let batches = batches.await?;
         if isolation == Isolation::ReadCommitted {
             let upto = || batches.end_offset(&slices[from..]);
@@ -143,14 +157,47 @@ impl Partition {
         Ok(fetched)
     }
 
+    /// A follower gets what is appended, whether it is stored or not. That it asks from an offset on
+    /// says that it has stored all before, unless its log parts from this one.
+    async fn find_for_follower(
+        &self,
+        fetch: &FollowerFetch,
+        wanted: &ReadRequest,
+        slices: &mut Vec<Slice>,
+    ) -> Result<Fetched, ReadError> {
+        self.check_serving()?;
+        if !self.has_replica(fetch.node) {
+            // As in Kafka: one that names the term may know of a newer one.
+            return Err(match wanted.leader_epoch {
+                -1 => ReadError::OldReplica,
+                _ => ReadError::NotAReplica,
+            });
+        }
+        let diverging = self.diverging(wanted)?;
+        if diverging.is_none() {
+            self.check_offset(&self.state.borrow(), wanted.offset)?;
+            self.fetched_by(fetch, wanted.offset);
+        }
+        let state = *self.state.borrow();
+        let mut fetched = Fetched::nothing(&state, Isolation::ReadUncommitted);
+        fetched.diverging = diverging;
+        if fetched.diverging.is_some() {
+            return Ok(fetched);
+        }
+        let found = self.find_batches(wanted, &state, state.end_offset(), slices);
+        fetched.batches = found.await?;
+        let bytes = fetched.batches.bytes();
+        self.shared.bytes_out.add(bytes as u64);
+        Ok(fetched)
+    }
+
     async fn find_batches(
         &self,
         wanted: &ReadRequest,
         state: &ReplicaState,
-        isolation: Isolation,
+        upto: Offset,
         slices: &mut Vec<Slice>,
     ) -> Result<Batches, ReadError> {
-        let upto = state.readable_offset(isolation);
         let max_bytes = match usize::try_from(wanted.max_bytes) {
             Ok(max_bytes) => max_bytes,
             Err(_) if (state.start_offset()..upto).contains(&wanted.offset) => {
@@ -170,7 +217,11 @@ impl Partition {
                 stream: None,
                 end_offset: upto,
             },
-            Cached::Miss => self.plan(wanted, max_bytes, upto, slices).await?,
+            Cached::Miss => {
+                // What is not written yet is in memory.
+                let upto = upto.min(self.log.written_offset());
+                self.plan(wanted, max_bytes, upto, slices).await?
+            }
             Cached::OutOfRange => return Err(ReadError::OffsetOutOfRange),
         };
         // The log always gives a batch; one that is larger than the reader wants is taken back.
@@ -206,17 +257,16 @@ impl Partition {
         })
     }
 
-    /// Reads whole committed batches from `offset` on into memory, from the tail cache or from
+    /// Reads whole batches from `offset` to before `upto` into memory, from the tail cache or from
     /// disk: at most `max_bytes`, but always one; returns their bytes.
     pub async fn read(
         &self,
         offset: Offset,
+        upto: Offset,
         max_bytes: usize,
         out: &mut Vec<Slice>,
     ) -> Result<usize, ReadError> {
-        let state = *self.state.borrow();
-        self.check_offset(&state, offset)?;
-        let upto = state.high_watermark();
+        self.check_offset(&self.state.borrow(), offset)?;
         let read = self.log.read(offset, max_bytes, upto, out).await;
         read.map_err(ReadError::Log)
     }
@@ -236,6 +286,7 @@ impl Partition {
     pub fn check_serving(&self) -> Result<(), ReadError> {
         match self.state.borrow().role() {
             Role::Leader => {}
+            Role::Follower => return Err(ReadError::Closed),
             Role::Closed => return Err(ReadError::Closed),
             Role::Deleted => return Err(ReadError::Deleted),
         }
@@ -250,7 +301,8 @@ impl Partition {
 
     fn check_offset(&self, state: &ReplicaState, offset: Offset) -> Result<(), ReadError> {
         self.check_serving()?;
-        if offset < state.start_offset() || offset > state.high_watermark() {
+        // What is not committed yet is there, as far as a reader can know: it waits.
+        if offset < state.start_offset() || offset > state.end_offset() {
             return Err(ReadError::OffsetOutOfRange);
         }
         Ok(())
@@ -305,6 +357,7 @@ impl Fetched {
             start_offset: state.start_offset(),
             last_stable_offset: state.last_stable_offset(),
             high_watermark: state.high_watermark(),
+            end_offset: state.end_offset(),
             diverging: None,
             batches: Batches::none(state.readable_offset(isolation)),
             aborted: (isolation == Isolation::ReadCommitted).then_some(0..0),

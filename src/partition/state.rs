@@ -8,6 +8,8 @@ use crate::base::{LeaderEpoch, Offset};
 pub enum Role {
     /// It leads: it takes appends and serves readers.
     Leader,
+    /// It follows a leader on another node, or waits until there is one.
+    Follower,
     /// It is out of service, since the shard stops.
     Closed,
     /// It is out of service, since its topic was deleted.
@@ -61,6 +63,10 @@ impl Isolation {
 pub struct ReplicaState {
     role: Role,
     leader_epoch: LeaderEpoch,
+    tenure: Tenure,
+    term_start: Offset,
+    /// What the leader said last, to a follower.
+    leader_high_watermark: Offset,
     start_offset: Offset,
     last_stable_offset: Offset,
     high_watermark: Offset,
@@ -68,34 +74,67 @@ pub struct ReplicaState {
     end_offset: Offset,
 }
 
+/// One stretch of time in which a replica leads, over all its terms: what was appended in another
+/// one may be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tenure(u32);
+
 impl ReplicaState {
-    /// A leader whose log was just opened: all that the log holds is stored, and committed.
-    pub fn leader(
-        leader_epoch: LeaderEpoch,
-        start_offset: Offset,
-        end_offset: Offset,
-    ) -> ReplicaState {
+    /// A replica whose log was just opened: all that the log holds is stored, and what lies before
+    /// `committed` is known to be committed. It leads once it is told so.
+    pub fn opened(start_offset: Offset, committed: Offset, end_offset: Offset) -> ReplicaState {
         assert!(0 <= start_offset && start_offset <= end_offset);
+        let committed = committed.clamp(start_offset, end_offset);
         ReplicaState {
-            role: Role::Leader,
-            leader_epoch,
+            role: Role::Follower,
+            leader_epoch: -1,
+            tenure: Tenure(0),
+            term_start: end_offset,
+            leader_high_watermark: committed,
             start_offset,
-            last_stable_offset: end_offset,
-            high_watermark: end_offset,
+            last_stable_offset: committed,
+            high_watermark: committed,
             stored_offset: end_offset,
             end_offset,
         }
     }
 
-    /// A new leadership term begins, or the current one is confirmed.
-    pub fn begin_term(&mut self, leader_epoch: LeaderEpoch) {
-        assert!(leader_epoch >= self.leader_epoch, "terms only grow");
-        self.leader_epoch = leader_epoch;
+    /// The replica leads from now on, or goes on leading, in this term.
+    pub fn lead(&mut self, leader_epoch: LeaderEpoch) {
+        if !self.enter(leader_epoch) {
+            return;
+        }
+        if self.role != Role::Leader {
+            self.role = Role::Leader;
+            self.tenure.0 += 1;
+        }
     }
 
-    /// Records were appended from `base_offset` up to before `end_offset`.
+    /// Another node leads in this term, or none does.
+    pub fn follow(&mut self, leader_epoch: LeaderEpoch) {
+        if self.enter(leader_epoch) {
+            self.role = Role::Follower;
+        }
+    }
+
+    /// Begins a term, or confirms the current one; `false` for a replica that is out of service.
+    fn enter(&mut self, leader_epoch: LeaderEpoch) -> bool {
+        assert!(leader_epoch >= self.leader_epoch, "terms only grow");
+        if leader_epoch > self.leader_epoch {
+            self.leader_epoch = leader_epoch;
+            self.term_start = self.end_offset;
+        }
+        matches!(self.role, Role::Leader | Role::Follower)
+    }
+
+    /// Records were appended from `base_offset` up to before `end_offset`. Those that come from a
+    /// leader may leave offsets out: compaction has removed records there.
     pub fn appended(&mut self, base_offset: Offset, end_offset: Offset) {
-        assert_eq!(base_offset, self.end_offset, "an append begins at the end");
+        let follows = self.role == Role::Follower && base_offset >= self.end_offset;
+        assert!(
+            follows || base_offset == self.end_offset,
+            "an append begins at the end"
+        );
         assert!(end_offset > base_offset, "an append has records");
         self.end_offset = end_offset;
     }
@@ -104,16 +143,25 @@ impl ReplicaState {
     pub fn stored(&mut self, upto: Offset) {
         assert!(self.stored_offset <= upto && upto <= self.end_offset);
         self.stored_offset = upto;
-        // There is one replica: what it has stored, all have.
+        if self.role == Role::Follower {
+            self.commit(self.leader_high_watermark);
+        }
+    }
+
+    /// The leader says to a follower that everything before `upto` is committed.
+    pub fn leader_committed(&mut self, upto: Offset) {
+        self.leader_high_watermark = upto;
         self.commit(upto);
     }
 
-    /// All replicas in sync have stored everything before `upto`.
-    fn commit(&mut self, upto: Offset) {
-        assert!(self.high_watermark <= upto && upto <= self.stored_offset);
-        self.high_watermark = upto;
-        // No transaction is open: there are none yet.
-        self.stabilize(upto);
+    /// All replicas in sync have stored everything before `upto`, as far as this one has.
+    pub fn commit(&mut self, upto: Offset) {
+        let upto = upto.min(self.stored_offset);
+        if upto > self.high_watermark {
+            self.high_watermark = upto;
+            // No transaction is open: there are none yet.
+            self.stabilize(upto);
+        }
     }
 
     /// No open transaction has a record before `upto`.
@@ -130,7 +178,7 @@ impl ReplicaState {
 
     /// The replica goes out of service.
     pub fn close(&mut self) {
-        if self.role == Role::Leader {
+        if self.role != Role::Deleted {
             self.role = Role::Closed;
         }
     }
@@ -150,9 +198,24 @@ impl ReplicaState {
         self.leader_epoch
     }
 
+    /// The time of leading that goes on, or the last one.
+    pub fn tenure(&self) -> Tenure {
+        self.tenure
+    }
+
+    /// Where the log ended when the current term began.
+    pub fn term_start(&self) -> Offset {
+        self.term_start
+    }
+
     /// The first offset that may be read.
     pub fn start_offset(&self) -> Offset {
         self.start_offset
+    }
+
+    /// Everything before it is stored here, as durably as the topic's settings ask.
+    pub fn stored_offset(&self) -> Offset {
+        self.stored_offset
     }
 
     /// Everything before it is decided: it belongs to no open transaction.
@@ -205,24 +268,41 @@ mod tests {
         assert!(state.acked_offset(Acks::All) <= state.acked_offset(Acks::Leader));
     }
 
+    fn leader(epoch: LeaderEpoch, start: Offset, end: Offset) -> ReplicaState {
+        let mut state = ReplicaState::opened(start, end, end);
+        state.lead(epoch);
+        state
+    }
+
     #[test]
     fn a_million_events_keep_the_order_and_move_nothing_back() {
         let mut random = Random::new(7);
-        let mut state = ReplicaState::leader(0, 3, 10);
+        let mut state = leader(0, 3, 10);
         for _ in 0..1_000_000 {
             let before = state;
             let end = state.end_offset();
-            match random.below(4) {
-                0 => state.appended(end, end + 1 + random.below(20) as i64),
+            let mut below = |count: Offset| random.below(count as usize) as i64;
+            match below(6) {
+                0 => {
+                    let gap = if state.role() == Role::Follower {
+                        below(3)
+                    } else {
+                        0
+                    };
+                    state.appended(end + gap, end + gap + 1 + below(20));
+                }
                 1 => {
                     let stored = state.acked_offset(Acks::Leader);
-                    state.stored(stored + random.below((end - stored + 1) as usize) as i64);
+                    state.stored(stored + below(end - stored + 1));
                 }
                 2 => {
                     let (start, stable) = (state.start_offset(), state.last_stable_offset());
-                    state.start_moved(start + random.below((stable - start + 1) as usize) as i64);
+                    state.start_moved(start + below(stable - start + 1));
                 }
-                _ => state.begin_term(state.leader_epoch() + random.below(2) as i32),
+                3 => state.commit(below(end + 10)),
+                4 => state.leader_committed(below(end + 10)),
+                _ if below(2) == 0 => state.lead(state.leader_epoch() + below(2) as i32),
+                _ => state.follow(state.leader_epoch() + below(2) as i32),
             }
             check(&state);
             assert!(before.start_offset <= state.start_offset);
@@ -233,50 +313,82 @@ mod tests {
     }
 
     #[test]
-    fn what_is_appended_is_acked_and_readable_only_once_it_is_stored() {
-        let mut state = ReplicaState::leader(4, 0, 10);
+    fn what_is_appended_is_readable_once_it_is_stored_and_committed() {
+        let mut state = leader(4, 0, 10);
         state.appended(10, 15);
         assert_eq!(state.end_offset(), 15);
         for acks in [Acks::Leader, Acks::All] {
             assert_eq!(state.acked_offset(acks), 10);
         }
+        state.commit(15);
+        assert_eq!(state.acked_offset(Acks::All), 10);
         state.stored(13);
-        for acks in [Acks::Leader, Acks::All] {
-            assert_eq!(state.acked_offset(acks), 13);
-        }
+        assert_eq!(state.acked_offset(Acks::Leader), 13);
+        assert_eq!(state.acked_offset(Acks::All), 10);
+        state.commit(12);
+        assert_eq!(state.acked_offset(Acks::All), 12);
         for isolation in [Isolation::ReadUncommitted, Isolation::ReadCommitted] {
-            assert_eq!(state.readable_offset(isolation), 13);
+            assert_eq!(state.readable_offset(isolation), 12);
         }
     }
 
     #[test]
+    fn a_follower_commits_what_its_leader_says_once_it_has_stored_it() {
+        let mut state = ReplicaState::opened(0, 4, 10);
+        assert_eq!(state.high_watermark(), 4);
+        state.follow(3);
+        state.appended(12, 20);
+        state.leader_committed(15);
+        assert_eq!(state.high_watermark(), 10);
+        state.stored(18);
+        assert_eq!(state.high_watermark(), 15);
+        // A new leader knows less at first.
+        state.leader_committed(9);
+        assert_eq!(state.high_watermark(), 15);
+    }
+
+    #[test]
+    fn a_tenure_lasts_over_terms_and_ends_with_leading() {
+        let mut state = leader(1, 0, 10);
+        let first = state.tenure();
+        state.appended(10, 12);
+        assert_eq!(state.term_start(), 10);
+        state.lead(2);
+        assert_eq!((state.tenure(), state.term_start()), (first, 12));
+        state.follow(3);
+        state.lead(4);
+        assert_ne!(state.tenure(), first);
+    }
+
+    #[test]
     fn a_deleted_replica_stays_deleted_when_the_shard_stops() {
-        let mut state = ReplicaState::leader(0, 0, 0);
+        let mut state = leader(0, 0, 0);
         assert_eq!(state.role(), Role::Leader);
         state.delete();
         state.close();
         assert_eq!(state.role(), Role::Deleted);
-        let mut other = ReplicaState::leader(0, 0, 0);
+        let mut other = leader(0, 0, 0);
         other.close();
+        other.lead(1);
         assert_eq!(other.role(), Role::Closed);
     }
 
     #[test]
     #[should_panic(expected = "an append begins at the end")]
     fn an_append_that_leaves_a_gap_is_refused() {
-        ReplicaState::leader(0, 0, 10).appended(11, 12);
+        leader(0, 0, 10).appended(11, 12);
     }
 
     #[test]
     #[should_panic(expected = "assertion failed")]
     fn nothing_is_stored_that_was_not_appended() {
-        ReplicaState::leader(0, 0, 10).stored(11);
+        leader(0, 0, 10).stored(11);
     }
 
     #[test]
     #[should_panic(expected = "assertion failed")]
     fn nothing_is_deleted_that_is_not_committed() {
-        let mut state = ReplicaState::leader(0, 0, 10);
+        let mut state = leader(0, 0, 10);
         state.appended(10, 20);
         state.start_moved(11);
     }

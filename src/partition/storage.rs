@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::Partition;
+use super::{Name, Partition};
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
-use crate::log::{BatchStream, Folder, LogFailure, Retired, Scrub};
+use crate::log::{BatchStream, Folder, LogFailure, Opening, Retired, Scrub};
 
 impl Partition {
     /// Its folder, which need not be there before the first append.
@@ -98,6 +98,27 @@ impl Partition {
             true => self.log.close_in_batch().await.map(drop),
             false => self.log.close().await,
         }
+    }
+
+    /// Closes the log and prepares it for being opened again without what lies at or behind `to`;
+    /// returns what it is to be opened with. See [`Folder::cut_back`].
+    pub async fn cut_back(&self, folder: &Folder, to: Offset) -> io::Result<Opening> {
+        self.log.close().await?;
+        let Name { topic, index, .. } = &self.name;
+        folder.cut_back(topic, *index, &self.log, to).await
+    }
+
+    /// As [`Self::cut_back`], where nothing stays: it begins anew at `at`.
+    pub async fn begin_anew(&self, folder: &Folder, at: Offset) -> io::Result<Opening> {
+        let Name {
+            topic,
+            topic_id,
+            index,
+        } = &self.name;
+        let id = Some(*topic_id);
+        folder
+            .begin_anew(topic, *index, id, Some(&self.log), at)
+            .await
     }
 
     /// Notes in the checkpoints of `folder` how far these partitions have come, and writes them.

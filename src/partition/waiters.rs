@@ -11,6 +11,7 @@ use crate::base::Offset;
 pub struct Waiters {
     producers: Vec<Producer>,
     readers: Vec<Waker>,
+    followers: Vec<Waker>,
 }
 
 /// A producer whose batch is to be acked.
@@ -41,11 +42,25 @@ impl Waiters {
         }
     }
 
-    /// Forgets a reader that waits no more.
-    pub fn leave(&mut self, waker: &Waker) {
-        if let Some(at) = self.readers.iter().position(|known| known.will_wake(waker)) {
-            self.readers.swap_remove(at);
+    /// Wakes `waker` when there is more to replicate.
+    pub fn park_follower(&mut self, waker: &Waker) {
+        if !self.followers.iter().any(|known| known.will_wake(waker)) {
+            self.followers.push(waker.clone());
         }
+    }
+
+    /// Forgets a reader or follower that waits no more.
+    pub fn leave(&mut self, waker: &Waker) {
+        for parked in [&mut self.readers, &mut self.followers] {
+            if let Some(at) = parked.iter().position(|known| known.will_wake(waker)) {
+                parked.swap_remove(at);
+            }
+        }
+    }
+
+    /// The log has become longer: wakes all followers. They need not wait until it is stored.
+    pub fn appended(&mut self) {
+        self.followers.drain(..).for_each(Waker::wake);
     }
 
     /// The partition's numbers have moved: wakes the producers whose batches are acked now, and
@@ -67,12 +82,13 @@ impl Waiters {
     pub fn wake_all(&mut self) {
         self.producers.drain(..).for_each(|it| it.waker.wake());
         self.readers.drain(..).for_each(Waker::wake);
+        self.followers.drain(..).for_each(Waker::wake);
     }
 
     /// How many tasks are parked.
     #[cfg(test)]
     fn count(&self) -> usize {
-        self.producers.len() + self.readers.len()
+        self.producers.len() + self.readers.len() + self.followers.len()
     }
 }
 
@@ -98,14 +114,17 @@ mod tests {
         for acks in [Acks::Leader, Acks::All] {
             let counter = Arc::new(Counter::default());
             let waker = Waker::from(counter.clone());
-            let mut state = ReplicaState::leader(0, 0, 0);
+            let mut state = ReplicaState::opened(0, 0, 0);
+            state.lead(0);
             let mut waiters = Waiters::default();
             state.appended(0, 10);
             waiters.park_producer(acks, 10, &waker);
             state.stored(9);
+            state.commit(9);
             waiters.advance(&state);
             assert_eq!(counter.0.load(Ordering::Relaxed), 0);
             state.stored(10);
+            state.commit(10);
             waiters.advance(&state);
             assert_eq!(counter.0.load(Ordering::Relaxed), 1);
             assert_eq!(waiters.count(), 0);
@@ -125,5 +144,19 @@ mod tests {
         assert_eq!(waiters.count(), 1);
         waiters.park_producer(Acks::Leader, 10, &waker);
         assert_eq!(waiters.count(), 2);
+    }
+
+    #[test]
+    fn a_follower_is_woken_by_an_append_and_a_reader_is_not() {
+        let (read, replicated) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
+        let mut waiters = Waiters::default();
+        waiters.park_reader(&read.clone().into());
+        waiters.park_follower(&replicated.clone().into());
+        waiters.appended();
+        assert_eq!(read.0.load(Ordering::Relaxed), 0);
+        assert_eq!(replicated.0.load(Ordering::Relaxed), 1);
+        waiters.park_follower(&replicated.clone().into());
+        waiters.leave(&Waker::from(replicated));
+        assert_eq!(waiters.count(), 1);
     }
 }

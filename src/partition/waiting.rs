@@ -5,14 +5,19 @@ use std::task::{Poll, Waker};
 
 use super::Partition;
 use super::append::AppendError;
-use super::state::Acks;
+use super::state::{Acks, Role, Tenure};
 use crate::base::Offset;
 
 impl Partition {
-    /// Waits until everything before `upto` is acked to those who wait for `acks`. Fails where it
-    /// never will be, or not before the disk has space again.
-    pub async fn wait_acked(&self, acks: Acks, upto: Offset) -> Result<(), AppendError> {
-        poll_fn(|cx| match self.acked(acks, upto) {
+    /// Waits until everything before `upto`, which was appended in this tenure, is acked to those
+    /// who wait for `acks`. Fails where it never will be, or not before the disk has space again.
+    pub async fn wait_acked(
+        &self,
+        acks: Acks,
+        upto: Offset,
+        tenure: Tenure,
+    ) -> Result<(), AppendError> {
+        poll_fn(|cx| match self.acked(acks, upto, tenure) {
             Some(verdict) => Poll::Ready(verdict),
             None => {
                 let mut waiters = self.waiters.borrow_mut();
@@ -23,25 +28,41 @@ impl Partition {
         .await
     }
 
-    /// Waits until everything before `upto` is committed: until `acks=all` is acked.
+    /// Waits until everything before `upto`, which was appended in the current tenure, is
+    /// committed: until `acks=all` is acked.
     pub async fn wait_committed(&self, upto: Offset) -> Result<(), AppendError> {
-        self.wait_acked(Acks::All, upto).await
+        let tenure = self.tenure();
+        self.wait_acked(Acks::All, upto, tenure).await
     }
 
     /// Has `waker` woken when [`Self::acked`] has a verdict; `false` where it has one already.
-    pub fn park_acked(&self, acks: Acks, upto: Offset, waker: &Waker) -> bool {
-        let is_open = self.acked(acks, upto).is_none();
+    pub fn park_acked(&self, acks: Acks, upto: Offset, tenure: Tenure, waker: &Waker) -> bool {
+        let is_open = self.acked(acks, upto, tenure).is_none();
         if is_open {
             self.waiters.borrow_mut().park_producer(acks, upto, waker);
         }
         is_open
     }
 
-    /// Whether everything before `upto` is acked to those who wait for `acks`, or why it is not;
-    /// `None` while that is not known.
-    pub fn acked(&self, acks: Acks, upto: Offset) -> Option<Result<(), AppendError>> {
-        if self.state.borrow().acked_offset(acks) >= upto {
-            return Some(Ok(()));
+    /// Whether everything before `upto`, which was appended in this tenure, is acked to those who
+    /// wait for `acks`, or why it is not; `None` while that is not known.
+    pub fn acked(
+        &self,
+        acks: Acks,
+        upto: Offset,
+        tenure: Tenure,
+    ) -> Option<Result<(), AppendError>> {
+        let state = self.state.borrow();
+        if state.tenure() != tenure || state.role() == Role::Follower {
+            // Another leader decides what becomes of it.
+            return Some(Err(AppendError::Closed));
+        }
+        if state.acked_offset(acks) >= upto {
+            let is_too_few = acks == Acks::All && self.replicas.borrow().is_under_min();
+            return Some(match is_too_few {
+                true => Err(AppendError::TooFewReplicasAfterwards),
+                false => Ok(()),
+            });
         }
         if let Some(failure) = self.log.failure() {
             return Some(Err(AppendError::Storage(failure)));
@@ -60,12 +81,17 @@ impl Partition {
         self.waiters.borrow_mut().advance(&self.state.borrow());
     }
 
+    /// Wakes `waker` when there may be more to replicate.
+    pub fn park_follower(&self, waker: &Waker) {
+        self.waiters.borrow_mut().park_follower(waker);
+    }
+
     /// Wakes `waker` when there may be more to read.
     pub fn park_reader(&self, waker: &Waker) {
         self.waiters.borrow_mut().park_reader(waker);
     }
 
-    /// Forgets a reader that waits no more.
+    /// Forgets a reader or follower that waits no more.
     pub fn leave_reader(&self, waker: &Waker) {
         self.waiters.borrow_mut().leave(waker);
     }

@@ -7,10 +7,11 @@ use super::connection::Connections;
 use super::state::ServerState;
 use crate::io::budget::Use;
 use crate::io::cores::{Task, TaskClass};
+use crate::io::net::Net;
 use crate::io::runtime::Runtime;
 use crate::io::trim::{self, Trimmer};
 use crate::io::turn::{self, Work};
-use crate::shard::{self, compaction, lifecycle, removal};
+use crate::shard::{self, compaction, lifecycle, removal, replication};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
 const SHARES: usize = 100;
@@ -28,8 +29,8 @@ const LOOK_AT_CONNECTIONS: u64 = 5;
 /// The running jobs.
 pub struct Jobs(Vec<Task<()>>);
 
-/// Starts all jobs of a shard.
-pub fn start(connections: &Rc<Connections>) -> Jobs {
+/// Starts all jobs of a shard; over `net` it reaches other nodes.
+pub fn start(connections: &Rc<Connections>, net: Net) -> Jobs {
     let server = connections.server();
     let runtime = server.shard.runtime();
     let class = runtime.background("housekeeping", SHARES);
@@ -38,7 +39,7 @@ pub fn start(connections: &Rc<Connections>) -> Jobs {
     let scrubbing = runtime.background("scrub", SCRUB_SHARES);
     let (second, server) = (Duration::from_secs(1), || server.clone());
     let retention = Duration::from_millis(retention);
-    Jobs(vec![
+    let mut jobs = vec![
         job(
             runtime,
             class,
@@ -57,7 +58,17 @@ pub fn start(connections: &Rc<Connections>) -> Jobs {
         ),
         job(runtime, class, "memory", memory(server(), second)),
         job(runtime, compaction, "compaction", compact(server())),
-    ])
+    ];
+    let shard = &server().shard;
+    if shard.config().cluster.is_some() {
+        // Producers wait for these, as for requests.
+        let following = replication::follow(shard.clone(), net);
+        let following = turn::measured(Work::job("replication"), following);
+        let in_sync = replication::keep_in_sync(shard.clone());
+        let in_sync = turn::measured(Work::job("replicas in sync"), in_sync);
+        jobs.extend([runtime.spawn(following), runtime.spawn(in_sync)]);
+    }
+    Jobs(jobs)
 }
 
 /// Starts a job, whose turns are counted under `name`.

@@ -22,6 +22,7 @@ use crate::io::channel::{Receiver, Sender};
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
 use crate::io::listener::{Bound, Listener};
+use crate::io::net::Net;
 use crate::io::runtime::Runtime;
 use crate::io::turn::{self, Work};
 use crate::metadata::controller::NodeDir;
@@ -66,7 +67,7 @@ pub fn start(start: NodeStart, cpu: Option<usize>, socket: Bound) -> Result<Core
     };
     let main = move || {
         poll_network(start.index, &start.config);
-        run(start, Disk::direct(), socket.listen())
+        run(start, Disk::direct(), Net::ring(), socket.listen())
     };
     cores::start(options, main).map_err(StartError::Executor)
 }
@@ -88,12 +89,13 @@ fn poll_network(shard: usize, config: &BrokerConfig) {
     }
 }
 
-/// Serves as a shard on `disk` and its executor, until it is told to stop.
-pub async fn run(start: NodeStart, disk: Disk, listener: Listener) {
-    turn::measured(Work::job("start"), serve_shard(start, disk, listener)).await;
+/// Serves as a shard on `disk` and its executor, until it is told to stop. Over `net` it reaches
+/// other nodes.
+pub async fn run(start: NodeStart, disk: Disk, net: Net, listener: Listener) {
+    turn::measured(Work::job("start"), serve_shard(start, disk, net, listener)).await;
 }
 
-async fn serve_shard(start: NodeStart, disk: Disk, listener: Listener) {
+async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener) {
     let NodeStart {
         index,
         config,
@@ -138,7 +140,7 @@ async fn serve_shard(start: NodeStart, disk: Disk, listener: Listener) {
     let _ = opened.set(connections.clone());
     let accepting = accept(connections.clone(), listener);
     let accepting = runtime.spawn(turn::measured(Work::job("accept"), accepting));
-    let jobs = housekeeping::start(&connections);
+    let jobs = housekeeping::start(&connections, net);
     let _ = started.send(Ok(()));
     while let Some(message) = orders.next().await {
         match message {

@@ -107,7 +107,7 @@ impl Machine {
         let node = |start: node::NodeStart| {
             let listener = self.net.listen(address(start.index));
             let listener = listener.map_err(StartError::Executor)?;
-            Ok(runtime.spawn(node::run(start, disk(), listener)))
+            Ok(runtime.spawn(node::run(start, disk(), self.net.clone(), listener)))
         };
         bring_up(parts, control, node).await.unwrap()
     }

@@ -36,7 +36,8 @@ impl Coordinators {
         if let Some(topic) = partitions.topic(OFFSETS_TOPIC) {
             self.groups
                 .set_partition_count(topic.partitions.len() as i32);
-            self.groups.lead(topic.local().cloned().collect());
+            let led = topic.local().filter(|partition| partition.is_leader());
+            self.groups.lead(led.cloned().collect());
         }
     }
 

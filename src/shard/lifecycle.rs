@@ -1,4 +1,4 @@
-//! Drives: the partitions this shard leads: opened, changed and closed as images arrive.
+//! Drives: the partitions that have a replica on this shard: opened, changed and closed as images arrive.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,8 +21,8 @@ use crate::partition::Partition;
 /// them sync the whole file system, which also writes what other programs have left to write.
 const SYNCED_EACH_MAX: usize = 64;
 
-/// Serves by `image` from now on: opens what this shard has come to lead, closes what it leads
-/// no more, and passes settings on.
+/// Serves by `image` from now on: opens the replicas that have come to this shard, gives each its
+/// role, removes those that have gone, and passes settings on.
 pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
     let _turn = shard.changes.lock().await;
     let before = shard.image();
@@ -51,6 +51,9 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
     }
     shard.coordinators.apply(&shard.partitions, &changes);
     shard.set_image(image);
+    if !changes.is_empty() {
+        shard.replication.partitions_changed();
+    }
 }
 
 fn same_broker_settings(shard: &Shard, before: &Image, after: &Image) -> bool {

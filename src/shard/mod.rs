@@ -17,6 +17,7 @@ pub mod probe;
 pub mod producer_ids;
 pub mod producers;
 pub mod removal;
+pub mod replication;
 pub mod scrub;
 mod setbacks;
 mod topic_numbers;
@@ -26,6 +27,7 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::lock::Mutex;
 
@@ -39,6 +41,7 @@ use crate::io::disk::Disk;
 use crate::io::runtime::Runtime;
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
+use crate::partition::replication::Shared;
 use crate::wire::field::NodeEndpoint;
 use auto_create::AutoCreate;
 use compaction::Compaction;
@@ -48,6 +51,7 @@ use mesh::ToControl;
 use partitions::Partitions;
 use probe::Probe;
 use producer_ids::ProducerIds;
+use replication::Replication;
 use topic_numbers::TopicNumbers;
 
 /// What a shard starts with.
@@ -72,7 +76,7 @@ pub struct ShardOptions {
 pub struct Shard {
     /// The Kafka node this shard is.
     pub node: NodeId,
-    /// The partitions it leads, and where the others are.
+    /// The partitions that have a replica here, and where the others are.
     pub partitions: Partitions,
     /// What it coordinates.
     pub coordinators: Coordinators,
@@ -94,6 +98,10 @@ pub struct Shard {
     pub life: Arc<Life>,
     /// The topics that it has created because a client asks for them.
     pub auto_create: AutoCreate,
+    /// How its replicas follow their leaders.
+    pub(crate) replication: Replication,
+    /// What its partitions share of replication.
+    pub(crate) replicas: Rc<Shared>,
     /// The ids that it may give to producers.
     producer_ids: ProducerIds,
     /// Held while partitions are opened or closed: one task at a time does that.
@@ -123,6 +131,8 @@ impl Shard {
         let begun = runtime.now();
         let budget = Budget::new(config.shard.memory_bytes);
         let dirs = LogDirs::open(&disk, dirs, lost_dirs, &budget, &config.shard).await?;
+        let replica = config.cluster.as_ref().map(|cluster| &cluster.replica);
+        let lag_time_max = Duration::from_millis(replica.map_or(0, |it| it.lag_time_max_ms));
         let shard = Rc::new(Shard {
             node: NodeId(config.node_id(index)),
             partitions: Partitions::default(),
@@ -136,6 +146,8 @@ impl Shard {
             faults: Faults::default(),
             life,
             auto_create: AutoCreate::default(),
+            replication: Replication::default(),
+            replicas: Rc::new(Shared::new(lag_time_max)),
             producer_ids: ProducerIds::default(),
             changes: Mutex::new(()),
             runtime,
@@ -235,6 +247,7 @@ impl Shard {
         );
         self.dirs.export(to);
         self.compaction.export(to);
+        self.replication.export(self, to);
         self.coordinators.export(to).await;
         numbers::export(self, to).await;
     }

@@ -8,20 +8,27 @@ use super::partitions::Place;
 use super::topic_numbers::TopicNow;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{Offset, PartitionIndex, limits};
-use crate::partition::Partition;
 use crate::partition::traffic::Volume;
+use crate::partition::{Acks, Partition};
 
 /// A partition of some topic, by name.
 pub type Named = (Arc<str>, PartitionIndex);
 
-/// How the partitions that this node should lead are.
+/// How the replicas on this node are.
 #[derive(Default)]
 struct States {
+    /// They lead.
     serving: u64,
+    /// They follow leaders on other nodes.
+    following: u64,
     /// Their logs take no more writes.
     failed: u64,
     /// Their logs could not be opened, or lie in a folder that has failed.
     offline: u64,
+    /// Led here, with fewer replicas in sync than there are.
+    under_replicated: u64,
+    /// Led here, with fewer replicas in sync than `min.insync.replicas` asks for.
+    under_min_isr: u64,
     /// Bytes that are appended and not written.
     queued_bytes: u64,
 }
@@ -104,26 +111,46 @@ impl States {
         self.queued_bytes += partition.queued_bytes();
         if partition.failure().is_some() {
             self.failed += 1;
+        } else if partition.is_follower() {
+            self.following += 1;
         } else {
             self.serving += 1;
         }
+        let under_replicated = partition.in_sync().is_some_and(|(count, all)| count < all);
+        self.under_replicated += u64::from(under_replicated);
+        let under_min_isr = under_replicated && partition.check_in_sync(Acks::All).is_err();
+        self.under_min_isr += u64::from(under_min_isr);
     }
 
     fn export(&self, to: &mut Snapshot) {
         for (state, count) in [
             ("serving", self.serving),
+            ("following", self.following),
             ("failed", self.failed),
             ("offline", self.offline),
         ] {
             to.push(
                 "corelane_partitions",
-                "Partitions that this node leads, by state: serving, failed (their logs take no \
-                 more writes) or offline (their logs cannot be opened). \
+                "Replicas on this node, by state: serving (they lead), following, failed (their \
+                 logs take no more writes) or offline (their logs cannot be opened). \
                  Kafka: kafka.server:type=ReplicaManager,name=LeaderCount",
                 vec![("state", state.to_owned())],
                 SampleValue::Gauge(count as f64),
             );
         }
+        to.gauge(
+            "corelane_under_replicated_partitions",
+            "Partitions led here of which some replicas are not in sync. \
+             Kafka: kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
+            self.under_replicated as f64,
+        );
+        to.gauge(
+            "corelane_under_min_isr_partitions",
+            "Partitions led here that take no acks=all: fewer replicas are in sync than \
+             min.insync.replicas. \
+             Kafka: kafka.server:type=ReplicaManager,name=UnderMinIsrPartitionCount",
+            self.under_min_isr as f64,
+        );
         to.gauge(
             "corelane_log_queued_bytes",
             "Bytes that were appended to logs and are not written yet.",

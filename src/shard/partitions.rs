@@ -25,16 +25,16 @@ pub struct Topic {
     pub name: Arc<str>,
     /// Its id.
     pub id: TopicId,
-    /// By partition index: who leads it, and the partition if that is this shard.
+    /// By partition index: who leads it, and the replica if this shard has one.
     pub partitions: Vec<Place>,
 }
 
 /// Where a partition is.
 #[derive(Clone)]
 pub enum Place {
-    /// Here.
+    /// Here: the leader, or a follower.
     Here(Rc<Partition>),
-    /// On another node.
+    /// On other nodes.
     There {
         /// The node that leads it; -1 where it has no leader.
         leader: NodeId,
@@ -101,7 +101,7 @@ impl Partitions {
         topic.partition(index)
     }
 
-    /// Every partition led here.
+    /// Every partition that has a replica here.
     pub fn local(&self) -> Vec<Rc<Partition>> {
         let topics = self.by_id.borrow();
         topics
@@ -152,7 +152,11 @@ impl Topic {
             .ok()
             .and_then(|index| self.partitions.get(index));
         match place {
-            Some(Place::Here(partition)) => Ok(partition.clone()),
+            Some(Place::Here(partition)) if partition.is_leader() => Ok(partition.clone()),
+            Some(Place::Here(partition)) => Err(LookupError::NotLeader {
+                leader: partition.leader(),
+                leader_epoch: partition.leader_epoch(),
+            }),
             Some(Place::There {
                 leader,
                 leader_epoch,
@@ -165,7 +169,7 @@ impl Topic {
         }
     }
 
-    /// The partitions led here.
+    /// The partitions that have a replica here.
     pub fn local(&self) -> impl Iterator<Item = &Rc<Partition>> {
         self.partitions.iter().filter_map(|place| match place {
             Place::Here(partition) => Some(partition),

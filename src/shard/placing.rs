@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::Shard;
 use super::log_dirs::LogDir;
 use super::partitions::{Place, Topic};
+use super::replication::Cut;
+use super::{Shard, removal};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
-use crate::base::{LeaderEpoch, PartitionIndex, WallMs};
+use crate::base::{PartitionIndex, WallMs};
 use crate::io::cause::Cause;
 use crate::log::{OpenError, Opening};
 use crate::metadata::image::{self, Image};
+use crate::partition::replicas::Term;
 use crate::partition::{Name, Partition, PartitionOptions};
 
 /// Logs that are opened or closed at the same time.
@@ -70,29 +72,24 @@ impl Placing<'_> {
         let own = state.replicas.iter().position(|node| *node == shard.node);
         let directory = own.and_then(|at| state.directories.get(at).copied());
         let directory = directory.unwrap_or_default();
-        let dir = shard.dirs.get(directory);
-        if own.is_some() && dir.is_none() {
-            return broken(directory);
-        }
-        if state.leader != shard.node {
+        let known = self.known.as_ref().and_then(|it| it.partitions.get(at));
+        if own.is_none() {
+            if let Some(Place::Here(partition)) = known {
+                removal::remove_replica(shard, partition).await;
+            }
             let (leader, leader_epoch) = (state.leader, state.leader_epoch);
             return Place::There {
                 leader,
                 leader_epoch,
             };
         }
-        let known = self.known.as_ref();
-        if let Some(Place::Here(partition)) = known.and_then(|it| it.partitions.get(at)) {
-            partition.begin_term(state.leader_epoch);
-            return Place::Here(partition.clone());
-        }
-        if state.isr.len() > 1 {
-            // The other replicas would get nothing, and an ack would promise that they have it.
-            let (topic, partition) = (&topic.name, at);
-            tracing::error!(%topic, partition, in_sync = state.isr.len(),
-                "replicas do not follow their leaders yet: this partition stays offline; create \
-                 the topic with one replica");
+        let Some(dir) = shard.dirs.get(directory) else {
             return broken(directory);
+        };
+        let term = Term::of(state);
+        if let Some(Place::Here(partition)) = known {
+            partition.take_term(&term);
+            return Place::Here(partition.clone());
         }
         let name = Name {
             topic: topic.name.clone(),
@@ -101,10 +98,8 @@ impl Placing<'_> {
         };
         let config = || topic_config(shard, image, &topic.name);
         let config = self.config.get_or_init(config).clone();
-        match dir {
-            Some(dir) => open(shard, dir, name, state.leader_epoch, config, now).await,
-            None => broken(directory),
-        }
+        let opening = dir.folder.opening(&name.topic, name.index);
+        open(shard, dir, (name, opening), term, config, now).await
     }
 
     /// Notes where the partition `at` is; the topic, once that is known of all.
@@ -141,11 +136,40 @@ pub(super) fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicCon
     }
 }
 
+/// Closes the log of a partition, cuts it, and opens it again: offline where that fails.
+pub(super) async fn reopen(shard: &Shard, partition: &Partition, cut: Cut) -> Place {
+    let (name, image) = (partition.name().clone(), shard.image());
+    let (topic, index) = (name.topic.clone(), name.index);
+    let state = image.topics.with_id(name.topic_id);
+    let state = state.and_then(|topic| topic.partition(index));
+    let dir = shard.dirs.working().find(|dir| dir.holds(partition));
+    let (Some(state), Some(dir)) = (state, dir) else {
+        return broken(Uuid::default());
+    };
+    partition.close();
+    let opening = match cut {
+        Cut::Back(to) => partition.cut_back(&dir.folder, to).await,
+        Cut::Anew(at) => partition.begin_anew(&dir.folder, at).await,
+    };
+    let opening = match opening {
+        Ok(opening) => opening,
+        Err(error) => {
+            tracing::error!(%topic, partition = index, %error,
+                "cannot cut the log: its partition stays offline");
+            dir.suspect();
+            return broken(dir.id);
+        }
+    };
+    let config = topic_config(shard, &image, &topic);
+    let now = shard.runtime().wall_ms();
+    open(shard, dir, (name, opening), Term::of(state), config, now).await
+}
+
 async fn open(
     shard: &Shard,
     dir: &LogDir,
-    name: Name,
-    leader_epoch: LeaderEpoch,
+    (name, opening): (Name, Opening),
+    term: Term,
     config: TopicConfig,
     now: WallMs,
 ) -> Place {
@@ -156,11 +180,15 @@ async fn open(
             topic_id: Some(name.topic_id),
             // What a client sends again after a restart must be known for what it is.
             replay: true,
-            ..dir.folder.opening(&topic, index)
+            // Leaders may have compacted what a follower gets.
+            gaps: shard.config().cluster.is_some(),
+            ..opening
         },
         name,
         dir: &path,
-        leader_epoch,
+        node: shard.node,
+        term,
+        shared: shard.replicas.clone(),
         config,
         producer_expiration_ms: shard.config().producer_id_expiration_ms,
     };

@@ -8,6 +8,7 @@ use super::log_dirs::LogDir;
 use super::partitions::{Place, Topic};
 use crate::base::{PartitionIndex, TopicId};
 use crate::log::Retired;
+use crate::partition::Partition;
 
 /// Takes deleted topics out of service. When this returns other topics may have their names.
 pub async fn remove(shard: &Shard, topics: Vec<TopicId>) {
@@ -28,6 +29,19 @@ pub async fn remove(shard: &Shard, topics: Vec<TopicId>) {
         for (log, error) in dir.folder.retire(&logs).await {
             let (topic, partition) = (log.topic, log.index);
             tracing::error!(topic, partition, %error, "cannot delete the log");
+        }
+    }
+}
+
+/// Takes a replica that is not to be here any more out of service, and its log out of the way.
+pub(super) async fn remove_replica(shard: &Shard, partition: &Partition) {
+    let (topic, index) = (&partition.name().topic, partition.name().index);
+    tracing::info!(%topic, partition = index, "the replica has moved to other nodes: deleting it here");
+    partition.close();
+    shard.compaction.forget(partition.name().topic_id, index);
+    for dir in shard.dirs.working().filter(|dir| dir.holds(partition)) {
+        for (_, error) in dir.folder.retire(&[partition.retired()]).await {
+            tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }
     }
 }

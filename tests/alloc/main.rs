@@ -162,7 +162,9 @@ impl Scene {
                 name,
                 dir: &folder.path("orders", index),
                 opening: Opening::default(),
-                leader_epoch: 0,
+                node: corelane::base::NodeId(1),
+                term: corelane::partition::replicas::Term::alone(corelane::base::NodeId(1), 0),
+                shared: Rc::default(),
                 config: topic_config.clone(),
                 producer_expiration_ms: 86_400_000,
             };

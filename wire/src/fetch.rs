@@ -22,6 +22,8 @@ pub const PARTITION_BYTES_MIN: usize = 16;
 pub struct Head {
     /// The follower that asks; -1 for a consumer.
     pub replica_id: i32,
+    /// The epoch of its registration (KIP-903); -1 where it does not say.
+    pub replica_epoch: i64,
     /// How long to wait for `min_bytes`, in milliseconds.
     pub max_wait_ms: i32,
     /// Bytes of records that make the wait worth ending.
@@ -181,7 +183,7 @@ impl<'a> Parts<'a> {
                 0 => drop(form.nullable_string(&mut field)?), // The cluster's id.
                 1 if version >= 15 => {
                     head.replica_id = field.i32()?;
-                    field.i64()?; // The follower's epoch.
+                    head.replica_epoch = field.i64()?;
                     form.skip_tags(&mut field)?;
                 }
                 1 => return Err(Short),
@@ -212,6 +214,7 @@ fn read_head(cursor: &mut Cursor<'_>, version: i16) -> Result<Head, Short> {
     let replica_id = if version < 15 { cursor.i32()? } else { -1 };
     let mut head = Head {
         replica_id,
+        replica_epoch: -1,
         max_wait_ms: cursor.i32()?,
         min_bytes: cursor.i32()?,
         max_bytes: cursor.i32()?,

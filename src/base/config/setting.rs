@@ -76,8 +76,10 @@ pub enum Why {
     Jvm,
     /// Metadata is embedded: no KRaft quorum to take part in.
     Standalone,
-    /// Each partition has one replica.
+    /// Each partition has one replica where the broker is alone.
     OneReplica,
+    /// Replication is not throttled in this build.
+    NoReplicationQuotas,
     /// TLS, SASL and delegation tokens are not in this build.
     NoSecurity,
     /// Authorisation is not in this build.
@@ -107,7 +109,8 @@ impl Why {
             Why::Threads => "a shard is one pinned executor, there are no thread pools to size",
             Why::Jvm => "there is no JVM here to load classes or to publish beans",
             Why::Standalone => "metadata is embedded, there is no controller quorum to reach",
-            Why::OneReplica => "partitions have one replica, nothing replicates yet",
+            Why::OneReplica => "partitions have one replica where the broker runs alone",
+            Why::NoReplicationQuotas => "this build does not throttle replication yet",
             Why::NoSecurity => "this build has no TLS, SASL or delegation tokens yet",
             Why::NoAuthorizer => "this build has no authorizer yet",
             Why::NoQuotas => "this build has no quotas yet",

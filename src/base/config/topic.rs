@@ -18,13 +18,14 @@ dynamic_settings! {
         "The codec of the batches on disk; `producer` keeps what the producer chose.";
     "remote.log.delete.on.disable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether remote segments go when tiering is switched off for the topic.";
-    "leader.replication.throttled.replicas" List = "", ThrottledReplicas, Ignored(OneReplica), [];
+    "leader.replication.throttled.replicas" List = "", ThrottledReplicas,
+        Ignored(NoReplicationQuotas), [];
         "Replicas whose catching up is slowed down on the leader's side.";
     "remote.storage.enable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether segments are copied to remote storage. Refused when set to `true`.";
-    "min.insync.replicas" Int = "1", AtLeast(1), Ignored(OneReplica), ["min.insync.replicas"];
-        "How many replicas must hold a record before acks=all is answered. Kafka never asks for "
-        "more than there are replicas, and there is one.";
+    "min.insync.replicas" Int = "1", AtLeast(1), InCluster(OneReplica), ["min.insync.replicas"];
+        "How many replicas must be in sync for acks=all to be taken and answered, as far as there "
+        "are so many.";
     "segment.jitter.ms" Long = "0", AtLeast(0), Applied,
         ["log.roll.jitter.ms", "log.roll.jitter.hours"];
         "How much earlier than `segment.ms` a segment may end, at random, so that not all "
@@ -42,7 +43,8 @@ dynamic_settings! {
     "flush.ms" Long = "9223372036854775807", AtLeast(0), Applied,
         ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
         "The longest time that records which are written but not flushed stay so.";
-    "follower.replication.throttled.replicas" List = "", ThrottledReplicas, Ignored(OneReplica), [];
+    "follower.replication.throttled.replicas" List = "", ThrottledReplicas,
+        Ignored(NoReplicationQuotas), [];
         "Replicas whose catching up is slowed down on the follower's side.";
     "compression.lz4.level" Int = "9", Between(1, 17), Applied,
         ["compression.lz4.level"];
@@ -88,7 +90,7 @@ dynamic_settings! {
     "min.cleanable.dirty.ratio" Double = "0.5", Between(0, 1), Applied,
         ["log.cleaner.min.cleanable.ratio"];
         "The share of uncompacted bytes from which on a log is worth compacting.";
-    "unclean.leader.election.enable" Boolean = "false", Any, Ignored(OneReplica),
+    "unclean.leader.election.enable" Boolean = "false", Any, InCluster(OneReplica),
         ["unclean.leader.election.enable"];
         "Whether a replica that lags may become leader when no other is left, losing records.";
     "retention.bytes" Long = "-1", Any, Applied, ["log.retention.bytes"];
@@ -129,6 +131,8 @@ pub struct TopicConfig {
     pub flush_ms: i64,
     /// The largest batch taken, in bytes on the wire.
     pub max_message_bytes: usize,
+    /// How many replicas must be in sync for an append with `acks=all`.
+    pub min_in_sync: usize,
     /// Whose clock stamps the records.
     pub message_timestamp_type: TimestampType,
     /// How far a timestamp may lie behind the broker's clock, in milliseconds.
@@ -259,6 +263,7 @@ impl TopicConfig {
             flush_messages: not_negative("flush.messages").unwrap_or(1),
             flush_ms: long("flush.ms"),
             max_message_bytes: long("max.message.bytes").max(0) as usize,
+            min_in_sync: long("min.insync.replicas").max(1) as usize,
             message_timestamp_type: match value("message.timestamp.type").text() {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,

@@ -12,8 +12,8 @@ use crate::base::{Instant, Offset};
 use crate::io::event::Event;
 use crate::io::runtime::Runtime;
 use crate::io::turn::{self, Work};
-use crate::partition::Partition;
 use crate::partition::append::{self, AppendError};
+use crate::partition::{Acks, Partition};
 
 use super::batches;
 use super::machine::{Factory, Machine, Now, Outcome, Unavailable};
@@ -185,6 +185,7 @@ impl<F: Factory> Driver<F> {
 
     /// Appends a batch; it is durable once everything before the offset is acked.
     fn append(&self, batch: &[u8]) -> Result<Offset, AppendError> {
+        self.partition.check_in_sync(Acks::All)?;
         let origin = append::Origin::Coordinator;
         let appended = self.partition.append(batch, origin, self.now().wall_ms)?;
         Ok(appended.upto)
@@ -223,7 +224,7 @@ impl<F: Factory> Driver<F> {
                 return;
             }
             tracing::error!(%topic, partition, ?error, "{kept} cannot be written: unloading");
-            if self.partition.failure().is_some() || self.partition.is_closed() {
+            if self.partition.failure().is_some() || !self.partition.is_leader() {
                 *self.state.borrow_mut() = State::Failed;
                 return;
             }
@@ -251,11 +252,13 @@ impl<F: Factory> Driver<F> {
         let started = self.now().instant;
         let mut offset = self.partition.start_offset();
         let (mut slices, mut bytes) = (Vec::new(), Vec::new());
-        // What was appended before a failure is read up to where it is committed.
-        while offset < self.partition.high_watermark() && !self.resigned.get() {
+        // Also what is not committed yet: it will be, as long as this node leads.
+        let upto = self.partition.end_offset();
+        while offset < upto && !self.resigned.get() {
             slices.clear();
             bytes.clear();
-            let read = self.partition.read(offset, LOAD_CHUNK_BYTES, &mut slices);
+            let partition = &self.partition;
+            let read = partition.read(offset, upto, LOAD_CHUNK_BYTES, &mut slices);
             read.await.map_err(Unloadable::Read)?;
             for slice in &slices {
                 bytes.extend_from_slice(slice);
@@ -334,6 +337,11 @@ impl<F: Factory> Driver<F> {
             }
             Err(AppendError::Busy) => {
                 self.partition.wait_for_space().await;
+                Ok(())
+            }
+            // Those who wait are told nothing meanwhile: they give up, or ask again.
+            Err(AppendError::TooFewReplicas) => {
+                self.runtime().sleep(SPACE_WAIT).await;
                 Ok(())
             }
             Err(error) => Err(error),

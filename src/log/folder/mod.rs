@@ -304,8 +304,9 @@ impl Folder {
             }
             recovery.insert(key.clone(), log.recovery_point());
             start.insert(key.clone(), log.start_offset());
-            // What is acked may not be flushed, by `flush.messages`.
-            high.insert(key, log.acked_offset().min(log.flushed_offset()));
+            // What is acked may not be flushed, by `flush.messages`; of a log with replicas it is
+            // the high watermark that is noted, as Kafka does.
+            high.insert(key, log.0.settled_offset().min(log.flushed_offset()));
         }
         let checkpoints = [
             &self.checkpoints.recovery_points,

@@ -36,6 +36,8 @@ pub fn append(error: &AppendError) -> ErrorCode {
         // Both are tried again by those who append, and told only if they give up.
         AppendError::Busy | AppendError::Long => ErrorCode::REQUEST_TIMED_OUT,
         AppendError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+        AppendError::TooFewReplicas => ErrorCode::NOT_ENOUGH_REPLICAS,
+        AppendError::TooFewReplicasAfterwards => ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
         AppendError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     }
 }
@@ -77,7 +79,9 @@ pub fn read(error: &ReadError) -> ErrorCode {
         ReadError::OffsetOutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
         ReadError::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
         ReadError::UnknownLeaderEpoch => ErrorCode::UNKNOWN_LEADER_EPOCH,
-        ReadError::NotAReplica => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ReadError::NotAReplica => ErrorCode::UNKNOWN_LEADER_EPOCH,
+        ReadError::OldReplica => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ReadError::NotKnownYet => ErrorCode::OFFSET_NOT_AVAILABLE,
         ReadError::NegativeSize => ErrorCode::UNKNOWN_SERVER_ERROR,
         ReadError::Log(log::ReadError::Damaged { .. }) => ErrorCode::CORRUPT_MESSAGE,
         ReadError::Log(log::ReadError::OutOfRange) => ErrorCode::OFFSET_OUT_OF_RANGE,

@@ -12,13 +12,6 @@ broker_settings! {
     "leader.imbalance.check.interval.seconds" Long =
         Some("300"), AtLeast(1), High, ReadOnly, Ignored(OneReplica);
         "How often leaders are compared with preferred replicas.";
-    "unclean.leader.election.enable" Boolean =
-        Some("false"), Any, High, ClusterWide, Ignored(OneReplica);
-        "Whether a lagging replica may become leader when no other is left, losing records.";
-    "min.insync.replicas" Int =
-        Some("1"), AtLeast(1), High, ClusterWide, Ignored(OneReplica);
-        "How many replicas must hold a record before acks=all is answered; never more than there "
-        "are.";
     "request.timeout.ms" Int =
         Some("30000"), Any, High, ReadOnly, Ignored(OneReplica);
         "How long this broker waits for the answer of another node.";
@@ -291,25 +284,25 @@ broker_settings! {
     pub static REPLICATION;
 
     "num.replica.fetchers" Int =
-        Some("1"), AtLeast(1), High, ClusterWide, Ignored(OneReplica);
+        Some("1"), AtLeast(1), High, ClusterWide, Ignored(OtherDesign);
         "Fetchers per source broker.";
     "replica.high.watermark.checkpoint.interval.ms" Long =
-        Some("5000"), Any, High, ReadOnly, Ignored(OneReplica);
+        Some("5000"), Any, High, ReadOnly, Ignored(OtherDesign);
         "How often high watermarks are noted on disk.";
     "replica.socket.receive.buffer.bytes" Int =
-        Some("65536"), Any, High, ReadOnly, Ignored(OneReplica);
+        Some("65536"), Any, High, ReadOnly, Ignored(OtherDesign);
         "The kernel's receive buffer for fetching from a leader.";
     "replication.quota.window.num" Int =
-        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(OneReplica);
+        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
         "Windows in which replication traffic is measured.";
     "replication.quota.window.size.seconds" Int =
-        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(OneReplica);
+        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
         "The length of such a window.";
     "alter.log.dirs.replication.quota.window.num" Int =
-        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(OneReplica);
+        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
         "Windows in which moves between folders are measured.";
     "alter.log.dirs.replication.quota.window.size.seconds" Int =
-        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(OneReplica);
+        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
         "The length of such a window.";
     "replica.selector.class" String =
         None, Any, Medium, ReadOnly, Refused(Jvm);

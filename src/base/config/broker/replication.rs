@@ -23,4 +23,11 @@ broker_settings! {
         "The pause after a failed fetch.";
     "replica.socket.timeout.ms" Int = Some("30000"), Any, High, ReadOnly, InCluster(OneReplica);
         "How long a follower waits for the answer to a request.";
+    "min.insync.replicas" Int = Some("1"), AtLeast(1), High, ClusterWide, InCluster(OneReplica);
+        "How many replicas must be in sync for acks=all to be taken and answered, as far as there "
+        "are so many.";
+    "unclean.leader.election.enable" Boolean = Some("false"), Any, High, ClusterWide,
+        InCluster(OneReplica);
+        "Whether a lagging replica may become leader when no other is left, losing records. The "
+        "controllers decide that: set it there.";
 }

@@ -220,7 +220,7 @@ fn every_mistake_is_named_with_its_place() {
         (
             "default.replication.factor=3",
             "1: default.replication.factor cannot be 3: \
-             partitions have one replica, nothing replicates yet",
+             partitions have one replica where the broker runs alone",
         ),
         (
             "log.retention.hours=0",

@@ -40,7 +40,9 @@ pub async fn open(disk: &Disk, index: PartitionIndex) -> Rc<Partition> {
         },
         dir: &PathBuf::from(format!("/data/__consumer_offsets-{index}")),
         opening: Opening::default(),
-        leader_epoch: 0,
+        node: crate::base::NodeId(1),
+        term: crate::partition::replicas::Term::alone(crate::base::NodeId(1), 0),
+        shared: Rc::default(),
         config: config::load(None, &Flags::default(), &host)
             .unwrap()
             .topic_defaults,

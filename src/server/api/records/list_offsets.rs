@@ -30,6 +30,15 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// First version whose answer has a leader epoch.
 const LEADER_EPOCH_FROM: i16 = 4;
 
+/// Who asks.
+#[derive(Clone, Copy)]
+enum Asker {
+    /// A consumer: to it a log ends where what it may read does.
+    Consumer(Isolation),
+    /// A replica, or a tool that asks as one.
+    Replica,
+}
+
 codes!(ListOffsetsResponse: [topics partitions]);
 
 impl Api for ListOffsets {
@@ -44,6 +53,10 @@ impl Api for ListOffsets {
         let Some(isolation) = Isolation::from_wire(request.isolation_level) else {
             return Newer(refuse_all(cx, request).await);
         };
+        let asker = match request.replica_id.0 {
+            -1 => Asker::Consumer(isolation),
+            _ => Asker::Replica,
+        };
         let mentions = request
             .topics
             .iter()
@@ -53,7 +66,7 @@ impl Api for ListOffsets {
             let mut answers = Vec::with_capacity(partitions.len());
             for asked in partitions {
                 cx.pace().await;
-                let found = find(cx, name, isolation, &asked).await;
+                let found = find(cx, name, asker, &asked).await;
                 answers.push(partition(cx.version, asked.last.partition_index, found));
             }
             let topic = ListOffsetsTopicResponse::default().with_name(name.clone());
@@ -98,7 +111,7 @@ fn first_version(timestamp: i64) -> i16 {
 async fn find(
     cx: &Context,
     topic: &str,
-    isolation: Isolation,
+    asker: Asker,
     asked: &Asked<'_, ListOffsetsPartition>,
 ) -> Result<Option<Spot>, ErrorCode> {
     let (is_repeated, asked) = (asked.is_repeated, asked.last);
@@ -110,8 +123,12 @@ async fn find(
     }
     let partition = cx.shard.partitions.lookup(topic, asked.partition_index);
     let partition = partition.map_err(errors::lookup)?;
+    let (isolation, latest) = match asker {
+        Asker::Consumer(isolation) => (isolation, Sought::Latest),
+        Asker::Replica => (Isolation::ReadUncommitted, Sought::End),
+    };
     let sought = match asked.timestamp {
-        LATEST => Sought::Latest,
+        LATEST => latest,
         EARLIEST | EARLIEST_LOCAL => Sought::Earliest,
         MAX_TIMESTAMP => Sought::MaxTimestamp,
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Sought::Tiered,

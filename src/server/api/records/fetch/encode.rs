@@ -51,7 +51,7 @@ impl Scratch {
                     self.splices.push((place, at));
                     records_bytes += part.found.bytes;
                     self.streams |= part.found.stream.is_some();
-                    if let Some(partition) = &part.partition {
+                    if let (Some(partition), false) = (&part.partition, part.follows) {
                         partition.traffic().fetched(part.found.bytes);
                     }
                 }
@@ -68,7 +68,9 @@ impl Scratch {
         }
         encoder.end(&self.endpoints(cx, leaders));
         frame::close(out, open, records_bytes);
-        cx.server.probe.fetched_bytes.add(records_bytes as u64);
+        if !self.is_follower {
+            cx.server.probe.fetched_bytes.add(records_bytes as u64);
+        }
         Answer { scratch: self }
     }
 

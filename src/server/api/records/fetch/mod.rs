@@ -3,7 +3,7 @@
 //! What consumers poll with. Records at the end of a log come from memory without a copy; older
 //! ones from disk. A fetch that finds too little parks on its partitions and is woken by the
 //! ack that brings more. A reader of committed records is told which transactions were aborted.
-//! Left out: followers (there is no replication yet).
+//! Followers get what is appended, before it is stored (KIP-903); each fetch says how far one is.
 
 mod encode;
 mod many;
@@ -23,9 +23,10 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use indexmap::IndexMap;
 
-use crate::base::{ErrorCode, limits};
+use crate::base::{ErrorCode, NodeId, limits};
 use crate::io::turn;
 use crate::partition::read::Reader;
+use crate::partition::replicas::FollowerFetch;
 use crate::partition::{Isolation, Partition};
 use crate::server::api::Context;
 use crate::server::api::authorizer::Operation::{ClusterAction, Read};
@@ -183,6 +184,7 @@ impl Scratch {
                 key,
                 wanted,
                 partition: None,
+                follows: false,
                 found: Found::error(error, NONE),
             });
             pace_at(self.parts.len()).await;
@@ -208,6 +210,7 @@ impl Scratch {
                 key,
                 wanted,
                 partition,
+                follows: false,
                 found,
             });
             pace_at(self.parts.len()).await;
@@ -222,7 +225,7 @@ impl Scratch {
         let asker = Asker {
             node: cx.shard.node,
             reader: match self.is_follower {
-                true => Reader::Follower,
+                true => follower(cx, head),
                 false => Reader::Consumer(isolation),
             },
         };
@@ -263,6 +266,7 @@ impl Scratch {
             let max_bytes = left.min(i64::from(part.wanted.max_bytes));
             let at_least_one = all.bytes == 0;
             let (slices, aborted) = (&mut self.slices, &mut self.aborted);
+            part.follows = self.is_follower;
             let found = read(
                 partition,
                 &part.wanted,
@@ -306,6 +310,28 @@ impl Scratch {
     }
 }
 
+/// The follower that asks, as far as this node knows it.
+fn follower(cx: &Context, head: &Head) -> Reader {
+    let (node, epoch) = (NodeId(head.replica_id), head.replica_epoch);
+    let image = cx.shard.image();
+    match image.brokers.get(node) {
+        Some(broker) if epoch == -1 || epoch >= broker.epoch => Reader::Follower(FollowerFetch {
+            node,
+            broker_epoch: epoch,
+            is_eligible: !broker.fenced
+                && !broker.in_controlled_shutdown
+                && (epoch == -1 || epoch == broker.epoch),
+        }),
+        Some(_) => Reader::OldFollower,
+        // Its registration may be on its way; what it does not lead to is being in sync.
+        None => Reader::Follower(FollowerFetch {
+            node,
+            broker_epoch: epoch,
+            is_eligible: false,
+        }),
+    }
+}
+
 /// Lets others run behind every so many partitions, of which `done` are dealt with.
 async fn pace_at(done: usize) {
     if done.is_multiple_of(AT_ONCE) {
@@ -336,8 +362,13 @@ impl Parked<'_> {
     }
 
     fn park(&mut self, waker: &Waker) {
-        self.partitions()
-            .for_each(|partition| partition.park_reader(waker));
+        for part in self.parts {
+            match &part.partition {
+                Some(partition) if part.follows => partition.park_follower(waker),
+                Some(partition) => partition.park_reader(waker),
+                None => {}
+            }
+        }
         self.probe.parked_fetches.rise();
         self.waker = Some(waker.clone());
     }

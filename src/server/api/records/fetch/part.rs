@@ -20,6 +20,8 @@ pub(super) struct Part {
     pub key: Key,
     pub wanted: Wanted,
     pub partition: Option<Rc<Partition>>,
+    /// Whether a follower asks, who waits for what is appended.
+    pub follows: bool,
     pub found: Found,
 }
 
@@ -28,6 +30,7 @@ pub(super) struct Found {
     pub high_watermark: Offset,
     pub last_stable_offset: Offset,
     pub start_offset: Offset,
+    pub end_offset: Offset,
     pub diverging: Option<(LeaderEpoch, Offset)>,
     pub leader: Option<CurrentLeader>,
     /// Where in the list of aborted transactions those among its records stand; `None` where
@@ -94,8 +97,11 @@ impl Part {
     /// Whether there is more, or less, than when it was read.
     pub(super) fn has_moved(&self) -> bool {
         self.partition.as_ref().is_some_and(|partition| {
-            partition.high_watermark() != self.found.high_watermark
-                || partition.check_serving().is_err()
+            let has_more = match self.follows {
+                true => partition.end_offset() != self.found.end_offset,
+                false => partition.high_watermark() != self.found.high_watermark,
+            };
+            has_more || partition.check_serving().is_err()
         })
     }
 
@@ -127,6 +133,7 @@ impl Found {
             high_watermark: -1,
             last_stable_offset: -1,
             start_offset: -1,
+            end_offset: -1,
             diverging: None,
             leader: None,
             aborted,
@@ -162,7 +169,7 @@ impl Found {
 
     fn read_error(error: &ReadError, partition: &Partition, asker: Asker) -> Found {
         let mut found = Found::error(errors::read(error), UNASKED);
-        if let ReadError::FencedLeaderEpoch | ReadError::NotAReplica = error {
+        if let ReadError::FencedLeaderEpoch | ReadError::OldReplica = error {
             found.leader = Some(CurrentLeader {
                 leader_id: asker.node.0,
                 leader_epoch: partition.leader_epoch(),
@@ -176,6 +183,7 @@ impl Found {
             high_watermark: fetched.high_watermark,
             last_stable_offset: fetched.last_stable_offset,
             start_offset: fetched.start_offset,
+            end_offset: fetched.end_offset,
             is_final: fetched.diverging.is_some(),
             diverging: fetched.diverging,
             slices,

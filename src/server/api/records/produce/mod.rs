@@ -9,6 +9,7 @@ mod pending;
 mod repeated;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -102,10 +103,15 @@ impl TwoSteps for Produce {
         }
         let head = items.head();
         pending.acks = Acks::from_wire(head.acks);
+        pending.timeout = Duration::from_millis(head.timeout_ms.max(0) as u64);
         pending.mark_repeated().await;
         pending.refuse_whole(&head).await;
         let appender = Appender {
             runtime: server.shard.runtime(),
+            acks: match head.acks {
+                -1 => Acks::All,
+                _ => Acks::Leader,
+            },
             internal_allowed: header.client_id == Some(ADMIN_CLIENT),
             version,
             wall_ms: server.wall_ms(),
@@ -135,8 +141,8 @@ impl TwoSteps for Produce {
         mut pending: Box<Pending>,
         out: &mut Vec<u8>,
     ) -> Result<(), Refused> {
-        pending.wait_for_acks().await;
         let server = &client.server;
+        pending.wait_for_acks(server.shard.runtime()).await;
         pending.encode(server, &client.session.listener, out).await;
         if let Some(taken_up) = pending.taken_up {
             server.probe.note(ROW.key, taken_up, server.now());
@@ -163,6 +169,8 @@ async fn pace_at(done: usize) {
 
 struct Appender<'a> {
     runtime: &'a Runtime,
+    /// How many replicas must be in sync.
+    acks: Acks,
     internal_allowed: bool,
     version: i16,
     wall_ms: WallMs,
@@ -213,7 +221,9 @@ impl Appender<'_> {
             failed.0.log_start_offset = -1;
             return Outcome::Failed(failed);
         }
-        let appended = partition.append(records, self.origin(), self.wall_ms);
+        let appended = partition.check_in_sync(self.acks);
+        let appended =
+            appended.and_then(|()| partition.append(records, self.origin(), self.wall_ms));
         Self::outcome(partition, appended)
     }
 
@@ -246,11 +256,13 @@ impl Appender<'_> {
             Ok(Appended {
                 base_offset,
                 upto,
+                tenure,
                 log_append_time,
             }) => Outcome::Accepted(Accepted {
                 partition,
                 base_offset,
                 upto,
+                tenure,
                 log_append_time,
             }),
             Err(AppendError::Busy) => Outcome::Due(partition),

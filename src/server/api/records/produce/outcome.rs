@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::base::{ErrorCode, Offset, WallMs};
-use crate::partition::Partition;
 use crate::partition::append::AppendError;
 use crate::partition::validate::Invalid;
+use crate::partition::{Partition, Tenure};
 use crate::server::api::errors;
 use crate::shard::partitions::LookupError;
 use crate::wire::field::CurrentLeader;
@@ -40,6 +40,8 @@ pub(super) struct Accepted {
     pub(super) base_offset: Offset,
     /// Everything below must be acked before the answer.
     pub(super) upto: Offset,
+    /// In which time of leading they were appended.
+    pub(super) tenure: Tenure,
     pub(super) log_append_time: WallMs,
 }
 

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 
-use super::outcome::{Failed, Outcome, PartitionOut};
+use super::outcome::{Accepted, Failed, Outcome, PartitionOut};
 use super::{ROW, pace_at};
 use crate::base::{ErrorCode, Instant, TopicId};
 use crate::io::budget::Reserved;
+use crate::io::runtime::Runtime;
 use crate::io::turn;
 use crate::partition::validate;
 use crate::partition::{Acks, Partition};
@@ -25,6 +27,8 @@ pub struct Pending {
     pub(super) taken_up: Option<Instant>,
     /// What its producer waits for.
     pub(super) acks: Acks,
+    /// For how long.
+    pub(super) timeout: Duration,
     pub(super) topics: Vec<TopicOut>,
     pub(super) partitions: Vec<PartitionOut>,
     /// Scratch memory to find repeated topics and partitions in.
@@ -173,7 +177,8 @@ impl Pending {
     pub fn is_decided(&self) -> bool {
         self.partitions.iter().all(|out| match &out.result {
             Outcome::Accepted(accepted) => {
-                accepted.partition.acked(self.acks, accepted.upto).is_some()
+                let Accepted { upto, tenure, .. } = *accepted;
+                accepted.partition.acked(self.acks, upto, tenure).is_some()
             }
             Outcome::Failed(_) | Outcome::Due(_) | Outcome::Long(_) | Outcome::Repeated => true,
         })
@@ -185,7 +190,11 @@ impl Pending {
         let Some(Outcome::Accepted(first)) = self.partitions.first().map(|out| &out.result) else {
             return false;
         };
-        first.partition.park_acked(self.acks, first.upto, waker)
+        if self.waits_for_others(&first.partition) {
+            return false;
+        }
+        let Accepted { upto, tenure, .. } = *first;
+        first.partition.park_acked(self.acks, upto, tenure, waker)
     }
 
     pub(super) fn due(&self) -> Option<Rc<Partition>> {
@@ -196,16 +205,36 @@ impl Pending {
     }
 
     /// Waits until every batch is acked, or never will be.
-    pub(super) async fn wait_for_acks(&mut self) {
-        let acks = self.acks;
-        for (at, out) in self.partitions.iter_mut().enumerate() {
+    pub(super) async fn wait_for_acks(&mut self, runtime: &Runtime) {
+        for at in 0..self.partitions.len() {
             pace_at(at + 1).await;
-            if let Outcome::Accepted(accepted) = &out.result
-                && let Err(error) = accepted.partition.wait_acked(acks, accepted.upto).await
-            {
-                out.result = Outcome::Failed(Failed::append(&error, &accepted.partition));
-            }
+            let Outcome::Accepted(accepted) = &self.partitions[at].result else {
+                continue;
+            };
+            let Accepted { upto, tenure, .. } = *accepted;
+            let acked = accepted.partition.wait_acked(self.acks, upto, tenure);
+            // A disk is waited for; other replicas as long as the producer does.
+            let verdict = match self.waits_for_others(&accepted.partition) {
+                true => runtime.within(self.time_left(runtime), acked).await,
+                false => Some(acked.await),
+            };
+            let failed = match verdict {
+                Some(Ok(())) => continue,
+                Some(Err(error)) => Failed::append(&error, &accepted.partition),
+                None => Failed::code(ErrorCode::REQUEST_TIMED_OUT),
+            };
+            self.partitions[at].result = Outcome::Failed(failed);
         }
+    }
+
+    /// Whether its producer waits for other replicas of the partition, and only for so long.
+    fn waits_for_others(&self, partition: &Partition) -> bool {
+        self.acks == Acks::All && partition.in_sync().is_some_and(|(_, all)| all > 1)
+    }
+
+    fn time_left(&self, runtime: &Runtime) -> Duration {
+        let waited = self.taken_up.map(|begun| runtime.now().since(begun));
+        self.timeout.saturating_sub(waited.unwrap_or_default())
     }
 
     /// The first error of a partition.

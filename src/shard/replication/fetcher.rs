@@ -1,0 +1,394 @@
+//! Drives: the fetches from one leader, one after the other, on one connection. What a fetch has
+//! brought is stored before the next one says so.
+
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+
+use super::ask::{self, Asked, Asker, FETCH_VERSION, LIST_OFFSETS_VERSION};
+use super::following::{Followed, Following, Key};
+use super::reshape::{self, Cut};
+use crate::base::config::ReplicaConfig;
+use crate::base::seldom::Seldom;
+use crate::base::{ErrorCode, Instant, NodeId, Offset, TopicId};
+use crate::io::budget::Use;
+use crate::io::event::Event;
+use crate::io::net::Net;
+use crate::io::peer::{Peer, PeerError, PeerOptions};
+use crate::io::turn;
+use crate::partition::Partition;
+use crate::partition::replication::{LeaderSays, ReplicateError};
+use crate::shard::Shard;
+use crate::wire::codec::messages::fetch_response::PartitionData;
+use crate::wire::codec::messages::{FetchRequest, FetchResponse, ListOffsetsRequest};
+
+/// The largest answer that is taken beyond what was asked for: a single batch comes whole.
+const LARGEST_BATCH_BYTES: u32 = 100 << 20;
+/// The next fetch waits no longer for a partition whose records are not stored.
+const STORED_WITHIN: Duration = Duration::from_millis(200);
+/// How often it is looked whether there is something to ask for.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// New partitions end a fetch that waits at the leader, but not more often than this.
+const CUT_SHORT_AGAIN: Duration = Duration::from_millis(100);
+/// Bytes that are appended in one turn.
+const AT_ONCE_BYTES: usize = 128 << 10;
+
+/// Follows one leader.
+pub struct Fetcher {
+    shard: Rc<Shard>,
+    net: Net,
+    leader: NodeId,
+    following: RefCell<Following>,
+    changed: Event,
+    cut_short_at: Cell<Instant>,
+    failures: Seldom,
+}
+
+/// Why a fetch brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    /// The metadata does not say where the leader listens, or who this node is.
+    #[error("the cluster's metadata does not say where it listens")]
+    Unknown,
+    #[error("{0}")]
+    Peer(PeerError),
+    /// The leader refused all of it.
+    #[error("it answers {0}")]
+    Refused(&'static str),
+}
+
+// === impl Fetcher ===
+
+impl Fetcher {
+    pub fn new(shard: Rc<Shard>, net: Net, leader: NodeId) -> Rc<Fetcher> {
+        Rc::new(Fetcher {
+            shard,
+            net,
+            leader,
+            following: RefCell::default(),
+            changed: Event::default(),
+            cut_short_at: Cell::default(),
+            failures: Seldom::default(),
+        })
+    }
+
+    /// Fetches these partitions from now on, and no others.
+    pub fn follow(&self, partitions: Vec<Followed>) {
+        let mut following = self.following.borrow_mut();
+        if following.set(partitions) || following.is_empty() {
+            self.changed.call();
+        }
+    }
+
+    /// Fetches until there is nothing to follow; the leader, then.
+    pub async fn run(self: Rc<Self>) -> NodeId {
+        let mut peer = None;
+        while !self.following.borrow().is_empty() {
+            let asked = self.asked();
+            if asked.is_empty() {
+                let runtime = self.shard.runtime();
+                runtime.within(LOOK_AGAIN, self.changed.wait()).await;
+                continue;
+            }
+            if let Err(error) = self.round(&mut peer, asked).await {
+                peer = None;
+                self.failed(&error).await;
+            }
+        }
+        self.leader
+    }
+
+    /// What may be asked for now.
+    fn asked(&self) -> Vec<Asked> {
+        let now = self.shard.runtime().now();
+        let following = self.following.borrow();
+        let asked = following.ready(now).map(|(key, it)| Asked {
+            key,
+            leader_epoch: it.leader_epoch,
+            offset: it.partition.end_offset(),
+            last_epoch: it.partition.last_epoch().unwrap_or(-1),
+            start_offset: it.partition.start_offset(),
+        });
+        asked.collect()
+    }
+
+    async fn failed(&self, error: &FetchError) {
+        let (shard, runtime) = (&self.shard, self.shard.runtime());
+        shard.replication.failures_count.add(1);
+        if let Some(times) = self.failures.happens(runtime.now()) {
+            tracing::warn!(node = %shard.node, leader = %self.leader, %error, times,
+                "cannot fetch from a leader: trying again");
+        }
+        let pause = Duration::from_millis(self.config().fetch_backoff_ms).max(LOOK_AGAIN);
+        // Should there be other partitions by then, they need not wait.
+        runtime.within(pause, self.changed.wait()).await;
+    }
+
+    fn config(&self) -> ReplicaConfig {
+        let config = self.shard.config();
+        let cluster = config.cluster.as_ref().expect("a broker of a cluster");
+        cluster.replica.clone()
+    }
+
+    /// One fetch of these partitions, and all that follows from it.
+    async fn round(&self, peer: &mut Option<Peer>, asked: Vec<Asked>) -> Result<(), FetchError> {
+        let config = self.config();
+        let asker = self.asker()?;
+        let mut open = match peer.take() {
+            Some(open) => open,
+            None => self.connect(&config).await?,
+        };
+        let request = ask::fetch(asker, &asked, self.wait(&config), &config);
+        let Some(answer) = self.fetch(&mut open, &request, &config).await? else {
+            return Ok(());
+        };
+        let error = ErrorCode(answer.error_code);
+        if error.is_error() {
+            return Err(FetchError::Refused(error.name()));
+        }
+        self.shard.replication.fetches_count.add(1);
+        let bytes = bytes_of(&answer);
+        let held = self.shard.budget.hold(Use::Replication, bytes);
+        for topic in answer.responses {
+            for answered in topic.partitions {
+                let key = (TopicId(topic.topic_id), answered.partition_index);
+                // They were asked for in the order of their keys.
+                let found = asked.binary_search_by_key(&key, |one| one.key);
+                if let (Ok(at), Some(partition)) = (found, self.partition(&key)) {
+                    self.take(&mut open, asker, &asked[at], &partition, answered, &config)
+                        .await?;
+                }
+                turn::pace().await;
+            }
+        }
+        drop(held);
+        self.wait_until_stored(&asked).await;
+        *peer = Some(open);
+        Ok(())
+    }
+
+    fn asker(&self) -> Result<Asker, FetchError> {
+        let image = self.shard.image();
+        let own = image.brokers.get(self.shard.node);
+        own.map(|own| Asker {
+            node: self.shard.node,
+            broker_epoch: own.epoch,
+        })
+        .ok_or(FetchError::Unknown)
+    }
+
+    async fn connect(&self, config: &ReplicaConfig) -> Result<Peer, FetchError> {
+        let (image, settings) = (self.shard.image(), self.shard.config());
+        let cluster = settings.cluster.as_ref().expect("a broker of a cluster");
+        let broker = image.brokers.get(self.leader);
+        let to = broker.and_then(|broker| broker.endpoint(&cluster.inter_broker_listener));
+        let to = to.ok_or(FetchError::Unknown)?;
+        let answer_bytes_max = config.response_bytes_max.max(LARGEST_BATCH_BYTES) + (1 << 20);
+        let options = PeerOptions {
+            // As Kafka's replica fetcher calls itself.
+            client_id: format!("broker-{}-fetcher-0", self.shard.node),
+            answer_bytes_max: i32::try_from(answer_bytes_max).unwrap_or(i32::MAX),
+            connect_within: Duration::from_millis(config.socket_timeout_ms),
+        };
+        let address = (&*to.host, to.port);
+        let peer = Peer::connect(&self.net, self.shard.runtime(), address, options).await;
+        peer.map_err(FetchError::Peer)
+    }
+
+    /// How long the leader may wait for records: no longer than until a partition that is paused
+    /// may be asked for again.
+    fn wait(&self, config: &ReplicaConfig) -> Duration {
+        let now = self.shard.runtime().now();
+        let wait = Duration::from_millis(config.fetch_wait_max_ms.into());
+        let paused = self.following.borrow().next_pause_ends();
+        paused.map_or(wait, |then| wait.min(then.since(now)))
+    }
+
+    /// `None` where it was ended because there are other partitions to ask for.
+    async fn fetch(
+        &self,
+        peer: &mut Peer,
+        request: &FetchRequest,
+        config: &ReplicaConfig,
+    ) -> Result<Option<FetchResponse>, FetchError> {
+        let runtime = self.shard.runtime().clone();
+        let limit = Duration::from_millis(request.max_wait_ms as u64 + config.socket_timeout_ms);
+        let answer = pin!(peer.call(FETCH_VERSION, request, limit));
+        let answer = match select(answer, pin!(self.changed.wait())).await {
+            Either::Left((answered, _)) => return answered.map(Some).map_err(FetchError::Peer),
+            Either::Right(((), answer)) => answer,
+        };
+        let early = CUT_SHORT_AGAIN.saturating_sub(runtime.now().since(self.cut_short_at.get()));
+        match runtime.within(early, answer).await {
+            Some(answered) => answered.map(Some).map_err(FetchError::Peer),
+            None => {
+                self.cut_short_at.set(runtime.now());
+                Ok(None)
+            }
+        }
+    }
+
+    fn partition(&self, key: &Key) -> Option<Rc<Partition>> {
+        let following = self.following.borrow();
+        following
+            .get(key)
+            .map(|followed| followed.partition.clone())
+    }
+
+    /// Takes what the leader says of one partition.
+    async fn take(
+        &self,
+        peer: &mut Peer,
+        asker: Asker,
+        asked: &Asked,
+        partition: &Rc<Partition>,
+        answered: PartitionData,
+        config: &ReplicaConfig,
+    ) -> Result<(), FetchError> {
+        let key = &asked.key;
+        let says = LeaderSays {
+            leader_epoch: asked.leader_epoch,
+            high_watermark: answered.high_watermark,
+            start_offset: answered.log_start_offset,
+        };
+        let diverging = &answered.diverging_epoch;
+        let went_well = match ErrorCode(answered.error_code) {
+            ErrorCode::NONE if diverging.epoch >= 0 || diverging.end_offset >= 0 => {
+                let end = partition.common_end(diverging.epoch, diverging.end_offset);
+                self.cut(partition, asked, Cut::Back(end)).await
+            }
+            ErrorCode::NONE => {
+                let records = answered.records.unwrap_or_default();
+                self.append(partition, asked.offset, records, &says).await
+            }
+            ErrorCode::OFFSET_OUT_OF_RANGE => {
+                self.out_of_range(peer, asker, asked, partition).await?
+            }
+            ErrorCode::FENCED_LEADER_EPOCH => {
+                self.following.borrow_mut().give_up(key);
+                return Ok(());
+            }
+            error => {
+                self.report(partition, error.name());
+                false
+            }
+        };
+        let mut following = self.following.borrow_mut();
+        if went_well {
+            following.went_well(key);
+            return Ok(());
+        }
+        self.shard.replication.failures_count.add(1);
+        let longest = Duration::from_millis(config.fetch_backoff_ms);
+        following.pause(key, self.shard.runtime().now(), longest);
+        Ok(())
+    }
+
+    fn report(&self, partition: &Partition, error: &str) {
+        let (topic, partition) = (&partition.name().topic, partition.name().index);
+        tracing::debug!(node = %self.shard.node, leader = %self.leader, %topic, partition, error,
+            "a leader does not serve a partition: asking again");
+    }
+
+    /// Appends what was fetched from `from` on.
+    async fn append(
+        &self,
+        partition: &Partition,
+        from: Offset,
+        records: Bytes,
+        says: &LeaderSays,
+    ) -> bool {
+        if partition.end_offset() != from {
+            return false;
+        }
+        let mut done = 0;
+        while done < records.len() {
+            let rest = &records[done..];
+            let now = self.shard.runtime().wall_ms();
+            let part = &rest[..rest.len().min(AT_ONCE_BYTES)];
+            let appended = match partition.append_replicated(part, says, now) {
+                Ok(0) => partition.append_replicated(rest, says, now),
+                appended => appended,
+            };
+            match appended {
+                // A batch that is cut off.
+                Ok(0) => break,
+                Ok(bytes) => done += bytes,
+                Err(ReplicateError::Busy) => partition.wait_for_space().await,
+                Err(ReplicateError::Outdated) => return false,
+                Err(error) => {
+                    partition.name().report("cannot follow the leader", &error);
+                    return false;
+                }
+            }
+            turn::pace().await;
+        }
+        partition.leader_said(says);
+        true
+    }
+
+    /// The leader's log does not reach to where this one ends: it ends before, or begins behind.
+    async fn out_of_range(
+        &self,
+        peer: &mut Peer,
+        asker: Asker,
+        asked: &Asked,
+        partition: &Rc<Partition>,
+    ) -> Result<bool, FetchError> {
+        let topic = partition.name().topic.clone();
+        let ask = async |peer: &mut Peer, which| {
+            let request = ask::list_offsets(asker, &topic, asked, which);
+            let limit = Duration::from_millis(self.config().socket_timeout_ms);
+            let call = peer.call::<ListOffsetsRequest>(LIST_OFFSETS_VERSION, &request, limit);
+            let answer = call.await.map_err(FetchError::Peer)?;
+            let found = answer.topics.iter().flat_map(|topic| &topic.partitions);
+            let found = found.map(|it| (it.error_code == 0).then_some(it.offset));
+            Ok(found.flatten().next())
+        };
+        let Some(end) = ask(peer, ask::LATEST).await? else {
+            return Ok(false);
+        };
+        if end < asked.offset {
+            return Ok(self.cut(partition, asked, Cut::Back(end)).await);
+        }
+        match ask(peer, ask::EARLIEST).await? {
+            Some(start) if start > asked.offset => {
+                Ok(self.cut(partition, asked, Cut::Anew(start)).await)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn cut(&self, partition: &Rc<Partition>, asked: &Asked, cut: Cut) -> bool {
+        let shard = &self.shard;
+        let done = reshape::cut(shard, partition, asked.leader_epoch, cut).await;
+        if done {
+            shard.replication.cuts_count.add(1);
+        }
+        done
+    }
+
+    /// Waits until what was appended is stored, but not for long: a disk that is full or stuck
+    /// holds up its own partitions only.
+    async fn wait_until_stored(&self, asked: &[Asked]) {
+        let all = async {
+            for one in asked {
+                if let Some(partition) = self.partition(&one.key) {
+                    // A log that has failed is not asked for again.
+                    let _ = partition.wait_all_stored().await;
+                }
+            }
+        };
+        self.shard.runtime().within(STORED_WITHIN, all).await;
+    }
+}
+
+fn bytes_of(answer: &FetchResponse) -> usize {
+    let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+    let records = partitions.map(|it| it.records.as_ref().map_or(0, Bytes::len));
+    records.sum()
+}

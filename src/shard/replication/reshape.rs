@@ -1,0 +1,73 @@
+//! Drives: the log of a follower cut off where it parts from its leader's. It is taken out of
+//! service and closed for that, and opened again.
+
+use std::rc::Rc;
+
+use crate::base::{LeaderEpoch, Offset};
+use crate::partition::Partition;
+use crate::shard::partitions::{Place, Topic};
+use crate::shard::{Shard, placing};
+
+/// What of a log stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// What lies before this offset.
+    Back(Offset),
+    /// Nothing: it goes on from this offset.
+    Anew(Offset),
+}
+
+/// Cuts the log of a partition that follows in this term; whether that was done. Where it could
+/// not be, the partition is offline, and the log says why.
+pub async fn cut(
+    shard: &Shard,
+    partition: &Rc<Partition>,
+    leader_epoch: LeaderEpoch,
+    cut: Cut,
+) -> bool {
+    let _turn = shard.changes.lock().await;
+    let name = partition.name();
+    let known = shard.partitions.topic_by_id(name.topic_id);
+    let at = name.index as usize;
+    let Some(topic) = known.filter(|topic| {
+        matches!(topic.partitions.get(at), Some(Place::Here(here)) if Rc::ptr_eq(here, partition))
+    }) else {
+        return false;
+    };
+    if !partition.is_follower() || partition.leader_epoch() != leader_epoch {
+        return false;
+    }
+    tell(shard, partition, cut);
+    let place = placing::reopen(shard, partition, cut).await;
+    let is_here = matches!(place, Place::Here(_));
+    let mut partitions = topic.partitions.clone();
+    partitions[at] = place;
+    shard.partitions.insert(Topic {
+        name: topic.name.clone(),
+        id: topic.id,
+        partitions,
+    });
+    shard.replication.partitions_changed();
+    is_here
+}
+
+fn tell(shard: &Shard, partition: &Partition, cut: Cut) {
+    let (topic, index) = (&partition.name().topic, partition.name().index);
+    let (end, committed) = (partition.end_offset(), partition.high_watermark());
+    let leader = partition.leader();
+    match cut {
+        Cut::Back(to) if to < committed => {
+            tracing::error!(node = %shard.node, %leader, %topic, partition = index, end, committed, to,
+                "the leader lacks records that were committed: they are cut off here, too; an \
+                 unclean election, or disks that lost what they had flushed, do that");
+        }
+        Cut::Back(to) => {
+            tracing::info!(node = %shard.node, %leader, %topic, partition = index, end, to,
+                "cut off records that the leader does not have: they were never committed");
+        }
+        Cut::Anew(at) => {
+            tracing::warn!(node = %shard.node, %leader, %topic, partition = index, end, at,
+                "the leader's log begins behind the end of this one: beginning anew from there");
+        }
+    }
+}
