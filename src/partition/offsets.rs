@@ -66,7 +66,7 @@ impl Partition {
     ) -> Result<Option<Spot>, ReadError> {
         self.check_leader_epoch(leader_epoch)?;
         if sought != Sought::Tiered {
-            self.check_serving()?;
+            self.check_leading()?;
         }
         let found = match sought {
             Sought::Earliest => Ok(Some(self.earliest())),

@@ -157,41 +157,7 @@ impl Partition {
         Ok(fetched)
     }
 
-    /// A follower gets what is appended, whether it is stored or not. That it asks from an offset on
-    /// says that it has stored all before, unless its log parts from this one.
-    async fn find_for_follower(
-        &self,
-        fetch: &FollowerFetch,
-        wanted: &ReadRequest,
-        slices: &mut Vec<Slice>,
-    ) -> Result<Fetched, ReadError> {
-        self.check_serving()?;
-        if !self.has_replica(fetch.node) {
-            // As in Kafka: one that names the term may know of a newer one.
-            return Err(match wanted.leader_epoch {
-                -1 => ReadError::OldReplica,
-                _ => ReadError::NotAReplica,
-            });
-        }
-        let diverging = self.diverging(wanted)?;
-        if diverging.is_none() {
-            self.check_offset(&self.state.borrow(), wanted.offset)?;
-            self.fetched_by(fetch, wanted.offset);
-        }
-        let state = *self.state.borrow();
-        let mut fetched = Fetched::nothing(&state, Isolation::ReadUncommitted);
-        fetched.diverging = diverging;
-        if fetched.diverging.is_some() {
-            return Ok(fetched);
-        }
-        let found = self.find_batches(wanted, &state, state.end_offset(), slices);
-        fetched.batches = found.await?;
-        let bytes = fetched.batches.bytes();
-        self.shared.bytes_out.add(bytes as u64);
-        Ok(fetched)
-    }
-
-    async fn find_batches(
+    pub(super) async fn find_batches(
         &self,
         wanted: &ReadRequest,
         state: &ReplicaState,
@@ -282,11 +248,23 @@ impl Partition {
         }
     }
 
+    /// As [`Self::check_serving`], and fails where another node leads.
+    pub fn check_leading(&self) -> Result<(), ReadError> {
+        match self.is_follower() {
+            true => Err(ReadError::Closed),
+            false => self.check_serving(),
+        }
+    }
+
+    /// What a fetch says of the partition's offsets without reading.
+    pub fn told_offsets(&self, isolation: Isolation) -> Fetched {
+        Fetched::nothing(&self.state.borrow(), isolation)
+    }
+
     /// Fails where the partition is out of service, also for readers.
     pub fn check_serving(&self) -> Result<(), ReadError> {
         match self.state.borrow().role() {
-            Role::Leader => {}
-            Role::Follower => return Err(ReadError::Closed),
+            Role::Leader | Role::Follower => {}
             Role::Closed => return Err(ReadError::Closed),
             Role::Deleted => return Err(ReadError::Deleted),
         }
@@ -299,7 +277,11 @@ impl Partition {
         }
     }
 
-    fn check_offset(&self, state: &ReplicaState, offset: Offset) -> Result<(), ReadError> {
+    pub(super) fn check_offset(
+        &self,
+        state: &ReplicaState,
+        offset: Offset,
+    ) -> Result<(), ReadError> {
         self.check_serving()?;
         // What is not committed yet is there, as far as a reader can know: it waits.
         if offset < state.start_offset() || offset > state.end_offset() {
@@ -309,7 +291,10 @@ impl Partition {
     }
 
     /// Where the reader's log parts from ours, if it does (KIP-320).
-    fn diverging(&self, wanted: &ReadRequest) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
+    pub(super) fn diverging(
+        &self,
+        wanted: &ReadRequest,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
         if wanted.last_fetched_epoch < 0 {
             return Ok(None);
         }
@@ -352,7 +337,7 @@ impl Partition {
 
 impl Fetched {
     /// The partition's offsets, and no batches.
-    fn nothing(state: &ReplicaState, isolation: Isolation) -> Fetched {
+    pub(super) fn nothing(state: &ReplicaState, isolation: Isolation) -> Fetched {
         Fetched {
             start_offset: state.start_offset(),
             last_stable_offset: state.last_stable_offset(),

@@ -233,6 +233,18 @@ impl Replicas {
         self.isr.len() < self.min_in_sync.min(self.followers.len() + 1)
     }
 
+    /// Which of the nodes `near` a reader has what it wants from `offset` on: the one in sync that
+    /// has most, if this node is not among them (KIP-392).
+    pub fn nearest(&self, offset: Offset, near: &[NodeId]) -> Option<NodeId> {
+        if near.contains(&self.own) {
+            return None;
+        }
+        let has = |it: &&Follower| it.end >= Some(offset) && self.isr.contains(&it.node);
+        let followers = self.followers.iter().filter(has);
+        let nearest = followers.filter(|it| near.contains(&it.node));
+        nearest.max_by_key(|it| it.end).map(|it| it.node)
+    }
+
     /// Wants a follower in sync that has just fetched, if it has come far enough: up to the high
     /// watermark, and to where this term began. Whether the controller is to be asked now.
     pub fn grow(&mut self, node: NodeId, high_watermark: Offset, term_start: Offset) -> bool {

@@ -5,10 +5,12 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::Partition;
+use super::read::{Fetched, ReadError, ReadRequest};
 use super::replicas::{FollowerFetch, Term};
-use super::state::{Role, Tenure};
+use super::state::{Isolation, Role, Tenure};
 use crate::base::metrics::Counter;
 use crate::base::{Instant, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId, WallMs};
+use crate::io::buffer::Slice;
 use crate::io::event::Event;
 use crate::log::{self, LogFailure};
 use crate::metadata::controller::{AlterPartitionError, AlteredPartition, IsrChange};
@@ -114,6 +116,12 @@ impl Partition {
         self.state.borrow().role() == Role::Follower
     }
 
+    /// Whether it has all that its leader has committed, as far as that has said.
+    pub fn is_caught_up(&self) -> bool {
+        let state = self.state.borrow();
+        state.end_offset() >= state.leader_high_watermark()
+    }
+
     /// The node that leads; -1 for none.
     pub fn leader(&self) -> NodeId {
         self.leader.get()
@@ -122,6 +130,15 @@ impl Partition {
     /// Whether this node has a replica, too.
     pub fn has_replica(&self, node: NodeId) -> bool {
         self.replicas.borrow().has(node)
+    }
+
+    /// Which of the nodes `near` a reader it should read from instead, if one of them has what it
+    /// wants from `offset` on.
+    pub fn nearer_replica(&self, offset: Offset, near: &[NodeId]) -> Option<NodeId> {
+        match self.is_leader() {
+            true => self.replicas.borrow().nearest(offset, near),
+            false => None,
+        }
     }
 
     /// The time of leading that goes on, or the last one.
@@ -160,8 +177,42 @@ impl Partition {
         self.waiters.borrow_mut().advance(&state);
     }
 
+    /// A follower gets what is appended, whether it is stored or not. That it asks from an offset on
+    /// says that it has stored all before, unless its log parts from this one.
+    pub(super) async fn find_for_follower(
+        &self,
+        fetch: &FollowerFetch,
+        wanted: &ReadRequest,
+        slices: &mut Vec<Slice>,
+    ) -> Result<Fetched, ReadError> {
+        self.check_leading()?;
+        if !self.has_replica(fetch.node) {
+            // As in Kafka: one that names the term may know of a newer one.
+            return Err(match wanted.leader_epoch {
+                -1 => ReadError::OldReplica,
+                _ => ReadError::NotAReplica,
+            });
+        }
+        let diverging = self.diverging(wanted)?;
+        if diverging.is_none() {
+            self.check_offset(&self.state.borrow(), wanted.offset)?;
+            self.fetched_by(fetch, wanted.offset);
+        }
+        let state = *self.state.borrow();
+        let mut fetched = Fetched::nothing(&state, Isolation::ReadUncommitted);
+        fetched.diverging = diverging;
+        if fetched.diverging.is_some() {
+            return Ok(fetched);
+        }
+        let found = self.find_batches(wanted, &state, state.end_offset(), slices);
+        fetched.batches = found.await?;
+        let bytes = fetched.batches.bytes();
+        self.shared.bytes_out.add(bytes as u64);
+        Ok(fetched)
+    }
+
     /// A follower fetches from `offset` on: it has stored all before.
-    pub(super) fn fetched_by(&self, fetch: &FollowerFetch, offset: Offset) {
+    fn fetched_by(&self, fetch: &FollowerFetch, offset: Offset) {
         let (end, now) = (self.end_offset(), self.now());
         let mut replicas = self.replicas.borrow_mut();
         replicas.fetched(fetch, offset, end, now);

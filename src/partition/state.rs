@@ -203,6 +203,11 @@ impl ReplicaState {
         self.tenure
     }
 
+    /// What a follower's leader has committed, as it said last.
+    pub fn leader_high_watermark(&self) -> Offset {
+        self.leader_high_watermark
+    }
+
     /// Where the log ended when the current term began.
     pub fn term_start(&self) -> Offset {
         self.term_start

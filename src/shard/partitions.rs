@@ -169,6 +169,15 @@ impl Topic {
         }
     }
 
+    /// The replica of the partition `index` that is here, whoever leads.
+    pub fn replica(&self, index: PartitionIndex) -> Result<Rc<Partition>, LookupError> {
+        let at = usize::try_from(index).ok();
+        match at.and_then(|at| self.partitions.get(at)) {
+            Some(Place::Here(partition)) => Ok(partition.clone()),
+            _ => self.partition(index),
+        }
+    }
+
     /// The partitions that have a replica here.
     pub fn local(&self) -> impl Iterator<Item = &Rc<Partition>> {
         self.partitions.iter().filter_map(|place| match place {

@@ -93,6 +93,7 @@ pub struct Parts<'a> {
     topics: usize,
     /// Partitions of the topic that are not read; `None` between topics.
     partitions: Option<usize>,
+    rack: &'a str,
 }
 
 /// Which list of a request is read.
@@ -120,7 +121,14 @@ impl<'a> Parts<'a> {
             list: List::Wanted,
             topics,
             partitions: None,
+            rack: "",
         })
+    }
+
+    /// The client's rack (KIP-392), empty where it does not say; known once [`Self::next`] has given
+    /// all.
+    pub fn rack(&self) -> &'a str {
+        self.rack
     }
 
     /// What stands before the topics; complete once [`Self::next`] has given all.
@@ -176,7 +184,7 @@ impl<'a> Parts<'a> {
     fn read_rest(&mut self) -> Result<(), Short> {
         let (form, version, head) = (self.form, self.version, &mut self.head);
         if version >= 11 {
-            form.string(&mut self.cursor)?; // The client's rack: there are no followers to send it to.
+            self.rack = form.string(&mut self.cursor)?;
         }
         form.tags(&mut self.cursor, |tag, mut field| {
             match tag {
@@ -292,6 +300,8 @@ pub struct PartitionAnswer<'a> {
     pub diverging: Option<(LeaderEpoch, Offset)>,
     /// Who leads, when that is not this node or the client's term is off.
     pub leader: Option<CurrentLeader>,
+    /// The node to read from instead of this one (KIP-392); -1 for none.
+    pub preferred_replica: i32,
     /// Aborted transactions among the records.
     pub aborted: Aborted<'a>,
     /// Bytes of records that the caller sends behind.
@@ -359,7 +369,7 @@ impl<'o> Encoder<'o> {
             }
         }
         if self.version >= 11 {
-            self.out.put(&(-1i32).to_be_bytes()); // No preferred read replica.
+            self.out.put(&answer.preferred_replica.to_be_bytes());
         }
         self.form.put_length(self.out, answer.records_bytes);
         self.out.len()

@@ -68,6 +68,9 @@ pub struct BrokerConfig {
     pub compaction: CompactionConfig,
     /// One shard's own resources.
     pub shard: ShardConfig,
+    /// `follower.replication.throttled.rate`, in bytes a second: what all throttled replicas of a node
+    /// fetch together while they catch up; `None` for no bound.
+    pub follower_throttle_rate: Option<u64>,
     /// What to tell the operator at start, a line each.
     pub notes: Vec<String>,
     pub(super) layers: Layers,
@@ -167,6 +170,7 @@ impl BrokerConfig {
                 spin_us: read.long("corelane.spin.us").max(0) as u64,
                 busy_poll_us: read.long("corelane.busy.poll.us").max(0) as u64,
             },
+            follower_throttle_rate: read.dynamic_rate("follower.replication.throttled.rate"),
             data_dir: fixed.data_dir,
             log_dirs: fixed.log_dirs,
             listener: fixed.listener,

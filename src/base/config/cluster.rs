@@ -4,6 +4,7 @@ use super::listener::{self, Endpoint};
 use super::load::Loading;
 use super::parts::{ClusterConfig, ReplicaConfig};
 use super::rule::host_and_port;
+use super::value::Value;
 
 impl Loading {
     /// What joining a cluster needs; `listener` is the one of clients.
@@ -28,7 +29,27 @@ impl Loading {
                 response_bytes_max: self.size("replica.fetch.response.max.bytes"),
                 fetch_backoff_ms: self.size("replica.fetch.backoff.ms").into(),
                 socket_timeout_ms: self.at_least_one("replica.socket.timeout.ms"),
+                selects_by_rack: self.selects_by_rack(),
             },
+        }
+    }
+
+    /// Whether consumers are sent to replicas in their rack (`replica.selector.class`).
+    fn selects_by_rack(&mut self) -> bool {
+        let setting = "replica.selector.class";
+        let class = self.value(setting);
+        match class.as_ref().map(Value::text) {
+            None | Some("") => false,
+            Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => true,
+            Some("org.apache.kafka.common.replica.LeaderSelector") => false,
+            Some(other) => {
+                let text = format!(
+                    "replica.selector.class: {other} is a Java class, which cannot be loaded here; \
+                     org.apache.kafka.common.replica.RackAwareReplicaSelector is built in"
+                );
+                self.problem(setting, &text);
+                false
+            }
         }
     }
 

@@ -127,4 +127,6 @@ pub struct ReplicaConfig {
     pub fetch_backoff_ms: u64,
     /// How long an answer may take, in milliseconds.
     pub socket_timeout_ms: u64,
+    /// Whether consumers are sent to replicas in their rack (KIP-392).
+    pub selects_by_rack: bool,
 }

@@ -1,6 +1,6 @@
 //! Pure: typed values of the broker's settings, and what groups of them come to.
 
-use super::broker::broker_setting;
+use super::broker::{DYNAMIC_ONLY, broker_setting};
 use super::layers::Layers;
 use super::parts::{CompactionConfig, GroupsConfig, NetworkConfig, OffsetsConfig};
 use super::value::Value;
@@ -55,6 +55,15 @@ impl Reader<'_> {
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.value(name).map(|value| value.to_string())
+    }
+
+    /// A bound in bytes a second that exists as a dynamic setting only ([`DYNAMIC_ONLY`]); Kafka's
+    /// default is the largest number, which is none.
+    pub(super) fn dynamic_rate(&self, name: &str) -> Option<u64> {
+        debug_assert!(DYNAMIC_ONLY.contains(&name));
+        let text = self.0.node.get(name).or_else(|| self.0.cluster.get(name))?;
+        let rate: i64 = text.trim().parse().ok()?;
+        u64::try_from(rate).ok().filter(|_| rate < i64::MAX)
     }
 
     pub(super) fn first_node_id(&self) -> i32 {

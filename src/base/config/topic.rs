@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::setting::Setting;
 use super::table::dynamic_settings;
 use super::value::{InvalidValue, Value};
-use crate::base::TimestampType;
+use crate::base::{NodeId, PartitionIndex, TimestampType};
 
 dynamic_settings! {
     /// Every topic setting of Kafka 4.3 (`LogConfig`), in the order in which Kafka
@@ -19,7 +19,7 @@ dynamic_settings! {
     "remote.log.delete.on.disable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether remote segments go when tiering is switched off for the topic.";
     "leader.replication.throttled.replicas" List = "", ThrottledReplicas,
-        Ignored(NoReplicationQuotas), [];
+        Ignored(FollowersThrottle), [];
         "Replicas whose catching up is slowed down on the leader's side.";
     "remote.storage.enable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether segments are copied to remote storage. Refused when set to `true`.";
@@ -44,7 +44,7 @@ dynamic_settings! {
         ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
         "The longest time that records which are written but not flushed stay so.";
     "follower.replication.throttled.replicas" List = "", ThrottledReplicas,
-        Ignored(NoReplicationQuotas), [];
+        InCluster(OneReplica), [];
         "Replicas whose catching up is slowed down on the follower's side.";
     "compression.lz4.level" Int = "9", Between(1, 17), Applied,
         ["compression.lz4.level"];
@@ -133,6 +133,8 @@ pub struct TopicConfig {
     pub max_message_bytes: usize,
     /// How many replicas must be in sync for an append with `acks=all`.
     pub min_in_sync: usize,
+    /// The replicas that are throttled while they catch up.
+    pub throttled_followers: ThrottledReplicas,
     /// Whose clock stamps the records.
     pub message_timestamp_type: TimestampType,
     /// How far a timestamp may lie behind the broker's clock, in milliseconds.
@@ -155,6 +157,15 @@ pub struct TopicConfig {
     pub compression_level: i32,
     /// Bytes of records that one entry of the offset index stands for.
     pub index_interval_bytes: u64,
+}
+
+/// The replicas of a topic that a setting names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ThrottledReplicas {
+    /// All (`*`).
+    All,
+    /// Those of these partitions on these nodes.
+    These(Vec<(PartitionIndex, NodeId)>),
 }
 
 /// What becomes of a topic's old segments.
@@ -264,6 +275,9 @@ impl TopicConfig {
             flush_ms: long("flush.ms"),
             max_message_bytes: long("max.message.bytes").max(0) as usize,
             min_in_sync: long("min.insync.replicas").max(1) as usize,
+            throttled_followers: ThrottledReplicas::of(
+                value("follower.replication.throttled.replicas").items(),
+            ),
             message_timestamp_type: match value("message.timestamp.type").text() {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
@@ -286,6 +300,28 @@ impl TopicConfig {
                 Compression::Producer | Compression::Uncompressed | Compression::Snappy => 0,
             },
             index_interval_bytes: not_negative("index.interval.bytes").unwrap_or(0),
+        }
+    }
+}
+
+impl ThrottledReplicas {
+    fn of(items: &[String]) -> ThrottledReplicas {
+        if items.iter().any(|item| item == "*") {
+            return ThrottledReplicas::All;
+        }
+        let pairs = items.iter().filter_map(|item| {
+            let (partition, node) = item.split_once(':')?;
+            let node = node.trim().parse().ok()?;
+            Some((partition.trim().parse().ok()?, NodeId(node)))
+        });
+        ThrottledReplicas::These(pairs.collect())
+    }
+
+    /// Whether the replica of this partition on this node is one of them.
+    pub fn has(&self, partition: PartitionIndex, node: NodeId) -> bool {
+        match self {
+            ThrottledReplicas::All => true,
+            ThrottledReplicas::These(these) => these.contains(&(partition, node)),
         }
     }
 }

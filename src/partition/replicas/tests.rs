@@ -177,6 +177,23 @@ fn metadata_that_is_older_than_the_controllers_answer_changes_nothing() {
 }
 
 #[test]
+fn a_reader_is_sent_to_a_replica_near_it_that_has_what_it_wants() {
+    let mut replicas = leader(&[1, 2, 3]);
+    let near = |replicas: &Replicas, offset, ids: &[i32]| {
+        let found = replicas.nearest(offset, &nodes(ids));
+        found.map(|node| node.0)
+    };
+    assert_eq!(near(&replicas, 0, &[2]), None, "nothing is known of it");
+    replicas.fetched(&fetch(2), 10, 20, at(1));
+    replicas.fetched(&fetch(3), 15, 20, at(1));
+    assert_eq!(near(&replicas, 5, &[2]), Some(2));
+    assert_eq!(near(&replicas, 5, &[2, 3]), Some(3));
+    assert_eq!(near(&replicas, 12, &[2]), None);
+    assert_eq!(near(&replicas, 5, &[1, 2]), None);
+    assert_eq!(near(&replicas, 5, &[7]), None);
+}
+
+#[test]
 fn a_new_term_knows_nothing_of_the_followers() {
     let mut replicas = leader(&[1, 2]);
     replicas.fetched(&fetch(2), 10, 10, at(1));

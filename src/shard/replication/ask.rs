@@ -121,6 +121,7 @@ mod tests {
             response_bytes_max: u32::MAX,
             fetch_backoff_ms: 1_000,
             socket_timeout_ms: 30_000,
+            selects_by_rack: false,
         }
     }
 

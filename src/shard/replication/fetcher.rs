@@ -9,22 +9,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 
-use super::ask::{self, Asked, Asker, FETCH_VERSION, LIST_OFFSETS_VERSION};
+use super::ask::{self, Asked, Asker, FETCH_VERSION};
 use super::following::{Followed, Following, Key};
-use super::reshape::{self, Cut};
 use crate::base::config::ReplicaConfig;
 use crate::base::seldom::Seldom;
-use crate::base::{ErrorCode, Instant, NodeId, Offset, TopicId};
+use crate::base::{ErrorCode, Instant, NodeId, TopicId};
 use crate::io::budget::Use;
 use crate::io::event::Event;
 use crate::io::net::Net;
 use crate::io::peer::{Peer, PeerError, PeerOptions};
 use crate::io::turn;
 use crate::partition::Partition;
-use crate::partition::replication::{LeaderSays, ReplicateError};
 use crate::shard::Shard;
-use crate::wire::codec::messages::fetch_response::PartitionData;
-use crate::wire::codec::messages::{FetchRequest, FetchResponse, ListOffsetsRequest};
+use crate::wire::codec::messages::{FetchRequest, FetchResponse};
 
 /// The largest answer that is taken beyond what was asked for: a single batch comes whole.
 const LARGEST_BATCH_BYTES: u32 = 100 << 20;
@@ -34,15 +31,13 @@ const STORED_WITHIN: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// New partitions end a fetch that waits at the leader, but not more often than this.
 const CUT_SHORT_AGAIN: Duration = Duration::from_millis(100);
-/// Bytes that are appended in one turn.
-const AT_ONCE_BYTES: usize = 128 << 10;
 
 /// Follows one leader.
 pub struct Fetcher {
-    shard: Rc<Shard>,
+    pub(super) shard: Rc<Shard>,
     net: Net,
-    leader: NodeId,
-    following: RefCell<Following>,
+    pub(super) leader: NodeId,
+    pub(super) following: RefCell<Following>,
     changed: Event,
     cut_short_at: Cell<Instant>,
     failures: Seldom,
@@ -50,7 +45,7 @@ pub struct Fetcher {
 
 /// Why a fetch brought nothing.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub(super) enum FetchError {
     /// The metadata does not say where the leader listens, or who this node is.
     #[error("the cluster's metadata does not say where it listens")]
     Unknown,
@@ -105,8 +100,12 @@ impl Fetcher {
     /// What may be asked for now.
     fn asked(&self) -> Vec<Asked> {
         let now = self.shard.runtime().now();
+        let rate = self.shard.config().follower_throttle_rate;
+        let in_debt = rate.is_some() && self.throttled_until(now).is_some();
         let following = self.following.borrow();
-        let asked = following.ready(now).map(|(key, it)| Asked {
+        let ready = following.ready(now);
+        let ready = ready.filter(|(_, it)| !in_debt || !self.is_throttled(&it.partition));
+        let asked = ready.map(|(key, it)| Asked {
             key,
             leader_epoch: it.leader_epoch,
             offset: it.partition.end_offset(),
@@ -114,6 +113,28 @@ impl Fetcher {
             start_offset: it.partition.start_offset(),
         });
         asked.collect()
+    }
+
+    /// When replicas that are throttled may be asked for again, where that is not now.
+    fn throttled_until(&self, now: Instant) -> Option<Instant> {
+        self.shard.replication.throttle.borrow().free_at(now)
+    }
+
+    /// Whether it is one that is throttled, and catches up (KIP-73: one in sync is not held back).
+    fn is_throttled(&self, partition: &Partition) -> bool {
+        let config = partition.config();
+        let index = partition.name().index;
+        config.throttled_followers.has(index, self.shard.node) && !partition.is_caught_up()
+    }
+
+    /// Counts what was fetched of a partition that is throttled.
+    pub(super) fn spend(&self, partition: &Partition, bytes: usize) {
+        let rate = self.shard.config().follower_throttle_rate;
+        if let Some(rate) = rate.filter(|_| bytes > 0 && self.is_throttled(partition)) {
+            let now = self.shard.runtime().now();
+            let mut throttle = self.shard.replication.throttle.borrow_mut();
+            throttle.spend(bytes, rate, now);
+        }
     }
 
     async fn failed(&self, error: &FetchError) {
@@ -128,7 +149,7 @@ impl Fetcher {
         runtime.within(pause, self.changed.wait()).await;
     }
 
-    fn config(&self) -> ReplicaConfig {
+    pub(super) fn config(&self) -> ReplicaConfig {
         let config = self.shard.config();
         let cluster = config.cluster.as_ref().expect("a broker of a cluster");
         cluster.replica.clone()
@@ -205,7 +226,9 @@ impl Fetcher {
         let now = self.shard.runtime().now();
         let wait = Duration::from_millis(config.fetch_wait_max_ms.into());
         let paused = self.following.borrow().next_pause_ends();
-        paused.map_or(wait, |then| wait.min(then.since(now)))
+        let ends = paused.into_iter().chain(self.throttled_until(now));
+        let longest = ends.map(|then| then.since(now)).min();
+        longest.map_or(wait, |longest| wait.min(longest))
     }
 
     /// `None` where it was ended because there are other partitions to ask for.
@@ -237,139 +260,6 @@ impl Fetcher {
         following
             .get(key)
             .map(|followed| followed.partition.clone())
-    }
-
-    /// Takes what the leader says of one partition.
-    async fn take(
-        &self,
-        peer: &mut Peer,
-        asker: Asker,
-        asked: &Asked,
-        partition: &Rc<Partition>,
-        answered: PartitionData,
-        config: &ReplicaConfig,
-    ) -> Result<(), FetchError> {
-        let key = &asked.key;
-        let says = LeaderSays {
-            leader_epoch: asked.leader_epoch,
-            high_watermark: answered.high_watermark,
-            start_offset: answered.log_start_offset,
-        };
-        let diverging = &answered.diverging_epoch;
-        let went_well = match ErrorCode(answered.error_code) {
-            ErrorCode::NONE if diverging.epoch >= 0 || diverging.end_offset >= 0 => {
-                let end = partition.common_end(diverging.epoch, diverging.end_offset);
-                self.cut(partition, asked, Cut::Back(end)).await
-            }
-            ErrorCode::NONE => {
-                let records = answered.records.unwrap_or_default();
-                self.append(partition, asked.offset, records, &says).await
-            }
-            ErrorCode::OFFSET_OUT_OF_RANGE => {
-                self.out_of_range(peer, asker, asked, partition).await?
-            }
-            ErrorCode::FENCED_LEADER_EPOCH => {
-                self.following.borrow_mut().give_up(key);
-                return Ok(());
-            }
-            error => {
-                self.report(partition, error.name());
-                false
-            }
-        };
-        let mut following = self.following.borrow_mut();
-        if went_well {
-            following.went_well(key);
-            return Ok(());
-        }
-        self.shard.replication.failures_count.add(1);
-        let longest = Duration::from_millis(config.fetch_backoff_ms);
-        following.pause(key, self.shard.runtime().now(), longest);
-        Ok(())
-    }
-
-    fn report(&self, partition: &Partition, error: &str) {
-        let (topic, partition) = (&partition.name().topic, partition.name().index);
-        tracing::debug!(node = %self.shard.node, leader = %self.leader, %topic, partition, error,
-            "a leader does not serve a partition: asking again");
-    }
-
-    /// Appends what was fetched from `from` on.
-    async fn append(
-        &self,
-        partition: &Partition,
-        from: Offset,
-        records: Bytes,
-        says: &LeaderSays,
-    ) -> bool {
-        if partition.end_offset() != from {
-            return false;
-        }
-        let mut done = 0;
-        while done < records.len() {
-            let rest = &records[done..];
-            let now = self.shard.runtime().wall_ms();
-            let part = &rest[..rest.len().min(AT_ONCE_BYTES)];
-            let appended = match partition.append_replicated(part, says, now) {
-                Ok(0) => partition.append_replicated(rest, says, now),
-                appended => appended,
-            };
-            match appended {
-                // A batch that is cut off.
-                Ok(0) => break,
-                Ok(bytes) => done += bytes,
-                Err(ReplicateError::Busy) => partition.wait_for_space().await,
-                Err(ReplicateError::Outdated) => return false,
-                Err(error) => {
-                    partition.name().report("cannot follow the leader", &error);
-                    return false;
-                }
-            }
-            turn::pace().await;
-        }
-        partition.leader_said(says);
-        true
-    }
-
-    /// The leader's log does not reach to where this one ends: it ends before, or begins behind.
-    async fn out_of_range(
-        &self,
-        peer: &mut Peer,
-        asker: Asker,
-        asked: &Asked,
-        partition: &Rc<Partition>,
-    ) -> Result<bool, FetchError> {
-        let topic = partition.name().topic.clone();
-        let ask = async |peer: &mut Peer, which| {
-            let request = ask::list_offsets(asker, &topic, asked, which);
-            let limit = Duration::from_millis(self.config().socket_timeout_ms);
-            let call = peer.call::<ListOffsetsRequest>(LIST_OFFSETS_VERSION, &request, limit);
-            let answer = call.await.map_err(FetchError::Peer)?;
-            let found = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            let found = found.map(|it| (it.error_code == 0).then_some(it.offset));
-            Ok(found.flatten().next())
-        };
-        let Some(end) = ask(peer, ask::LATEST).await? else {
-            return Ok(false);
-        };
-        if end < asked.offset {
-            return Ok(self.cut(partition, asked, Cut::Back(end)).await);
-        }
-        match ask(peer, ask::EARLIEST).await? {
-            Some(start) if start > asked.offset => {
-                Ok(self.cut(partition, asked, Cut::Anew(start)).await)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    async fn cut(&self, partition: &Rc<Partition>, asked: &Asked, cut: Cut) -> bool {
-        let shard = &self.shard;
-        let done = reshape::cut(shard, partition, asked.leader_epoch, cut).await;
-        if done {
-            shard.replication.cuts_count.add(1);
-        }
-        done
     }
 
     /// Waits until what was appended is stored, but not for long: a disk that is full or stuck

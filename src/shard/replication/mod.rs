@@ -2,12 +2,15 @@
 //! of those that it leads come into sync and out of it.
 //! May use: everything to the left of `shard`, and its files. Never: hands a record to another core.
 
+mod answers;
 mod ask;
 mod fetcher;
 mod following;
 mod isr;
 mod reshape;
+mod throttle;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
@@ -24,12 +27,15 @@ use fetcher::Fetcher;
 use following::Followed;
 pub use isr::keep_in_sync;
 pub(super) use reshape::Cut;
+use throttle::Throttle;
 
 /// What a shard knows of its work as a follower.
 #[derive(Default)]
 pub struct Replication {
     /// Partitions have come or gone, or have another leader.
     changed: Event,
+    /// What throttled replicas have fetched.
+    throttle: RefCell<Throttle>,
     /// Fetches that leaders have answered.
     fetches_count: Counter,
     /// Fetches that have failed, and answers about single partitions with an error.

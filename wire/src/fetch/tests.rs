@@ -106,6 +106,7 @@ fn every_version_of_the_answer_is_read_by_the_codec() {
                 leader_id: 2,
                 leader_epoch: 5,
             }),
+            preferred_replica: 4,
             aborted: Aborted::These(&[(9, 77), (10, 78)]),
             records_bytes: 6,
         };
@@ -132,6 +133,8 @@ fn every_version_of_the_answer_is_read_by_the_codec() {
             (partition.high_watermark, partition.last_stable_offset),
             (90, 89)
         );
+        let preferred = if version >= 11 { 4 } else { -1 };
+        assert_eq!(partition.preferred_read_replica.0, preferred);
         let aborted = partition.aborted_transactions.iter().flatten();
         let aborted = aborted.map(|one| (one.producer_id.0, one.first_offset));
         assert_eq!(aborted.collect::<Vec<_>>(), [(9, 77), (10, 78)]);

@@ -293,20 +293,17 @@ broker_settings! {
         Some("65536"), Any, High, ReadOnly, Ignored(OtherDesign);
         "The kernel's receive buffer for fetching from a leader.";
     "replication.quota.window.num" Int =
-        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
+        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(OtherDesign);
         "Windows in which replication traffic is measured.";
     "replication.quota.window.size.seconds" Int =
-        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
+        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(OtherDesign);
         "The length of such a window.";
     "alter.log.dirs.replication.quota.window.num" Int =
-        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
+        Some("11"), AtLeast(1), Low, ReadOnly, Ignored(OtherDesign);
         "Windows in which moves between folders are measured.";
     "alter.log.dirs.replication.quota.window.size.seconds" Int =
-        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(NoReplicationQuotas);
+        Some("1"), AtLeast(1), Low, ReadOnly, Ignored(OtherDesign);
         "The length of such a window.";
-    "replica.selector.class" String =
-        None, Any, Medium, ReadOnly, Refused(Jvm);
-        "A Java class that sends consumers to replicas near them.";
 }
 
 broker_settings! {

@@ -66,7 +66,9 @@ fn the_broker_file_that_comes_with_kafka_loads() {
         response_bytes_max,
         fetch_backoff_ms,
         socket_timeout_ms,
+        selects_by_rack,
     } = cluster.replica;
+    assert!(!selects_by_rack);
     assert_eq!((lag_time_max_ms, fetch_wait_max_ms), (30_000, 500));
     assert_eq!((fetch_min_bytes, fetch_bytes_max), (1, 1 << 20));
     assert_eq!((response_bytes_max, fetch_backoff_ms), (10 << 20, 1000));

@@ -5,6 +5,7 @@
 //! ack that brings more. A reader of committed records is told which transactions were aborted.
 //! Followers get what is appended, before it is stored (KIP-903); each fetch says how far one is.
 
+mod asking;
 mod encode;
 mod many;
 mod part;
@@ -23,10 +24,9 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use indexmap::IndexMap;
 
-use crate::base::{ErrorCode, NodeId, limits};
+use crate::base::{ErrorCode, limits};
 use crate::io::turn;
 use crate::partition::read::Reader;
-use crate::partition::replicas::FollowerFetch;
 use crate::partition::{Isolation, Partition};
 use crate::server::api::Context;
 use crate::server::api::authorizer::Operation::{ClusterAction, Read};
@@ -34,8 +34,10 @@ use crate::server::api::authorizer::Resource::{Cluster, Topic};
 use crate::server::api::row::{Row, Run};
 use crate::server::state::fetch_sessions::{Key, NO_SESSION, Opened, Wanted};
 use crate::server::state::probe::Probe;
+use crate::shard::partitions::LookupError;
 use crate::wire::cursor::Short;
 use crate::wire::fetch::{self, Head, Item, TOPIC_ID_FROM};
+use asking::{follower, near};
 use part::{Asker, Found, NONE, Part, read};
 use scratch::Scratch;
 use send::Answer;
@@ -57,6 +59,9 @@ pub const ROW: Row = Row {
 const AT_ONCE: usize = 32;
 /// What a partition takes while a fetch is answered, in bytes.
 const PART_BYTES: usize = 400;
+
+/// First version whose consumers say their rack, and may read from any replica (KIP-392).
+const RACK_FROM: i16 = 11;
 
 /// First version that names the leader to clients that ask the wrong node (KIP-951).
 const LEADER_FROM: i16 = 16;
@@ -83,7 +88,7 @@ impl Scratch {
 
     /// Finds what a request asks for; the error of the whole answer, and the number of the session.
     async fn find(&mut self, cx: &Rc<Context>, body: &[u8]) -> Result<(ErrorCode, i32), Short> {
-        let head = self.read_request(body, cx.version).await?;
+        let head = self.read_request(cx, body).await?;
         let count = self.wanted.len();
         if count > AT_ONCE && !cx.claim(count * PART_BYTES).await {
             return Err(Short);
@@ -105,13 +110,14 @@ impl Scratch {
         if let Opened::Incremental(id) = opened {
             self.take_session(cx, id).await;
         }
-        self.find_partitions(cx).await;
+        self.find_partitions(cx, head.replica_id < 0).await;
         self.collect(cx, &head, isolation).await;
         let session = self.note_sent(cx, &opened, by_id).await;
         Ok((ErrorCode::NONE, session))
     }
 
-    async fn read_request(&mut self, body: &[u8], version: i16) -> Result<Head, Short> {
+    async fn read_request(&mut self, cx: &Context, body: &[u8]) -> Result<Head, Short> {
+        let version = cx.version;
         let nameless = &self.nameless;
         let mut topic = Key::nameless(nameless);
         let mut parts = fetch::Parts::new(body, version)?;
@@ -150,6 +156,7 @@ impl Scratch {
                 Item::Forgotten { .. } => self.forgets = true,
             }
         }
+        self.near = near(cx, parts.rack());
         Ok(parts.head())
     }
 
@@ -192,16 +199,24 @@ impl Scratch {
     }
 
     /// Looks every wanted partition up.
-    async fn find_partitions(&mut self, cx: &Context) {
+    async fn find_partitions(&mut self, cx: &Context, is_consumer: bool) {
         let partitions = &cx.shard.partitions;
         let by_id = cx.version >= TOPIC_ID_FROM;
+        let any_replica = is_consumer && cx.version >= RACK_FROM;
         self.parts.reserve(self.wanted.len());
         for (key, wanted) in self.wanted.drain(..) {
-            let looked_up = if by_id {
-                partitions.lookup_id(key.topic_id, key.index)
-            } else {
-                partitions.lookup(&key.topic, key.index)
+            let topic = match by_id {
+                true => partitions
+                    .topic_by_id(key.topic_id)
+                    .ok_or(LookupError::UnknownTopicId),
+                false => partitions
+                    .topic(&key.topic)
+                    .ok_or(LookupError::UnknownTopicOrPartition),
             };
+            let looked_up = topic.and_then(|topic| match any_replica {
+                true => topic.replica(key.index),
+                false => topic.partition(key.index),
+            });
             let (partition, found) = match looked_up {
                 Ok(partition) => (Some(partition), Found::error(ErrorCode::NONE, NONE)),
                 Err(error) => (None, Found::lookup(error, cx.version)),
@@ -229,6 +244,7 @@ impl Scratch {
                 false => Reader::Consumer(isolation),
             },
         };
+        self.send_elsewhere(isolation).await;
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
         let mut time_up = wait.is_zero();
         let mut timer = None;
@@ -307,28 +323,6 @@ impl Scratch {
             Poll::Pending
         })
         .await;
-    }
-}
-
-/// The follower that asks, as far as this node knows it.
-fn follower(cx: &Context, head: &Head) -> Reader {
-    let (node, epoch) = (NodeId(head.replica_id), head.replica_epoch);
-    let image = cx.shard.image();
-    match image.brokers.get(node) {
-        Some(broker) if epoch == -1 || epoch >= broker.epoch => Reader::Follower(FollowerFetch {
-            node,
-            broker_epoch: epoch,
-            is_eligible: !broker.fenced
-                && !broker.in_controlled_shutdown
-                && (epoch == -1 || epoch == broker.epoch),
-        }),
-        Some(_) => Reader::OldFollower,
-        // Its registration may be on its way; what it does not lead to is being in sync.
-        None => Reader::Follower(FollowerFetch {
-            node,
-            broker_epoch: epoch,
-            is_eligible: false,
-        }),
     }
 }
 

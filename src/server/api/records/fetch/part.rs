@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub end_offset: Offset,
     pub diverging: Option<(LeaderEpoch, Offset)>,
     pub leader: Option<CurrentLeader>,
+    /// The node to read from instead; -1 for none.
+    pub preferred_replica: i32,
     /// Where in the list of aborted transactions those among its records stand; `None` where
     /// the reader did not ask.
     pub aborted: Option<Range<usize>>,
@@ -101,7 +103,9 @@ impl Part {
                 true => partition.end_offset() != self.found.end_offset,
                 false => partition.high_watermark() != self.found.high_watermark,
             };
-            has_more || partition.check_serving().is_err()
+            has_more
+                || self.follows && partition.is_follower()
+                || partition.check_serving().is_err()
         })
     }
 
@@ -115,6 +119,7 @@ impl Part {
             log_start_offset: found.start_offset,
             diverging: found.diverging,
             leader: found.leader,
+            preferred_replica: found.preferred_replica,
             aborted: match &found.aborted {
                 Some(these) => Aborted::These(&aborted[these.clone()]),
                 None => Aborted::Unasked,
@@ -136,6 +141,7 @@ impl Found {
             end_offset: -1,
             diverging: None,
             leader: None,
+            preferred_replica: -1,
             aborted,
             is_final: true,
             slices: 0..0,
@@ -176,6 +182,15 @@ impl Found {
             });
         }
         found
+    }
+
+    /// The reader is sent to another replica, with the offsets as they are known here.
+    pub(super) fn elsewhere(node: NodeId, fetched: Fetched) -> Found {
+        Found {
+            preferred_replica: node.0,
+            is_final: true,
+            ..Found::fetched(fetched, 0..0)
+        }
     }
 
     fn fetched(fetched: Fetched, slices: Range<usize>) -> Found {

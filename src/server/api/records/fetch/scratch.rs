@@ -6,7 +6,7 @@ use std::mem;
 use std::rc::Rc;
 
 use super::part::Part;
-use crate::base::limits;
+use crate::base::{NodeId, limits};
 use crate::io::buffer::Slice;
 use crate::partition::Partition;
 use crate::server::api::spares::Reusable;
@@ -37,6 +37,8 @@ pub struct Scratch {
     pub(super) nameless: Rc<str>,
     /// Whether a follower asks.
     pub(super) is_follower: bool,
+    /// The nodes in the consumer's rack, where it is to read from one of those.
+    pub(super) near: Vec<NodeId>,
     /// Where it goes if its fetch is cut off, and the request's context: as long as that lives the
     /// memory of these lists is counted.
     pub(super) in_use: Option<(Rc<CutOff>, Rc<dyn Any>)>,
@@ -54,6 +56,7 @@ impl Reusable for Scratch {
     fn clear(&mut self) {
         self.wanted.clear();
         self.forgets = false;
+        self.near.clear();
         self.parts.clear();
         self.slices.clear();
         self.aborted.clear();
