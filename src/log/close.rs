@@ -92,7 +92,7 @@ impl Inner {
     /// Whether all of it is in its segments and nothing is appended any more.
     pub fn is_closed(&self) -> bool {
         self.stopped.get()
-            && !self.has_failed()
+            && (!self.has_failed() || self.is_removed())
             && self.stored_offset.get() >= self.end_offset.get()
             && self
                 .state
@@ -111,6 +111,17 @@ impl Inner {
         }
         let bases = state.segments.iter().rev().map(|it| it.base_offset);
         bases.into_iter().find(|base| *base <= offset)
+    }
+
+    /// Leaves the files of a closed log to one that is opened in its place: returns once no reader
+    /// is at them. Who reads here later is told that there is nothing.
+    pub async fn leave(self: &Rc<Self>) {
+        self.fail(FailedOperation::Removal, &io::ErrorKind::NotFound.into());
+        self.logs.memory().forget_parked(self, true);
+        while self.reads.get() > 0 || self.upkeep.is_busy() {
+            self.progress.wait().await;
+        }
+        self.state.borrow_mut().tail.clear();
     }
 
     /// See [`super::Log::retire`].

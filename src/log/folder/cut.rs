@@ -42,6 +42,7 @@ impl Folder {
         if !planted!(CutInJournalForgotten) {
             log.0.void_in_journal(Offset::MAX).await?;
         }
+        log.0.leave().await;
         let checkpoints = &self.checkpoints;
         // The batch before the cut may end before it: these are known to hold up to its segment.
         checkpoints.recovery_points.lower(&key, whole);
@@ -53,6 +54,7 @@ impl Folder {
         checkpoints.save(&checkpoints.all()).await?;
         Ok(Opening {
             cut_at: (to < log.end_offset()).then_some(to),
+            gaps: log.0.gaps.get(),
             ..self.opening(topic, partition)
         })
     }
@@ -73,11 +75,11 @@ impl Folder {
         log: Option<&Log>,
         at: Offset,
     ) -> io::Result<Opening> {
-        let key = (topic.to_owned(), partition);
-        self.recut.borrow_mut().insert(key, false);
         // Before the name changes: else a crash in between would leave a checkpoint that speaks
         // of records which are gone.
         self.forget(&[(topic, partition)]).await?;
+        let key = (topic.to_owned(), partition);
+        self.recut.borrow_mut().insert(key, false);
         let path = self.path(topic, partition);
         // One log may be begun anew several times.
         let unique = format!("{:016x}", self.disk.runtime().random());
@@ -86,7 +88,10 @@ impl Folder {
             self.trash.borrow_mut().push(trash);
         }
         self.make_empty(&path, id, at).await?;
-        Ok(self.opening(topic, partition))
+        Ok(Opening {
+            gaps: log.is_some_and(|log| log.0.gaps.get()),
+            ..self.opening(topic, partition)
+        })
     }
 
     /// Makes the folder of a log that holds nothing and begins at `at`, durably.

@@ -204,6 +204,25 @@ mod tests {
         with_gaps.gaps = true;
         assert_eq!(scan(&mut with_gaps, &bytes), (2, Stop::End));
         assert_eq!(with_gaps.expected, 16);
+        // A base offset that is too high is noticed by the batch behind it.
+        let mut bytes = [batch(10, 2), batch(15, 2), batch(16, 2)].concat();
+        bytes[batch(10, 2).len() + 6] = 1;
+        let mut with_gaps = scanner();
+        with_gaps.gaps = true;
+        assert_eq!(scan(&mut with_gaps, &bytes), (2, Stop::Offset));
+    }
+
+    #[test]
+    fn it_ends_before_the_first_batch_that_is_to_be_cut_off() {
+        let bytes = [batch(10, 2), batch(11, 2)].concat();
+        for (upto, accepted) in [(10, 0), (11, 1)] {
+            let mut scanner = scanner();
+            scanner.upto = upto;
+            assert_eq!(scan(&mut scanner, &bytes), (accepted, Stop::Cut));
+        }
+        let mut scanner = scanner();
+        scanner.upto = 12;
+        assert_eq!(scan(&mut scanner, &bytes), (2, Stop::End));
     }
 
     #[test]

@@ -124,6 +124,9 @@ mod tests {
         with_empty[3].bytes = 0;
         assert_eq!(expired_count(&with_empty, 0, 35, i64::MAX, &config), 3);
         assert_eq!(expired_count(&[], 0, 0, 0, &config), 0);
+        // One that a batch far ahead has left without records is no active one.
+        with_empty[1].bytes = 0;
+        assert_eq!(expired_count(&with_empty, 0, 35, i64::MAX, &config), 3);
     }
 
     #[test]

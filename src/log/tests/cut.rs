@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::replicated::{found, sent};
-use super::support::{acked, config, logs, on_both_disks, open, vanish};
+use super::support::*;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, Offset, TopicId};
 use crate::io::disk::Disk;
@@ -162,6 +162,8 @@ fn a_folder_with_a_log_that_was_cut_and_not_opened_does_not_count_as_closed() {
         fill(&folder, &log).await;
         log.close().await.expect("closed");
         let opening = folder.cut_back("t", 0, &log, 33).await.expect("prepared");
+        // Readers that are still there do not meet the cut.
+        assert!(is_out_of_range(&log, 30).await);
         drop(log);
         // A checkpoint meanwhile does not forget what is known of it.
         folder.checkpoint([].into_iter()).await.expect("written");

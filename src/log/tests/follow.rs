@@ -15,6 +15,15 @@ impl Life {
         let Some(which) = topics.iter().position(|topic| topic.follows) else {
             return Ok(());
         };
+        for _ in 0..self.random.below(3) {
+            self.append(which).await?;
+        }
+        if self.random.one_in(2) {
+            let log = &self.logs[which];
+            let acked = log.wait_acked(log.end_offset()).await;
+            acked.map_err(|failure| failure.to_string())?;
+            self.checkpoint().await?;
+        }
         let (topic, log) = (&topics[which], self.logs.remove(which));
         let wrong = |error: std::io::Error| error.to_string();
         let story = topic.story();

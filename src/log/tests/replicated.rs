@@ -6,6 +6,7 @@ use super::support::{acked, batch, config, joined, logs, on_both_disks, open, op
 use crate::base::{LeaderEpoch, Offset};
 use crate::io::disk::Disk;
 use crate::io::sim::World;
+use crate::log::segment::file_name;
 use crate::log::{AppendError, Appended, DeleteError, Log, LogConfig, Logs, LogsOptions, Opening};
 use crate::wire::batch::{batches, stamp};
 
@@ -207,6 +208,43 @@ fn a_batch_beyond_the_reach_of_a_segment_begins_one_of_its_own() {
             let (log, recovered) = open(&logs, &dir, config(1 << 20), opening).await;
             assert!(recovered.damage.is_none(), "{:?}", recovered.damage);
             assert_eq!(found(&log).await, all);
+            log.close().await.expect("closed");
+        }
+    });
+}
+
+#[test]
+fn such_a_batch_may_be_the_first_in_a_log_that_has_a_file_already() {
+    const FAR: Offset = 7 << 31;
+    on_both_disks(|disk: Disk, dir: PathBuf| async move {
+        disk.create_dir(&dir).await.expect("made");
+        let empty = dir.join(file_name(7, ".log"));
+        disk.write(&empty, Vec::new()).await.expect("made");
+        let logs = logs(&disk);
+        let (log, _) = open(&logs, &dir, config(300), with_gaps()).await;
+        assert_eq!((log.start_offset(), log.end_offset()), (7, 7));
+        for base in [FAR, FAR + 50, FAR + 60] {
+            log.append_replicated(&sent(base, 1, 0), 0).expect("taken");
+        }
+        acked(&log, FAR + 61).await;
+        vanish(log).await;
+        for clean in [false, true] {
+            let opening = Opening {
+                clean,
+                flushed_offset: FAR + 61,
+                ..with_gaps()
+            };
+            let (log, recovered) = open(&logs, &dir, config(300), opening).await;
+            assert!(recovered.damage.is_none(), "{:?}", recovered.damage);
+            assert_eq!(log.start_offset(), 7);
+            let bases: Vec<Offset> = found(&log).await.iter().map(|it| it.0).collect();
+            assert_eq!(bases, [FAR, FAR + 50, FAR + 60]);
+            if clean {
+                // The empty file holds up nothing.
+                log.delete_records_before(FAR + 51).expect("deleted");
+                log.maintain(0).await.expect("maintained");
+                assert!(disk.open(&empty).await.is_err());
+            }
             log.close().await.expect("closed");
         }
     });

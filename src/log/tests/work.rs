@@ -176,7 +176,7 @@ impl Life {
                 let file = Path::new(ROOT).join("corelane-journal");
                 self.sim.inject_below(&file, Fault::Write);
             }
-            16 if self.random.one_in(2) => self.part().await?,
+            16 => self.part().await?,
             13 => {
                 for which in 0..self.logs.len() {
                     self.append(which).await?;
@@ -254,7 +254,7 @@ impl Life {
         }
     }
 
-    async fn checkpoint(&self) -> Result<(), Wrong> {
+    pub async fn checkpoint(&self) -> Result<(), Wrong> {
         let logs = self.logs.iter().zip(self.topics.iter());
         let logs = logs.map(|(log, topic)| (topic.name, 0, log));
         let written = self.folder.checkpoint(logs).await;
@@ -334,7 +334,7 @@ impl Life {
         closed.map_err(|error| error.to_string())
     }
 
-    async fn append(&mut self, which: usize) -> Result<(), Wrong> {
+    pub async fn append(&mut self, which: usize) -> Result<(), Wrong> {
         let (log, random) = (&self.logs[which], &mut self.random);
         let mut bytes = Vec::new();
         let mut appended = Vec::new();
