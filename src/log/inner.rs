@@ -368,28 +368,6 @@ impl Inner {
     pub fn has_tail(&self) -> bool {
         self.state.borrow().tail.bytes() > 0
     }
-
-    /// Waits until less is queued than an append may find.
-    pub async fn wait_for_room(self: &Rc<Self>) {
-        self.wake_writer();
-        self.logs.hurry_home();
-        let half = self.logs.options().queued_bytes_max as u64 / 2;
-        while !self.has_failed() && !self.stopped.get() && !self.room.is_stuck() {
-            if self.awaits_store.get() && !self.may_leap() {
-                self.wake_writer();
-                self.flush();
-                self.start_upkeep();
-                self.progress.wait().await;
-                continue;
-            }
-            self.awaits_store.set(false);
-            let queued = self.state.borrow().queued_bytes;
-            if queued == 0 || queued <= half && !self.logs.memory().is_full() {
-                return;
-            }
-            self.progress.wait().await;
-        }
-    }
 }
 
 impl fmt::Display for FailedOperation {

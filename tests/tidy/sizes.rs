@@ -25,7 +25,7 @@ const FILES: &[(&str, usize, &str)] = &[
 ];
 
 /// Functions that are longer, with their lines.
-const FUNCTIONS: &[(&str, usize)] = &[("src/log/append/appender.rs: append", 83)];
+const FUNCTIONS: &[(&str, usize)] = &[];
 
 /// Files with longer lines, and how many those are: tables, and words for users.
 const LINES: &[(&str, usize)] = &[

@@ -111,7 +111,8 @@ impl Folder {
     }
 
     /// Gives the folder of a log, which goes no further, a name that says it is to be deleted, with
-    /// `unique` in it; returns that, where there is a folder. It is durable once this one is synced.
+    /// `unique` in it; returns that, where there is a folder. Durable once the folder above is
+    /// synced.
     pub(super) async fn to_trash(
         &self,
         topic: &str,

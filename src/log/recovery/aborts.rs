@@ -68,7 +68,7 @@ impl Opener<'_> {
                 *content = None;
             }
         }
-        if self.opening.cut_at.is_some() && !self.recovered.damage.is_some() {
+        if self.opening.cut_at.is_some() && self.recovered.damage.is_none() {
             noted |= self.cut_index(&mut contents, end).await?;
         }
         if !self.take_aborted(&contents, end) {
