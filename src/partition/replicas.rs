@@ -283,7 +283,7 @@ impl Replicas {
     }
 
     /// The change to ask the controller for: the state that it is made from, and the replicas that
-    /// shall be in sync with the epochs of their registrations, `own_epoch` being that of this node.
+    /// shall be in sync with the epochs of their registrations; `own_epoch` is that of this node.
     pub fn wanted(&self, own_epoch: i64) -> Option<(i32, Vec<(NodeId, i64)>)> {
         let change = self.change.as_ref()?;
         if change.is_settled_elsewhere {

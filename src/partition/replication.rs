@@ -51,7 +51,7 @@ pub enum ReplicateError {
     /// The bytes are no batches that a leader may send.
     #[error("what the leader sent cannot be appended: {0}")]
     Malformed(String),
-    /// The device has not kept up: to be tried again after [`Partition::wait_for_space`](super::Partition::wait_for_space).
+    /// The device has not kept up: to be tried again after [`Partition::wait_for_space`].
     #[error("the log has no room before its device catches up")]
     Busy,
     /// The log takes no writes.
@@ -177,8 +177,8 @@ impl Partition {
         self.waiters.borrow_mut().advance(&state);
     }
 
-    /// A follower gets what is appended, whether it is stored or not. That it asks from an offset on
-    /// says that it has stored all before, unless its log parts from this one.
+    /// A follower gets what is appended, whether it is stored or not. That it asks from an offset
+    /// on says that it has stored all before, unless its log parts from this one.
     pub(super) async fn find_for_follower(
         &self,
         fetch: &FollowerFetch,

@@ -1,4 +1,4 @@
-//! Drives: the partitions that have a replica on this shard: opened, changed and closed as images arrive.
+//! Drives: the replicas on this shard: opened, changed and closed as images arrive.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -9,11 +9,10 @@ use futures_util::stream::{self, StreamExt};
 
 use super::log_dirs::LogDir;
 use super::partitions::{Place, Topic};
-use super::replication::Cut;
 use super::{Shard, removal};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
-use crate::base::{PartitionIndex, WallMs};
+use crate::base::{Offset, PartitionIndex, WallMs};
 use crate::io::cause::Cause;
 use crate::log::{OpenError, Opening};
 use crate::metadata::image::{self, Image};
@@ -22,6 +21,15 @@ use crate::partition::{Name, Partition, PartitionOptions};
 
 /// Logs that are opened or closed at the same time.
 pub(super) const OPEN_AT_ONCE: usize = 64;
+
+/// What of a log stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// What lies before this offset.
+    Back(Offset),
+    /// Nothing: it goes on from this offset.
+    Anew(Offset),
+}
 
 /// A topic whose entry is brought up to date with the image.
 struct Placing<'a> {

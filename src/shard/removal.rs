@@ -36,7 +36,8 @@ pub async fn remove(shard: &Shard, topics: Vec<TopicId>) {
 /// Takes a replica that is not to be here any more out of service, and its log out of the way.
 pub(super) async fn remove_replica(shard: &Shard, partition: &Partition) {
     let (topic, index) = (&partition.name().topic, partition.name().index);
-    tracing::info!(%topic, partition = index, "the replica has moved to other nodes: deleting it here");
+    tracing::info!(%topic, partition = index,
+        "the replica has moved to other nodes: deleting it here");
     partition.close();
     shard.compaction.forget(partition.name().topic_id, index);
     for dir in shard.dirs.working().filter(|dir| dir.holds(partition)) {

@@ -68,8 +68,8 @@ pub struct BrokerConfig {
     pub compaction: CompactionConfig,
     /// One shard's own resources.
     pub shard: ShardConfig,
-    /// `follower.replication.throttled.rate`, in bytes a second: what all throttled replicas of a node
-    /// fetch together while they catch up; `None` for no bound.
+    /// `follower.replication.throttled.rate`, in bytes a second: what all throttled replicas of a
+    /// node fetch together while they catch up; `None` for no bound.
     pub follower_throttle_rate: Option<u64>,
     /// What to tell the operator at start, a line each.
     pub notes: Vec<String>,

@@ -8,13 +8,14 @@ use bytes::Bytes;
 
 use super::ask::{self, Asked, Asker, LIST_OFFSETS_VERSION};
 use super::fetcher::{FetchError, Fetcher};
-use super::reshape::{self, Cut};
+use super::reshape;
 use crate::base::config::ReplicaConfig;
 use crate::base::{ErrorCode, Offset};
 use crate::io::peer::Peer;
 use crate::io::turn;
 use crate::partition::Partition;
 use crate::partition::replication::{LeaderSays, ReplicateError};
+use crate::shard::placing::Cut;
 use crate::wire::codec::messages::ListOffsetsRequest;
 use crate::wire::codec::messages::fetch_response::PartitionData;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::{Instant, LeaderEpoch, PartitionIndex, TopicId};
 use crate::partition::Partition;
 
-/// The first pause after an error; each further one is twice as long, up to the one of the settings.
+/// The first pause after an error; each further one is twice as long, up to that of the settings.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Which partition.

@@ -1,6 +1,7 @@
 //! Drives: how the replicas of a shard follow their leaders on other nodes, and how the followers
 //! of those that it leads come into sync and out of it.
-//! May use: everything to the left of `shard`, and its files. Never: hands a record to another core.
+//! May use: everything to the left of `shard`, and its files. Never: hands a record to another
+//! core.
 
 mod answers;
 mod ask;
@@ -26,7 +27,6 @@ use crate::io::net::Net;
 use fetcher::Fetcher;
 use following::Followed;
 pub use isr::keep_in_sync;
-pub(super) use reshape::Cut;
 use throttle::Throttle;
 
 /// What a shard knows of its work as a follower.

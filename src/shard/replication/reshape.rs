@@ -3,19 +3,11 @@
 
 use std::rc::Rc;
 
-use crate::base::{LeaderEpoch, Offset};
+use crate::base::LeaderEpoch;
 use crate::partition::Partition;
+use crate::shard::Shard;
 use crate::shard::partitions::{Place, Topic};
-use crate::shard::{Shard, placing};
-
-/// What of a log stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// What lies before this offset.
-    Back(Offset),
-    /// Nothing: it goes on from this offset.
-    Anew(Offset),
-}
+use crate::shard::placing::{self, Cut};
 
 /// Cuts the log of a partition that follows in this term; whether that was done. Where it could
 /// not be, the partition is offline, and the log says why.
@@ -57,7 +49,8 @@ fn tell(shard: &Shard, partition: &Partition, cut: Cut) {
     let leader = partition.leader();
     match cut {
         Cut::Back(to) if to < committed => {
-            tracing::error!(node = %shard.node, %leader, %topic, partition = index, end, committed, to,
+            tracing::error!(node = %shard.node, %leader, %topic, partition = index, end,
+                committed, to,
                 "the leader lacks records that were committed: they are cut off here, too; an \
                  unclean election, or disks that lost what they had flushed, do that");
         }

@@ -25,8 +25,8 @@ broker_settings! {
         "How long a follower waits for the answer to a request.";
     "replica.selector.class" String = None, Any, Medium, ReadOnly, InCluster(OneReplica);
         "How consumers that say their rack are sent to replicas near them: with "
-        "`org.apache.kafka.common.replica.RackAwareReplicaSelector` to one in their rack (KIP-392). "
-        "No other class can be loaded here.";
+        "`org.apache.kafka.common.replica.RackAwareReplicaSelector` to one in their rack "
+        "(KIP-392). No other class can be loaded here.";
     "min.insync.replicas" Int = Some("1"), AtLeast(1), High, ClusterWide, InCluster(OneReplica);
         "How many replicas must be in sync for acks=all to be taken and answered, as far as there "
         "are so many.";

@@ -1,5 +1,5 @@
-//! Drives: who fetches: a follower as far as this node knows it, or a consumer, which may be sent to
-//! a replica in its rack (KIP-392, KIP-903).
+//! Drives: who fetches: a follower as far as this node knows it, or a consumer, which may be sent
+//! to a replica in its rack (KIP-392, KIP-903).
 
 use super::part::Found;
 use super::scratch::Scratch;
