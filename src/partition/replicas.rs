@@ -188,6 +188,19 @@ impl Replicas {
         follower.last_fetch = Some((now, end));
     }
 
+    /// Followers on nodes that may not be in sync now are not waited for, unless they are in sync.
+    /// Whether that is news.
+    pub fn only_eligible(&mut self, may_be_in_sync: impl Fn(NodeId) -> bool) -> bool {
+        let mut any = false;
+        for follower in &mut self.followers {
+            if follower.is_eligible && !may_be_in_sync(follower.node) {
+                follower.is_eligible = false;
+                any = true;
+            }
+        }
+        any
+    }
+
     /// Whether this node is a replica's.
     pub fn has(&self, node: NodeId) -> bool {
         self.followers.iter().any(|it| it.node == node)

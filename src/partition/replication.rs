@@ -233,11 +233,20 @@ impl Partition {
         }
     }
 
-    /// Wants the followers out of sync that lag for too long.
+    /// Takes over which nodes may be in sync by now.
+    pub fn nodes_changed(&self, may_be_in_sync: impl Fn(NodeId) -> bool) {
+        if self.replicas.borrow_mut().only_eligible(may_be_in_sync) {
+            self.advance();
+        }
+    }
+
+    /// Wants the followers out of sync that lag for too long. To be called now and then: one that
+    /// was about to come into sync and stopped is no longer waited for, either.
     pub fn shrink_isr(&self) {
-        if !self.is_leader() {
+        if self.in_sync().is_none_or(|(_, all)| all == 1) {
             return;
         }
+        self.advance();
         let (end, now) = (self.end_offset(), self.now());
         let lag = self.shared.lag_time_max;
         if self.replicas.borrow_mut().shrink(end, now, lag) {

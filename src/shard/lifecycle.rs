@@ -49,6 +49,11 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
             .local()
             .for_each(|partition| partition.set_config(config.clone()));
     }
+    if !image.brokers.are_as_eligible_as(&before.brokers) {
+        for partition in shard.partitions.local() {
+            partition.nodes_changed(|node| image.brokers.may_be_in_sync(node));
+        }
+    }
     shard.coordinators.apply(&shard.partitions, &changes);
     shard.set_image(image);
     if !changes.is_empty() {

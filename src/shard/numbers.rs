@@ -8,8 +8,8 @@ use super::partitions::Place;
 use super::topic_numbers::TopicNow;
 use crate::base::metrics::{SampleValue, Snapshot};
 use crate::base::{Offset, PartitionIndex, limits};
+use crate::partition::Partition;
 use crate::partition::traffic::Volume;
-use crate::partition::{Acks, Partition};
 
 /// A partition of some topic, by name.
 pub type Named = (Arc<str>, PartitionIndex);
@@ -27,8 +27,6 @@ struct States {
     offline: u64,
     /// Led here, with fewer replicas in sync than there are.
     under_replicated: u64,
-    /// Led here, with fewer replicas in sync than `min.insync.replicas` asks for.
-    under_min_isr: u64,
     /// Bytes that are appended and not written.
     queued_bytes: u64,
 }
@@ -118,8 +116,6 @@ impl States {
         }
         let under_replicated = partition.in_sync().is_some_and(|(count, all)| count < all);
         self.under_replicated += u64::from(under_replicated);
-        let under_min_isr = under_replicated && partition.check_in_sync(Acks::All).is_err();
-        self.under_min_isr += u64::from(under_min_isr);
     }
 
     fn export(&self, to: &mut Snapshot) {
@@ -143,13 +139,6 @@ impl States {
             "Partitions led here of which some replicas are not in sync. \
              Kafka: kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
             self.under_replicated as f64,
-        );
-        to.gauge(
-            "corelane_under_min_isr_partitions",
-            "Partitions led here that take no acks=all: fewer replicas are in sync than \
-             min.insync.replicas. \
-             Kafka: kafka.server:type=ReplicaManager,name=UnderMinIsrPartitionCount",
-            self.under_min_isr as f64,
         );
         to.gauge(
             "corelane_log_queued_bytes",

@@ -71,6 +71,21 @@ impl Brokers {
         self.get(id).is_some_and(|broker| !broker.fenced)
     }
 
+    /// Whether the broker with this id may be in sync: it serves, and is not about to stop.
+    pub fn may_be_in_sync(&self, id: NodeId) -> bool {
+        let broker = self.get(id);
+        broker.is_some_and(|broker| !broker.fenced && !broker.in_controlled_shutdown)
+    }
+
+    /// Whether the same brokers, in the same registrations, may be in sync.
+    pub fn are_as_eligible_as(&self, other: &Brokers) -> bool {
+        let eligible = |brokers: &Brokers| -> Vec<(NodeId, i64)> {
+            let those = brokers.iter().filter(|it| brokers.may_be_in_sync(it.id));
+            those.map(|it| (it.id, it.epoch)).collect()
+        };
+        Arc::ptr_eq(&self.by_id, &other.by_id) || eligible(self) == eligible(other)
+    }
+
     pub(super) fn register(&mut self, record: &record::RegisterBroker) {
         let broker = Broker {
             id: record.broker_id,

@@ -112,6 +112,14 @@ fn one_that_is_fenced_or_registered_anew_does_not_come_into_sync() {
     assert_eq!(replicas.committable(105, 105, at(1), LAG), Some(100));
     replicas.fetched(&fetch(2), 105, 105, at(2));
     assert_eq!(replicas.committable(105, 105, at(2), LAG), Some(105));
+    // One that is fenced while it comes into sync is not waited for any more; one in sync is.
+    replicas.fetched(&fetch(3), 105, 105, at(3));
+    replicas.fetched(&fetch(2), 110, 110, at(4));
+    assert_eq!(replicas.committable(110, 110, at(4), LAG), Some(105));
+    assert!(replicas.only_eligible(|_| false));
+    assert!(!replicas.only_eligible(|_| false));
+    assert_eq!(replicas.committable(110, 110, at(4), LAG), Some(110));
+    assert_eq!(replicas.committable(115, 115, at(4), LAG), Some(110));
 }
 
 #[test]

@@ -53,8 +53,7 @@ pub(super) fn follower(cx: &Context, head: &Head) -> Reader {
         Some(broker) if epoch == -1 || epoch >= broker.epoch => Reader::Follower(FollowerFetch {
             node,
             broker_epoch: epoch,
-            is_eligible: !broker.fenced
-                && !broker.in_controlled_shutdown
+            is_eligible: image.brokers.may_be_in_sync(node)
                 && (epoch == -1 || epoch == broker.epoch),
         }),
         Some(_) => Reader::OldFollower,
