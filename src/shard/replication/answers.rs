@@ -43,7 +43,9 @@ impl Fetcher {
         let went_well = match ErrorCode(answered.error_code) {
             ErrorCode::NONE if diverging.epoch >= 0 || diverging.end_offset >= 0 => {
                 let end = partition.common_end(diverging.epoch, diverging.end_offset);
-                self.cut(partition, asked, Cut::Back(end)).await
+                // A leader that names the end of this very log could do so for ever.
+                let cuts = end < partition.end_offset();
+                cuts && self.cut(partition, asked, Cut::Back(end)).await
             }
             ErrorCode::NONE => {
                 let records = answered.records.unwrap_or_default();

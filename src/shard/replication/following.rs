@@ -140,3 +140,99 @@ impl Following {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::base::NodeId;
+    use crate::base::config::{Flags, HostFacts, load};
+    use crate::io::disk::Disk;
+    use crate::io::sim::World;
+    use crate::log::{Logs, LogsOptions, Opening};
+    use crate::partition::replicas::Term;
+    use crate::partition::{Name, PartitionOptions};
+
+    const LONGEST: Duration = Duration::from_millis(50);
+
+    fn term(leader_epoch: LeaderEpoch, leader: i32) -> Term {
+        Term {
+            leader: NodeId(leader),
+            leader_epoch,
+            partition_epoch: leader_epoch,
+            replicas: vec![NodeId(1), NodeId(2)],
+            isr: vec![NodeId(1), NodeId(2)],
+        }
+    }
+
+    async fn open(disk: &Disk, index: PartitionIndex) -> Rc<Partition> {
+        let broker = load(None, &Flags::default(), &HostFacts::of_cores(1)).unwrap();
+        let options = PartitionOptions {
+            name: Name {
+                topic: "t".into(),
+                topic_id: TopicId::ZERO,
+                index,
+            },
+            dir: Path::new(&format!("/data/t-{index}")),
+            opening: Opening::default(),
+            node: NodeId(1),
+            term: term(3, 2),
+            shared: Rc::default(),
+            config: broker.topic_config(&Default::default()).unwrap(),
+            producer_expiration_ms: 1,
+        };
+        let logs = Logs::new(disk, LogsOptions::default());
+        Partition::open(&logs, options, 1_000).await.unwrap()
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::default().after(Duration::from_millis(ms))
+    }
+
+    fn ready(following: &Following, ms: u64) -> Vec<PartitionIndex> {
+        following.ready(at(ms)).map(|(key, _)| key.1).collect()
+    }
+
+    #[test]
+    fn a_partition_is_asked_for_again_after_pauses_that_grow() {
+        let world = World::new(1);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let partitions = [open(&disk, 0).await, open(&disk, 1).await];
+            let all = || partitions.iter().cloned().map(Followed::new).collect();
+            let mut following = Following::default();
+            assert!(following.set(all()));
+            assert!(!following.set(all()), "none is new");
+            let key = (TopicId::ZERO, 1);
+            following.pause(&key, at(100), LONGEST);
+            assert_eq!(ready(&following, 119), [0]);
+            assert_eq!(following.next_pause_ends(), Some(at(120)));
+            assert_eq!(ready(&following, 120), [0, 1]);
+            following.pause(&key, at(120), LONGEST);
+            following.pause(&key, at(160), LONGEST);
+            assert_eq!(following.next_pause_ends(), Some(at(160).after(LONGEST)));
+            following.went_well(&key);
+            assert_eq!(ready(&following, 161), [0, 1]);
+        });
+    }
+
+    #[test]
+    fn one_that_is_given_up_or_leads_by_now_waits_for_another_term() {
+        let world = World::new(1);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let partition = open(&disk, 0).await;
+            let mut following = Following::default();
+            following.set(vec![Followed::new(partition.clone())]);
+            following.give_up(&(TopicId::ZERO, 0));
+            assert_eq!(ready(&following, 1_000_000), []);
+            partition.take_term(&term(4, 2));
+            assert!(following.set(vec![Followed::new(partition.clone())]));
+            assert_eq!(ready(&following, 0), [0]);
+            partition.take_term(&term(5, 1));
+            assert_eq!(ready(&following, 0), [], "it leads");
+            assert!(!following.set(Vec::new()) && following.is_empty());
+        });
+    }
+}
