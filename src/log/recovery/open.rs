@@ -302,7 +302,9 @@ impl Opener<'_> {
             // What is scanned says itself which epochs wrote it; the checkpoint may speak of
             // batches that were lost.
             let mut state = self.inner.state.borrow_mut();
-            state.epochs.cut_back(base);
+            if self.opening.cut_at.is_none() || !planted!(CutKeepsEpochs) {
+                state.epochs.cut_back(base);
+            }
         }
         let file = segment.file(&self.disk).await?;
         let stop = self.scan(&segment, &file, len, scanner, true).await?;

@@ -307,9 +307,10 @@ fn planted_bugs_are_found() {
         Fault::SilentSyncAll,
     ];
     let mutants = [
+        Mutant::CutKeepsEpochs,
+        Mutant::VoidForgotten,
         Mutant::CutStillFlushed,
         Mutant::CutInJournalForgotten,
-        Mutant::CutKeepsEpochs,
         Mutant::AckBeforeFlush,
         Mutant::TrailerTooLarge,
         Mutant::NoCrc,
@@ -322,7 +323,6 @@ fn planted_bugs_are_found() {
         Mutant::TornEntryTaken,
         Mutant::GivenBackEarly,
         Mutant::CutForgotten,
-        Mutant::VoidForgotten,
         Mutant::OneFront,
     ];
     let bugs = lies

@@ -171,7 +171,7 @@ impl Life {
             11 if self.random.one_in(3) => return self.close().await.map(|()| true),
             12 => self.burst(which).await?,
             14 => self.clean().await?,
-            15 if self.random.one_in(6) => {
+            15 if self.random.one_in(3) => {
                 // The journal fails, if there is one: logs go on with their own files.
                 let file = Path::new(ROOT).join("corelane-journal");
                 self.sim.inject_below(&file, Fault::Write);
