@@ -307,8 +307,8 @@ fn planted_bugs_are_found() {
         Fault::SilentSyncAll,
     ];
     let mutants = [
-        Mutant::CutKeepsEpochs,
         Mutant::VoidForgotten,
+        Mutant::CutKeepsEpochs,
         Mutant::CutStillFlushed,
         Mutant::CutInJournalForgotten,
         Mutant::AckBeforeFlush,

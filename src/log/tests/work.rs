@@ -174,7 +174,13 @@ impl Life {
             15 if self.random.one_in(3) => {
                 // The journal fails, if there is one: logs go on with their own files.
                 let file = Path::new(ROOT).join("corelane-journal");
+                self.append(which).await?;
+                let log = &self.logs[which];
+                let acked = log.wait_acked(log.end_offset()).await;
+                acked.map_err(|failure| failure.to_string())?;
                 self.sim.inject_below(&file, Fault::Write);
+                // What it holds may soon be of segments that are gone.
+                self.burst(which).await?;
             }
             16 => self.part().await?,
             13 => {
