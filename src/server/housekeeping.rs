@@ -67,6 +67,8 @@ pub fn start(connections: &Rc<Connections>, net: Net) -> Jobs {
         let in_sync = replication::keep_in_sync(shard.clone());
         let in_sync = turn::measured(Work::job("replicas in sync"), in_sync);
         jobs.extend([runtime.spawn(following), runtime.spawn(in_sync)]);
+        let telling = replication::tell_of_folders(shard.clone());
+        jobs.push(job(runtime, class, "folders of replicas", telling));
     }
     Jobs(jobs)
 }

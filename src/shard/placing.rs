@@ -91,14 +91,15 @@ impl Placing<'_> {
                 leader_epoch,
             };
         }
-        let Some(dir) = shard.dirs.get(directory) else {
-            return broken(directory);
-        };
         let term = Term::of(state);
         if let Some(Place::Here(partition)) = known {
             partition.take_term(&term);
             return Place::Here(partition.clone());
         }
+        let found = shard.dirs.get(directory);
+        let Some(dir) = found.or_else(|| self.instead(shard, at, state)) else {
+            return broken(directory);
+        };
         let name = Name {
             topic: topic.name.clone(),
             topic_id: topic.id,
@@ -108,6 +109,26 @@ impl Placing<'_> {
         let config = self.config.get_or_init(config).clone();
         let opening = dir.folder.opening(&name.topic, name.index);
         open(shard, dir, (name, opening), term, config, now).await
+    }
+
+    /// The folder that takes the place of one that is not among the settings any more, for a replica
+    /// that there are others of: in an empty one it gets its records from these.
+    fn instead<'a>(
+        &self,
+        shard: &'a Shard,
+        at: usize,
+        state: &image::Partition,
+    ) -> Option<&'a Rc<LogDir>> {
+        if state.replicas.len() == 1 || shard.dirs.failed().next().is_some() {
+            return None;
+        }
+        let dir = shard.dirs.working().next()?;
+        let (topic, partition) = (&self.topic.name, at);
+        tracing::warn!(%topic, partition, dir = %dir.path.display(),
+            "the folder of this replica is not among log.dirs any more: it goes on in another one");
+        let index = at as PartitionIndex;
+        shard.replication.lies_in(dir.id, self.topic.id, index);
+        Some(dir)
     }
 
     /// Notes where the partition `at` is; the topic, once that is known of all.

@@ -20,8 +20,8 @@ pub use local::LocalController;
 pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
     AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionError, AlterPartitionFailure,
-    AlterPartitionReply, AlteredPartition, ConfigChange, CreatePartitions, CreateTopics,
-    DeleteTopics, FailDirectories, IsrChange, MorePartitions, NewTopic, RenewLeaders,
+    AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange, CreatePartitions,
+    CreateTopics, DeleteTopics, FailDirectories, IsrChange, MorePartitions, NewTopic, RenewLeaders,
     ResourceChange, TopicRef,
 };
 

@@ -111,6 +111,18 @@ pub struct FailDirectories {
     pub directories: Vec<Uuid>,
 }
 
+/// Replicas of a node lie in this log directory, whatever the metadata says (Kafka's
+/// AssignReplicasToDirs).
+#[derive(Clone, Debug)]
+pub struct AssignDirectories {
+    /// The node.
+    pub node: NodeId,
+    /// The directory's id.
+    pub directory: Uuid,
+    /// The partitions.
+    pub partitions: Vec<(TopicId, PartitionIndex)>,
+}
+
 /// The replicas in sync of partitions that one node leads shall change (Kafka's AlterPartition).
 /// At most one change of a partition is under way at a time.
 #[derive(Clone, Debug)]

@@ -84,6 +84,8 @@ impl Changing<'_> {
             ControlMessage::AlterPartition(call) => {
                 call.answer(Err(AlterPartitionFailure::NoCluster));
             }
+            // Alone, a replica stays with its folder.
+            ControlMessage::AssignDirectories(call) => call.answer(false),
             ControlMessage::Forward(call) => call.answer(Err(ForwardError::NoCluster)),
             ControlMessage::Understood(call) => call.answer(Arc::default()),
             // The nodes of a broker that runs alone serve as soon as their logs are open, and have

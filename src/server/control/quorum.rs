@@ -71,6 +71,10 @@ impl Serving {
                 let (changes, answer) = call.split();
                 answer(controller.alter_partition(changes).await);
             }),
+            ControlMessage::AssignDirectories(call) => self.begin(async move {
+                let (asked, answer) = call.split();
+                answer(controller.assign_directories(&asked).await);
+            }),
             ControlMessage::Forward(call) => self.begin(async move {
                 let (request, answer) = call.split();
                 answer(controller.forward(request).await);

@@ -11,8 +11,9 @@ use crate::base::metrics::Snapshot;
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
 use crate::metadata::controller::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReply, CannotWrite, Change,
-    CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, Forward, ForwardError,
+    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReply, AssignDirectories,
+    CannotWrite, Change, CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, Forward,
+    ForwardError,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
@@ -61,6 +62,9 @@ pub enum ControlMessage {
     FailDirectories(ChangeCall<FailDirectories>),
     /// Change the replicas in sync of partitions that a node leads.
     AlterPartition(Call<AlterPartition, AlterPartitionReply>),
+    /// Tell the controller of the cluster in which directory replicas lie; whether it has taken all
+    /// of that.
+    AssignDirectories(Call<AssignDirectories, bool>),
     /// Have the active controller of the cluster answer a client's request: its answer is header
     /// and body as they came.
     Forward(Call<Forward, Result<Bytes, ForwardError>>),

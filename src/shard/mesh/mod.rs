@@ -18,8 +18,8 @@ use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
 use crate::metadata::controller::decide::{AlterConfigsError, CreatePartitionsError};
 use crate::metadata::controller::{
     AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionFailure, AlterPartitionReply,
-    CannotWrite, Change, CreatePartitions, CreateTopicResult, CreateTopics, DeleteTopicResult,
-    DeleteTopics, FailDirectories, Forward, ForwardError, TopicRef,
+    AssignDirectories, CannotWrite, Change, CreatePartitions, CreateTopicResult, CreateTopics,
+    DeleteTopicResult, DeleteTopics, FailDirectories, Forward, ForwardError, TopicRef,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
@@ -145,6 +145,14 @@ impl ToControl {
         let unanswered = |_| AlterPartitionFailure::Unanswered;
         sent.map_err(unanswered)?;
         answer.wait().await.map_err(unanswered)?
+    }
+
+    /// Tells the controller of the cluster in which directory replicas lie; whether it has taken all
+    /// of that.
+    pub async fn assign_directories(&self, asked: AssignDirectories) -> bool {
+        let (call, answer) = Call::new(asked);
+        let sent = self.0.send(ControlMessage::AssignDirectories(call));
+        sent.is_ok() && answer.wait().await.unwrap_or(false)
     }
 
     /// Has the active controller answer a client's request.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod ask;
+mod assign;
 mod fetcher;
 mod following;
 mod isr;
@@ -20,10 +21,12 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Shard;
-use crate::base::NodeId;
+use crate::base::ids::Uuid;
 use crate::base::metrics::{Counter, Snapshot};
+use crate::base::{NodeId, PartitionIndex, TopicId};
 use crate::io::event::Event;
 use crate::io::net::Net;
+pub use assign::tell_of_folders;
 use fetcher::Fetcher;
 use following::Followed;
 pub use isr::keep_in_sync;
@@ -34,6 +37,10 @@ use throttle::Throttle;
 pub struct Replication {
     /// Partitions have come or gone, or have another leader.
     changed: Event,
+    /// Replicas that lie in other directories than the metadata says, by directory.
+    moved: RefCell<BTreeMap<Uuid, Vec<(TopicId, PartitionIndex)>>>,
+    /// There are more of them.
+    more_moved: Event,
     /// What throttled replicas have fetched.
     throttle: RefCell<Throttle>,
     /// Fetches that leaders have answered.
@@ -51,6 +58,13 @@ impl Replication {
     /// The partitions are not those that they were, or have other leaders.
     pub(super) fn partitions_changed(&self) {
         self.changed.call();
+    }
+
+    /// The replica of a partition lies in this directory: the controller is to be told.
+    pub(super) fn lies_in(&self, directory: Uuid, topic: TopicId, index: PartitionIndex) {
+        let mut moved = self.moved.borrow_mut();
+        moved.entry(directory).or_default().push((topic, index));
+        self.more_moved.call();
     }
 
     /// Adds its numbers to a snapshot.

@@ -4,6 +4,8 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::*;
+use crate::ErrorCode;
+use crate::field::{CurrentLeader, NodeEndpoint};
 
 fn name() -> TopicName {
     TopicName(StrBytes::from_static_str("orders"))

@@ -326,6 +326,41 @@ const CREATE_TOPICS: &[Field] = &[
     ),
 ];
 
+const ASSIGN_REPLICAS_TO_DIRS_DIRECTORIES_TOPICS_PARTITIONS: &[Field] = &[
+    Field::new("PartitionIndex", Kind::Fixed(4), 0),
+    Field::new("ErrorCode", Kind::Fixed(2), 0),
+];
+
+const ASSIGN_REPLICAS_TO_DIRS_DIRECTORIES_TOPICS: &[Field] = &[
+    Field::new("TopicId", Kind::Fixed(16), 0),
+    Field::new(
+        "Partitions",
+        Kind::Array(&Kind::Struct(
+            ASSIGN_REPLICAS_TO_DIRS_DIRECTORIES_TOPICS_PARTITIONS,
+        )),
+        0,
+    ),
+];
+
+const ASSIGN_REPLICAS_TO_DIRS_DIRECTORIES: &[Field] = &[
+    Field::new("Id", Kind::Fixed(16), 0),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(ASSIGN_REPLICAS_TO_DIRS_DIRECTORIES_TOPICS)),
+        0,
+    ),
+];
+
+const ASSIGN_REPLICAS_TO_DIRS: &[Field] = &[
+    Field::new("ThrottleTimeMs", Kind::Fixed(4), 0),
+    Field::new("ErrorCode", Kind::Fixed(2), 0),
+    Field::new(
+        "Directories",
+        Kind::Array(&Kind::Struct(ASSIGN_REPLICAS_TO_DIRS_DIRECTORIES)),
+        0,
+    ),
+];
+
 /// The bodies of answers that can be checked, by API key.
 pub(super) const ANSWERS: &[Body] = &[
     Body::new(1, 4, 18, 12, FETCH),
@@ -339,4 +374,5 @@ pub(super) const ANSWERS: &[Body] = &[
     Body::new(62, 0, 4, 0, BROKER_REGISTRATION),
     Body::new(63, 0, 2, 0, BROKER_HEARTBEAT),
     Body::new(67, 0, 0, 0, ALLOCATE_PRODUCER_IDS),
+    Body::new(73, 0, 0, 0, ASSIGN_REPLICAS_TO_DIRS),
 ];

@@ -31,7 +31,7 @@ APIS = """
 # The APIs that this broker asks of other Kafka processes.
 ANSWERS = """
     Fetch ListOffsets ApiVersions OffsetForLeaderEpoch AlterPartition Envelope FetchSnapshot
-    BrokerRegistration BrokerHeartbeat AllocateProducerIds CreateTopics
+    BrokerRegistration BrokerHeartbeat AllocateProducerIds CreateTopics AssignReplicasToDirs
 """.split()
 
 FIXED = {

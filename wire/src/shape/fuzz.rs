@@ -185,7 +185,7 @@ fn codecs_of_answers() -> Vec<(i16, Codec)> {
     codecs! {
         FetchRequest ListOffsetsRequest ApiVersionsRequest CreateTopicsRequest
         OffsetForLeaderEpochRequest AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest BrokerRegistrationRequest
-        BrokerHeartbeatRequest AllocateProducerIdsRequest
+        BrokerHeartbeatRequest AllocateProducerIdsRequest AssignReplicasToDirsRequest
     }
 }
 

@@ -4,6 +4,7 @@
 //! about the cluster.
 
 mod alter;
+mod assign;
 mod calls;
 mod cleanly;
 mod forward;
@@ -34,13 +35,15 @@ use crate::metadata::image::Image;
 use crate::metadata::record::Endpoint;
 use crate::metadata::source::quorum::{Address, Asker, Following, Watch, follow};
 use crate::wire::codec::messages::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, BrokerId,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AssignReplicasToDirsResponse, BrokerId,
 };
 
 use super::decide::Random;
 use super::folder::{LoadError, NodeDir};
 use super::formatted::{self, Found};
-use super::request::{AlterPartition, AlterPartitionFailure, AlterPartitionReply};
+use super::request::{
+    AlterPartition, AlterPartitionFailure, AlterPartitionReply, AssignDirectories,
+};
 use super::standing::Standing;
 use calls::Line;
 use forward::Forwards;
@@ -73,6 +76,9 @@ pub struct QuorumController {
     changes: Vec<Rc<Changes>>,
     forwards: Forwards,
     producer_ids: Line,
+    directories_told: Line,
+    /// Taken by the request that tells of directories, one at a time.
+    directories_turn: Rc<Semaphore>,
     /// Taken by the request for a block of them, one at a time.
     producer_ids_turn: Rc<Semaphore>,
     /// Why the broker cannot be part of the cluster any more.
@@ -129,6 +135,8 @@ impl QuorumController {
             forwards: Forwards::new(net, &runtime, &watch, name("forward")),
             producer_ids: Line::new(net, &runtime, &watch, name("producer-ids")),
             producer_ids_turn: Semaphore::new(1),
+            directories_told: Line::new(net, &runtime, &watch, name("directories")),
+            directories_turn: Semaphore::new(1),
             failure: RefCell::default(),
             failed: Bell::default(),
             faults: Faults::default(),
@@ -364,6 +372,19 @@ impl QuorumController {
             Some(end) if is_block && answer.error_code == 0 => Some(start..end),
             _ => None,
         }
+    }
+
+    /// Tells the controller where replicas lie; whether it has taken all of that.
+    pub async fn assign_directories(&self, asked: &AssignDirectories) -> bool {
+        let _turn = self.directories_turn.take(1).await;
+        let node = self.nodes.iter().find(|it| it.id() == asked.node);
+        let Some(epoch) = node.and_then(|node| node.epoch()) else {
+            return false;
+        };
+        let request = assign::request(asked, epoch);
+        let code = |answer: &AssignReplicasToDirsResponse| answer.error_code;
+        let answer = self.directories_told.ask((0, 0), &request, code).await;
+        answer.is_some_and(|answer| assign::is_all_taken(&answer))
     }
 
     /// Tells the controller that folders of `node` have failed.
