@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::ask::{self, Asked, Asker, LIST_OFFSETS_VERSION};
+use super::ask::{self, Asker, LIST_OFFSETS_VERSION};
 use super::fetcher::{FetchError, Fetcher};
 use super::reshape;
+use super::session::Asked;
 use crate::base::config::ReplicaConfig;
 use crate::base::{ErrorCode, Offset};
 use crate::io::peer::Peer;

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::following::Key;
+use super::session::{Asked, Named};
 use crate::base::config::ReplicaConfig;
-use crate::base::{LeaderEpoch, NodeId, Offset, TopicId};
+use crate::base::{NodeId, TopicId};
 use crate::wire::codec::StrBytes;
-use crate::wire::codec::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use crate::wire::codec::messages::fetch_request::{
+    FetchPartition, FetchTopic, ForgottenTopic, ReplicaState,
+};
 use crate::wire::codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::wire::codec::messages::{BrokerId, FetchRequest, ListOffsetsRequest, TopicName};
 
@@ -30,30 +32,10 @@ pub struct Asker {
     pub broker_epoch: i64,
 }
 
-/// A partition that is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    /// Which one.
-    pub key: Key,
-    /// The term that it follows in.
-    pub leader_epoch: LeaderEpoch,
-    /// Where its log ends.
-    pub offset: Offset,
-    /// The term of its last record; -1 where it has none.
-    pub last_epoch: LeaderEpoch,
-    /// The first offset that may be read here.
-    pub start_offset: Offset,
-}
-
-/// A fetch of these partitions, for which the leader may wait so long.
-pub fn fetch(
-    asker: Asker,
-    asked: &[Asked],
-    wait: Duration,
-    config: &ReplicaConfig,
-) -> FetchRequest {
+/// A fetch that names these partitions of a session, and for which the leader may wait so long.
+pub fn fetch(asker: Asker, named: &Named, wait: Duration, config: &ReplicaConfig) -> FetchRequest {
     let mut topics: BTreeMap<TopicId, Vec<FetchPartition>> = BTreeMap::new();
-    for one in asked {
+    for one in &named.asked {
         let (topic, index) = one.key;
         let partition = FetchPartition::default()
             .with_partition(index)
@@ -69,6 +51,15 @@ pub fn fetch(
             .with_topic_id(id.0)
             .with_partitions(partitions)
     });
+    let mut forgotten: BTreeMap<TopicId, Vec<i32>> = BTreeMap::new();
+    for (topic, index) in &named.forgotten {
+        forgotten.entry(*topic).or_default().push(*index);
+    }
+    let forgotten = forgotten.into_iter().map(|(id, partitions)| {
+        ForgottenTopic::default()
+            .with_topic_id(id.0)
+            .with_partitions(partitions)
+    });
     let replica = ReplicaState::default()
         .with_replica_id(BrokerId(asker.node.0))
         .with_replica_epoch(asker.broker_epoch);
@@ -77,8 +68,10 @@ pub fn fetch(
         .with_max_wait_ms(wait.as_millis() as i32)
         .with_min_bytes(bound(config.fetch_min_bytes))
         .with_max_bytes(bound(config.response_bytes_max))
-        .with_session_epoch(-1)
+        .with_session_id(named.id)
+        .with_session_epoch(named.epoch)
         .with_topics(topics.collect())
+        .with_forgotten_topics_data(forgotten.collect())
 }
 
 /// Where the leader's log ends or begins, as `timestamp` says.
@@ -138,8 +131,16 @@ mod tests {
             last_epoch: 3,
             start_offset: 7,
         });
-        let request = fetch(asker, &asked, Duration::from_millis(40), &config());
+        let named = Named {
+            id: 9,
+            epoch: 3,
+            asked: asked.to_vec(),
+            forgotten: vec![(TopicId(Uuid::from_u128(4)), 1)],
+        };
+        let request = fetch(asker, &named, Duration::from_millis(40), &config());
         encode(&request, FETCH_VERSION, &mut BytesMut::new()).unwrap();
+        assert_eq!((request.session_id, request.session_epoch), (9, 3));
+        assert_eq!(request.forgotten_topics_data[0].partitions, [1]);
         assert_eq!(request.topics.len(), 2);
         assert_eq!(request.topics[1].partitions.len(), 2);
         assert_eq!((request.max_bytes, request.max_wait_ms), (i32::MAX, 40));

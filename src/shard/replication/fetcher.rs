@@ -9,8 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 
-use super::ask::{self, Asked, Asker, FETCH_VERSION};
+use super::ask::{self, Asker, FETCH_VERSION};
 use super::following::{Followed, Following, Key};
+use super::session::{Asked, Session};
 use crate::base::config::ReplicaConfig;
 use crate::base::seldom::Seldom;
 use crate::base::{ErrorCode, Instant, NodeId, TopicId};
@@ -38,6 +39,7 @@ pub struct Fetcher {
     net: Net,
     pub(super) leader: NodeId,
     pub(super) following: RefCell<Following>,
+    session: RefCell<Session>,
     changed: Event,
     cut_short_at: Cell<Instant>,
     failures: Seldom,
@@ -65,6 +67,7 @@ impl Fetcher {
             net,
             leader,
             following: RefCell::default(),
+            session: RefCell::default(),
             changed: Event::default(),
             cut_short_at: Cell::default(),
             failures: Seldom::default(),
@@ -163,17 +166,29 @@ impl Fetcher {
             Some(open) => open,
             None => self.connect(&config).await?,
         };
-        let request = ask::fetch(asker, &asked, self.wait(&config), &config);
-        let Some(answer) = self.fetch(&mut open, &request, &config).await? else {
-            return Ok(());
+        let named = self.session.borrow_mut().ask_for(&asked);
+        let request = ask::fetch(asker, &named, self.wait(&config), &config);
+        let answer = match self.fetch(&mut open, &request, &config).await {
+            Ok(Some(answer)) => answer,
+            unanswered => {
+                self.session.borrow_mut().restart();
+                return unanswered.map(drop);
+            }
         };
         let error = ErrorCode(answer.error_code);
         if error.is_error() {
+            self.session.borrow_mut().restart();
+            if Session::is_lost(error) {
+                *peer = Some(open);
+                return Ok(());
+            }
             return Err(FetchError::Refused(error.name()));
         }
+        self.session.borrow_mut().answered(answer.session_id);
         self.shard.replication.fetches_count.add(1);
         let bytes = bytes_of(&answer);
         let held = self.shard.budget.hold(Use::Replication, bytes);
+        let mut changed = Vec::new();
         for topic in answer.responses {
             for answered in topic.partitions {
                 let key = (TopicId(topic.topic_id), answered.partition_index);
@@ -182,12 +197,13 @@ impl Fetcher {
                 if let (Ok(at), Some(partition)) = (found, self.partition(&key)) {
                     self.take(&mut open, asker, &asked[at], &partition, answered, &config)
                         .await?;
+                    changed.push(partition);
                 }
                 turn::pace().await;
             }
         }
         drop(held);
-        self.wait_until_stored(&asked).await;
+        self.wait_until_stored(&changed).await;
         *peer = Some(open);
         Ok(())
     }
@@ -264,13 +280,11 @@ impl Fetcher {
 
     /// Waits until what was appended is stored, but not for long: a disk that is full or stuck
     /// holds up its own partitions only.
-    async fn wait_until_stored(&self, asked: &[Asked]) {
+    async fn wait_until_stored(&self, changed: &[Rc<Partition>]) {
         let all = async {
-            for one in asked {
-                if let Some(partition) = self.partition(&one.key) {
-                    // A log that has failed is not asked for again.
-                    let _ = partition.wait_all_stored().await;
-                }
+            for partition in changed {
+                // A log that has failed is not asked for again.
+                let _ = partition.wait_all_stored().await;
             }
         };
         self.shard.runtime().within(STORED_WITHIN, all).await;

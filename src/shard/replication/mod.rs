@@ -10,6 +10,7 @@ mod fetcher;
 mod following;
 mod isr;
 mod reshape;
+mod session;
 mod throttle;
 
 use std::cell::RefCell;
