@@ -19,7 +19,12 @@ pub struct Case<'a> {
 /// Runs those of `cases` that the words among the arguments of `program` choose, all without
 /// words. Says of each what became of it, also that it was left out and why.
 pub fn run<'a>(program: &'static str, cases: impl IntoIterator<Item = Case<'a>>) -> ExitCode {
-    let words = match Arguments::of_program(program).words() {
+    run_with(Arguments::of_program(program), cases)
+}
+
+/// As [`run`], where the program has taken its own options from `arguments`.
+pub fn run_with<'a>(arguments: Arguments, cases: impl IntoIterator<Item = Case<'a>>) -> ExitCode {
+    let words = match arguments.words() {
         Ok(words) => words,
         Err(error) => {
             eprintln!("{error}");

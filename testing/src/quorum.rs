@@ -59,6 +59,8 @@ min.insync.replicas=1
 /// One to three controllers; those that still run are killed when it is dropped.
 pub struct Quorum {
     dir: PathBuf,
+    /// Settings more, a line each.
+    lines: String,
     controllers: Vec<Controller>,
 }
 
@@ -98,10 +100,16 @@ fn kafka_folder() -> PathBuf {
 
 /// A program of Kafka's, by the name of its class.
 pub fn kafka_program(class: &str) -> Command {
+    kafka_process(class, &[])
+}
+
+/// As [`kafka_program`], with these options of its JVM, which win.
+pub fn kafka_process(class: &str, options: &[&str]) -> Command {
     let path = class_path().as_ref().expect("Kafka's class path");
     let mut java = Command::new("java");
     let log = kafka_folder().join("log4j2.properties");
     java.args(JVM)
+        .args(options)
         .arg(format!("-Dlog4j2.configurationFile={}", log.display()))
         .args(["-cp", path, class])
         .stdin(Stdio::null());
@@ -115,6 +123,11 @@ impl Quorum {
     /// have a leader. One alone has a quorum that can change (kraft.version 1), several have a
     /// fixed one.
     pub fn start(dir: &Path, count: usize) -> Quorum {
+        Quorum::start_with(dir, count, &[])
+    }
+
+    /// As [`Self::start`], with these settings more, which win.
+    pub fn start_with(dir: &Path, count: usize, lines: &[&str]) -> Quorum {
         assert!((1..=3).contains(&count));
         let port = ports();
         let controllers = (0..count).map(|index| Controller {
@@ -124,6 +137,7 @@ impl Quorum {
         });
         let mut quorum = Quorum {
             dir: dir.to_owned(),
+            lines: lines.join("\n"),
             controllers: controllers.collect(),
         };
         for index in 0..count {
@@ -214,8 +228,9 @@ impl Quorum {
         };
         let text = format!(
             "{SETTINGS}node.id={id}\nlisteners=CONTROLLER://127.0.0.1:{port}\n{quorum}\n\
-             log.dirs={}\n",
-            data.display()
+             log.dirs={}\n{}\n",
+            data.display(),
+            self.lines
         );
         fs::write(&file, text).unwrap();
         let mut tool = kafka_program("kafka.tools.StorageTool");

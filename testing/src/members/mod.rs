@@ -1,0 +1,12 @@
+//! Drives: clusters whose brokers keep replicas of each other's partitions: brokers of ours, of
+//! Apache Kafka, or both.
+
+mod cluster;
+mod member;
+mod stored;
+mod view;
+
+pub use cluster::{Cluster, create_topic, kafka_tool, try_kafka_tool};
+pub use member::{Kind, Member};
+pub use stored::{Stored, stored};
+pub use view::{View, connect, view};
