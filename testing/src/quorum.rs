@@ -155,6 +155,17 @@ impl Quorum {
         addresses.join(",")
     }
 
+    /// The setting that tells Kafka's own processes of them: of a fixed quorum the voters, of one
+    /// that can change an address.
+    pub fn setting(&self) -> String {
+        if self.controllers.len() == 1 {
+            return format!("controller.quorum.bootstrap.servers={}", self.addresses());
+        }
+        let voter = |one: &Controller| format!("{}@127.0.0.1:{}", one.id, one.port);
+        let voters: Vec<String> = self.controllers.iter().map(voter).collect();
+        format!("controller.quorum.voters={}", voters.join(","))
+    }
+
     /// Kills one as a lost machine would.
     pub fn kill(&mut self, index: usize) {
         let mut child = self.take(index);
@@ -219,13 +230,7 @@ impl Quorum {
         let file = self.path(index, "properties");
         let data = self.path(index, "data");
         let is_alone = self.controllers.len() == 1;
-        let quorum = if is_alone {
-            format!("controller.quorum.bootstrap.servers=127.0.0.1:{port}")
-        } else {
-            let voter = |one: &Controller| format!("{}@127.0.0.1:{}", one.id, one.port);
-            let voters: Vec<String> = self.controllers.iter().map(voter).collect();
-            format!("controller.quorum.voters={}", voters.join(","))
-        };
+        let quorum = self.setting();
         let text = format!(
             "{SETTINGS}node.id={id}\nlisteners=CONTROLLER://127.0.0.1:{port}\n{quorum}\n\
              log.dirs={}\n{}\n",

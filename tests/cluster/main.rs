@@ -2,15 +2,22 @@
 //!
 //! `cargo test --test cluster`; after `--` words that the chosen cases contain. Cases with Kafka's
 //! controllers need a JDK and Maven; without, they are named as left out.
+//!
+//! `--members java` tells the stories of replication with brokers of Apache Kafka: does a test ask
+//! for the right thing? `--members corelane,java` alternates. `--kills 20` kills that many leaders
+//! where a run of all tests kills few.
 
 mod admin;
 mod format;
 mod member;
+mod options;
 mod quorum;
+mod replication;
 
 use std::process::ExitCode;
 
 use corelane_testing::Here;
+use corelane_testing::arguments::Arguments;
 use corelane_testing::cases::{self, Case};
 use corelane_testing::quorum::lacks_kafka;
 
@@ -18,17 +25,23 @@ use corelane_testing::quorum::lacks_kafka;
 const HERE: Here = corelane_testing::here!();
 
 fn main() -> ExitCode {
+    let mut arguments = Arguments::of_program("tests/cluster/main.rs");
+    if let Err(error) = options::Options::take(&mut arguments) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     let alone = format::ALL.iter().map(|(name, run)| (name, run, None));
     let lacks = lacks_kafka();
     let with_kafka = quorum::ALL
         .iter()
         .chain(member::ALL)
         .chain(admin::ALL)
+        .chain(replication::ALL.into_iter().flatten())
         .map(|(name, run)| (name, run, lacks));
     let cases = alone.chain(with_kafka).map(|(name, run, lacks)| Case {
         name,
         lacks,
         run: *run,
     });
-    cases::run("tests/cluster/main.rs", cases)
+    cases::run_with(arguments, cases)
 }

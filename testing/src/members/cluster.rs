@@ -53,13 +53,12 @@ impl Cluster {
 
     /// As [`Self::start`], of controllers that run.
     pub fn of(here: &Here, dir: &Path, quorum: Quorum, kinds: &[Kind], lines: &[&str]) -> Cluster {
-        let addresses = quorum.addresses();
         let mut all = LINES.to_vec();
         // Of a setting that is there twice the last one counts for Kafka, but ours refuses it.
         all.retain(|line| lines.iter().all(|one| name_of(one) != name_of(line)));
         all.extend(lines);
         let members = kinds.iter().zip(1..).map(|(kind, id)| {
-            let mut member = Member::new(here, *kind, dir, id, &addresses, &all);
+            let mut member = Member::new(here, *kind, dir, id, &quorum, &all);
             member.start();
             member
         });

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::quorum::{CLUSTER_ID, kafka_process};
+use crate::quorum::{CLUSTER_ID, Quorum, kafka_process};
 use crate::{Here, Start, ports, until_within};
 
 /// How long a start or an orderly stop may take: several JVMs share two cores.
@@ -50,14 +50,14 @@ impl Member {
         kind: Kind,
         dir: &Path,
         id: i32,
-        controllers: &str,
+        quorum: &Quorum,
         lines: &[&str],
     ) -> Member {
         let data = dir.join(format!("member-{id}"));
         let mut start = here.start(&data);
         start.port = ports();
         let start = match kind {
-            Kind::Corelane => start.in_cluster(id, controllers, lines),
+            Kind::Corelane => start.in_cluster(id, &quorum.addresses(), lines),
             Kind::Kafka => start,
         };
         let member = Member {
@@ -71,7 +71,7 @@ impl Member {
             logged: 0,
         };
         if kind == Kind::Kafka {
-            member.write_settings(controllers, lines);
+            member.write_settings(&quorum.setting(), lines);
         }
         member.format();
         member
@@ -217,11 +217,11 @@ impl Member {
         self.dir.with_extension(extension)
     }
 
-    fn write_settings(&self, controllers: &str, lines: &[&str]) {
+    fn write_settings(&self, quorum: &str, lines: &[&str]) {
         let Member { id, port, dir, .. } = self;
         let text = format!(
             "process.roles=broker\nnode.id={id}\ncontroller.listener.names=CONTROLLER\n\
-             controller.quorum.bootstrap.servers={controllers}\n\
+             {quorum}\n\
              listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\n\
              broker.heartbeat.interval.ms=500\nnum.network.threads=2\nnum.io.threads=2\n\
              share.coordinator.state.topic.num.partitions=1\n{}\n",

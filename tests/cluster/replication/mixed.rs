@@ -1,0 +1,38 @@
+//! Drives: clusters whose brokers are partly of ours and partly of Apache Kafka.
+
+use corelane_testing::members::{Cluster, Kind};
+
+use super::failover::kill_leaders;
+use super::groups::{Consumer, coordinators_die, read_all_of};
+use super::{PARTITIONS, TOPIC, load, names, replicas_agree};
+use crate::HERE;
+use crate::options::kills;
+
+/// The cases: what holds, and what panics when it does not.
+pub const ALL: &[(&str, fn())] = &[
+    ("mixed_replicas_of_two_of_ours_and_one_of_kafka", || {
+        mixed([Kind::Corelane, Kind::Kafka, Kind::Corelane]);
+    }),
+    ("mixed_replicas_of_one_of_ours_and_two_of_kafka", || {
+        mixed([Kind::Kafka, Kind::Corelane, Kind::Kafka]);
+    }),
+];
+
+/// Leaders and coordinators of both kinds die, in turn.
+fn mixed(kinds: [Kind; 3]) {
+    let dir = HERE.data_dir();
+    let mut cluster = Cluster::start(&HERE, dir.path(), 1, &kinds, &[]);
+    let running = load(&cluster);
+    let consumers = ["a", "b"].map(|name| Consumer::start(&cluster, dir.path(), name));
+    running.wait_acks(20);
+    kill_leaders(&mut cluster, &running, kills(3));
+    coordinators_die(&mut cluster, &consumers, 3);
+    cluster.wait_in_sync(TOPIC, 3);
+    let report = running.finish();
+    println!("  {}: {report}", names(&cluster));
+    read_all_of(&cluster, &consumers, report.records);
+    drop(consumers);
+    cluster.wait_in_sync(TOPIC, 3);
+    cluster.stop();
+    replicas_agree(&cluster, TOPIC, PARTITIONS);
+}

@@ -1,0 +1,101 @@
+//! Partitions with three replicas, under load, while members die, stand still, come back empty, and
+//! move. Each story is told with members of ours, of Apache Kafka, or of both.
+
+mod deletion;
+mod failover;
+mod groups;
+mod mixed;
+mod moves;
+mod replicas;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use corelane_testing::followed::{Load, Running};
+use corelane_testing::members::{Cluster, Kind};
+
+use crate::HERE;
+use crate::options::kinds;
+
+/// All stories: what holds, and what panics when it does not.
+pub const ALL: [&[(&str, fn())]; 6] = [
+    replicas::ALL,
+    failover::ALL,
+    moves::ALL,
+    groups::ALL,
+    deletion::ALL,
+    mixed::ALL,
+];
+
+/// The topic under load.
+const TOPIC: &str = "loaded";
+
+/// Partitions of it.
+const PARTITIONS: usize = 3;
+
+/// Two of three replicas must have a record before it is acked.
+const TWO: &[(&str, &str)] = &[("min.insync.replicas", "2")];
+
+/// A controller and so many members of the kinds that the command line says.
+fn cluster(dir: &Path, count: usize) -> Cluster {
+    Cluster::start(&HERE, dir, 1, &kinds(count), &[])
+}
+
+/// Creates the topic with three replicas and starts the load on it.
+fn load(cluster: &Cluster) -> Running {
+    cluster.create(TOPIC, PARTITIONS as i32, 3, TWO);
+    Load::start(cluster.addresses(), TOPIC, PARTITIONS, 0)
+}
+
+/// Ends a load, stops the members, and checks that the replicas of its topic are the same.
+fn finish(what: &str, load: Running, mut cluster: Cluster) {
+    cluster.wait_in_sync(TOPIC, 3);
+    let report = load.finish();
+    println!("  {what}: {report}");
+    assert!(report.records > 100, "hardly a load: {report}");
+    cluster.wait_in_sync(TOPIC, 3);
+    cluster.stop();
+    replicas_agree(&cluster, TOPIC, PARTITIONS);
+}
+
+/// Checks that members that are stopped have stored the same batches, to the same end.
+fn replicas_agree(cluster: &Cluster, topic: &str, partitions: usize) {
+    for partition in 0..partitions {
+        let all = cluster.stored(topic, partition as i32);
+        let mut copies = all.iter().filter_map(|(id, it)| Some((id, it.as_ref()?)));
+        let (first, expected) = copies.next().expect("a replica");
+        assert!(
+            !expected.is_empty(),
+            "node {first} has nothing of {partition}"
+        );
+        let mut count = 1;
+        for (id, found) in copies {
+            count += 1;
+            let differs = expected.iter().zip(found).find(|(one, other)| one != other);
+            assert_eq!(
+                differs, None,
+                "{topic}-{partition} of nodes {first} and {id}"
+            );
+            let ends = [expected, found].map(|it| it.last().map(|batch| batch.next));
+            assert_eq!(
+                ends[0], ends[1],
+                "{topic}-{partition} of nodes {first} and {id}"
+            );
+        }
+        assert_eq!(count, 3, "replicas of {topic}-{partition}");
+        let epochs = expected.windows(2).all(|two| two[0].epoch <= two[1].epoch);
+        assert!(epochs, "epochs go back: {expected:?}");
+    }
+}
+
+/// The kinds of the members among `cluster`, as a name.
+fn names(cluster: &Cluster) -> String {
+    let count = |kind| cluster.members.iter().filter(|it| it.kind == kind).count();
+    let (ours, theirs) = (count(Kind::Corelane), count(Kind::Kafka));
+    format!("{ours} of ours, {theirs} of Kafka's")
+}
+
+/// All of these are different.
+fn are_different(ids: &[i32]) -> bool {
+    ids.iter().collect::<BTreeSet<_>>().len() == ids.len()
+}
