@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use kafka_protocol::messages::ProduceRequest;
 
 use super::book::Sent;
-use super::load::Load;
+use super::shared::Shared;
 use crate::checked::broker::Connection;
 use crate::checked::record::{self, Shape};
 use crate::requests::{PRODUCE, produce};
@@ -47,7 +47,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub fn new(load: &Load, number: usize) -> Lane {
+    pub fn new(load: &Shared, number: usize) -> Lane {
         let book = load.book.lock().unwrap();
         Lane {
             number,
@@ -65,7 +65,7 @@ impl Lane {
     }
 
     /// Sends until the load is told to stop and all is acked.
-    pub fn run(mut self, load: &Load) {
+    pub fn run(mut self, load: &Shared) {
         while !load.has_failed() {
             match self.session(load) {
                 Ok(()) => return,
@@ -80,7 +80,7 @@ impl Lane {
     }
 
     /// One connection. An error ends it; of the kind `InvalidData` it is a defect.
-    fn session(&mut self, load: &Load) -> Result<()> {
+    fn session(&mut self, load: &Shared) -> Result<()> {
         let id = match self.id {
             Some(id) => id,
             None => {
@@ -129,7 +129,7 @@ impl Lane {
         }
     }
 
-    fn note_ack(&mut self, load: &Load, batch: &Sent, base: i64) -> Result<()> {
+    fn note_ack(&mut self, load: &Shared, batch: &Sent, base: i64) -> Result<()> {
         let noted = load
             .book
             .lock()
@@ -143,7 +143,7 @@ impl Lane {
         Ok(())
     }
 
-    fn next(&self, load: &Load) -> Sent {
+    fn next(&self, load: &Shared) -> Sent {
         let mut book = load.book.lock().unwrap();
         let first = book.next_of(self.number);
         let count = record::batch_count(self.name, first);
@@ -155,7 +155,7 @@ impl Lane {
         }
     }
 
-    fn send(&self, load: &Load, leader: &mut Connection, id: i64, batch: &Sent) -> Result<()> {
+    fn send(&self, load: &Shared, leader: &mut Connection, id: i64, batch: &Sent) -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_ms = now.unwrap_or_default().as_millis() as i64;
         let Sent { first, count, .. } = *batch;

@@ -3,42 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::book::Book;
 use super::lane::Lane;
-use super::leaders::Leaders;
 use super::reader::{follow, look_back, read_whole};
+use super::shared::Shared;
 use crate::until_within;
 
 /// How long the load may make no progress, and how long its end may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A topic under load. Its threads end when [`Self::finish`] is called, or when it is dropped.
+/// A topic under load. Its threads end at [`Self::finish`], or soon after it is dropped.
 pub struct Load {
-    pub(super) book: Mutex<Book>,
-    pub(super) leaders: Leaders,
-    /// The pause of a producer between two batches.
-    pub(super) pace: Duration,
-    is_ending: AtomicBool,
-    readers_end: AtomicBool,
-    has_failed: AtomicBool,
-    /// What is wrong.
-    faults: Mutex<Vec<String>>,
-    /// What was to be tried again, and how often.
-    notes: Mutex<BTreeMap<String, u64>>,
-    /// Acks of each lane.
-    acks: Vec<AtomicU64>,
-    /// The longest time that a producer was without an ack since this was asked last.
-    gap_ms: AtomicU64,
-}
-
-/// The threads of a load.
-pub struct Running {
-    load: Arc<Load>,
+    shared: Arc<Shared>,
     lanes: Vec<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -79,88 +59,39 @@ impl Load {
         topic: &'static str,
         partitions: usize,
         base: u32,
-    ) -> Running {
-        let book = Book::new(base, partitions, 3);
-        let load = Arc::new(Load {
-            acks: (0..book.lanes()).map(|_| AtomicU64::new(0)).collect(),
-            book: Mutex::new(book),
-            leaders: Leaders { members, topic },
-            pace: Duration::from_millis(15),
-            is_ending: AtomicBool::new(false),
-            readers_end: AtomicBool::new(false),
-            has_failed: AtomicBool::new(false),
-            faults: Mutex::default(),
-            notes: Mutex::default(),
-            gap_ms: AtomicU64::new(0),
-        });
-        let lanes = (0..load.acks.len()).map(|number| {
-            let lane = Lane::new(&load, number);
-            spawn(&load, move |load| lane.run(load))
+    ) -> Load {
+        let shared = Arc::new(Shared::new(members, topic, partitions, base));
+        let lanes = (0..shared.acks.len()).map(|number| {
+            let lane = Lane::new(&shared, number);
+            spawn(&shared, move |it| lane.run(it))
         });
         let lanes = lanes.collect();
-        let mut readers = vec![spawn(&load, move |load| look_back(load, partitions))];
+        let mut readers = vec![spawn(&shared, move |it| look_back(it, partitions))];
         for partition in 0..partitions {
             for patience in [3, 40].map(Duration::from_secs) {
-                readers.push(spawn(&load, move |load| follow(load, partition, patience)));
+                readers.push(spawn(&shared, move |it| follow(it, partition, patience)));
             }
         }
-        Running {
-            load,
+        Load {
+            shared,
             lanes,
             readers,
         }
     }
 
-    pub(super) fn is_ending(&self) -> bool {
-        self.is_ending.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn readers_end(&self) -> bool {
-        self.readers_end.load(Ordering::Relaxed) || self.has_failed()
-    }
-
-    pub(super) fn has_failed(&self) -> bool {
-        self.has_failed.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn fails(&self, fault: String) {
-        self.faults.lock().unwrap().push(fault);
-        self.has_failed.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn notes(&self, note: String) {
-        *self.notes.lock().unwrap().entry(note).or_default() += 1;
-    }
-
-    pub(super) fn count_ack(&self, lane: usize) {
-        self.acks[lane].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn note_gap(&self, gap: Duration) {
-        self.gap_ms
-            .fetch_max(gap.as_millis() as u64, Ordering::Relaxed);
-    }
-}
-
-fn spawn(load: &Arc<Load>, work: impl FnOnce(&Load) + Send + 'static) -> JoinHandle<()> {
-    let load = load.clone();
-    thread::spawn(move || work(&load))
-}
-
-impl Running {
     /// Panics where a defect was seen.
     pub fn check(&self) {
-        let faults = self.load.faults.lock().unwrap();
+        let faults = self.shared.faults.lock().unwrap();
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 
     /// Waits until each producer has so many acks more.
     pub fn wait_acks(&self, more: u64) {
-        let acks = || self.load.acks.iter().map(|it| it.load(Ordering::Relaxed));
+        let acks = || self.shared.acks.iter().map(|it| it.load(Ordering::Relaxed));
         let goals: Vec<u64> = acks().map(|now| now + more).collect();
         let log = || {
             let acks: Vec<u64> = acks().collect();
-            let notes = self.load.notes.lock().unwrap();
+            let notes = self.shared.notes.lock().unwrap();
             format!("no progress: acks {acks:?}, goals {goals:?}; {notes:?}")
         };
         until_within(PATIENCE, log, || {
@@ -175,7 +106,7 @@ impl Running {
     /// The longest time that a producer was without an ack since this was asked last, in
     /// milliseconds.
     pub fn take_gap_ms(&self) -> u64 {
-        self.load.gap_ms.swap(0, Ordering::Relaxed)
+        self.shared.gap_ms.swap(0, Ordering::Relaxed)
     }
 
     /// Ends the load once all is acked, and holds what is in the topic against it; panics where it
@@ -183,20 +114,20 @@ impl Running {
     pub fn finish(mut self) -> Report {
         self.end_lanes();
         self.check();
-        let load = self.load.clone();
-        let partitions = load.book.lock().unwrap().partitions();
+        let shared = self.shared.clone();
+        let partitions = shared.book.lock().unwrap().partitions();
         for partition in 0..partitions {
-            let read = || read_whole(&load, partition);
+            let read = || read_whole(&shared, partition);
             let log = || format!("partition {partition} cannot be read: {:?}", read().err());
             let all = until_within(PATIENCE, log, || read().ok());
-            let checked = load.book.lock().unwrap().check(partition, &all);
+            let checked = shared.book.lock().unwrap().check(partition, &all);
             checked.unwrap_or_else(|error| panic!("partition {partition}: {error}"));
         }
         self.check();
-        let book = load.book.lock().unwrap();
+        let book = shared.book.lock().unwrap();
         let (batches, records) = book.count_acked();
         let doubtful = book.count_doubtful();
-        let notes = load.notes.lock().unwrap().clone();
+        let notes = shared.notes.lock().unwrap().clone();
         Report {
             batches,
             records,
@@ -206,16 +137,16 @@ impl Running {
     }
 
     fn end_lanes(&mut self) {
-        self.load.is_ending.store(true, Ordering::Relaxed);
-        self.join(|running| &mut running.lanes);
-        self.load.readers_end.store(true, Ordering::Relaxed);
-        self.join(|running| &mut running.readers);
+        self.shared.is_ending.store(true, Ordering::Relaxed);
+        self.join(|it| &mut it.lanes);
+        self.shared.readers_end.store(true, Ordering::Relaxed);
+        self.join(|it| &mut it.readers);
     }
 
     /// Waits until threads have ended; panics where one of them did.
-    fn join(&mut self, threads: fn(&mut Running) -> &mut Vec<JoinHandle<()>>) {
+    fn join(&mut self, threads: fn(&mut Load) -> &mut Vec<JoinHandle<()>>) {
         let mut threads = std::mem::take(threads(self));
-        let notes = || self.load.notes.lock().unwrap();
+        let notes = || self.shared.notes.lock().unwrap();
         let log = || format!("the load does not end; {:?}", notes());
         until_within(PATIENCE, log, || {
             threads.iter().all(JoinHandle::is_finished).then_some(())
@@ -224,11 +155,11 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Load {
     fn drop(&mut self) {
-        self.load.is_ending.store(true, Ordering::Relaxed);
-        self.load.readers_end.store(true, Ordering::Relaxed);
-        self.load.has_failed.store(true, Ordering::Relaxed);
+        self.shared.is_ending.store(true, Ordering::Relaxed);
+        self.shared.readers_end.store(true, Ordering::Relaxed);
+        self.shared.has_failed.store(true, Ordering::Relaxed);
         for thread in self.readers.drain(..).chain(self.lanes.drain(..)) {
             // One that waits for a broker that stands still ends when its patience does.
             if thread.is_finished() {
@@ -236,4 +167,9 @@ impl Drop for Running {
             }
         }
     }
+}
+
+fn spawn(shared: &Arc<Shared>, work: impl FnOnce(&Shared) + Send + 'static) -> JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || work(&shared))
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::lane::SHAPE;
-use super::load::Load;
+use super::shared::Shared;
 use crate::checked::broker::Connection;
 use crate::checked::entries::Found;
 
@@ -15,7 +15,7 @@ const RETRIABLE: [i16; 7] = [3, 5, 6, 13, 56, 74, 76];
 
 /// Follows a partition to its end, until the load has none. The patient one stays with a leader
 /// that stands still.
-pub(super) fn follow(load: &Load, partition: usize, patience: Duration) {
+pub(super) fn follow(load: &Shared, partition: usize, patience: Duration) {
     let mut next = 0;
     let mut turn = partition;
     while !load.readers_end() {
@@ -30,7 +30,7 @@ pub(super) fn follow(load: &Load, partition: usize, patience: Duration) {
 }
 
 /// Reads pieces of all partitions again and again, of any offset that was seen before.
-pub(super) fn look_back(load: &Load, partitions: usize) {
+pub(super) fn look_back(load: &Shared, partitions: usize) {
     let mut random = fastrand::Rng::new();
     let mut turn = 0;
     while !load.readers_end() {
@@ -49,14 +49,14 @@ pub(super) fn look_back(load: &Load, partitions: usize) {
     }
 }
 
-fn complain(load: &Load, partition: usize, error: &Error) {
+fn complain(load: &Shared, partition: usize, error: &Error) {
     match error.kind() {
         ErrorKind::InvalidData => load.fails(format!("reader of {partition}: {error}")),
         _ => load.notes(error.to_string()),
     }
 }
 
-fn read_on(load: &Load, leader: &mut Connection, partition: usize, next: &mut i64) -> Result<()> {
+fn read_on(load: &Shared, leader: &mut Connection, partition: usize, next: &mut i64) -> Result<()> {
     while !load.readers_end() {
         if read_once(load, leader, partition, next)? == 0 {
             thread::sleep(Duration::from_millis(10));
@@ -67,7 +67,7 @@ fn read_on(load: &Load, leader: &mut Connection, partition: usize, next: &mut i6
 
 /// One fetch: how many records it brought.
 fn read_once(
-    load: &Load,
+    load: &Shared,
     leader: &mut Connection,
     partition: usize,
     next: &mut i64,
@@ -79,7 +79,7 @@ fn read_once(
 }
 
 fn fetch(
-    load: &Load,
+    load: &Shared,
     leader: &mut Connection,
     partition: usize,
     next: &mut i64,
@@ -100,7 +100,7 @@ fn fetch(
 }
 
 /// All that the leader of a partition has.
-pub(super) fn read_whole(load: &Load, partition: usize) -> Result<Vec<Found>> {
+pub(super) fn read_whole(load: &Shared, partition: usize) -> Result<Vec<Found>> {
     let leaders = &load.leaders;
     let mut leader = leaders.connect(partition, 0, Duration::from_secs(20))?;
     let end = leader.offset(leaders.topic, partition as i32, -1)?;

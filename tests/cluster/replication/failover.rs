@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corelane_testing::followed::Running;
+use corelane_testing::followed::Load;
 use corelane_testing::members::Cluster;
 
 use super::{TOPIC, cluster, finish, load};
@@ -32,7 +32,7 @@ const FAILOVER: Duration = Duration::from_secs(30);
 
 /// Kills so many leaders, one after the other, each when all replicas are in sync; checks that the
 /// load goes on each time.
-pub fn kill_leaders(cluster: &mut Cluster, running: &Running, count: u64) {
+pub fn kill_leaders(cluster: &mut Cluster, running: &Load, count: u64) {
     let begun = Instant::now();
     let mut gaps = Vec::new();
     for turn in 0..count {

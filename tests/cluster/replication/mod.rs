@@ -11,14 +11,17 @@ mod replicas;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use corelane_testing::followed::{Load, Running};
+use corelane_testing::followed::Load;
 use corelane_testing::members::{Cluster, Kind};
 
 use crate::HERE;
 use crate::options::kinds;
 
+/// A case: its name, and what panics when it does not hold.
+type Story = (&'static str, fn());
+
 /// All stories: what holds, and what panics when it does not.
-pub const ALL: [&[(&str, fn())]; 6] = [
+pub const ALL: [&[Story]; 6] = [
     replicas::ALL,
     failover::ALL,
     moves::ALL,
@@ -42,13 +45,13 @@ fn cluster(dir: &Path, count: usize) -> Cluster {
 }
 
 /// Creates the topic with three replicas and starts the load on it.
-fn load(cluster: &Cluster) -> Running {
+fn load(cluster: &Cluster) -> Load {
     cluster.create(TOPIC, PARTITIONS as i32, 3, TWO);
     Load::start(cluster.addresses(), TOPIC, PARTITIONS, 0)
 }
 
 /// Ends a load, stops the members, and checks that the replicas of its topic are the same.
-fn finish(what: &str, load: Running, mut cluster: Cluster) {
+fn finish(what: &str, load: Load, mut cluster: Cluster) {
     cluster.wait_in_sync(TOPIC, 3);
     let report = load.finish();
     println!("  {what}: {report}");
