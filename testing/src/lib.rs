@@ -16,6 +16,7 @@ pub mod exposition;
 pub mod followed;
 pub mod members;
 pub mod mounts;
+pub mod net;
 pub mod process;
 pub mod quorum;
 pub mod requests;

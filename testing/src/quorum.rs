@@ -1,7 +1,7 @@
-//! Drives: a quorum of unmodified Apache Kafka controllers, as processes on loopback.
+//! Drives: a quorum of unmodified Apache Kafka controllers, as processes of this machine.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -11,6 +11,7 @@ use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData
 use kafka_protocol::messages::{DescribeQuorumRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use crate::net::Host;
 use crate::{CLIENT_ID, Client, ports, until};
 
 /// The cluster that the controllers are formatted for.
@@ -66,6 +67,7 @@ pub struct Quorum {
 
 struct Controller {
     id: i32,
+    host: Host,
     port: u16,
     child: Option<Child>,
 }
@@ -128,10 +130,18 @@ impl Quorum {
 
     /// As [`Self::start`], with these settings more, which win.
     pub fn start_with(dir: &Path, count: usize, lines: &[&str]) -> Quorum {
+        let hosts = vec![Host::local(); count];
+        Quorum::start_on(&hosts, dir, lines)
+    }
+
+    /// As [`Self::start_with`], one controller on each of these hosts.
+    pub fn start_on(hosts: &[Host], dir: &Path, lines: &[&str]) -> Quorum {
+        let count = hosts.len();
         assert!((1..=3).contains(&count));
         let port = ports();
-        let controllers = (0..count).map(|index| Controller {
+        let controllers = hosts.iter().enumerate().map(|(index, host)| Controller {
             id: FIRST_ID + index as i32,
+            host: host.clone(),
             port: port + index as u16,
             child: None,
         });
@@ -150,9 +160,8 @@ impl Quorum {
 
     /// Where they are, as `controller.quorum.bootstrap.servers` wants it.
     pub fn addresses(&self) -> String {
-        let ports = self.controllers.iter().map(|one| one.port);
-        let addresses: Vec<String> = ports.map(|port| format!("127.0.0.1:{port}")).collect();
-        addresses.join(",")
+        let addresses = self.controllers.iter().map(|it| it.address().to_string());
+        addresses.collect::<Vec<_>>().join(",")
     }
 
     /// The setting that tells Kafka's own processes of them: of a fixed quorum the voters, of one
@@ -161,7 +170,7 @@ impl Quorum {
         if self.controllers.len() == 1 {
             return format!("controller.quorum.bootstrap.servers={}", self.addresses());
         }
-        let voter = |one: &Controller| format!("{}@127.0.0.1:{}", one.id, one.port);
+        let voter = |one: &Controller| format!("{}@{}", one.id, one.address());
         let voters: Vec<String> = self.controllers.iter().map(voter).collect();
         format!("controller.quorum.voters={}", voters.join(","))
     }
@@ -189,8 +198,9 @@ impl Quorum {
         let log = log.open(self.path(index, "log")).unwrap();
         let mut java = kafka_program("kafka.Kafka");
         java.arg(self.path(index, "properties"));
+        let mut java = self.controllers[index].host.command(java);
         java.stdout(log.try_clone().unwrap()).stderr(log);
-        let started = java.spawn().unwrap();
+        let started = java.stdin(Stdio::null()).spawn().unwrap();
         assert!(self.controllers[index].child.replace(started).is_none());
     }
 
@@ -206,7 +216,7 @@ impl Quorum {
     /// The index of the controller that says that it is the leader.
     pub fn leader(&self) -> Option<usize> {
         let running = self.controllers.iter().filter(|one| one.child.is_some());
-        let leads = |one: &&Controller| leader_by(one.port) == Some(one.id);
+        let leads = |one: &&Controller| leader_by(one.address()) == Some(one.id);
         let leader = running.into_iter().find(leads)?;
         self.controllers.iter().position(|one| one.id == leader.id)
     }
@@ -226,13 +236,14 @@ impl Quorum {
     }
 
     fn format(&self, index: usize) {
-        let Controller { id, port, .. } = self.controllers[index];
+        let id = self.controllers[index].id;
+        let address = self.controllers[index].address();
         let file = self.path(index, "properties");
         let data = self.path(index, "data");
         let is_alone = self.controllers.len() == 1;
         let quorum = self.setting();
         let text = format!(
-            "{SETTINGS}node.id={id}\nlisteners=CONTROLLER://127.0.0.1:{port}\n{quorum}\n\
+            "{SETTINGS}node.id={id}\nlisteners=CONTROLLER://{address}\n{quorum}\n\
              log.dirs={}\n{}\n",
             data.display(),
             self.lines
@@ -271,9 +282,14 @@ impl Drop for Quorum {
     }
 }
 
-/// The leader of the quorum as the controller at `port` says, if it knows.
-fn leader_by(port: u16) -> Option<i32> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+impl Controller {
+    fn address(&self) -> SocketAddr {
+        (self.host.address, self.port).into()
+    }
+}
+
+/// The leader of the quorum as the controller at `address` says, if it knows.
+fn leader_by(address: SocketAddr) -> Option<i32> {
     let mut client = Client::to(address, CLIENT_ID).ok()?;
     client
         .stream

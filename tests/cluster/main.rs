@@ -1,7 +1,8 @@
 //! Brokers of a cluster: processes of Corelane, and unmodified controllers of Apache Kafka.
 //!
 //! `cargo test --test cluster`; after `--` words that the chosen cases contain. Cases with Kafka's
-//! controllers need a JDK and Maven; without, they are named as left out.
+//! controllers need a JDK and Maven, those with networks that are cut need root; without, they are
+//! named as left out.
 //!
 //! `--members java` tells the stories of replication with brokers of Apache Kafka: does a test ask
 //! for the right thing? `--members corelane,java` alternates. `--kills 20` kills that many leaders
@@ -10,6 +11,7 @@
 mod admin;
 mod format;
 mod member;
+mod netns;
 mod options;
 mod quorum;
 mod replication;
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 use corelane_testing::Here;
 use corelane_testing::arguments::Arguments;
 use corelane_testing::cases::{self, Case};
+use corelane_testing::net::Net;
 use corelane_testing::quorum::lacks_kafka;
 
 /// Where the broker of this build is.
@@ -38,10 +41,15 @@ fn main() -> ExitCode {
         .chain(admin::ALL)
         .chain(replication::ALL.into_iter().flatten())
         .map(|(name, run)| (name, run, lacks));
-    let cases = alone.chain(with_kafka).map(|(name, run, lacks)| Case {
-        name,
-        lacks,
-        run: *run,
-    });
+    let lacks_net = lacks.or_else(Net::lacks);
+    let cut = netns::ALL.iter().map(|(name, run)| (name, run, lacks_net));
+    let cases = alone
+        .chain(with_kafka)
+        .chain(cut)
+        .map(|(name, run, lacks)| Case {
+            name,
+            lacks,
+            run: *run,
+        });
     cases::run_with(arguments, cases)
 }

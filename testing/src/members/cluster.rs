@@ -9,6 +9,7 @@ use kafka_protocol::messages::{CreateTopicsRequest, FindCoordinatorRequest};
 use super::member::{Kind, Member};
 use super::stored::{Stored, stored};
 use super::view::{View, connect, view};
+use crate::net::Host;
 use crate::quorum::{Quorum, kafka_program};
 use crate::requests::{new_topic, text};
 use crate::{Here, until_within};
@@ -53,12 +54,26 @@ impl Cluster {
 
     /// As [`Self::start`], of controllers that run.
     pub fn of(here: &Here, dir: &Path, quorum: Quorum, kinds: &[Kind], lines: &[&str]) -> Cluster {
+        let hosts = vec![Host::local(); kinds.len()];
+        Cluster::on(&hosts, here, dir, quorum, kinds, lines)
+    }
+
+    /// As [`Self::of`], each member on one of these hosts.
+    pub fn on(
+        hosts: &[Host],
+        here: &Here,
+        dir: &Path,
+        quorum: Quorum,
+        kinds: &[Kind],
+        lines: &[&str],
+    ) -> Cluster {
         let mut all = LINES.to_vec();
-        // Of a setting that is there twice the last one counts for Kafka, but ours refuses it.
+        // Each setting once.
         all.retain(|line| lines.iter().all(|one| name_of(one) != name_of(line)));
         all.extend(lines);
-        let members = kinds.iter().zip(1..).map(|(kind, id)| {
-            let mut member = Member::new(here, *kind, dir, id, &quorum, &all);
+        let members = kinds.iter().zip(hosts).zip(1..).map(|((kind, host), id)| {
+            let host = host.clone();
+            let mut member = Member::new(here, *kind, dir, id, host, &quorum, &all);
             member.start();
             member
         });

@@ -2,11 +2,12 @@
 //! stopped, killed, paused and emptied in the same words.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::net::Host;
 use crate::quorum::{CLUSTER_ID, Quorum, kafka_process};
 use crate::{Here, Start, ports, until_within};
 
@@ -33,11 +34,14 @@ pub struct Member {
     pub kind: Kind,
     /// Where it listens.
     pub port: u16,
+    host: Host,
     /// Its data folder.
     pub dir: PathBuf,
     start: Start,
     child: Option<Child>,
     is_paused: bool,
+    /// What it says of the cluster is not to be trusted, as the test knows.
+    pub is_cut_off: bool,
     /// How long its log was when it was started last.
     logged: usize,
 }
@@ -50,6 +54,7 @@ impl Member {
         kind: Kind,
         dir: &Path,
         id: i32,
+        host: Host,
         quorum: &Quorum,
         lines: &[&str],
     ) -> Member {
@@ -57,17 +62,23 @@ impl Member {
         let mut start = here.start(&data);
         start.port = ports();
         let start = match kind {
-            Kind::Corelane => start.in_cluster(id, &quorum.addresses(), lines),
+            Kind::Corelane => {
+                let listener = format!("listeners=PLAINTEXT://{}:{}", host.address, start.port);
+                let lines = [lines, &[listener.as_str()]].concat();
+                start.in_cluster(id, &quorum.addresses(), &lines)
+            }
             Kind::Kafka => start,
         };
         let member = Member {
             id,
             kind,
             port: start.port,
+            host,
             dir: data,
             start,
             child: None,
             is_paused: false,
+            is_cut_off: false,
             logged: 0,
         };
         if kind == Kind::Kafka {
@@ -79,12 +90,12 @@ impl Member {
 
     /// Where clients reach it.
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        (self.host.address, self.port).into()
     }
 
-    /// Whether it can answer: it runs and is not paused.
+    /// Whether it can answer for the cluster: it runs, is not paused, and not cut off.
     pub fn is_running(&self) -> bool {
-        self.child.is_some() && !self.is_paused
+        self.child.is_some() && !self.is_paused && !self.is_cut_off
     }
 
     /// Starts its process, without waiting for anything.
@@ -93,7 +104,7 @@ impl Member {
         let mut options = File::options();
         let log = options.create(true).append(true);
         let log = log.open(self.path("log")).unwrap();
-        let mut command = match self.kind {
+        let command = match self.kind {
             Kind::Corelane => self.start.command(),
             Kind::Kafka => {
                 let mut java = kafka_process("kafka.Kafka", &["-Xmx256m"]);
@@ -101,6 +112,7 @@ impl Member {
                 java
             }
         };
+        let mut command = self.host.command(command);
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let started = command.stdin(Stdio::null()).spawn().unwrap();
         assert!(self.child.replace(started).is_none(), "it runs already");
@@ -218,11 +230,12 @@ impl Member {
     }
 
     fn write_settings(&self, quorum: &str, lines: &[&str]) {
-        let Member { id, port, dir, .. } = self;
+        let Member { id, dir, .. } = self;
+        let address = self.address();
         let text = format!(
             "process.roles=broker\nnode.id={id}\ncontroller.listener.names=CONTROLLER\n\
              {quorum}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\n\
+             listeners=PLAINTEXT://{address}\nlog.dirs={}\n\
              broker.heartbeat.interval.ms=500\nnum.network.threads=2\nnum.io.threads=2\n\
              share.coordinator.state.topic.num.partitions=1\n{}\n",
             dir.display(),

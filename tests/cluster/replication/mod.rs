@@ -31,7 +31,7 @@ pub const ALL: [&[Story]; 6] = [
 ];
 
 /// The topic under load.
-const TOPIC: &str = "loaded";
+pub const TOPIC: &str = "loaded";
 
 /// Partitions of it.
 const PARTITIONS: usize = 3;
@@ -45,13 +45,13 @@ fn cluster(dir: &Path, count: usize) -> Cluster {
 }
 
 /// Creates the topic with three replicas and starts the load on it.
-fn load(cluster: &Cluster) -> Load {
+pub fn load(cluster: &Cluster) -> Load {
     cluster.create(TOPIC, PARTITIONS as i32, 3, TWO);
     Load::start(cluster.addresses(), TOPIC, PARTITIONS, 0)
 }
 
 /// Ends a load, stops the members, and checks that the replicas of its topic are the same.
-fn finish(what: &str, load: Load, mut cluster: Cluster) {
+pub fn finish(what: &str, load: Load, mut cluster: Cluster) {
     cluster.wait_in_sync(TOPIC, 3);
     let report = load.finish();
     println!("  {what}: {report}");
