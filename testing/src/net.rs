@@ -1,5 +1,5 @@
-//! Drives: hosts of a network that can be cut: each is a network namespace of the kernel, all hang
-//! on one bridge, where this process is, too.
+//! Drives: hosts of a network that can be cut: each is a network namespace, and all hang on one
+//! bridge, where this process is, too.
 
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
@@ -13,8 +13,8 @@ pub struct Host {
     namespace: Option<String>,
 }
 
-/// Hosts and the bridge between them; gone when dropped. Names and addresses are of this process, so
-/// that there may be one of each test program.
+/// Hosts and the bridge between them; gone when dropped. Names and addresses are of this process,
+/// so that there may be one of each test program.
 pub struct Net {
     tag: u8,
     hosts: usize,
