@@ -38,6 +38,7 @@ pub fn run_with<'a>(arguments: Arguments, cases: impl IntoIterator<Item = Case<'
         if !chooses(&words, name) {
             continue;
         }
+        let started = Instant::now();
         let outcome = match lacks {
             Some(lacks) => {
                 left_out += 1;
@@ -45,7 +46,7 @@ pub fn run_with<'a>(arguments: Arguments, cases: impl IntoIterator<Item = Case<'
             }
             None if catch_unwind(AssertUnwindSafe(run)).is_ok() => {
                 good += 1;
-                "ok".to_owned()
+                format!("ok ({:.0} s)", started.elapsed().as_secs_f64())
             }
             None => {
                 failed += 1;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use corelane_testing::members::{Cluster, Kind};
+use corelane_testing::members::{Cluster, Kind, try_kafka_tool};
 use corelane_testing::quorum::kafka_program;
 use corelane_testing::until_within;
 
@@ -18,18 +18,24 @@ pub const ALL: &[(&str, fn())] = &[("replicas_of_offsets_outlive_coordinators", 
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The group.
-const GROUP: &str = "group";
+/// The topic of the groups' offsets, and its partitions.
+const OFFSETS: (&str, i32) = ("__consumer_offsets", 3);
 
 /// Kafka's own consumer that says what it reads and commits; killed when dropped.
-pub struct Consumer {
+struct Consumer {
     child: Child,
     said: PathBuf,
 }
 
+/// A group of two that reads the topic under load.
+pub struct Group {
+    name: String,
+    consumers: Vec<Consumer>,
+}
+
 impl Consumer {
     /// Starts one of the group, which goes on until it is dropped.
-    pub fn start(cluster: &Cluster, dir: &Path, name: &str) -> Consumer {
+    fn start(cluster: &Cluster, dir: &Path, group: &str, name: &str) -> Consumer {
         let said = dir.join(format!("consumer-{name}.out"));
         let addresses: Vec<_> = cluster
             .addresses()
@@ -38,7 +44,7 @@ impl Consumer {
             .collect();
         let mut java = kafka_program("org.apache.kafka.tools.VerifiableConsumer");
         java.args(["--bootstrap-server", &addresses.join(",")]);
-        java.args(["--topic", TOPIC, "--group-id", GROUP, "--verbose"]);
+        java.args(["--topic", TOPIC, "--group-id", group, "--verbose"]);
         java.args(["--session-timeout", "6000", "--reset-policy", "earliest"]);
         let errors = File::create(dir.join(format!("consumer-{name}.log"))).unwrap();
         java.stdout(File::create(&said).unwrap()).stderr(errors);
@@ -65,112 +71,142 @@ fn number(line: &str, name: &str) -> Option<i64> {
     rest[..end.unwrap_or(rest.len())].parse().ok()
 }
 
-/// What consumers have read: partition and offset.
-fn consumed(consumers: &[Consumer]) -> HashSet<(i64, i64)> {
-    let said: Vec<String> = consumers.iter().map(Consumer::said).collect();
-    let lines = said.iter().flat_map(|it| it.lines());
-    let data = lines.filter(|line| line.contains("\"name\":\"record_data\""));
-    let read = data.filter_map(|line| Some((number(line, "partition")?, number(line, "offset")?)));
-    read.collect()
+/// The partition of [`OFFSETS`] that has a group: by Java's hash of its name.
+fn partition_of(group: &str) -> i32 {
+    let hash = |hash: i32, byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte));
+    group.bytes().fold(0, hash).wrapping_abs() % OFFSETS.1
 }
 
-/// The offsets that the group has committed, by partition, as Kafka's tool says; none where one is
-/// missing.
-pub fn described(cluster: &Cluster) -> Option<BTreeMap<i64, i64>> {
-    let servers = cluster.servers();
-    let arguments = [
-        "--bootstrap-server",
-        &servers,
-        "--describe",
-        "--group",
-        GROUP,
-    ];
-    let tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-    let said = corelane_testing::members::try_kafka_tool(tool, &arguments).ok()?;
-    let rows = said.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let (group, topic) = (words.next()?, words.next()?);
-        let (partition, offset) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        (group == GROUP && topic == TOPIC).then_some((partition, offset))
-    });
-    let offsets: BTreeMap<i64, i64> = rows.collect();
-    (offsets.len() == PARTITIONS).then_some(offsets)
-}
-
-/// The same, once there are some; they are at least `before`.
-pub fn committed(cluster: &Cluster, before: &BTreeMap<i64, i64>) -> BTreeMap<i64, i64> {
-    let log = || format!("no offsets of the group:\n{}", cluster.last_words());
-    let found = until_within(PATIENCE, log, || described(cluster));
-    for (partition, offset) in before {
-        let now = found[partition];
-        assert!(
-            now >= *offset,
-            "partition {partition} was committed at {offset}, is at {now}"
-        );
-    }
-    found
-}
-
-/// Waits until consumers have read so many records more.
-pub fn read_more(cluster: &Cluster, consumers: &[Consumer], more: usize) {
-    let goal = consumed(consumers).len() + more;
-    let log = || {
-        let said: Vec<String> = consumers.iter().map(Consumer::said).collect();
-        let other = said.iter().flat_map(|it| it.lines());
-        let other: Vec<&str> = other.filter(|it| !it.contains("record_data")).collect();
-        let last = &other[other.len().saturating_sub(20)..];
-        format!("consumers do not go on: {last:?}\n{}", cluster.last_words())
+/// A name of a group whose coordinator moves between nodes of two kinds, where there are two: those
+/// that come first among the replicas of its partition. Kafka elects in that order.
+fn name_for(cluster: &Cluster) -> String {
+    cluster.coordinator("first");
+    cluster.wait_in_sync(OFFSETS.0, 3);
+    let view = cluster.view(OFFSETS.0);
+    let kind = |id: i32| cluster.members[id as usize - 1].kind;
+    let differ = |partition: i32| {
+        let replicas = &view[partition as usize].replicas;
+        kind(replicas[0]) != kind(replicas[1])
     };
-    until_within(PATIENCE, log, || {
-        (consumed(consumers).len() >= goal).then_some(())
-    });
+    let is_mixed = (0..OFFSETS.1).any(differ);
+    let mut names = (0..).map(|number| format!("group-{number}"));
+    let fits = |name: &String| !is_mixed || differ(partition_of(name));
+    names.find(fits).expect("a name")
 }
 
-/// Waits until consumers have read all, and have committed it.
-pub fn read_all_of(cluster: &Cluster, consumers: &[Consumer], records: u64) {
-    let log = || {
-        let read = consumed(consumers);
-        let offsets = described(cluster);
-        format!(
-            "{} of {records} records read, committed {offsets:?}",
-            read.len()
-        )
-    };
-    until_within(PATIENCE, log, || {
-        let offsets = described(cluster)?;
-        let committed: i64 = offsets.values().sum();
-        let read = consumed(consumers);
-        (committed >= records as i64 && read.len() as u64 >= records).then_some(())
-    });
-    // None was passed over.
-    let read = consumed(consumers);
-    for (partition, end) in described(cluster).unwrap() {
-        let missing = (0..end).find(|offset| !read.contains(&(partition, *offset)));
-        assert_eq!(
-            missing, None,
-            "of partition {partition}, which ends at {end}"
-        );
+impl Group {
+    /// Starts its consumers, which read from the beginning until it is dropped.
+    pub fn start(cluster: &Cluster, dir: &Path) -> Group {
+        let name = name_for(cluster);
+        let consumers = ["a", "b"].map(|one| Consumer::start(cluster, dir, &name, one));
+        Group {
+            name,
+            consumers: consumers.into(),
+        }
     }
-}
 
-/// Has `coordinators` die one after the other, while the group reads; those of `kinds` only.
-pub fn coordinators_die(cluster: &mut Cluster, consumers: &[Consumer], turns: usize) {
-    let mut before = BTreeMap::new();
-    for _ in 0..turns {
-        read_more(cluster, consumers, 200);
-        before = committed(cluster, &before);
-        let first = cluster.coordinator(GROUP);
-        cluster.wait_in_sync("__consumer_offsets", 3);
-        cluster.node(first).kill();
-        let second = cluster.coordinator(GROUP);
-        assert_ne!(first, second);
-        let kinds: Vec<Kind> = [first, second].map(|id| cluster.node(id).kind).into();
-        println!("  the coordinator moves from node {first} to {second}, {kinds:?}");
-        read_more(cluster, consumers, 200);
-        before = committed(cluster, &before);
-        cluster.node(first).start();
-        cluster.node(first).wait_ready();
-        cluster.wait_in_sync("__consumer_offsets", 3);
+    /// What was read: partition and offset.
+    fn consumed(&self) -> HashSet<(i64, i64)> {
+        let said: Vec<String> = self.consumers.iter().map(Consumer::said).collect();
+        let lines = said.iter().flat_map(|it| it.lines());
+        let data = lines.filter(|line| line.contains("\"name\":\"record_data\""));
+        let read =
+            data.filter_map(|line| Some((number(line, "partition")?, number(line, "offset")?)));
+        read.collect()
+    }
+
+    /// The offsets that are committed, by partition, as Kafka's tool says; none where one is missing.
+    fn described(&self, cluster: &Cluster) -> Option<BTreeMap<i64, i64>> {
+        let servers = cluster.servers();
+        let group = ["--describe", "--group", &self.name];
+        let arguments = [&["--bootstrap-server", &servers], &group[..]].concat();
+        let tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+        let said = try_kafka_tool(tool, &arguments).ok()?;
+        let rows = said.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let (group, topic) = (words.next()?, words.next()?);
+            let (partition, offset) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+            (group == self.name && topic == TOPIC).then_some((partition, offset))
+        });
+        let offsets: BTreeMap<i64, i64> = rows.collect();
+        (offsets.len() == PARTITIONS).then_some(offsets)
+    }
+
+    /// The same, once there are some; they are at least `before`.
+    fn committed(&self, cluster: &Cluster, before: &BTreeMap<i64, i64>) -> BTreeMap<i64, i64> {
+        let log = || format!("no offsets of the group:\n{}", cluster.last_words());
+        let found = until_within(PATIENCE, log, || self.described(cluster));
+        for (partition, offset) in before {
+            let now = found[partition];
+            assert!(
+                now >= *offset,
+                "{partition} was committed at {offset}, is at {now}"
+            );
+        }
+        found
+    }
+
+    /// Waits until so many records more are read.
+    fn read_more(&self, cluster: &Cluster, more: usize) {
+        let goal = self.consumed().len() + more;
+        let log = || {
+            let said: Vec<String> = self.consumers.iter().map(Consumer::said).collect();
+            let other = said.iter().flat_map(|it| it.lines());
+            let other: Vec<&str> = other.filter(|it| !it.contains("record_data")).collect();
+            let last = &other[other.len().saturating_sub(20)..];
+            format!("consumers do not go on: {last:?}\n{}", cluster.last_words())
+        };
+        until_within(PATIENCE, log, || {
+            (self.consumed().len() >= goal).then_some(())
+        });
+    }
+
+    /// Waits until all is read and committed; checks that nothing was passed over.
+    pub fn reads_all(&self, cluster: &Cluster, records: u64) {
+        let log = || {
+            let (read, offsets) = (self.consumed().len(), self.described(cluster));
+            format!("{read} of {records} records read, committed {offsets:?}")
+        };
+        let ends = until_within(PATIENCE, log, || {
+            let offsets = self.described(cluster)?;
+            let committed: i64 = offsets.values().sum();
+            let is_read = self.consumed().len() as u64 >= records;
+            (committed >= records as i64 && is_read).then_some(offsets)
+        });
+        let read = self.consumed();
+        for (partition, end) in ends {
+            let missing = (0..end).find(|offset| !read.contains(&(partition, *offset)));
+            assert_eq!(
+                missing, None,
+                "of partition {partition}, which ends at {end}"
+            );
+        }
+    }
+
+    /// Has its coordinators die, one after the other, while it reads: the kinds of all that were.
+    pub fn coordinators_die(&self, cluster: &mut Cluster, turns: usize) -> Vec<Kind> {
+        let mut before = BTreeMap::new();
+        let mut kinds = Vec::new();
+        for _ in 0..turns {
+            self.read_more(cluster, 200);
+            before = self.committed(cluster, &before);
+            let first = cluster.coordinator(&self.name);
+            cluster.wait_in_sync(OFFSETS.0, 3);
+            cluster.node(first).kill();
+            let second = cluster.coordinator(&self.name);
+            assert_ne!(first, second);
+            if kinds.is_empty() {
+                kinds.push(cluster.node(first).kind);
+            }
+            kinds.push(cluster.node(second).kind);
+            self.read_more(cluster, 200);
+            before = self.committed(cluster, &before);
+            cluster.node(first).start();
+            cluster.node(first).wait_ready();
+            cluster.wait_in_sync(OFFSETS.0, 3);
+        }
+        println!("  coordinators of {}: {kinds:?}", self.name);
+        kinds
     }
 }
 
@@ -178,12 +214,12 @@ fn outlives() {
     let dir = HERE.data_dir();
     let mut cluster = cluster(dir.path(), 3);
     let running = load(&cluster);
-    let consumers = ["a", "b"].map(|name| Consumer::start(&cluster, dir.path(), name));
-    coordinators_die(&mut cluster, &consumers, 2);
+    let group = Group::start(&cluster, dir.path());
+    group.coordinators_die(&mut cluster, 2);
     cluster.wait_in_sync(TOPIC, 3);
     let records = running.finish().records;
-    read_all_of(&cluster, &consumers, records);
-    drop(consumers);
+    group.reads_all(&cluster, records);
+    drop(group);
     cluster.stop();
     super::replicas_agree(&cluster, TOPIC, PARTITIONS);
 }

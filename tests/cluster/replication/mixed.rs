@@ -3,7 +3,7 @@
 use corelane_testing::members::{Cluster, Kind};
 
 use super::failover::kill_leaders;
-use super::groups::{Consumer, coordinators_die, read_all_of};
+use super::groups::Group;
 use super::{PARTITIONS, TOPIC, load, names, replicas_agree};
 use crate::HERE;
 use crate::options::kills;
@@ -23,15 +23,18 @@ fn mixed(kinds: [Kind; 3]) {
     let dir = HERE.data_dir();
     let mut cluster = Cluster::start(&HERE, dir.path(), 1, &kinds, &[]);
     let running = load(&cluster);
-    let consumers = ["a", "b"].map(|name| Consumer::start(&cluster, dir.path(), name));
+    let group = Group::start(&cluster, dir.path());
     running.wait_acks(20);
     kill_leaders(&mut cluster, &running, kills(3));
-    coordinators_die(&mut cluster, &consumers, 3);
+    // From one kind to the other, and back.
+    let coordinators = group.coordinators_die(&mut cluster, 2);
+    assert_eq!(coordinators[0], coordinators[2]);
+    assert_ne!(coordinators[0], coordinators[1]);
     cluster.wait_in_sync(TOPIC, 3);
     let report = running.finish();
     println!("  {}: {report}", names(&cluster));
-    read_all_of(&cluster, &consumers, report.records);
-    drop(consumers);
+    group.reads_all(&cluster, report.records);
+    drop(group);
     cluster.wait_in_sync(TOPIC, 3);
     cluster.stop();
     replicas_agree(&cluster, TOPIC, PARTITIONS);
