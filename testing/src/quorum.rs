@@ -12,13 +12,16 @@ use kafka_protocol::messages::{DescribeQuorumRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::net::Host;
-use crate::{CLIENT_ID, Client, ports, until};
+use crate::{CLIENT_ID, Client, ports, until, until_within};
 
 /// The cluster that the controllers are formatted for.
 pub const CLUSTER_ID: &str = "Q29yZWxhbmUtdGVzdHMtMQ";
 
 /// The node id of the first controller; far from those that tests give to brokers.
 const FIRST_ID: i32 = 3000;
+
+/// How long a first election may take: all JVMs start, on a machine that has other work.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The quorum's log.
 const METADATA: &str = "__cluster_metadata";
@@ -210,7 +213,7 @@ impl Quorum {
             let logs = (0..self.controllers.len()).map(|index| self.log(index));
             format!("no leader:\n{}", logs.collect::<Vec<_>>().join("\n---\n"))
         };
-        until(logs, || self.leader())
+        until_within(PATIENCE, logs, || self.leader())
     }
 
     /// The index of the controller that says that it is the leader.

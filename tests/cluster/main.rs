@@ -5,8 +5,8 @@
 //! named as left out.
 //!
 //! `--members java` tells the stories of replication with brokers of Apache Kafka: does a test ask
-//! for the right thing? `--members corelane,java` alternates. `--kills 20` kills that many leaders
-//! where a run of all tests kills few.
+//! for the right thing? `--members corelane,java` alternates. `--long` tells those that take long,
+//! too, and kills 20 leaders where a run of all tests kills few; `--kills 50` says how many.
 
 mod admin;
 mod format;
@@ -23,6 +23,8 @@ use corelane_testing::arguments::Arguments;
 use corelane_testing::cases::{self, Case};
 use corelane_testing::net::Net;
 use corelane_testing::quorum::lacks_kafka;
+
+use crate::replication::Story;
 
 /// Where the broker of this build is.
 const HERE: Here = corelane_testing::here!();
@@ -41,11 +43,20 @@ fn main() -> ExitCode {
         .chain(admin::ALL)
         .chain(replication::ALL.into_iter().flatten())
         .map(|(name, run)| (name, run, lacks));
-    let lacks_net = lacks.or_else(Net::lacks);
-    let cut = netns::ALL.iter().map(|(name, run)| (name, run, lacks_net));
+    let of = |stories: &'static [Story], lacks| {
+        let told = stories.iter();
+        told.map(move |(name, run)| (name, run, lacks))
+    };
+    let long = lacks.or_else(options::lacks_time);
+    let long_ones = replication::LONG
+        .into_iter()
+        .flat_map(move |it| of(it, long));
+    let cut = of(netns::ALL, long.or_else(Net::lacks));
+    let of_kafka = of(replication::OF_KAFKA, lacks.or_else(options::lacks_java));
+    let more = long_ones.chain(cut).chain(of_kafka);
     let cases = alone
         .chain(with_kafka)
-        .chain(cut)
+        .chain(more)
         .map(|(name, run, lacks)| Case {
             name,
             lacks,

@@ -12,6 +12,8 @@ pub struct Options {
     members: Vec<Kind>,
     /// How often leaders are killed, where the command line says.
     kills: Option<u64>,
+    /// Whether stories are told that take long.
+    is_long: bool,
 }
 
 static OPTIONS: OnceLock<Options> = OnceLock::new();
@@ -24,7 +26,12 @@ impl Options {
             None => vec![Kind::Corelane],
         };
         let kills = arguments.number("--kills")?;
-        let options = Options { members, kills };
+        let is_long = arguments.has("--long");
+        let options = Options {
+            members,
+            kills,
+            is_long,
+        };
         OPTIONS.set(options).expect("options are taken once");
         Ok(())
     }
@@ -48,7 +55,19 @@ pub fn kinds(count: usize) -> Vec<Kind> {
     members.take(count).copied().collect()
 }
 
-/// How often leaders are killed, where few will do.
+/// How often leaders are killed, where the command line does not say.
 pub fn kills(few: u64) -> u64 {
-    options().kills.unwrap_or(few)
+    let many = if options().is_long { 20 } else { few };
+    options().kills.unwrap_or(many)
+}
+
+/// What a story lacks that takes long.
+pub fn lacks_time() -> Option<&'static str> {
+    (!options().is_long).then_some("--long")
+}
+
+/// What a story lacks that only members of Apache Kafka can play.
+pub fn lacks_java() -> Option<&'static str> {
+    let only = options().members.iter().all(|it| *it == Kind::Kafka);
+    (!only).then_some("AssignReplicasToDirs, which Corelane does not send: --members java")
 }

@@ -20,8 +20,10 @@ pub const ALL: &[(&str, fn())] = &[
         "replicas_outlive_a_leader_that_stood_still",
         outlive_paused_leaders,
     ),
-    ("replicas_take_over_in_a_rolling_restart", rolling_restart),
 ];
+
+/// The cases that take long.
+pub const LONG: &[(&str, fn())] = &[("replicas_take_over_in_a_rolling_restart", rolling_restart)];
 
 /// More than the controllers' `broker.session.timeout.ms`.
 const LONGER_THAN_SESSION: Duration = Duration::from_secs(5);
@@ -65,7 +67,7 @@ fn outlive_killed_leaders() {
     let mut cluster = Cluster::start(&HERE, dir.path(), 3, &kinds(3), &[]);
     let running = load(&cluster);
     running.wait_acks(20);
-    kill_leaders(&mut cluster, &running, kills(6));
+    kill_leaders(&mut cluster, &running, kills(3));
     finish("leaders killed", running, cluster);
 }
 

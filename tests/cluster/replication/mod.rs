@@ -18,17 +18,22 @@ use crate::HERE;
 use crate::options::kinds;
 
 /// A case: its name, and what panics when it does not hold.
-type Story = (&'static str, fn());
+pub type Story = (&'static str, fn());
 
-/// All stories: what holds, and what panics when it does not.
-pub const ALL: [&[Story]; 6] = [
+/// The stories of a run of all tests: what holds, and what panics when it does not.
+pub const ALL: [&[Story]; 5] = [
     replicas::ALL,
     failover::ALL,
-    moves::ALL,
     groups::ALL,
     deletion::ALL,
     mixed::ALL,
 ];
+
+/// Those that take long.
+pub const LONG: [&[Story]; 3] = [failover::LONG, moves::LONG, mixed::LONG];
+
+/// Those that members of ours cannot play.
+pub const OF_KAFKA: &[Story] = moves::OF_KAFKA;
 
 /// The topic under load.
 pub const TOPIC: &str = "loaded";
