@@ -53,14 +53,15 @@ impl fmt::Display for Report {
 
 impl Load {
     /// Starts three producers for each partition, two readers, and one that looks back. `base` is
-    /// the number of the first lane.
+    /// the number of the first lane, `pace` the pause of a producer between two batches.
     pub fn start(
         members: Vec<SocketAddr>,
         topic: &'static str,
         partitions: usize,
         base: u32,
+        pace: Duration,
     ) -> Load {
-        let shared = Arc::new(Shared::new(members, topic, partitions, base));
+        let shared = Arc::new(Shared::new(members, topic, partitions, base, pace));
         let lanes = (0..shared.acks.len()).map(|number| {
             let lane = Lane::new(&shared, number);
             spawn(&shared, move |it| lane.run(it))

@@ -37,13 +37,14 @@ impl Shared {
         topic: &'static str,
         partitions: usize,
         base: u32,
+        pace: Duration,
     ) -> Shared {
         let book = Book::new(base, partitions, LANES);
         Shared {
             acks: (0..book.lanes()).map(|_| AtomicU64::new(0)).collect(),
             book: Mutex::new(book),
             leaders: Leaders { members, topic },
-            pace: Duration::from_millis(15),
+            pace,
             is_ending: AtomicBool::new(false),
             readers_end: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),

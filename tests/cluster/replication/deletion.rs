@@ -8,7 +8,7 @@ use corelane_testing::requests::topic_name;
 use corelane_testing::until_within;
 use kafka_protocol::messages::DeleteTopicsRequest;
 
-use super::{PARTITIONS, TOPIC, TWO, cluster, finish, load};
+use super::{PACE, PARTITIONS, TOPIC, TWO, cluster, finish, load};
 use crate::HERE;
 
 /// The cases: what holds, and what panics when it does not.
@@ -49,7 +49,7 @@ fn deleted_while_away() {
     let address = cluster.node(1).address();
     let made = create_on_all(&cluster);
     assert_eq!(made, 0, "{}", cluster.last_words());
-    let running = Load::start(cluster.addresses(), TOPIC, PARTITIONS, 100);
+    let running = Load::start(cluster.addresses(), TOPIC, PARTITIONS, 100, PACE);
     running.wait_acks(5);
     cluster.node(3).start();
     cluster.node(3).wait_ready();

@@ -1,7 +1,9 @@
 //! Drives: consumer groups, whose offsets have three replicas, over the death of their coordinator.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::io::{Read as _, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -10,7 +12,7 @@ use corelane_testing::members::{Cluster, Kind, try_kafka_tool};
 use corelane_testing::quorum::kafka_program;
 use corelane_testing::until_within;
 
-use super::{PARTITIONS, TOPIC, cluster, load};
+use super::{PACE_OF_GROUPS, PARTITIONS, TOPIC, cluster, load_at};
 use crate::HERE;
 
 /// The cases: what holds, and what panics when it does not.
@@ -25,6 +27,16 @@ const OFFSETS: (&str, i32) = ("__consumer_offsets", 3);
 struct Consumer {
     child: Child,
     said: PathBuf,
+    read: RefCell<Read>,
+}
+
+/// What a consumer has said that it read.
+#[derive(Default)]
+struct Read {
+    /// How much of its output was looked at.
+    bytes: usize,
+    /// Partition and offset.
+    records: HashSet<(i64, i64)>,
 }
 
 /// A group of two that reads the topic under load.
@@ -49,11 +61,31 @@ impl Consumer {
         let errors = File::create(dir.join(format!("consumer-{name}.log"))).unwrap();
         java.stdout(File::create(&said).unwrap()).stderr(errors);
         let child = java.stdin(Stdio::null()).spawn().unwrap();
-        Consumer { child, said }
+        Consumer {
+            child,
+            said,
+            read: RefCell::default(),
+        }
     }
 
     fn said(&self) -> String {
         std::fs::read_to_string(&self.said).unwrap_or_default()
+    }
+
+    /// Looks at the whole lines that it has said since.
+    fn look(&self) {
+        let Read { bytes, records } = &mut *self.read.borrow_mut();
+        let mut new = String::new();
+        let mut file = File::open(&self.said).unwrap();
+        file.seek(SeekFrom::Start(*bytes as u64)).unwrap();
+        file.read_to_string(&mut new).unwrap();
+        let whole = new.rfind('\n').map_or(0, |at| at + 1);
+        let lines = new[..whole].lines();
+        let data = lines.filter(|line| line.contains("\"name\":\"record_data\""));
+        let read =
+            data.filter_map(|line| Some((number(line, "partition")?, number(line, "offset")?)));
+        records.extend(read);
+        *bytes += whole;
     }
 }
 
@@ -107,12 +139,12 @@ impl Group {
 
     /// What was read: partition and offset.
     fn consumed(&self) -> HashSet<(i64, i64)> {
-        let said: Vec<String> = self.consumers.iter().map(Consumer::said).collect();
-        let lines = said.iter().flat_map(|it| it.lines());
-        let data = lines.filter(|line| line.contains("\"name\":\"record_data\""));
-        let read =
-            data.filter_map(|line| Some((number(line, "partition")?, number(line, "offset")?)));
-        read.collect()
+        let mut all = HashSet::new();
+        for consumer in &self.consumers {
+            consumer.look();
+            all.extend(&consumer.read.borrow().records);
+        }
+        all
     }
 
     /// The offsets that are committed, by partition, as Kafka's tool says; none where one is missing.
@@ -213,7 +245,7 @@ impl Group {
 fn outlives() {
     let dir = HERE.data_dir();
     let mut cluster = cluster(dir.path(), 3);
-    let running = load(&cluster);
+    let running = load_at(&cluster, PACE_OF_GROUPS);
     let group = Group::start(&cluster, dir.path());
     group.coordinators_die(&mut cluster, 2);
     cluster.wait_in_sync(TOPIC, 3);

@@ -4,7 +4,7 @@ use corelane_testing::members::{Cluster, Kind};
 
 use super::failover::kill_leaders;
 use super::groups::Group;
-use super::{PARTITIONS, TOPIC, load, names, replicas_agree};
+use super::{PACE_OF_GROUPS, PARTITIONS, TOPIC, load_at, names, replicas_agree};
 use crate::HERE;
 use crate::options::kills;
 
@@ -22,7 +22,7 @@ pub const LONG: &[(&str, fn())] = &[("mixed_replicas_of_one_of_ours_and_two_of_k
 fn mixed(kinds: [Kind; 3]) {
     let dir = HERE.data_dir();
     let mut cluster = Cluster::start(&HERE, dir.path(), 1, &kinds, &[]);
-    let running = load(&cluster);
+    let running = load_at(&cluster, PACE_OF_GROUPS);
     let group = Group::start(&cluster, dir.path());
     running.wait_acks(20);
     kill_leaders(&mut cluster, &running, kills(2));

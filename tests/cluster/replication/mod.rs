@@ -10,6 +10,7 @@ mod replicas;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use corelane_testing::followed::Load;
 use corelane_testing::members::{Cluster, Kind};
@@ -41,6 +42,12 @@ pub const TOPIC: &str = "loaded";
 /// Partitions of it.
 const PARTITIONS: usize = 3;
 
+/// The pause of a producer between two batches.
+const PACE: Duration = Duration::from_millis(15);
+
+/// The same where a consumer says of each record that it has read it.
+const PACE_OF_GROUPS: Duration = Duration::from_millis(100);
+
 /// Two of three replicas must have a record before it is acked.
 const TWO: &[(&str, &str)] = &[("min.insync.replicas", "2")];
 
@@ -51,8 +58,13 @@ fn cluster(dir: &Path, count: usize) -> Cluster {
 
 /// Creates the topic with three replicas and starts the load on it.
 pub fn load(cluster: &Cluster) -> Load {
+    load_at(cluster, PACE)
+}
+
+/// As [`load`], with producers that pause for so long between two batches.
+fn load_at(cluster: &Cluster, pace: Duration) -> Load {
     cluster.create(TOPIC, PARTITIONS as i32, 3, TWO);
-    Load::start(cluster.addresses(), TOPIC, PARTITIONS, 0)
+    Load::start(cluster.addresses(), TOPIC, PARTITIONS, 0, pace)
 }
 
 /// Ends a load, stops the members, and checks that the replicas of its topic are the same.
