@@ -52,8 +52,7 @@ fn main() -> ExitCode {
         .into_iter()
         .flat_map(move |it| of(it, long));
     let cut = of(netns::ALL, long.or_else(Net::lacks));
-    let of_kafka = of(replication::OF_KAFKA, lacks.or_else(options::lacks_java));
-    let more = long_ones.chain(cut).chain(of_kafka);
+    let more = long_ones.chain(cut);
     let cases = alone
         .chain(with_kafka)
         .chain(more)

@@ -65,9 +65,3 @@ pub fn kills(few: u64) -> u64 {
 pub fn lacks_time() -> Option<&'static str> {
     (!options().is_long).then_some("--long")
 }
-
-/// What a story lacks that only members of Apache Kafka can play.
-pub fn lacks_java() -> Option<&'static str> {
-    let only = options().members.iter().all(|it| *it == Kind::Kafka);
-    (!only).then_some("AssignReplicasToDirs, which Corelane does not send: --members java")
-}

@@ -33,9 +33,6 @@ pub const ALL: [&[Story]; 5] = [
 /// Those that take long.
 pub const LONG: [&[Story]; 3] = [failover::LONG, moves::LONG, mixed::LONG];
 
-/// Those that members of ours cannot play.
-pub const OF_KAFKA: &[Story] = moves::OF_KAFKA;
-
 /// The topic under load.
 pub const TOPIC: &str = "loaded";
 

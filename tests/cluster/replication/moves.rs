@@ -9,11 +9,10 @@ use super::{TOPIC, cluster, finish, load};
 use crate::HERE;
 
 /// The cases, which take long: what holds, and what panics when it does not.
-pub const LONG: &[(&str, fn())] = &[("replicas_are_reassigned_under_load", reassigned)];
-
-/// A broker of ours registers the new folder, but the controller looks for its replicas in the old
-/// one, and it does not tell it better.
-pub const OF_KAFKA: &[(&str, fn())] = &[("replicas_fill_a_disk_that_was_replaced", disk_replaced)];
+pub const LONG: &[(&str, fn())] = &[
+    ("replicas_are_reassigned_under_load", reassigned),
+    ("replicas_fill_a_disk_that_was_replaced", disk_replaced),
+];
 
 const ELECTION: &str = "org.apache.kafka.tools.LeaderElectionCommand";
 const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
