@@ -64,6 +64,9 @@ impl Partition {
                 false => Ok(()),
             });
         }
+        if self.is_closed() {
+            return Some(Err(AppendError::Closed));
+        }
         if let Some(failure) = self.log.failure() {
             return Some(Err(AppendError::Storage(failure)));
         }
@@ -73,7 +76,7 @@ impl Partition {
         {
             return Some(Err(AppendError::Storage(lack)));
         }
-        self.is_closed().then_some(Err(AppendError::Closed))
+        None
     }
 
     /// Wakes all parked fetches.

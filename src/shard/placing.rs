@@ -111,8 +111,8 @@ impl Placing<'_> {
         open(shard, dir, (name, opening), term, config, now).await
     }
 
-    /// The folder that takes the place of one that is not among the settings any more, for a replica
-    /// that there are others of: in an empty one it gets its records from these.
+    /// The folder that takes the place of one that is not among the settings any more, for a
+    /// replica that there are others of: in an empty one it gets its records from these.
     fn instead<'a>(
         &self,
         shard: &'a Shard,

@@ -147,8 +147,8 @@ impl ToControl {
         answer.wait().await.map_err(unanswered)?
     }
 
-    /// Tells the controller of the cluster in which directory replicas lie; whether it has taken all
-    /// of that.
+    /// Tells the controller of the cluster in which directory replicas lie; whether it has taken
+    /// all of that.
     pub async fn assign_directories(&self, asked: AssignDirectories) -> bool {
         let (call, answer) = Call::new(asked);
         let sent = self.0.send(ControlMessage::AssignDirectories(call));
