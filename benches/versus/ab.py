@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import tempfile
 
-from versus import TARGET, run
+from common import TARGET, run
 
 # Producers (each with one request in flight), partitions, bytes of a record and of a batch (0: one
 # record in each), whether acks wait for a flush.

@@ -13,7 +13,8 @@ import tempfile
 import time
 
 from confluent_kafka.admin import AdminClient, NewTopic
-from versus import TARGET, Broker
+from common import TARGET
+from versus import Broker
 
 ROUNDS = [(1, 500), (1, 4000), (500, 1), (4000, 1)]
 # Seconds that a request may take, and that a side rests between two.

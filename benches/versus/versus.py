@@ -7,6 +7,8 @@
     benches/versus/versus.py --group many --partitions 500 --blocks 1   a quick try, only printed
     benches/versus/versus.py --free --group goal   neither side pinned: a table of its own
     benches/versus/versus.py --render        write the table anew from the kept results
+    benches/versus/versus.py --cluster       three brokers of each side, with three replicas: cluster.py
+    benches/versus/versus.py --cluster --quick   a smoke test of that, only printed
 
 Both brokers run all the time, each on its own fresh folder of the same disk, and are measured in
 interleaved blocks by the same load generator; the one that is not measured is idle. Ratios are of
@@ -37,40 +39,17 @@ import sys
 import tempfile
 import time
 
+import cluster
 import many
 import wire
-from device import Device
-
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-RESULTS = HERE / "results.json"
-PAGE = ROOT / "docs" / "performance.md"
-KAFKA_SH = ROOT / "tests" / "kafka" / "kafka.sh"
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-
-# As kafka-run-class.sh and kafka-server-start.sh of the distribution set them.
-KAFKA_JVM = (
-    "-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20"
-    " -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"
-    " -XX:MaxInlineLevel=15 -Djava.awt.headless=true"
+from common import (
+    DURABLE, KAFKA_JVM, KAFKA_SETTINGS, KAFKA_SH, MODES, ROOT, SIDES, TARGET, WRITTEN,
+    cpu_seconds, floors_of, host, run,
 )
-# As config/server.properties of the distribution has them.
-KAFKA_SETTINGS = [
-    "num.network.threads=3",
-    "num.io.threads=8",
-    "socket.send.buffer.bytes=102400",
-    "socket.receive.buffer.bytes=102400",
-    "socket.request.max.bytes=104857600",
-    "log.retention.hours=168",
-    "log.segment.bytes=1073741824",
-    "log.retention.check.interval.ms=300000",
-    # Not of that file: topics of finished cells shall make room soon.
-    "log.segment.delete.delay.ms=1000",
-]
-SIDES = ("corelane", "kafka")
-# `flush.messages` of the topics of a cell.
-DURABLE, WRITTEN = 1, 9223372036854775807
-MODES = {DURABLE: "durable", WRITTEN: "written"}
+from device import Device
+from figures import both, floor_line, into_page, table, taken
+
+RESULTS = pathlib.Path(__file__).resolve().parent / "results.json"
 QUANTILES = ("p50", "p90", "p99", "p99.9", "max")
 GROUPS = ("goal", "bulk", "grid", "many")
 # What the table of a group shows, by the name of the figure in a block.
@@ -101,17 +80,6 @@ KNEE = "70 % of knee"
 # How long Kafka may take to start: with 10,000 partitions, after kill -9, it is more than a minute.
 START_SECONDS = 600
 CORELANE_FLAGS = ["--shards", "1", "--log-level", "warn"]
-
-
-def run(*command, **options):
-    """Runs a program to its end; its output, or an error with it."""
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, check=False, **options
-    )
-    if done.returncode != 0:
-        words = " ".join(str(word) for word in command)
-        sys.exit(f"versus: {words}\nended with {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 class Broker:
@@ -177,8 +145,7 @@ class Broker:
 
     def cpu_seconds(self):
         """CPU seconds it has used so far, in user and kernel."""
-        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def written(self):
         """Bytes that it has written, or put into the file system's cache to be written."""
@@ -307,13 +274,6 @@ class Versus:
             self.knees[key] = report["rate"]["achieved"]
         return self.knees[key]
 
-    def floors(self):
-        """What the machine itself takes."""
-        out = self.folder / "floors.json"
-        command = [TARGET / "release" / "loadgen", "floors", "--dir", self.folder, "--json", out]
-        run(*command)
-        return {"floors_us": json.loads(out.read_text())["floors_us"]}
-
     def row(self, cell):
         """All blocks of a cell, in the order A B B A …"""
         blocks = {side: [] for side in SIDES}
@@ -397,64 +357,6 @@ class Versus:
         return times
 
 
-def host():
-    """What the figures were taken on."""
-    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
-    pom = (KAFKA_SH.parent / "pom.xml").read_text()
-    return {
-        "cpu": f"{os.cpu_count()} x {cpu[1] if cpu else 'unknown'}",
-        "kernel": os.uname().release,
-        "file_system": run("findmnt", "-no", "FSTYPE,OPTIONS", "-T", ROOT).strip(),
-        "java": java.splitlines()[0],
-        "kafka": re.search(r"<kafka.version>(.*?)<", pom)[1],
-        "commit": run("git", "rev-parse", "--short", "HEAD", cwd=ROOT).strip(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-
-
-def median(blocks, name):
-    """The median over blocks, or None."""
-    values = [block[name] for block in blocks if block.get(name) is not None]
-    return statistics.median(values) if values else None
-
-
-def number(value):
-    """A figure as one reads it."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def both(row, name):
-    """Corelane's median, Kafka's, and their ratio with the spread of single blocks."""
-    ours, theirs = (row["blocks"][side] for side in SIDES)
-    a, b = median(ours, name), median(theirs, name)
-    if a is None or not b:
-        return f"{number(a)} / {number(b)}"
-    pairs = [x[name] / y[name] for x, y in zip(ours, theirs) if x.get(name) and y.get(name)]
-    return f"{number(a)} / {number(b)} = **{a / b:.2f}** ({min(pairs):.2f}–{max(pairs):.2f})"
-
-
-def table(rows):
-    """Markdown of rows of one group; each cell is Corelane / Kafka = ratio (spread over blocks)."""
-    columns = COLUMNS[rows[0]["group"]]
-    lines = ["| acks | load | " + " | ".join(columns.values()) + " |"]
-    lines += ["|---" * (len(columns) + 2) + "|"]
-    for row in rows:
-        acks = " beside ".join(dict.fromkeys(row["ack"].values()))
-        unfit = any(block["unfit"] for side in SIDES for block in row["blocks"][side])
-        name = row["name"] + (" ¹" if unfit and row["group"] == "grid" else "")
-        lines += [f"| {acks} | {name} | " + " | ".join(both(row, n) for n in columns) + " |"]
-    return "\n".join(lines)
-
-
-def taken(rows):
-    """Of which commit, in how many blocks of how many seconds rows were measured."""
-    shapes = sorted({(len(row["blocks"]["kafka"]), row["seconds"], row["commit"]) for row in rows})
-    return " or ".join(f"{commit}, {count} blocks of {seconds} s a side" for count, seconds, commit in shapes)
-
-
 def render(results):
     """Writes the tables between their marks on the page."""
     rows, about = results["rows"], results["host"]
@@ -470,11 +372,11 @@ page cache, our write without a flush. What the machine itself took in the newes
 
 Closed loop, one request of one record in flight for each producer ({taken(by_group['goal'])}):
 
-{table(by_group['goal'])}
+{table(by_group['goal'], COLUMNS['goal'])}
 
 As fast as it goes, in large batches ({taken(by_group['bulk'])}):
 
-{table(by_group['bulk'])}
+{table(by_group['bulk'], COLUMNS['bulk'])}
 
 From start to first durable ack, on a formatted folder: {starts['corelane']:.2f} s / {starts['kafka']:.2f} s =
 **{starts['corelane'] / starts['kafka']:.3f}**."""
@@ -486,13 +388,13 @@ From start to first durable ack, on a formatted folder: {starts['corelane']:.2f}
 just after one more record into each; a start until the broker answers for all of them ({by_group['many'][0]['commit']},
 {blocks} blocks a side, each on a fresh folder):
 
-{table(by_group['many'])}"""
+{table(by_group['many'], COLUMNS['many'])}"""
     if by_group["grid"]:
         text += f"""
 
 Open loop, latency from the intended send time ({taken(by_group['grid'])}):
 
-{table(by_group['grid'])}
+{table(by_group['grid'], COLUMNS['grid'])}
 
 ¹ loadgen called at least one block of this row unfit to be quoted (late sends, or a load past the
 knee of one side): the raw summary says which and why."""
@@ -503,28 +405,9 @@ knee of one side): the raw summary says which and why."""
 Neither side pinned, loadgen on both CPUs too ({taken(by_group['free'])}; floors:
 {results['free_floor_line']}):
 
-{table(by_group['free'])}"""
+{table(by_group['free'], COLUMNS['free'])}"""
 
-    page = PAGE.read_text()
-    begin, end = "<!-- versus: begin -->", "<!-- versus: end -->"
-    head, rest = page.split(begin)
-    _, tail = rest.split(end)
-    PAGE.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")
-
-
-def floor_line(taken):
-    """The median of each floor over the run, in one line."""
-    names = sorted({name for floors in taken for name in floors["floors_us"]})
-    parts = []
-    for name in names:
-        found = [floors["floors_us"][name] for floors in taken if floors["floors_us"].get(name)]
-        if found:
-            p50, p99, tail = (
-                statistics.median(one[q] for one in found) for q in ("p50", "p99", "p99.9")
-            )
-            tails = f"p99 {number(p99)}, p99.9 {number(tail)}"
-            parts.append(f"{name.replace('_', ' ')} {number(p50)} µs ({tails})")
-    return ", ".join(parts)
+    into_page("versus", text)
 
 
 def main():
@@ -536,9 +419,9 @@ def main():
     parser.add_argument("--group", action="append", choices=GROUPS, default=[])
     parser.add_argument("--acks", action="append", choices=MODES.values(), default=[], help="of our side")
     parser.add_argument("--render", action="store_true")
-    parser.add_argument("--blocks", type=int, default=5, help="blocks of each side [5]")
-    parser.add_argument("--seconds", type=int, default=10, help="measured in a block [10]")
-    parser.add_argument("--warm-up", type=int, default=2, help="seconds before that [2]")
+    parser.add_argument("--blocks", type=int, help="blocks of each side [5; of clusters 3]")
+    parser.add_argument("--seconds", type=int, help="measured in a block [10; of clusters 3]")
+    parser.add_argument("--warm-up", type=int, help="seconds before that [2; of clusters 1]")
     parser.add_argument("--starts", type=int, default=5, help="first acks that are timed, 0: as kept [5]")
     parser.add_argument(
         "--partitions", type=int, default=many.PARTITIONS, help="of the group many [10,000]"
@@ -549,7 +432,29 @@ def main():
     parser.add_argument("--free", action="store_true", help="pin neither broker nor loadgen")
     parser.add_argument("--folder", default=TARGET, help="on the disk to be measured [target]")
     parser.add_argument("--as-built", action="store_true", help="build nothing before")
+    clusters = parser.add_argument_group("clusters")
+    clusters.add_argument("--cluster", action="store_true", help="measure clusters of three brokers")
+    clusters.add_argument("--quick", action="store_true", help="one short block of each row, printed")
+    clusters.add_argument("--side", action="append", choices=SIDES, help="only that one, printed")
+    clusters.add_argument("--controllers", type=int, choices=(1, 3), default=1, help="of a side [1]")
+    clusters.add_argument("--session-ms", type=int, default=3000, help="broker.session.timeout.ms [3000]")
+    clusters.add_argument("--heap", default="1g", help="of each broker of Kafka's [1g, as its script has it]")
+    clusters.add_argument("--events", type=int, help="blocks of a leader that goes [3], and one less of a replica")
+    clusters.add_argument("--catch-up-mb", type=int, help="what a replica misses [256]")
+    clusters.add_argument("--limit-s", type=int, default=600, help="no second blocks after that [600]")
+    clusters.add_argument("--keep", action="store_true", help="leave the folders, with all logs")
     options = parser.parse_args()
+    usual = (1, 1, 1, 1, 48, 2) if options.quick else (3, 3, 1, 3, 256, 20)
+    usual = usual if options.cluster else (5, 10, 2, 0, 0, 0)
+    for name, value in zip(("blocks", "seconds", "warm_up", "events", "catch_up_mb", "warm_s"), usual):
+        if getattr(options, name, None) is None:
+            setattr(options, name, value)
+    options.side = options.side or list(SIDES)
+    if options.cluster and options.group:
+        parser.error("--cluster has rows of its own: --only WORD chooses by group or name")
+    if options.render and options.cluster:
+        cluster.main(options)
+        return
     if options.render:
         render(kept_results())
         return
@@ -560,6 +465,9 @@ def main():
     )
     if not options.as_built:
         subprocess.run(["cargo", "build", "--release", "--workspace"], cwd=ROOT, check=True)
+    if options.cluster:
+        cluster.main(options)
+        return
     versus = Versus(options)
     try:
         results = compare(versus, options)
@@ -614,7 +522,7 @@ def compare(versus, options):
     for broker in running:
         broker.start()
         versus.warm(broker)
-    floors, rows = [versus.floors()], []
+    floors, rows = [floors_of(versus.folder)], []
     for place, cell in enumerate(wanted):
         if cell.group == "many":
             for broker in running:
@@ -624,8 +532,8 @@ def compare(versus, options):
         for name, title in COLUMNS[cell.group].items():
             print(f"    {title:<34} {both(rows[-1], name).replace('*', '')}", flush=True)
         if place % 8 == 7:
-            floors.append(versus.floors())
-    floors.append(versus.floors())
+            floors.append(floors_of(versus.folder))
+    floors.append(floors_of(versus.folder))
     print(floor_line(floors))
     about = host()
     rows = [{**row, "commit": about["commit"]} for row in rows]

@@ -5,7 +5,8 @@ import socket
 import struct
 import time
 
-PRODUCE, LIST_OFFSETS, CREATE_TOPICS = (0, 3), (2, 1), (19, 2)
+PRODUCE, LIST_OFFSETS, METADATA = (0, 3), (2, 1), (3, 4)
+CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_LOG_DIRS = (19, 2), (20, 1), (35, 1)
 LATEST = -1
 # How long a broker may take to answer for its partitions after it was started, in seconds.
 ANSWERS_WITHIN = 900
@@ -97,10 +98,79 @@ def acked(port, topic):
         return False
 
 
-def create_topic(port, topic, partitions, flush):
-    """Creates a topic of one replica with that `flush.messages`."""
-    body = struct.pack(">i", 1) + text(topic) + struct.pack(">ihii", partitions, 1, 0, 1)
-    body += text("flush.messages") + text(str(flush)) + struct.pack(">ib", 60_000, 0)
+class Reader:
+    """Takes an answer (without its length) apart, from behind the correlation id."""
+
+    def __init__(self, answer):
+        self.answer, self.at = answer, 4
+
+    def take(self, form):
+        """One number of that form, as `struct` names it."""
+        value = struct.unpack_from(">" + form, self.answer, self.at)[0]
+        self.at += struct.calcsize(">" + form)
+        return value
+
+    def text(self):
+        """A string, or None."""
+        length = self.take("h")
+        if length < 0:
+            return None
+        self.at += length
+        return self.answer[self.at - length : self.at].decode()
+
+    def each(self, one):
+        """A list whose items `one` takes."""
+        return [one() for _ in range(self.take("i"))]
+
+
+def metadata(port, topic, timeout=2):
+    """The addresses of the brokers by node, and of each partition of a topic, as the broker at
+    that port says, the leader (-1 where there is none) and the nodes of the replicas in sync."""
+    body = struct.pack(">i", 1) + text(topic) + struct.pack(">b", 0)
+    with Connection(port, timeout) as connection:
+        reader = Reader(connection.ask(framed(METADATA, body)))
+    take, numbers = reader.take, lambda: reader.each(lambda: reader.take("i"))
+    take("i")
+    brokers = reader.each(lambda: (take("i"), reader.text(), take("i"), reader.text()))
+    reader.text(), take("i")
+
+    def partition():
+        take("h")
+        index, leader, _, in_sync = take("i"), take("i"), numbers(), numbers()
+        return index, (leader, in_sync)
+
+    topics = reader.each(lambda: (take("h"), reader.text(), take("b"), reader.each(partition)))
+    return {node: port for node, _, port, _ in brokers}, dict(topics[0][3])
+
+
+def topic_bytes(port, topic, timeout=2):
+    """The bytes that the broker at that port has of a topic, as it says itself."""
+    with Connection(port, timeout) as connection:
+        reader = Reader(connection.ask(framed(DESCRIBE_LOG_DIRS, struct.pack(">i", -1))))
+    take = reader.take
+    take("i")
+    partition = lambda: (take("i"), take("q"), take("q"), take("b"))
+    folders = reader.each(
+        lambda: (take("h"), reader.text(), reader.each(lambda: (reader.text(), reader.each(partition))))
+    )
+    found = [parts for _, _, topics in folders for name, parts in topics if name == topic]
+    return sum(size for parts in found for _, size, _, _ in parts)
+
+
+def delete_topic(port, topic):
+    """Deletes a topic; whether it was there does not matter."""
+    body = struct.pack(">i", 1) + text(topic) + struct.pack(">i", 30_000)
+    with Connection(port, timeout=60) as connection:
+        connection.ask(framed(DELETE_TOPICS, body))
+
+
+def create_topic(port, topic, partitions, flush, replicas=1, **more):
+    """Creates a topic with that `flush.messages`; `more` are settings with _ in place of dots."""
+    configs = {"flush.messages": flush, **{name.replace("_", "."): more[name] for name in more}}
+    body = struct.pack(">i", 1) + text(topic)
+    body += struct.pack(">ihii", partitions, replicas, 0, len(configs))
+    body += b"".join(text(name) + text(str(value)) for name, value in configs.items())
+    body += struct.pack(">ib", 60_000, 0)
     with Connection(port, timeout=70) as connection:
         answer = connection.ask(framed(CREATE_TOPICS, body))
     # Correlation id, throttle time, count of topics, name: then the error code.
