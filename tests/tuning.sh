@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What tuning/ offers does what it says: check.sh and a dry run change nothing, apply.sh undoes
 # what it did and nothing else, the unit is one, the seccomp profile refuses what a broker has no
-# business with (the client tests run the broker under it). It sets nothing on this host: apply.sh
-# gets a /proc and a /sys of plain files.
+# business with (the client tests run the broker under it), the cluster for trying starts and leaves
+# nothing. It sets nothing on this host: apply.sh gets a /proc and a /sys of plain files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
@@ -130,6 +130,25 @@ if command -v systemd-analyze >/dev/null; then
   echo 'ok systemd takes the unit'
 else
   echo 'skipped the unit: there is no systemd-analyze'
+fi
+
+if command -v java >/dev/null && command -v mvn >/dev/null; then
+  cluster=$scratch/cluster
+  try() { CORELANE=$corelane tuning/try-cluster.sh --port 18092 "$@" >"$scratch/out" 2>"$scratch/err"; }
+  try --no-wait "$cluster" || fail "the cluster for trying: $(cat "$scratch/out" "$scratch/err")"
+  grep -q 'for trying' "$scratch/out" || fail 'it is not said that the cluster is for trying'
+  grep -q ' 127.0.0.1:18092,127.0.0.1:18093,127.0.0.1:18094$' "$scratch/out" ||
+    fail "no bootstrap: $(cat "$scratch/out")"
+  for pid in $(sed -n 's/,\? controller / /;s/^  processes *brokers //p' "$scratch/out"); do
+    ! kill -0 "$pid" 2>/dev/null || fail "process $pid of the cluster is left"
+  done
+  [ -d "$cluster/broker-3/shard-0" ] || fail "$cluster was to be kept"
+  status=0
+  try --brokers none || status=$?
+  [ $status = 2 ] || fail "a wrong call ends with $status"
+  echo 'ok a cluster for trying starts, says where it is and stops'
+else
+  echo 'skipped the cluster for trying: there is no JDK, or no Maven'
 fi
 
 confined() { /usr/bin/python3 tests/clients/confined.py tuning/seccomp.json "$@"; }
