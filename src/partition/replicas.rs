@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::base::{Instant, LeaderEpoch, NodeId, Offset};
-use crate::metadata::controller::{AlterPartitionError, AlteredPartition};
+use crate::metadata::controller::{AlterPartitionError, AlteredPartition, IsrChange};
 use crate::metadata::image;
 
 /// A broker epoch that the controller does not check.
@@ -314,18 +314,18 @@ impl Replicas {
         Some((self.partition_epoch, isr.collect()))
     }
 
-    /// What became of the change that was asked for in the term `leader_epoch`. Whether it is to
-    /// be asked for again.
+    /// What became of the change `asked` of the current term. Whether it is to be asked for again.
     pub fn altered(
         &mut self,
-        leader_epoch: LeaderEpoch,
+        asked: &IsrChange,
         result: &Result<AlteredPartition, AlterPartitionError>,
     ) -> bool {
-        let Some(change) = &mut self.change else {
+        let is_of_now = asked.partition_epoch == self.partition_epoch;
+        let Some(change) = self.change.as_mut().filter(|_| is_of_now) else {
             return false;
         };
         match result {
-            Ok(now) if now.leader_epoch != leader_epoch || now.leader != self.own => {
+            Ok(now) if now.leader_epoch != asked.leader_epoch || now.leader != self.own => {
                 change.is_settled_elsewhere = true;
             }
             Ok(now) => {

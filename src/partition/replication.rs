@@ -274,10 +274,19 @@ impl Partition {
         })
     }
 
-    /// What became of the change that was asked for. Whether to ask again.
-    pub fn isr_altered(&self, result: &Result<AlteredPartition, AlterPartitionError>) -> bool {
-        let leader_epoch = self.leader_epoch();
-        let again = self.replicas.borrow_mut().altered(leader_epoch, result);
+    /// What became of the change `asked`. Whether to ask again.
+    pub fn isr_altered(
+        &self,
+        asked: &IsrChange,
+        result: &Result<AlteredPartition, AlterPartitionError>,
+    ) -> bool {
+        if asked.leader_epoch != self.leader_epoch() {
+            // What is asked for in this term has an answer of its own.
+            return false;
+        }
+        let mut replicas = self.replicas.borrow_mut();
+        let again = replicas.altered(asked, result);
+        drop(replicas);
         self.advance();
         again
     }

@@ -36,6 +36,18 @@ fn fetch(node: i32) -> FollowerFetch {
     }
 }
 
+/// The change that is asked for.
+fn asked(replicas: &Replicas) -> IsrChange {
+    let (partition_epoch, isr) = replicas.wanted(7).unwrap_or_default();
+    IsrChange {
+        topic_id: crate::base::TopicId::ZERO,
+        index: 0,
+        leader_epoch: 5,
+        partition_epoch,
+        isr,
+    }
+}
+
 fn altered(partition_epoch: i32, isr: &[i32]) -> Result<AlteredPartition, AlterPartitionError> {
     Ok(AlteredPartition {
         leader: NodeId(1),
@@ -94,7 +106,7 @@ fn one_that_catches_up_is_waited_for_and_comes_into_sync() {
     assert_eq!(isr, expected);
     // From now on it counts, whatever it does.
     assert_eq!(replicas.committable(110, 110, at(90), LAG), Some(100));
-    assert!(!replicas.altered(5, &altered(10, &[1, 2, 3])));
+    assert!(!replicas.altered(&asked(&replicas), &altered(10, &[1, 2, 3])));
     assert_eq!(replicas.isr(), nodes(&[1, 2, 3]));
     assert_eq!(replicas.wanted(77), None);
 }
@@ -136,7 +148,7 @@ fn those_that_lag_go_out_of_sync_and_still_count_until_the_controller_agrees() {
     );
     replicas.fetched(&fetch(3), 60, 60, at(32));
     assert_eq!(replicas.committable(60, 60, at(32), LAG), Some(50));
-    assert!(!replicas.altered(5, &altered(10, &[1, 3])));
+    assert!(!replicas.altered(&asked(&replicas), &altered(10, &[1, 3])));
     assert_eq!(replicas.committable(60, 60, at(33), LAG), Some(60));
 }
 
@@ -152,15 +164,16 @@ fn a_change_that_is_refused_is_dropped_and_one_in_doubt_waits_for_the_metadata()
         replicas
     };
     let mut replicas = asks();
-    assert!(!replicas.altered(5, &ineligible));
+    assert!(!replicas.altered(&asked(&replicas), &ineligible));
     assert!(replicas.grow(NodeId(3), 10, 0));
 
     let mut replicas = asks();
-    assert!(replicas.altered(5, &failed));
+    assert!(replicas.altered(&asked(&replicas), &failed));
     assert!(replicas.wanted(7).is_some());
 
     let mut replicas = asks();
-    assert!(!replicas.altered(5, &outdated));
+    let change = asked(&replicas);
+    assert!(!replicas.altered(&change, &outdated));
     assert_eq!(replicas.wanted(7), None);
     assert!(
         !replicas.grow(NodeId(3), 10, 0),
@@ -170,6 +183,9 @@ fn a_change_that_is_refused_is_dropped_and_one_in_doubt_waits_for_the_metadata()
     assert!(!replicas.grow(NodeId(3), 10, 0), "that is not newer");
     replicas.take_over(&term(10, &[1, 2]), false, at(2));
     assert!(replicas.grow(NodeId(3), 10, 0));
+    // A late answer to the first request says nothing of this one.
+    assert!(!replicas.altered(&change, &outdated));
+    assert!(replicas.wanted(7).is_some());
 }
 
 #[test]
@@ -177,7 +193,7 @@ fn metadata_that_is_older_than_the_controllers_answer_changes_nothing() {
     let mut replicas = leader(&[1, 2]);
     replicas.fetched(&fetch(3), 10, 10, at(1));
     assert!(replicas.grow(NodeId(3), 10, 0));
-    replicas.altered(5, &altered(11, &[1, 2, 3]));
+    replicas.altered(&asked(&replicas), &altered(11, &[1, 2, 3]));
     replicas.take_over(&term(10, &[1]), false, at(2));
     assert_eq!(replicas.isr(), nodes(&[1, 2, 3]));
     replicas.take_over(&term(12, &[1, 3]), false, at(2));

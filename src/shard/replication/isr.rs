@@ -54,13 +54,14 @@ async fn ask(shard: &Shard) -> bool {
     let before: Vec<usize> = partitions.iter().map(in_sync).collect();
     let request = AlterPartition {
         node: shard.node,
-        changes,
+        changes: changes.clone(),
     };
     match shard.control.alter_partition(request).await {
         Ok(results) => {
             let mut again = false;
-            for ((partition, result), before) in partitions.iter().zip(&results).zip(before) {
-                if partition.isr_altered(result) {
+            let asked = changes.iter().zip(&results).zip(before);
+            for (partition, ((asked, result), before)) in partitions.iter().zip(asked) {
+                if partition.isr_altered(asked, result) {
                     partition.ask_for_change();
                     again = true;
                 } else if result.is_ok() {
