@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::cut::Left;
 use super::disk::SimDisk;
+use super::machine::{Disks, SimMachine};
 use super::net::SimNet;
 use super::state::State;
 use super::task::SimRuntime;
@@ -20,6 +21,8 @@ use crate::base::Instant;
 pub struct World {
     tasks: Rc<Tasks>,
     disk: SimDisk,
+    /// Those of further machines.
+    disks: Disks,
     net: SimNet,
     _end: Rc<End>,
 }
@@ -39,6 +42,7 @@ impl World {
         let tasks = Rc::new(Tasks::new(seed, left.now));
         World {
             disk: SimDisk::new(Rc::clone(&tasks), left.state),
+            disks: Disks::default(),
             net: SimNet::new(Rc::clone(&tasks), seed),
             _end: Rc::new(End(Rc::clone(&tasks))),
             tasks,
@@ -48,6 +52,11 @@ impl World {
     /// The disk.
     pub fn disk(&self) -> &SimDisk {
         &self.disk
+    }
+
+    /// One more machine, with an empty disk and tasks of its own.
+    pub fn machine(&self) -> SimMachine {
+        SimMachine::new(&self.tasks, &self.disks)
     }
 
     /// The network.
@@ -112,10 +121,15 @@ impl World {
     fn try_step(&self) -> bool {
         self.tasks.time.pass();
         let complete_first = self.tasks.random.borrow_mut().one_in(3);
-        if complete_first && self.disk.complete_one() {
+        if complete_first && self.complete_one() {
             return true;
         }
-        self.tasks.run_one() || self.disk.complete_one() || self.tasks.time.skip()
+        self.tasks.run_one() || self.complete_one() || self.tasks.time.skip()
+    }
+
+    /// Completes an operation of one of the disks.
+    fn complete_one(&self) -> bool {
+        self.disks.complete_one(&self.tasks.random) || self.disk.complete_one()
     }
 
     /// The machine loses power and starts again: all tasks are gone, of the disk is left what

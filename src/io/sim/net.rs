@@ -25,9 +25,18 @@ const FIRST_PORT: u16 = 32_768;
 /// Connections that may wait to be accepted.
 const BACKLOG: usize = 128;
 
-/// The network of a world; cheap to clone.
+/// The network of a world, as the machine of this address sees it; cheap to clone.
 #[derive(Clone)]
-pub struct SimNet(Rc<Inner>);
+pub struct SimNet(Rc<Inner>, IpAddr);
+
+/// How two machines are connected.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Link {
+    /// Nothing arrives.
+    pub is_cut: bool,
+    /// As in [`Weather`], where it is not that of all.
+    pub delay: Option<(Duration, Duration)>,
+}
 
 /// How good the network is.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +56,8 @@ struct Inner {
     listeners: RefCell<BTreeMap<SocketAddr, Rc<Backlog>>>,
     /// Addresses that nothing reaches, and that nothing comes from.
     cut: RefCell<BTreeSet<SocketAddr>>,
+    /// By the addresses of both machines, the smaller one first.
+    links: RefCell<BTreeMap<[IpAddr; 2], Link>>,
     /// Wait for a cut to be healed.
     connecting: RefCell<Vec<Waker>>,
     wires: RefCell<Vec<Weak<Wire>>>,
@@ -84,16 +95,24 @@ impl Default for Weather {
 
 impl SimNet {
     pub(super) fn new(tasks: Rc<Tasks>, seed: u64) -> SimNet {
-        SimNet(Rc::new(Inner {
+        let inner = Inner {
             tasks,
             random: RefCell::new(Random::new(seed ^ 0x4E37)),
             weather: Cell::default(),
             listeners: RefCell::default(),
             cut: RefCell::default(),
+            links: RefCell::default(),
             connecting: RefCell::default(),
             wires: RefCell::default(),
             next_port: Cell::new(FIRST_PORT),
-        }))
+        };
+        SimNet(Rc::new(inner), CLIENT)
+    }
+
+    /// The same network, as the machine of another address sees it.
+    #[must_use]
+    pub fn seen_from(&self, address: IpAddr) -> SimNet {
+        SimNet(Rc::clone(&self.0), address)
     }
 
     /// Changes how good the network is.
@@ -110,21 +129,35 @@ impl SimNet {
     /// What was sent meanwhile arrives, and all that comes.
     pub fn heal(&self, address: SocketAddr) {
         self.0.cut.borrow_mut().remove(&address);
+        self.look_again();
+    }
+
+    /// Connects two machines like this from now on. What was sent through a cut arrives once it is
+    /// none any more.
+    pub fn set_link(&self, one: IpAddr, other: IpAddr, link: Link) {
+        let ends = [one.min(other), one.max(other)];
+        self.0.links.borrow_mut().insert(ends, link);
+        self.look_again();
+    }
+
+    /// Has all that wait for the end of a cut look whether it has ended.
+    fn look_again(&self) {
         let connecting = self.0.connecting.take();
         connecting.into_iter().for_each(Waker::wake);
-        self.wires_of(address).iter().for_each(|wire| wire.wake());
+        self.wires(|_| true).iter().for_each(|wire| wire.wake());
     }
 
     /// Connections to `address` are lost: both sides learn of it at once.
     pub fn lose(&self, address: SocketAddr) {
-        self.wires_of(address).iter().for_each(|wire| wire.lose());
+        let wires = self.wires(|wire| wire.address() == address);
+        wires.iter().for_each(|wire| wire.lose());
     }
 
-    fn wires_of(&self, address: SocketAddr) -> Vec<Rc<Wire>> {
+    fn wires(&self, which: impl Fn(&Wire) -> bool) -> Vec<Rc<Wire>> {
         let mut wires = self.0.wires.borrow_mut();
         wires.retain(|wire| wire.strong_count() > 0);
         let wires = wires.iter().filter_map(Weak::upgrade);
-        wires.filter(|wire| wire.address() == address).collect()
+        wires.filter(|wire| which(wire)).collect()
     }
 }
 
@@ -151,10 +184,10 @@ impl SimNet {
 
     /// Connects to `address`: waits while it is cut off.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<SimStream> {
-        let there = self.arrival();
+        let there = self.arrival([self.1, address.ip()]);
         self.0.tasks.time.until(there).await;
         poll_fn(|context| {
-            if !self.is_cut(address) {
+            if !self.is_cut(self.1, address) {
                 return Poll::Ready(());
             }
             let mut connecting = self.0.connecting.borrow_mut();
@@ -168,11 +201,11 @@ impl SimNet {
         if backlog.waiting.borrow().len() >= BACKLOG {
             return Err(refused());
         }
-        let ends = [SocketAddr::new(CLIENT, self.port()), address];
+        let ends = [SocketAddr::new(self.1, self.port()), address];
         let (wire, [mine, theirs]) = Wire::new(self, ends);
         self.0.wires.borrow_mut().push(Rc::downgrade(&wire));
         backlog.push(theirs);
-        let back = self.arrival();
+        let back = self.arrival([self.1, address.ip()]);
         self.0.tasks.time.until(back).await;
         Ok(mine)
     }
@@ -189,16 +222,23 @@ impl SimNet {
         self.0.tasks.time.now()
     }
 
-    /// When what is sent now arrives.
-    fn arrival(&self) -> Instant {
-        let (least, most) = self.0.weather.get().delay;
+    fn link(&self, one: IpAddr, other: IpAddr) -> Link {
+        let ends = [one.min(other), one.max(other)];
+        let links = self.0.links.borrow();
+        links.get(&ends).copied().unwrap_or_default()
+    }
+
+    /// When what is sent now between these machines arrives.
+    fn arrival(&self, [one, other]: [IpAddr; 2]) -> Instant {
+        let link = self.link(one, other);
+        let (least, most) = link.delay.unwrap_or(self.0.weather.get().delay);
         let span = most.saturating_sub(least).as_nanos() as usize;
         let more = self.0.random.borrow_mut().below(span + 1);
         self.now().after(least + Duration::from_nanos(more as u64))
     }
 
-    fn is_cut(&self, address: SocketAddr) -> bool {
-        self.0.cut.borrow().contains(&address)
+    fn is_cut(&self, from: IpAddr, address: SocketAddr) -> bool {
+        self.0.cut.borrow().contains(&address) || self.link(from, address.ip()).is_cut
     }
 }
 

@@ -16,6 +16,10 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 /// Tasks by number; finished ones leave a hole.
 pub(super) struct Tasks {
     tasks: RefCell<Vec<Option<Task>>>,
+    /// The machine of each task: 0 for those of none in particular.
+    machines: RefCell<Vec<usize>>,
+    /// The machine whose task is polled now: it gets the tasks that are begun.
+    machine: Cell<usize>,
     ready: Arc<Mutex<Vec<usize>>>,
     /// The task that is polled now, and whether it has been cancelled meanwhile.
     running: Cell<Option<usize>>,
@@ -51,6 +55,8 @@ impl Tasks {
     pub(super) fn new(seed: u64, now: Instant) -> Tasks {
         Tasks {
             tasks: RefCell::default(),
+            machines: RefCell::default(),
+            machine: Cell::new(0),
             ready: Arc::default(),
             running: Cell::new(None),
             is_cancelled: Cell::new(false),
@@ -66,13 +72,22 @@ impl Tasks {
         self.fingerprint.get()
     }
 
-    /// Begins a task; its number.
+    /// Begins a task on the machine whose task is polled now; its number.
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> usize {
         let mut tasks = self.tasks.borrow_mut();
         tasks.push(Some(Box::pin(future)));
+        self.machines.borrow_mut().push(self.machine.get());
         let task = tasks.len() - 1;
         self.ready.lock().expect("one thread").push(task);
         task
+    }
+
+    /// Does `work`, the tasks of which are those of `machine`.
+    pub(super) fn on_machine<T>(&self, machine: usize, work: impl FnOnce() -> T) -> T {
+        let before = self.machine.replace(machine);
+        let done = work();
+        self.machine.set(before);
+        done
     }
 
     /// Drops a task, unless it has ended.
@@ -113,7 +128,10 @@ impl Tasks {
         self.fingerprint
             .set(before.wrapping_mul(0x0100_0000_01B3) ^ now);
         self.running.set(Some(task));
-        let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+        let machine = self.machines.borrow()[task];
+        let poll = self.on_machine(machine, || {
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        });
         self.running.set(None);
         if poll == Poll::Pending && !self.is_cancelled.replace(false) {
             self.tasks.borrow_mut()[task] = Some(future);
@@ -127,7 +145,19 @@ impl Tasks {
         // Dropping a task may drop what another holds: none may be borrowed meanwhile.
         let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
         drop(tasks);
+        self.machines.borrow_mut().clear();
         self.ready.lock().expect("one thread").clear();
+    }
+
+    /// Drops the tasks of a machine; none of them may be polled now.
+    pub(super) fn clear_machine(self: &Rc<Self>, machine: usize) {
+        let _entered = self.enter();
+        let machines = self.machines.borrow().clone();
+        let mut gone = Vec::new();
+        for (task, _) in machines.iter().enumerate().filter(|it| *it.1 == machine) {
+            gone.extend(self.tasks.borrow_mut()[task].take());
+        }
+        drop(gone);
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::SimNet;
+use crate::base::Instant;
 use crate::io::sim::pipe::Pipe;
 use crate::io::sim::task::SimRuntime;
 
@@ -49,7 +50,12 @@ impl Wire {
     }
 
     fn is_cut(&self) -> bool {
-        self.net.is_cut(self.address())
+        self.net.is_cut(self.ends[0].ip(), self.address())
+    }
+
+    /// When what is sent now arrives.
+    fn arrival(&self) -> Instant {
+        self.net.arrival(self.ends.map(|end| end.ip()))
     }
 
     /// Has both ends look again.
@@ -178,7 +184,7 @@ impl SimStream {
         }
         let count = self.some_of(len.min(space));
         let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-        pipe.send(bytes.take(count).collect(), self.net().arrival());
+        pipe.send(bytes.take(count).collect(), self.wire.arrival());
         self.tell_reader(&pipe, is_cut);
         Poll::Ready(Ok(count))
     }
@@ -196,7 +202,7 @@ impl SimStream {
     pub fn shutdown(&self, how: Shutdown) {
         if how != Shutdown::Read {
             let mut pipe = self.outgoing().borrow_mut();
-            pipe.end(self.net().arrival());
+            pipe.end(self.wire.arrival());
             self.tell_reader(&pipe, self.wire.is_cut());
         }
         if how != Shutdown::Write {
