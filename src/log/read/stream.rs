@@ -63,6 +63,8 @@ struct Reading {
 /// What a read brought.
 struct Piece {
     at: u64,
+    /// How much was asked for: more than there is at the end of a file.
+    len: usize,
     fresh_to: u64,
     bytes: Slice,
 }
@@ -146,13 +148,26 @@ impl BatchStream {
             pieces_ahead: self.pieces_ahead,
         };
         self.ahead = Some(Ahead::begin(&self.log, reader));
-        // What had not been written yet when it was read is not what is there now.
-        let wanted = (to + HEADER_BYTES as u64).min(self.segment.written.get());
-        while self.reads.back().is_some_and(|last| last.is_stale(wanted)) {
-            if let Some(last) = self.reads.pop_back() {
-                self.asked = last.at.max(block_down(self.check.position()));
-            }
-        }
+        self.forget_stale();
+    }
+
+    /// Gives up what had not been written yet when it was read: it is not what is there now. What
+    /// lies behind it goes too, since there are no gaps between reads, and so does what lies behind
+    /// a read that was given out to where the file ended then.
+    fn forget_stale(&mut self) {
+        let wanted = (self.to + HEADER_BYTES as u64).min(self.segment.written.get());
+        let mut upto = self.check.position();
+        let mut goes_on = |read: &Reading| {
+            let is_next = read.at <= upto;
+            upto = read.at + read.len as u64;
+            is_next && !read.is_stale(wanted)
+        };
+        let good = self.reads.iter().take_while(|read| goes_on(read)).count();
+        self.reads.truncate(good);
+        self.asked = match self.reads.back() {
+            Some(last) => last.at + last.len as u64,
+            None => block_down(self.check.position()),
+        };
     }
 
     /// The next bytes, of batches that are what was written; `None` at the end. Waits for memory
@@ -279,10 +294,11 @@ impl BatchStream {
         match self.reads.pop_front() {
             Some(Reading {
                 at,
+                len,
                 fresh_to,
                 state: ReadState::Done(read),
                 ..
-            }) => Poll::Ready(read.and_then(|bytes| self.whole(at, fresh_to, bytes))),
+            }) => Poll::Ready(read.and_then(|bytes| self.whole(at, len, fresh_to, bytes))),
             Some(under_way) => {
                 self.reads.push_front(under_way);
                 Poll::Pending
@@ -292,11 +308,12 @@ impl BatchStream {
     }
 
     /// What was read, which is as long as the file must be.
-    fn whole(&self, at: u64, fresh_to: u64, bytes: Slice) -> Result<Piece, ReadError> {
+    fn whole(&self, at: u64, len: usize, fresh_to: u64, bytes: Slice) -> Result<Piece, ReadError> {
         match at + (bytes.len() as u64) < fresh_to {
             true => Err(self.log.shrunk(&self.segment)),
             false => Ok(Piece {
                 at,
+                len,
                 fresh_to,
                 bytes,
             }),
@@ -307,6 +324,7 @@ impl BatchStream {
     async fn take(&mut self, read: Piece) -> Result<Slice, ReadError> {
         let Piece {
             at,
+            len,
             fresh_to,
             bytes,
         } = read;
@@ -334,7 +352,7 @@ impl BatchStream {
                 // The next stretch begins in this piece.
                 self.reads.push_front(Reading {
                     at,
-                    len: bytes.len(),
+                    len,
                     fresh_to,
                     state: ReadState::Done(Ok(bytes)),
                 });

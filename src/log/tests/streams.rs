@@ -34,22 +34,20 @@ async fn filled(logs: &Logs, random: &mut Random, sizes: &[usize]) -> (Log, Vec<
     let (log, _) = open(logs, Path::new(DIR), config(300_000), Opening::default()).await;
     let mut known = Vec::new();
     for tag in 0..120 {
-        let bytes = batch(
-            1 + random.below(3),
-            sizes[random.below(sizes.len())],
-            tag,
-            0,
-        );
-        let appended = log
-            .append(&bytes, tag as i32 / 50, None, 0)
-            .expect("appended");
-        let mut out = Vec::new();
-        acked(&log, log.end_offset()).await;
-        log.read_cached(appended.base_offset, 1, log.end_offset(), &mut out);
-        known.push((appended.base_offset, appended.last_offset, joined(&out)));
+        known.push(append(&log, random, sizes, tag).await);
     }
     log.maintain(0).await.expect("maintained");
     (log, known)
+}
+
+async fn append(log: &Log, random: &mut Random, sizes: &[usize], tag: u64) -> Known {
+    let size = sizes[random.below(sizes.len())];
+    let bytes = batch(1 + random.below(3), size, tag, 0);
+    let appended = log.append(&bytes, tag as i32 / 50, None, 0).unwrap();
+    let mut out = Vec::new();
+    acked(log, log.end_offset()).await;
+    log.read_cached(appended.base_offset, 1, log.end_offset(), &mut out);
+    (appended.base_offset, appended.last_offset, joined(&out))
 }
 
 /// Takes all of it; a reader that stalls now and then has pieces given up halfway.
@@ -71,6 +69,43 @@ async fn collect(
     }
     assert_eq!(bytes.len(), planned.stretch.bytes());
     Ok(bytes)
+}
+
+#[test]
+fn a_reader_that_had_all_goes_on_with_what_has_come_since() {
+    for seed in 0..4 {
+        let world = World::new(seed);
+        let disk = Disk::simulated(world.disk().clone());
+        world.run(async move {
+            let (mut random, sizes) = (Random::new(seed), [20, 900, 7_000]);
+            let (logs, _) = cold(&disk, 64 << 20);
+            let (log, mut known) = filled(&logs, &mut random, &sizes).await;
+            let (mut offset, mut went_on, max_bytes) = (0, 0, 400_000);
+            for _ in 0..150 {
+                let (upto, mut out) = (log.end_offset(), Vec::new());
+                let plan = log.plan(offset, max_bytes, upto, MemoryWait::Waits, &mut out);
+                let mut kept = None;
+                if let Some(mut planned) = plan.await.expect("read") {
+                    went_on += usize::from(planned.bytes_in_memory == 0);
+                    let mut bytes = joined(&out);
+                    while let Some(piece) = planned.stream.next().await.expect("sound") {
+                        bytes.extend_from_slice(&piece);
+                    }
+                    check(&known, offset, &bytes, max_bytes, upto, planned.end_offset);
+                    offset = planned.end_offset;
+                    kept = Some(planned.stream);
+                }
+                for _ in 0..1 + random.below(3) {
+                    known.push(append(&log, &mut random, &sizes, 149).await);
+                }
+                if let Some(stream) = kept {
+                    log.keep_stream(stream).await;
+                }
+                known.push(append(&log, &mut random, &sizes, 149).await);
+            }
+            assert!(went_on > 20, "{went_on}");
+        });
+    }
 }
 
 #[test]
