@@ -2,8 +2,21 @@
 //! wait for records or acks.
 //! May use: `log` and everything to its left. Never: knows of connections or other cores.
 
+/// Whether a test has planted this bug; a plain `false` in all other builds.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(test)]
+        let planted = crate::partition::mutant::is_planted(crate::partition::mutant::Mutant::$bug);
+        #[cfg(not(test))]
+        let planted = false;
+        planted
+    }};
+}
+
 pub mod append;
 pub mod compact;
+#[cfg(test)]
+pub mod mutant;
 pub mod offsets;
 pub mod producers;
 pub mod read;

@@ -299,11 +299,14 @@ impl Partition {
     /// Whether everything that was appended is stored.
     pub fn is_all_stored(&self) -> bool {
         let state = self.state.borrow();
-        state.stored_offset() == state.end_offset()
+        state.stored_offset() == state.end_offset() || planted!(AskedBeforeStored)
     }
 
     /// Waits until everything that was appended is stored; fails where the log does first.
     pub async fn wait_all_stored(&self) -> Result<(), LogFailure> {
+        if planted!(AskedBeforeStored) {
+            return Ok(());
+        }
         self.log.wait_acked(self.log.end_offset()).await
     }
 
@@ -392,6 +395,9 @@ impl Partition {
             (-1, _) => self.end_offset(),
             (_, own_end) => own_end,
         };
-        end_offset.min(own_end)
+        match planted!(EpochForgotten) {
+            true => end_offset,
+            false => end_offset.min(own_end),
+        }
     }
 }

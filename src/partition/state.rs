@@ -242,6 +242,7 @@ impl ReplicaState {
     pub fn acked_offset(&self, acks: Acks) -> Offset {
         match acks {
             Acks::Leader => self.stored_offset,
+            Acks::All if planted!(AckedAlone) => self.stored_offset,
             Acks::All => self.high_watermark,
         }
     }

@@ -2,6 +2,7 @@
 //! a disk, a network and a clock that follow from a seed.
 
 mod client;
+mod cluster;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

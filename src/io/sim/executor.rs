@@ -129,7 +129,8 @@ impl World {
 
     /// Completes an operation of one of the disks.
     fn complete_one(&self) -> bool {
-        self.disks.complete_one(&self.tasks.random) || self.disk.complete_one()
+        let (random, now) = (&self.tasks.random, self.now());
+        self.disks.complete_one(random, now) || self.disk.complete_one()
     }
 
     /// The machine loses power and starts again: all tasks are gone, of the disk is left what

@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::cut::Left;
 use super::disk::SimDisk;
 use super::random::Random;
 use super::state::State;
 use super::tasks::Tasks;
+use crate::base::Instant;
 
 /// A machine; cheap to clone.
 #[derive(Clone)]
@@ -20,21 +22,27 @@ pub struct SimMachine {
 
 /// The disks of all machines.
 #[derive(Clone, Default)]
-pub(super) struct Disks(Rc<RefCell<Vec<SimDisk>>>);
+pub(super) struct Disks(Rc<RefCell<Vec<Slot>>>);
+
+struct Slot {
+    disk: SimDisk,
+    /// Nothing that it is asked for is done before.
+    stuck_until: Instant,
+}
 
 // === impl Disks ===
 
 impl Disks {
     /// Completes an operation of one of them, whichever `random` says; `false` where none is under
     /// way.
-    pub fn complete_one(&self, random: &RefCell<Random>) -> bool {
+    pub fn complete_one(&self, random: &RefCell<Random>, now: Instant) -> bool {
         let disks = self.0.borrow();
         if disks.is_empty() {
             return false;
         }
         let first = random.borrow_mut().below(disks.len());
         let mut order = disks[first..].iter().chain(&disks[..first]);
-        order.any(SimDisk::complete_one)
+        order.any(|it| it.stuck_until <= now && it.disk.complete_one())
     }
 }
 
@@ -43,7 +51,10 @@ impl Disks {
 impl SimMachine {
     pub(super) fn new(tasks: &Rc<Tasks>, disks: &Disks) -> SimMachine {
         let disk = SimDisk::new(Rc::clone(tasks), State::default());
-        disks.0.borrow_mut().push(disk);
+        disks.0.borrow_mut().push(Slot {
+            disk,
+            stuck_until: Instant::default(),
+        });
         SimMachine {
             tasks: Rc::clone(tasks),
             disks: disks.clone(),
@@ -53,7 +64,13 @@ impl SimMachine {
 
     /// Its disk, until the next crash or kill.
     pub fn disk(&self) -> SimDisk {
-        self.disks.0.borrow()[self.at].clone()
+        self.disks.0.borrow()[self.at].disk.clone()
+    }
+
+    /// Its disk does nothing for so long.
+    pub fn stick(&self, length: Duration) {
+        let until = self.tasks.time.now().after(length);
+        self.disks.0.borrow_mut()[self.at].stuck_until = until;
     }
 
     /// Runs `task` on this machine, and all tasks that it begins.
@@ -82,6 +99,9 @@ impl SimMachine {
         let before = self.disk();
         self.tasks.clear_machine(self.at + 1);
         let disk = SimDisk::new(Rc::clone(&self.tasks), left(&before).state);
-        self.disks.0.borrow_mut()[self.at] = disk;
+        self.disks.0.borrow_mut()[self.at] = Slot {
+            disk,
+            stuck_until: Instant::default(),
+        };
     }
 }

@@ -1,11 +1,14 @@
 //! Drives: a double of a controller quorum for tests: it serves a metadata log in memory as the
-//! leader and its followers do, registers brokers, and no more than that.
+//! leader and its followers do, registers brokers, and keeps the rules of partitions.
 
 mod members;
+mod partitions;
 mod serve;
 
 use members::Members;
 pub use members::SESSION;
+use partitions::Partitions;
+pub use partitions::State as PartitionState;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -58,6 +61,7 @@ struct Inner {
     snapshot: RefCell<Option<(SnapshotId, Bytes)>>,
     cluster_id: RefCell<String>,
     members: Members,
+    partitions: Partitions,
     /// Requests that were answered.
     answers: Cell<u64>,
 }
@@ -92,6 +96,7 @@ impl Quorum {
             snapshot: RefCell::default(),
             cluster_id: RefCell::new(CLUSTER.to_owned()),
             members: Members::default(),
+            partitions: Partitions::default(),
             answers: Cell::new(0),
         }));
         runtime.spawn(quorum.clone().fence_the_silent());
@@ -143,6 +148,12 @@ impl Quorum {
     /// The leader of the current term is known now.
     pub fn elected(&self, leader: usize) {
         self.0.leader.set(Some(leader));
+        self.all_are_alive();
+    }
+
+    /// Whether this controller leads.
+    fn is_active(&self, index: usize) -> bool {
+        self.0.leader.get() == Some(index)
     }
 
     fn log_end(&self) -> Offset {

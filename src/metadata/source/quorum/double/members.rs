@@ -1,5 +1,5 @@
 //! Drives: what the double does for brokers: it registers them, unfences those that report, fences
-//! those that do not, and lets them go.
+//! those that do not, and lets them go once they lead nothing.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,8 +28,20 @@ struct Member {
     incarnation: Uuid,
     epoch: i64,
     fenced: bool,
+    /// The end of the log when it said that it wants to stop.
+    leaves_at: Option<i64>,
+    applied: i64,
     reported: Instant,
     previous_epoch: i64,
+}
+
+/// What a report changes.
+#[derive(PartialEq, Eq)]
+enum News {
+    None,
+    Unfenced,
+    Fenced,
+    Leaves,
 }
 
 // === impl Quorum ===
@@ -45,12 +57,32 @@ impl Quorum {
         self.0.members.0.borrow_mut().remove(&node);
     }
 
-    fn change(&self, node: i32, epoch: i64, fenced: i8) {
+    /// Whether a broker serves and does not shut down.
+    pub fn may_lead(&self, node: NodeId) -> bool {
+        let members = self.0.members.0.borrow();
+        let known = members.get(&node.0);
+        known.is_some_and(|it| !it.fenced && it.leaves_at.is_none())
+    }
+
+    /// Whether this is a broker's epoch.
+    pub(super) fn has_epoch(&self, node: NodeId, epoch: i64) -> bool {
+        let members = self.0.members.0.borrow();
+        members.get(&node.0).is_some_and(|it| it.epoch == epoch)
+    }
+
+    /// A new leader gives everyone another session.
+    pub(super) fn all_are_alive(&self) {
+        let now = self.0.runtime.now();
+        let mut members = self.0.members.0.borrow_mut();
+        members.values_mut().for_each(|it| it.reported = now);
+    }
+
+    fn change(&self, node: i32, epoch: i64, (fenced, in_controlled_shutdown): (i8, i8)) {
         let change = BrokerRegistrationChange {
             broker_id: NodeId(node),
             broker_epoch: epoch,
             fenced,
-            in_controlled_shutdown: 0,
+            in_controlled_shutdown,
             log_dirs: Vec::new(),
             cordoned_log_dirs: None,
         };
@@ -63,12 +95,19 @@ impl Quorum {
         loop {
             self.0.runtime.sleep(SESSION / 8).await;
             let now = self.0.runtime.now();
-            let mut members = self.0.members.0.borrow_mut();
-            for (node, member) in members.iter_mut() {
+            if self.0.leader.get().is_none() {
+                continue;
+            }
+            let mut silent = Vec::new();
+            for (node, member) in self.0.members.0.borrow_mut().iter_mut() {
                 if !member.fenced && now.since(member.reported) > SESSION {
                     member.fenced = true;
-                    self.change(*node, member.epoch, 1);
+                    silent.push((*node, member.epoch));
                 }
+            }
+            for (node, epoch) in silent {
+                self.change(node, epoch, (1, 0));
+                self.broker_goes(NodeId(node));
             }
         }
     }
@@ -93,6 +132,11 @@ impl Quorum {
         if known.is_some_and(|it| it.incarnation != request.incarnation_id && lives(it)) {
             return answer.with_error_code(101);
         }
+        if let Some(known) = known
+            && known.incarnation == request.incarnation_id
+        {
+            return answer.with_broker_epoch(known.epoch);
+        }
         let epoch = self.log_end();
         members.insert(
             node,
@@ -100,12 +144,17 @@ impl Quorum {
                 incarnation: request.incarnation_id,
                 epoch,
                 fenced: true,
+                leaves_at: None,
+                applied: -1,
                 reported: now,
                 previous_epoch: request.previous_broker_epoch,
             },
         );
+        drop(members);
         self.append(&[registration(request, epoch)]);
         self.commit();
+        // Whatever it had not flushed may be gone.
+        self.broker_goes(NodeId(node));
         answer.with_broker_epoch(epoch)
     }
 
@@ -125,16 +174,66 @@ impl Quorum {
             return answer.with_error_code(77);
         };
         member.reported = self.0.runtime.now();
-        let is_caught_up = request.current_metadata_offset >= member.epoch;
-        let fenced = request.want_fence || request.want_shut_down || !is_caught_up;
-        if fenced != member.fenced {
-            member.fenced = fenced;
-            self.change(node, member.epoch, if fenced { 1 } else { -1 });
-        }
+        member.applied = request.current_metadata_offset;
+        let is_caught_up = member.applied >= member.epoch;
+        let (epoch, was_fenced, leaves_at) = (member.epoch, member.fenced, member.leaves_at);
+        drop(members);
+        let wants_out = request.want_shut_down;
+        let may_go = wants_out && self.may_go(NodeId(node), was_fenced, leaves_at);
+        let news = match () {
+            () if may_go && !was_fenced => News::Fenced,
+            () if may_go || wants_out && leaves_at.is_some() => News::None,
+            () if wants_out => News::Leaves,
+            () if was_fenced && !request.want_fence && is_caught_up => News::Unfenced,
+            () if !was_fenced && request.want_fence => News::Fenced,
+            () => News::None,
+        };
+        self.take(node, epoch, &news);
+        let fenced = match news {
+            News::Unfenced => false,
+            News::Fenced => true,
+            News::None | News::Leaves => was_fenced,
+        };
         answer
             .with_is_caught_up(is_caught_up)
             .with_is_fenced(fenced)
-            .with_should_shut_down(request.want_shut_down)
+            .with_should_shut_down(may_go)
+    }
+
+    /// A broker may stop once it leads nothing, and all others know that.
+    fn may_go(&self, node: NodeId, is_fenced: bool, leaves_at: Option<i64>) -> bool {
+        let members = self.0.members.0.borrow();
+        let mut active = members.values().filter(|it| !it.fenced);
+        is_fenced
+            || !self.leads(node)
+                && leaves_at.is_none_or(|since| active.all(|it| it.applied >= since - 1))
+    }
+
+    fn take(&self, node: i32, epoch: i64, news: &News) {
+        let set = |change: &dyn Fn(&mut Member)| {
+            let mut members = self.0.members.0.borrow_mut();
+            members.get_mut(&node).into_iter().for_each(change);
+        };
+        match news {
+            News::None => {}
+            News::Unfenced => {
+                set(&|it| (it.fenced, it.leaves_at) = (false, None));
+                self.change(node, epoch, (-1, 0));
+                self.broker_comes();
+            }
+            News::Fenced => {
+                set(&|it| it.fenced = true);
+                self.change(node, epoch, (1, 0));
+                self.broker_goes(NodeId(node));
+            }
+            News::Leaves => {
+                set(&|it| it.leaves_at = Some(0));
+                self.change(node, epoch, (0, 1));
+                self.broker_goes(NodeId(node));
+                let end = self.log_end();
+                set(&|it| it.leaves_at = Some(end));
+            }
+        }
     }
 
     pub(super) fn allocate(

@@ -6,7 +6,7 @@ use super::Quorum;
 use crate::io::stream::Stream;
 use crate::wire::codec::messages::api_versions_response::ApiVersion;
 use crate::wire::codec::messages::{
-    AllocateProducerIdsRequest, ApiVersionsResponse, BrokerHeartbeatRequest,
+    AllocateProducerIdsRequest, AlterPartitionRequest, ApiVersionsResponse, BrokerHeartbeatRequest,
     BrokerRegistrationRequest, EnvelopeRequest, FetchRequest, FetchSnapshotRequest,
 };
 use crate::wire::codec::{Encodable, Request, decode, encode_response};
@@ -64,6 +64,10 @@ impl Quorum {
                 let request = decode(body, version).unwrap();
                 put(&header, &self.allocate(index, &request), &mut out);
             }
+            AlterPartitionRequest::KEY => {
+                let request = decode(body, version).unwrap();
+                put(&header, &self.alter_partition(index, &request), &mut out);
+            }
             EnvelopeRequest::KEY => {
                 let request = decode(body, version).unwrap();
                 put(&header, &self.open_envelope(index, request), &mut out);
@@ -85,6 +89,7 @@ fn versions() -> ApiVersionsResponse {
     let ranges = [
         (1, 4, 18),
         (18, 0, 4),
+        (56, 2, 3),
         (58, 0, 0),
         (59, 0, 1),
         (62, 0, 4),
