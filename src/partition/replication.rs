@@ -391,13 +391,11 @@ impl Partition {
     /// `epoch`, the largest term not above the last one here, end at `end_offset` (KIP-595).
     pub fn common_end(&self, epoch: LeaderEpoch, end_offset: Offset) -> Offset {
         let own_end = match self.log.epoch_end(epoch) {
+            _ if planted!(EpochForgotten) => end_offset,
             (-1, _) if self.last_epoch() > Some(epoch) => self.start_offset(),
             (-1, _) => self.end_offset(),
             (_, own_end) => own_end,
         };
-        match planted!(EpochForgotten) {
-            true => end_offset,
-            false => end_offset.min(own_end),
-        }
+        end_offset.min(own_end)
     }
 }

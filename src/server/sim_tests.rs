@@ -65,6 +65,7 @@ fn config() -> Arc<BrokerConfig> {
         // Small segments, so that a disk in memory stays small.
         text: "offsets.topic.num.partitions=4\n\
                log.segment.bytes=1048576\n\
+               corelane.journal.bytes=1048576\n\
                offsets.topic.segment.bytes=1048576\n",
     };
     load(Some(file), &flags, &host).unwrap().into()

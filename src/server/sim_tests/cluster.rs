@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::base::{NodeId, TopicId};
 use crate::io::sim::World;
 use crate::partition::mutant::{Mutant, plant};
+use crate::wire::batch;
 use clients::{Client, Writer};
 use nodes::Cluster;
 
@@ -147,7 +148,7 @@ async fn check(cluster: &Cluster, told: &Told, writers: &[Rc<Writer>]) {
                 .iter()
                 .for_each(|writer| writer.check(index, &values));
             match &first {
-                Some(first) => assert!(*first == log, "the logs of partition {index} differ"),
+                Some(first) => assert_same(index, first, &log),
                 None => first = Some(log),
             }
             cluster
@@ -155,6 +156,31 @@ async fn check(cluster: &Cluster, told: &Told, writers: &[Rc<Writer>]) {
                 .await;
         }
     }
+}
+
+/// Two replicas of a partition are the same, byte for byte.
+fn assert_same(index: i32, one: &[u8], other: &[u8]) {
+    if one == other {
+        return;
+    }
+    let told = |log: &[u8]| {
+        let batches = batch::batches(log).flatten();
+        let told = batches.map(|it| {
+            let (from, to) = (it.base_offset(), it.last_offset());
+            (from, to, it.leader_epoch(), it.producer_id(), it.crc())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let (one, other) = (told(one), told(other));
+    let at = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let near = |log: &[(i64, i64, i32, i64, u32)]| log[at.saturating_sub(2)..].to_vec();
+    panic!(
+        "the logs of partition {index} differ behind {at} batches of {} and {}: {:?} and {:?}",
+        one.len(),
+        other.len(),
+        near(&one).first_chunk::<4>(),
+        near(&other).first_chunk::<4>()
+    );
 }
 
 fn number(name: &str, default: u64) -> u64 {

@@ -65,7 +65,7 @@ fn config(broker: usize, quorum: &Quorum) -> Arc<BrokerConfig> {
          controller.listener.names=CONTROLLER\nbroker.heartbeat.interval.ms=1000\n\
          initial.broker.registration.timeout.ms=300000\nmin.insync.replicas=2\n\
          replica.lag.time.max.ms=3000\nreplica.socket.timeout.ms=3000\n\
-         log.segment.bytes=1048576\ncontroller.quorum.bootstrap.servers={}\n",
+         log.segment.bytes=1048576\ncorelane.journal.bytes=1048576\ncontroller.quorum.bootstrap.servers={}\n",
         node(broker),
         broker_ip(broker),
         servers.join(",")
