@@ -240,8 +240,7 @@ impl Partition {
         }
     }
 
-    /// Wants the followers out of sync that lag for too long. To be called now and then: one that
-    /// was about to come into sync and stopped is no longer waited for, either.
+    /// Wants lagging followers out of sync, and waits for none that stopped on its way into it.
     pub fn shrink_isr(&self) {
         if self.in_sync().is_none_or(|(_, all)| all == 1) {
             return;
