@@ -141,6 +141,7 @@ impl Partition {
         // What is appended while the disk is read is for the next look.
         let state = *self.state.borrow();
         let mut fetched = Fetched::nothing(&state, isolation);
+        self.check_reach(wanted, &state)?;
         fetched.diverging = self.diverging(wanted)?;
         if fetched.diverging.is_some() {
             return Ok(fetched);
@@ -288,6 +289,16 @@ impl Partition {
             return Err(ReadError::OffsetOutOfRange);
         }
         Ok(())
+    }
+
+    /// What a follower does not have it may not have yet: its reader is to ask the leader, and not
+    /// to give its place in the log up.
+    fn check_reach(&self, wanted: &ReadRequest, state: &ReplicaState) -> Result<(), ReadError> {
+        let reach = state.start_offset()..=state.end_offset();
+        match self.is_follower() && !reach.contains(&wanted.offset) {
+            true => Err(ReadError::Closed),
+            false => Ok(()),
+        }
     }
 
     /// Where the reader's log parts from ours, if it does (KIP-320).

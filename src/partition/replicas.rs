@@ -85,6 +85,13 @@ impl Term {
         }
     }
 
+    /// Whoever leads, it is not `node`.
+    pub fn is_not_led_by(&mut self, node: NodeId) {
+        if self.leader == node {
+            self.leader = NodeId(-1);
+        }
+    }
+
     /// `node` is the only replica.
     pub fn alone(node: NodeId, leader_epoch: LeaderEpoch) -> Term {
         Term {

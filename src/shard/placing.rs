@@ -91,7 +91,12 @@ impl Placing<'_> {
                 leader_epoch,
             };
         }
-        let term = Term::of(state);
+        let mut term = Term::of(state);
+        if shard.config().cluster.is_some() && !image.brokers.is_alive(shard.node) {
+            // The node has started anew, and the metadata does not yet say who leads instead: what
+            // it had not stored is gone, though the term is the one in which it was written.
+            term.is_not_led_by(shard.node);
+        }
         if let Some(Place::Here(partition)) = known {
             partition.take_term(&term);
             return Place::Here(partition.clone());

@@ -75,12 +75,15 @@ impl Consumer {
     /// Looks at the whole lines that it has said since.
     fn look(&self) {
         let Read { bytes, records } = &mut *self.read.borrow_mut();
-        let mut new = String::new();
+        let mut new = Vec::new();
         let mut file = File::open(&self.said).unwrap();
         file.seek(SeekFrom::Start(*bytes as u64)).unwrap();
-        file.read_to_string(&mut new).unwrap();
-        let whole = new.rfind('\n').map_or(0, |at| at + 1);
-        let lines = new[..whole].lines();
+        // What it is just writing may end within a character.
+        file.read_to_end(&mut new).unwrap();
+        let whole = new.iter().rposition(|byte| *byte == b'\n');
+        let whole = whole.map_or(0, |at| at + 1);
+        let text = String::from_utf8_lossy(&new[..whole]);
+        let lines = text.lines();
         let data = lines.filter(|line| line.contains("\"name\":\"record_data\""));
         let read =
             data.filter_map(|line| Some((number(line, "partition")?, number(line, "offset")?)));
