@@ -151,10 +151,24 @@ impl Connection {
         offset: i64,
         shape: record::Shape,
     ) -> Result<Fetched> {
+        self.fetch_in_term(-1, topic, partition, offset, shape)
+    }
+
+    /// As [`Connection::fetch`], from the leader of this term and no other; -1 for any.
+    pub fn fetch_in_term(
+        &mut self,
+        leader_epoch: i32,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        shape: record::Shape,
+    ) -> Result<Fetched> {
         let mut request = requests::fetch(topic, partition, offset)
             .with_max_wait_ms(20)
             .with_max_bytes(8 << 20);
-        request.topics[0].partitions[0].partition_max_bytes = 4 << 20;
+        let wanted = &mut request.topics[0].partitions[0];
+        wanted.partition_max_bytes = 4 << 20;
+        wanted.current_leader_epoch = leader_epoch;
         let answer = self.client.try_call(FETCH, &request)?;
         let partition = &answer.responses[0].partitions[0];
         let mut fetched = Fetched {

@@ -10,9 +10,9 @@ use super::shared::Shared;
 use crate::checked::broker::Connection;
 use crate::checked::entries::Found;
 
-/// What a reader asks again after, as a producer does. An offset that is out of range (1) is one
-/// that a leader which stood still does not know of yet; what is really gone shows in the end.
-const RETRIABLE: [i16; 8] = [1, 3, 5, 6, 13, 56, 74, 76];
+/// What a reader asks again after, as a producer does. The last two say that the broker and the
+/// reader do not know of the same term.
+const RETRIABLE: [i16; 7] = [3, 5, 6, 13, 56, 74, 75];
 
 /// Follows a partition to its end, until the load has none. The patient one stays with a leader
 /// that stands still.
@@ -86,7 +86,8 @@ fn fetch(
     next: &mut i64,
 ) -> Result<Vec<Found>> {
     let topic = load.leaders.topic;
-    let fetched = leader.fetch(topic, partition as i32, *next, SHAPE)?;
+    let term = load.leaders.term(partition);
+    let fetched = leader.fetch_in_term(term, topic, partition as i32, *next, SHAPE)?;
     match fetched.error {
         0 => {
             *next = fetched.next;

@@ -43,7 +43,7 @@ impl Shared {
         Shared {
             acks: (0..book.lanes()).map(|_| AtomicU64::new(0)).collect(),
             book: Mutex::new(book),
-            leaders: Leaders { members, topic },
+            leaders: Leaders::new(members, topic),
             pace,
             is_ending: AtomicBool::new(false),
             readers_end: AtomicBool::new(false),

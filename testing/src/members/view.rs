@@ -18,6 +18,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 pub struct View {
     /// -1 when it has none.
     pub leader: i32,
+    pub leader_epoch: i32,
     /// Where the leader is, when that is known.
     pub address: Option<SocketAddr>,
     /// In the order of preference.
@@ -61,6 +62,7 @@ pub fn view(address: SocketAddr, topic: &str) -> Result<Vec<View>> {
         isr.sort_unstable();
         View {
             leader: it.leader_id.0,
+            leader_epoch: it.leader_epoch,
             address: place(it.leader_id.0),
             replicas: ids(&it.replica_nodes),
             isr,
