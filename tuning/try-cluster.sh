@@ -41,18 +41,26 @@ if [ "$brokers" -lt 1 ] || [ "$brokers" -gt 9 ]; then wrong '--brokers wants 1 t
 controller_port=$((port + 100))
 [ "$controller_port" -lt 65536 ] || wrong '--port is too large'
 
-for program in ${CORELANE:+"$CORELANE"} "$(command -v corelane || true)" \
-  "${CARGO_TARGET_DIR:-$here/target}"/{release,debug}/corelane ''; do
-  [ ! -f "$program" ] || [ ! -x "$program" ] || break
-done
-[ -n "$program" ] || die "there is no corelane in the PATH or in $here/target: cargo build --release"
+target=${CARGO_TARGET_DIR:-$here/target}
+if [ -n "${CORELANE:-}" ]; then
+  program=$CORELANE
+  { [ -f "$program" ] && [ -x "$program" ]; } || die "CORELANE=$program is no program"
+elif ! program=$(command -v corelane); then
+  for program in "$target"/{release,debug}/corelane ''; do
+    [ ! -x "$program" ] || break
+  done
+  [ -n "$program" ] || die "there is no corelane in the PATH or in $target: cargo build --release"
+fi
 command -v java >/dev/null || die 'there is no java: a JDK 17 is needed for the controller'
 
 kept=$folder
-# Not in /tmp, which often has no direct I/O.
-target=${CARGO_TARGET_DIR:-$here/target}
-mkdir -p "${folder:-$target}"
-folder=${folder:-$(mktemp -d "$target/try-cluster.XXXXXX")}
+if [ -n "$kept" ]; then
+  mkdir -p "$folder"
+else
+  # Not in /tmp, which often has no direct I/O.
+  mkdir -p "$target"
+  folder=$(mktemp -d "$target/try-cluster.XXXXXX")
+fi
 folder=$(cd "$folder" && pwd)
 
 controller='' running=()
@@ -60,26 +68,27 @@ controller='' running=()
 # shellcheck disable=SC2317  # the trap below calls it
 stop() {
   trap '' INT TERM EXIT
-  local pid
-  for pid in ${running[@]+"${running[@]}"}; do kill "$pid" 2>/dev/null || true; done
-  for pid in ${running[@]+"${running[@]}"}; do gone "$pid"; done
-  if [ -n "$controller" ]; then
-    kill "$controller" 2>/dev/null || true
-    gone "$controller"
-  fi
+  end "${running[@]}"
+  [ -z "$controller" ] || end "$controller"
   [ -n "$kept" ] || rm -rf "$folder"
 }
 
-# gone PID: waits for its end, for 30 s at the most.
+# end PID...: asks processes to stop, and waits for that, 30 s at the most. One that was killed
+# before, as this script says one may, is no fault.
 # shellcheck disable=SC2317  # as above
-gone() {
-  local waited
-  for ((waited = 0; waited < 300; waited++)); do
-    kill -0 "$1" 2>/dev/null || break
-    sleep 0.1
+end() {
+  local pid waited
+  for pid in "$@"; do
+    if kill -0 "$pid" 2>/dev/null; then kill "$pid"; fi
   done
-  kill -9 "$1" 2>/dev/null || true
-  wait "$1" 2>/dev/null || true
+  for pid in "$@"; do
+    for ((waited = 0; waited < 300; waited++)); do
+      kill -0 "$pid" 2>/dev/null || continue 2
+      sleep 0.1
+    done
+    echo "try-cluster.sh: process $pid does not stop: killed" >&2
+    kill -9 "$pid"
+  done
 }
 trap stop EXIT
 trap 'exit 0' INT TERM
@@ -170,6 +179,7 @@ END
 # Until it is told to stop: a broker may be killed, that is what it is for; the controller not.
 while kill -0 "$controller" 2>/dev/null; do
   sleep 1 &
-  wait $! || true
+  # A signal ends the wait, and the script by its trap.
+  wait $!
 done
 die "the controller ended by itself, see $folder/controller.log"
