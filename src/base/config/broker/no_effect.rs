@@ -7,16 +7,16 @@ broker_settings! {
     pub static NODE;
 
     "auto.leader.rebalance.enable" Boolean =
-        Some("true"), Any, High, ReadOnly, Ignored(OneReplica);
+        Some("true"), Any, High, ReadOnly, Ignored(OtherDesign);
         "Whether leadership goes back to preferred replicas by itself.";
     "leader.imbalance.check.interval.seconds" Long =
-        Some("300"), AtLeast(1), High, ReadOnly, Ignored(OneReplica);
+        Some("300"), AtLeast(1), High, ReadOnly, Ignored(OtherDesign);
         "How often leaders are compared with preferred replicas.";
     "request.timeout.ms" Int =
-        Some("30000"), Any, High, ReadOnly, Ignored(OneReplica);
+        Some("30000"), Any, High, ReadOnly, Ignored(OtherDesign);
         "How long this broker waits for the answer of another node.";
     "controlled.shutdown.enable" Boolean =
-        Some("true"), Any, Medium, ReadOnly, Ignored(OneReplica);
+        Some("true"), Any, Medium, ReadOnly, Ignored(OtherDesign);
         "Whether leaders move away before a broker stops.";
     "background.threads" Int =
         Some("10"), AtLeast(1), High, ClusterWide, Ignored(Threads);
