@@ -47,8 +47,8 @@ pub enum AppendError {
     /// The log takes no writes any more.
     #[error("{0}")]
     Storage(LogFailure),
-    /// Fewer replicas are in sync than `min.insync.replicas` asks for: nothing was appended for one
-    /// who waits for all of them.
+    /// Fewer replicas are in sync than `min.insync.replicas` asks for: nothing was appended, since
+    /// the producer wants an ack of all of them (`acks=all`).
     #[error("fewer replicas are in sync than min.insync.replicas asks for")]
     TooFewReplicas,
     /// It is stored by the replicas in sync, which have become fewer than that meanwhile.
@@ -60,7 +60,7 @@ pub enum AppendError {
 }
 
 impl Partition {
-    /// Fails where fewer replicas are in sync than one who waits for `acks` asks for.
+    /// Fails for `acks=all` where fewer replicas are in sync than `min.insync.replicas` asks for.
     pub fn check_in_sync(&self, acks: Acks) -> Result<(), AppendError> {
         match acks == Acks::All && self.replicas.borrow().is_under_min() {
             true => Err(AppendError::TooFewReplicas),

@@ -74,21 +74,17 @@ struct Change {
 // === impl Term ===
 
 impl Term {
-    /// The term that the image tells of.
-    pub fn of(partition: &image::Partition) -> Term {
+    /// The term that the image tells of, in which `denied`, where there is one, does not lead.
+    pub fn of(partition: &image::Partition, denied: Option<NodeId>) -> Term {
         Term {
-            leader: partition.leader,
+            leader: match denied == Some(partition.leader) {
+                true => NodeId(-1),
+                false => partition.leader,
+            },
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,
             replicas: partition.replicas.clone(),
             isr: partition.isr.clone(),
-        }
-    }
-
-    /// Whoever leads, it is not `node`.
-    pub fn is_not_led_by(&mut self, node: NodeId) {
-        if self.leader == node {
-            self.leader = NodeId(-1);
         }
     }
 
@@ -145,10 +141,9 @@ impl Replicas {
     }
 
     /// Forgets the followers: another node leads.
-    pub fn forget(&mut self, term: &Term) {
+    pub fn forget(&mut self) {
         self.followers.clear();
         self.change = None;
-        self.partition_epoch = term.partition_epoch;
     }
 
     /// Takes over what the metadata says of the partition in a term of this node. What the
@@ -221,7 +216,7 @@ impl Replicas {
         &self,
         stored: Offset,
         end: Offset,
-        now: Instant,
+        now: impl Fn() -> Instant,
         lag: Duration,
     ) -> Option<Offset> {
         if self.followers.is_empty() {
@@ -234,7 +229,7 @@ impl Replicas {
         let forgotten = usize::from(planted!(OneForgotten));
         for follower in self.followers.iter().skip(forgotten) {
             let counts = self.counts_as_in_sync(follower.node)
-                || follower.is_eligible && follower.is_caught_up(end, now, lag);
+                || follower.is_eligible && follower.is_caught_up(end, now(), lag);
             if counts {
                 upto = upto.min(follower.end?);
             }

@@ -80,8 +80,8 @@ impl Shared {
 }
 
 impl Partition {
-    /// Takes the role that it has in this term, or what has changed in it. One that is older than
-    /// what is known changes nothing.
+    /// Takes the role that it has in this term, or what has changed in it. A term that is older
+    /// than the current one changes nothing.
     pub fn take_term(&self, term: &Term) {
         let before = *self.state.borrow();
         if term.leader_epoch < before.leader_epoch() || self.is_closed() {
@@ -97,7 +97,7 @@ impl Partition {
             replicas.take_over(term, is_new, self.now());
         } else {
             state.follow(term.leader_epoch);
-            replicas.forget(term);
+            replicas.forget();
         }
         drop((replicas, state));
         if leads != (before.role() == Role::Leader) {
@@ -132,8 +132,8 @@ impl Partition {
         self.replicas.borrow().has(node)
     }
 
-    /// Which of the nodes `near` a reader it should read from instead, if one of them has what it
-    /// wants from `offset` on.
+    /// The node that a reader of `offset` should ask instead: one of those in `near` whose replica
+    /// has that offset; `None` where it should stay.
     pub fn nearer_replica(&self, offset: Offset, near: &[NodeId]) -> Option<NodeId> {
         match self.is_leader() {
             true => self.replicas.borrow().nearest(offset, near),
@@ -162,13 +162,8 @@ impl Partition {
         let mut state = self.state.borrow_mut();
         if state.role() == Role::Leader {
             let replicas = self.replicas.borrow();
-            // The clock is read where there are others only.
-            let now = match replicas.is_replicated() {
-                true => self.now(),
-                false => Instant::default(),
-            };
             let (stored, end) = (state.stored_offset(), state.end_offset());
-            let upto = replicas.committable(stored, end, now, self.shared.lag_time_max);
+            let upto = replicas.committable(stored, end, || self.now(), self.shared.lag_time_max);
             if let Some(upto) = upto {
                 state.commit(upto);
             }
@@ -187,7 +182,7 @@ impl Partition {
     ) -> Result<Fetched, ReadError> {
         self.check_leading()?;
         if !self.has_replica(fetch.node) {
-            // As in Kafka: one that names the term may know of a newer one.
+            // As in Kafka: a follower that names the term may know of a newer one.
             return Err(match wanted.leader_epoch {
                 -1 => ReadError::OldReplica,
                 _ => ReadError::NotAReplica,

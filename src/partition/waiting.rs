@@ -9,8 +9,8 @@ use super::state::{Acks, Role, Tenure};
 use crate::base::Offset;
 
 impl Partition {
-    /// Waits until everything before `upto`, which was appended in this tenure, is acked to those
-    /// who wait for `acks`. Fails where it never will be, or not before the disk has space again.
+    /// Waits until everything before `upto`, which was appended in this tenure, has this kind of
+    /// ack. Fails where it never will have it, or not before the disk has space again.
     pub async fn wait_acked(
         &self,
         acks: Acks,
@@ -44,8 +44,8 @@ impl Partition {
         is_open
     }
 
-    /// Whether everything before `upto`, which was appended in this tenure, is acked to those who
-    /// wait for `acks`, or why it is not; `None` while that is not known.
+    /// Whether everything before `upto`, which was appended in this tenure, has this kind of ack,
+    /// or why it does not get it; `None` while that is not known.
     pub fn acked(
         &self,
         acks: Acks,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 
 use super::log_dirs::LogDir;
+use super::numbers::give_way;
 use super::partitions::{Place, Topic};
 use super::placing::{OPEN_AT_ONCE, broken, place_all, topic_config};
 use super::{Shard, removal};
@@ -50,7 +51,9 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
             .for_each(|partition| partition.set_config(config.clone()));
     }
     if !image.brokers.are_as_eligible_as(&before.brokers) {
+        let mut looked = 0;
         for partition in shard.partitions.local() {
+            give_way(shard, &mut looked).await;
             partition.nodes_changed(|node| image.brokers.may_be_in_sync(node));
         }
     }

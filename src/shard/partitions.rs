@@ -169,7 +169,7 @@ impl Topic {
         }
     }
 
-    /// The replica of the partition `index` that is here, whoever leads.
+    /// The replica of the partition `index` on this node, be it the leader or a follower.
     pub fn replica(&self, index: PartitionIndex) -> Result<Rc<Partition>, LookupError> {
         let at = usize::try_from(index).ok();
         match at.and_then(|at| self.partitions.get(at)) {

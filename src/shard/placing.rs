@@ -91,12 +91,7 @@ impl Placing<'_> {
                 leader_epoch,
             };
         }
-        let mut term = Term::of(state);
-        if shard.config().cluster.is_some() && !image.brokers.is_alive(shard.node) {
-            // The node has started anew, and the metadata does not yet say who leads instead: what
-            // it had not stored is gone, though the term is the one in which it was written.
-            term.is_not_led_by(shard.node);
-        }
+        let term = term_of(shard, image, state);
         if let Some(Place::Here(partition)) = known {
             partition.take_term(&term);
             return Place::Here(partition.clone());
@@ -116,8 +111,8 @@ impl Placing<'_> {
         open(shard, dir, (name, opening), term, config, now).await
     }
 
-    /// The folder that takes the place of one that is not among the settings any more, for a
-    /// replica that there are others of: in an empty one it gets its records from these.
+    /// The folder for a replica whose own folder is not among the settings any more. Only for a
+    /// partition that has other replicas: an empty folder gets the records from them.
     fn instead<'a>(
         &self,
         shard: &'a Shard,
@@ -147,6 +142,14 @@ impl Placing<'_> {
             partitions: places.drain(..).flatten().collect(),
         })
     }
+}
+
+/// The current term of a partition. In a cluster a node that is fenced leads nothing, whatever the
+/// image says: it may have started anew, and lost records that it had written in this very term.
+/// The controller gives it a new term when it may lead again.
+fn term_of(shard: &Shard, image: &Image, state: &image::Partition) -> Term {
+    let is_fenced = shard.config().cluster.is_some() && !image.brokers.is_alive(shard.node);
+    Term::of(state, is_fenced.then_some(shard.node))
 }
 
 /// Here, and not to be opened again by itself.
@@ -196,7 +199,8 @@ pub(super) async fn reopen(shard: &Shard, partition: &Partition, cut: Cut) -> Pl
     };
     let config = topic_config(shard, &image, &topic);
     let now = shard.runtime().wall_ms();
-    open(shard, dir, (name, opening), Term::of(state), config, now).await
+    let term = term_of(shard, &image, state);
+    open(shard, dir, (name, opening), term, config, now).await
 }
 
 async fn open(

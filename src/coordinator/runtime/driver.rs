@@ -22,7 +22,7 @@ use super::unloadable::Unloadable;
 
 /// Bytes of a log that are replayed before other tasks get their turn.
 const LOAD_CHUNK_BYTES: usize = 256 * 1024;
-/// Time between two looks at whether a full device has space again.
+/// Time between two looks at whether a full device has space again, or enough replicas are in sync.
 const SPACE_WAIT: Duration = Duration::from_secs(1);
 
 /// A partition that is led here, and the machine that lives on it.
@@ -223,8 +223,13 @@ impl<F: Factory> Driver<F> {
             if self.resigned.get() {
                 return;
             }
+            if !self.partition.is_leader() {
+                // Another node has taken over, which is no fault; the resignation follows.
+                *self.state.borrow_mut() = State::Failed;
+                return;
+            }
             tracing::error!(%topic, partition, ?error, "{kept} cannot be written: unloading");
-            if self.partition.failure().is_some() || !self.partition.is_leader() {
+            if self.partition.failure().is_some() {
                 *self.state.borrow_mut() = State::Failed;
                 return;
             }
@@ -339,7 +344,7 @@ impl<F: Factory> Driver<F> {
                 self.partition.wait_for_space().await;
                 Ok(())
             }
-            // Those who wait are told nothing meanwhile: they give up, or ask again.
+            // Requests that wait for it get no answer meanwhile: their clients send them again.
             Err(AppendError::TooFewReplicas) => {
                 self.runtime().sleep(SPACE_WAIT).await;
                 Ok(())

@@ -62,26 +62,26 @@ fn a_single_replica_commits_what_it_stores() {
     let mut replicas = Replicas::new(NodeId(1), 2);
     replicas.take_over(&Term::alone(NodeId(1), 0), true, at(0));
     assert!(!replicas.is_under_min());
-    assert_eq!(replicas.committable(7, 9, at(0), LAG), Some(7));
+    assert_eq!(replicas.committable(7, 9, || at(0), LAG), Some(7));
 }
 
 #[test]
 fn what_all_in_sync_have_is_committed() {
     let mut replicas = leader(&[1, 2, 3]);
-    assert_eq!(replicas.committable(10, 12, at(0), LAG), None);
+    assert_eq!(replicas.committable(10, 12, || at(0), LAG), None);
     replicas.fetched(&fetch(2), 8, 12, at(1));
-    assert_eq!(replicas.committable(10, 12, at(1), LAG), None);
+    assert_eq!(replicas.committable(10, 12, || at(1), LAG), None);
     replicas.fetched(&fetch(3), 11, 12, at(1));
-    assert_eq!(replicas.committable(10, 12, at(1), LAG), Some(8));
+    assert_eq!(replicas.committable(10, 12, || at(1), LAG), Some(8));
     replicas.fetched(&fetch(2), 12, 12, at(2));
-    assert_eq!(replicas.committable(10, 12, at(2), LAG), Some(10));
+    assert_eq!(replicas.committable(10, 12, || at(2), LAG), Some(10));
 }
 
 #[test]
 fn nothing_is_committed_while_too_few_are_in_sync() {
     let replicas = leader(&[1]);
     assert!(replicas.is_under_min());
-    assert_eq!(replicas.committable(10, 12, at(0), LAG), None);
+    assert_eq!(replicas.committable(10, 12, || at(0), LAG), None);
 }
 
 #[test]
@@ -90,12 +90,12 @@ fn one_that_catches_up_is_waited_for_and_comes_into_sync() {
     replicas.fetched(&fetch(2), 100, 100, at(1));
     // Far behind: it is not waited for.
     replicas.fetched(&fetch(3), 20, 100, at(1));
-    assert_eq!(replicas.committable(100, 100, at(1), LAG), Some(100));
+    assert_eq!(replicas.committable(100, 100, || at(1), LAG), Some(100));
     assert!(!replicas.grow(NodeId(3), 100, 0));
     // It has what there was at its last fetch.
     replicas.fetched(&fetch(3), 100, 110, at(2));
     replicas.fetched(&fetch(2), 110, 110, at(2));
-    assert_eq!(replicas.committable(110, 110, at(2), LAG), Some(100));
+    assert_eq!(replicas.committable(110, 110, || at(2), LAG), Some(100));
     // Not before it has come to where the term began.
     assert!(!replicas.grow(NodeId(3), 100, 101));
     assert!(replicas.grow(NodeId(3), 100, 100));
@@ -105,7 +105,7 @@ fn one_that_catches_up_is_waited_for_and_comes_into_sync() {
     let expected = [(1, 77), (2, 102), (3, 103)].map(|(node, epoch)| (NodeId(node), epoch));
     assert_eq!(isr, expected);
     // From now on it counts, whatever it does.
-    assert_eq!(replicas.committable(110, 110, at(90), LAG), Some(100));
+    assert_eq!(replicas.committable(110, 110, || at(90), LAG), Some(100));
     assert!(!replicas.altered(&asked(&replicas), &altered(10, &[1, 2, 3])));
     assert_eq!(replicas.isr(), nodes(&[1, 2, 3]));
     assert_eq!(replicas.wanted(77), None);
@@ -121,17 +121,17 @@ fn one_that_is_fenced_or_registered_anew_does_not_come_into_sync() {
     replicas.fetched(&fenced, 100, 100, at(1));
     assert!(!replicas.grow(NodeId(3), 100, 0));
     replicas.fetched(&fetch(2), 100, 100, at(1));
-    assert_eq!(replicas.committable(105, 105, at(1), LAG), Some(100));
+    assert_eq!(replicas.committable(105, 105, || at(1), LAG), Some(100));
     replicas.fetched(&fetch(2), 105, 105, at(2));
-    assert_eq!(replicas.committable(105, 105, at(2), LAG), Some(105));
+    assert_eq!(replicas.committable(105, 105, || at(2), LAG), Some(105));
     // One that is fenced while it comes into sync is not waited for any more; one in sync is.
     replicas.fetched(&fetch(3), 105, 105, at(3));
     replicas.fetched(&fetch(2), 110, 110, at(4));
-    assert_eq!(replicas.committable(110, 110, at(4), LAG), Some(105));
+    assert_eq!(replicas.committable(110, 110, || at(4), LAG), Some(105));
     assert!(replicas.only_eligible(|_| false));
     assert!(!replicas.only_eligible(|_| false));
-    assert_eq!(replicas.committable(110, 110, at(4), LAG), Some(110));
-    assert_eq!(replicas.committable(115, 115, at(4), LAG), Some(110));
+    assert_eq!(replicas.committable(110, 110, || at(4), LAG), Some(110));
+    assert_eq!(replicas.committable(115, 115, || at(4), LAG), Some(110));
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn those_that_lag_go_out_of_sync_and_still_count_until_the_controller_agrees() {
         [(NodeId(1), 7), (NodeId(3), 103)]
     );
     replicas.fetched(&fetch(3), 60, 60, at(32));
-    assert_eq!(replicas.committable(60, 60, at(32), LAG), Some(50));
+    assert_eq!(replicas.committable(60, 60, || at(32), LAG), Some(50));
     assert!(!replicas.altered(&asked(&replicas), &altered(10, &[1, 3])));
-    assert_eq!(replicas.committable(60, 60, at(33), LAG), Some(60));
+    assert_eq!(replicas.committable(60, 60, || at(33), LAG), Some(60));
 }
 
 #[test]
@@ -221,9 +221,9 @@ fn a_reader_is_sent_to_a_replica_near_it_that_has_what_it_wants() {
 fn a_new_term_knows_nothing_of_the_followers() {
     let mut replicas = leader(&[1, 2]);
     replicas.fetched(&fetch(2), 10, 10, at(1));
-    assert_eq!(replicas.committable(10, 10, at(1), LAG), Some(10));
+    assert_eq!(replicas.committable(10, 10, || at(1), LAG), Some(10));
     replicas.take_over(&term(10, &[1, 2]), true, at(40));
-    assert_eq!(replicas.committable(10, 10, at(40), LAG), None);
+    assert_eq!(replicas.committable(10, 10, || at(40), LAG), None);
     // Those in sync have time to show themselves.
     assert!(!replicas.shrink(10, at(69), LAG));
     assert!(replicas.shrink(10, at(71), LAG));

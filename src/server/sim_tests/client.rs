@@ -203,20 +203,7 @@ impl Client {
         let mut next = 0;
         loop {
             let from = next;
-            let wanted = FetchPartition::default()
-                .with_partition(partition)
-                .with_fetch_offset(next)
-                .with_partition_max_bytes(700);
-            let topic = FetchTopic::default()
-                .with_topic(topic_name(topic))
-                .with_partitions(vec![wanted]);
-            let request = FetchRequest::default()
-                .with_replica_id(BrokerId(-1))
-                .with_max_wait_ms(50)
-                .with_min_bytes(1)
-                .with_max_bytes(1 << 20)
-                .with_session_epoch(-1)
-                .with_topics(vec![topic]);
+            let request = fetch_request(topic, (partition, next), 700, 50);
             let answer = self.call(12, &request).await;
             let answer = &answer.responses[0].partitions[0];
             assert_eq!(answer.error_code, 0);
@@ -370,4 +357,28 @@ impl Group {
             .with_members(vec![member]);
         assert_eq!(self.client.call(4, &request).await.error_code, 0);
     }
+}
+
+/// A consumer's fetch of a partition from an offset on, of at most so many bytes, for which the
+/// broker may wait so long.
+pub fn fetch_request(
+    topic: &str,
+    (partition, from): (i32, i64),
+    max_bytes: i32,
+    wait_ms: i32,
+) -> FetchRequest {
+    let wanted = FetchPartition::default()
+        .with_partition(partition)
+        .with_fetch_offset(from)
+        .with_partition_max_bytes(max_bytes);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name(topic))
+        .with_partitions(vec![wanted]);
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
 }

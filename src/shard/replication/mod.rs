@@ -22,6 +22,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Shard;
+use super::numbers::give_way;
 use crate::base::ids::Uuid;
 use crate::base::metrics::{Counter, Snapshot};
 use crate::base::{NodeId, PartitionIndex, TopicId};
@@ -124,7 +125,7 @@ pub async fn follow(shard: Rc<Shard>, net: Net) {
     let mut fetchers: BTreeMap<NodeId, Rc<Fetcher>> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
     loop {
-        let mut by_leader = followed(&shard);
+        let mut by_leader = followed(&shard).await;
         for (leader, fetcher) in &fetchers {
             let partitions = by_leader.remove(leader).unwrap_or_default();
             fetcher.follow(partitions);
@@ -151,9 +152,11 @@ pub async fn follow(shard: Rc<Shard>, net: Net) {
 }
 
 /// The partitions that follow a leader, by leader.
-fn followed(shard: &Shard) -> BTreeMap<NodeId, Vec<Followed>> {
+async fn followed(shard: &Shard) -> BTreeMap<NodeId, Vec<Followed>> {
     let mut by_leader: BTreeMap<NodeId, Vec<Followed>> = BTreeMap::new();
+    let mut looked = 0;
     for partition in shard.partitions.local() {
+        give_way(shard, &mut looked).await;
         let leader = partition.leader();
         if partition.is_follower() && leader.0 >= 0 {
             let followed = Followed::new(partition);

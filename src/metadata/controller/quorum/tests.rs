@@ -20,18 +20,13 @@ struct Scene {
 }
 
 fn config(quorum: &Quorum) -> Arc<BrokerConfig> {
-    let servers: Vec<String> = quorum
-        .addresses()
-        .iter()
-        .map(|at| format!("{}:{}", at.host, at.port))
-        .collect();
     let text = format!(
         "process.roles=broker\nnode.id=5\ncorelane.shards=2\nlog.dirs=/data\n\
          listeners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://broker:9092\n\
          controller.listener.names=CONTROLLER\nbroker.rack=r\n\
          broker.heartbeat.interval.ms=1000\ninitial.broker.registration.timeout.ms=30000\n\
          controller.quorum.bootstrap.servers={}\n",
-        servers.join(",")
+        quorum.bootstrap_servers()
     );
     let file = ConfigFile {
         name: "test",

@@ -127,6 +127,15 @@ impl Quorum {
         (0..self.0.count).map(address).collect()
     }
 
+    /// Where they are, as `controller.quorum.bootstrap.servers` has it.
+    pub fn bootstrap_servers(&self) -> String {
+        let addresses = self.addresses();
+        let servers = addresses
+            .iter()
+            .map(|at| format!("{}:{}", at.host, at.port));
+        servers.collect::<Vec<_>>().join(",")
+    }
+
     pub fn set_cluster_id(&self, id: &str) {
         *self.0.cluster_id.borrow_mut() = id.to_owned();
     }

@@ -33,7 +33,7 @@ const LEADER_EPOCH_FROM: i16 = 4;
 /// Who asks.
 #[derive(Clone, Copy)]
 enum Asker {
-    /// A consumer: to it a log ends where what it may read does.
+    /// A consumer: for it the log ends where its isolation does not let it read on.
     Consumer(Isolation),
     /// A replica, or a tool that asks as one.
     Replica,

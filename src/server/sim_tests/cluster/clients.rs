@@ -11,13 +11,11 @@ use super::nodes::Cluster;
 use super::{BROKERS, PARTITIONS, SECOND, TOPIC, Told};
 use crate::base::NodeId;
 use crate::io::net::Net;
+use crate::server::sim_tests::client::fetch_request;
 use crate::wire::batch::{BatchBuilder, NewRecord, Records, batches};
-use crate::wire::codec::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::wire::codec::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use crate::wire::codec::messages::{
-    BrokerId, FetchRequest, MetadataRequest, ProduceRequest, TopicName,
-};
+use crate::wire::codec::messages::{MetadataRequest, ProduceRequest, TopicName};
 use crate::wire::codec::{Request, StrBytes};
 
 /// Longer than the producers' `delivery.timeout.ms` here.
@@ -25,9 +23,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(40);
 /// What a producer tries again after, by Kafka's numbers: UNKNOWN_TOPIC_OR_PARTITION,
 /// LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS and
-/// NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_STORAGE_ERROR. Also OUT_OF_ORDER_SEQUENCE_NUMBER: one
-/// that leads no more and does not know it says so, as in Kafka; from one that lacks what was acked
-/// it comes for ever.
+/// NOT_ENOUGH_REPLICAS_AFTER_APPEND, KAFKA_STORAGE_ERROR. Also OUT_OF_ORDER_SEQUENCE_NUMBER: a
+/// broker that leads no more and does not know it yet answers so, as in Kafka; a leader that lacks
+/// acked records answers so for ever.
 const PASSING: [i16; 8] = [3, 5, 6, 7, 19, 20, 45, 56];
 /// The producer id of the first idempotent producer.
 const FIRST_PRODUCER: i64 = 4_000;
@@ -271,20 +269,7 @@ impl Client {
 
     /// The high watermark, and batches from an offset on.
     async fn fetch(&mut self, partition: i32, from: i64) -> Option<(i64, Vec<u8>)> {
-        let wanted = FetchPartition::default()
-            .with_partition(partition)
-            .with_fetch_offset(from)
-            .with_partition_max_bytes(32 << 10);
-        let topic = FetchTopic::default()
-            .with_topic(topic())
-            .with_partitions(vec![wanted]);
-        let request = FetchRequest::default()
-            .with_replica_id(BrokerId(-1))
-            .with_max_wait_ms(100)
-            .with_min_bytes(1)
-            .with_max_bytes(1 << 20)
-            .with_session_epoch(-1)
-            .with_topics(vec![topic]);
+        let request = fetch_request(TOPIC, (partition, from), 32 << 10, 100);
         let answer = self.ask(12, &request).await?;
         let answer = answer.responses.into_iter().next()?;
         let answer = answer.partitions.into_iter().next()?;

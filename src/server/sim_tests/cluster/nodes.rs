@@ -54,11 +54,6 @@ pub fn broker_ip(broker: usize) -> IpAddr {
 }
 
 fn config(broker: usize, quorum: &Quorum) -> Arc<BrokerConfig> {
-    let servers: Vec<String> = quorum
-        .addresses()
-        .iter()
-        .map(|at| format!("{}:{}", at.host, at.port))
-        .collect();
     let text = format!(
         "process.roles=broker\nnode.id={}\ncorelane.shards=1\nlog.dirs={DATA}\n\
          listeners=PLAINTEXT://:{PORT}\nadvertised.listeners=PLAINTEXT://{}:{PORT}\n\
@@ -68,7 +63,7 @@ fn config(broker: usize, quorum: &Quorum) -> Arc<BrokerConfig> {
          log.segment.bytes=1048576\ncorelane.journal.bytes=1048576\ncontroller.quorum.bootstrap.servers={}\n",
         node(broker),
         broker_ip(broker),
-        servers.join(",")
+        quorum.bootstrap_servers()
     );
     let file = ConfigFile {
         name: "test",

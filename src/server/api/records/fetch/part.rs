@@ -20,7 +20,7 @@ pub(super) struct Part {
     pub key: Key,
     pub wanted: Wanted,
     pub partition: Option<Rc<Partition>>,
-    /// Whether a follower asks, who waits for what is appended.
+    /// Whether a follower asks: it waits until records are appended, not until they are committed.
     pub follows: bool,
     pub found: Found,
 }
