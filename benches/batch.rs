@@ -128,7 +128,7 @@ fn idempotence() {
     time(&format!("find a duplicate, {known} producers"), 0, || {
         next = (next + 7919) % batches.len();
         let batch = BatchView::parse(&batches[next]).unwrap();
-        let verdict = producers.check(&batch);
+        let verdict = producers.check(&batch, None);
         assert!(matches!(verdict, Ok(Verdict::Duplicate { .. })));
     });
 }

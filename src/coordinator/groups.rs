@@ -4,16 +4,18 @@
 use std::rc::Rc;
 
 use crate::base::metrics::Snapshot;
-use crate::base::{Instant, PartitionIndex, TopicId, limits};
+use crate::base::{Instant, PartitionIndex, ProducerId, TopicId, limits};
 use crate::io::budget::{Budget, Reserved, Use};
-use crate::partition::Partition;
+use crate::partition::append::AppendError;
+use crate::partition::producers::{Guard, ProducerError};
+use crate::partition::{Marker, Partition};
 
 use super::group::{
-    CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply, Memory,
-    Now, Outcome, Reply, Request, Sync, SyncReply,
+    Commit, CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply,
+    Memory, Now, Outcome, PartitionResults, Reply, Request, Sync, SyncReply,
 };
 use super::probe::{Probe, StateCounts};
-use super::runtime::{Factory, Partitions};
+use super::runtime::{Factory, InTransaction, NotInTransaction, Partitions};
 
 /// The groups whose partitions of `__consumer_offsets` this shard leads.
 pub struct GroupCoordinator {
@@ -135,6 +137,52 @@ impl GroupCoordinator {
         act: impl FnOnce(&mut GroupMachine, Now, &mut Outcome) -> T,
     ) -> Result<T, GroupError> {
         Ok(self.partitions.ask(group, act).await?)
+    }
+
+    /// TxnOffsetCommit: as OffsetCommit, but the offsets count once the transaction is committed.
+    pub async fn commit_in_transaction(
+        &self,
+        commit: &Commit,
+        transaction: &InTransaction,
+    ) -> Result<PartitionResults, GroupError> {
+        let committed =
+            self.partitions
+                .ask_in_transaction(&commit.group, transaction, |machine, now, out| {
+                    machine.commit(commit, now, out)
+                });
+        match committed.await {
+            Ok(results) => results,
+            Err(NotInTransaction::Unavailable(unavailable)) => Err(unavailable.into()),
+            Err(NotInTransaction::Refused(AppendError::Producer(error))) => Err(match error {
+                ProducerError::InvalidProducerEpoch { .. } => GroupError::InvalidProducerEpoch,
+                _ => GroupError::InvalidTxnState,
+            }),
+            Err(NotInTransaction::Refused(_)) => Err(GroupError::NotCoordinator),
+        }
+    }
+
+    /// To be called before the coordinator of a transaction is asked about the offsets of `group`:
+    /// what a commit is to show then; `None` where the transaction has offsets there.
+    pub fn ask_about(
+        &self,
+        group: &str,
+        producer_id: ProducerId,
+        producer_epoch: i16,
+    ) -> Result<Option<Guard>, GroupError> {
+        let asked = self
+            .partitions
+            .ask_about(group, producer_id, producer_epoch);
+        Ok(asked?)
+    }
+
+    /// Ends a transaction that has offsets in the partition `index` of `__consumer_offsets`: they
+    /// count from now on, or never.
+    pub async fn end_transaction(
+        &self,
+        index: PartitionIndex,
+        marker: Marker,
+    ) -> Result<(), AppendError> {
+        self.partitions.end_transaction(index, &marker).await
     }
 
     /// As [`Self::ask`], for all groups led here, partition by partition.

@@ -202,6 +202,12 @@ impl Log {
         self.0.aborted.borrow().among(from, upto).for_each(show);
     }
 
+    /// Takes in a transaction whose abort marker was just appended, so that readers of committed
+    /// records are told of it, also after a start.
+    pub fn note_aborted(&self, one: AbortedTransaction) {
+        self.0.aborted.borrow_mut().push(one);
+    }
+
     /// The disk that it lies on.
     pub fn disk(&self) -> &Disk {
         self.0.logs.disk()

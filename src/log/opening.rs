@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::format::Stop;
+use super::format::{AbortedTransaction, Stop};
 use crate::base::{Offset, TopicId};
 
 /// What is known about a log before it is opened.
@@ -88,8 +88,9 @@ pub enum Replay<'a> {
     /// The content of `<offset>.snapshot`: the state before the record at that offset. Who finds
     /// that it is none sets the cell, and is shown an older one, or all batches.
     Snapshot(Offset, &'a [u8], &'a Cell<bool>),
-    /// A whole valid batch behind that.
-    Batch(&'a [u8]),
+    /// A whole valid batch behind that. Where it ends a transaction that was aborted, the cell is
+    /// to say so: of what is scanned, the indexes of aborted transactions are made of it.
+    Batch(&'a [u8], &'a Cell<Option<AbortedTransaction>>),
 }
 
 /// Why a log could not be opened.

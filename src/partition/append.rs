@@ -1,7 +1,7 @@
 //! Drives: the leader's write path: validate, check producers, append. Never waits.
 
 use super::Partition;
-use super::producers::{ProducerError, Verdict};
+use super::producers::{Guard, ProducerError, Verdict};
 use super::state::{Acks, Role, Tenure};
 pub use super::validate::Origin;
 use super::validate::{self, Checked, Invalid, Rules, Validated};
@@ -76,6 +76,18 @@ impl Partition {
         origin: Origin,
         now: WallMs,
     ) -> Result<Appended, AppendError> {
+        self.append_in_transaction(batches, origin, None, now)
+    }
+
+    /// As [`Self::append`], for batches that may begin a transaction here: `guard` says that their
+    /// coordinator knows of it, see [`Self::ask_about`].
+    pub fn append_in_transaction(
+        &self,
+        batches: &[u8],
+        origin: Origin,
+        guard: Option<Guard>,
+        now: WallMs,
+    ) -> Result<Appended, AppendError> {
         self.check_origin(origin)?;
         // Stays empty, and takes no memory, unless the topic's settings change the batch.
         let mut rewritten = Vec::new();
@@ -87,23 +99,25 @@ impl Partition {
             _ => validate::validate_at_once(batches, &rules, origin, now, &mut rewritten),
         };
         let valid = valid.map_err(AppendError::Invalid)?;
-        self.append_valid(&valid.ok_or(AppendError::Long)?, now)
+        let valid = valid.ok_or(AppendError::Long)?;
+        self.append_valid(&valid, origin, guard, now)
     }
 
-    /// As [`Self::append`], for batches whose validation takes so long that it was done before:
-    /// [`Self::rules`] are those to be validated by.
+    /// As [`Self::append_in_transaction`], for batches whose validation takes so long that it was
+    /// done before: [`Self::rules`] are those to be validated by.
     pub fn append_checked(
         &self,
         batches: &[u8],
         checked: &Checked,
         origin: Origin,
+        guard: Option<Guard>,
         now: WallMs,
     ) -> Result<Appended, AppendError> {
         self.check_origin(origin)?;
         let rules = *self.rules.borrow();
         let valid = checked.validated(batches, &rules);
         let valid = valid.ok_or(AppendError::Long)?;
-        self.append_valid(&valid.map_err(AppendError::Invalid)?, now)
+        self.append_valid(&valid.map_err(AppendError::Invalid)?, origin, guard, now)
     }
 
     /// The rules by which batches are validated now.
@@ -111,7 +125,7 @@ impl Partition {
         *self.rules.borrow()
     }
 
-    fn check_origin(&self, origin: Origin) -> Result<(), AppendError> {
+    pub(super) fn check_origin(&self, origin: Origin) -> Result<(), AppendError> {
         if self.state.borrow().role() != Role::Leader {
             return Err(AppendError::Closed);
         }
@@ -121,8 +135,22 @@ impl Partition {
         Ok(())
     }
 
-    fn append_valid(&self, valid: &Validated<'_>, now: WallMs) -> Result<Appended, AppendError> {
-        let verdict = self.producers.borrow().check(&valid.batch);
+    fn append_valid(
+        &self,
+        valid: &Validated<'_>,
+        origin: Origin,
+        guard: Option<Guard>,
+        now: WallMs,
+    ) -> Result<Appended, AppendError> {
+        let producers = self.producers.borrow();
+        let verdict = match origin {
+            Origin::Coordinator => {
+                let checked = producers.check_coordinators(&valid.batch, guard);
+                checked.map(|()| Verdict::Accept)
+            }
+            Origin::Client | Origin::Admin => producers.check(&valid.batch, guard),
+        };
+        drop(producers);
         if let Verdict::Duplicate {
             base_offset,
             last_offset,
@@ -136,6 +164,15 @@ impl Partition {
                 log_append_time: timestamp,
             });
         }
+        self.append_new(valid, now)
+    }
+
+    /// Appends a batch about which everything is decided.
+    pub(super) fn append_new(
+        &self,
+        valid: &Validated<'_>,
+        now: WallMs,
+    ) -> Result<Appended, AppendError> {
         let epoch = self.leader_epoch();
         // The producers are not borrowed here: a log that begins a segment asks for them.
         let appended = self
@@ -145,7 +182,9 @@ impl Partition {
         let upto = appended.last_offset + 1;
         self.state.borrow_mut().appended(appended.base_offset, upto);
         let mut producers = self.producers.borrow_mut();
-        producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
+        let ended = producers.record(&valid.batch, appended.base_offset, valid.log_append_time);
+        drop(producers);
+        self.note_ended(ended);
         let records = upto - appended.base_offset;
         self.traffic.produced(valid.batch.bytes().len(), records);
         self.waiters.borrow_mut().appended();

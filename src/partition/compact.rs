@@ -14,7 +14,7 @@ impl Partition {
         if !self.config.borrow().cleanup_policy.compact || self.is_closed() {
             return Ok(None);
         }
-        let stable = self.first_unstable_offset().unwrap_or(Offset::MAX);
+        let stable = self.producers.borrow().first_open().unwrap_or(Offset::MAX);
         self.log.dirt(cleaned, stable, now).await
     }
 
@@ -40,15 +40,6 @@ impl Partition {
             now,
         };
         self.log.clean(dirt, &job).await
-    }
-
-    /// Offset of the first record of a transaction that is not decided.
-    fn first_unstable_offset(&self) -> Option<Offset> {
-        let producers = self.producers.borrow();
-        let open = producers
-            .iter()
-            .filter_map(|(_, it)| it.transaction_start());
-        open.min()
     }
 
     fn last_records(&self) -> LastRecords {

@@ -27,6 +27,9 @@ pub mod validate;
 mod open;
 mod state;
 mod storage;
+#[cfg(test)]
+mod tests;
+mod transactions;
 mod waiters;
 mod waiting;
 
@@ -46,6 +49,7 @@ use replication::Shared;
 pub use state::{Acks, Isolation, Tenure};
 use state::{ReplicaState, Role};
 use traffic::Traffic;
+pub use transactions::Marker;
 use validate::Rules;
 use waiters::Waiters;
 

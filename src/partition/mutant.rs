@@ -6,6 +6,8 @@ use std::cell::Cell;
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
+    /// Readers of committed records are shown open transactions.
+    StableTooFar,
     /// The high watermark passes what one replica in sync has not stored.
     OneForgotten,
     /// A follower does not look where its own records of the leader's last common term end.

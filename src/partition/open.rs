@@ -9,6 +9,7 @@ use super::replicas::{Replicas, Term};
 use super::replication::Shared;
 use super::state::ReplicaState;
 use super::traffic::Traffic;
+use super::transactions::aborted_by;
 use super::validate::Rules;
 use super::{Name, Partition};
 use crate::base::config::TopicConfig;
@@ -67,9 +68,10 @@ impl Partition {
                     refused.set(true);
                 }
             }
-            Replay::Batch(bytes) => {
+            Replay::Batch(bytes, aborted) => {
                 if let Ok(batch) = BatchView::parse(bytes) {
-                    producers.replay(&batch);
+                    let ended = producers.replay(&batch);
+                    aborted.set(ended.as_ref().and_then(aborted_by));
                 }
             }
         };
@@ -82,11 +84,13 @@ impl Partition {
             end,
             "what a log is opened with is acked"
         );
+        let mut state = ReplicaState::opened(start, committed, end);
+        state.stabilize(producers.first_unstable(state.high_watermark()));
         let partition = Rc::new(Partition {
             internal: is_internal(&name.topic),
             name,
             log,
-            state: RefCell::new(ReplicaState::opened(start, committed, end)),
+            state: RefCell::new(state),
             leader: Cell::new(NodeId(-1)),
             replicas: RefCell::new(Replicas::new(node, config.min_in_sync)),
             shared,

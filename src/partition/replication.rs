@@ -168,6 +168,8 @@ impl Partition {
                 state.commit(upto);
             }
         }
+        let committed = state.high_watermark();
+        state.stabilize(self.producers.borrow_mut().first_unstable(committed));
         self.log.set_committed(state.high_watermark());
         self.waiters.borrow_mut().advance(&state);
     }
@@ -352,7 +354,8 @@ impl Partition {
         })?;
         let upto = appended.last_offset + 1;
         self.state.borrow_mut().appended(appended.base_offset, upto);
-        self.producers.borrow_mut().replay(batch);
+        let ended = self.producers.borrow_mut().replay(batch);
+        self.note_ended(ended);
         self.shared.bytes_in.add(batch.size_bytes() as u64);
         Ok(())
     }

@@ -81,7 +81,8 @@ pub struct Tenure(u32);
 
 impl ReplicaState {
     /// A replica whose log was just opened: all that the log holds is stored, and what lies before
-    /// `committed` is known to be committed. It leads once it is told so.
+    /// `committed` is known to be committed. It leads once it is told so. [`Self::stabilize`] is to
+    /// be called then.
     pub fn opened(start_offset: Offset, committed: Offset, end_offset: Offset) -> ReplicaState {
         assert!(0 <= start_offset && start_offset <= end_offset);
         let committed = committed.clamp(start_offset, end_offset);
@@ -92,7 +93,7 @@ impl ReplicaState {
             term_start: end_offset,
             leader_high_watermark: committed,
             start_offset,
-            last_stable_offset: committed,
+            last_stable_offset: start_offset,
             high_watermark: committed,
             stored_offset: end_offset,
             end_offset,
@@ -155,25 +156,28 @@ impl ReplicaState {
     }
 
     /// All replicas in sync have stored everything before `upto`, as far as this one has.
+    /// [`Self::stabilize`] is to be called then.
     pub fn commit(&mut self, upto: Offset) {
         let upto = upto.min(self.stored_offset);
-        if upto > self.high_watermark {
-            self.high_watermark = upto;
-            // No transaction is open: there are none yet.
-            self.stabilize(upto);
-        }
+        self.high_watermark = self.high_watermark.max(upto);
     }
 
-    /// No open transaction has a record before `upto`.
-    fn stabilize(&mut self, upto: Offset) {
-        assert!(self.last_stable_offset <= upto && upto <= self.high_watermark);
-        self.last_stable_offset = upto;
+    /// The first record that belongs to a transaction which is not decided stands at
+    /// `first_unstable`; `None` where there is none.
+    pub fn stabilize(&mut self, first_unstable: Option<Offset>) {
+        let upto = match first_unstable {
+            Some(first) if !planted!(StableTooFar) => first.min(self.high_watermark),
+            _ => self.high_watermark,
+        };
+        // The start may lie behind the beginning of a transaction.
+        self.last_stable_offset = self.last_stable_offset.max(upto);
     }
 
-    /// The records before `offset` were deleted.
+    /// The records before `offset` were deleted, also where a transaction is open there.
     pub fn start_moved(&mut self, offset: Offset) {
-        assert!(self.start_offset <= offset && offset <= self.last_stable_offset);
+        assert!(self.start_offset <= offset && offset <= self.high_watermark);
         self.start_offset = offset;
+        self.last_stable_offset = self.last_stable_offset.max(offset);
     }
 
     /// The replica goes out of service.

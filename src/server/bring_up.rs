@@ -81,6 +81,7 @@ pub async fn bring_up<C, N>(
             lost_dirs: lost_dirs.collect(),
             inbox,
             control: control.clone(),
+            shards: shards.clone(),
             life: parts.life.clone(),
             loggers: parts.loggers.clone(),
             started: started.clone(),

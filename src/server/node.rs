@@ -15,9 +15,9 @@ use super::start::StartError;
 use super::state::ServerState;
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
-use crate::base::limits;
 use crate::base::metrics::Snapshot;
 use crate::base::seldom::Seldom;
+use crate::base::{NodeId, limits};
 use crate::io::channel::{Receiver, Sender};
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
@@ -27,8 +27,9 @@ use crate::io::runtime::Runtime;
 use crate::io::turn::{self, Work};
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
-use crate::shard::mesh::{Inbox, ShardMessage, ShardQuestion, ToControl};
-use crate::shard::{self, Shard, ShardOptions, lifecycle, numbers};
+use crate::shard::mesh::{Inbox, ShardMessage, ShardQuestion, ToControl, ToShard};
+use crate::shard::nodes::Nodes;
+use crate::shard::{self, Shard, ShardOptions, lifecycle, markers, numbers};
 
 /// Memory registered for disk writes, in bytes; what does not fit is written all the same.
 const IO_MEMORY_BYTES: usize = 4 << 20;
@@ -51,6 +52,8 @@ pub struct NodeStart {
     pub life: Arc<Life>,
     /// The way to the controller.
     pub control: ToControl,
+    /// The ways to all shards of the process, in order.
+    pub shards: Vec<ToShard>,
     /// The levels of the log.
     pub loggers: Arc<Loggers>,
     /// Where it reports that it serves, or why not.
@@ -104,6 +107,7 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
         lost_dirs,
         inbox,
         control,
+        shards,
         life,
         loggers,
         started,
@@ -117,6 +121,9 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
     let runtime = disk.runtime().clone();
     let answering = answer(runtime.clone(), questions, opened.clone());
     runtime.spawn(turn::measured(Work::job("questions"), answering));
+    let shards = shards.into_iter().enumerate();
+    let siblings = shards.map(|(index, shard)| (NodeId(config.node_id(index)), shard));
+    let nodes = Nodes::new(siblings.collect(), net.clone());
     let options = ShardOptions {
         index,
         disk,
@@ -124,6 +131,7 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
         dirs,
         lost_dirs,
         control,
+        nodes,
         life,
     };
     let shard = match Shard::open(options, image, runtime.wall_ms()).await {
@@ -200,8 +208,21 @@ async fn answer(
                     answer(numbers::ends(&shard, &wanted).await)
                 });
             }
+            (ShardQuestion::WriteMarkers(call), Some(connections)) => {
+                let ((marker, targets), answer) = call.split();
+                let shard = connections.server().shard.clone();
+                let writing = async move {
+                    answer(markers::write_here(&shard, marker, targets).await);
+                };
+                runtime.spawn(turn::measured(Work::job("markers"), writing));
+            }
             // A call that is dropped tells its caller that there is no answer.
-            (ShardQuestion::Committed(_) | ShardQuestion::Ends(_), None) => {}
+            (
+                ShardQuestion::Committed(_)
+                | ShardQuestion::Ends(_)
+                | ShardQuestion::WriteMarkers(_),
+                None,
+            ) => {}
         }
     }
 }

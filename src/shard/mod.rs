@@ -9,7 +9,9 @@ pub mod dir_check;
 pub mod faults;
 pub mod lifecycle;
 pub mod log_dirs;
+pub mod markers;
 pub mod mesh;
+pub mod nodes;
 pub mod numbers;
 pub mod partitions;
 mod placing;
@@ -48,6 +50,7 @@ use compaction::Compaction;
 use coordinators::Coordinators;
 use log_dirs::LogDirs;
 use mesh::ToControl;
+use nodes::Nodes;
 use partitions::Partitions;
 use probe::Probe;
 use producer_ids::ProducerIds;
@@ -68,6 +71,8 @@ pub struct ShardOptions {
     pub lost_dirs: Vec<PathBuf>,
     /// The way to the controller.
     pub control: ToControl,
+    /// The ways to the other nodes.
+    pub nodes: Nodes,
     /// How far the process is.
     pub life: Arc<Life>,
 }
@@ -82,6 +87,8 @@ pub struct Shard {
     pub coordinators: Coordinators,
     /// The way to the controller.
     pub control: ToControl,
+    /// The ways to the other nodes.
+    pub nodes: Nodes,
     /// Memory that requests may take.
     pub budget: Rc<Budget>,
     /// What became of its compactions.
@@ -125,6 +132,7 @@ impl Shard {
             dirs,
             lost_dirs,
             control,
+            nodes,
             life,
         } = options;
         let runtime = disk.runtime().clone();
@@ -138,6 +146,7 @@ impl Shard {
             partitions: Partitions::default(),
             coordinators: Coordinators::new(&config, &budget),
             control,
+            nodes,
             budget,
             compaction: Compaction::default(),
             probe: Probe::default(),

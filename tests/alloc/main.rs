@@ -41,6 +41,7 @@ use corelane::server::connection::{dispatch, writer};
 use corelane::server::loggers::Loggers;
 use corelane::server::session::Session;
 use corelane::server::state::ServerState;
+use corelane::shard::nodes::Nodes;
 use corelane::shard::partitions::{Place, Topic};
 use corelane::shard::{Shard, ShardOptions, mesh};
 use corelane_testing::{Here, host_facts};
@@ -131,6 +132,7 @@ impl Scene {
             }],
             lost_dirs: Vec::new(),
             control,
+            nodes: Nodes::new(BTreeMap::new(), Net::ring()),
             life: Arc::new(Life::new(1)),
         };
         let shard = Shard::open(options, Arc::default(), 0).await;

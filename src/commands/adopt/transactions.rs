@@ -197,13 +197,14 @@ pub fn ending(
         ending.batches.extend(batch.build());
         ending.count += 1;
         if kind == ControlKind::Abort {
+            let still_open = open.get(at + 1).map(|next| next.first_offset);
             let aborted = AbortedTransaction {
                 producer_id: one.producer_id,
                 first_offset: one.first_offset,
                 last_offset: offset,
+                stable: still_open.unwrap_or(offset + 1),
             };
-            let still_open = open.get(at + 1).map(|next| next.first_offset);
-            aborted.write(still_open.unwrap_or(offset + 1), &mut ending.index);
+            aborted.write(&mut ending.index);
         }
     }
     ending

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
-use crate::coordinator::runtime::{self, Token, Unavailable};
+use crate::coordinator::runtime::{self, InTransaction, Token, Unavailable};
 
 /// Why a group refuses. Each stands for the Kafka error of the same meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +49,10 @@ pub enum GroupError {
     /// Groups have all the memory of the shard that they may take: a client that comes again
     /// later may find some.
     NoMemory,
+    /// A transactional commit of an old epoch of its producer.
+    InvalidProducerEpoch,
+    /// A transactional commit that is not part of an open transaction.
+    InvalidTxnState,
     /// A request that no correct client sends.
     Unexpected,
 }
@@ -241,6 +245,8 @@ pub struct Commit {
     pub retention_ms: Option<i64>,
     /// Whether an unknown group with a generation gets GROUP_ID_NOT_FOUND (v9).
     pub knows_group_not_found: bool,
+    /// The transaction that the commit is part of (TxnOffsetCommit).
+    pub transaction: Option<InTransaction>,
     /// What is committed.
     pub topics: Vec<CommitTopic>,
 }

@@ -37,6 +37,7 @@ pub fn commit(group: &str, topics: Vec<CommitTopic>) -> Commit {
         instance_id: None,
         retention_ms: None,
         knows_group_not_found: true,
+        transaction: None,
         topics,
     }
 }

@@ -1,12 +1,14 @@
 //! Pure: a machine's records as the batches of its log, out and in.
 
 use crate::base::{Offset, WallMs};
-use crate::wire::batch::{BatchBuilder, BatchError, BatchView, ControlKind, NewRecord, batches};
+use crate::wire::batch::{
+    BatchBuilder, BatchError, BatchView, ControlKind, NO_SEQUENCE, NewRecord, batches,
+};
 use crate::wire::unpack::{UnpackError, unpack};
 
 use crate::coordinator::record::{Encoded, RecordError};
 
-use super::machine::{Machine, Origin};
+use super::machine::{InTransaction, Machine, Origin};
 
 /// A batch is closed once it is this large, so that a step of very many records does not make one
 /// that no log takes.
@@ -31,15 +33,27 @@ pub(super) enum LoadError {
     Record(Offset, RecordError),
 }
 
-/// `records` in batches of format v2, in order, of at most `bytes_max` where a record fits.
-pub(super) fn to_batches(records: &[Encoded], bytes_max: usize, now: WallMs) -> Vec<Vec<u8>> {
+/// `records` in batches of format v2, in order, of at most `bytes_max` where a record fits; as part
+/// of a transaction, if there is one.
+pub(super) fn to_batches(
+    records: &[Encoded],
+    transaction: Option<&InTransaction>,
+    bytes_max: usize,
+    now: WallMs,
+) -> Vec<Vec<u8>> {
     let bytes_max = bytes_max.min(BATCH_BYTES);
+    let new = || match transaction {
+        None => BatchBuilder::new(),
+        Some(it) => BatchBuilder::new()
+            .producer(it.producer_id, it.producer_epoch, NO_SEQUENCE)
+            .transactional(),
+    };
     let mut finished = Vec::new();
-    let mut batch = BatchBuilder::new();
+    let mut batch = new();
     for record in records {
         let with_this = batch.size_bytes() + record.size_bytes() + RECORD_OVERHEAD_BYTES;
         if batch.count() > 0 && with_this > bytes_max {
-            finished.push(std::mem::take(&mut batch).build());
+            finished.push(std::mem::replace(&mut batch, new()).build());
         }
         batch.push(NewRecord::new(
             now,
@@ -134,7 +148,7 @@ mod tests {
 
     #[test]
     fn many_records_go_into_batches_of_bounded_size_and_come_back() {
-        let finished = to_batches(&records(20_000, 7), usize::MAX, 1);
+        let finished = to_batches(&records(20_000, 7), None, usize::MAX, 1);
         assert!(finished.len() > 1);
         let mut loaded = Sample::default();
         let mut next = 0;
@@ -145,12 +159,12 @@ mod tests {
         }
         assert_eq!(next, 20_000);
         assert_eq!(loaded.kept.len(), 20_000);
-        assert!(to_batches(&[], usize::MAX, 1).is_empty());
+        assert!(to_batches(&[], None, usize::MAX, 1).is_empty());
     }
 
     #[test]
     fn batches_keep_within_what_the_topic_takes() {
-        let finished = to_batches(&records(100, 7), 1_000, 1);
+        let finished = to_batches(&records(100, 7), None, 1_000, 1);
         assert!(finished.iter().all(|batch| batch.len() <= 1_000));
         let counts = finished
             .iter()
@@ -196,7 +210,7 @@ mod tests {
 
     #[test]
     fn records_before_the_start_are_passed_over_and_damage_is_found() {
-        let mut bytes = to_batches(&records(3, 5), usize::MAX, 1).remove(0);
+        let mut bytes = to_batches(&records(3, 5), None, usize::MAX, 1).remove(0);
         let mut loaded = Sample::default();
         assert_eq!(replay(&mut loaded, &bytes, 2).unwrap(), 3);
         assert_eq!(kept(&loaded), [("00002", 5)]);
@@ -210,7 +224,7 @@ mod tests {
     fn a_record_that_is_none_of_the_machines_is_told_with_its_offset() {
         let mut records = records(2, 5);
         records[1].value = Some(vec![1]);
-        let bytes = to_batches(&records, usize::MAX, 1).remove(0);
+        let bytes = to_batches(&records, None, usize::MAX, 1).remove(0);
         let refused = replay(&mut Sample::default(), &bytes, 0);
         assert!(matches!(refused, Err(LoadError::Record(1, _))));
     }

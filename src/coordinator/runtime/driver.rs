@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use crate::base::{Instant, Offset};
+use crate::base::{Instant, Offset, ProducerId};
 use crate::io::event::Event;
 use crate::io::runtime::Runtime;
 use crate::io::turn::{self, Work};
 use crate::partition::append::{self, AppendError};
-use crate::partition::{Acks, Partition};
+use crate::partition::producers::Guard;
+use crate::partition::{Acks, Marker, Partition};
 
 use super::batches;
-use super::machine::{Factory, Machine, Now, Outcome, Unavailable};
+use super::machine::{Factory, InTransaction, Machine, Now, Outcome, Unavailable};
+use super::queue::Unwritten;
 use super::serving::Serving;
 use super::unloadable::Unloadable;
+use crate::wire::batch::NO_SEQUENCE;
 
 /// Bytes of a log that are replayed before other tasks get their turn.
 const LOAD_CHUNK_BYTES: usize = 256 * 1024;
@@ -35,6 +38,15 @@ pub(super) struct Driver<F: Factory> {
     /// A deadline has moved closer, there is work that may be done now, or the driver has resigned.
     sooner: Event,
     resigned: Cell<bool>,
+}
+
+/// Why nothing was done in a transaction.
+#[derive(Debug)]
+pub enum NotInTransaction {
+    /// The machine cannot be asked.
+    Unavailable(Unavailable),
+    /// The log would refuse what belongs to the transaction.
+    Refused(AppendError),
 }
 
 enum State<M: Machine> {
@@ -99,6 +111,33 @@ impl<F: Factory> Driver<F> {
         Ok(value)
     }
 
+    /// As [`Self::ask`], where `act` makes records that are part of a transaction.
+    pub async fn ask_in_transaction<T>(
+        &self,
+        transaction: &InTransaction,
+        act: impl FnOnce(&mut F::Machine, Now, &mut Outcome<Reply<F>>) -> T,
+    ) -> Result<T, NotInTransaction> {
+        // The machine may be ahead of the log, but not in what concerns a transaction that is not
+        // open in it: what would end it waits as well.
+        let InTransaction {
+            producer_id,
+            producer_epoch,
+            guard,
+        } = *transaction;
+        let partition = &self.partition;
+        let checked = partition.check_in_transaction(producer_id, producer_epoch, guard);
+        checked.map_err(NotInTransaction::Refused)?;
+        self.ask(act).await.map_err(NotInTransaction::Unavailable)
+    }
+
+    /// The partition, for a question to the coordinator of a transaction: see
+    /// [`Partition::ask_about`].
+    pub fn ask_about(&self, producer_id: ProducerId, producer_epoch: i16) -> Option<Guard> {
+        let now = self.now().wall_ms;
+        self.partition
+            .ask_about(producer_id, producer_epoch, NO_SEQUENCE, now)
+    }
+
     /// Takes a request in and waits for its reply, which may come with a later step.
     pub async fn handle(
         &self,
@@ -107,6 +146,18 @@ impl<F: Factory> Driver<F> {
         let now = self.now();
         let reply = self.serve(|serving| serving.handle(request, now))?;
         reply.await.map_err(|_| Unavailable::NotCoordinator)
+    }
+
+    /// Ends a transaction that has records here, and waits until the marker is durable.
+    pub async fn end_transaction(&self, marker: &Marker) -> Result<(), AppendError> {
+        self.partition.check_marker(marker)?;
+        let now = self.now();
+        let turn = self.serve(|serving| serving.end_transaction(marker, now));
+        let turn = turn.map_err(|_| AppendError::Closed)?;
+        match turn {
+            Some(turn) => turn.await.map_err(|_| AppendError::Closed),
+            None => Ok(()),
+        }
     }
 
     /// Lets the machine follow a change of the cluster, now or once it is loaded.
@@ -184,10 +235,12 @@ impl<F: Factory> Driver<F> {
     }
 
     /// Appends a batch; it is durable once everything before the offset is acked.
-    fn append(&self, batch: &[u8]) -> Result<Offset, AppendError> {
+    fn append(&self, batch: &Unwritten) -> Result<Offset, AppendError> {
         self.partition.check_in_sync(Acks::All)?;
-        let origin = append::Origin::Coordinator;
-        let appended = self.partition.append(batch, origin, self.now().wall_ms)?;
+        let (origin, now) = (append::Origin::Coordinator, self.now().wall_ms);
+        let appended =
+            self.partition
+                .append_in_transaction(&batch.bytes, origin, batch.guard, now)?;
         Ok(appended.upto)
     }
 }
@@ -317,7 +370,7 @@ impl<F: Factory> Driver<F> {
                     self.write(serving);
                     let upto = self.partition.high_watermark();
                     self.change(serving, |serving| serving.acked(upto));
-                    (serving.unwritten().map(<[u8]>::to_vec), serving.unacked())
+                    (serving.unwritten().cloned(), serving.unacked())
                 }
                 State::Loading(_) | State::Failed => return Ok(()),
             };
@@ -332,7 +385,7 @@ impl<F: Factory> Driver<F> {
 
     /// The log has refused `batch` with nothing before it under way: waits until it may take it,
     /// or finds out that it never will.
-    async fn write_refused(&self, batch: &[u8]) -> Result<(), AppendError> {
+    async fn write_refused(&self, batch: &Unwritten) -> Result<(), AppendError> {
         match self.append(batch) {
             Ok(upto) => {
                 if let State::Serving(serving) = &mut *self.state.borrow_mut() {

@@ -6,6 +6,7 @@
 
 use crate::base::{Instant, Offset, ProducerId, WallMs};
 use crate::coordinator::record::{Encoded, RecordError};
+use crate::partition::producers::Guard;
 
 /// The moment of a step, on both clocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -37,6 +38,20 @@ pub struct Outcome<R> {
     pub records: Vec<Encoded>,
     /// Replies to requests of this step or of earlier ones.
     pub replies: Vec<(Token, R)>,
+    /// The transaction that all these records are part of, if they are.
+    pub transaction: Option<InTransaction>,
+}
+
+/// A producer's transaction, of which records are part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InTransaction {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: i16,
+    /// Shows that its coordinator knows that the partition is part of it, unless it was open there
+    /// before.
+    pub guard: Option<Guard>,
 }
 
 /// Why a machine cannot be asked.
@@ -138,6 +153,7 @@ impl<R> Default for Outcome<R> {
         Outcome {
             records: Vec::new(),
             replies: Vec::new(),
+            transaction: None,
         }
     }
 }

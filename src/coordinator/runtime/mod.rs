@@ -15,5 +15,6 @@ mod serving;
 pub(super) mod tests;
 mod unloadable;
 
-pub use machine::{Factory, Machine, Now, Origin, Outcome, Token, Unavailable};
+pub use driver::NotInTransaction;
+pub use machine::{Factory, InTransaction, Machine, Now, Origin, Outcome, Token, Unavailable};
 pub use partitions::Partitions;

@@ -5,13 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::base::PartitionIndex;
 use crate::base::hash::partition_of_id;
+use crate::base::{PartitionIndex, ProducerId};
 use crate::io::turn;
-use crate::partition::Partition;
+use crate::partition::append::AppendError;
+use crate::partition::producers::Guard;
+use crate::partition::{Marker, Partition};
 
-use super::driver::Driver;
-use super::machine::{Factory, Machine, Now, Outcome, Unavailable};
+use super::driver::{Driver, NotInTransaction};
+use super::machine::{Factory, InTransaction, Machine, Now, Outcome, Unavailable};
 
 /// The machines that live on the partitions of one internal topic, as far as these are led here.
 pub struct Partitions<F: Factory> {
@@ -108,6 +110,39 @@ impl<F: Factory> Partitions<F> {
         act: impl FnOnce(&mut F::Machine, Now, &mut Outcome<Reply<F>>) -> T,
     ) -> Result<T, Unavailable> {
         self.driver(id)?.ask(act).await
+    }
+
+    /// As [`Self::ask`], where `act` makes records that are part of a transaction.
+    pub async fn ask_in_transaction<T>(
+        &self,
+        id: &str,
+        transaction: &InTransaction,
+        act: impl FnOnce(&mut F::Machine, Now, &mut Outcome<Reply<F>>) -> T,
+    ) -> Result<T, NotInTransaction> {
+        let driver = self.driver(id).map_err(NotInTransaction::Unavailable)?;
+        driver.ask_in_transaction(transaction, act).await
+    }
+
+    /// To be called before the coordinator of a transaction is asked whether the partition that
+    /// keeps `id` is part of it; `None` where it was asked before.
+    pub fn ask_about(
+        &self,
+        id: &str,
+        producer_id: ProducerId,
+        producer_epoch: i16,
+    ) -> Result<Option<Guard>, Unavailable> {
+        Ok(self.driver(id)?.ask_about(producer_id, producer_epoch))
+    }
+
+    /// Ends a transaction that has records in the partition `index`.
+    pub async fn end_transaction(
+        &self,
+        index: PartitionIndex,
+        marker: &Marker,
+    ) -> Result<(), AppendError> {
+        let driver = self.led.borrow().get(&index).cloned();
+        let driver = driver.ok_or(AppendError::Closed)?;
+        driver.end_transaction(marker).await
     }
 
     /// As [`Self::ask`], for all machines here, one after the other.

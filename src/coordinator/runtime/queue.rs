@@ -10,6 +10,8 @@ use crate::base::{Offset, WallMs, limits};
 use crate::coordinator::record::Encoded;
 
 use super::batches::to_batches;
+use super::machine::InTransaction;
+use crate::partition::producers::Guard;
 
 /// Batches of one log in order, and replies of type `R` between them.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(super) struct Queue<R> {
     /// The largest batch that the log takes, in bytes.
     batch_bytes_max: usize,
     /// Batches that the log has not taken yet.
-    unwritten: VecDeque<Vec<u8>>,
+    unwritten: VecDeque<Unwritten>,
     /// How many batches were ever handed over, how many of these the log has taken, and how many
     /// of those it has acked.
     handed: u64,
@@ -29,6 +31,15 @@ pub(super) struct Queue<R> {
     bytes: usize,
     /// Replies, each with the count of batches that must be acked before it.
     parked: VecDeque<(u64, R)>,
+}
+
+/// A batch that the log has not taken yet.
+#[derive(Clone, Debug)]
+pub(super) struct Unwritten {
+    /// The batch.
+    pub bytes: Vec<u8>,
+    /// Shows that it may begin a transaction in the log.
+    pub guard: Option<Guard>,
 }
 
 /// A batch that the log has taken.
@@ -56,13 +67,19 @@ impl<R> Queue<R> {
         }
     }
 
-    /// Adds the records of one step, as batches.
-    pub fn push(&mut self, records: &[Encoded], now: WallMs) {
-        for batch in to_batches(records, self.batch_bytes_max, now) {
-            self.handed += 1;
-            self.bytes += batch.len();
-            self.unwritten.push_back(batch);
+    /// Adds the records of one step, as batches; as part of a transaction, if there is one.
+    pub fn push(&mut self, records: &[Encoded], transaction: Option<&InTransaction>, now: WallMs) {
+        let guard = transaction.and_then(|it| it.guard);
+        for bytes in to_batches(records, transaction, self.batch_bytes_max, now) {
+            self.push_batch(bytes, guard);
         }
+    }
+
+    /// Adds a batch as it is.
+    pub fn push_batch(&mut self, bytes: Vec<u8>, guard: Option<Guard>) {
+        self.handed += 1;
+        self.bytes += bytes.len();
+        self.unwritten.push_back(Unwritten { bytes, guard });
     }
 
     /// Whether all batches are acked, so that no reply has to wait.
@@ -86,8 +103,8 @@ impl<R> Queue<R> {
     }
 
     /// The oldest batch that the log has not taken yet.
-    pub fn unwritten(&self) -> Option<&[u8]> {
-        self.unwritten.front().map(Vec::as_slice)
+    pub fn unwritten(&self) -> Option<&Unwritten> {
+        self.unwritten.front()
     }
 
     /// The log has taken that batch: it is durable once everything before `upto` is acked.
@@ -100,7 +117,7 @@ impl<R> Queue<R> {
         self.unacked.push_back(Unacked {
             count: self.written,
             upto,
-            bytes: batch.len(),
+            bytes: batch.bytes.len(),
         });
     }
 
@@ -165,7 +182,7 @@ mod tests {
         for (at, (event, answered, unwritten, unacked)) in lines.iter().enumerate() {
             let mut went = Vec::new();
             match *event {
-                Push(count) => queue.push(&vec![record(); count], 1),
+                Push(count) => queue.push(&vec![record(); count], None, 1),
                 Park(reply) => went.extend(queue.park(reply)),
                 Wrote(upto) => queue.wrote(upto),
                 Acked(upto) => queue.acked(upto, |reply| went.push(reply)),
@@ -244,9 +261,9 @@ mod tests {
             value: None,
         };
         let step = [record];
-        queue.push(&step, 1);
+        queue.push(&step, None, 1);
         assert!(queue.takes_more());
-        queue.push(&step, 1);
+        queue.push(&step, None, 1);
         assert!(!queue.takes_more());
         queue.wrote(1);
         assert!(!queue.takes_more(), "what is written waits for its ack");
@@ -258,7 +275,7 @@ mod tests {
     fn what_is_parked_is_dropped_with_the_queue() {
         let reply = Rc::new(());
         let mut queue = Queue::new(150);
-        queue.push(&[record(), record()], 1);
+        queue.push(&[record(), record()], None, 1);
         assert!(queue.park(reply.clone()).is_none());
         queue.wrote(1);
         queue.acked(1, |_| panic!("the second batch is not acked"));

@@ -8,7 +8,9 @@ use futures_channel::oneshot;
 use crate::base::{Instant, Offset};
 
 use super::machine::{Machine, Now, Outcome, Token};
-use super::queue::Queue;
+use super::queue::{Queue, Unwritten};
+use crate::partition::Marker;
+use crate::wire::batch::marker_batch;
 
 /// A machine at work. Dropping it drops every request that waits, which its sender takes for "not
 /// the coordinator any more".
@@ -85,6 +87,23 @@ impl<M: Machine> Serving<M> {
         (value, waits.then_some(receiver))
     }
 
+    /// Ends a transaction: the machine takes the marker over, behind what it has decided before.
+    pub fn end_transaction(&mut self, marker: &Marker, now: Now) -> Option<Turn> {
+        let Marker {
+            producer_id,
+            committed,
+            coordinator_epoch,
+            ..
+        } = *marker;
+        self.machine.replay_marker(producer_id, committed);
+        let producer = (producer_id, marker.producer_epoch);
+        let batch = marker_batch(producer, committed, coordinator_epoch, now.wall_ms);
+        self.queue.push_batch(batch, None);
+        let (sender, receiver) = oneshot::channel();
+        let waits = self.queue.park(Due::Turn(sender)).is_none();
+        waits.then_some(receiver)
+    }
+
     /// Lets the machine follow a change of the cluster.
     pub fn follow(&mut self, change: &M::Change, now: Now) {
         self.step(now, |machine, out| machine.follow(change, now, out));
@@ -98,7 +117,8 @@ impl<M: Machine> Serving<M> {
     fn step<T>(&mut self, now: Now, act: impl FnOnce(&mut M, &mut Outcome<M::Reply>) -> T) -> T {
         let mut out = Outcome::default();
         let value = act(&mut self.machine, &mut out);
-        self.queue.push(&out.records, now.wall_ms);
+        self.queue
+            .push(&out.records, out.transaction.as_ref(), now.wall_ms);
         for (token, reply) in out.replies {
             if let Some(due) = self.queue.park(Due::Reply(token, reply)) {
                 give(&mut self.askers, due);
@@ -119,7 +139,7 @@ impl<M: Machine> Serving<M> {
     }
 
     /// See [`Queue::unwritten`].
-    pub fn unwritten(&self) -> Option<&[u8]> {
+    pub fn unwritten(&self) -> Option<&Unwritten> {
         self.queue.unwritten()
     }
 

@@ -82,16 +82,13 @@ impl Survey {
         }
     }
 
-    /// The same as an index has it: in the order of the markers, each with the first offset that
-    /// is not stable after it.
-    pub fn into_index(self) -> Vec<(AbortedTransaction, Offset)> {
-        let entry = |one: Aborted| {
-            let aborted = AbortedTransaction {
-                producer_id: one.producer_id,
-                first_offset: one.first,
-                last_offset: one.marker,
-            };
-            (aborted, one.stable)
+    /// The same as an index has it: in the order of the markers.
+    pub fn into_index(self) -> Vec<AbortedTransaction> {
+        let entry = |one: Aborted| AbortedTransaction {
+            producer_id: one.producer_id,
+            first_offset: one.first,
+            last_offset: one.marker,
+            stable: one.stable,
         };
         self.aborted.into_iter().map(entry).collect()
     }

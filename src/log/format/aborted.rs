@@ -24,6 +24,9 @@ pub struct AbortedTransaction {
     pub first_offset: Offset,
     /// The offset of the marker that ended it.
     pub last_offset: Offset,
+    /// The first offset that is not stable after it: where the first transaction begins that was
+    /// open then, or behind the marker.
+    pub stable: Offset,
 }
 
 /// The aborted transactions of a log, in the order of their markers.
@@ -31,14 +34,14 @@ pub struct AbortedTransaction {
 pub struct AbortedTransactions(Vec<AbortedTransaction>);
 
 impl AbortedTransaction {
-    /// Appends its entry; `stable` is the first offset that is not stable after it.
-    pub fn write(&self, stable: Offset, out: &mut Vec<u8>) {
+    /// Appends its entry.
+    pub fn write(&self, out: &mut Vec<u8>) {
         out.extend(VERSION.to_be_bytes());
         for field in [
             self.producer_id,
             self.first_offset,
             self.last_offset,
-            stable,
+            self.stable,
         ] {
             out.extend(field.to_be_bytes());
         }
@@ -87,6 +90,22 @@ impl AbortedTransactions {
         !self.from(from).is_empty()
     }
 
+    /// Adds one whose marker was just appended.
+    pub fn push(&mut self, one: AbortedTransaction) {
+        let last = self.0.last();
+        debug_assert!(last.is_none_or(|last| last.last_offset < one.last_offset));
+        self.0.push(one);
+    }
+
+    /// The content of the index of a segment with the records from `base` to before `end`.
+    pub fn to_bytes(&self, base: Offset, end: Offset) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let of_segment = self.from(base).iter();
+        let of_segment = of_segment.take_while(|one| one.last_offset < end);
+        of_segment.for_each(|one| one.write(&mut bytes));
+        bytes
+    }
+
     /// Forgets those that ended before the log begins.
     pub fn cut_front(&mut self, start_offset: Offset) {
         let gone = self.0.len() - self.from(start_offset).len();
@@ -107,8 +126,8 @@ fn read(entry: &[u8]) -> Result<Option<AbortedTransaction>, Short> {
         producer_id: cursor.i64()?,
         first_offset: cursor.i64()?,
         last_offset: cursor.i64()?,
+        stable: cursor.i64()?,
     };
-    cursor.i64()?; // The last stable offset: readers need it of the whole log only.
     let is_sane = version == VERSION && (0..one.last_offset).contains(&one.first_offset);
     Ok(is_sane.then_some(one))
 }
@@ -122,9 +141,10 @@ mod tests {
             producer_id,
             first_offset: first,
             last_offset: last,
+            stable: last + 1,
         };
         let mut bytes = Vec::new();
-        one.write(last + 1, &mut bytes);
+        one.write(&mut bytes);
         bytes
     }
 

@@ -85,6 +85,18 @@ impl Checksums {
         is_new
     }
 
+    /// Notes the content of a file that was just written.
+    pub fn put(&mut self, name: &str, content: &[u8]) {
+        let sum = crc32c::crc32c(content);
+        self.0.insert(name.to_owned(), vec![sum]);
+    }
+
+    /// Whether the file called `name` is known to have this content, and no other.
+    pub fn is(&self, name: &str, content: &[u8]) -> bool {
+        let known = self.0.get(name);
+        known.is_some_and(|known| *known == [crc32c::crc32c(content)])
+    }
+
     /// Forgets a file; whether anything was known of it.
     pub fn forget(&mut self, name: &str) -> bool {
         self.0.remove(name).is_some()

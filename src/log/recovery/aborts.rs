@@ -14,10 +14,8 @@ use crate::log::format::aborted::CHECKSUMS_FILE;
 use crate::log::format::{AbortedTransaction, AbortedTransactions, Checksums, Scanner, Stop, walk};
 use crate::log::inner::Inner;
 use crate::log::opening::{Damage, OpenError};
-use crate::log::segment::{base_offset_in, file_name};
+use crate::log::segment::{ABORTED_SUFFIX, base_offset_in, file_name};
 use crate::wire::batch::{BatchHeader, BatchView};
-
-const SUFFIX: &str = ".txnindex";
 
 impl Inner {
     /// Notes that the index called `name` is about to go, so that a start does not miss it.
@@ -44,18 +42,18 @@ impl Opener<'_> {
             let sums = Checksums::read(&self.disk, &self.inner.dir.join(CHECKSUMS_FILE)).await?;
             self.inner.index_sums.replace(sums);
         }
-        let mut noted = false;
+        let mut noted = self.clear_scanned(end).await?;
         // By the base offset of their segment; none for what is not to be believed.
         let mut contents: BTreeMap<Offset, Option<Vec<u8>>> = BTreeMap::new();
         for base in std::mem::take(&mut self.listing.transactions) {
             if self.segment_end(base, end).is_some() {
-                let path = self.inner.dir.join(file_name(base, SUFFIX));
+                let path = self.inner.dir.join(file_name(base, ABORTED_SUFFIX));
                 contents.insert(base, Some(self.disk.read(&path).await?));
             }
         }
         let names = self.inner.index_sums.borrow().names();
         for name in names {
-            let Some(base) = base_offset_in(&name, SUFFIX) else {
+            let Some(base) = base_offset_in(&name, ABORTED_SUFFIX) else {
                 continue;
             };
             if self.segment_end(base, end).is_none() {
@@ -77,15 +75,55 @@ impl Opener<'_> {
                 return Ok(());
             }
         }
+        if self.knows_scanned_aborts() {
+            let mut aborted = self.inner.aborted.borrow_mut();
+            let scanned = std::mem::take(&mut self.scanned_aborts);
+            scanned.into_iter().for_each(|one| aborted.push(one));
+        }
         for (base, content) in &contents {
             let content = content.as_deref().unwrap_or_default();
-            let name = file_name(*base, SUFFIX);
+            let name = file_name(*base, ABORTED_SUFFIX);
             noted |= self.inner.index_sums.borrow_mut().note(&name, content);
         }
         if noted {
             self.inner.write_index_sums().await?;
         }
         Ok(())
+    }
+
+    /// Whether the transactions that were aborted in segments that were scanned are known from
+    /// their batches, all of which were replayed.
+    fn knows_scanned_aborts(&self) -> bool {
+        self.scanned_from
+            .is_some_and(|from| self.replay_from <= from)
+    }
+
+    /// Removes the indexes of segments that were scanned: they are of an earlier time, and are
+    /// written with the final form of the segment. Whether their checksums were forgotten.
+    async fn clear_scanned(&mut self, end: Offset) -> io::Result<bool> {
+        let Some(from) = self.scanned_from.filter(|_| self.knows_scanned_aborts()) else {
+            return Ok(false);
+        };
+        let mut noted = false;
+        let (scanned, sealed) = std::mem::take(&mut self.listing.transactions)
+            .into_iter()
+            .partition(|base| *base >= from);
+        self.listing.transactions = sealed;
+        let scanned: Vec<Offset> = scanned;
+        for base in scanned {
+            // Those of segments that are gone went with them.
+            if self.segment_end(base, end).is_some() {
+                let path = self.inner.dir.join(file_name(base, ABORTED_SUFFIX));
+                self.disk.remove(&path).await?;
+            }
+        }
+        let names = self.inner.index_sums.borrow().names();
+        for name in names {
+            if base_offset_in(&name, ABORTED_SUFFIX).is_some_and(|base| base >= from) {
+                noted |= self.inner.index_sums.borrow_mut().forget(&name);
+            }
+        }
+        Ok(noted)
     }
 
     /// Takes out of the newest index what was cut off the log; whether there was anything. Until
@@ -103,7 +141,7 @@ impl Opener<'_> {
             return Ok(false);
         }
         content.truncate(left);
-        let name = file_name(*base, SUFFIX);
+        let name = file_name(*base, ABORTED_SUFFIX);
         let path = self.inner.dir.join(&name);
         self.disk.replace(&path, content.clone()).await?;
         self.inner.index_sums.borrow_mut().forget(&name);
@@ -151,7 +189,7 @@ impl Opener<'_> {
         let Some(found) = found else {
             self.take_believed(contents, end);
             if self.recovered.damage.is_none() {
-                let file = self.inner.dir.join(file_name(last, SUFFIX));
+                let file = self.inner.dir.join(file_name(last, ABORTED_SUFFIX));
                 self.recovered.damage = Some(Damage {
                     file: file.display().to_string(),
                     position: 0,
@@ -164,16 +202,14 @@ impl Opener<'_> {
         for (base, content) in contents.iter_mut() {
             let segment = *base..self.segment_end(*base, end).unwrap_or(*base);
             let mut bytes = Vec::new();
-            let of_segment = found
-                .iter()
-                .filter(|it| segment.contains(&it.0.last_offset));
-            of_segment.for_each(|(one, stable)| one.write(*stable, &mut bytes));
+            let of_segment = found.iter().filter(|it| segment.contains(&it.last_offset));
+            of_segment.for_each(|one| one.write(&mut bytes));
             if content.as_ref() != Some(&bytes) {
-                let path = self.inner.dir.join(file_name(*base, SUFFIX));
+                let path = self.inner.dir.join(file_name(*base, ABORTED_SUFFIX));
                 tracing::error!(file = %path.display(),
                     "an index of aborted transactions is not what it was: made anew from the batches");
                 self.disk.replace(&path, bytes.clone()).await?;
-                let name = file_name(*base, SUFFIX);
+                let name = file_name(*base, ABORTED_SUFFIX);
                 self.inner.index_sums.borrow_mut().forget(&name);
                 self.inner.logs.probe().mended_lookups_count.add(1);
                 *content = Some(bytes);
@@ -184,9 +220,8 @@ impl Opener<'_> {
     }
 
     /// The aborted transactions in the segments up to that at `last`, in the order of their
-    /// markers, each with the last stable offset after it. `None` where not all batches can be
-    /// read.
-    async fn survey(&self, last: Offset) -> io::Result<Option<Vec<(AbortedTransaction, Offset)>>> {
+    /// markers. `None` where not all batches can be read.
+    async fn survey(&self, last: Offset) -> io::Result<Option<Vec<AbortedTransaction>>> {
         let segments = self.inner.state.borrow().segments.clone();
         let mut survey = Survey::default();
         for segment in segments.iter().filter(|it| it.base_offset <= last) {

@@ -1,5 +1,6 @@
 //! Drives: opening a log: what is there, what of it is valid, cutting a torn end.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use crate::io::disk::Disk;
 use crate::io::file::File;
 use crate::log::append::{Logs, REACH};
 use crate::log::config::LogConfig;
-use crate::log::format::{Epochs, Scanner, Stop, walk};
+use crate::log::format::{AbortedTransaction, Epochs, Scanner, Stop, walk};
 use crate::log::inner::{FailedOperation, Inner};
 use crate::log::opening::{Damage, OpenError, Opening, Recovered, Replay};
 use crate::log::segment::{NEXT_SUFFIX, Segment, file_name};
@@ -29,6 +30,10 @@ pub struct Opener<'a> {
     pub(super) trusts_nothing: bool,
     /// Batches from this offset on are shown to `replay`.
     pub(super) replay_from: Offset,
+    /// The base offset of the first segment that was checked whole.
+    pub(super) scanned_from: Option<Offset>,
+    /// The aborted transactions whose markers lie in segments that were.
+    pub(super) scanned_aborts: Vec<AbortedTransaction>,
     now: WallMs,
 }
 
@@ -66,6 +71,8 @@ pub async fn open(
         known_epochs: None,
         trusts_nothing: false,
         replay_from: Offset::MAX,
+        scanned_from: None,
+        scanned_aborts: Vec::new(),
         now,
     };
     opener.run().await?;
@@ -306,6 +313,7 @@ impl Opener<'_> {
                 state.epochs.cut_back(base);
             }
         }
+        self.scanned_from.get_or_insert(base);
         let file = segment.file(&self.disk).await?;
         let stop = self.scan(&segment, &file, len, scanner, true).await?;
         segment.written.set(scanner.position);
@@ -381,11 +389,14 @@ impl Opener<'_> {
         let interval = self.inner.config.borrow().index_interval_bytes;
         let (inner, replay) = (&self.inner, &mut self.replay);
         let (replay_from, scanned) = (self.replay_from, &mut self.recovered.scanned_bytes);
+        let aborts = &mut self.scanned_aborts;
         walk(file, len, scanner, &mut |header, batch| {
+            let aborted = Cell::new(None);
             if header.last_offset() >= replay_from {
-                replay(Replay::Batch(batch));
+                replay(Replay::Batch(batch, &aborted));
             }
             if note {
+                aborts.extend(aborted.take());
                 segment.note(header, batch.len(), interval);
                 let mut state = inner.state.borrow_mut();
                 state

@@ -6,8 +6,11 @@ use std::rc::Rc;
 use super::data::{Segment, file_name};
 use crate::base::{Offset, TopicId};
 use crate::io::durable::Durable;
-use crate::log::format::{checksums, epochs};
+use crate::log::format::{aborted, checksums, epochs};
 use crate::log::inner::Inner;
+
+/// Ends the name of a segment's index of aborted transactions.
+pub const ABORTED_SUFFIX: &str = ".txnindex";
 
 /// Says of which topic a log is (Kafka's name and content).
 pub const PARTITION_METADATA: &str = "partition.metadata";
@@ -126,7 +129,25 @@ impl Inner {
                 segment.known.set(Some(segment.claims()));
             }
         }
-        Ok(())
+        self.write_aborted(segment, durable).await
+    }
+
+    /// Writes the segment's index of aborted transactions, if any ended there.
+    async fn write_aborted(&self, segment: &Segment, durable: Durable) -> io::Result<()> {
+        let base = segment.base_offset;
+        let content = self.aborted.borrow().to_bytes(base, self.end_of(segment));
+        let name = file_name(base, ABORTED_SUFFIX);
+        if content.is_empty() || self.index_sums.borrow().is(&name, &content) {
+            return Ok(());
+        }
+        let disk = self.logs.disk();
+        let path = self.dir.join(&name);
+        disk.swap_as(&path, content.clone(), durable).await?;
+        // Until this is written the segment does not count as sealed, and is scanned by a start.
+        self.index_sums.borrow_mut().put(&name, &content);
+        let sums = self.index_sums.borrow().to_text();
+        let path = self.dir.join(aborted::CHECKSUMS_FILE);
+        disk.swap_as(&path, sums.into_bytes(), durable).await
     }
 
     /// Writes the state of producers before the record at `offset`.

@@ -7,5 +7,5 @@ mod files;
 mod lookups;
 
 pub use data::{NEXT_SUFFIX, Segment, base_offset_in, file_name, find};
-pub use files::{PARTITION_METADATA, partition_metadata, topic_id_in};
+pub use files::{ABORTED_SUFFIX, PARTITION_METADATA, partition_metadata, topic_id_in};
 pub use lookups::Check;

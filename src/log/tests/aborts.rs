@@ -65,8 +65,9 @@ async fn filled(disk: &Disk) {
                     producer_id,
                     first_offset,
                     last_offset,
+                    stable,
                 };
-                one.write(stable, &mut bytes);
+                one.write(&mut bytes);
             }
         }
         if !bytes.is_empty() {

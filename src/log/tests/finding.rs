@@ -42,7 +42,7 @@ pub async fn find_so(
         // A power cut in the middle of a stop took its content, or a part of it.
         Replay::Snapshot(_, content, refused) if !is_whole(content) => refused.set(true),
         Replay::Snapshot(offset, content, _) => seen.snapshot = Some((offset, content.to_vec())),
-        Replay::Batch(bytes) => {
+        Replay::Batch(bytes, _) => {
             let batch = batches(bytes).next().expect("one").expect("valid");
             let parts = parts_of(&batch, topic.config.compact);
             seen.batches.extend(parts.iter().map(|part| part.base));

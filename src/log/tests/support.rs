@@ -95,7 +95,7 @@ pub async fn open_replaying(
     let (log, _) = Log::open(logs, dir, config, opening, 1_000, &mut |replay| {
         seen.push(match replay {
             Replay::Snapshot(offset, content, _) => format!("{offset}: {} bytes", content.len()),
-            Replay::Batch(bytes) => {
+            Replay::Batch(bytes, _) => {
                 let batch = batches(bytes).next().expect("one").expect("valid");
                 format!("{}..={}", batch.base_offset(), batch.last_offset())
             }

@@ -59,7 +59,7 @@ pub async fn open(
         ..Opening::default()
     };
     let (log, recovered) = Log::open(logs, dir, config(), opening, now, &mut |replay| {
-        if let Replay::Batch(bytes) = replay {
+        if let Replay::Batch(bytes, _) = replay {
             take(bytes);
         }
     })

@@ -27,6 +27,7 @@ impl Producers {
         let expiration_ms = self.expiration_ms;
         self.by_id
             .retain(|_, producer| !is_expired(producer, now_ms, expiration_ms));
+        self.verifications.expire(now_ms, expiration_ms);
         self.give_back();
         before - self.by_id.len()
     }

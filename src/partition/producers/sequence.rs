@@ -122,11 +122,13 @@ impl Producer {
         self.last_sequence().wrapping_add(1) & i32::MAX
     }
 
+    /// `may_begin`: its coordinator knows of a transaction that this batch would begin here.
     #[inline]
     pub(super) fn check(
         &self,
         producer_id: ProducerId,
         batch: &BatchView<'_>,
+        may_begin: bool,
     ) -> Result<Verdict, ProducerError> {
         if let Some(duplicate) = self.duplicate_of(batch) {
             return Ok(Verdict::Duplicate {
@@ -136,18 +138,8 @@ impl Producer {
             });
         }
         let epoch = batch.producer_epoch();
-        if epoch < self.epoch {
-            return Err(ProducerError::InvalidProducerEpoch {
-                producer_id,
-                current: self.epoch,
-                found: epoch,
-            });
-        }
         let transactional = batch.attributes().is_transactional();
-        let open = self.transaction_start().is_some();
-        if transactional && !(open && epoch == self.epoch) {
-            return Err(ProducerError::InvalidTxnState { producer_id });
-        }
+        self.check_transaction(producer_id, epoch, transactional, may_begin)?;
         let expected = match self.epoch {
             NO_EPOCH => batch.base_sequence(),
             same if same == epoch => self.next_sequence(),
@@ -160,10 +152,41 @@ impl Producer {
                 found: batch.base_sequence(),
             });
         }
-        if open && !transactional {
+        if self.transaction_start().is_some() && !transactional {
             return Err(ProducerError::InvalidTxnState { producer_id });
         }
         Ok(Verdict::Accept)
+    }
+
+    /// What is checked of a coordinator's batches, too: they have no sequence.
+    pub(super) fn check_transaction(
+        &self,
+        producer_id: ProducerId,
+        epoch: i16,
+        transactional: bool,
+        may_begin: bool,
+    ) -> Result<(), ProducerError> {
+        self.check_epoch(producer_id, epoch)?;
+        let is_open = self.transaction_start().is_some() && epoch == self.epoch;
+        match transactional && !is_open && !may_begin {
+            true => Err(ProducerError::InvalidTxnState { producer_id }),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn check_epoch(
+        &self,
+        producer_id: ProducerId,
+        epoch: i16,
+    ) -> Result<(), ProducerError> {
+        match epoch < self.epoch {
+            true => Err(ProducerError::InvalidProducerEpoch {
+                producer_id,
+                current: self.epoch,
+                found: epoch,
+            }),
+            false => Ok(()),
+        }
     }
 
     fn duplicate_of(&self, batch: &BatchView<'_>) -> Option<&Appended> {
@@ -176,25 +199,31 @@ impl Producer {
             .find(|kept| kept.last_sequence == last && kept.base_sequence() == first)
     }
 
-    pub(super) fn append(&mut self, epoch: i16, appended: Appended, transactional: bool) {
+    /// Whether it begins a transaction.
+    pub(super) fn append(&mut self, epoch: i16, appended: Appended, transactional: bool) -> bool {
         self.enter(epoch);
         self.keep(appended);
         self.last_timestamp = appended.timestamp;
-        if transactional && self.transaction_start == NO_OFFSET {
+        let begins = transactional && self.transaction_start == NO_OFFSET;
+        if begins {
             self.transaction_start = appended.base_offset();
         }
+        begins
     }
 
+    /// The offset at which the transaction began that ends so, if one was open.
     pub(super) fn end_transaction(
         &mut self,
         epoch: i16,
         coordinator_epoch: i32,
         timestamp: WallMs,
-    ) {
+    ) -> Option<Offset> {
+        let begun = self.transaction_start();
         self.enter(epoch);
         self.coordinator_epoch = coordinator_epoch;
         self.transaction_start = NO_OFFSET;
         self.last_timestamp = timestamp;
+        begun
     }
 
     /// Batches of another epoch can be no duplicates any more.

@@ -78,13 +78,17 @@ impl Producers {
             .and_then(|count| count.checked_mul(ENTRY_BYTES))
             .ok_or(SnapshotError::Count(count))?;
         let mut entries = Cursor::new(cursor.take(entries)?);
-        self.by_id.clear();
+        self.clear();
         while entries.remaining() > 0 {
             let id = entries.i64()?;
             let producer = take_producer(&mut entries)?;
-            if !is_expired(&producer, now_ms, self.expiration_ms) {
-                *self.entry(id) = producer;
+            if is_expired(&producer, now_ms, self.expiration_ms) {
+                continue;
             }
+            if let Some(first_offset) = producer.transaction_start() {
+                self.transactions.begin(id, first_offset);
+            }
+            *self.entry(id) = producer;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ fn build(mut builder: BatchBuilder, count: i32) -> Vec<u8> {
 /// Checks and, if accepted, records at `offset`.
 fn send(producers: &mut Producers, bytes: &[u8], offset: Offset) -> Result<Verdict, ProducerError> {
     let batch = BatchView::parse(bytes).unwrap();
-    let verdict = producers.check(&batch)?;
+    let verdict = producers.check(&batch, None)?;
     if verdict == Verdict::Accept {
         producers.record(&batch, offset, None);
     }

@@ -28,7 +28,7 @@ fn a_million_events_keep_the_order_and_move_nothing_back() {
         let before = state;
         let end = state.end_offset();
         let mut below = |count: Offset| random.below(count as usize) as i64;
-        match below(6) {
+        match below(7) {
             0 => {
                 let gap = if state.role() == Role::Follower {
                     below(3)
@@ -42,17 +42,20 @@ fn a_million_events_keep_the_order_and_move_nothing_back() {
                 state.stored(stored + below(end - stored + 1));
             }
             2 => {
-                let (start, stable) = (state.start_offset(), state.last_stable_offset());
-                state.start_moved(start + below(stable - start + 1));
+                let (start, committed) = (state.start_offset(), state.high_watermark());
+                state.start_moved(start + below(committed - start + 1));
             }
             3 => state.commit(below(end + 10)),
             4 => state.leader_committed(below(end + 10)),
+            5 if below(2) == 0 => state.stabilize(None),
+            5 => state.stabilize(Some(below(end + 10))),
             _ if below(2) == 0 => state.lead(state.leader_epoch() + below(2) as i32),
             _ => state.follow(state.leader_epoch() + below(2) as i32),
         }
         check(&state);
         assert!(before.start_offset <= state.start_offset);
         assert!(before.high_watermark <= state.high_watermark);
+        assert!(before.last_stable_offset <= state.last_stable_offset);
         assert!(before.leader_epoch <= state.leader_epoch);
     }
     assert!(state.start_offset() > 1_000_000);
@@ -73,9 +76,11 @@ fn what_is_appended_is_readable_once_it_is_stored_and_committed() {
     assert_eq!(state.acked_offset(Acks::All), 10);
     state.commit(12);
     assert_eq!(state.acked_offset(Acks::All), 12);
-    for isolation in [Isolation::ReadUncommitted, Isolation::ReadCommitted] {
-        assert_eq!(state.readable_offset(isolation), 12);
-    }
+    state.stabilize(Some(11));
+    assert_eq!(state.readable_offset(Isolation::ReadUncommitted), 12);
+    assert_eq!(state.readable_offset(Isolation::ReadCommitted), 11);
+    state.stabilize(None);
+    assert_eq!(state.readable_offset(Isolation::ReadCommitted), 12);
 }
 
 #[test]

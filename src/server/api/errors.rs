@@ -13,6 +13,7 @@ use crate::partition::offsets::DeleteError;
 use crate::partition::producers::ProducerError;
 use crate::partition::read::ReadError;
 use crate::partition::validate::Invalid;
+use crate::shard::markers::MarkerError;
 use crate::shard::partitions::LookupError;
 use crate::shard::producer_ids::NoProducerId;
 
@@ -70,6 +71,7 @@ fn producer(error: &ProducerError) -> ErrorCode {
         ProducerError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
         ProducerError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
         ProducerError::InvalidTxnState { .. } => ErrorCode::INVALID_TXN_STATE,
+        ProducerError::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
     }
 }
 
@@ -90,6 +92,19 @@ pub fn read(error: &ReadError) -> ErrorCode {
         }
         ReadError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         ReadError::Deleted => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    }
+}
+
+/// A transaction that was not ended in a partition.
+pub fn marker(error: MarkerError) -> ErrorCode {
+    match error {
+        MarkerError::UnknownPartition => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        MarkerError::OldEpoch => ErrorCode::INVALID_PRODUCER_EPOCH,
+        MarkerError::OldCoordinator => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+        MarkerError::NoLeader => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        MarkerError::TooFewReplicas => ErrorCode::NOT_ENOUGH_REPLICAS,
+        MarkerError::Storage => ErrorCode::KAFKA_STORAGE_ERROR,
+        MarkerError::Late => ErrorCode::REQUEST_TIMED_OUT,
     }
 }
 
@@ -242,6 +257,8 @@ pub fn group(error: GroupError) -> ErrorCode {
         GroupError::SubscribedToTopic => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
         GroupError::MetadataTooLarge => ErrorCode::OFFSET_METADATA_TOO_LARGE,
         GroupError::UnstableOffset => ErrorCode::UNSTABLE_OFFSET_COMMIT,
+        GroupError::InvalidProducerEpoch => ErrorCode::INVALID_PRODUCER_EPOCH,
+        GroupError::InvalidTxnState => ErrorCode::INVALID_TXN_STATE,
         GroupError::RecordTooLarge | GroupError::Unexpected => ErrorCode::UNKNOWN_SERVER_ERROR,
     }
 }

@@ -57,6 +57,10 @@ pub const TABLE: &[Row] = &[
         (ClusterAction, Cluster),
         (Describe, Topic),
     ]),
+    row::<transactions::write_txn_markers::WriteTxnMarkers>(&[
+        (Alter, Cluster),
+        (ClusterAction, Cluster),
+    ]),
     row::<security::acls::DescribeAcls>(&[(Describe, Cluster)]),
     row::<security::acls::CreateAcls>(&[(Alter, Cluster)]),
     row::<security::acls::DeleteAcls>(&[(Alter, Cluster)]),
@@ -85,6 +89,7 @@ pub const TABLE: &[Row] = &[
     relayed_row::<55>("DescribeQuorum", (0, 2), &[(Describe, Cluster)]),
     relayed_row::<57>("UpdateFeatures", (0, 2), &[(Alter, Cluster)]),
     row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
+    row::<transactions::describe_producers::DescribeProducers>(&[(Read, Topic)]),
     relayed_row::<64>("UnregisterBroker", (0, 0), &[(Alter, Cluster)]),
     row::<cluster::list_config_resources::ListConfigResources>(&[(DescribeConfigs, Cluster)]),
     row::<topics::describe_topic_partitions::DescribeTopicPartitions>(&[(Describe, Topic)]),
@@ -195,6 +200,7 @@ DeleteTopics: Delete Cluster, Describe Topic, Delete Topic
 DeleteRecords: Delete Topic
 InitProducerId: Write TransactionalId, IdempotentWrite Cluster, Write Topic
 OffsetForLeaderEpoch: ClusterAction Cluster, Describe Topic
+WriteTxnMarkers: Alter Cluster, ClusterAction Cluster
 DescribeAcls: Describe Cluster
 CreateAcls: Alter Cluster
 DeleteAcls: Alter Cluster
@@ -211,6 +217,7 @@ OffsetDelete: Delete Group, Read Topic
 DescribeQuorum: Describe Cluster
 UpdateFeatures: Alter Cluster
 DescribeCluster: Describe Cluster
+DescribeProducers: Read Topic
 UnregisterBroker: Alter Cluster
 ListConfigResources: DescribeConfigs Cluster
 DescribeTopicPartitions: Describe Topic

@@ -17,6 +17,7 @@ use crate::metadata::controller::{
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
+use crate::shard::markers::{Marker, Targets, Written};
 use crate::shard::numbers::Named;
 
 /// A request to change the cluster, with the way back for the answer to just that request.
@@ -44,6 +45,8 @@ pub enum ShardQuestion {
     Ends(Call<Arc<Vec<Named>>, Vec<Option<Offset>>>),
     /// What is wrong with it? Nothing is known before its logs are open.
     Faults(Call<(), Vec<Fault>>),
+    /// Will it end a transaction in these partitions that it leads?
+    WriteMarkers(Call<(Marker, Targets), Vec<Written>>),
 }
 
 /// What the control executor may be asked.

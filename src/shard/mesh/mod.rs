@@ -23,6 +23,9 @@ use crate::metadata::controller::{
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
+#[allow(unused_imports)] // A link of the documentation.
+use crate::shard::markers;
+use crate::shard::markers::{Marker, Targets, Written};
 use crate::shard::numbers::Named;
 
 /// The way from any core to the control executor.
@@ -237,6 +240,17 @@ impl ToShard {
     pub async fn ends(&self, of: Arc<Vec<Named>>) -> Result<Vec<Option<Offset>>, Disconnected> {
         let (call, answer) = Call::new(of);
         self.questions.send(ShardQuestion::Ends(call))?;
+        answer.wait().await
+    }
+
+    /// Ends a transaction in these partitions, which it leads: see [`markers::write_here`].
+    pub async fn write_markers(
+        &self,
+        marker: Marker,
+        targets: Targets,
+    ) -> Result<Vec<Written>, Disconnected> {
+        let (call, answer) = Call::new((marker, targets));
+        self.questions.send(ShardQuestion::WriteMarkers(call))?;
         answer.wait().await
     }
 

@@ -1,6 +1,9 @@
 //! Pure: what control batches hold: transaction markers (KIP-98) and KRaft's own records.
 
+use super::builder::{BatchBuilder, NewRecord};
+use super::header::NO_SEQUENCE;
 use crate::cursor::{Cursor, Short, Sink};
+use crate::{ProducerId, WallMs};
 
 /// Kind of a control record, as its key says. Key: version `i16`, then this number as `i16`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +88,28 @@ impl EndMarker {
         out.put(&[0, 0]);
         out.put(&self.coordinator_epoch.to_be_bytes());
     }
+}
+
+/// The batch with the marker that ends a producer's transaction, written by a coordinator in its
+/// term `coordinator_epoch`.
+pub fn marker_batch(
+    (producer_id, producer_epoch): (ProducerId, i16),
+    committed: bool,
+    coordinator_epoch: i32,
+    now: WallMs,
+) -> Vec<u8> {
+    let kind = match committed {
+        true => ControlKind::Commit,
+        false => ControlKind::Abort,
+    };
+    let mut value = Vec::with_capacity(6);
+    EndMarker { coordinator_epoch }.write(&mut value);
+    let mut batch = BatchBuilder::new()
+        .producer(producer_id, producer_epoch, NO_SEQUENCE)
+        .transactional()
+        .control();
+    batch.push(NewRecord::new(now, Some(&kind.key()), Some(&value)));
+    batch.build()
 }
 
 #[cfg(test)]

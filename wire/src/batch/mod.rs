@@ -16,7 +16,7 @@ mod view;
 pub use super::compress::Codec;
 pub use attributes::{Attributes, TimestampType};
 pub use builder::{BatchBuilder, NewRecord};
-pub use control::{ControlKind, EndMarker};
+pub use control::{ControlKind, EndMarker, marker_batch};
 pub use header::{
     BatchHeader, BatchSpan, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, MAGIC_AT, NO_PRODUCER,
     NO_SEQUENCE, NO_TIMESTAMP, SPAN_BYTES,

@@ -361,6 +361,96 @@ const ASSIGN_REPLICAS_TO_DIRS: &[Field] = &[
     ),
 ];
 
+const WRITE_TXN_MARKERS_MARKERS_TOPICS_PARTITIONS: &[Field] = &[
+    Field::new("PartitionIndex", Kind::Fixed(4), 0),
+    Field::new("ErrorCode", Kind::Fixed(2), 0),
+];
+
+const WRITE_TXN_MARKERS_MARKERS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new(
+        "Partitions",
+        Kind::Array(&Kind::Struct(WRITE_TXN_MARKERS_MARKERS_TOPICS_PARTITIONS)),
+        0,
+    ),
+];
+
+const WRITE_TXN_MARKERS_MARKERS: &[Field] = &[
+    Field::new("ProducerId", Kind::Fixed(8), 0),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(WRITE_TXN_MARKERS_MARKERS_TOPICS)),
+        0,
+    ),
+];
+
+const WRITE_TXN_MARKERS: &[Field] = &[Field::new(
+    "Markers",
+    Kind::Array(&Kind::Struct(WRITE_TXN_MARKERS_MARKERS)),
+    0,
+)];
+
+const ADD_PARTITIONS_TO_TXN_RESULTS_BY_TRANSACTION_TOPIC_RESULTS_RESULTS_BY_PARTITION: &[Field] = &[
+    Field::new("PartitionIndex", Kind::Fixed(4), 0),
+    Field::new("PartitionErrorCode", Kind::Fixed(2), 0),
+];
+
+const ADD_PARTITIONS_TO_TXN_RESULTS_BY_TRANSACTION_TOPIC_RESULTS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new(
+        "ResultsByPartition",
+        Kind::Array(&Kind::Struct(
+            ADD_PARTITIONS_TO_TXN_RESULTS_BY_TRANSACTION_TOPIC_RESULTS_RESULTS_BY_PARTITION,
+        )),
+        0,
+    ),
+];
+
+const ADD_PARTITIONS_TO_TXN_RESULTS_BY_TRANSACTION: &[Field] = &[
+    Field::new("TransactionalId", Kind::Text, 4),
+    Field::new(
+        "TopicResults",
+        Kind::Array(&Kind::Struct(
+            ADD_PARTITIONS_TO_TXN_RESULTS_BY_TRANSACTION_TOPIC_RESULTS,
+        )),
+        4,
+    ),
+];
+
+const ADD_PARTITIONS_TO_TXN_RESULTS_BY_TOPIC_V3_AND_BELOW_RESULTS_BY_PARTITION: &[Field] = &[
+    Field::new("PartitionIndex", Kind::Fixed(4), 0),
+    Field::new("PartitionErrorCode", Kind::Fixed(2), 0),
+];
+
+const ADD_PARTITIONS_TO_TXN_RESULTS_BY_TOPIC_V3_AND_BELOW: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new(
+        "ResultsByPartition",
+        Kind::Array(&Kind::Struct(
+            ADD_PARTITIONS_TO_TXN_RESULTS_BY_TOPIC_V3_AND_BELOW_RESULTS_BY_PARTITION,
+        )),
+        0,
+    ),
+];
+
+const ADD_PARTITIONS_TO_TXN: &[Field] = &[
+    Field::new("ThrottleTimeMs", Kind::Fixed(4), 0),
+    Field::new("ErrorCode", Kind::Fixed(2), 4),
+    Field::new(
+        "ResultsByTransaction",
+        Kind::Array(&Kind::Struct(ADD_PARTITIONS_TO_TXN_RESULTS_BY_TRANSACTION)),
+        4,
+    ),
+    Field::new(
+        "ResultsByTopicV3AndBelow",
+        Kind::Array(&Kind::Struct(
+            ADD_PARTITIONS_TO_TXN_RESULTS_BY_TOPIC_V3_AND_BELOW,
+        )),
+        0,
+    )
+    .upto(3),
+];
+
 /// The bodies of answers that can be checked, by API key.
 pub(super) const ANSWERS: &[Body] = &[
     Body::new(1, 4, 18, 12, FETCH),
@@ -368,6 +458,8 @@ pub(super) const ANSWERS: &[Body] = &[
     Body::new(18, 0, 4, 3, API_VERSIONS),
     Body::new(19, 2, 7, 5, CREATE_TOPICS),
     Body::new(23, 2, 4, 4, OFFSET_FOR_LEADER_EPOCH),
+    Body::new(24, 0, 5, 3, ADD_PARTITIONS_TO_TXN),
+    Body::new(27, 1, 2, 1, WRITE_TXN_MARKERS),
     Body::new(56, 2, 3, 0, ALTER_PARTITION),
     Body::new(58, 0, 0, 0, ENVELOPE),
     Body::new(59, 0, 1, 0, FETCH_SNAPSHOT),

@@ -25,13 +25,15 @@ APIS = """
     DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeAcls
     CreateAcls DeleteAcls DescribeConfigs AlterConfigs
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
-    DescribeCluster ListConfigResources DescribeTopicPartitions
+    DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
+    TxnOffsetCommit
 """.split()
 
 # The APIs that this broker asks of other Kafka processes.
 ANSWERS = """
     Fetch ListOffsets ApiVersions OffsetForLeaderEpoch AlterPartition Envelope FetchSnapshot
     BrokerRegistration BrokerHeartbeat AllocateProducerIds CreateTopics AssignReplicasToDirs
+    WriteTxnMarkers AddPartitionsToTxn
 """.split()
 
 FIXED = {

@@ -558,6 +558,72 @@ const DESCRIBE_TOPIC_PARTITIONS: &[Field] = &[
     Field::new("Cursor", Kind::Struct(DESCRIBE_TOPIC_PARTITIONS_CURSOR), 0).nullable(0),
 ];
 
+const WRITE_TXN_MARKERS_MARKERS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new("PartitionIndexes", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const WRITE_TXN_MARKERS_MARKERS: &[Field] = &[
+    Field::new("ProducerId", Kind::Fixed(8), 0),
+    Field::new("ProducerEpoch", Kind::Fixed(2), 0),
+    Field::new("TransactionResult", Kind::Fixed(1), 0),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(WRITE_TXN_MARKERS_MARKERS_TOPICS)),
+        0,
+    ),
+    Field::new("CoordinatorEpoch", Kind::Fixed(4), 0),
+    Field::new("TransactionVersion", Kind::Fixed(1), 2),
+];
+
+const WRITE_TXN_MARKERS: &[Field] = &[Field::new(
+    "Markers",
+    Kind::Array(&Kind::Struct(WRITE_TXN_MARKERS_MARKERS)),
+    0,
+)];
+
+const DESCRIBE_PRODUCERS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new("PartitionIndexes", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const DESCRIBE_PRODUCERS: &[Field] = &[Field::new(
+    "Topics",
+    Kind::Array(&Kind::Struct(DESCRIBE_PRODUCERS_TOPICS)),
+    0,
+)];
+
+const TXN_OFFSET_COMMIT_TOPICS_PARTITIONS: &[Field] = &[
+    Field::new("PartitionIndex", Kind::Fixed(4), 0),
+    Field::new("CommittedOffset", Kind::Fixed(8), 0),
+    Field::new("CommittedLeaderEpoch", Kind::Fixed(4), 2),
+    Field::new("CommittedMetadata", Kind::Text, 0).nullable(0),
+];
+
+const TXN_OFFSET_COMMIT_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new(
+        "Partitions",
+        Kind::Array(&Kind::Struct(TXN_OFFSET_COMMIT_TOPICS_PARTITIONS)),
+        0,
+    ),
+];
+
+const TXN_OFFSET_COMMIT: &[Field] = &[
+    Field::new("TransactionalId", Kind::Text, 0),
+    Field::new("GroupId", Kind::Text, 0),
+    Field::new("ProducerId", Kind::Fixed(8), 0),
+    Field::new("ProducerEpoch", Kind::Fixed(2), 0),
+    Field::new("GenerationId", Kind::Fixed(4), 3),
+    Field::new("MemberId", Kind::Text, 3),
+    Field::new("GroupInstanceId", Kind::Text, 3).nullable(3),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(TXN_OFFSET_COMMIT_TOPICS)),
+        0,
+    ),
+];
+
 /// The request bodies that can be checked, by API key.
 pub(super) const BODIES: &[Body] = &[
     Body::new(0, 3, 13, 9, PRODUCE),
@@ -579,6 +645,8 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(21, 0, 2, 2, DELETE_RECORDS),
     Body::new(22, 0, 6, 2, INIT_PRODUCER_ID),
     Body::new(23, 2, 4, 4, OFFSET_FOR_LEADER_EPOCH),
+    Body::new(27, 1, 2, 1, WRITE_TXN_MARKERS),
+    Body::new(28, 0, 5, 3, TXN_OFFSET_COMMIT),
     Body::new(29, 1, 3, 2, DESCRIBE_ACLS),
     Body::new(30, 1, 3, 2, CREATE_ACLS),
     Body::new(31, 1, 3, 2, DELETE_ACLS),
@@ -590,6 +658,7 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(44, 0, 1, 1, INCREMENTAL_ALTER_CONFIGS),
     Body::new(47, 0, 0, 32767, OFFSET_DELETE),
     Body::new(60, 0, 2, 0, DESCRIBE_CLUSTER),
+    Body::new(61, 0, 0, 0, DESCRIBE_PRODUCERS),
     Body::new(74, 0, 1, 0, LIST_CONFIG_RESOURCES),
     Body::new(75, 0, 0, 0, DESCRIBE_TOPIC_PARTITIONS),
 ];

@@ -26,12 +26,21 @@ impl Group {
             // A client that assigns partitions to itself.
             return Ok(());
         }
+        let is_transactional = commit.transaction.is_some();
         if commit.generation < 0 && commit.member_id.is_empty() && commit.instance_id.is_none() {
-            return Err(GroupError::UnknownMember);
+            // Older versions of a transactional commit name no member.
+            return match is_transactional {
+                true => Ok(()),
+                false => Err(GroupError::UnknownMember),
+            };
         }
         self.check_member(&commit.member_id, commit.instance_id.as_ref())?;
         if commit.generation != self.generation {
             return Err(GroupError::IllegalGeneration);
+        }
+        if is_transactional {
+            // It counts whatever the group does, and is no heartbeat.
+            return Ok(());
         }
         if self.state == State::CompletingRebalance {
             return Err(GroupError::RebalanceInProgress);

@@ -15,9 +15,10 @@ impl GroupMachine {
         now: Now,
         out: &mut Outcome,
     ) -> Result<PartitionResults, GroupError> {
+        let is_transactional = commit.transaction.is_some();
         if !self.groups.contains_key(&commit.group) {
             if commit.generation >= 0 {
-                return Err(match commit.knows_group_not_found {
+                return Err(match commit.knows_group_not_found && !is_transactional {
                     true => GroupError::GroupNotFound,
                     false => GroupError::IllegalGeneration,
                 });
@@ -56,8 +57,13 @@ impl GroupMachine {
             return Err(GroupError::NoMemory);
         }
         self.probe.committed_offsets.add(written.len() as u64);
+        out.transaction = commit.transaction;
+        let origin = Origin {
+            transaction: commit.transaction.map(|it| it.producer_id),
+            ..Origin::NEW
+        };
         for (record, encoded) in written {
-            self.replay(&record, Origin::NEW);
+            self.replay(&record, origin);
             out.records.push(encoded);
         }
         Ok(results)

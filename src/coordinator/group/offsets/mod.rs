@@ -37,7 +37,13 @@ pub(super) struct Offsets {
     pending: BTreeMap<ProducerId, BTreeMap<OffsetKey, Kept>>,
     /// Memory that all of them take.
     pub bytes: usize,
+    /// How many records were taken over that are on their way into the log.
+    new_count: Offset,
 }
+
+/// Stands for the position of the first record that is on its way into the log; the others follow.
+/// Behind all that are there.
+const NEW_POSITIONS: Offset = 1 << 62;
 
 /// An offset, and the position in the log of the record that holds it.
 #[derive(Clone, Debug)]
@@ -88,8 +94,15 @@ impl Offsets {
             }
             return;
         };
+        let position = match origin.position {
+            Offset::MAX => {
+                self.new_count += 1;
+                NEW_POSITIONS + self.new_count
+            }
+            known => known,
+        };
         let kept = Kept {
-            position: origin.position,
+            position,
             value: value.clone(),
         };
         match origin.transaction {

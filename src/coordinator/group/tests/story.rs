@@ -202,6 +202,7 @@ impl Story {
             instance_id: args.text("i"),
             retention_ms: args.get("retention").map(|text| text.parse().unwrap()),
             knows_group_not_found: args.number("v", 9) >= 9,
+            transaction: None,
             topics: topics.collect(),
         };
         let result = self.step(|machine, now, out| machine.commit(&commit, now, out));

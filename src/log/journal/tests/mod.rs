@@ -116,7 +116,7 @@ impl Start {
         let mut seen = Vec::new();
         let dir = self.folder.path(name, 0);
         let mut see = |replay: Replay<'_>| {
-            if let Replay::Batch(bytes) = replay {
+            if let Replay::Batch(bytes, _) = replay {
                 let batch = batches(bytes).next().expect("one").expect("valid");
                 let header = batch.header();
                 seen.push(format!("{} {}", header.base_offset(), header.producer_id()));

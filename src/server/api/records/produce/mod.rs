@@ -240,7 +240,8 @@ impl Appender<'_> {
                 return Outcome::Failed(Failed::code(ErrorCode::UNKNOWN_SERVER_ERROR));
             };
             loop {
-                let appended = partition.append_checked(records, &checked, self.origin(), now);
+                let appended =
+                    partition.append_checked(records, &checked, self.origin(), None, now);
                 match appended {
                     Err(AppendError::Busy) => partition.wait_for_space().await,
                     // The topic's settings have changed meanwhile.
