@@ -88,6 +88,17 @@ pub const TRIM_FREED_BYTES: usize = 32 << 20;
 pub const TRIM_QUIET_LOOKS: u32 = 5;
 /// Groups, their members and offsets may take one in so many parts of a shard's memory.
 pub const GROUPS_SHARE: usize = 4;
+/// Transactional ids and their transactions may take one in so many parts of a shard's memory.
+pub const TRANSACTIONS_SHARE: usize = 16;
+/// How long a request waits for the markers of the transaction before, in milliseconds, until its
+/// client is told to come again. Markers take a few; clients come again after 20 or 100.
+pub const TRANSACTION_WAIT_MS: i64 = 100;
+/// Requests that wait so, for each partition of `__transaction_state`; others are told at once.
+pub const TRANSACTION_WAITERS_MAX: usize = 1_000;
+/// Transactions that are aborted, or transactional ids that are forgotten, in one step.
+pub const TRANSACTIONS_ENDED_AT_ONCE: usize = 100;
+/// Transactional ids that are looked at in one step for those.
+pub const TRANSACTIONS_EXAMINED_AT_ONCE: usize = 4_000;
 /// Committed offsets that are removed in one step of a shard, when a group or a topic is deleted or
 /// offsets expire.
 pub const OFFSETS_REMOVED_AT_ONCE: usize = 500;
@@ -164,7 +175,9 @@ const _: () = {
     assert!(CONNECTION_PENDING_MAX <= SPARE_REQUESTS_MAX);
     // What is held for clients at rest leaves records a part of a shard's memory.
     let clients = CONNECTIONS_SIXTEENTHS + 16 / SESSIONS_SHARE;
-    assert!(clients + 16 / PRODUCERS_SHARE + 16 / GROUPS_SHARE < 16);
+    let producers = 16 / PRODUCERS_SHARE + 16 / TRANSACTIONS_SHARE;
+    assert!(clients + producers + 16 / GROUPS_SHARE < 16);
+    assert!(TRANSACTIONS_ENDED_AT_ONCE <= TRANSACTIONS_EXAMINED_AT_ONCE);
     assert!(OFFSETS_REMOVED_AT_ONCE <= OFFSETS_EXAMINED_AT_ONCE);
     assert!(ADMIN_CONNECTIONS_MIN <= ADMIN_CONNECTIONS_MAX);
     assert!(ADMIN_FIRST_REQUEST_MS < ADMIN_CONNECTION_MAX_MS);

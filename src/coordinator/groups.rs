@@ -5,17 +5,18 @@ use std::rc::Rc;
 
 use crate::base::metrics::Snapshot;
 use crate::base::{Instant, PartitionIndex, ProducerId, TopicId, limits};
-use crate::io::budget::{Budget, Reserved, Use};
+use crate::io::budget::{Budget, Use};
 use crate::partition::append::AppendError;
 use crate::partition::producers::{Guard, ProducerError};
 use crate::partition::{Marker, Partition};
 
 use super::group::{
     Commit, CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply,
-    Memory, Now, Outcome, PartitionResults, Reply, Request, Sync, SyncReply,
+    Now, Outcome, PartitionResults, Reply, Request, Sync, SyncReply,
 };
 use super::probe::{Probe, StateCounts};
 use super::runtime::{Factory, InTransaction, NotInTransaction, Partitions};
+use super::share::ShareOf;
 
 /// The groups whose partitions of `__consumer_offsets` this shard leads.
 pub struct GroupCoordinator {
@@ -27,13 +28,6 @@ struct Groups {
     config: GroupConfig,
     budget: Rc<Budget>,
     probe: Rc<Probe>,
-}
-
-/// The part of a shard's memory that its groups share. What lies within it is theirs even where
-/// others have taken the rest: a group must not fail because of a burst of requests.
-struct ShareOf {
-    budget: Rc<Budget>,
-    held: Reserved,
 }
 
 // === impl GroupCoordinator: partitions come and go ===
@@ -228,6 +222,12 @@ impl GroupCoordinator {
 
 // === impl Groups ===
 
+impl Groups {
+    fn memory(&self) -> ShareOf {
+        ShareOf::new(&self.budget, Use::Groups, limits::GROUPS_SHARE)
+    }
+}
+
 impl Factory for Groups {
     type Machine = GroupMachine;
 
@@ -235,32 +235,9 @@ impl Factory for Groups {
         let config = self.config.clone().with_batch_bytes_max(batch_bytes_max);
         GroupMachine::new(config)
             .counting_into(self.probe.clone())
-            .within(Box::new(ShareOf::new(&self.budget)))
+            .within(Box::new(self.memory()))
     }
 }
 
-// === impl ShareOf ===
-
-impl ShareOf {
-    fn new(budget: &Rc<Budget>) -> ShareOf {
-        ShareOf {
-            budget: budget.clone(),
-            held: budget.hold(Use::Groups, 0),
-        }
-    }
-}
-
-impl Memory for ShareOf {
-    fn can_take(&self, bytes: usize) -> bool {
-        let share = self.budget.total_bytes() / limits::GROUPS_SHARE;
-        self.budget.used_by(Use::Groups).saturating_add(bytes) <= share
-    }
-
-    fn count(&mut self, bytes: usize) {
-        if bytes != self.held.bytes() {
-            self.held.resize(bytes);
-        }
-    }
-}
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! Drives: state machines on internal topics: consumer groups and their committed offsets.
+//! Drives: state machines on internal topics: consumer groups and their committed offsets, and
+//! transactions.
 //! May use: `base`, `wire`, `io` and `partition` (`io` and `partition` only where it drives).
 //! Never: knows a client connection, or that there is more than one core.
 
@@ -7,7 +8,11 @@ mod groups;
 mod probe;
 pub mod record;
 pub mod runtime;
+mod share;
+pub mod transaction;
+mod transactions;
 
 pub use group::{CommittedOfGroup, CommittedOffsets};
 pub use groups::GroupCoordinator;
 pub use probe::Probe;
+pub use transactions::{Transactions, Verdicts, WITH_EPOCHS};

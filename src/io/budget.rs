@@ -25,6 +25,8 @@ pub enum Use {
     Groups,
     /// What is known of idempotent producers.
     Producers,
+    /// Transactional ids and their transactions.
+    Transactions,
     /// Records that came from leaders on other nodes and are not appended yet.
     Replication,
 }
@@ -56,7 +58,7 @@ pub struct Reserved {
 
 impl Use {
     /// Every use.
-    pub const ALL: [Use; 9] = [
+    pub const ALL: [Use; 10] = [
         Use::Requests,
         Use::Answers,
         Use::Reads,
@@ -65,6 +67,7 @@ impl Use {
         Use::Sessions,
         Use::Groups,
         Use::Producers,
+        Use::Transactions,
         Use::Replication,
     ];
 
@@ -79,13 +82,20 @@ impl Use {
             Use::Sessions => "sessions",
             Use::Groups => "groups",
             Use::Producers => "producers",
+            Use::Transactions => "transactions",
             Use::Replication => "replication",
         }
     }
 }
 
 /// What stays for as long as clients leave it: a claim must not wait for it to go.
-const STANDING: [Use; 4] = [Use::Connections, Use::Sessions, Use::Groups, Use::Producers];
+const STANDING: [Use; 5] = [
+    Use::Connections,
+    Use::Sessions,
+    Use::Groups,
+    Use::Producers,
+    Use::Transactions,
+];
 
 // === impl Budget ===
 

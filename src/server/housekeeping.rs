@@ -11,7 +11,7 @@ use crate::io::net::Net;
 use crate::io::runtime::Runtime;
 use crate::io::trim::{self, Trimmer};
 use crate::io::turn::{self, Work};
-use crate::shard::{self, compaction, lifecycle, removal, replication};
+use crate::shard::{self, compaction, ending, lifecycle, removal, replication};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
 const SHARES: usize = 100;
@@ -60,6 +60,9 @@ pub fn start(connections: &Rc<Connections>, net: Net) -> Jobs {
         job(runtime, compaction, "compaction", compact(server())),
     ];
     let shard = &server().shard;
+    // Producers wait for these, as for requests.
+    let ending = turn::measured(Work::job("markers"), ending::run(shard.clone()));
+    jobs.push(runtime.spawn(ending));
     if shard.config().cluster.is_some() {
         // Producers wait for these, as for requests.
         let following = replication::follow(shard.clone(), net);

@@ -1,5 +1,5 @@
 //! Drives: topics that come into being because a client asks for them: those of
-//! `auto.create.topics.enable`, and the one that keeps groups.
+//! `auto.create.topics.enable`, and those that keep groups and transactions.
 //!
 //! Clients that race for one topic are taken for one creation, on a shard by the list of those
 //! under way and between shards by the controller, to which the second request is no error.
@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::Shard;
 use super::ask_controller::{self, Created};
-use super::coordinators::OFFSETS_TOPIC;
+use super::coordinators::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::base::config::BrokerConfig;
 use crate::base::limits::{AUTO_CREATE_PARTITIONS_MAX, AUTO_CREATE_TOPICS_MAX};
 use crate::base::lines::Lines;
@@ -49,13 +49,13 @@ pub async fn create(shard: &Rc<Shard>, names: &[&str]) {
 /// Begins what is not under way; the creations that `names` need, each once.
 fn start(shard: &Rc<Shard>, names: &[&str]) -> Vec<Rc<Creation>> {
     let config = shard.config();
-    // It has settings of its own, and more partitions than others.
-    let (offsets, others): (Vec<&str>, Vec<&str>) = names
+    // They have settings of their own, and more partitions than others.
+    let (own, others): (Vec<&str>, Vec<&str>) = names
         .iter()
-        .filter(|name| **name == OFFSETS_TOPIC || is_allowed(name))
-        .partition(|name| **name == OFFSETS_TOPIC);
+        .filter(|name| is_our_own(name) || is_allowed(name))
+        .partition(|name| is_our_own(name));
     let mut wanted = Vec::new();
-    for names in [offsets, others] {
+    for names in [own, others] {
         let (new, creation) =
             shard
                 .auto_create
@@ -66,6 +66,11 @@ fn start(shard: &Rc<Shard>, names: &[&str]) -> Vec<Rc<Creation>> {
         }
     }
     wanted
+}
+
+/// Whether this broker's coordinators keep what they know in the topic.
+fn is_our_own(name: &str) -> bool {
+    name == OFFSETS_TOPIC || name == TRANSACTIONS_TOPIC
 }
 
 fn is_allowed(name: &str) -> bool {
@@ -81,12 +86,34 @@ fn at_once(partitions_each: i32) -> usize {
 fn new_topic(config: &BrokerConfig, name: &str) -> NewTopic {
     match name {
         OFFSETS_TOPIC => offsets_topic(config),
+        TRANSACTIONS_TOPIC => transactions_topic(config),
         name => NewTopic::new(name, -1),
     }
 }
 
+fn set(name: &str, value: impl ToString) -> (String, Option<String>) {
+    (name.to_owned(), Some(value.to_string()))
+}
+
+/// As Kafka creates it (`TransactionStateManager.transactionTopicConfigs`).
+fn transactions_topic(config: &BrokerConfig) -> NewTopic {
+    let transactions = &config.transactions;
+    NewTopic {
+        name: TRANSACTIONS_TOPIC.to_owned(),
+        partitions: transactions.topic_partitions,
+        replication_factor: transactions.topic_replication_factor,
+        assignments: Vec::new(),
+        configs: vec![
+            set("unclean.leader.election.enable", false),
+            set("compression.type", "uncompressed"),
+            set("cleanup.policy", "compact"),
+            set("min.insync.replicas", transactions.topic_min_in_sync),
+            set("segment.bytes", transactions.topic_segment_bytes),
+        ],
+    }
+}
+
 fn offsets_topic(config: &BrokerConfig) -> NewTopic {
-    let set = |name: &str, value: String| (name.to_owned(), Some(value));
     let offsets = &config.offsets;
     NewTopic {
         name: OFFSETS_TOPIC.to_owned(),
@@ -94,9 +121,9 @@ fn offsets_topic(config: &BrokerConfig) -> NewTopic {
         replication_factor: offsets.topic_replication_factor,
         assignments: Vec::new(),
         configs: vec![
-            set("cleanup.policy", "compact".to_owned()),
-            set("compression.type", "producer".to_owned()),
-            set("segment.bytes", offsets.topic_segment_bytes.to_string()),
+            set("cleanup.policy", "compact"),
+            set("compression.type", "producer"),
+            set("segment.bytes", offsets.topic_segment_bytes),
         ],
     }
 }

@@ -6,18 +6,25 @@ use super::partitions::Partitions;
 use crate::base::TopicId;
 use crate::base::config::BrokerConfig;
 use crate::base::metrics::Snapshot;
-use crate::coordinator::GroupCoordinator;
 use crate::coordinator::group::GroupConfig;
+use crate::coordinator::transaction::TransactionConfig;
+use crate::coordinator::{GroupCoordinator, Transactions};
 use crate::io::budget::Budget;
-use crate::metadata::image::TopicChange;
+use crate::metadata::image::{Image, TopicChange};
 
 /// The topic that keeps groups and their offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// The topic that keeps transactional ids.
+pub const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+/// The feature that says how far a cluster is with KIP-890.
+pub const TRANSACTION_VERSION: &str = "transaction.version";
 
 /// What a shard coordinates, each kind over a topic of its own.
 pub struct Coordinators {
     /// The groups whose partitions of `__consumer_offsets` it leads.
     pub groups: GroupCoordinator,
+    /// The transactional ids whose partitions of `__transaction_state` it leads.
+    pub transactions: Transactions,
 }
 
 // === impl Coordinators ===
@@ -25,9 +32,11 @@ pub struct Coordinators {
 impl Coordinators {
     /// Coordinators with the broker's settings, of nothing yet.
     pub(super) fn new(config: &BrokerConfig, budget: &Rc<Budget>) -> Coordinators {
-        let partitions = config.offsets.topic_partitions;
+        let groups = config.offsets.topic_partitions;
+        let transactions = config.transactions.topic_partitions;
         Coordinators {
-            groups: GroupCoordinator::new(GroupConfig::of(config), partitions, budget),
+            groups: GroupCoordinator::new(GroupConfig::of(config), groups, budget),
+            transactions: Transactions::new(TransactionConfig::of(config), transactions, budget),
         }
     }
 
@@ -39,11 +48,19 @@ impl Coordinators {
             let led = topic.local().filter(|partition| partition.is_leader());
             self.groups.lead(led.cloned().collect());
         }
+        if let Some(topic) = partitions.topic(TRANSACTIONS_TOPIC) {
+            let count = topic.partitions.len() as i32;
+            self.transactions.set_partition_count(count);
+            let led = topic.local().filter(|partition| partition.is_leader());
+            self.transactions.lead(led.cloned().collect());
+        }
     }
 
-    /// Follows a change of the topics: as [`Coordinators::lead`], and forgets the offsets of those
-    /// that are gone.
-    pub(super) fn apply(&self, partitions: &Partitions, changes: &[TopicChange]) {
+    /// Follows a change of the cluster to `image`: as [`Coordinators::lead`], and forgets the
+    /// offsets of topics that are gone.
+    pub(super) fn apply(&self, partitions: &Partitions, image: &Image, changes: &[TopicChange]) {
+        let version = image.features.get(TRANSACTION_VERSION);
+        self.transactions.set_version(version.copied().unwrap_or(0));
         self.lead(partitions);
         let gone = changes.iter().filter(|change| change.after.is_none());
         let gone: Vec<(Rc<str>, TopicId)> = gone
@@ -58,10 +75,12 @@ impl Coordinators {
     /// Adds all counts to a snapshot, in steps.
     pub(super) async fn export(&self, to: &mut Snapshot) {
         self.groups.export(to).await;
+        self.transactions.export(to).await;
     }
 
     /// Serves nothing any more.
     pub(super) fn stop(&self) {
         self.groups.stop();
+        self.transactions.stop();
     }
 }

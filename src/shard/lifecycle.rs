@@ -57,7 +57,9 @@ pub async fn apply(shard: &Shard, image: Arc<Image>, now: WallMs) {
             partition.nodes_changed(|node| image.brokers.may_be_in_sync(node));
         }
     }
-    shard.coordinators.apply(&shard.partitions, &changes);
+    shard
+        .coordinators
+        .apply(&shard.partitions, &image, &changes);
     shard.set_image(image);
     if !changes.is_empty() {
         shard.replication.partitions_changed();

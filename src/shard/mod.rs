@@ -6,6 +6,7 @@ pub mod auto_create;
 pub mod compaction;
 pub mod coordinators;
 pub mod dir_check;
+pub mod ending;
 pub mod faults;
 pub mod lifecycle;
 pub mod log_dirs;

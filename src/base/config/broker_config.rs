@@ -7,7 +7,7 @@ use super::layers::{Layers, Texts};
 use super::listener::Endpoint;
 use super::parts::{
     ClusterConfig, CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
-    ShardConfig,
+    ShardConfig, TransactionsConfig,
 };
 use super::reader::Reader;
 use super::setting::Setting;
@@ -50,8 +50,6 @@ pub struct BrokerConfig {
     pub described_partitions_max: usize,
     /// How long a quiet idempotent producer is remembered, in milliseconds.
     pub producer_id_expiration_ms: i64,
-    /// The longest transaction timeout that a producer may ask for, in milliseconds.
-    pub transaction_timeout_max_ms: i32,
     /// How often segments that may go are looked for, in milliseconds.
     pub retention_check_ms: i64,
     /// What a topic without settings of its own gets.
@@ -64,6 +62,8 @@ pub struct BrokerConfig {
     pub groups: GroupsConfig,
     /// Committed offsets and the topic that keeps them.
     pub offsets: OffsetsConfig,
+    /// Transactions and the topic that keeps them.
+    pub transactions: TransactionsConfig,
     /// Compaction.
     pub compaction: CompactionConfig,
     /// One shard's own resources.
@@ -149,7 +149,6 @@ impl BrokerConfig {
             delete_topics: read.flag("delete.topic.enable"),
             described_partitions_max: read.size("max.request.partition.size.limit"),
             producer_id_expiration_ms: read.long("producer.id.expiration.ms"),
-            transaction_timeout_max_ms: read.int("transaction.max.timeout.ms"),
             retention_check_ms: read.long("log.retention.check.interval.ms"),
             topic_defaults: TopicConfig::from_values(|name| {
                 topic_setting(name).map_or(Value::Int(0), |row| topic_default(&layers, row))
@@ -161,6 +160,7 @@ impl BrokerConfig {
             },
             groups: read.groups(),
             offsets: read.offsets(),
+            transactions: read.transactions(),
             compaction: read.compaction(fixed.shards),
             shard: ShardConfig {
                 memory_bytes: read.size("corelane.shard.memory.bytes"),

@@ -36,7 +36,7 @@ pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
 pub use parts::{
     ClusterConfig, CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
-    ReplicaConfig, ShardConfig,
+    ReplicaConfig, ShardConfig, TransactionsConfig,
 };
 pub use rule::Rule;
 pub use setting::{Effect, Importance, Mode, Setting, Why};

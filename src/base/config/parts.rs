@@ -60,6 +60,27 @@ pub struct OffsetsConfig {
     pub retention_check_ms: i64,
 }
 
+/// Transactions and `__transaction_state`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TransactionsConfig {
+    /// Partitions of `__transaction_state`.
+    pub topic_partitions: i32,
+    /// Replicas of `__transaction_state`.
+    pub topic_replication_factor: i16,
+    /// Replicas that must have a record of it.
+    pub topic_min_in_sync: i32,
+    /// Segment size of `__transaction_state`, in bytes.
+    pub topic_segment_bytes: u64,
+    /// The longest timeout that a producer may ask for, in milliseconds.
+    pub timeout_max_ms: i32,
+    /// How long a quiet transactional id is remembered, in milliseconds.
+    pub id_expiration_ms: i64,
+    /// How often transactions that took too long are looked for, in milliseconds.
+    pub timeout_check_ms: i64,
+    /// How often ids that have been quiet for too long are looked for, in milliseconds.
+    pub expiration_check_ms: i64,
+}
+
 /// Compaction, as far as no topic's own. Bounds are those of one shard, its part of all.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CompactionConfig {

@@ -2,7 +2,9 @@
 
 use super::broker::{DYNAMIC_ONLY, broker_setting};
 use super::layers::Layers;
-use super::parts::{CompactionConfig, GroupsConfig, NetworkConfig, OffsetsConfig};
+use super::parts::{
+    CompactionConfig, GroupsConfig, NetworkConfig, OffsetsConfig, TransactionsConfig,
+};
 use super::value::Value;
 
 /// Reads typed values of rows that the tables are known to hold.
@@ -103,6 +105,21 @@ impl Reader<'_> {
             buffer_bytes: self.size("log.cleaner.io.buffer.size") / shards,
             bytes_per_second: self.double("log.cleaner.io.max.bytes.per.second") / shards as f64,
             backoff_ms: self.long("log.cleaner.backoff.ms").max(0) as u64,
+        }
+    }
+
+    pub(super) fn transactions(&self) -> TransactionsConfig {
+        TransactionsConfig {
+            topic_partitions: self.int("transaction.state.log.num.partitions"),
+            topic_replication_factor: self.int("transaction.state.log.replication.factor") as i16,
+            topic_min_in_sync: self.int("transaction.state.log.min.isr"),
+            topic_segment_bytes: self.long("transaction.state.log.segment.bytes").max(1) as u64,
+            timeout_max_ms: self.int("transaction.max.timeout.ms"),
+            id_expiration_ms: self.long("transactional.id.expiration.ms"),
+            timeout_check_ms: self
+                .long("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            expiration_check_ms: self
+                .long("transaction.remove.expired.transaction.cleanup.interval.ms"),
         }
     }
 

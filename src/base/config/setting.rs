@@ -86,7 +86,7 @@ pub enum Why {
     NoAuthorizer,
     /// Quotas are not in this build.
     NoQuotas,
-    /// Transactions are not in this build.
+    /// It is of a part of transactions that is not in this build.
     NoTransactions,
     /// The consumer protocol of KIP-848 is not in this build.
     NoConsumerProtocol,
@@ -114,7 +114,7 @@ impl Why {
             Why::NoSecurity => "this build has no TLS, SASL or delegation tokens yet",
             Why::NoAuthorizer => "this build has no authorizer yet",
             Why::NoQuotas => "this build has no quotas yet",
-            Why::NoTransactions => "this build has no transactions yet",
+            Why::NoTransactions => "it is of a part of transactions that this build has not yet",
             Why::NoConsumerProtocol => "this build has no KIP-848 consumer groups yet",
             Why::NoShareGroups => "this build has no share groups yet",
             Why::NoStreamsGroups => "this build has no streams groups yet",

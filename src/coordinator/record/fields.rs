@@ -62,6 +62,12 @@ impl<'a> Reader<'a> {
         Ok(self.form.count(&mut self.cursor)?)
     }
 
+    /// The count of an array, or null. At most one per byte that is left.
+    pub fn nullable_count(&mut self) -> Result<Option<usize>, FieldError> {
+        let count = self.form.nullable_count(&mut self.cursor, 1)?;
+        Ok(count.map(|count| count as usize))
+    }
+
     /// The tagged fields at the end of a struct; none in the old encoding.
     pub fn tags(
         &mut self,

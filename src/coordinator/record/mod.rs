@@ -1,4 +1,5 @@
-//! Pure: the records of `__consumer_offsets`, in Kafka's own formats.
+//! Pure: the records of `__consumer_offsets`, in Kafka's own formats, and, in [`transaction`],
+//! those of `__transaction_state`.
 //!
 //! A key is an int16 record type and a body; a value is an int16 version and a body; a record
 //! without a value is a tombstone. One file per family. What is decoded here may have been
@@ -9,6 +10,7 @@
 mod classic;
 mod fields;
 mod offset;
+pub mod transaction;
 
 pub use classic::{GroupValue, MemberValue};
 pub use offset::{OffsetKey, OffsetValue};
@@ -38,7 +40,7 @@ pub struct Encoded {
     pub value: Option<Vec<u8>>,
 }
 
-/// Why bytes are no record of `__consumer_offsets`.
+/// Why bytes are no record of an internal topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RecordError {
     /// A record without a key.

@@ -82,8 +82,22 @@ impl<F: Factory> Partitions<F> {
         }
     }
 
+    /// Those that are led here.
+    pub fn led(&self) -> Vec<PartitionIndex> {
+        self.led.borrow().keys().copied().collect()
+    }
+
+    /// One that is led here.
+    pub fn partition(&self, index: PartitionIndex) -> Option<Rc<Partition>> {
+        let driver = self.driver_at(index).ok()?;
+        Some(driver.partition().clone())
+    }
+
     fn driver(&self, id: &str) -> Result<Rc<Driver<F>>, Unavailable> {
-        let index = self.partition_of(id);
+        self.driver_at(self.partition_of(id))
+    }
+
+    fn driver_at(&self, index: PartitionIndex) -> Result<Rc<Driver<F>>, Unavailable> {
         let led = self.led.borrow();
         led.get(&index).cloned().ok_or(Unavailable::NotCoordinator)
     }
@@ -143,6 +157,24 @@ impl<F: Factory> Partitions<F> {
         let driver = self.led.borrow().get(&index).cloned();
         let driver = driver.ok_or(AppendError::Closed)?;
         driver.end_transaction(marker).await
+    }
+
+    /// As [`Self::handle`], for the machine of a partition.
+    pub async fn handle_at(
+        &self,
+        index: PartitionIndex,
+        request: Request<F>,
+    ) -> Result<Reply<F>, Unavailable> {
+        self.driver_at(index)?.handle(request).await
+    }
+
+    /// As [`Self::ask`], for the machine of a partition.
+    pub async fn ask_at<T>(
+        &self,
+        index: PartitionIndex,
+        act: impl FnOnce(&mut F::Machine, Now, &mut Outcome<Reply<F>>) -> T,
+    ) -> Result<T, Unavailable> {
+        self.driver_at(index)?.ask(act).await
     }
 
     /// As [`Self::ask`], for all machines here, one after the other.

@@ -208,14 +208,13 @@ impl LocalController {
         };
         let directories = self.directories.iter().enumerate();
         let nodes: Vec<NodeStart> = directories.zip(ports).map(start).collect();
-        let mut records = if is_new {
-            decide::format(&self.config)
-        } else {
-            Vec::new()
+        let image = self.image();
+        let mut records = match is_new {
+            true => decide::format(&self.config),
+            false => decide::catch_up(&image),
         };
         let offset = self.log.end_offset() + records.len() as i64;
         let mut random = self.random.borrow_mut();
-        let image = self.image();
         let registered = decide::register_nodes(&image, &nodes, offset, &mut random);
         records.extend(registered);
         (records, decide::follow_directories(&image, &nodes))

@@ -3,6 +3,7 @@
 
 use crate::base::ErrorCode;
 use crate::coordinator::group::GroupError;
+use crate::coordinator::transaction::TransactionError;
 use crate::log;
 use crate::metadata::controller::decide::{
     AlterConfigsError, AssignmentError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
@@ -237,6 +238,28 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
     };
     (code, Some(error.to_string()))
 }
+/// A request that a transaction refuses, of a client that knows PRODUCER_FENCED (KIP-588).
+pub fn transaction(error: TransactionError) -> ErrorCode {
+    match error {
+        TransactionError::NotCoordinator => ErrorCode::NOT_COORDINATOR,
+        // Clients wait a while and come again, without looking for another coordinator.
+        TransactionError::Loading | TransactionError::NoMemory => {
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+        }
+        TransactionError::InvalidRequest => ErrorCode::INVALID_REQUEST,
+        TransactionError::InvalidTimeout => ErrorCode::INVALID_TRANSACTION_TIMEOUT,
+        TransactionError::Concurrent => ErrorCode::CONCURRENT_TRANSACTIONS,
+        TransactionError::ProducerFenced => ErrorCode::PRODUCER_FENCED,
+        TransactionError::InvalidProducerIdMapping => ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+        TransactionError::InvalidState => ErrorCode::INVALID_TXN_STATE,
+        TransactionError::Abortable => ErrorCode::TRANSACTION_ABORTABLE,
+        TransactionError::NotFound => ErrorCode::TRANSACTIONAL_ID_NOT_FOUND,
+        TransactionError::RecordTooLarge
+        | TransactionError::NeedsProducerId
+        | TransactionError::Unexpected => ErrorCode::UNKNOWN_SERVER_ERROR,
+    }
+}
+
 /// A request that a group refuses.
 pub fn group(error: GroupError) -> ErrorCode {
     match error {

@@ -57,6 +57,16 @@ pub const TABLE: &[Row] = &[
         (ClusterAction, Cluster),
         (Describe, Topic),
     ]),
+    row::<transactions::add_partitions_to_txn::AddPartitionsToTxn>(&[
+        (ClusterAction, Cluster),
+        (Write, TransactionalId),
+        (Write, Topic),
+    ]),
+    row::<transactions::add_offsets_to_txn::AddOffsetsToTxn>(&[
+        (Write, TransactionalId),
+        (Read, Group),
+    ]),
+    row::<transactions::end_txn::EndTxn>(&[(Write, TransactionalId)]),
     row::<transactions::write_txn_markers::WriteTxnMarkers>(&[
         (Alter, Cluster),
         (ClusterAction, Cluster),
@@ -91,6 +101,11 @@ pub const TABLE: &[Row] = &[
     row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
     row::<transactions::describe_producers::DescribeProducers>(&[(Read, Topic)]),
     relayed_row::<64>("UnregisterBroker", (0, 0), &[(Alter, Cluster)]),
+    row::<transactions::describe_transactions::DescribeTransactions>(&[
+        (Describe, TransactionalId),
+        (Describe, Topic),
+    ]),
+    row::<transactions::list_transactions::ListTransactions>(&[(Describe, TransactionalId)]),
     row::<cluster::list_config_resources::ListConfigResources>(&[(DescribeConfigs, Cluster)]),
     row::<topics::describe_topic_partitions::DescribeTopicPartitions>(&[(Describe, Topic)]),
     relayed_row::<80>("AddRaftVoter", (0, 1), &[(Alter, Cluster)]),
@@ -200,6 +215,9 @@ DeleteTopics: Delete Cluster, Describe Topic, Delete Topic
 DeleteRecords: Delete Topic
 InitProducerId: Write TransactionalId, IdempotentWrite Cluster, Write Topic
 OffsetForLeaderEpoch: ClusterAction Cluster, Describe Topic
+AddPartitionsToTxn: ClusterAction Cluster, Write TransactionalId, Write Topic
+AddOffsetsToTxn: Write TransactionalId, Read Group
+EndTxn: Write TransactionalId
 WriteTxnMarkers: Alter Cluster, ClusterAction Cluster
 DescribeAcls: Describe Cluster
 CreateAcls: Alter Cluster
@@ -219,6 +237,8 @@ UpdateFeatures: Alter Cluster
 DescribeCluster: Describe Cluster
 DescribeProducers: Read Topic
 UnregisterBroker: Alter Cluster
+DescribeTransactions: Describe TransactionalId, Describe Topic
+ListTransactions: Describe TransactionalId
 ListConfigResources: DescribeConfigs Cluster
 DescribeTopicPartitions: Describe Topic
 AddRaftVoter: Alter Cluster

@@ -18,6 +18,7 @@ mod producers;
 mod rebalance;
 mod scene;
 mod topics;
+mod transactions;
 
 use std::net::SocketAddr;
 
@@ -56,6 +57,12 @@ pub const ALL: &[(&str, Telling)] = &[
     ("produce_topic_settings", produce::topic_settings),
     ("init_producer_id", producers::init_producer_id),
     ("idempotent_produce", producers::idempotent_produce),
+    ("init_transactions", transactions::init_transactions),
+    ("add_partitions_to_txn", transactions::add_partitions_to_txn),
+    ("add_offsets_to_txn", transactions::add_offsets_to_txn),
+    ("end_txn", transactions::end_txn),
+    ("describe_transactions", transactions::describe_transactions),
+    ("list_transactions", transactions::list_transactions),
     ("fetch", fetch::fetch),
     ("fetch_limits", fetch::limits),
     ("fetch_waits", fetch::waits),

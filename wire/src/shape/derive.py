@@ -22,7 +22,8 @@ import zipfile
 APIS = """
     Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator JoinGroup
     Heartbeat LeaveGroup SyncGroup DescribeGroups ListGroups ApiVersions CreateTopics
-    DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeAcls
+    DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch AddPartitionsToTxn
+    AddOffsetsToTxn EndTxn DescribeTransactions ListTransactions DescribeAcls
     CreateAcls DeleteAcls DescribeConfigs AlterConfigs
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers

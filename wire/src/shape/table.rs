@@ -366,6 +366,69 @@ const OFFSET_FOR_LEADER_EPOCH: &[Field] = &[
     ),
 ];
 
+const ADD_PARTITIONS_TO_TXN_TRANSACTIONS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new("Partitions", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const ADD_PARTITIONS_TO_TXN_TRANSACTIONS: &[Field] = &[
+    Field::new("TransactionalId", Kind::Text, 4),
+    Field::new("ProducerId", Kind::Fixed(8), 4),
+    Field::new("ProducerEpoch", Kind::Fixed(2), 4),
+    Field::new("VerifyOnly", Kind::Fixed(1), 4),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(ADD_PARTITIONS_TO_TXN_TRANSACTIONS_TOPICS)),
+        4,
+    ),
+];
+
+const ADD_PARTITIONS_TO_TXN_V3_AND_BELOW_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new("Partitions", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const ADD_PARTITIONS_TO_TXN: &[Field] = &[
+    Field::new(
+        "Transactions",
+        Kind::Array(&Kind::Struct(ADD_PARTITIONS_TO_TXN_TRANSACTIONS)),
+        4,
+    ),
+    Field::new("V3AndBelowTransactionalId", Kind::Text, 0).upto(3),
+    Field::new("V3AndBelowProducerId", Kind::Fixed(8), 0).upto(3),
+    Field::new("V3AndBelowProducerEpoch", Kind::Fixed(2), 0).upto(3),
+    Field::new(
+        "V3AndBelowTopics",
+        Kind::Array(&Kind::Struct(ADD_PARTITIONS_TO_TXN_V3_AND_BELOW_TOPICS)),
+        0,
+    )
+    .upto(3),
+];
+
+const ADD_OFFSETS_TO_TXN: &[Field] = &[
+    Field::new("TransactionalId", Kind::Text, 0),
+    Field::new("ProducerId", Kind::Fixed(8), 0),
+    Field::new("ProducerEpoch", Kind::Fixed(2), 0),
+    Field::new("GroupId", Kind::Text, 0),
+];
+
+const END_TXN: &[Field] = &[
+    Field::new("TransactionalId", Kind::Text, 0),
+    Field::new("ProducerId", Kind::Fixed(8), 0),
+    Field::new("ProducerEpoch", Kind::Fixed(2), 0),
+    Field::new("Committed", Kind::Fixed(1), 0),
+];
+
+const DESCRIBE_TRANSACTIONS: &[Field] =
+    &[Field::new("TransactionalIds", Kind::Array(&Kind::Text), 0)];
+
+const LIST_TRANSACTIONS: &[Field] = &[
+    Field::new("StateFilters", Kind::Array(&Kind::Text), 0),
+    Field::new("ProducerIdFilters", Kind::Array(&Kind::Fixed(8)), 0),
+    Field::new("DurationFilter", Kind::Fixed(8), 1),
+    Field::new("TransactionalIdPattern", Kind::Text, 2).nullable(2),
+];
+
 const DESCRIBE_ACLS: &[Field] = &[
     Field::new("ResourceTypeFilter", Kind::Fixed(1), 0),
     Field::new("ResourceNameFilter", Kind::Text, 0).nullable(0),
@@ -645,6 +708,9 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(21, 0, 2, 2, DELETE_RECORDS),
     Body::new(22, 0, 6, 2, INIT_PRODUCER_ID),
     Body::new(23, 2, 4, 4, OFFSET_FOR_LEADER_EPOCH),
+    Body::new(24, 0, 5, 3, ADD_PARTITIONS_TO_TXN),
+    Body::new(25, 0, 4, 3, ADD_OFFSETS_TO_TXN),
+    Body::new(26, 0, 5, 3, END_TXN),
     Body::new(27, 1, 2, 1, WRITE_TXN_MARKERS),
     Body::new(28, 0, 5, 3, TXN_OFFSET_COMMIT),
     Body::new(29, 1, 3, 2, DESCRIBE_ACLS),
@@ -659,6 +725,8 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(47, 0, 0, 32767, OFFSET_DELETE),
     Body::new(60, 0, 2, 0, DESCRIBE_CLUSTER),
     Body::new(61, 0, 0, 0, DESCRIBE_PRODUCERS),
+    Body::new(65, 0, 0, 0, DESCRIBE_TRANSACTIONS),
+    Body::new(66, 0, 2, 0, LIST_TRANSACTIONS),
     Body::new(74, 0, 1, 0, LIST_CONFIG_RESOURCES),
     Body::new(75, 0, 0, 0, DESCRIBE_TOPIC_PARTITIONS),
 ];

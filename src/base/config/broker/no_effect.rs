@@ -186,30 +186,9 @@ broker_settings! {
 broker_settings! {
     pub static TRANSACTIONS;
 
-    "transactional.id.expiration.ms" Int =
-        Some("604800000"), AtLeast(1), High, ReadOnly, Ignored(NoTransactions);
-        "How long a quiet transactional id is remembered.";
-    "transaction.state.log.num.partitions" Int =
-        Some("50"), AtLeast(1), High, ReadOnly, Ignored(NoTransactions);
-        "Partitions of `__transaction_state`.";
-    "transaction.state.log.replication.factor" Short =
-        Some("1"), AtLeast(1), High, ReadOnly, Ignored(NoTransactions);
-        "Replicas of `__transaction_state`. A machine alone can give one only.";
-    "transaction.state.log.min.isr" Int =
-        Some("1"), AtLeast(1), High, ReadOnly, Ignored(NoTransactions);
-        "Replicas that must hold a record of `__transaction_state`.";
-    "transaction.state.log.segment.bytes" Int =
-        Some("104857600"), AtLeast(1), High, ReadOnly, Ignored(NoTransactions);
-        "Segment size of `__transaction_state`.";
     "transaction.state.log.load.buffer.size" Int =
-        Some("5242880"), AtLeast(1), High, ReadOnly, Ignored(NoTransactions);
+        Some("5242880"), AtLeast(1), High, ReadOnly, Ignored(OtherDesign);
         "How much is read at a time when transactions are loaded.";
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms" Int =
-        Some("10000"), AtLeast(1), Low, ReadOnly, Ignored(NoTransactions);
-        "How often transactions that took too long are looked for.";
-    "transaction.remove.expired.transaction.cleanup.interval.ms" Int =
-        Some("3600000"), AtLeast(1), Low, ReadOnly, Ignored(NoTransactions);
-        "How often forgotten transactional ids are looked for.";
     "transaction.partition.verification.enable" Boolean =
         Some("true"), Any, Low, ClusterWide, Ignored(NoTransactions);
         "Whether a leader asks the coordinator if a partition is part of a transaction.";

@@ -1,17 +1,19 @@
 //! Pure: the first records of a metadata log.
 
 use crate::base::config::BrokerConfig;
-use crate::metadata::image::ResourceKind;
+use crate::metadata::image::{Image, ResourceKind};
 use crate::metadata::record::{Config, FeatureLevel, FeatureRange, MetadataRecord};
 
 /// A feature that this broker knows: its name, the levels it can work at, and the one that a
 /// new cluster gets (KIP-584).
-pub const FEATURES: [(&str, i16, i16, i16); 2] = [
+pub const FEATURES: [(&str, i16, i16, i16); 3] = [
     // Records and rules as of Kafka 4.3-IV0.
     ("metadata.version", 7, 30, 30),
     // KIP-966: with one replica to a partition, that one is always in sync, which keeps all of
     // its promises.
     ("eligible.leader.replicas.version", 0, 1, 1),
+    // KIP-890: each transaction has an epoch of its own.
+    ("transaction.version", 0, 2, 2),
 ];
 
 /// The features as a registration lists them.
@@ -24,16 +26,30 @@ pub(super) fn feature_ranges() -> Vec<FeatureRange> {
     FEATURES.map(range).into()
 }
 
+/// Features that came with a later build than the first, and that every cluster of a broker alone
+/// has from then on.
+const LATER: [&str; 1] = ["transaction.version"];
+
+/// Levels of features for a cluster that an earlier build has formatted.
+pub fn catch_up(image: &Image) -> Vec<MetadataRecord> {
+    let missing = FEATURES.into_iter().filter(|(name, ..)| {
+        let is_later = LATER.contains(name);
+        is_later && !image.features.contains_key(*name)
+    });
+    missing.map(level).collect()
+}
+
+fn level((name, _, _, level): (&str, i16, i16, i16)) -> MetadataRecord {
+    FeatureLevel {
+        name: name.to_owned(),
+        feature_level: level,
+    }
+    .into()
+}
+
 /// What a new cluster begins with: its features and, as Kafka does where eligible leader
 /// replicas are kept, the least count of replicas in sync as a setting of all brokers.
 pub fn format(config: &BrokerConfig) -> Vec<MetadataRecord> {
-    let level = |(name, _, _, level): (&str, i16, i16, i16)| {
-        FeatureLevel {
-            name: name.to_owned(),
-            feature_level: level,
-        }
-        .into()
-    };
     let mut records: Vec<MetadataRecord> = FEATURES.map(level).into();
     let min_isr = "min.insync.replicas";
     records.push(

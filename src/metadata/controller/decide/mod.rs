@@ -25,7 +25,7 @@ pub use create_partitions::{CreatePartitionsError, create_partitions};
 pub use create_topics::{CreateTopicError, CreateTopicResult, CreatedTopic, create_topics};
 pub use delete_topics::{DeleteTopicError, DeleteTopicResult, delete_topics};
 pub use directories::{fail_directories, follow_directories, is_reserved};
-pub use format::{FEATURES, format};
+pub use format::{FEATURES, catch_up, format};
 pub use names::{NameError, check_topic_name};
 pub use nodes::{NodeStart, allocate_producer_ids, register_nodes, renew_leaders};
 pub use random::Random;

@@ -1,14 +1,15 @@
 //! Drives: FindCoordinator, versions 0 to 6 (KIP-98 types in 1, KIP-699 several keys in 4).
 //!
-//! Knows the coordinators of groups. The first one asked for has `__consumer_offsets` created,
-//! and the answer waits for that (docs/decisions/0006). Left out: transactional ids and share
-//! groups, whose clients are told so at once instead of being kept waiting.
+//! Knows the coordinators of groups and of transactional ids. The first one asked for has
+//! `__consumer_offsets` or `__transaction_state` created, and the answer waits for that
+//! (docs/decisions/0006). Left out: share groups, whose clients are told so at once instead of
+//! being kept waiting.
 
-use crate::base::ErrorCode;
+use crate::base::{ErrorCode, PartitionIndex};
 use crate::server::api::{Api, Context};
 use crate::server::state::codes::codes;
 use crate::shard::auto_create;
-use crate::shard::coordinators::OFFSETS_TOPIC;
+use crate::shard::coordinators::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::find_coordinator_response::Coordinator;
 use crate::wire::codec::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
@@ -42,8 +43,10 @@ impl Api for FindCoordinator {
     const NAME: &'static str = "FindCoordinator";
 
     async fn handle(cx: &Context, mut request: FindCoordinatorRequest) -> FindCoordinatorResponse {
-        if request.key_type == GROUP && cx.image().topics.named(OFFSETS_TOPIC).is_none() {
-            auto_create::create(&cx.shard, &[OFFSETS_TOPIC]).await;
+        if let Some(topic) = topic(request.key_type)
+            && cx.image().topics.named(topic).is_none()
+        {
+            auto_create::create(&cx.shard, &[topic]).await;
         }
         if cx.version < 4 {
             return single(find(cx, request.key_type, &request.key), cx.version);
@@ -62,13 +65,23 @@ impl Api for FindCoordinator {
     }
 }
 
-fn find(cx: &Context, key_type: i8, key: &str) -> Result<Found, Missing> {
+/// The topic that keeps what has keys of this type.
+fn topic(key_type: i8) -> Option<&'static str> {
     match key_type {
-        GROUP => find_group(cx, key),
-        TRANSACTION => Err(Missing(
-            ErrorCode::UNSUPPORTED_VERSION,
-            "this broker serves no transactions yet",
-        )),
+        GROUP => Some(OFFSETS_TOPIC),
+        TRANSACTION => Some(TRANSACTIONS_TOPIC),
+        _ => None,
+    }
+}
+
+fn find(cx: &Context, key_type: i8, key: &str) -> Result<Found, Missing> {
+    let coordinators = &cx.shard.coordinators;
+    match key_type {
+        GROUP => leader_of(cx, OFFSETS_TOPIC, coordinators.groups.partition_of(key)),
+        TRANSACTION => {
+            let partition = coordinators.transactions.partition_of(key);
+            leader_of(cx, TRANSACTIONS_TOPIC, partition)
+        }
         SHARE if cx.version >= 6 => Err(Missing(
             ErrorCode::UNSUPPORTED_VERSION,
             "this broker serves no share groups yet",
@@ -77,14 +90,13 @@ fn find(cx: &Context, key_type: i8, key: &str) -> Result<Found, Missing> {
     }
 }
 
-fn find_group(cx: &Context, group: &str) -> Result<Found, Missing> {
+fn leader_of(cx: &Context, topic: &str, partition: PartitionIndex) -> Result<Found, Missing> {
     let not_yet = Missing(
         ErrorCode::COORDINATOR_NOT_AVAILABLE,
         "The coordinator is not available.",
     );
     let image = cx.image();
-    let partition = cx.shard.coordinators.groups.partition_of(group);
-    let leader = image.topics.partition(OFFSETS_TOPIC, partition);
+    let leader = image.topics.partition(topic, partition);
     let leader = leader.map(|partition| partition.leader);
     let leader = leader.filter(|leader| image.brokers.is_alive(*leader));
     let broker = leader.and_then(|leader| image.brokers.get(leader));

@@ -1,13 +1,17 @@
-//! Drives: InitProducerId, versions 0 to 5 (KIP-98, KIP-360): ids of idempotent producers.
-//!
-//! Left out: transactions. A producer that asks for one is told at once that there are none, with
-//! an error that its client does not try again.
+//! Drives: InitProducerId, versions 0 to 5 (KIP-98, KIP-360 in 3, KIP-588 in 4, KIP-890 in 5): ids
+//! of idempotent producers, and of transactional ones.
 
+use super::code;
 use crate::base::ErrorCode;
+use crate::coordinator::transaction::{Init, Producer};
+use crate::server::api::groups::kept;
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::codes;
-use crate::shard::producer_ids;
+use crate::shard::producer_ids::{self, NoProducerId};
 use crate::wire::codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
+
+/// From this version on clients know the code of a producer that was fenced.
+const FENCED_FROM: i16 = 4;
 
 /// The API.
 pub struct InitProducerId;
@@ -20,35 +24,54 @@ impl Api for InitProducerId {
     const NAME: &'static str = "InitProducerId";
 
     async fn handle(cx: &Context, request: InitProducerIdRequest) -> InitProducerIdResponse {
-        match check(&request, cx.version) {
-            ErrorCode::NONE => {}
-            code => return refused(code),
-        }
-        // A producer that had an id gets a new one: what it wrote under the old one stands.
-        match producer_ids::next(&cx.shard).await {
-            Ok(id) => InitProducerIdResponse::default()
-                .with_producer_id(id.into())
-                .with_producer_epoch(0),
-            Err(error) => refused(errors::producer_id(error, cx.server.is_in_cluster)),
+        let Ok(expected) = expected(&request) else {
+            return refused(ErrorCode::INVALID_REQUEST);
+        };
+        let Some(id) = &request.transactional_id else {
+            // A producer that had an id gets a new one: what it wrote under the old one stands.
+            return match producer_ids::next(&cx.shard).await {
+                Ok(id) => answer(Producer { id, epoch: 0 }),
+                Err(error) => no_id(cx, error),
+            };
+        };
+        let init = Init {
+            id: kept(id),
+            timeout_ms: request.transaction_timeout_ms,
+            expected,
+            fresh_id: None,
+        };
+        let fresh_id = async || producer_ids::next(&cx.shard).await;
+        let transactions = &cx.shard.coordinators.transactions;
+        match transactions.init(init, fresh_id).await {
+            Ok(Ok(producer)) => answer(producer),
+            Ok(Err(error)) => refused(code(error, cx.version, FENCED_FROM)),
+            Err(error) => no_id(cx, error),
         }
     }
 }
 
-fn check(request: &InitProducerIdRequest, version: i16) -> ErrorCode {
-    let (has_id, has_epoch) = (request.producer_id.0 != -1, request.producer_epoch != -1);
-    match &request.transactional_id {
-        _ if version >= 3 && has_id != has_epoch => ErrorCode::INVALID_REQUEST,
-        None => ErrorCode::NONE,
-        Some(id) if id.is_empty() => ErrorCode::INVALID_REQUEST,
-        Some(_) => ErrorCode::UNSUPPORTED_VERSION,
+/// What the producer had before, if it says so; an error where it gives only half of that.
+fn expected(request: &InitProducerIdRequest) -> Result<Option<Producer>, ()> {
+    let (id, epoch) = (request.producer_id.0, request.producer_epoch);
+    match (id != -1, epoch != -1) {
+        (false, false) => Ok(None),
+        (true, true) => Ok(Some(Producer { id, epoch })),
+        _ => Err(()),
     }
+}
+
+fn answer(producer: Producer) -> InitProducerIdResponse {
+    InitProducerIdResponse::default()
+        .with_producer_id(producer.id.into())
+        .with_producer_epoch(producer.epoch)
+}
+
+fn no_id(cx: &Context, error: NoProducerId) -> InitProducerIdResponse {
+    refused(errors::producer_id(error, cx.server.is_in_cluster))
 }
 
 fn refused(code: ErrorCode) -> InitProducerIdResponse {
-    InitProducerIdResponse::default()
-        .with_error_code(code.0)
-        .with_producer_id((-1).into())
-        .with_producer_epoch(-1)
+    answer(Producer::NONE).with_error_code(code.0)
 }
 
 #[cfg(test)]
@@ -56,25 +79,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn transactions_are_refused_for_good_and_odd_requests_as_kafka_does() {
-        let request = |text: Option<&'static str>, id: i64, epoch: i16| {
-            InitProducerIdRequest::default()
-                .with_transactional_id(
-                    text.map(|t| crate::wire::codec::StrBytes::from_static_str(t).into()),
-                )
-                .with_producer_id(id.into())
-                .with_producer_epoch(epoch)
+    fn a_producer_says_both_its_id_and_its_epoch_or_none() {
+        let request = |id: i64, epoch: i16| {
+            let request = InitProducerIdRequest::default().with_producer_id(id.into());
+            request.with_producer_epoch(epoch)
         };
-        assert_eq!(check(&request(None, -1, -1), 5), ErrorCode::NONE);
-        assert_eq!(check(&request(None, 7, 3), 5), ErrorCode::NONE);
-        assert_eq!(check(&request(None, 7, -1), 5), ErrorCode::INVALID_REQUEST);
-        assert_eq!(
-            check(&request(Some(""), -1, -1), 5),
-            ErrorCode::INVALID_REQUEST
-        );
-        assert_eq!(
-            check(&request(Some("t"), -1, -1), 5),
-            ErrorCode::UNSUPPORTED_VERSION
-        );
+        assert_eq!(expected(&request(-1, -1)), Ok(None));
+        let had = Producer { id: 7, epoch: 3 };
+        assert_eq!(expected(&request(7, 3)), Ok(Some(had)));
+        assert_eq!(expected(&request(7, -1)), Err(()));
+        assert_eq!(expected(&request(-1, 3)), Err(()));
     }
 }

@@ -1,0 +1,180 @@
+//! Drives: the end of transactions whose coordinator is this shard: it has their markers written,
+//! again and again until every partition has its own, and tells the coordinator.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::markers::{self, Marker, MarkerError, Targets, Written};
+use super::{Shard, producer_ids};
+use crate::base::{PartitionIndex, ProducerId};
+use crate::coordinator::transaction::{Markers, TopicPartition, TransactionError};
+
+/// The first pause before markers are written again to partitions that could not be reached.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// The longest pause before that.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How often a coordinator is asked that is not there yet.
+const NOT_THERE_WAIT: Duration = Duration::from_millis(20);
+
+/// Looks after the partitions of `__transaction_state` that are led here, for ever.
+pub async fn run(shard: Rc<Shard>) {
+    let transactions = &shard.coordinators.transactions;
+    let mut attended: Vec<PartitionIndex> = Vec::new();
+    let mut attending = FuturesUnordered::new();
+    loop {
+        for index in transactions.led() {
+            if !attended.contains(&index) {
+                attended.push(index);
+                attending.push(attend(&shard, index));
+            }
+        }
+        let changed = pin!(transactions.wait_for_change());
+        let ended = pin!(next_of(&mut attending));
+        if let Either::Right((index, _)) = select(changed, ended).await {
+            attended.retain(|one| *one != index);
+        }
+    }
+}
+
+/// The next output; waits for ever where there is none to come.
+async fn next_of<F: Future>(running: &mut FuturesUnordered<F>) -> F::Output {
+    match running.next().await {
+        Some(output) => output,
+        None => std::future::pending().await,
+    }
+}
+
+/// Looks after one partition for as long as it is led here.
+async fn attend(shard: &Rc<Shard>, index: PartitionIndex) -> PartitionIndex {
+    let transactions = &shard.coordinators.transactions;
+    let mut writing = FuturesUnordered::new();
+    let mut spare_id = None;
+    loop {
+        let wanted = {
+            let mut next = pin!(transactions.next_markers(index, spare_id.take()));
+            loop {
+                match select(&mut next, pin!(next_of(&mut writing))).await {
+                    Either::Left((wanted, _)) => break wanted,
+                    Either::Right(((), _)) => {}
+                }
+            }
+        };
+        match wanted {
+            Ok(wanted) => {
+                let each = wanted.transactions.into_iter();
+                writing.extend(each.map(|one| write(shard, one)));
+                if wanted.needs_producer_id {
+                    spare_id = fresh_id(shard).await;
+                }
+            }
+            Err(TransactionError::NotCoordinator) if !transactions.led().contains(&index) => {
+                return index;
+            }
+            // It is loaded, for the first time or again: what is on its way is handed out anew.
+            Err(_) => {
+                writing.clear();
+                shard.runtime().sleep(NOT_THERE_WAIT).await;
+            }
+        }
+    }
+}
+
+async fn fresh_id(shard: &Rc<Shard>) -> Option<ProducerId> {
+    // Without one it is asked for again later.
+    producer_ids::next(shard).await.ok()
+}
+
+/// Writes the markers of one transaction, until none is missing or its coordinator is elsewhere.
+async fn write(shard: &Rc<Shard>, markers: Markers) {
+    let transactions = &shard.coordinators.transactions;
+    let mut left = markers.partitions.clone();
+    let mut pause = PAUSE_MIN;
+    while let Some(coordinator_epoch) = transactions.coordinator_epoch(&markers.id) {
+        let marker = Marker {
+            producer_id: markers.producer.id,
+            producer_epoch: markers.producer.epoch,
+            committed: markers.committed,
+            coordinator_epoch,
+        };
+        let sorted = sorted(markers::write(shard, marker, targets(&left)).await);
+        if !transactions.marked(&markers, &sorted.done).await {
+            return;
+        }
+        transactions.probe().marker_retries.add(1);
+        left = sorted.missing;
+        if sorted.is_refused {
+            pause = PAUSE_MAX;
+        }
+        shard.runtime().sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// What became of some markers.
+#[derive(Default)]
+struct Sorted {
+    /// Partitions that have their marker or are gone.
+    done: Vec<TopicPartition>,
+    /// Those that are to be tried again.
+    missing: Vec<TopicPartition>,
+    /// Whether one of these has refused it.
+    is_refused: bool,
+}
+
+fn sorted(written: Vec<Written>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for (topic, index, result) in written {
+        match result {
+            Ok(()) | Err(MarkerError::UnknownPartition) => sorted.done.push((topic, index)),
+            Err(error) => {
+                // A coordinator of a newer term has come up: if that is this shard, it tries with
+                // it. A newer epoch of the producer is there to stay: Kafka goes no further with
+                // such a transaction either.
+                sorted.is_refused |= !error.may_pass();
+                sorted.missing.push((topic, index));
+            }
+        }
+    }
+    sorted
+}
+
+/// The same partitions, topic by topic.
+fn targets(partitions: &[TopicPartition]) -> Targets {
+    let mut targets = Targets::new();
+    for (topic, index) in partitions {
+        match targets.last_mut() {
+            Some((last, indexes)) if last == topic => indexes.push(*index),
+            _ => targets.push((topic.clone(), vec![*index])),
+        }
+    }
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_counts_as_done() {
+        let results = |results: &[Result<(), MarkerError>]| {
+            let results = (0..).zip(results).map(|(at, it)| ("t".into(), at, *it));
+            sorted(results.collect())
+        };
+        let some = results(&[
+            Ok(()),
+            Err(MarkerError::UnknownPartition),
+            Err(MarkerError::NoLeader),
+            Err(MarkerError::Late),
+        ]);
+        assert_eq!(some.done, [("t".into(), 0), ("t".into(), 1)]);
+        assert_eq!(some.missing, [("t".into(), 2), ("t".into(), 3)]);
+        assert!(!some.is_refused);
+        let refused = results(&[Err(MarkerError::OldEpoch)]);
+        assert!(refused.is_refused && refused.missing.len() == 1);
+        assert_eq!(targets(&some.missing), [("t".into(), vec![2, 3])]);
+    }
+}
