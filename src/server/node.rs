@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::table;
+use super::api::transactions::joining;
 use super::connection::Connections;
 use super::housekeeping;
 use super::loggers::Loggers;
@@ -208,6 +209,12 @@ async fn answer(
                     answer(numbers::ends(&shard, &wanted).await)
                 });
             }
+            (ShardQuestion::Join(call), Some(connections)) => {
+                let (joining, answer) = call.split();
+                let shard = connections.server().shard.clone();
+                let asking = async move { answer(joining::ask_here(&shard, joining).await) };
+                runtime.spawn(turn::measured(Work::job("transactions"), asking));
+            }
             (ShardQuestion::WriteMarkers(call), Some(connections)) => {
                 let ((marker, targets), answer) = call.split();
                 let shard = connections.server().shard.clone();
@@ -220,6 +227,7 @@ async fn answer(
             (
                 ShardQuestion::Committed(_)
                 | ShardQuestion::Ends(_)
+                | ShardQuestion::Join(_)
                 | ShardQuestion::WriteMarkers(_),
                 None,
             ) => {}

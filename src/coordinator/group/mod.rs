@@ -33,7 +33,7 @@ use deletion::{Deletion, GoneTopics};
 use offsets::{ExpiryPlace, Offsets};
 use step::{Step, Timer};
 
-pub use super::runtime::{Machine, Now, Origin, Token};
+pub use super::runtime::{InTransaction, Machine, Now, Origin, Token};
 pub use config::{BATCH_OVERHEAD_BYTES, GroupConfig};
 pub use memory::{Memory, Unbounded};
 pub use offsets::{CommittedOfGroup, CommittedOffsets, FetchedTopics, Place, before_all};

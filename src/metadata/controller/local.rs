@@ -27,7 +27,7 @@ use super::folder::{self, LoadError, NodeDir};
 use super::{Change, RenewLeaders};
 
 /// The term stamped into batches of the metadata log: its leader never changes.
-const EPOCH: LeaderEpoch = 1;
+pub const EPOCH: LeaderEpoch = 1;
 
 /// Owns the metadata log, and the image that it makes. Everything that changes the cluster goes
 /// through here, one request after the other.

@@ -16,7 +16,7 @@ pub use change::{CannotWrite, Change};
 pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult, Random};
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
-pub use local::LocalController;
+pub use local::{EPOCH, LocalController};
 pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
     AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionError, AlterPartitionFailure,

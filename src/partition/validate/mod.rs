@@ -6,9 +6,9 @@ mod invalid;
 mod rewrite;
 mod walk;
 
-use crate::base::WallMs;
 use crate::base::config::{self, TopicConfig};
 use crate::base::limits::{UNPACKED_BYTES_MAX, UNPACKED_BYTES_MIN, UNPACKED_GROWTH_MAX};
+use crate::base::{ProducerId, WallMs};
 use crate::wire::batch::{
     BatchError, BatchView, Codec, LENGTH_PREFIX_BYTES, Outlines, Records, TimestampType,
 };
@@ -252,6 +252,17 @@ pub fn first_look(records: &[u8]) -> Result<bool, &'static str> {
         Err(Invalid::Malformed) => first_malformed(records),
         Err(_) => Ok(false),
     }
+}
+
+/// Producer id, epoch and first sequence of the first batch of a produce request's partition, if it
+/// is part of a transaction.
+pub fn in_transaction(records: &[u8]) -> Option<(ProducerId, i16, i32)> {
+    let batch = first_batch(records).ok()?;
+    let is_part = batch.attributes().is_transactional() && batch.has_producer_id();
+    is_part.then(|| {
+        let (id, epoch) = (batch.producer_id(), batch.producer_epoch());
+        (id, epoch, batch.base_sequence())
+    })
 }
 
 /// Tells bytes that no format could have from those that only the current format cannot have.

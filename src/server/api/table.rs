@@ -71,6 +71,11 @@ pub const TABLE: &[Row] = &[
         (Alter, Cluster),
         (ClusterAction, Cluster),
     ]),
+    row::<transactions::txn_offset_commit::TxnOffsetCommit>(&[
+        (Write, TransactionalId),
+        (Read, Group),
+        (Read, Topic),
+    ]),
     row::<security::acls::DescribeAcls>(&[(Describe, Cluster)]),
     row::<security::acls::CreateAcls>(&[(Alter, Cluster)]),
     row::<security::acls::DeleteAcls>(&[(Alter, Cluster)]),
@@ -87,16 +92,16 @@ pub const TABLE: &[Row] = &[
     row::<cluster::describe_log_dirs::DescribeLogDirs>(&[(Describe, Cluster)]),
     row::<topics::create_partitions::CreatePartitions>(&[(Alter, Topic)]),
     row::<groups::delete_groups::DeleteGroups>(&[(Delete, Group)]),
-    relayed_row::<43>("ElectLeaders", (0, 2), &[(Alter, Cluster)]),
+    row::<topics::elect_leaders::ElectLeaders>(&[(Alter, Cluster)]),
     row::<cluster::incremental_alter_configs::IncrementalAlterConfigs>(&[
         (AlterConfigs, Cluster),
         (AlterConfigs, Topic),
         (AlterConfigs, Group),
     ]),
     relayed_row::<45>("AlterPartitionReassignments", (0, 1), &[(Alter, Cluster)]),
-    relayed_row::<46>("ListPartitionReassignments", (0, 0), &[(Describe, Cluster)]),
+    row::<topics::list_partition_reassignments::ListPartitionReassignments>(&[(Describe, Cluster)]),
     row::<offsets::offset_delete::OffsetDelete>(&[(Delete, Group), (Read, Topic)]),
-    relayed_row::<55>("DescribeQuorum", (0, 2), &[(Describe, Cluster)]),
+    row::<cluster::describe_quorum::DescribeQuorum>(&[(Describe, Cluster)]),
     relayed_row::<57>("UpdateFeatures", (0, 2), &[(Alter, Cluster)]),
     row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
     row::<transactions::describe_producers::DescribeProducers>(&[(Read, Topic)]),
@@ -219,6 +224,7 @@ AddPartitionsToTxn: ClusterAction Cluster, Write TransactionalId, Write Topic
 AddOffsetsToTxn: Write TransactionalId, Read Group
 EndTxn: Write TransactionalId
 WriteTxnMarkers: Alter Cluster, ClusterAction Cluster
+TxnOffsetCommit: Write TransactionalId, Read Group, Read Topic
 DescribeAcls: Describe Cluster
 CreateAcls: Alter Cluster
 DeleteAcls: Alter Cluster

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::base::Offset;
 use crate::base::faults::Fault;
 use crate::base::metrics::Snapshot;
+use crate::base::{ErrorCode, Offset, PartitionIndex, ProducerId};
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
 use crate::metadata::controller::{
@@ -45,8 +45,24 @@ pub enum ShardQuestion {
     Ends(Call<Arc<Vec<Named>>, Vec<Option<Offset>>>),
     /// What is wrong with it? Nothing is known before its logs are open.
     Faults(Call<(), Vec<Fault>>),
+    /// Are these partitions part of a transaction that it coordinates, or may they be added?
+    Join(Call<Joining, Vec<ErrorCode>>),
     /// Will it end a transaction in these partitions that it leads?
     WriteMarkers(Call<(Marker, Targets), Vec<Written>>),
+}
+
+/// Partitions that their leader wants to be part of a transaction.
+pub struct Joining {
+    /// Names the transaction.
+    pub transactional_id: Arc<str>,
+    /// Its producer.
+    pub producer_id: ProducerId,
+    /// The producer's epoch.
+    pub producer_epoch: i16,
+    /// Whether they must be part of it already: they are not added.
+    pub verify_only: bool,
+    /// The partitions, by topic.
+    pub partitions: Vec<(Arc<str>, PartitionIndex)>,
 }
 
 /// What the control executor may be asked.

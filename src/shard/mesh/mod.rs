@@ -3,7 +3,7 @@
 
 mod message;
 
-pub use message::{ChangeCall, ControlMessage, ShardMessage, ShardQuestion};
+pub use message::{ChangeCall, ControlMessage, Joining, ShardMessage, ShardQuestion};
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::base::faults::Fault;
 use crate::base::ids::Uuid;
-use crate::base::{NodeId, Offset, ProducerId};
+use crate::base::{ErrorCode, NodeId, Offset, ProducerId};
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
 use crate::metadata::controller::decide::{AlterConfigsError, CreatePartitionsError};
@@ -240,6 +240,13 @@ impl ToShard {
     pub async fn ends(&self, of: Arc<Vec<Named>>) -> Result<Vec<Option<Offset>>, Disconnected> {
         let (call, answer) = Call::new(of);
         self.questions.send(ShardQuestion::Ends(call))?;
+        answer.wait().await
+    }
+
+    /// Asks the coordinator of a transaction about partitions; a code for each, in their order.
+    pub async fn join(&self, joining: Joining) -> Result<Vec<ErrorCode>, Disconnected> {
+        let (call, answer) = Call::new(joining);
+        self.questions.send(ShardQuestion::Join(call))?;
         answer.wait().await
     }
 

@@ -27,7 +27,7 @@ APIS = """
     CreateAcls DeleteAcls DescribeConfigs AlterConfigs
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
-    TxnOffsetCommit
+    TxnOffsetCommit ElectLeaders ListPartitionReassignments DescribeQuorum
 """.split()
 
 # The APIs that this broker asks of other Kafka processes.

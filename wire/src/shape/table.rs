@@ -687,6 +687,55 @@ const TXN_OFFSET_COMMIT: &[Field] = &[
     ),
 ];
 
+const ELECT_LEADERS_TOPIC_PARTITIONS: &[Field] = &[
+    Field::new("Topic", Kind::Text, 0),
+    Field::new("Partitions", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const ELECT_LEADERS: &[Field] = &[
+    Field::new("ElectionType", Kind::Fixed(1), 1),
+    Field::new(
+        "TopicPartitions",
+        Kind::Array(&Kind::Struct(ELECT_LEADERS_TOPIC_PARTITIONS)),
+        0,
+    )
+    .nullable(0),
+    Field::new("TimeoutMs", Kind::Fixed(4), 0),
+];
+
+const LIST_PARTITION_REASSIGNMENTS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new("PartitionIndexes", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const LIST_PARTITION_REASSIGNMENTS: &[Field] = &[
+    Field::new("TimeoutMs", Kind::Fixed(4), 0),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(LIST_PARTITION_REASSIGNMENTS_TOPICS)),
+        0,
+    )
+    .nullable(0),
+];
+
+const DESCRIBE_QUORUM_TOPICS_PARTITIONS: &[Field] =
+    &[Field::new("PartitionIndex", Kind::Fixed(4), 0)];
+
+const DESCRIBE_QUORUM_TOPICS: &[Field] = &[
+    Field::new("TopicName", Kind::Text, 0),
+    Field::new(
+        "Partitions",
+        Kind::Array(&Kind::Struct(DESCRIBE_QUORUM_TOPICS_PARTITIONS)),
+        0,
+    ),
+];
+
+const DESCRIBE_QUORUM: &[Field] = &[Field::new(
+    "Topics",
+    Kind::Array(&Kind::Struct(DESCRIBE_QUORUM_TOPICS)),
+    0,
+)];
+
 /// The request bodies that can be checked, by API key.
 pub(super) const BODIES: &[Body] = &[
     Body::new(0, 3, 13, 9, PRODUCE),
@@ -721,8 +770,11 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(35, 1, 5, 2, DESCRIBE_LOG_DIRS),
     Body::new(37, 0, 3, 2, CREATE_PARTITIONS),
     Body::new(42, 0, 2, 2, DELETE_GROUPS),
+    Body::new(43, 0, 2, 2, ELECT_LEADERS),
     Body::new(44, 0, 1, 1, INCREMENTAL_ALTER_CONFIGS),
+    Body::new(46, 0, 0, 0, LIST_PARTITION_REASSIGNMENTS),
     Body::new(47, 0, 0, 32767, OFFSET_DELETE),
+    Body::new(55, 0, 2, 0, DESCRIBE_QUORUM),
     Body::new(60, 0, 2, 0, DESCRIBE_CLUSTER),
     Body::new(61, 0, 0, 0, DESCRIBE_PRODUCERS),
     Body::new(65, 0, 0, 0, DESCRIBE_TRANSACTIONS),

@@ -64,8 +64,6 @@ fn the_file_that_comes_with_kafka_loads() {
             "accepted without effect: controller.quorum.bootstrap.servers, \
              inter.broker.listener.name, controller.listener.names: \
              metadata is embedded, there is no controller quorum to reach",
-            "accepted without effect: transaction.state.log.min.isr: \
-             this build has no transactions yet",
             "process.roles=broker,controller: Corelane is no controller of a quorum; it runs \
              alone, with its metadata embedded (process.roles=broker joins a cluster)",
         ]

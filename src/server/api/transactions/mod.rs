@@ -6,7 +6,9 @@ pub mod describe_producers;
 pub mod describe_transactions;
 pub mod end_txn;
 pub mod init_producer_id;
+pub mod joining;
 pub mod list_transactions;
+pub mod txn_offset_commit;
 pub mod write_txn_markers;
 
 use crate::base::ErrorCode;

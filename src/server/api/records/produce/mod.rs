@@ -2,11 +2,13 @@
 //!
 //! The hot path: a request is begun as it is read, its batches go into their logs at once, and
 //! it is answered when all of them are acked. Steady state allocates nothing: a pending request
-//! and its lists are used again when it is answered. Left out: transactions.
+//! and its lists are used again when it is answered. The first batch of a transaction waits until
+//! its coordinator knows of the partition (KIP-890).
 
 mod outcome;
 mod pending;
 mod repeated;
+mod verify;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::io::budget::Use;
 use crate::io::runtime::Runtime;
 use crate::io::turn;
 use crate::partition::append::{AppendError, Appended, Origin};
+use crate::partition::producers::Guard;
 use crate::partition::validate::{self, Checked};
 use crate::partition::{Acks, Partition};
 use crate::server::api::authorizer::Operation::Write;
@@ -105,7 +108,11 @@ impl TwoSteps for Produce {
         pending.acks = Acks::from_wire(head.acks);
         pending.timeout = Duration::from_millis(head.timeout_ms.max(0) as u64);
         pending.mark_repeated().await;
+        let in_transaction = head.transactional_id.filter(|_| pending.is_transactional());
         pending.refuse_whole(&head).await;
+        if let Some(id) = in_transaction {
+            pending.verify(&server.shard, id, body).await;
+        }
         let appender = Appender {
             runtime: server.shard.runtime(),
             acks: match head.acks {
@@ -192,14 +199,15 @@ impl Appender<'_> {
             };
             let Some(out) = outs.next() else { break };
             if let Outcome::Due(partition) = &out.result {
+                let guard = out.guard;
                 let records = records.unwrap_or_default();
                 if bytes + records.len() > BYTES_AT_ONCE {
                     bytes = 0;
                     turn::pace().await;
                 }
                 bytes += records.len();
-                out.result = match self.append(partition.clone(), records) {
-                    Outcome::Long(partition) => self.append_long(partition, records).await,
+                out.result = match self.append(partition.clone(), records, guard) {
+                    Outcome::Long(partition) => self.append_long(partition, records, guard).await,
                     outcome => outcome,
                 };
             }
@@ -215,20 +223,26 @@ impl Appender<'_> {
         }
     }
 
-    fn append(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
+    fn append(&self, partition: Rc<Partition>, records: &[u8], guard: Option<Guard>) -> Outcome {
         if let Err(invalid) = validate::check_version(records, self.version) {
             let mut failed = Failed::append(&AppendError::Invalid(invalid), &partition);
             failed.0.log_start_offset = -1;
             return Outcome::Failed(failed);
         }
         let appended = partition.check_in_sync(self.acks);
+        let (origin, now) = (self.origin(), self.wall_ms);
         let appended =
-            appended.and_then(|()| partition.append(records, self.origin(), self.wall_ms));
+            appended.and_then(|()| partition.append_in_transaction(records, origin, guard, now));
         Self::outcome(partition, appended)
     }
 
     /// Appends records that are validated beside the core before.
-    async fn append_long(&self, partition: Rc<Partition>, records: &[u8]) -> Outcome {
+    async fn append_long(
+        &self,
+        partition: Rc<Partition>,
+        records: &[u8],
+        guard: Option<Guard>,
+    ) -> Outcome {
         let bytes = Bytes::copy_from_slice(records);
         loop {
             let (rules, now, bytes) = (partition.rules(), self.wall_ms, bytes.clone());
@@ -241,7 +255,7 @@ impl Appender<'_> {
             };
             loop {
                 let appended =
-                    partition.append_checked(records, &checked, self.origin(), None, now);
+                    partition.append_checked(records, &checked, self.origin(), guard, now);
                 match appended {
                     Err(AppendError::Busy) => partition.wait_for_space().await,
                     // The topic's settings have changed meanwhile.

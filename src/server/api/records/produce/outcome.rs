@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::base::{ErrorCode, Offset, WallMs};
 use crate::partition::append::AppendError;
+use crate::partition::producers::Guard;
 use crate::partition::validate::Invalid;
 use crate::partition::{Partition, Tenure};
 use crate::server::api::errors;
@@ -17,6 +18,8 @@ pub(super) struct PartitionOut {
     /// Which of the request's topics it belongs to.
     pub(super) topic: u32,
     pub(super) index: i32,
+    /// Shows that the coordinator of the transaction knows of the partition.
+    pub(super) guard: Option<Guard>,
     pub(super) result: Outcome,
 }
 

@@ -107,6 +107,7 @@ impl Pending {
                 self.partitions.push(PartitionOut {
                     topic: self.topics.len() as u32 - 1,
                     index,
+                    guard: None,
                     result: found
                         .map_or_else(|error| Outcome::Failed(Failed::lookup(error)), Outcome::Due),
                 });
@@ -133,6 +134,11 @@ impl Pending {
             self.topics.truncate(self.topics.len() - SORTED_MAX);
             turn::pace().await;
         }
+    }
+
+    /// Whether it has batches of a transaction, as far as its first batches say.
+    pub(super) fn is_transactional(&self) -> bool {
+        matches!(self.first_batches, FirstBatches::Transactional)
     }
 
     /// Fails what is wrong with the request as a whole, before any batch is appended.
