@@ -114,6 +114,11 @@ impl Partition {
         self.config.borrow().clone()
     }
 
+    /// Whether the replica on this node is in sync, as the leader knows.
+    pub fn is_in_sync(&self, node: NodeId) -> bool {
+        self.replicas.borrow().isr().contains(&node)
+    }
+
     /// Replaces the topic's settings.
     pub fn set_config(&self, config: TopicConfig) {
         self.log.set_config(log_config(&config));

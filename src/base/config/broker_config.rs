@@ -71,6 +71,9 @@ pub struct BrokerConfig {
     /// `follower.replication.throttled.rate`, in bytes a second: what all throttled replicas of a
     /// node fetch together while they catch up; `None` for no bound.
     pub follower_throttle_rate: Option<u64>,
+    /// `leader.replication.throttled.rate`, in bytes a second: what all throttled replicas together
+    /// get from a node while they catch up; `None` for no bound.
+    pub leader_throttle_rate: Option<u64>,
     /// What to tell the operator at start, a line each.
     pub notes: Vec<String>,
     pub(super) layers: Layers,
@@ -171,6 +174,7 @@ impl BrokerConfig {
                 busy_poll_us: read.long("corelane.busy.poll.us").max(0) as u64,
             },
             follower_throttle_rate: read.dynamic_rate("follower.replication.throttled.rate"),
+            leader_throttle_rate: read.dynamic_rate("leader.replication.throttled.rate"),
             data_dir: fixed.data_dir,
             log_dirs: fixed.log_dirs,
             listener: fixed.listener,

@@ -78,8 +78,6 @@ pub enum Why {
     Standalone,
     /// Each partition has one replica where the broker is alone.
     OneReplica,
-    /// Leaders do not throttle what followers fetch.
-    FollowersThrottle,
     /// TLS, SASL and delegation tokens are not in this build.
     NoSecurity,
     /// Authorisation is not in this build.
@@ -110,7 +108,6 @@ impl Why {
             Why::Jvm => "there is no JVM here to load classes or to publish beans",
             Why::Standalone => "metadata is embedded, there is no controller quorum to reach",
             Why::OneReplica => "partitions have one replica where the broker runs alone",
-            Why::FollowersThrottle => "followers throttle themselves here, leaders do not",
             Why::NoSecurity => "this build has no TLS, SASL or delegation tokens yet",
             Why::NoAuthorizer => "this build has no authorizer yet",
             Why::NoQuotas => "this build has no quotas yet",

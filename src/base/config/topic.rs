@@ -19,8 +19,8 @@ dynamic_settings! {
     "remote.log.delete.on.disable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether remote segments go when tiering is switched off for the topic.";
     "leader.replication.throttled.replicas" List = "", ThrottledReplicas,
-        Ignored(FollowersThrottle), [];
-        "Replicas whose catching up is slowed down on the leader's side.";
+        InCluster(OneReplica), [];
+        "Replicas that, where they lead, slow down the followers that catch up with them.";
     "remote.storage.enable" Boolean = "false", Any, Ignored(NoTiering), [];
         "Whether segments are copied to remote storage. Refused when set to `true`.";
     "min.insync.replicas" Int = "1", AtLeast(1), InCluster(OneReplica), ["min.insync.replicas"];
@@ -135,6 +135,8 @@ pub struct TopicConfig {
     pub min_in_sync: usize,
     /// The replicas that are throttled while they catch up.
     pub throttled_followers: ThrottledReplicas,
+    /// The replicas that throttle, where they lead, those that catch up.
+    pub throttled_leaders: ThrottledReplicas,
     /// Whose clock stamps the records.
     pub message_timestamp_type: TimestampType,
     /// How far a timestamp may lie behind the broker's clock, in milliseconds.
@@ -277,6 +279,9 @@ impl TopicConfig {
             min_in_sync: long("min.insync.replicas").max(1) as usize,
             throttled_followers: ThrottledReplicas::of(
                 value("follower.replication.throttled.replicas").items(),
+            ),
+            throttled_leaders: ThrottledReplicas::of(
+                value("leader.replication.throttled.replicas").items(),
             ),
             message_timestamp_type: match value("message.timestamp.type").text() {
                 "LogAppendTime" => TimestampType::LogAppendTime,

@@ -6,6 +6,7 @@ mod clients;
 mod faults;
 mod link;
 mod nodes;
+mod throttled;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

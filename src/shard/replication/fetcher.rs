@@ -103,8 +103,7 @@ impl Fetcher {
     /// What may be asked for now.
     fn asked(&self) -> Vec<Asked> {
         let now = self.shard.runtime().now();
-        let rate = self.shard.config().follower_throttle_rate;
-        let in_debt = rate.is_some() && self.throttled_until(now).is_some();
+        let in_debt = self.throttled_until(now).is_some();
         let following = self.following.borrow();
         let ready = following.ready(now);
         let ready = ready.filter(|(_, it)| !in_debt || !self.is_throttled(&it.partition));
@@ -120,7 +119,8 @@ impl Fetcher {
 
     /// When replicas that are throttled may be asked for again, where that is not now.
     fn throttled_until(&self, now: Instant) -> Option<Instant> {
-        self.shard.replication.throttle.borrow().free_at(now)
+        let rate = self.shard.config().follower_throttle_rate?;
+        self.shard.replication.taken.free_at(rate, now)
     }
 
     /// Whether it is one that is throttled, and catches up (KIP-73: one in sync is not held back).
@@ -135,8 +135,7 @@ impl Fetcher {
         let rate = self.shard.config().follower_throttle_rate;
         if let Some(rate) = rate.filter(|_| bytes > 0 && self.is_throttled(partition)) {
             let now = self.shard.runtime().now();
-            let mut throttle = self.shard.replication.throttle.borrow_mut();
-            throttle.spend(bytes, rate, now);
+            self.shard.replication.taken.spend(bytes, rate, now);
         }
     }
 

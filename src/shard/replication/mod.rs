@@ -25,7 +25,7 @@ use super::Shard;
 use super::numbers::give_way;
 use crate::base::ids::Uuid;
 use crate::base::metrics::{Counter, Snapshot};
-use crate::base::{NodeId, PartitionIndex, TopicId};
+use crate::base::{Instant, NodeId, PartitionIndex, TopicId};
 use crate::io::event::Event;
 use crate::io::net::Net;
 pub use assign::tell_of_folders;
@@ -34,7 +34,7 @@ use following::Followed;
 pub use isr::keep_in_sync;
 use throttle::Throttle;
 
-/// What a shard knows of its work as a follower.
+/// What a shard knows of its work as a follower, and as a leader of others.
 #[derive(Default)]
 pub struct Replication {
     /// Partitions have come or gone, or have another leader.
@@ -43,8 +43,10 @@ pub struct Replication {
     moved: RefCell<BTreeMap<Uuid, Vec<(TopicId, PartitionIndex)>>>,
     /// There are more of them.
     more_moved: Event,
-    /// What throttled replicas have fetched.
-    throttle: RefCell<Throttle>,
+    /// What throttled replicas here have fetched.
+    taken: Throttle,
+    /// What throttled replicas on other nodes have fetched here.
+    given: Throttle,
     /// Fetches that leaders have answered.
     fetches_count: Counter,
     /// Fetches that have failed, and answers about single partitions with an error.
@@ -69,6 +71,17 @@ impl Replication {
         self.more_moved.call();
     }
 
+    /// When followers that catch up may have more of the partitions that are throttled here, where
+    /// that is not now and `leader.replication.throttled.rate` is `rate` (KIP-73).
+    pub fn gives_at(&self, rate: u64, now: Instant) -> Option<Instant> {
+        self.given.free_at(rate, now)
+    }
+
+    /// Followers that catch up have been given so much of such partitions.
+    pub fn gave(&self, bytes: usize, rate: u64, now: Instant) {
+        self.given.spend(bytes, rate, now);
+    }
+
     /// Adds its numbers to a snapshot.
     pub(super) fn export(&self, shard: &Shard, to: &mut Snapshot) {
         let shared = &shard.replicas;
@@ -84,6 +97,20 @@ impl Replication {
                 "Bytes of batches that were sent to followers. \
                  Kafka: kafka.server:type=BrokerTopicMetrics,name=ReplicationBytesOutPerSec",
                 &shared.bytes_out,
+            ),
+            (
+                "corelane_throttled_replication_in_bytes_total",
+                "Bytes of batches that replicas took from leaders while they caught up and \
+                 follower.replication.throttled.rate was a bound. \
+                 Kafka: kafka.server:type=FollowerReplication,name=byte-rate",
+                &self.taken.bytes,
+            ),
+            (
+                "corelane_throttled_replication_out_bytes_total",
+                "Bytes of batches that were sent to followers while they caught up and \
+                 leader.replication.throttled.rate was a bound. \
+                 Kafka: kafka.server:type=LeaderReplication,name=byte-rate",
+                &self.given.bytes,
             ),
             (
                 "corelane_replica_fetches_total",

@@ -222,7 +222,7 @@ impl Client {
     }
 
     /// Finds out from any broker who leads.
-    async fn look_anew(&mut self, partition: i32) {
+    pub async fn look_anew(&mut self, partition: i32) {
         self.cluster.runtime.sleep(PAUSE).await;
         let broker = self.cluster.below(BROKERS);
         let topic = MetadataRequestTopic::default().with_name(Some(topic()));
@@ -248,7 +248,7 @@ impl Client {
     }
 
     /// Appends a batch with `acks=all`: its offset, or the error. `None` without an answer.
-    async fn produce(&mut self, partition: i32, batch: Vec<u8>) -> Option<Result<i64, i16>> {
+    pub async fn produce(&mut self, partition: i32, batch: Vec<u8>) -> Option<Result<i64, i16>> {
         let data = PartitionProduceData::default()
             .with_index(partition)
             .with_records(Some(batch.into()));

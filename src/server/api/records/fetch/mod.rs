@@ -13,6 +13,7 @@ mod scratch;
 mod send;
 mod serve;
 mod session;
+mod throttle;
 mod write;
 
 use std::future::poll_fn;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use indexmap::IndexMap;
 
-use crate::base::{ErrorCode, limits};
+use crate::base::{ErrorCode, Instant, limits};
 use crate::io::turn;
 use crate::partition::read::Reader;
 use crate::partition::{Isolation, Partition};
@@ -42,6 +43,7 @@ use part::{Asker, Found, NONE, Part, read};
 use scratch::Scratch;
 use send::Answer;
 pub use serve::Fetch;
+use throttle::Throttling;
 
 /// The table's row.
 pub const ROW: Row = Row {
@@ -244,26 +246,36 @@ impl Scratch {
                 false => Reader::Consumer(isolation),
             },
         };
+        let throttling = Throttling::of(cx, asker);
         self.send_elsewhere(isolation).await;
         let wait = Duration::from_millis(head.max_wait_ms.max(0) as u64);
         let mut time_up = wait.is_zero();
         let mut timer = None;
         loop {
-            let all = self.read_all(asker, limit, cx.version).await;
+            let held = throttling.filter(|it| it.free_at(cx).is_some());
+            let all = self.read_all(asker, held, limit, cx.version).await;
             let enough = all.bytes as i64 >= i64::from(head.min_bytes);
             if enough || all.is_final || all.is_void || time_up {
+                if let Some(throttling) = throttling {
+                    throttling.spend(cx, &self.parts);
+                }
                 return;
             }
             let timer = timer.get_or_insert_with(|| Box::pin(cx.shard.runtime().sleep(wait)));
-            time_up = matches!(
-                select(timer, pin!(self.wait_for_more(&cx.server.probe))).await,
-                Either::Left(_)
-            );
+            let free_at = held.and_then(|it| it.free_at(cx));
+            let more = pin!(self.wait_for_more(cx, free_at));
+            time_up = matches!(select(timer, more).await, Either::Left(_));
         }
     }
 
-    /// Reads every partition once.
-    async fn read_all(&mut self, asker: Asker, limit: i64, version: i16) -> All {
+    /// Reads every partition once; of those that are `held` no records.
+    async fn read_all(
+        &mut self,
+        asker: Asker,
+        held: Option<Throttling>,
+        limit: i64,
+        version: i16,
+    ) -> All {
         self.slices.clear();
         self.aborted.clear();
         let mut left = limit;
@@ -279,8 +291,12 @@ impl Scratch {
                 continue;
             };
             all.is_void = false;
-            let max_bytes = left.min(i64::from(part.wanted.max_bytes));
-            let at_least_one = all.bytes == 0;
+            let is_held = held.is_some_and(|held| held.has(partition));
+            let max_bytes = match is_held {
+                true => 0,
+                false => left.min(i64::from(part.wanted.max_bytes)),
+            };
+            let at_least_one = all.bytes == 0 && !is_held;
             let (slices, aborted) = (&mut self.slices, &mut self.aborted);
             part.follows = self.is_follower;
             let found = read(
@@ -303,14 +319,14 @@ impl Scratch {
         all
     }
 
-    /// Waits until one of the partitions moves.
-    async fn wait_for_more(&self, probe: &Probe) {
+    /// Waits until one of the partitions moves, or those that are held are `free`.
+    async fn wait_for_more(&self, cx: &Context, free: Option<Instant>) {
         let mut parked = Parked {
             parts: &self.parts,
-            probe,
+            probe: &cx.server.probe,
             waker: None,
         };
-        poll_fn(|cx| {
+        let moves = poll_fn(|cx| {
             if parked.waker.is_some() {
                 // Whether it was one of the partitions that woke us shows by reading again.
                 return Poll::Ready(());
@@ -321,8 +337,12 @@ impl Scratch {
             }
             parked.park(cx.waker());
             Poll::Pending
-        })
-        .await;
+        });
+        let runtime = cx.shard.runtime();
+        match free {
+            Some(free) => drop(runtime.within(free.since(runtime.now()), moves).await),
+            None => moves.await,
+        }
     }
 }
 
