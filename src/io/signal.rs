@@ -1,9 +1,13 @@
-//! Drives: the process's stop signals, waited for by the main thread.
+//! Drives: the process's stop signals, waited for on a thread of their own.
 
 use std::future::Future;
+use std::io;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+
+use super::channel::{Receiver, channel};
 
 /// Blocks SIGTERM, SIGINT and SIGHUP for this thread and all that it starts, and lets writes fail
 /// instead of killing the process: to closed sockets, and beyond what a file may be. Call first
@@ -19,9 +23,29 @@ pub fn block_stop_signals() {
     }
 }
 
-/// Waits until the process is asked to stop; returns the signal's name.
+/// Tells of the process's stop signals, from the time on when it is made.
+pub struct StopSignals(Receiver<&'static str>);
+
+impl StopSignals {
+    /// Waits for them on a thread of its own.
+    pub fn listen() -> io::Result<StopSignals> {
+        let (heard, signals) = channel();
+        let listener = thread::Builder::new().name("signals".to_owned());
+        listener.spawn(move || while heard.send(wait_for_stop()).is_ok() {})?;
+        Ok(StopSignals(signals))
+    }
+
+    /// Waits until the process is asked to stop; returns the signal's name.
+    pub async fn next(&mut self) -> &'static str {
+        match self.0.next().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 #[allow(unsafe_code)]
-pub fn wait_for_stop() -> &'static str {
+fn wait_for_stop() -> &'static str {
     let set = stop_signals();
     let mut signal = 0;
     // SAFETY: the set is initialised and `signal` is ours to be written.

@@ -2,8 +2,12 @@
 //! knows what the cluster is, then the shards. How an executor is started is the caller's
 //! business: on a thread of its own, or as a task of a simulated world.
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+
+use futures_util::future::{Either, select};
 
 use super::control::{Cluster, ControlStart};
 use super::loggers::Loggers;
@@ -44,12 +48,16 @@ pub struct Running<C, N> {
     shards: Vec<ToShard>,
 }
 
-/// Brings a broker up; returns once all shards serve, in a cluster as nodes that may lead.
+/// Brings a broker up; returns once all shards serve, in a cluster as nodes that may lead. `None`
+/// where `stop` ended while the cluster was waited for: what had been started is stopped then, or
+/// has done nothing yet that a stop would have to end.
 pub async fn bring_up<C, N>(
     parts: Parts,
+    stop: impl Future<Output = ()>,
     start_control: impl FnOnce(ControlStart) -> Result<C, StartError>,
     mut start_node: impl FnMut(NodeStart) -> Result<N, StartError>,
-) -> Result<Running<C, N>, StartError> {
+) -> Result<Option<Running<C, N>>, StartError> {
+    let mut stop = pin!(stop);
     let config = parts.config;
     let (control, control_inbox) = mesh::control();
     let (shards, inboxes): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mesh::shard()).unzip();
@@ -64,7 +72,10 @@ pub async fn bring_up<C, N>(
         life: parts.life.clone(),
         started,
     })?;
-    let Cluster { image, directories } = starts.next().await.ok_or(StartError::Gone)??;
+    let Cluster { image, directories } = match select(pin!(starts.next()), stop.as_mut()).await {
+        Either::Left((loaded, _)) => loaded.ok_or(StartError::Gone)??,
+        Either::Right(_) => return Ok(None),
+    };
     let topics = image.topics.iter();
     start::tell_of_descriptors(topics.map(|topic| topic.partitions.len()).sum());
 
@@ -91,15 +102,23 @@ pub async fn bring_up<C, N>(
     for _ in &nodes {
         starts.next().await.ok_or(StartError::Gone)??;
     }
-    let opened = control.open().await.map_err(|_| StartError::Gone)?;
-    opened.map_err(StartError::Cluster)?;
-    parts.life.serves();
-    Ok(Running {
+    let running = Running {
         controller,
         nodes,
         control,
         shards,
-    })
+    };
+    let opened = match select(pin!(running.control.open()), stop).await {
+        Either::Left((opened, _)) => opened.map_err(|_| StartError::Gone)?,
+        Either::Right(_) => {
+            parts.life.stops();
+            running.stop().await;
+            return Ok(None);
+        }
+    };
+    opened.map_err(StartError::Cluster)?;
+    parts.life.serves();
+    Ok(Some(running))
 }
 
 impl<C, N> Running<C, N> {

@@ -37,7 +37,8 @@ use node::NodeStart;
 
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
-use crate::io::{checks, cpus, signal};
+use crate::io::signal::{self, StopSignals};
+use crate::io::{checks, cpus};
 
 /// Runs the broker until it is told to stop. `loggers` changes the levels of the log; `on_ready`
 /// is called once all shards serve.
@@ -76,10 +77,15 @@ pub fn serve(
         node::start(it, cpu, socket)
     };
     let start_control = |it| control::start(it, admin);
-    let running = signal::block_on(bring_up(parts, start_control, start_node))?;
+    let mut signals = StopSignals::listen().map_err(StartError::Executor)?;
+    let stop = async { tracing::info!(signal = signals.next().await, "stopping before it served") };
+    let brought_up = signal::block_on(bring_up(parts, stop, start_control, start_node))?;
+    let Some(running) = brought_up else {
+        return Ok(());
+    };
     on_ready(ready);
 
-    let signal = signal::wait_for_stop();
+    let signal = signal::block_on(signals.next());
     tracing::info!(signal, "stopping");
     life.stops();
     signal::block_on(running.stop());

@@ -6,6 +6,7 @@ mod cluster;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::catch_unwind;
 use std::path::PathBuf;
@@ -111,7 +112,8 @@ impl Machine {
             let listener = listener.map_err(StartError::Executor)?;
             Ok(runtime.spawn(node::run(start, disk(), self.net.clone(), listener)))
         };
-        bring_up(parts, control, node).await.unwrap()
+        let brought_up = bring_up(parts, pending(), control, node).await;
+        brought_up.unwrap().expect("nothing asks it to stop")
     }
 
     async fn connect(&self, shard: usize) -> Client {

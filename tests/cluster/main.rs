@@ -15,6 +15,7 @@ mod netns;
 mod options;
 mod quorum;
 mod replication;
+mod start;
 
 use std::process::ExitCode;
 
@@ -35,11 +36,13 @@ fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let alone = format::ALL.iter().map(|(name, run)| (name, run, None));
+    let alone = format::ALL.iter().chain(start::ALONE);
+    let alone = alone.map(|(name, run)| (name, run, None));
     let lacks = lacks_kafka();
     let with_kafka = quorum::ALL
         .iter()
         .chain(member::ALL)
+        .chain(start::ALL)
         .chain(admin::ALL)
         .chain(replication::ALL.into_iter().flatten())
         .map(|(name, run)| (name, run, lacks));

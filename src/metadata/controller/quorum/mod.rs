@@ -11,6 +11,7 @@ mod forward;
 mod isr;
 mod member;
 mod node;
+mod waiting;
 
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::join_all;
 
 use crate::base::config::{BrokerConfig, ClusterConfig};
 use crate::base::faults::{Fault, FaultKind, Faults};
@@ -195,28 +196,6 @@ impl QuorumController {
         let id = |node: Option<&Rc<Node>>| node.map_or(0, |node| node.id().0);
         id(self.nodes.first())..=id(self.nodes.last())
     }
-
-    /// Waits until all nodes are registered, and their registrations are part of the image.
-    async fn joined(&self) -> Result<(), String> {
-        let joining = std::pin::pin!(async {
-            for node in &self.nodes {
-                node.registered().await;
-            }
-            let is_known = |image: &Image, node: &Rc<Node>| {
-                let known = image.brokers.get(node.id());
-                known.is_some_and(|known| node.epoch().is_none_or(|epoch| known.epoch >= epoch))
-            };
-            let all = |image: &Image| self.nodes.iter().all(|node| is_known(image, node));
-            let image = self.watch.image_where(all).await;
-            for node in &self.nodes {
-                node.has_applied(image.highest_offset());
-            }
-        });
-        match select(joining, std::pin::pin!(self.failure())).await {
-            Either::Left(_) => Ok(()),
-            Either::Right((why, _)) => Err(why),
-        }
-    }
 }
 
 /// Where a node listens.
@@ -306,18 +285,6 @@ impl QuorumController {
     fn fail(&self, why: String) {
         self.failure.borrow_mut().get_or_insert(why);
         self.failed.ring();
-    }
-
-    /// Waits until all nodes may lead, and the image says so.
-    pub async fn unfenced(&self) {
-        for node in &self.nodes {
-            node.unfenced().await;
-        }
-        let all = |image: &Image| {
-            let mut nodes = self.nodes.iter();
-            nodes.all(|node| image.brokers.is_alive(node.id()))
-        };
-        self.watch.image_where(all).await;
     }
 
     /// Has the leaderships of all nodes moved away, which must be done within a time; the epochs

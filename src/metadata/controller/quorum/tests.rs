@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use futures_util::future::select;
+
 use super::*;
 use crate::base::config::{ConfigFile, Flags, HostFacts, load};
 use crate::io::sim::{SimNet, World};

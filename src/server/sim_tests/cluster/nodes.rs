@@ -1,6 +1,7 @@
 //! Drives: the brokers of a simulated cluster: how they start, stop and crash, and who reaches whom.
 
 use std::cell::{Cell, RefCell};
+use std::future::pending;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -146,12 +147,12 @@ impl Cluster {
     pub fn start(&self, broker: usize) {
         let (cluster, members) = (self.clone(), self.members.clone());
         self.members[broker].machine.spawn(async move {
-            let running = cluster.bring_up(broker).await;
-            *members[broker].running.borrow_mut() = Some(Rc::new(running));
+            let running = cluster.bring_up(broker, pending()).await;
+            *members[broker].running.borrow_mut() = running.map(Rc::new);
         });
     }
 
-    async fn bring_up(&self, broker: usize) -> Broker {
+    async fn bring_up(&self, broker: usize, stop: impl Future<Output = ()>) -> Option<Broker> {
         let member = &self.members[broker];
         let net = Net::simulated(self.net.seen_from(broker_ip(broker)));
         let disk = Disk::simulated(member.machine.disk());
@@ -173,7 +174,7 @@ impl Cluster {
             let disk = disk.with_new_pool();
             Ok(runtime.spawn(shard_node::run(start, disk, net.clone(), listener)))
         };
-        bring_up(parts, control, node).await.unwrap()
+        bring_up(parts, stop, control, node).await.unwrap()
     }
 
     /// Whether a broker serves, and no fault is at work on it.
