@@ -16,6 +16,9 @@ pub enum Mutant {
     AckedAlone,
     /// A follower says that it has what it has not stored yet.
     AskedBeforeStored,
+    /// What was appended is acked although another node leads by now, which decides what becomes of
+    /// it.
+    EndedTenureAcks,
 }
 
 thread_local! {

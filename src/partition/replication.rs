@@ -54,6 +54,9 @@ pub enum ReplicateError {
     /// The device has not kept up: to be tried again after [`Partition::wait_for_space`].
     #[error("the log has no room before its device catches up")]
     Busy,
+    /// The device is full: to be tried again later.
+    #[error("the device is full")]
+    NoRoom,
     /// The log takes no writes.
     #[error("{0}")]
     Storage(LogFailure),
@@ -345,7 +348,8 @@ impl Partition {
         // The producers are not borrowed here: a log that begins a segment asks for them.
         let appended = self.log.append_replicated(batch.bytes(), now);
         let appended = appended.map_err(|error| match error {
-            log::AppendError::Busy | log::AppendError::NoRoom => ReplicateError::Busy,
+            log::AppendError::Busy => ReplicateError::Busy,
+            log::AppendError::NoRoom => ReplicateError::NoRoom,
             log::AppendError::Closed => match self.failure() {
                 Some(failure) => ReplicateError::Storage(failure),
                 None => ReplicateError::Outdated,

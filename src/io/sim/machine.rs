@@ -73,6 +73,11 @@ impl SimMachine {
         self.disks.0.borrow_mut()[self.at].stuck_until = until;
     }
 
+    /// Its wall clock shows so much more than the world's, in milliseconds.
+    pub fn set_clock(&self, off_ms: i64) {
+        self.tasks.set_clock(self.at + 1, off_ms);
+    }
+
     /// Runs `task` on this machine, and all tasks that it begins.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         let number = self.at + 1;

@@ -87,9 +87,9 @@ impl SimRuntime {
         self.0.time.now()
     }
 
-    /// The virtual wall clock.
+    /// The virtual wall clock of the machine whose task is polled now.
     pub fn wall_ms(&self) -> WallMs {
-        self.0.time.wall_ms()
+        self.0.wall_ms()
     }
 
     /// A number that follows from the seed.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::random::Random;
 use super::time::Time;
-use crate::base::Instant;
+use crate::base::{Instant, WallMs};
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -20,6 +20,8 @@ pub(super) struct Tasks {
     machines: RefCell<Vec<usize>>,
     /// The machine whose task is polled now: it gets the tasks that are begun.
     machine: Cell<usize>,
+    /// How far the wall clock of each machine is off, in milliseconds; the others are right.
+    clocks: RefCell<Vec<i64>>,
     ready: Arc<Mutex<Vec<usize>>>,
     /// The task that is polled now, and whether it has been cancelled meanwhile.
     running: Cell<Option<usize>>,
@@ -57,6 +59,7 @@ impl Tasks {
             tasks: RefCell::default(),
             machines: RefCell::default(),
             machine: Cell::new(0),
+            clocks: RefCell::default(),
             ready: Arc::default(),
             running: Cell::new(None),
             is_cancelled: Cell::new(false),
@@ -80,6 +83,22 @@ impl Tasks {
         let task = tasks.len() - 1;
         self.ready.lock().expect("one thread").push(task);
         task
+    }
+
+    /// The wall clock of the machine whose task is polled now.
+    pub(super) fn wall_ms(&self) -> WallMs {
+        let clocks = self.clocks.borrow();
+        let off = clocks.get(self.machine.get()).copied();
+        self.time.wall_ms() + off.unwrap_or_default()
+    }
+
+    /// The wall clock of `machine` shows so much more than the world's.
+    pub(super) fn set_clock(&self, machine: usize, off_ms: i64) {
+        let mut clocks = self.clocks.borrow_mut();
+        if clocks.len() <= machine {
+            clocks.resize(machine + 1, 0);
+        }
+        clocks[machine] = off_ms;
     }
 
     /// Does `work`, the tasks of which are those of `machine`.

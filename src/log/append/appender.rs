@@ -112,7 +112,11 @@ impl Inner {
         config: &LogConfig,
     ) -> Result<(), AppendError> {
         if !self.may_queue(bytes) {
-            return Err(AppendError::Busy);
+            // Who waits for a log that is stuck would wait for nothing.
+            return Err(match self.room.is_stuck() {
+                true => AppendError::NoRoom,
+                false => AppendError::Busy,
+            });
         }
         if self.room.is_lacking() {
             let is_full = self.active().is_none_or(|active| {

@@ -73,6 +73,25 @@ fn what_was_written_is_acked_though_the_next_segment_finds_no_room() {
 }
 
 #[test]
+fn a_log_that_is_stuck_with_much_queued_is_full_and_not_busy() {
+    in_worlds(20, |sim| async move {
+        let disk = Disk::simulated(sim.clone());
+        let (_shared, log) = opened(&disk, config(64 << 20)).await;
+        log.append(&batch(1, 15_000, 0, 0), 0, None, 0)
+            .expect("appended");
+        acked(&log, 1).await;
+        sim.inject_below(Path::new(DIR), Fault::Room);
+        let append = |tag: u64| log.append(&batch(1, 500_000, tag, 0), 0, None, 0);
+        let refused = (1..).find_map(|tag| append(tag).err());
+        assert_eq!(refused, Some(AppendError::Busy));
+        assert!(soon(&disk, || log.stuck().is_some()).await);
+        // It does not wait for what does not come; who asks again must not be sent back here.
+        log.wait_for_room().await;
+        assert_eq!(append(1_000).err(), Some(AppendError::NoRoom));
+    });
+}
+
+#[test]
 fn a_log_that_was_to_be_emptied_without_room_for_more_closes() {
     for flush_messages in [1, 1_000] {
         in_worlds(20, move |sim| async move {

@@ -25,8 +25,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const TOPIC: &str = "orders";
 const BROKERS: usize = 3;
 const PARTITIONS: i32 = 2;
-/// Seeds that are tried to find a planted bug; they were found after 1 to 11.
-const FOUND_WITHIN: u64 = 20;
+/// Seeds that are tried to find a planted bug; they were found after 1 to 16.
+const FOUND_WITHIN: u64 = 40;
 
 /// The topic's id.
 fn topic_id() -> TopicId {
@@ -224,6 +224,7 @@ fn planted_bugs_of_replication_are_found() {
         Mutant::EpochForgotten,
         Mutant::AckedAlone,
         Mutant::AskedBeforeStored,
+        Mutant::EndedTenureAcks,
     ];
     let found = bugs.map(|bug| (bug, found_after(bug)));
     eprintln!("found after seeds: {found:?}");

@@ -107,7 +107,8 @@ impl Fetcher {
                 Ok(0) => break,
                 Ok(bytes) => done += bytes,
                 Err(ReplicateError::Busy) => partition.wait_for_space().await,
-                Err(ReplicateError::Outdated) => return false,
+                // The log has said that its device is full. Others go on.
+                Err(ReplicateError::Outdated | ReplicateError::NoRoom) => return false,
                 Err(error) => {
                     partition.name().report("cannot follow the leader", &error);
                     return false;

@@ -45,7 +45,7 @@ async fn one(cluster: &Cluster) {
     let other = (broker + 1 + cluster.below(BROKERS - 1)) % BROKERS;
     let mine = broker_ip(broker);
     let within = Duration::from_millis(300 * cluster.below(2) as u64);
-    let kind = cluster.below(16);
+    let kind = cluster.below(20);
     cluster.tell(format_args!(
         "fault {kind}, broker {broker}, {other}; {cluster:?}"
     ));
@@ -99,14 +99,47 @@ async fn one(cluster: &Cluster) {
                 cluster.net.set_weather(Weather::default());
             }
         },
-        _ => {
+        15 => {
             if cluster.is_up(broker) {
                 cluster.stop(broker).await;
                 cluster.runtime.sleep(cluster.between(50, 3_000)).await;
+                if cluster.below(2) == 0 {
+                    let length = cluster.between(1, 2_000);
+                    cluster.start_and_stop(broker, length).await;
+                }
                 cluster.start_again(broker);
             }
         }
+        16 => cluster.fill(broker, cluster.between(200, 8_000)).await,
+        17 | 18 => full(cluster, leader.0 as usize).await,
+        _ => cluster.set_clock(broker),
     }
+}
+
+/// The disk of the leader, node `leader`, or of one of its followers is full; most often leaders
+/// change or crash meanwhile.
+async fn full(cluster: &Cluster, leader: usize) {
+    let Some(leader) = leader.checked_sub(1).filter(|it| *it < BROKERS) else {
+        return;
+    };
+    let follower = (leader + 1 + cluster.below(BROKERS - 1)) % BROKERS;
+    let broker = [leader, follower][cluster.below(2)];
+    let length = cluster.between(200, 8_000);
+    let filled = cluster.clone();
+    cluster
+        .runtime
+        .spawn(async move { filled.fill(broker, length).await });
+    cluster.runtime.sleep(length / 2).await;
+    match cluster.below(4) {
+        0 => down(cluster, &[leader], Duration::ZERO).await,
+        1 => down(cluster, &[broker], Duration::ZERO).await,
+        2 => {
+            let index = cluster.below(PARTITIONS as usize) as i32;
+            cluster.move_leader(index, follower);
+        }
+        _ => {}
+    }
+    cluster.runtime.sleep(length / 2).await;
 }
 
 /// The disk of a broker is stuck for a while; most often all lose power before it goes on.

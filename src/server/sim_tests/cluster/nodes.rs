@@ -16,7 +16,7 @@ use crate::io::cores::Task;
 use crate::io::disk::Disk;
 use crate::io::net::Net;
 use crate::io::runtime::Runtime;
-use crate::io::sim::{Link, Random, SimMachine, SimNet, World};
+use crate::io::sim::{Fault, Link, Random, SimMachine, SimNet, World};
 use crate::metadata::controller::{IDENTITY_FILE, Identity, shard_dir};
 use crate::metadata::source::quorum::double::{CLUSTER, PartitionState, Quorum};
 use crate::server::bring_up::{Parts, Running, bring_up};
@@ -28,6 +28,9 @@ const DATA: &str = "/data";
 const PORT: u16 = 9092;
 /// How long what must happen may take once nothing is wrong any more.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How far the wall clock of a machine is off at the most.
+const CLOCK_OFF_MS: usize = 5 * 60 * 1_000;
 
 type Broker = Running<Task<()>, Task<()>>;
 
@@ -48,6 +51,12 @@ struct Member {
     running: RefCell<Option<Rc<Broker>>>,
     /// A fault is at work on it.
     busy: Cell<bool>,
+}
+
+fn machine(world: &World, clocks: &mut Random) -> SimMachine {
+    let machine = world.machine();
+    machine.set_clock(clocks.below(2 * CLOCK_OFF_MS + 1) as i64 - CLOCK_OFF_MS as i64);
+    machine
 }
 
 pub fn broker_ip(broker: usize) -> IpAddr {
@@ -93,8 +102,10 @@ impl std::fmt::Debug for Cluster {
 impl Cluster {
     pub fn new(world: &World, seed: u64) -> Cluster {
         let (quorum, _) = Quorum::in_world(world);
-        let member = |broker| Member {
-            machine: world.machine(),
+        // Nothing may hang on what the clocks of others say.
+        let mut clocks = Random::new(seed ^ 0xC10C);
+        let mut member = |broker| Member {
+            machine: machine(world, &mut clocks),
             config: config(broker, &quorum),
             running: RefCell::default(),
             busy: Cell::default(),
@@ -103,7 +114,7 @@ impl Cluster {
             seed,
             runtime: world.runtime(),
             net: world.net().clone(),
-            members: Rc::new((0..BROKERS).map(member).collect()),
+            members: Rc::new((0..BROKERS).map(&mut member).collect()),
             quorum,
             random: Rc::new(RefCell::new(Random::new(seed ^ 0xC1))),
         }
@@ -210,6 +221,24 @@ impl Cluster {
         self.members[broker].machine.stick(length);
     }
 
+    /// The disk of a broker that is up has no room for so long, or until that crashes: a start would
+    /// refuse such a folder.
+    pub async fn fill(&self, broker: usize, length: Duration) {
+        if !self.is_up(broker) {
+            return;
+        }
+        let disk = self.members[broker].machine.disk();
+        disk.inject(Fault::Room);
+        self.runtime.sleep(length).await;
+        disk.repair();
+    }
+
+    /// Sets the wall clock of a broker anew, as one that was wrong is set right, or wrong.
+    pub fn set_clock(&self, broker: usize) {
+        let off = self.below(2 * CLOCK_OFF_MS + 1) as i64 - CLOCK_OFF_MS as i64;
+        self.members[broker].machine.set_clock(off);
+    }
+
     /// Starts a broker that was crashed.
     pub fn start_again(&self, broker: usize) {
         self.members[broker].busy.set(false);
@@ -220,21 +249,41 @@ impl Cluster {
     pub async fn stop(&self, broker: usize) {
         let member = &self.members[broker];
         member.busy.set(true);
-        let stopped = Rc::new(Cell::new(false));
         if let Some(running) = member.running.take() {
-            let stopped = stopped.clone();
-            member.machine.spawn(async move {
-                running.stop().await;
-                stopped.set(true);
-            });
+            self.to_its_end(broker, async move { running.stop().await })
+                .await;
         }
+    }
+
+    /// Starts a broker that was stopped, and asks it after so long to stop again, wherever its start
+    /// has come.
+    pub async fn start_and_stop(&self, broker: usize, length: Duration) {
+        let cluster = self.clone();
+        let lived = async move {
+            let stop = cluster.runtime.sleep(length);
+            if let Some(running) = cluster.bring_up(broker, stop).await {
+                running.stop().await;
+            }
+        };
+        self.to_its_end(broker, lived).await;
+    }
+
+    /// Runs what ends the process of a broker, within a time.
+    async fn to_its_end(&self, broker: usize, work: impl Future<Output = ()> + 'static) {
+        let ended = Rc::new(Cell::new(false));
+        let ends = ended.clone();
+        let machine = &self.members[broker].machine;
+        machine.spawn(async move {
+            work.await;
+            ends.set(true);
+        });
         for _ in 0..600 {
-            if stopped.get() {
+            if ended.get() {
                 break;
             }
             self.runtime.sleep(SECOND / 20).await;
         }
-        member.machine.kill();
+        machine.kill();
     }
 
     pub fn set_link(&self, one: IpAddr, other: IpAddr, link: Link) {
