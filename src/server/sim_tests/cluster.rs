@@ -78,6 +78,11 @@ struct Lived {
 
 /// A run of this seed.
 fn story(seed: u64) -> Lived {
+    if std::env::var("SIM_TELL").is_ok_and(|it| it == "3") {
+        // What the brokers themselves say.
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+        let _ = log.without_time().with_writer(std::io::stderr).try_init();
+    }
     let world = World::new(seed);
     let cluster = Cluster::new(&world, seed);
     let told = Told::default();

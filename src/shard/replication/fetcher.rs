@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 
 use super::ask::{self, Asker, FETCH_VERSION};
-use super::following::{Followed, Following, Key};
+use super::following::{Followed, Following};
 use super::session::{Asked, Session};
 use crate::base::config::ReplicaConfig;
 use crate::base::seldom::Seldom;
@@ -193,8 +193,9 @@ impl Fetcher {
                 let key = (TopicId(topic.topic_id), answered.partition_index);
                 // They were asked for in the order of their keys.
                 let found = asked.binary_search_by_key(&key, |one| one.key);
-                if let (Ok(at), Some(partition)) = (found, self.partition(&key)) {
-                    self.take(&mut open, asker, &asked[at], &partition, answered, &config)
+                let asked = found.ok().map(|at| &asked[at]);
+                if let Some((asked, partition)) = asked.and_then(|it| self.still_follows(it)) {
+                    self.take(&mut open, asker, asked, &partition, answered, &config)
                         .await?;
                     changed.push(partition);
                 }
@@ -270,11 +271,11 @@ impl Fetcher {
         }
     }
 
-    fn partition(&self, key: &Key) -> Option<Rc<Partition>> {
+    /// The partition that was asked for, if it follows in the same term still.
+    fn still_follows<'a>(&self, asked: &'a Asked) -> Option<(&'a Asked, Rc<Partition>)> {
         let following = self.following.borrow();
-        following
-            .get(key)
-            .map(|followed| followed.partition.clone())
+        let followed = following.get(&asked.key, asked.leader_epoch)?;
+        Some((asked, followed.partition.clone()))
     }
 
     /// Waits until what was appended is stored, but not for long: a disk that is full or stuck

@@ -108,9 +108,11 @@ impl Following {
         pauses.min()
     }
 
-    /// The partition, if it is followed.
-    pub fn get(&self, key: &Key) -> Option<&Followed> {
-        self.0.get(key)
+    /// The partition, if it is followed in this term. What a leader says of an earlier one, which
+    /// may come late, is no reason to do anything in the next.
+    pub fn get(&self, key: &Key, leader_epoch: LeaderEpoch) -> Option<&Followed> {
+        let followed = self.0.get(key);
+        followed.filter(|it| it.leader_epoch == leader_epoch)
     }
 
     /// It was answered for without an error.
@@ -230,6 +232,12 @@ mod tests {
             assert!(ready(&following, 1_000_000).is_empty());
             partition.take_term(&term(4, 2));
             assert!(following.set(vec![Followed::new(partition.clone())]));
+            let key = (TopicId::ZERO, 0);
+            let in_term = |it| following.get(&key, it).is_some();
+            assert!(
+                in_term(4) && !in_term(3),
+                "an answer of the old term is none"
+            );
             assert_eq!(ready(&following, 0), [0]);
             partition.take_term(&term(5, 1));
             assert!(ready(&following, 0).is_empty(), "it leads");

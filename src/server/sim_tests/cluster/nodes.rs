@@ -120,9 +120,10 @@ impl Cluster {
         }
     }
 
-    /// Says what happens, where one looks for the reason of something: `SIM_TELL=2`.
+    /// Says what happens, where one looks for the reason of something: `SIM_TELL=2`; 3 has the logs of
+    /// the brokers, too.
     pub fn tell(&self, what: std::fmt::Arguments<'_>) {
-        if std::env::var("SIM_TELL").is_ok_and(|it| it == "2") {
+        if std::env::var("SIM_TELL").is_ok_and(|it| it == "2" || it == "3") {
             eprintln!("{:.3} s: {what}", self.runtime.now().0 as f64 / 1e9);
         }
     }
