@@ -65,6 +65,8 @@ pub struct Quorum {
     dir: PathBuf,
     /// Settings more, a line each.
     lines: String,
+    /// The release that it is formatted for; `None` for what is usual here.
+    release: Option<&'static str>,
     controllers: Vec<Controller>,
 }
 
@@ -137,8 +139,22 @@ impl Quorum {
         Quorum::start_on(&hosts, dir, lines)
     }
 
+    /// A controller that is formatted for an older release, with the features which that had.
+    pub fn start_as(release: &'static str, dir: &Path) -> Quorum {
+        Quorum::start_of(Some(release), &[Host::local()], dir, &[])
+    }
+
     /// As [`Self::start_with`], one controller on each of these hosts.
     pub fn start_on(hosts: &[Host], dir: &Path, lines: &[&str]) -> Quorum {
+        Quorum::start_of(None, hosts, dir, lines)
+    }
+
+    fn start_of(
+        release: Option<&'static str>,
+        hosts: &[Host],
+        dir: &Path,
+        lines: &[&str],
+    ) -> Quorum {
         let count = hosts.len();
         assert!((1..=3).contains(&count));
         let port = ports();
@@ -151,6 +167,7 @@ impl Quorum {
         let mut quorum = Quorum {
             dir: dir.to_owned(),
             lines: lines.join("\n"),
+            release,
             controllers: controllers.collect(),
         };
         for index in 0..count {
@@ -192,6 +209,24 @@ impl Quorum {
         assert!(Command::new("kill").arg(id).status().unwrap().success());
         let log = || format!("controller {index} does not stop:\n{}", self.log(index));
         until(log, || child.try_wait().unwrap());
+    }
+
+    /// Makes all of them stand still, as when their machines hang.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets them go on after [`Self::pause`].
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        for child in self.controllers.iter().filter_map(|it| it.child.as_ref()) {
+            let id = child.id().to_string();
+            let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+            assert!(sent.success());
+        }
     }
 
     /// Starts one that was killed or stopped.
@@ -257,6 +292,8 @@ impl Quorum {
         if is_alone {
             // By Kafka's defaults, with all features on.
             tool.arg("--standalone");
+            let release = self.release.map(|release| ["--release-version", release]);
+            tool.args(release.iter().flatten());
         } else {
             tool.args(["--release-version", "4.1"]);
             let off = |name: &&str| ["--feature".to_owned(), format!("{name}=0")];

@@ -82,6 +82,15 @@ impl Cluster {
         Cluster { quorum, members }
     }
 
+    /// Adds a member, formatted but not started: its node. `lines` are settings, which win.
+    pub fn add(&mut self, here: &Here, dir: &Path, kind: Kind, lines: &[&str]) -> i32 {
+        let id = self.members.len() as i32 + 1;
+        let all = [&LINES[..], lines].concat();
+        let member = Member::new(here, kind, dir, id, Host::local(), &self.quorum, &all);
+        self.members.push(member);
+        id
+    }
+
     /// The member that is node `id`.
     pub fn node(&mut self, id: i32) -> &mut Member {
         &mut self.members[id as usize - 1]

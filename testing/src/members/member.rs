@@ -93,6 +93,11 @@ impl Member {
         (self.host.address, self.port).into()
     }
 
+    /// The port of its admin pages, where it is one of ours.
+    pub fn admin(&self) -> Option<u16> {
+        self.start.admin().filter(|_| self.kind == Kind::Corelane)
+    }
+
     /// Whether it can answer for the cluster: it runs, is not paused, and not cut off.
     pub fn is_running(&self) -> bool {
         self.child.is_some() && !self.is_paused && !self.is_cut_off

@@ -21,7 +21,7 @@ pub const ALL: &[(&str, fn())] = &[("replicas_of_offsets_outlive_coordinators", 
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The topic of the groups' offsets, and its partitions.
-const OFFSETS: (&str, i32) = ("__consumer_offsets", 3);
+pub const OFFSETS: (&str, i32) = ("__consumer_offsets", 3);
 
 /// Kafka's own consumer that says what it reads and commits; killed when dropped.
 struct Consumer {
@@ -182,7 +182,7 @@ impl Group {
     }
 
     /// Waits until so many records more are read.
-    fn read_more(&self, cluster: &Cluster, more: usize) {
+    pub fn read_more(&self, cluster: &Cluster, more: usize) {
         let goal = self.consumed().len() + more;
         let log = || {
             let said: Vec<String> = self.consumers.iter().map(Consumer::said).collect();

@@ -1,12 +1,17 @@
 //! Partitions with three replicas, under load, while members die, stand still, come back empty, and
 //! move. Each story is told with members of ours, of Apache Kafka, or of both.
 
+mod controllers;
 mod deletion;
 mod failover;
 mod groups;
 mod mixed;
 mod moves;
+mod path;
+mod plan;
 mod replicas;
+mod throttle;
+mod verified;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,16 +27,25 @@ use crate::options::kinds;
 pub type Story = (&'static str, fn());
 
 /// The stories of a run of all tests: what holds, and what panics when it does not.
-pub const ALL: [&[Story]; 5] = [
+pub const ALL: [&[Story]; 7] = [
     replicas::ALL,
     failover::ALL,
     groups::ALL,
     deletion::ALL,
     mixed::ALL,
+    controllers::ALL,
+    verified::ALL,
 ];
 
 /// Those that take long.
-pub const LONG: [&[Story]; 3] = [failover::LONG, moves::LONG, mixed::LONG];
+pub const LONG: [&[Story]; 6] = [
+    failover::LONG,
+    moves::LONG,
+    mixed::LONG,
+    controllers::LONG,
+    throttle::LONG,
+    path::LONG,
+];
 
 /// The topic under load.
 pub const TOPIC: &str = "loaded";

@@ -1,10 +1,8 @@
 //! Drives: leaders and replicas that move as an operator asks, and a disk that is replaced.
 
-use std::fs;
-
 use corelane_testing::members::Cluster;
-use corelane_testing::until_within;
 
+use super::plan::Plan;
 use super::{TOPIC, cluster, finish, load};
 use crate::HERE;
 
@@ -15,7 +13,6 @@ pub const LONG: &[(&str, fn())] = &[
 ];
 
 const ELECTION: &str = "org.apache.kafka.tools.LeaderElectionCommand";
-const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
 const QUORUM: &str = "org.apache.kafka.tools.MetadataQuorumCommand";
 
 /// Where the replicas of each partition shall be.
@@ -26,33 +23,11 @@ fn reassigned() {
     let cluster = cluster(dir.path(), 4);
     let running = load(&cluster);
     running.wait_acks(50);
-    let partitions = MOVED.iter().zip(0..).map(|(replicas, partition)| {
-        format!(r#"{{"topic":"{TOPIC}","partition":{partition},"replicas":{replicas:?}}}"#)
-    });
-    let partitions: Vec<String> = partitions.collect();
-    let plan = format!(r#"{{"version":1,"partitions":[{}]}}"#, partitions.join(","));
-    let file = dir.path().join("plan.json");
-    fs::write(&file, plan).unwrap();
-    let file = file.to_str().unwrap();
-    let named = ["--reassignment-json-file", file];
-    let throttled = ["--execute", "--throttle", "20000000"];
-    let said = cluster.tool(REASSIGN, &[&throttled[..], &named[..]].concat());
-    assert!(
-        said.contains("Successfully started partition reassignment"),
-        "{said}"
-    );
-    let patience = std::time::Duration::from_secs(90);
-    let mut said = String::new();
-    let done = until_within(
-        patience,
-        || format!("never complete:\n{}", cluster.last_words()),
-        || {
-            said = cluster.tool(REASSIGN, &[&["--verify"][..], &named[..]].concat());
-            let count = said.matches("is completed").count();
-            (count == 3).then_some(said.clone())
-        },
-    );
-    assert!(done.contains("Clearing broker-level throttles"), "{done}");
+    let moved = MOVED.iter().map(|it| it.to_vec()).collect();
+    let plan = Plan::new(dir.path(), &[(TOPIC, moved)]);
+    plan.begin(&cluster, Some(20_000_000));
+    let said = plan.wait_done(&cluster);
+    assert!(said.contains("Clearing broker-level throttles"), "{said}");
     cluster.wait(TOPIC, "moved", |seen| {
         let pairs = seen.iter().zip(MOVED);
         pairs
@@ -70,7 +45,7 @@ fn reassigned() {
 }
 
 /// Has the first replica of each partition lead.
-fn elects_the_preferred(cluster: &Cluster) {
+pub fn elects_the_preferred(cluster: &Cluster) {
     let elect = ["--election-type", "preferred", "--all-topic-partitions"];
     cluster.tool(ELECTION, &elect);
     cluster.wait(TOPIC, "led by the preferred", |seen| {
