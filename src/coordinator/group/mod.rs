@@ -189,7 +189,7 @@ impl Machine for GroupMachine {
                 self.group_bytes = self.group_bytes + after - before;
             }
             Record::Group(id, None) => self.forget_group(id),
-            Record::Other(_) => {}
+            Record::Consumer(_) | Record::Other(_) => {}
         }
         self.count_memory();
     }

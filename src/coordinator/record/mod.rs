@@ -4,15 +4,20 @@
 //! A key is an int16 record type and a body; a value is an int16 version and a body; a record
 //! without a value is a tombstone. One file per family. What is decoded here may have been
 //! written by any Kafka since 0.9; what is encoded is what Kafka 4.3 writes. Types that this
-//! broker does not act on (KIP-848 and share groups) stay in the log and decode to
+//! broker does not act on (share and streams groups) stay in the log and decode to
 //! [`Record::Other`].
 
 mod classic;
+mod consumer;
 mod fields;
 mod offset;
 pub mod transaction;
 
 pub use classic::{GroupValue, MemberValue};
+pub use consumer::{
+    ClassicMetadata, ClassicProtocol, ConsumerChange, ConsumerRecord, CurrentValue, GroupEpoch,
+    MemberMetadata, ResolvedRegex, TargetEpoch, TopicPartitions,
+};
 pub use offset::{OffsetKey, OffsetValue};
 
 use std::rc::Rc;
@@ -27,6 +32,8 @@ pub enum Record {
     Offset(OffsetKey, Option<OffsetValue>),
     /// The metadata of a classic group, or (without value) its removal: key type 2.
     Group(Rc<str>, Option<GroupValue>),
+    /// Something of a consumer group: key types 3 to 8, and 16.
+    Consumer(ConsumerRecord),
     /// A record of another type; the number is that type.
     Other(i16),
 }
@@ -114,13 +121,17 @@ impl Record {
                     .transpose()?;
                 Ok(Record::Group(group, value))
             }
+            kind if consumer::is_of_consumer_group(kind) => {
+                ConsumerRecord::decode(kind, key, value).map(Record::Consumer)
+            }
             other => Ok(Record::Other(other)),
         }
     }
 
     /// The bytes that Kafka 4.3 writes for this record.
     ///
-    /// `Other` is never made by this broker and has no bytes: `None`.
+    /// What this broker never makes has no bytes, `None`: `Other`, and the topics of a consumer
+    /// group as Kafka 4.0 listed them.
     pub fn encode(&self) -> Option<Encoded> {
         match self {
             Record::Offset(key, value) => Some(Encoded {
@@ -131,6 +142,7 @@ impl Record {
                 key: classic::encode_key(group),
                 value: value.as_ref().map(GroupValue::encode),
             }),
+            Record::Consumer(record) => record.encode(),
             Record::Other(_) => None,
         }
     }
@@ -180,13 +192,14 @@ mod tests {
                     (Record::Offset(..), false) => "commit removed",
                     (Record::Group(..), true) => "group",
                     (Record::Group(..), false) => "group removed",
+                    (Record::Consumer(_), true) => "consumer group",
+                    (Record::Consumer(_), false) => "consumer group removed",
                     (Record::Other(_), _) => "other",
                 };
                 *kinds.entry(kind).or_insert(0) += 1;
-                if let Some(encoded) = decoded.encode() {
-                    assert_eq!(Some(&*encoded.key), record.key);
-                    assert_eq!(encoded.value.as_deref(), record.value);
-                }
+                let encoded = decoded.encode().unwrap();
+                assert_eq!(Some(&*encoded.key), record.key);
+                assert_eq!(encoded.value.as_deref(), record.value);
             }
         }
         let kinds: Vec<_> = kinds.into_iter().collect();
@@ -195,9 +208,10 @@ mod tests {
             [
                 ("commit", 10),
                 ("commit removed", 1),
+                ("consumer group", 6),
+                ("consumer group removed", 3),
                 ("group", 7),
                 ("group removed", 1),
-                ("other", 9)
             ]
         );
     }

@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn records_of_other_types_are_let_through() {
         assert_eq!(
-            Record::decode(Some(&[0, 3, 9, 9]), None),
-            Ok(Record::Other(3))
+            Record::decode(Some(&[0, 9, 9, 9]), None),
+            Ok(Record::Other(9))
         );
         assert_eq!(
             Record::decode(Some(&[0, 23]), Some(&[0])),
