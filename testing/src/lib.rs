@@ -11,6 +11,7 @@ pub mod bench;
 pub mod cases;
 pub mod cgroup;
 pub mod checked;
+pub mod copied;
 pub mod device;
 pub mod exposition;
 pub mod followed;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use corelane::wire::codec::messages::ProduceRequest;
 use corelane_testing::Client;
 use corelane_testing::batches::batch;
-use corelane_testing::requests::produce;
+use corelane_testing::requests::{fetch, produce};
 
-use crate::{IN, PARTITIONS};
+use crate::{IN, PARTITIONS, SHARDS};
 
 /// Records in a batch.
 const COUNT: usize = 10;
 const VERSION: i16 = 9;
+const FETCH: i16 = 12;
 /// Time between two rounds of batches.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -48,7 +49,7 @@ fn send(
 ) -> Option<()> {
     let connected = match client.take() {
         Some(client) => Some(client),
-        None => crate::output::leader(port, IN, partition),
+        None => leader(port, IN, partition),
     };
     let mut open = connected?;
     match open.try_call(VERSION, request) {
@@ -58,4 +59,14 @@ fn send(
         }
         _ => None,
     }
+}
+
+/// A client of the shard that leads a partition, if one answers for it.
+pub fn leader(port: u16, topic: &str, partition: i32) -> Option<Client> {
+    (0..SHARDS as u16).find_map(|shard| {
+        let mut client = Client::try_connect(port + shard).ok()?;
+        let answer = client.try_call(FETCH, &fetch(topic, partition, 0)).ok()?;
+        let code = answer.responses[0].partitions[0].error_code;
+        (code == 0).then_some(client)
+    })
 }

@@ -8,9 +8,7 @@
 //!
 //! Needs a JDK, Maven and Kafka's artifacts; without them nothing is run, and it says so.
 
-mod copier;
 mod feed;
-mod output;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,12 +17,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corelane_testing::arguments::Arguments;
+use corelane_testing::copied::{Copier, Copies, committed, differs};
 use corelane_testing::requests::create_topic;
 use corelane_testing::{Broker, Here, Start, quorum};
 use fastrand::Rng;
-
-use copier::Copier;
-use output::read_committed;
 
 /// Where the broker of this build is.
 const HERE: Here = corelane_testing::here!();
@@ -93,8 +89,13 @@ fn run(kills: u64, seed: u64) -> Result<String, String> {
         let (stop, port) = (stop.clone(), start.port);
         move || feed::feed(port, &stop)
     });
-    let copiers = |index| Copier::new(start.port, index);
-    let mut copiers: Vec<Copier> = (0..PARTITIONS).map(copiers).collect();
+    let copies = Copies {
+        brokers: format!("127.0.0.1:{}", start.port),
+        from: IN.to_owned(),
+        to: OUT.to_owned(),
+    };
+    let copiers = (0..PARTITIONS).map(|index| Copier::new(&copies, index));
+    let mut copiers: Vec<Copier> = copiers.collect();
     let mut counts = [0; 2];
     for _ in 0..kills {
         let until = Instant::now() + Duration::from_millis(random.u64(1_000..4_000));
@@ -138,21 +139,16 @@ fn restart(broker: Broker, start: &Start) -> Result<Broker, String> {
 /// What came out must be what went in, as far as it has come; how many records that are, and
 /// how many have come in.
 fn compare(port: u16, partition: i32) -> Result<(usize, usize), String> {
-    let copied = read_committed(port, OUT, partition)?;
-    let source = read_committed(port, IN, partition)?;
-    let same = copied.iter().zip(&source).take_while(|(a, b)| a == b);
-    let same = same.count();
-    match same == copied.len() {
-        true => Ok((copied.len(), source.len())),
-        false => Err(format!(
-            "partition {partition}: record {same} of the copy is {:?}, of the source {:?}",
-            copied
-                .get(same)
-                .map(|it| String::from_utf8_lossy(it).into_owned()),
-            source
-                .get(same)
-                .map(|it| String::from_utf8_lossy(it).into_owned()),
-        )),
+    let read = |topic: &str| {
+        let leader = feed::leader(port, topic, partition);
+        let mut client = leader.ok_or_else(|| format!("nothing serves {topic}-{partition}"))?;
+        committed(&mut client, topic, partition)
+    };
+    let copied = read(OUT)?;
+    let source = read(IN)?;
+    match differs(&copied, &source) {
+        Some(how) => Err(format!("partition {partition}: {how}")),
+        None => Ok((copied.len(), source.len())),
     }
 }
 

@@ -11,6 +11,7 @@ mod path;
 mod plan;
 mod replicas;
 mod throttle;
+mod transactions;
 mod verified;
 
 use std::collections::BTreeSet;
@@ -27,10 +28,11 @@ use crate::options::kinds;
 pub type Story = (&'static str, fn());
 
 /// The stories of a run of all tests: what holds, and what panics when it does not.
-pub const ALL: [&[Story]; 7] = [
+pub const ALL: [&[Story]; 8] = [
     replicas::ALL,
     failover::ALL,
     groups::ALL,
+    transactions::ALL,
     deletion::ALL,
     mixed::ALL,
     controllers::ALL,

@@ -4,32 +4,41 @@ use std::collections::HashSet;
 
 use corelane::wire::batch::{BatchView, Records, batches};
 use corelane::wire::codec::messages::fetch_response::AbortedTransaction;
-use corelane_testing::Client;
-use corelane_testing::requests::fetch;
 
-use crate::SHARDS;
+use crate::Client;
+use crate::requests::fetch;
 
+/// The version of Fetch.
 const VERSION: i16 = 12;
 
-/// A client of the shard that leads a partition, if one answers for it.
-pub fn leader(port: u16, topic: &str, partition: i32) -> Option<Client> {
-    (0..SHARDS as u16).find_map(|shard| {
-        let mut client = Client::try_connect(port + shard).ok()?;
-        let answer = client.try_call(VERSION, &fetch(topic, partition, 0)).ok()?;
-        let code = answer.responses[0].partitions[0].error_code;
-        (code == 0).then_some(client)
+/// Values of records, in their order.
+pub type Values = Vec<Vec<u8>>;
+
+/// How a copy is no prefix of its source; `None` where it is.
+pub fn differs(copy: &Values, source: &Values) -> Option<String> {
+    let same = copy
+        .iter()
+        .zip(source)
+        .take_while(|(one, other)| one == other);
+    let same = same.count();
+    let text = |of: &Values| {
+        of.get(same)
+            .map(|it| String::from_utf8_lossy(it).into_owned())
+    };
+    (same < copy.len()).then(|| {
+        let (copy, source) = (text(copy), text(source));
+        format!("record {same} of the copy is {copy:?}, of the source {source:?}")
     })
 }
 
 /// The values of all committed records up to the last stable offset, in order.
-pub fn read_committed(port: u16, topic: &str, partition: i32) -> Result<Vec<Vec<u8>>, String> {
-    let mut client = leader(port, topic, partition)
-        .ok_or_else(|| format!("nothing serves partition {partition} of {topic}"))?;
+pub fn committed(client: &mut Client, topic: &str, partition: i32) -> Result<Values, String> {
     let mut values = Vec::new();
     let mut next = 0;
     loop {
         let request = fetch(topic, partition, next).with_isolation_level(1);
-        let answer = client.call(VERSION, &request);
+        let answer = client.try_call(VERSION, &request);
+        let answer = answer.map_err(|error| error.to_string())?;
         let found = &answer.responses[0].partitions[0];
         if found.error_code != 0 {
             return Err(format!("{topic}-{partition}: error {}", found.error_code));

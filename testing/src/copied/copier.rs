@@ -2,17 +2,26 @@
 
 use std::process::{Child, Stdio};
 
-use corelane_testing::quorum::kafka_process;
-
-use crate::{IN, OUT};
+use crate::quorum::kafka_process;
 
 const CLASS: &str = "org.apache.kafka.tools.TransactionalMessageCopier";
 /// Records in a transaction.
 const SIZE: &str = "40";
 
-/// Copies one partition, always under the same transactional id.
+/// What is copied where.
+#[derive(Clone, Debug)]
+pub struct Copies {
+    /// Brokers to ask first.
+    pub brokers: String,
+    /// The topic that is copied.
+    pub from: String,
+    /// The topic that it is copied to, which has the same partitions.
+    pub to: String,
+}
+
+/// Copies one partition, always under the same transactional id; some transactions it aborts.
 pub struct Copier {
-    port: u16,
+    copies: Copies,
     partition: i32,
     child: Option<Child>,
     /// How often it was started.
@@ -21,9 +30,9 @@ pub struct Copier {
 
 impl Copier {
     /// One that does not run yet.
-    pub fn new(port: u16, partition: i32) -> Copier {
+    pub fn new(copies: &Copies, partition: i32) -> Copier {
         Copier {
-            port,
+            copies: copies.clone(),
             partition,
             child: None,
             runs: 0,
@@ -38,12 +47,12 @@ impl Copier {
         {
             return;
         }
-        let brokers = format!("127.0.0.1:{}", self.port);
+        let Copies { brokers, from, to } = &self.copies;
         let mut command = kafka_process(CLASS, &["-Xmx96m"]);
         command
-            .args(["--input-topic", IN, "--output-topic", OUT])
+            .args(["--input-topic", from, "--output-topic", to])
             .args(["--input-partition", &self.partition.to_string()])
-            .args(["--broker-list", &brokers])
+            .args(["--broker-list", brokers])
             .args(["--consumer-group", "copiers"])
             .args(["--transaction-size", SIZE])
             .args(["--transaction-timeout", "10000"])

@@ -1,0 +1,8 @@
+//! Copies that Kafka's own `TransactionalMessageCopier` makes of a topic, partition by partition,
+//! and what a reader of committed records sees of them.
+
+mod committed;
+mod copier;
+
+pub use committed::{Values, committed, differs};
+pub use copier::{Copier, Copies};
