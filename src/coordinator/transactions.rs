@@ -285,3 +285,6 @@ impl Factory for Ids {
             .within(Box::new(self.memory()))
     }
 }
+
+#[cfg(test)]
+mod tests;

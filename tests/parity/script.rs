@@ -169,8 +169,22 @@ impl Story {
     where
         R::Response: Debug,
     {
+        self.aside_and(what, v, request, |_| ())
+    }
+
+    /// The same; `change` keeps of the answer what is to be compared.
+    pub fn aside_and<R: Request>(
+        &mut self,
+        what: &str,
+        v: i16,
+        request: R,
+        change: impl FnOnce(&mut Value),
+    ) -> Option<R::Response>
+    where
+        R::Response: Debug,
+    {
         self.aside = true;
-        let answer = self.ask(what, v, request);
+        let answer = self.ask_and(what, v, request, change);
         self.aside = false;
         answer
     }

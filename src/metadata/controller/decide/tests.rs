@@ -138,6 +138,21 @@ fn a_new_cluster_has_its_features_and_its_nodes() {
 }
 
 #[test]
+fn a_cluster_of_an_earlier_build_gets_what_it_lacks_once() {
+    let mut world = World::new(1, "");
+    assert_eq!(catch_up(&world.image), []);
+    let off = crate::metadata::record::FeatureLevel {
+        name: "transaction.version".to_owned(),
+        feature_level: 0,
+    };
+    world.take(vec![off.into()]);
+    assert!(!world.image.features.contains_key("transaction.version"));
+    world.take(catch_up(&world.image));
+    assert_eq!(world.image.features["transaction.version"], 2);
+    assert_eq!(catch_up(&world.image), []);
+}
+
+#[test]
 fn producer_ids_are_handed_out_in_blocks_until_there_are_none() {
     let mut world = World::new(2, "");
     let mut ask = |node| world.decide(|with| allocate_producer_ids(with, NodeId(node)));

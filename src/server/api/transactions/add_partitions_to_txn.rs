@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
 use super::code;
 use crate::base::{ErrorCode, PartitionIndex};
@@ -46,8 +46,8 @@ impl crate::server::state::codes::Codes for AddPartitionsToTxnResponse {
     }
 }
 
-/// The partitions of a request, each once, in its order.
-type Wanted = IndexMap<TopicName, IndexSet<PartitionIndex>>;
+/// The partitions of a request, in its order.
+type Wanted = IndexMap<TopicName, Vec<PartitionIndex>>;
 
 impl Api for AddPartitionsToTxn {
     type Request = AddPartitionsToTxnRequest;
@@ -108,9 +108,7 @@ async fn wanted(cx: &Context, topics: &[AddPartitionsToTxnTopic]) -> Wanted {
     let mut wanted = Wanted::new();
     for topic in topics {
         let indices = wanted.entry(topic.name.clone()).or_default();
-        for index in &topic.partitions {
-            indices.insert(*index);
-        }
+        indices.extend(&topic.partitions);
         cx.pace().await;
     }
     wanted
