@@ -17,7 +17,7 @@ const COUNT: usize = 10;
 const VERSION: i16 = 9;
 const FETCH: i16 = 12;
 /// Time between two rounds of batches.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sends records until `stop` is set; how many were acked.
 pub fn feed(port: u16, stop: &AtomicBool) -> usize {

@@ -4,7 +4,7 @@
 //! Every record that went in comes out once, in its order, for a reader of committed records: at
 //! the end, and of what is there after each start of the broker. After `--`:
 //!
-//! - `--kills N`: so many (12 without it). `--seed N`: another run; every run prints its seed.
+//! - `--kills N`: so many (8 without it). `--seed N`: another run; every run prints its seed.
 //!
 //! Needs a JDK, Maven and Kafka's artifacts; without them nothing is run, and it says so.
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     let wanted = arguments.number("--kills").and_then(|kills| {
         let seed = arguments.seed()?;
         arguments.end()?;
-        Ok((kills.unwrap_or(12), seed))
+        Ok((kills.unwrap_or(8), seed))
     });
     let (kills, seed) = match wanted {
         Ok(wanted) => wanted,

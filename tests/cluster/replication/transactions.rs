@@ -1,37 +1,67 @@
 //! Transactions, whose state has three replicas, over the death of their coordinators, of the
 //! leaders of what they write, and of the groups' coordinators.
 
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use corelane_testing::copied::{Copier, Copies, Values, committed, differs};
 use corelane_testing::members::{Cluster, connect};
+use corelane_testing::quorum::kafka_process;
 use corelane_testing::until_within;
 
-use super::{PACE_OF_GROUPS, Story, TOPIC, TWO, cluster, load_at};
+use super::{Story, TWO, cluster};
 use crate::HERE;
 use crate::options::kills;
 
 /// The cases: what holds, and what panics when it does not.
 pub const ALL: &[Story] = &[("transactions_outlive_coordinators", outlive)];
 
-/// The copy of the topic under load.
+/// What is copied, and the copy.
+const SOURCE: &str = "source";
 const COPY: &str = "copied";
-/// Partitions that are copied, of those under load.
+/// Partitions of both.
 const COPIED: i32 = 2;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a member works between two deaths, and how long it is away.
 const WORKS: Duration = Duration::from_secs(5);
 const AWAY: Duration = Duration::from_secs(4);
 
+/// Kafka's own producer of numbers, which sends each until it is acked.
+struct Producer(Child);
+
+impl Producer {
+    fn start(cluster: &Cluster) -> Producer {
+        let mut command = kafka_process("org.apache.kafka.tools.VerifiableProducer", &["-Xmx96m"]);
+        command
+            .args(["--bootstrap-server", &cluster.servers()])
+            .args(["--topic", SOURCE, "--throughput", "200", "--acks", "-1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Producer(command.spawn().expect("a JVM starts"))
+    }
+
+    fn stop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 fn outlive() {
     let dir = HERE.data_dir();
     let mut cluster = cluster(dir.path(), 3);
-    let load = load_at(&cluster, PACE_OF_GROUPS);
-    cluster.create(COPY, super::PARTITIONS as i32, 3, TWO);
+    cluster.create(SOURCE, COPIED, 3, TWO);
+    cluster.create(COPY, COPIED, 3, TWO);
+    let mut producer = Producer::start(&cluster);
     let copies = Copies {
         brokers: cluster.servers(),
-        from: TOPIC.to_owned(),
+        from: SOURCE.to_owned(),
         to: COPY.to_owned(),
     };
     let copiers = (0..COPIED).map(|index| Copier::new(&copies, index));
@@ -46,11 +76,13 @@ fn outlive() {
         cluster.node(id).start();
         cluster.node(id).wait_ready();
         run_for(&mut copiers, WORKS);
-        cluster.wait_in_sync(TOPIC, 3);
+        cluster.wait_in_sync(SOURCE, 3);
         cluster.wait_in_sync(COPY, 3);
-        (0..COPIED).for_each(|partition| drop(compare(&cluster, partition)));
+        for partition in 0..COPIED {
+            compare(&cluster, partition);
+        }
     }
-    let report = load.finish();
+    producer.stop();
     let log = || cluster.last_words();
     let copied = until_within(PATIENCE, log, || {
         copiers.iter_mut().for_each(Copier::keep_running);
@@ -61,9 +93,10 @@ fn outlive() {
     });
     copiers.iter_mut().for_each(Copier::kill);
     let runs: usize = copiers.iter().map(|copier| copier.runs).sum();
-    println!("  {deaths} deaths: {copied} records copied exactly once in {runs} runs; {report}");
+    println!("  {deaths} deaths: {copied} records copied exactly once in {runs} runs of copiers");
     assert!(copied > 100, "hardly a copy");
     cluster.stop();
+    super::replicas_agree(&cluster, COPY, COPIED as usize);
 }
 
 fn run_for(copiers: &mut [Copier], length: Duration) {
@@ -88,7 +121,7 @@ fn compare(cluster: &Cluster, partition: i32) -> (usize, usize) {
         committed(&mut client, topic, partition).ok()
     };
     let copy = until_within(PATIENCE, log, || read(COPY));
-    let source = until_within(PATIENCE, log, || read(TOPIC));
+    let source = until_within(PATIENCE, log, || read(SOURCE));
     if let Some(how) = differs(&copy, &source) {
         panic!("partition {partition}: {how}\n{}", cluster.last_words());
     }
