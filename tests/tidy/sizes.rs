@@ -19,9 +19,9 @@ const MADE: &str = "made by a program, not by hand";
 
 /// Files that are larger, with their lines and the reason.
 const FILES: &[(&str, usize, &str)] = &[
-    ("src/base/config/broker/no_effect.rs", 891, MADE),
+    ("src/base/config/broker/no_effect.rs", 822, MADE),
     ("src/host/table.rs", 491, TABLE),
-    ("wire/src/shape/table.rs", 595, MADE),
+    ("wire/src/shape/table.rs", 784, MADE),
 ];
 
 /// Functions that are longer, with their lines.
