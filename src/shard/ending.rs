@@ -17,8 +17,8 @@ use crate::coordinator::transaction::{Markers, TopicPartition, TransactionError}
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// The longest pause before that.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How often a coordinator is asked that is not there yet.
-const NOT_THERE_WAIT: Duration = Duration::from_millis(20);
+/// The longest pause before a coordinator is asked again that is not there yet.
+const NOT_THERE_MAX: Duration = Duration::from_millis(200);
 
 /// Looks after the partitions of `__transaction_state` that are led here, for ever.
 pub async fn run(shard: Rc<Shard>) {
@@ -53,6 +53,7 @@ async fn attend(shard: &Rc<Shard>, index: PartitionIndex) -> PartitionIndex {
     let transactions = &shard.coordinators.transactions;
     let mut writing = FuturesUnordered::new();
     let mut spare_id = None;
+    let mut pause = PAUSE_MIN;
     loop {
         let wanted = {
             let mut next = pin!(transactions.next_markers(index, spare_id.take()));
@@ -65,6 +66,7 @@ async fn attend(shard: &Rc<Shard>, index: PartitionIndex) -> PartitionIndex {
         };
         match wanted {
             Ok(wanted) => {
+                pause = PAUSE_MIN;
                 let each = wanted.transactions.into_iter();
                 writing.extend(each.map(|one| write(shard, one)));
                 if wanted.needs_producer_id {
@@ -77,7 +79,8 @@ async fn attend(shard: &Rc<Shard>, index: PartitionIndex) -> PartitionIndex {
             // It is loaded, for the first time or again: what is on its way is handed out anew.
             Err(_) => {
                 writing.clear();
-                shard.runtime().sleep(NOT_THERE_WAIT).await;
+                shard.runtime().sleep(pause).await;
+                pause = (pause * 2).min(NOT_THERE_MAX);
             }
         }
     }
