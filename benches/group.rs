@@ -161,6 +161,7 @@ fn commit(group: &str, topic: Rc<str>, partitions: usize) -> Commit {
         instance_id: None,
         retention_ms: None,
         knows_group_not_found: true,
+        transaction: None,
         topics: vec![CommitTopic {
             name: topic,
             id: TopicId(Uuid::from_u128(1)),

@@ -25,6 +25,7 @@ pub mod replication;
 pub mod traffic;
 pub mod validate;
 mod open;
+pub mod shared;
 mod state;
 mod storage;
 #[cfg(test)]
@@ -45,7 +46,7 @@ pub use open::PartitionOptions;
 use open::{log_config, rules};
 use producers::Producers;
 use replicas::Replicas;
-use replication::Shared;
+use shared::Shared;
 pub use state::{Acks, Isolation, Tenure};
 use state::{ReplicaState, Role};
 use traffic::Traffic;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::producers::Producers;
 use super::replicas::{Replicas, Term};
-use super::replication::Shared;
+use super::shared::Shared;
 use super::state::ReplicaState;
 use super::traffic::Traffic;
 use super::transactions::aborted_by;

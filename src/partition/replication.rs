@@ -1,35 +1,15 @@
 //! Drives: a replica among others: which role it has, how far the others are, which are in sync,
 //! and what comes from a leader.
 
-use std::cell::RefCell;
-use std::time::Duration;
-
 use super::Partition;
 use super::read::{Fetched, ReadError, ReadRequest};
 use super::replicas::{FollowerFetch, Term};
 use super::state::{Isolation, Role, Tenure};
-use crate::base::metrics::Counter;
-use crate::base::{Instant, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId, WallMs};
+use crate::base::{Instant, LeaderEpoch, NodeId, Offset, WallMs};
 use crate::io::buffer::Slice;
-use crate::io::event::Event;
 use crate::log::{self, LogFailure};
 use crate::metadata::controller::{AlterPartitionError, AlteredPartition, IsrChange};
 use crate::wire::batch::{self, BatchError, BatchView};
-
-/// What the partitions of a shard share.
-#[derive(Default)]
-pub struct Shared {
-    /// `replica.lag.time.max.ms`
-    pub lag_time_max: Duration,
-    /// Partitions whose replicas in sync shall change, in the order in which that was found out.
-    changes: RefCell<Vec<(TopicId, PartitionIndex)>>,
-    /// There is one more.
-    pub more_changes: Event,
-    /// Bytes of batches that came from leaders on other nodes.
-    pub bytes_in: Counter,
-    /// Bytes of batches that were sent to followers.
-    pub bytes_out: Counter,
-}
 
 /// What a leader says with the records of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,26 +40,6 @@ pub enum ReplicateError {
     /// The log takes no writes.
     #[error("{0}")]
     Storage(LogFailure),
-}
-
-// === impl Shared ===
-
-impl Shared {
-    /// What partitions share whose followers may lag for so long.
-    pub fn new(lag_time_max: Duration) -> Shared {
-        Shared {
-            lag_time_max,
-            ..Shared::default()
-        }
-    }
-
-    /// The partitions whose replicas in sync shall change, each once.
-    pub fn take_changes(&self) -> Vec<(TopicId, PartitionIndex)> {
-        let mut changes = self.changes.take();
-        changes.sort_unstable();
-        changes.dedup();
-        changes
-    }
 }
 
 impl Partition {

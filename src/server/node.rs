@@ -1,6 +1,7 @@
 //! Drives: one shard's executor from start to stop: open, accept, follow the image, close.
 
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -99,6 +100,13 @@ pub async fn run(start: NodeStart, disk: Disk, net: Net, listener: Listener) {
     turn::measured(Work::job("start"), serve_shard(start, disk, net, listener)).await;
 }
 
+/// The shards of the process, by node.
+fn siblings(config: &BrokerConfig, shards: Vec<ToShard>) -> BTreeMap<NodeId, ToShard> {
+    let shards = shards.into_iter().enumerate();
+    let named = shards.map(|(index, shard)| (NodeId(config.node_id(index)), shard));
+    named.collect()
+}
+
 async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener) {
     let NodeStart {
         index,
@@ -122,17 +130,14 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
     let runtime = disk.runtime().clone();
     let answering = answer(runtime.clone(), questions, opened.clone());
     runtime.spawn(turn::measured(Work::job("questions"), answering));
-    let shards = shards.into_iter().enumerate();
-    let siblings = shards.map(|(index, shard)| (NodeId(config.node_id(index)), shard));
-    let nodes = Nodes::new(siblings.collect(), net.clone());
     let options = ShardOptions {
         index,
+        nodes: Nodes::new(siblings(&config, shards), net.clone()),
         disk,
         config,
         dirs,
         lost_dirs,
         control,
-        nodes,
         life,
     };
     let shard = match Shard::open(options, image, runtime.wall_ms()).await {

@@ -44,7 +44,7 @@ use crate::io::disk::Disk;
 use crate::io::runtime::Runtime;
 use crate::metadata::controller::NodeDir;
 use crate::metadata::image::{Image, ResourceKind};
-use crate::partition::replication::Shared;
+use crate::partition::shared::Shared;
 use crate::wire::field::NodeEndpoint;
 use auto_create::AutoCreate;
 use compaction::Compaction;

@@ -15,16 +15,13 @@ use crate::io::turn::{self, Work};
 use crate::partition::append::{self, AppendError};
 use crate::partition::producers::Guard;
 use crate::partition::{Acks, Marker, Partition};
+use crate::wire::batch::NO_SEQUENCE;
 
-use super::batches;
+use super::loading::load;
 use super::machine::{Factory, InTransaction, Machine, Now, Outcome, Unavailable};
 use super::queue::Unwritten;
 use super::serving::Serving;
-use super::unloadable::Unloadable;
-use crate::wire::batch::NO_SEQUENCE;
 
-/// Bytes of a log that are replayed before other tasks get their turn.
-const LOAD_CHUNK_BYTES: usize = 256 * 1024;
 /// Time between two looks at whether a full device has space again, or enough replicas are in sync.
 const SPACE_WAIT: Duration = Duration::from_secs(1);
 
@@ -119,13 +116,10 @@ impl<F: Factory> Driver<F> {
     ) -> Result<T, NotInTransaction> {
         // The machine may be ahead of the log, but not in what concerns a transaction that is not
         // open in it: what would end it waits as well.
-        let InTransaction {
-            producer_id,
-            producer_epoch,
-            guard,
-        } = *transaction;
-        let partition = &self.partition;
-        let checked = partition.check_in_transaction(producer_id, producer_epoch, guard);
+        let (id, epoch) = (transaction.producer_id, transaction.producer_epoch);
+        let checked = self
+            .partition
+            .check_in_transaction(id, epoch, transaction.guard);
         checked.map_err(NotInTransaction::Refused)?;
         self.ask(act).await.map_err(NotInTransaction::Unavailable)
     }
@@ -251,7 +245,7 @@ impl<F: Factory> Driver<F> {
     /// Loads and serves, again after a failure, until it resigns.
     async fn run(self: Rc<Self>) {
         while !self.resigned.get() {
-            let loaded = self.load().await;
+            let loaded = load(&*self.factory, &self.partition, &self.resigned).await;
             if self.resigned.get() {
                 return;
             }
@@ -300,43 +294,6 @@ impl<F: Factory> Driver<F> {
         // A failure is found again by the next write.
         let end = self.partition.end_offset();
         let _ = self.partition.wait_committed(end).await;
-    }
-
-    /// Replays the log from its start, a chunk at a time. Returns the machine, and the largest
-    /// batch that its log takes.
-    async fn load(&self) -> Result<(F::Machine, usize), Unloadable> {
-        let batch_bytes_max = self.partition.config().max_message_bytes;
-        let mut machine = self.factory.make(batch_bytes_max);
-        let started = self.now().instant;
-        let mut offset = self.partition.start_offset();
-        let (mut slices, mut bytes) = (Vec::new(), Vec::new());
-        // Also what is not committed yet: it will be, as long as this node leads.
-        let upto = self.partition.end_offset();
-        while offset < upto && !self.resigned.get() {
-            slices.clear();
-            bytes.clear();
-            let partition = &self.partition;
-            let read = partition.read(offset, upto, LOAD_CHUNK_BYTES, &mut slices);
-            read.await.map_err(Unloadable::Read)?;
-            for slice in &slices {
-                bytes.extend_from_slice(slice);
-            }
-            let next = batches::replay(&mut machine, &bytes, offset);
-            let next = next.map_err(Unloadable::Contents)?;
-            if next <= offset {
-                return Err(Unloadable::Short);
-            }
-            offset = next;
-            self.runtime().yield_now().await;
-        }
-        let count = machine.count();
-        if count > 0 {
-            let partition = self.partition.name().index;
-            let ms = self.now().instant.since(started).as_millis() as u64;
-            let kept = F::Machine::NAME;
-            tracing::info!(partition, count, records = offset, ms, "{kept} loaded");
-        }
-        Ok((machine, batch_bytes_max))
     }
 
     /// Serves a machine that was just loaded.

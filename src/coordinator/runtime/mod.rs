@@ -7,6 +7,7 @@
 
 mod batches;
 mod driver;
+mod loading;
 pub mod machine;
 mod partitions;
 mod queue;

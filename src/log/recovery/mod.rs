@@ -7,6 +7,7 @@ mod ending;
 mod known;
 mod listing;
 mod open;
+mod scan;
 mod swaps;
 
 pub use open::open;

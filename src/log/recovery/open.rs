@@ -1,6 +1,5 @@
 //! Drives: opening a log: what is there, what of it is valid, cutting a torn end.
 
-use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -8,7 +7,6 @@ use std::rc::Rc;
 use super::listing::Listing;
 use crate::base::{Offset, WallMs};
 use crate::io::disk::Disk;
-use crate::io::file::File;
 use crate::log::append::{Logs, REACH};
 use crate::log::config::LogConfig;
 use crate::log::format::{AbortedTransaction, Epochs, Scanner, Stop, walk};
@@ -374,37 +372,5 @@ impl Opener<'_> {
         // far ahead.
         let is_whole = matches!(stop, Stop::End | Stop::Blank);
         is_whole && self.opening.gaps && follower - segment.base_offset > REACH + 1
-    }
-
-    /// Walks over the batches of a file from the scanner's position on; with `note` they are
-    /// counted into the segment and its lookups.
-    async fn scan(
-        &mut self,
-        segment: &Segment,
-        file: &File,
-        len: u64,
-        scanner: &mut Scanner,
-        note: bool,
-    ) -> io::Result<Stop> {
-        let interval = self.inner.config.borrow().index_interval_bytes;
-        let (inner, replay) = (&self.inner, &mut self.replay);
-        let (replay_from, scanned) = (self.replay_from, &mut self.recovered.scanned_bytes);
-        let aborts = &mut self.scanned_aborts;
-        walk(file, len, scanner, &mut |header, batch| {
-            let aborted = Cell::new(None);
-            if header.last_offset() >= replay_from {
-                replay(Replay::Batch(batch, &aborted));
-            }
-            if note {
-                aborts.extend(aborted.take());
-                segment.note(header, batch.len(), interval);
-                let mut state = inner.state.borrow_mut();
-                state
-                    .epochs
-                    .assign(header.leader_epoch(), header.base_offset());
-            }
-            *scanned += batch.len() as u64;
-        })
-        .await
     }
 }

@@ -1,5 +1,5 @@
-//! Copies that Kafka's own `TransactionalMessageCopier` makes of a topic, partition by partition,
-//! and what a reader of committed records sees of them.
+//! Drives: copies that Kafka's own `TransactionalMessageCopier` makes of a topic, partition by
+//! partition, and what a reader of committed records sees of them.
 
 mod committed;
 mod copier;

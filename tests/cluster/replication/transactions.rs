@@ -113,10 +113,7 @@ fn compare(cluster: &Cluster, partition: i32) -> (usize, usize) {
     let log = || cluster.last_words();
     let read = |topic: &str| -> Option<Values> {
         let leader = cluster.partition(topic, partition as usize).leader;
-        let member = cluster
-            .members
-            .iter()
-            .nth(usize::try_from(leader - 1).ok()?)?;
+        let member = cluster.members.get(usize::try_from(leader - 1).ok()?)?;
         let mut client = connect(member.address(), Duration::from_secs(10)).ok()?;
         committed(&mut client, topic, partition).ok()
     };
