@@ -280,10 +280,19 @@ def young_ended(bootstrap):
     produce(bootstrap, "young", [(1, "more", "more", None)])
 
 
+def young_kept(bootstrap):
+    assert young_keys(bootstrap, "read_committed") == KEYS[:5] + ["ended"] * 3
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "open"})
+    producer.init_transactions(30)
+    deadline = time.monotonic() + 30
+    while len(young_keys(bootstrap, "read_committed")) < len(ALL) - 3:
+        assert time.monotonic() < deadline
+
+
 if __name__ == "__main__":
     command, bootstrap = sys.argv[1:]
     commands = {
         "fill": fill, "serves": serves, "more": more, "goes-on": goes_on, "young": young,
-        "young-ended": young_ended,
+        "young-ended": young_ended, "young-kept": young_kept,
     }
     commands[command](bootstrap)

@@ -43,7 +43,7 @@ fn cannot_read(path: &Path) -> impl Fn(std::io::Error) -> String + '_ {
 pub struct Accepted {
     /// What may be left behind.
     pub leave_behind: Vec<LeftBehind>,
-    /// Whether transactions that are open may be ended.
+    /// Whether transactions that are open are ended on the way.
     pub end_transactions: bool,
 }
 
@@ -63,6 +63,8 @@ pub struct Plan {
     left_out: Vec<String>,
     /// The partitions in which open transactions are ended, and what becomes of each.
     ended: Vec<String>,
+    /// Those in which they stay open, to be ended by the broker.
+    kept_open: Vec<String>,
     /// What Kafka had decided about transactions, where some are open.
     states: States,
     now: WallMs,
@@ -124,6 +126,7 @@ pub fn plan(
         states: States::new(),
         left_out: [left_behind, notes.left_out].concat(),
         ended: Vec::new(),
+        kept_open: Vec::new(),
         now,
     };
     notes
@@ -279,7 +282,8 @@ impl Plan {
         &self.kafka.logs[&(of.topic.clone(), of.index)]
     }
 
-    /// Finds the open transactions, which nothing would end once Kafka is gone.
+    /// Finds the open transactions. Those that their coordinator has noted go on, and end as it had
+    /// decided or by their time-out; others nothing would ever end.
     fn find_transactions(&mut self, may_end: bool, refused: &mut Refused) {
         for at in 0..self.moves.len() {
             match transactions::open_in(self.log(&self.moves[at]), self.now) {
@@ -300,18 +304,28 @@ impl Plan {
             let words: Vec<String> = words.collect();
             format!("{}-{} ({})", one.topic, one.index, words.join("; "))
         };
-        let with = self.moves.iter().filter(|one| !one.open.is_empty());
-        let all: Vec<String> = with.map(told).collect();
+        let all = |which: &dyn Fn(&Move) -> bool| -> Vec<String> {
+            let with = self.moves.iter().filter(|one| which(one));
+            with.map(told).collect()
+        };
         if may_end {
-            self.ended = all;
-        } else {
+            self.ended = all(&|one| !one.open.is_empty());
+            return;
+        }
+        let hangs = |one: &Move, open: &Open| {
+            !transactions::will_end(open, &one.topic, one.index, &self.states)
+        };
+        let hanging = all(&|one| one.open.iter().any(|open| hangs(one, open)));
+        if !hanging.is_empty() {
             refused.add_some(
-                "partitions have open transactions. Start Kafka, let them end or time out \
-                 (kafka-transactions lists and aborts them), and stop it again; or have them \
-                 ended on the way, as Kafka would, with --end-transactions",
-                &all,
+                "partitions have transactions that hang: their coordinator does not know of them. \
+                 Start Kafka, abort them with kafka-transactions, and stop it again; or have \
+                 them ended on the way with --end-transactions",
+                &hanging,
             );
         }
+        self.kept_open = all(&|one| !one.open.is_empty());
+        self.moves.iter_mut().for_each(|one| one.open.clear());
     }
 
     fn check_space(&self, refused: &mut Refused) {

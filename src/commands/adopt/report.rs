@@ -51,6 +51,12 @@ impl fmt::Display for Plan {
         for ended in &self.ended {
             writeln!(f, "open transaction in {ended}")?;
         }
+        for open in &self.kept_open {
+            writeln!(
+                f,
+                "open transaction in {open}: the broker ends it, by its time-out or before"
+            )?;
+        }
         Ok(())
     }
 }

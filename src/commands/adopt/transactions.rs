@@ -1,29 +1,29 @@
 //! Drives: the transactions that were open when Kafka stopped, and how they end.
 //!
-//! Readers of committed records see nothing of an open transaction, and nothing behind it. In
-//! Kafka its client, or its time-out, would have ended it. Neither can once Kafka is gone, so
-//! it is ended on the way, as Kafka's coordinator would have: committed where the commit had been
-//! decided (`PREPARE_COMMIT` in `__transaction_state`) and only the markers were missing, and
-//! else aborted.
+//! Readers of committed records see nothing of an open transaction, and nothing behind it. What
+//! Kafka's coordinator had noted of it (`__transaction_state`) is taken over, too, and so the broker
+//! ends it: as was decided, or when its client comes back, or by its time-out. One that hangs, since
+//! no coordinator knows of it, is ended on the way if that is asked for, and so are all others then:
+//! committed where the commit had been decided and only the markers were missing, and else aborted.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::cannot_read;
 use super::kafka::{Kafka, KafkaLog};
-use crate::base::{LeaderEpoch, Offset, ProducerId, WallMs};
+use crate::base::{LeaderEpoch, Offset, PartitionIndex, ProducerId, WallMs};
+use crate::coordinator::record::transaction::{
+    TopicPartitions, TransactionRecord, TransactionState, TransactionValue,
+};
 use crate::io::tree;
 use crate::log::aborted::AbortedTransaction;
 use crate::partition::producers::Producers;
 use crate::wire::batch::{
     BatchBuilder, Codec, ControlKind, EndMarker, NewRecord, Records, batches,
 };
-use crate::wire::cursor::{Cursor, Short};
 
 /// The topic in which Kafka's coordinator notes what it decides.
 const STATE_TOPIC: &str = "__transaction_state";
-/// Kafka's number of the state in which a commit is decided and its markers are being written.
-const PREPARE_COMMIT: i8 = 2;
-
 /// A transaction that was open in one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Open {
@@ -36,11 +36,13 @@ pub struct Open {
 }
 
 /// What Kafka's coordinator had noted of a producer's last transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
-    status: i8,
+    state: TransactionState,
     epoch: i16,
     coordinator_epoch: i32,
+    /// The partitions that have no marker yet, by topic.
+    partitions: Vec<TopicPartitions>,
 }
 
 /// By producer id.
@@ -107,8 +109,8 @@ pub fn states(kafka: &Kafka) -> Result<States, String> {
     Ok(states)
 }
 
-/// By transactional id, as in the keys; `None` for one that was removed.
-type Words = BTreeMap<Vec<u8>, Option<(ProducerId, State)>>;
+/// By transactional id; `None` for one that was removed.
+type Words = BTreeMap<Rc<str>, Option<(ProducerId, State)>>;
 
 fn read_states(content: &[u8], term: LeaderEpoch, words: &mut Words) -> Result<(), String> {
     for batch in batches(content) {
@@ -123,34 +125,45 @@ fn read_states(content: &[u8], term: LeaderEpoch, words: &mut Words) -> Result<(
         }
         for record in Records::of(&batch) {
             let record = record.map_err(|error| error.to_string())?;
-            let state = record.value.map(|value| state(value, term)).transpose();
-            let state = state.map_err(|_| "a record is cut short".to_owned())?;
-            words.insert(record.key.unwrap_or_default().to_vec(), state);
+            let read = TransactionRecord::decode(record.key, record.value);
+            if let TransactionRecord::State(id, value) = read.map_err(|error| error.to_string())? {
+                words.insert(id, value.map(|value| state(value, term)));
+            }
         }
     }
     Ok(())
 }
 
-/// The first fields of Kafka's `TransactionLogValue`, which are the same in both versions.
-fn state(value: &[u8], term: LeaderEpoch) -> Result<(ProducerId, State), Short> {
-    let mut cursor = Cursor::new(value);
-    let _version = cursor.i16()?;
-    let (producer_id, epoch) = (cursor.i64()?, cursor.i16()?);
-    let _timeout_ms = cursor.i32()?;
+fn state(value: TransactionValue, term: LeaderEpoch) -> (ProducerId, State) {
     let state = State {
-        status: cursor.i8()?,
-        epoch,
+        state: value.state,
+        epoch: value.producer_epoch,
         coordinator_epoch: term,
+        partitions: value.partitions.unwrap_or_default(),
     };
-    Ok((producer_id, state))
+    (value.producer_id, state)
+}
+
+/// What is noted of an open transaction. A later epoch of the same producer is of a later one.
+fn noted<'a>(open: &Open, states: &'a States) -> Option<&'a State> {
+    let state = states.get(&open.producer_id);
+    state.filter(|it| (0..=1).contains(&(i32::from(it.epoch) - i32::from(open.epoch))))
 }
 
 /// Whether an open transaction is to be committed.
 pub fn commits(open: &Open, states: &States) -> bool {
-    let state = states.get(&open.producer_id);
-    // A later epoch of the same producer decided about a later transaction.
-    let is_of = |it: &State| (0..=1).contains(&(i32::from(it.epoch) - i32::from(open.epoch)));
-    state.is_some_and(|it| it.status == PREPARE_COMMIT && is_of(it))
+    noted(open, states).is_some_and(|it| it.state == TransactionState::PrepareCommit)
+}
+
+/// Whether a coordinator that takes Kafka's notes over will end an open transaction in this
+/// partition: by the decision that was noted, or once its time is up.
+pub fn will_end(open: &Open, topic: &str, index: PartitionIndex, states: &States) -> bool {
+    use TransactionState::{Ongoing, PrepareAbort, PrepareCommit};
+    noted(open, states).is_some_and(|it| {
+        let mut topics = it.partitions.iter();
+        matches!(it.state, Ongoing | PrepareCommit | PrepareAbort)
+            && topics.any(|(name, indexes)| **name == *topic && indexes.contains(&index))
+    })
 }
 
 /// What becomes of an open transaction, for people.
@@ -213,6 +226,7 @@ pub fn ending(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordinator::record::transaction::encode;
     use crate::log::aborted::AbortedTransactions;
 
     fn open(producer_id: ProducerId, first_offset: Offset) -> Open {
@@ -224,20 +238,28 @@ mod tests {
     }
 
     /// A record of Kafka's log: version 1, of a producer in epoch `epoch`.
-    fn noted(producer_id: ProducerId, epoch: i16, status: i8) -> Vec<u8> {
-        let mut value = vec![0, 1];
-        value.extend(producer_id.to_be_bytes());
-        value.extend(epoch.to_be_bytes());
-        value.extend(60_000_i32.to_be_bytes());
-        value.push(status as u8);
-        value.extend([1, 0]);
-        value
+    fn noted(producer_id: ProducerId, epoch: i16, state: TransactionState) -> Vec<u8> {
+        let value = TransactionValue {
+            producer_id,
+            previous_producer_id: -1,
+            next_producer_id: -1,
+            producer_epoch: epoch,
+            next_producer_epoch: -1,
+            timeout_ms: 60_000,
+            state,
+            partitions: Some(vec![("t".into(), vec![2, 5])]),
+            updated_ms: 1,
+            started_ms: 1,
+            client_version: 2,
+        };
+        encode("", Some(&value), true).value.unwrap()
     }
 
     fn log(records: &[(&str, Option<Vec<u8>>)]) -> Vec<u8> {
         let mut batch = BatchBuilder::new();
         for (key, value) in records {
-            batch.push(NewRecord::new(1, Some(key.as_bytes()), value.as_deref()));
+            let key = encode(key, None, true).key;
+            batch.push(NewRecord::new(1, Some(&key), value.as_deref()));
         }
         batch.build()
     }
@@ -251,32 +273,49 @@ mod tests {
     #[test]
     fn only_a_commit_that_was_decided_is_carried_out() {
         let states = states_of(&[
-            ("ongoing", Some(noted(1, 3, 1))),
-            ("committing", Some(noted(2, 3, 1))),
-            ("committing", Some(noted(2, 4, 2))),
-            ("aborting", Some(noted(3, 3, 3))),
-            ("removed", Some(noted(4, 3, 2))),
+            ("ongoing", Some(noted(1, 3, TransactionState::Ongoing))),
+            ("committing", Some(noted(2, 3, TransactionState::Ongoing))),
+            (
+                "committing",
+                Some(noted(2, 4, TransactionState::PrepareCommit)),
+            ),
+            (
+                "aborting",
+                Some(noted(3, 3, TransactionState::PrepareAbort)),
+            ),
+            (
+                "removed",
+                Some(noted(4, 3, TransactionState::PrepareCommit)),
+            ),
             ("removed", None),
-            ("later", Some(noted(5, 9, 2))),
+            ("later", Some(noted(5, 9, TransactionState::PrepareCommit))),
         ]);
         let committed: Vec<_> = (1..=6)
             .filter(|id| commits(&open(*id, 0), &states))
             .collect();
         assert_eq!(committed, [2]);
+        let ended = |index: PartitionIndex| -> Vec<i64> {
+            let ids = 1..=6;
+            ids.filter(|id| will_end(&open(*id, 0), "t", index, &states))
+                .collect()
+        };
+        assert_eq!(ended(2), [1, 2, 3]);
+        // One that hangs in a partition that its coordinator does not know of.
+        assert_eq!(ended(3), [0; 0]);
     }
 
     #[test]
     fn what_is_no_such_log_is_refused() {
         let mut words = Words::new();
         assert!(read_states(&log(&[("a", Some(vec![0, 1, 2]))]), 0, &mut words).is_err());
-        let mut damaged = log(&[("a", Some(noted(1, 3, 1)))]);
+        let mut damaged = log(&[("a", Some(noted(1, 3, TransactionState::Ongoing)))]);
         *damaged.last_mut().unwrap() ^= 1;
         assert!(read_states(&damaged, 0, &mut words).is_err());
     }
 
     #[test]
     fn markers_follow_the_last_batch_and_the_index_has_the_aborted_ones() {
-        let states = states_of(&[("c", Some(noted(2, 4, 2)))]);
+        let states = states_of(&[("c", Some(noted(2, 4, TransactionState::PrepareCommit)))]);
         let all = [open(1, 10), open(2, 20), open(3, 30)];
         let ending = ending(&all, &states, (42, 5), 99);
         assert_eq!(ending.count, 3);
