@@ -3,7 +3,7 @@
 use super::Partition;
 use super::read::ReadError;
 use super::state::Isolation;
-use crate::base::{LeaderEpoch, Offset, WallMs};
+use crate::base::{LeaderEpoch, NodeId, Offset, WallMs};
 use crate::log::{self, Found, LogFailure};
 use crate::wire::batch::NO_TIMESTAMP;
 
@@ -172,6 +172,14 @@ impl Partition {
             ((-1, _), None) => (epoch, end_offset),
             (known, _) => known,
         }
+    }
+
+    /// Where the logs of all replicas on nodes that are alive begin, or before that: no record
+    /// before it is anywhere. Kafka's `lowWatermarkIfLeader`.
+    pub fn low_watermark(&self, is_alive: impl Fn(NodeId) -> bool) -> Offset {
+        let own = self.start_offset();
+        let others = self.replicas.borrow().low_watermark(is_alive);
+        others.map_or(own, |others| own.min(others))
     }
 
     /// Deletes the records before `offset`; returns the new start of the log, which never moves

@@ -71,6 +71,8 @@ pub struct ReadRequest {
     pub leader_epoch: LeaderEpoch,
     /// The term of the last record that it has; -1 where it does not say.
     pub last_fetched_epoch: LeaderEpoch,
+    /// Where its own log begins; -1 of a consumer.
+    pub start_offset: Offset,
     /// The most bytes of batches that it wants.
     pub max_bytes: i64,
     /// Whether the first batch is wanted whatever its size (KIP-74).

@@ -8,6 +8,8 @@ use crate::base::{Instant, LeaderEpoch, NodeId, Offset};
 use crate::metadata::controller::{AlterPartitionError, AlteredPartition, IsrChange};
 use crate::metadata::image;
 
+mod low;
+
 /// A broker epoch that the controller does not check.
 const ANY_EPOCH: i64 = -1;
 
@@ -55,6 +57,8 @@ struct Follower {
     node: NodeId,
     /// It has stored everything before this offset; `None` before its first fetch of the term.
     end: Option<Offset>,
+    /// Where its log begins; -1 before its first fetch of the term.
+    start: Offset,
     broker_epoch: i64,
     is_eligible: bool,
     /// When it last had all that there was, as far as is known.
@@ -255,7 +259,10 @@ impl Replicas {
         if near.contains(&self.own) {
             return None;
         }
-        let has = |it: &&Follower| it.end >= Some(offset) && self.isr.contains(&it.node);
+        let has = |it: &&Follower| {
+            let reach = it.start <= offset && it.end >= Some(offset);
+            reach && self.isr.contains(&it.node)
+        };
         let followers = self.followers.iter().filter(has);
         let nearest = followers.filter(|it| near.contains(&it.node));
         nearest.max_by_key(|it| it.end).map(|it| it.node)
@@ -357,6 +364,7 @@ impl Follower {
         Follower {
             node,
             end: None,
+            start: -1,
             broker_epoch: ANY_EPOCH,
             is_eligible: false,
             caught_up_at,

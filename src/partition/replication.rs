@@ -156,7 +156,7 @@ impl Partition {
         let diverging = self.diverging(wanted)?;
         if diverging.is_none() {
             self.check_offset(&self.state.borrow(), wanted.offset)?;
-            self.fetched_by(fetch, wanted.offset);
+            self.fetched_by(fetch, wanted);
         }
         let state = *self.state.borrow();
         let mut fetched = Fetched::nothing(&state, Isolation::ReadUncommitted);
@@ -171,11 +171,12 @@ impl Partition {
         Ok(fetched)
     }
 
-    /// A follower fetches from `offset` on: it has stored all before.
-    fn fetched_by(&self, fetch: &FollowerFetch, offset: Offset) {
-        let (end, now) = (self.end_offset(), self.now());
+    /// A follower fetches: it has stored all before what it wants.
+    fn fetched_by(&self, fetch: &FollowerFetch, wanted: &ReadRequest) {
+        let (offset, end, now) = (wanted.offset, self.end_offset(), self.now());
         let mut replicas = self.replicas.borrow_mut();
         replicas.fetched(fetch, offset, end, now);
+        replicas.begins_at(fetch.node, wanted.start_offset);
         drop(replicas);
         let before = self.high_watermark();
         self.grow_isr(fetch.node);

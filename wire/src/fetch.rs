@@ -59,6 +59,8 @@ pub enum Item<'a> {
         offset: Offset,
         /// The term of the last batch the client has; -1 for none.
         last_fetched_epoch: LeaderEpoch,
+        /// Where the log of a follower begins; -1 of a consumer.
+        start_offset: Offset,
         /// At most so many bytes of this partition.
         max_bytes: i32,
     },
@@ -254,15 +256,14 @@ fn partition<'a>(cursor: &mut Cursor<'a>, version: i16) -> Result<Item<'a>, Shor
     let leader_epoch = if version >= 9 { cursor.i32()? } else { -1 };
     let offset = cursor.i64()?;
     let last_fetched_epoch = if version >= 12 { cursor.i32()? } else { -1 };
-    if version >= 5 {
-        cursor.i64()?; // A follower's own start offset; consumers send -1.
-    }
+    let start_offset = if version >= 5 { cursor.i64()? } else { -1 };
     let max_bytes = cursor.i32()?;
     Ok(Item::Partition {
         index,
         leader_epoch,
         offset,
         last_fetched_epoch,
+        start_offset,
         max_bytes,
     })
 }

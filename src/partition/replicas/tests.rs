@@ -228,3 +228,19 @@ fn a_new_term_knows_nothing_of_the_followers() {
     assert!(!replicas.shrink(10, at(69), LAG));
     assert!(replicas.shrink(10, at(71), LAG));
 }
+
+#[test]
+fn what_is_deleted_everywhere_shows_by_where_the_logs_of_those_alive_begin() {
+    let mut replicas = leader(&[1, 2, 3]);
+    let low =
+        |replicas: &Replicas, alive: &[i32]| replicas.low_watermark(|node| alive.contains(&node.0));
+    assert_eq!(low(&replicas, &[1]), None);
+    assert_eq!(low(&replicas, &[1, 2, 3]), Some(-1));
+    replicas.begins_at(NodeId(2), 7);
+    replicas.begins_at(NodeId(3), 9);
+    replicas.begins_at(NodeId(8), 1);
+    assert_eq!(low(&replicas, &[1, 2, 3]), Some(7));
+    assert_eq!(low(&replicas, &[1, 3]), Some(9));
+    replicas.take_over(&term(10, &[1, 2, 3]), true, at(1));
+    assert_eq!(low(&replicas, &[1, 2, 3]), Some(-1), "a new term");
+}

@@ -2,20 +2,38 @@
 
 use std::time::Duration;
 
+use corelane_testing::checked::broker::Connection;
 use corelane_testing::followed::Load;
 use corelane_testing::members::{Cluster, connect};
-use corelane_testing::requests::topic_name;
+use corelane_testing::quorum::Quorum;
+use corelane_testing::requests::{PRODUCE, batch, produce, topic_name};
 use corelane_testing::until_within;
-use kafka_protocol::messages::DeleteTopicsRequest;
+use kafka_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
+use kafka_protocol::messages::{DeleteRecordsRequest, DeleteTopicsRequest};
 
 use super::{PACE, PARTITIONS, TOPIC, TWO, cluster, finish, load};
 use crate::HERE;
+use crate::options::kinds;
 
 /// The cases: what holds, and what panics when it does not.
-pub const ALL: &[(&str, fn())] = &[(
-    "replicas_of_a_deleted_topic_are_not_those_of_the_next",
-    deleted_while_away,
-)];
+pub const ALL: &[(&str, fn())] = &[
+    (
+        "replicas_of_a_deleted_topic_are_not_those_of_the_next",
+        deleted_while_away,
+    ),
+    (
+        "records_are_deleted_on_all_replicas_when_that_is_answered",
+        deleted_on_all,
+    ),
+];
+
+/// REQUEST_TIMED_OUT.
+const TIMED_OUT: i16 = 7;
+
+/// The follower below stands still and is alive for the controllers.
+const SESSION: &str = "broker.session.timeout.ms=20000";
 
 fn delete(cluster: &Cluster, topic: &str) {
     let member = cluster.members.iter().find(|it| it.is_running()).unwrap();
@@ -91,4 +109,63 @@ fn create_on_all(cluster: &Cluster) -> i16 {
     let member = cluster.members.iter().find(|it| it.is_running()).unwrap();
     let mut client = connect(member.address(), Duration::from_secs(20)).unwrap();
     client.call(7, &request).topics[0].error_code
+}
+
+/// Has the leader delete what lies before an offset within a time: the error code, and where the
+/// logs begin then.
+fn delete_records(cluster: &Cluster, before: i64, timeout_ms: i32) -> (i16, i64) {
+    let address = cluster.partition("cut", 0).address.expect("a leader");
+    let mut client = connect(address, Duration::from_secs(30)).unwrap();
+    let partition = DeleteRecordsPartition::default().with_offset(before);
+    let topic = DeleteRecordsTopic::default()
+        .with_name(topic_name("cut"))
+        .with_partitions(vec![partition]);
+    let request = DeleteRecordsRequest::default()
+        .with_timeout_ms(timeout_ms)
+        .with_topics(vec![topic]);
+    let answer = client.call(2, &request);
+    let partition = &answer.topics[0].partitions[0];
+    (partition.error_code, partition.low_watermark)
+}
+
+fn deleted_on_all() {
+    let dir = HERE.data_dir();
+    let quorum = Quorum::start_with(dir.path(), 1, &[SESSION]);
+    let mut cluster = Cluster::of(&HERE, dir.path(), quorum, &kinds(3), &[]);
+    cluster.create("cut", 1, 3, TWO);
+    let first = cluster.partition("cut", 0);
+    let mut client = connect(first.address.unwrap(), Duration::from_secs(20)).unwrap();
+    for number in 0..100 {
+        let value = format!("{number}");
+        let answer = client.call(PRODUCE, &produce("cut", 0, -1, batch(&[value.as_bytes()])));
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+    assert_eq!(delete_records(&cluster, 30, 20_000), (0, 30));
+
+    // One that is alive and does not do it.
+    let follower = *first.isr.iter().find(|id| **id != first.leader).unwrap();
+    cluster.node(follower).pause();
+    let answered = delete_records(&cluster, 50, 1_500);
+    cluster.node(follower).resume();
+    assert_eq!(answered.0, TIMED_OUT, "{answered:?}");
+    assert_eq!(delete_records(&cluster, 50, 20_000), (0, 50));
+    // One that is not alive is not waited for.
+    cluster.node(follower).stop();
+    assert_eq!(delete_records(&cluster, 60, 20_000), (0, 60));
+    cluster.node(follower).start();
+    cluster.node(follower).wait_ready();
+    cluster.wait_in_sync("cut", 3);
+
+    // Whoever leads, there are no more.
+    cluster.node(first.leader).kill();
+    let next = cluster.leader("cut", 0, &[first.leader]);
+    let address = cluster.node(next).address();
+    let log = || format!("node {next} has others:\n{}", cluster.last_words());
+    until_within(Duration::from_secs(20), log, || {
+        let client = connect(address, Duration::from_secs(20)).ok()?;
+        let mut leader = Connection { client };
+        let ends = [-2, -1].map(|which| leader.offset("cut", 0, which).ok());
+        (ends == [Some(60), Some(100)]).then_some(())
+    });
+    cluster.stop();
 }

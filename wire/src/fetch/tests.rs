@@ -16,6 +16,9 @@ fn request(version: i16) -> BytesMut {
         .with_partition(3)
         .with_fetch_offset(77)
         .with_partition_max_bytes(5);
+    if version >= 5 {
+        partition = partition.with_log_start_offset(2);
+    }
     if version >= 9 {
         partition = partition.with_current_leader_epoch(6);
     }
@@ -77,6 +80,7 @@ fn every_version_is_read_as_the_codec_wrote_it() {
             leader_epoch: if version >= 9 { 6 } else { -1 },
             offset: 77,
             last_fetched_epoch: if version >= 12 { 4 } else { -1 },
+            start_offset: if version >= 5 { 2 } else { -1 },
             max_bytes: 5,
         };
         let mut expected = vec![topic, partition];

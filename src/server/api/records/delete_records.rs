@@ -1,13 +1,16 @@
 //! Drives: DeleteRecords, versions 0 to 2 (KIP-107).
 //!
-//! Moves the start of a log forward, durably before that is answered. A partition that is mentioned
-//! twice is done once, as its last mention says.
+//! Moves the start of a log forward, durably before that is answered, and waits until the logs of
+//! the followers that are alive begin no earlier (Kafka's `DelayedDeleteRecords`). A partition that
+//! is mentioned twice is done once, as its last mention says.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::unique::unique;
 use crate::base::ids::Uuid;
 use crate::base::{ErrorCode, Offset};
+use crate::partition::Partition;
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::codes;
 use crate::shard::log_dirs::LogDir;
@@ -21,6 +24,9 @@ pub struct DeleteRecords;
 
 /// Stands for all that is acked.
 const ALL: Offset = -1;
+/// How often it is looked how far the followers are. What they are to delete they hear with the
+/// next answer that they fetch, most often after `replica.fetch.wait.max.ms`.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Answered with an error.
 const NO_LOW_WATERMARK: Offset = -1;
 
@@ -47,13 +53,15 @@ impl Api for DeleteRecords {
             topics.push((name, answers));
         }
         let unsaved = save(&topics).await;
+        let limit = Duration::from_millis(request.timeout_ms.max(0) as u64);
+        wait_for_followers(cx, &topics, limit).await;
         let answered = topics.into_iter().map(|(name, answers)| {
             let answers = answers.into_iter().map(|(index, deleted)| {
                 let (error, low_watermark) = match deleted {
                     Ok(deleted) if unsaved.contains(&deleted.dir.id) => {
                         (ErrorCode::KAFKA_STORAGE_ERROR, NO_LOW_WATERMARK)
                     }
-                    Ok(deleted) => (ErrorCode::NONE, deleted.start_offset),
+                    Ok(deleted) => deleted.outcome(cx),
                     Err(error) => (error, NO_LOW_WATERMARK),
                 };
                 DeleteRecordsPartitionResult::default()
@@ -75,8 +83,43 @@ type Answers = Vec<(i32, Result<Deleted, ErrorCode>)>;
 
 /// A log whose records were deleted, which is not durable yet.
 struct Deleted {
-    start_offset: Offset,
+    partition: Rc<Partition>,
+    /// Nothing before it shall be there on any replica.
+    before: Offset,
     dir: Rc<LogDir>,
+}
+
+// === impl Deleted ===
+
+impl Deleted {
+    /// What there is to answer; a timeout where followers have not done it yet.
+    fn outcome(&self, cx: &Context) -> (ErrorCode, Offset) {
+        if let Err(error) = self.partition.check_leading() {
+            return (errors::read(&error), NO_LOW_WATERMARK);
+        }
+        let image = cx.shard.image();
+        let low = self
+            .partition
+            .low_watermark(|node| image.brokers.is_alive(node));
+        match low < self.before {
+            true => (ErrorCode::REQUEST_TIMED_OUT, low),
+            false => (ErrorCode::NONE, low),
+        }
+    }
+}
+
+/// Waits until all replicas that are alive have deleted what they shall, but for those that never
+/// will.
+async fn wait_for_followers<N>(cx: &Context, topics: &[(N, Answers)], limit: Duration) {
+    let runtime = cx.shard.runtime();
+    let until = runtime.now().after(limit);
+    let deleted = topics.iter().flat_map(|(_, answers)| answers);
+    for deleted in deleted.filter_map(|(_, deleted)| deleted.as_ref().ok()) {
+        while deleted.outcome(cx).0 == ErrorCode::REQUEST_TIMED_OUT && runtime.now() < until {
+            runtime.sleep(LOOK_AGAIN).await;
+        }
+        cx.pace().await;
+    }
 }
 
 /// Makes durable what was deleted, with one write for all logs of a folder: what is answered must
@@ -115,5 +158,9 @@ fn delete(cx: &Context, topic: &str, index: i32, before: Offset) -> Result<Delet
     let dir = Rc::clone(dir.ok_or(ErrorCode::KAFKA_STORAGE_ERROR)?);
     // In the same turn: a topic of this name that is made later must not be given this.
     dir.folder.note_start(topic, index, start_offset);
-    Ok(Deleted { start_offset, dir })
+    Ok(Deleted {
+        partition,
+        before,
+        dir,
+    })
 }

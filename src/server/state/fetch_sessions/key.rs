@@ -26,6 +26,8 @@ pub struct Wanted {
     pub leader_epoch: LeaderEpoch,
     /// The term of the last batch it has; -1 for none.
     pub last_fetched_epoch: LeaderEpoch,
+    /// Where the log of a follower begins; -1 of a consumer.
+    pub start_offset: Offset,
 }
 
 // === impl Key ===

@@ -41,6 +41,7 @@ fn want(offset: Offset) -> Wanted {
         max_bytes: 1_024,
         leader_epoch: -1,
         last_fetched_epoch: -1,
+        start_offset: -1,
     }
 }
 

@@ -75,6 +75,7 @@ mod tests {
                 max_bytes: 1,
                 leader_epoch: -1,
                 last_fetched_epoch: -1,
+                start_offset: -1,
             };
             (key, wanted)
         };

@@ -138,6 +138,7 @@ impl Scratch {
                     leader_epoch,
                     offset,
                     last_fetched_epoch,
+                    start_offset,
                     max_bytes,
                 } => {
                     let wanted = Wanted {
@@ -146,14 +147,13 @@ impl Scratch {
                         // Anything below 0 stands for none, other than in ListOffsets.
                         leader_epoch: leader_epoch.max(-1),
                         last_fetched_epoch: last_fetched_epoch.max(-1),
+                        start_offset,
                     };
-                    self.wanted.push((
-                        Key {
-                            index,
-                            ..topic.clone()
-                        },
-                        wanted,
-                    ));
+                    let key = Key {
+                        index,
+                        ..topic.clone()
+                    };
+                    self.wanted.push((key, wanted));
                 }
                 Item::Forgotten { .. } => self.forgets = true,
             }

@@ -79,6 +79,7 @@ pub(super) async fn read(
         offset: wanted.offset,
         leader_epoch: wanted.leader_epoch,
         last_fetched_epoch: wanted.last_fetched_epoch,
+        start_offset: wanted.start_offset,
         max_bytes,
         at_least_one,
     };
