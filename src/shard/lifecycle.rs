@@ -72,7 +72,8 @@ fn same_broker_settings(shard: &Shard, before: &Image, after: &Image) -> bool {
     before.configs.all_brokers() == after.configs.all_brokers() && of(before) == of(after)
 }
 
-/// Opens the logs that could not be opened because the host was short of something then.
+/// Opens the logs that could not be opened or cut because the host or the disk was short of
+/// something then.
 pub async fn open_again(shard: &Shard, now: WallMs) {
     let _turn = shard.changes.lock().await;
     let waits = |topic: &Rc<Topic>| {
@@ -88,6 +89,7 @@ pub async fn open_again(shard: &Shard, now: WallMs) {
         if opened.is_some_and(|topic| !waits(&topic)) {
             tracing::info!(topic = %topic.name, "the logs that could not be opened are open now");
             shard.coordinators.lead(&shard.partitions);
+            shard.replication.partitions_changed();
         }
     }
 }

@@ -2,6 +2,7 @@
 //! at the same time.
 
 use std::cell::{OnceCell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -160,6 +161,20 @@ pub(super) fn broken(directory: Uuid) -> Place {
     }
 }
 
+/// Here, and to be opened again once there is what it lacks ([`super::lifecycle::open_again`]).
+fn broken_for_now(directory: Uuid) -> Place {
+    Place::Broken {
+        directory,
+        again: true,
+    }
+}
+
+/// Whether what failed may well be done later, with nothing done to the disk but room made on it.
+fn may_pass(error: &io::Error) -> bool {
+    let cause = Cause::of(error);
+    cause.is_of_the_host() || cause == Cause::NoRoom
+}
+
 /// The settings of a topic on this broker.
 pub(super) fn topic_config(shard: &Shard, image: &Image, name: &str) -> TopicConfig {
     let config = shard.config();
@@ -192,7 +207,11 @@ pub(super) async fn reopen(shard: &Shard, partition: &Partition, cut: Cut) -> Pl
         Ok(opening) => opening,
         Err(error) => {
             tracing::error!(%topic, partition = index, %error,
-                "cannot cut the log: its partition stays offline");
+                "cannot cut the log: its partition is offline");
+            dir.folder.keep(&topic, index);
+            if may_pass(&error) {
+                return broken_for_now(dir.id);
+            }
             dir.suspect();
             return broken(dir.id);
         }
@@ -240,15 +259,11 @@ async fn open(
             dir.folder.opened(&topic, index);
             Place::Here(partition)
         }
-        Err(OpenError::Io(error)) if Cause::of(&error).is_of_the_host() => {
+        Err(OpenError::Io(error)) if may_pass(&error) => {
             tracing::error!(%topic, partition = index, %error,
                 "cannot open the log now: its partition is offline until there is what it lacks");
             dir.folder.keep(&topic, index);
-            let directory = dir.id;
-            Place::Broken {
-                directory,
-                again: true,
-            }
+            broken_for_now(dir.id)
         }
         Err(error) => {
             let what_else = match &error {
