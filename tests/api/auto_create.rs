@@ -44,7 +44,7 @@ fn who_asks_for_a_missing_topic_is_told_where_it_is_now() {
         "{answer:?}"
     );
     // What cannot be is not waited for, and is called what it was.
-    let names = ["a b", "__transaction_state", "__cluster_metadata"];
+    let names = ["a b", "__share_group_state", "__cluster_metadata"];
     let answer = ask(&mut broker.client(), names.map(str::to_owned).into_iter());
     let codes: Vec<i16> = answer.topics.iter().map(|topic| topic.error_code).collect();
     assert_eq!(
