@@ -38,16 +38,9 @@ impl Opener<'_> {
         // Where the log will be found to end is not known yet. A snapshot of what lies behind the
         // end would pass off batches that are lost as stored when they are sent again: only what
         // lies before everything that is to be checked counts.
-        let bases = self.listing.segments.keys().copied();
-        let limit = if self.opening.clean || planted!(StaleSnapshot) {
-            Offset::MAX
-        } else if self.trusts_nothing {
-            bases.min().unwrap_or(0)
-        } else {
-            let known = bases
-                .clone()
-                .filter(|base| *base <= self.opening.recovery_point);
-            known.max().or(bases.min()).unwrap_or(0)
+        let limit = match self.opening.clean || planted!(StaleSnapshot) {
+            true => Offset::MAX,
+            false => self.first_to_check().await?,
         };
         let snapshots = self.listing.snapshots.clone();
         for offset in snapshots.into_iter().rev().filter(|it| *it <= limit) {
@@ -62,5 +55,23 @@ impl Opener<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The base offset of the first segment that is to be checked, in a log that was not closed
+    /// cleanly.
+    async fn first_to_check(&mut self) -> Result<Offset, OpenError> {
+        let segments = &self.listing.segments;
+        let first = segments.keys().next().copied().unwrap_or(0);
+        if self.trusts_nothing {
+            return Ok(first);
+        }
+        let known = segments.range(..=self.opening.recovery_point);
+        let mut known = known.map(|(base, _)| *base).rev();
+        let (last, before) = (known.next().unwrap_or(first), known.next());
+        match before {
+            // One that ends with the recovery point may be prepared for more.
+            Some(before) if !self.is_sealed(before, last).await? => Ok(before),
+            _ => Ok(last),
+        }
     }
 }

@@ -225,7 +225,7 @@ impl Opener<'_> {
     /// Whether the file of the segment at `base` holds what lies before `follower` and nothing
     /// else. Before the recovery point that is so. A segment that ends with it may have been
     /// opened again since, and been prepared for more: its end is looked at.
-    async fn is_sealed(&mut self, base: Offset, follower: Offset) -> Result<bool, OpenError> {
+    pub async fn is_sealed(&mut self, base: Offset, follower: Offset) -> Result<bool, OpenError> {
         let recovery_point = self.opening.recovery_point;
         let is_to_cut = self.opening.cut_at.is_some_and(|cut_at| follower > cut_at);
         if self.trusts_nothing || is_to_cut {

@@ -6,8 +6,8 @@ use super::support::*;
 use crate::base::{Offset, ProducerId};
 use crate::io::disk::Disk;
 use crate::io::sim::World;
-use crate::log::{AbortedTransaction, Log, Opening};
-use crate::wire::batch::{BatchBuilder, ControlKind, EndMarker, NewRecord};
+use crate::log::{AbortedTransaction, Log, Opening, Replay};
+use crate::wire::batch::{BatchBuilder, BatchView, ControlKind, EndMarker, NewRecord};
 
 const DIR: &str = "/data/t-0";
 
@@ -157,5 +157,60 @@ fn an_index_that_cannot_be_right_is_made_anew_the_first_time() {
         let all = ABORTED.map(|(producer, first, last, _)| (producer, first, last));
         assert_eq!(known(&reopened(&disk).await), all);
         assert_eq!(sim.content(&index(base)), Some(whole));
+    });
+}
+
+/// As the producers of a partition say it.
+fn ended(batch: &[u8]) -> Option<AbortedTransaction> {
+    let offset = BatchView::parse(batch).expect("whole").base_offset();
+    let ended = ABORTED.iter().find(|(_, _, last, _)| *last == offset);
+    ended.map(
+        |&(producer_id, first_offset, last_offset, stable)| AbortedTransaction {
+            producer_id,
+            first_offset,
+            last_offset,
+            stable,
+        },
+    )
+}
+
+#[test]
+fn what_is_scanned_is_known_also_where_the_segment_before_is_prepared_for_more() {
+    let world = World::new(7);
+    let sim = world.disk().clone();
+    let disk = Disk::simulated(sim.clone());
+    world.run(async move {
+        filled(&disk).await;
+        let bases = bases(&disk).await;
+        let (before, active) = (bases[1], bases[2]);
+        // The log was closed there, opened again, and a crash came before the segment got its
+        // final form for the second time.
+        let path = Path::new(DIR).join(format!("{before:020}.log"));
+        let mut content = sim.content(&path).expect("there");
+        content.resize(content.len() + (16 << 10), 0);
+        disk.write(&path, content).await.expect("written");
+        let snapshot = Path::new(DIR).join(format!("{active:020}.snapshot"));
+        disk.write(&snapshot, vec![1]).await.expect("written");
+        for base in bases {
+            disk.remove(&index(base)).await.expect("removed");
+        }
+        let opening = Opening {
+            recovery_point: active,
+            replay: true,
+            ..Opening::default()
+        };
+        let logs = logs(&disk);
+        let mut replay = |seen: Replay<'_>| {
+            if let Replay::Batch(batch, aborted) = seen {
+                aborted.set(ended(batch));
+            }
+        };
+        let config = config(2_400);
+        let opened = Log::open(&logs, Path::new(DIR), config, opening, 1, &mut replay);
+        let (log, _) = opened.await.expect("it opens");
+        let last = ABORTED
+            .last()
+            .map(|(producer, first, last, _)| (*producer, *first, *last));
+        assert_eq!(known(&log).last().copied(), last);
     });
 }

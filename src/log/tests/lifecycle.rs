@@ -208,7 +208,8 @@ fn producer_state_comes_back_from_snapshot_and_batches() {
                     .expect("appended");
             }
             acked(&log, 10).await;
-            while names(&disk, &dir, "8.snapshot").await.is_empty() {
+            let is_there = async || !names(&disk, &dir, "8.snapshot").await.is_empty();
+            while !is_there().await || log.recovery_point() < 8 {
                 log.maintain(0).await.expect("maintained");
             }
             vanish(log).await;
