@@ -209,3 +209,32 @@ fn offsets_are_bounded_and_those_that_are_there_can_be_moved() {
     assert_eq!(out.replies, [(Token(0), Reply::Delete(Ok(())))]);
     assert_eq!(test.counted.get(), 0);
 }
+
+#[test]
+fn offsets_of_open_transactions_are_bounded_also_where_others_are_known() {
+    let mut test = Test::new(100_000);
+    let long = "m".repeat(1_000);
+    test.commit(0, &long).expect("there is memory");
+    let topic = || CommitTopic {
+        name: "t".into(),
+        id: TopicId::ZERO,
+        partitions: vec![CommitPartition {
+            metadata: long.as_str().into(),
+            ..samples::partition(0, 7)
+        }],
+    };
+    let refused = (0..1_000).find(|producer_id| {
+        let mut commit = samples::commit("offsets", vec![topic()]);
+        commit.transaction = Some(InTransaction {
+            producer_id: *producer_id,
+            producer_epoch: 0,
+            guard: None,
+        });
+        let committed = test
+            .machine
+            .commit(&commit, test.now, &mut Outcome::default());
+        committed == Err(GroupError::NoMemory)
+    });
+    assert!(refused.is_some());
+    assert!(test.counted.get() <= 100_000, "{}", test.counted.get());
+}

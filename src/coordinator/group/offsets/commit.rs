@@ -1,5 +1,6 @@
 //! Pure: OffsetCommit.
 
+use crate::coordinator::group::memory;
 use crate::coordinator::group::{
     Commit, CommitPartition, CommitTopic, GroupConfig, GroupError, GroupMachine, Now, Outcome,
     PartitionResults,
@@ -53,7 +54,7 @@ impl GroupMachine {
             }
             results.push(of_topic);
         }
-        if !self.has_memory_for_offsets(&written) {
+        if !self.has_memory_for_offsets(&written, is_transactional) {
             return Err(GroupError::NoMemory);
         }
         self.probe.committed_offsets.add(written.len() as u64);
@@ -70,8 +71,10 @@ impl GroupMachine {
     }
 
     /// Whether there is memory for these offsets beside those that are there.
-    fn has_memory_for_offsets(&self, written: &[(Record, Encoded)]) -> bool {
+    fn has_memory_for_offsets(&self, written: &[(Record, Encoded)], is_pending: bool) -> bool {
         let more = written.iter().map(|(record, _)| match record {
+            // Those of a transaction are kept beside the others.
+            Record::Offset(key, Some(value)) if is_pending => memory::of_pending_offset(key, value),
             Record::Offset(key, Some(value)) => self.offsets.bytes_more(key, value),
             _ => 0,
         });
