@@ -15,7 +15,8 @@ use crate::io::net::Net;
 use crate::io::peer::{Peer, PeerError, PeerOptions};
 use crate::wire::codec::Request;
 
-/// Connections to one node, so that as many requests to it may be under way.
+/// Connections to one node for each kind of request, so that as many may be under way: those of a
+/// kind that is answered late hold up no others.
 const LINKS: usize = 4;
 /// The largest answer that is taken, in bytes.
 const ANSWER_BYTES_MAX: i32 = 16 << 20;
@@ -28,7 +29,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 pub struct Nodes {
     siblings: BTreeMap<NodeId, ToShard>,
     net: Net,
-    links: RefCell<BTreeMap<NodeId, Rc<[Link; LINKS]>>>,
+    /// By node and API.
+    links: RefCell<BTreeMap<(NodeId, i16), Rc<[Link; LINKS]>>>,
 }
 
 /// A connection, which is made when it is wanted first.
@@ -68,7 +70,9 @@ impl Nodes {
         version: i16,
         request: &R,
     ) -> Result<R::Response, CallError> {
-        let links = self.links.borrow_mut().entry(node).or_default().clone();
+        let mut all = self.links.borrow_mut();
+        let links = all.entry((node, R::KEY)).or_default().clone();
+        drop(all);
         let free = links.iter().find_map(Mutex::try_lock);
         let mut link = match free {
             Some(link) => link,

@@ -1,36 +1,57 @@
 //! Drives: markers into the partitions that this shard leads.
 
 use std::rc::Rc;
-use std::time::Duration;
+
+use futures_util::future::{join, join_all};
 
 use super::{Marker, MarkerError, Targets, Written};
-use crate::base::{Offset, PartitionIndex};
+use crate::base::{Instant, PartitionIndex};
 use crate::io::turn;
-use crate::partition::append::AppendError;
+use crate::partition::append::{AppendError, Appended};
 use crate::partition::producers::ProducerError;
 use crate::partition::{Acks, Partition};
 use crate::shard::Shard;
 use crate::shard::coordinators::OFFSETS_TOPIC;
 use crate::shard::partitions::LookupError;
 
-/// How long an append waits for the device, and its ack for other replicas (`request.timeout.ms`).
-const WITHIN: Duration = Duration::from_secs(30);
+/// How long all of it waits for devices and other replicas, in milliseconds: less than a coordinator on another
+/// machine waits for the answer.
+const WITHIN_MS: i64 = 20_000;
+/// Partitions with offsets that are written to at the same time.
+const AT_ONCE: usize = 64;
 
 /// Appends a marker to these partitions, and waits until it is acked by their replicas in sync.
+/// Those that cannot be written now do not hold the others up.
 pub async fn write_here(shard: &Shard, marker: Marker, targets: Targets) -> Vec<Written> {
+    let until = shard.runtime().now().after_ms(WITHIN_MS);
+    let (offsets, records): (Vec<_>, Vec<_>) = targets
+        .into_iter()
+        .partition(|(topic, _)| **topic == *OFFSETS_TOPIC);
+    let of_records = write_records(shard, marker, records, until);
+    let of_offsets = write_offsets(shard, marker, offsets, until);
+    let (mut written, of_offsets) = join(of_records, of_offsets).await;
+    written.extend(of_offsets);
+    written
+}
+
+async fn write_records(
+    shard: &Shard,
+    marker: Marker,
+    targets: Targets,
+    until: Instant,
+) -> Vec<Written> {
     let mut appended = Vec::new();
     for (topic, partitions) in targets {
         for index in partitions {
             turn::pace().await;
-            let result = append(shard, &topic, index, marker).await;
+            let result = append(shard, &topic, index, marker, until).await;
             appended.push((topic.clone(), index, result));
         }
     }
     let mut written = Vec::with_capacity(appended.len());
     for (topic, index, result) in appended {
         let result = match result {
-            Ok(Waiting::For(partition, upto)) => acked(shard, &partition, upto).await,
-            Ok(Waiting::No) => Ok(()),
+            Ok((partition, appended)) => acked(shard, &partition, appended, until).await,
             Err(error) => Err(error),
         };
         written.push((topic, index, result));
@@ -38,27 +59,47 @@ pub async fn write_here(shard: &Shard, marker: Marker, targets: Targets) -> Vec<
     written
 }
 
-/// What a marker that was appended waits for.
-enum Waiting {
-    /// It is acked.
-    No,
-    /// Everything before this offset is to be acked.
-    For(Rc<Partition>, Offset),
+/// The groups there must hear of it, behind what they have decided before.
+async fn write_offsets(
+    shard: &Shard,
+    marker: Marker,
+    targets: Targets,
+    until: Instant,
+) -> Vec<Written> {
+    let groups = &shard.coordinators.groups;
+    let end = async |index| {
+        let looked_up = shard.partitions.lookup(OFFSETS_TOPIC, index);
+        looked_up.map_err(lookup)?;
+        let ended = groups.end_transaction(index, marker);
+        let ended = within(shard, until, ended).await;
+        ended.ok_or(MarkerError::Late)?.map_err(refused)
+    };
+    let mut written = Vec::new();
+    for (topic, partitions) in targets {
+        for some in partitions.chunks(AT_ONCE) {
+            turn::pace().await;
+            let results = join_all(some.iter().map(|index| end(*index))).await;
+            let each = some.iter().zip(results);
+            written.extend(each.map(|(index, result)| (topic.clone(), *index, result)));
+        }
+    }
+    written
 }
 
+async fn within<F: Future>(shard: &Shard, until: Instant, future: F) -> Option<F::Output> {
+    let runtime = shard.runtime();
+    runtime.within(until.since(runtime.now()), future).await
+}
+
+/// The partition, and what is to be acked there.
 async fn append(
     shard: &Shard,
     topic: &str,
     index: PartitionIndex,
     marker: Marker,
-) -> Result<Waiting, MarkerError> {
+    until: Instant,
+) -> Result<(Rc<Partition>, Appended), MarkerError> {
     let partition = shard.partitions.lookup(topic, index).map_err(lookup)?;
-    if topic == OFFSETS_TOPIC {
-        // The groups there must hear of it, behind what they have decided before.
-        let groups = &shard.coordinators.groups;
-        let ended = groups.end_transaction(index, marker).await;
-        return ended.map(|()| Waiting::No).map_err(refused);
-    }
     partition.check_in_sync(Acks::All).map_err(refused)?;
     let runtime = shard.runtime();
     let appending = async {
@@ -69,14 +110,19 @@ async fn append(
             }
         }
     };
-    let appended = runtime.within(WITHIN, appending).await;
+    let appended = within(shard, until, appending).await;
     let appended = appended.ok_or(MarkerError::Late)?.map_err(refused)?;
-    Ok(Waiting::For(partition, appended.upto))
+    Ok((partition, appended))
 }
 
-async fn acked(shard: &Shard, partition: &Partition, upto: Offset) -> Result<(), MarkerError> {
-    let acked = partition.wait_acked(Acks::All, upto, partition.tenure());
-    let acked = shard.runtime().within(WITHIN, acked).await;
+async fn acked(
+    shard: &Shard,
+    partition: &Partition,
+    appended: Appended,
+    until: Instant,
+) -> Result<(), MarkerError> {
+    let acked = partition.wait_acked(Acks::All, appended.upto, appended.tenure);
+    let acked = within(shard, until, acked).await;
     acked.ok_or(MarkerError::Late)?.map_err(refused)
 }
 
