@@ -83,7 +83,7 @@ impl Api for AddPartitionsToTxn {
 async fn one(cx: &Context, transaction: AddPartitionsToTxnTransaction) -> AddPartitionsToTxnResult {
     let wanted = wanted(cx, &transaction.topics).await;
     let image = cx.image();
-    let codes = match missing(cx, &image, &wanted) {
+    let codes = match missing(cx, &image, &wanted).await {
         Some(codes) => codes,
         None => ask(cx, &transaction, &image, &wanted).await,
     };
@@ -121,7 +121,7 @@ fn flat(wanted: &Wanted) -> impl Iterator<Item = (&TopicName, PartitionIndex)> {
 
 /// Where a partition cannot join: a code for each, in their order. Then none joins. Clients may not
 /// name internal topics, as for every other authorization in Kafka.
-fn missing(cx: &Context, image: &Image, wanted: &Wanted) -> Option<Vec<ErrorCode>> {
+async fn missing(cx: &Context, image: &Image, wanted: &Wanted) -> Option<Vec<ErrorCode>> {
     let code = |(name, index): (&TopicName, PartitionIndex)| {
         if cx.version < BATCHED_FROM && is_internal(name) {
             return ErrorCode::TOPIC_AUTHORIZATION_FAILED;
@@ -131,7 +131,11 @@ fn missing(cx: &Context, image: &Image, wanted: &Wanted) -> Option<Vec<ErrorCode
             None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         }
     };
-    let codes: Vec<_> = flat(wanted).map(code).collect();
+    let mut codes = Vec::new();
+    for one in flat(wanted) {
+        codes.push(code(one));
+        cx.pace().await;
+    }
     let all_may = |code: &ErrorCode| *code == ErrorCode::OPERATION_NOT_ATTEMPTED;
     (!codes.iter().all(all_may)).then_some(codes)
 }
@@ -147,11 +151,14 @@ async fn ask(
         Some(topic) => topic.name.clone(),
         None => Arc::from(name.as_str()),
     };
-    let partitions: Vec<TopicPartition> = wanted
-        .iter()
-        .map(|(topic, indices)| (name(topic), indices))
-        .flat_map(|(topic, indices)| indices.iter().map(move |index| (topic.clone(), *index)))
-        .collect();
+    let mut partitions: Vec<TopicPartition> = Vec::new();
+    for (topic, indices) in wanted {
+        let topic = name(topic);
+        for index in indices {
+            partitions.push((topic.clone(), *index));
+            cx.pace().await;
+        }
+    }
     let count = partitions.len();
     let verdicts = verdicts(cx, transaction, partitions).await;
     let verdicts = verdicts.unwrap_or_else(|error| vec![Err(error); count]);

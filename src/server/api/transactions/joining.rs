@@ -3,8 +3,10 @@
 //! of another shard over the mesh, one on another machine by AddPartitionsToTxn.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::{ErrorCode, NodeId};
+use crate::base::{ErrorCode, NodeId, PartitionIndex};
 use crate::coordinator::transaction::Producer;
 use crate::server::api::errors;
 use crate::shard::Shard;
@@ -22,6 +24,10 @@ use crate::wire::codec::messages::{
 /// The version of AddPartitionsToTxn that adds and verifies, for many transactions at a time.
 const VERSION: i16 = 5;
 
+/// How long a coordinator has to answer (`request.timeout.ms`): while its log cannot be written it
+/// gives none.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
 /// What a client understands of the coordinator's errors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Understands {
@@ -33,7 +39,10 @@ pub enum Understands {
 
 /// Asks the coordinator of the transaction; what it says of each partition, in their order.
 pub async fn ask(shard: &Rc<Shard>, joining: Joining, client: Understands) -> Vec<ErrorCode> {
-    let codes = ask_wherever(shard, joining).await;
+    let count = joining.partitions.len();
+    let asking = ask_wherever(shard, joining);
+    let codes = shard.runtime().within(ANSWER_WITHIN, asking).await;
+    let codes = codes.unwrap_or_else(|| vec![ErrorCode::NETWORK_EXCEPTION; count]);
     let codes = codes.into_iter().map(|code| match code {
         ErrorCode::PRODUCER_FENCED => ErrorCode::INVALID_PRODUCER_EPOCH,
         ErrorCode::TRANSACTION_ABORTABLE if client == Understands::Old => {
@@ -76,6 +85,15 @@ pub async fn ask_here(shard: &Shard, joining: Joining) -> Vec<ErrorCode> {
         epoch: joining.producer_epoch,
     };
     let count = joining.partitions.len();
+    let image = shard.image();
+    let is_known = |(topic, index): &(Arc<str>, PartitionIndex)| {
+        image.topics.partition(topic, *index).is_some()
+    };
+    if !joining.partitions.iter().all(is_known) {
+        // Another shard may know of a topic before this one: a transaction that has it and ends
+        // here now would take its partitions for gone, and leave them without a marker.
+        return vec![ErrorCode::COORDINATOR_LOAD_IN_PROGRESS; count];
+    }
     let transactions = &shard.coordinators.transactions;
     let answer = transactions.verify_or_add(
         &joining.transactional_id,
