@@ -235,7 +235,8 @@ impl Transactions {
     /// The epoch that markers of this transactional id carry; `None` if it is not kept here.
     pub fn coordinator_epoch(&self, id: &str) -> Option<LeaderEpoch> {
         let partition = self.partitions.partition(self.partition_of(id))?;
-        Some(partition.leader_epoch())
+        // A follower knows the term of its leader, whose markers these are not.
+        partition.is_leader().then(|| partition.leader_epoch())
     }
 
     /// These partitions have their marker, or are gone. Says whether others are left: then their

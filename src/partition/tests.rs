@@ -176,6 +176,7 @@ fn end(partition: &Partition, model: &Model, id: ProducerId, random: &mut Random
         producer_epoch: epochs[id as usize],
         committed: random.one_in(2),
         coordinator_epoch: 0,
+        has_epochs: false,
     };
     model.epochs.set(epochs);
     model.sequences.set(sequences);
@@ -289,6 +290,7 @@ fn a_marker_that_comes_while_the_coordinator_is_asked_makes_its_answer_worthless
             producer_epoch: 0,
             committed: false,
             coordinator_epoch: 3,
+            has_epochs: false,
         };
         partition.append_marker(&marker, NOW).unwrap();
         assert!(append(0, 0, stale).is_err());
@@ -308,9 +310,15 @@ fn a_marker_that_comes_while_the_coordinator_is_asked_makes_its_answer_worthless
             ..marker
         };
         assert!(partition.append_marker(&old, NOW).is_err());
+        // One that came late, of the transaction before.
+        let late = Marker {
+            has_epochs: true,
+            ..marker
+        };
+        assert!(partition.append_marker(&late, NOW).is_err());
         let next = Marker {
             producer_epoch: 1,
-            ..marker
+            ..late
         };
         let upto = partition.append_marker(&next, NOW).unwrap().upto;
         assert_eq!(stable(), 1);

@@ -20,6 +20,10 @@ pub struct Marker {
     pub committed: bool,
     /// The coordinator's term: an older one is refused.
     pub coordinator_epoch: i32,
+    /// Whether each transaction of the producer has an epoch of its own (`transaction.version` 2),
+    /// of which this is the next: where one is open in this epoch, it has begun since the marker
+    /// was sent for the one before (KIP-1228).
+    pub has_epochs: bool,
 }
 
 impl Partition {
@@ -54,7 +58,8 @@ impl Partition {
         self.check_origin(Origin::Coordinator)?;
         let (id, epoch) = (marker.producer_id, marker.producer_epoch);
         let producers = self.producers.borrow();
-        let checked = producers.check_marker(id, epoch, marker.coordinator_epoch);
+        let (term, has_epochs) = (marker.coordinator_epoch, marker.has_epochs);
+        let checked = producers.check_marker(id, epoch, term, has_epochs);
         checked.map_err(AppendError::Producer)
     }
 

@@ -102,6 +102,7 @@ async fn write(shard: &Rc<Shard>, markers: Markers) {
             producer_epoch: markers.producer.epoch,
             committed: markers.committed,
             coordinator_epoch,
+            has_epochs: markers.has_epochs,
         };
         let sorted = sorted(markers::write(shard, marker, targets(&left)).await);
         if !transactions.marked(&markers, &sorted.done).await {

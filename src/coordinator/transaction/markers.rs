@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::base::ProducerId;
 use crate::coordinator::record::transaction::TransactionState;
 
+use super::state::bumps_epoch;
 use super::{
     Markers, MarkersWanted, Now, Outcome, Producer, Reply, Token, TopicPartition,
     TransactionMachine,
@@ -72,6 +73,7 @@ impl TransactionMachine {
             id: id.clone(),
             producer: durable.producer,
             committed: durable.state == TransactionState::PrepareCommit,
+            has_epochs: bumps_epoch(durable.client_version),
             partitions: transaction.unmarked.iter().collect(),
         })
     }

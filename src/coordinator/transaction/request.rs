@@ -142,6 +142,8 @@ pub struct Markers {
     pub producer: Producer,
     /// Whether what was written counts.
     pub committed: bool,
+    /// Whether each transaction of the producer has an epoch of its own.
+    pub has_epochs: bool,
     /// Where markers are to be written.
     pub partitions: Vec<TopicPartition>,
 }

@@ -170,15 +170,24 @@ impl Producers {
         self.by_id.get(&producer_id).unwrap_or(&Producer::UNKNOWN)
     }
 
-    /// Decides about the marker that ends a transaction.
+    /// Decides about the marker that ends a transaction; with `has_epochs` not one that is open in
+    /// the marker's own epoch.
     pub fn check_marker(
         &self,
         producer_id: ProducerId,
         epoch: i16,
         coordinator_epoch: i32,
+        has_epochs: bool,
     ) -> Result<(), ProducerError> {
         let known = self.known(producer_id);
         known.check_epoch(producer_id, epoch)?;
+        if has_epochs && known.transaction_start().is_some() && known.epoch() == epoch {
+            return Err(ProducerError::InvalidProducerEpoch {
+                producer_id,
+                current: epoch,
+                found: epoch,
+            });
+        }
         match known.coordinator_epoch() {
             current if current > coordinator_epoch => Err(ProducerError::CoordinatorFenced {
                 current,

@@ -16,6 +16,7 @@ use super::Shard;
 use crate::base::{NodeId, PartitionIndex};
 pub use crate::partition::Marker;
 pub use here::write_here;
+pub use there::HAS_EPOCHS_TAG;
 
 /// Partitions, by topic.
 pub type Targets = Vec<(Arc<str>, Vec<PartitionIndex>)>;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use crate::base::ErrorCode;
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::Codes;
-use crate::shard::markers::{self, Marker, Targets, Written};
+use crate::shard::markers::{self, HAS_EPOCHS_TAG, Marker, Targets, Written};
 use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::write_txn_markers_request::WritableTxnMarker;
 use crate::wire::codec::messages::write_txn_markers_response::{
@@ -52,6 +52,7 @@ async fn write(cx: &Context, asked: &WritableTxnMarker) -> WritableTxnMarkerResu
         producer_epoch: asked.producer_epoch,
         committed: asked.transaction_result,
         coordinator_epoch: asked.coordinator_epoch,
+        has_epochs: asked.unknown_tagged_fields.contains_key(&HAS_EPOCHS_TAG),
     };
     let targets = asked.topics.iter();
     let targets: Targets = targets
