@@ -14,8 +14,8 @@ use crate::shard::Shard;
 use crate::shard::coordinators::OFFSETS_TOPIC;
 use crate::shard::partitions::LookupError;
 
-/// How long all of it waits for devices and other replicas, in milliseconds: less than a coordinator on another
-/// machine waits for the answer.
+/// How long all of it waits for devices and other replicas, in milliseconds: less than a
+/// coordinator on another machine waits for the answer.
 const WITHIN_MS: i64 = 20_000;
 /// Partitions with offsets that are written to at the same time.
 const AT_ONCE: usize = 64;
