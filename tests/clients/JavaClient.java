@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -21,6 +22,7 @@ import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -39,6 +41,9 @@ public class JavaClient {
     private static final String BOOTSTRAP = System.getenv("BOOTSTRAP");
     private static final ObjectMapper JSON = new ObjectMapper();
     private static KafkaConsumer<byte[], byte[]> follower;
+    private static KafkaConsumer<byte[], byte[]> reader;
+    /** Transactional producers, by the numbers that they were given. */
+    private static final List<KafkaProducer<byte[], byte[]>> PRODUCERS = new ArrayList<>();
 
     public static void main(String[] args) throws Exception {
         if (args.length > 0) {
@@ -68,13 +73,25 @@ public class JavaClient {
             case "nodes" -> nodes();
             case "create" -> create(topic, ask.get("partitions").asInt());
             case "produce" -> produce(topic, ask.get("records"), ask.get("settings"));
-            case "consume" -> consume(topic, ask.get("count").asInt(), ask.get("group"));
+            case "consume" -> consume(topic, ask.get("count").asInt(), ask.get("group"),
+                    ask.get("committed").asBoolean());
             case "ends" -> ends(place);
             case "time" -> offsetForTime(place, ask.get("ms").asLong());
-            case "follow" -> follow(place, ask.get("wait_ms").asInt());
+            case "follow" -> follow(place, ask.get("wait_ms").asInt(),
+                    ask.get("committed").asBoolean());
             case "next" -> next(ask.get("ms").asLong());
             case "longest" -> longestFetchMs();
             case "close" -> close();
+            case "reader" -> reader(topic, ask.get("group").asText());
+            case "read" -> read(ask.get("count").asInt());
+            case "close_reader" -> closeReader();
+            case "transactional" -> transactional(ask.get("name").asText(),
+                    ask.get("timeout_ms").asInt());
+            case "transact" -> transact(PRODUCERS.get(ask.get("producer").asInt()),
+                    ask.get("step").asText());
+            case "send" -> send(PRODUCERS.get(ask.get("producer").asInt()), topic,
+                    ask.get("records"));
+            case "epoch" -> epoch(ask.get("name").asText());
             default -> throw new IllegalArgumentException(ask.toString());
         };
     }
@@ -99,26 +116,98 @@ public class JavaClient {
         more.properties().forEach(s -> settings.put(s.getKey(), s.getValue().asText()));
         var bytes = new ByteArraySerializer();
         try (var producer = new KafkaProducer<>(settings, bytes, bytes)) {
-            var sent = new ArrayList<Future<RecordMetadata>>();
-            for (JsonNode r : records) {
-                Long timestamp = r.get("timestamp").isNull() ? null : r.get("timestamp").asLong();
-                var record = new ProducerRecord<>(topic, r.get("partition").asInt(), timestamp,
-                        r.get("key").binaryValue(), r.get("value").binaryValue());
-                for (JsonNode header : r.get("headers")) {
-                    record.headers().add(header.get(0).asText(), header.get(1).binaryValue());
-                }
-                sent.add(producer.send(record));
-            }
-            var offsets = new ArrayList<Long>();
-            for (var metadata : sent) {
-                offsets.add(metadata.get(30, TimeUnit.SECONDS).offset());
-            }
-            return offsets;
+            return send(producer, topic, records);
         }
     }
 
-    private static ArrayNode consume(String topic, int count, JsonNode group) {
+    private static List<Long> send(KafkaProducer<byte[], byte[]> producer, String topic,
+            JsonNode records) throws Exception {
+        var sent = new ArrayList<Future<RecordMetadata>>();
+        for (JsonNode r : records) {
+            Long timestamp = r.get("timestamp").isNull() ? null : r.get("timestamp").asLong();
+            var record = new ProducerRecord<>(topic, r.get("partition").asInt(), timestamp,
+                    r.get("key").binaryValue(), r.get("value").binaryValue());
+            for (JsonNode header : r.get("headers")) {
+                record.headers().add(header.get(0).asText(), header.get(1).binaryValue());
+            }
+            sent.add(producer.send(record));
+        }
+        var offsets = new ArrayList<Long>();
+        for (var metadata : sent) {
+            offsets.add(metadata.get(30, TimeUnit.SECONDS).offset());
+        }
+        return offsets;
+    }
+
+    /** A producer that has told the broker of its transactional id; its number. */
+    private static int transactional(String name, int timeoutMs) {
         Properties settings = settings();
+        settings.put("transactional.id", name);
+        settings.put("transaction.timeout.ms", timeoutMs);
+        // Half a minute, as the other clients are given.
+        settings.put("max.block.ms", 30_000);
+        var bytes = new ByteArraySerializer();
+        var producer = new KafkaProducer<>(settings, bytes, bytes);
+        producer.initTransactions();
+        PRODUCERS.add(producer);
+        return PRODUCERS.size() - 1;
+    }
+
+    private static boolean transact(KafkaProducer<byte[], byte[]> producer, String step) {
+        switch (step) {
+            case "begin" -> producer.beginTransaction();
+            case "offsets" -> producer.sendOffsetsToTransaction(positions(), reader.groupMetadata());
+            case "commit" -> producer.commitTransaction();
+            case "abort" -> producer.abortTransaction();
+            case "close" -> producer.close(Duration.ZERO);
+            default -> throw new IllegalArgumentException(step);
+        }
+        return true;
+    }
+
+    /** The producer epoch that the transaction's coordinator tells. */
+    private static int epoch(String name) throws Exception {
+        try (Admin admin = Admin.create(settings())) {
+            return admin.describeTransactions(List.of(name)).description(name).get().producerEpoch();
+        }
+    }
+
+    private static Map<TopicPartition, OffsetAndMetadata> positions() {
+        var positions = new HashMap<TopicPartition, OffsetAndMetadata>();
+        for (TopicPartition place : reader.assignment()) {
+            positions.put(place, new OffsetAndMetadata(reader.position(place)));
+        }
+        return positions;
+    }
+
+    private static boolean reader(String topic, String group) {
+        Properties settings = settings();
+        settings.put("group.id", group);
+        settings.put("isolation.level", "read_committed");
+        // So that no more is read than is asked for.
+        settings.put("max.poll.records", 1);
+        reader = consumer(settings);
+        reader.subscribe(List.of(topic));
+        return true;
+    }
+
+    private static ArrayNode read(int count) {
+        ArrayNode got = JSON.createArrayNode();
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (got.size() < count && System.nanoTime() < deadline) {
+            reader.poll(Duration.ofSeconds(1)).forEach(record -> got.add(asJson(record)));
+        }
+        return got;
+    }
+
+    private static boolean closeReader() {
+        reader.close();
+        return true;
+    }
+
+    private static ArrayNode consume(String topic, int count, JsonNode group, boolean committed) {
+        Properties settings = settings();
+        settings.put("isolation.level", committed ? "read_committed" : "read_uncommitted");
         if (!group.isNull()) {
             settings.put("group.id", group.asText());
         }
@@ -157,8 +246,9 @@ public class JavaClient {
         }
     }
 
-    private static boolean follow(TopicPartition place, int waitMs) {
+    private static boolean follow(TopicPartition place, int waitMs, boolean committed) {
         Properties settings = settings();
+        settings.put("isolation.level", committed ? "read_committed" : "read_uncommitted");
         settings.put("fetch.max.wait.ms", waitMs);
         settings.put("max.poll.records", 1);
         follower = consumer(settings);

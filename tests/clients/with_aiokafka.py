@@ -4,9 +4,10 @@ import asyncio
 
 import aiokafka
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import InvalidProducerEpoch, MessageSizeTooLargeError, ProducerFenced
 
 from stories import BOOTSTRAP, Got, tell
+from transactions import TRANSACTIONS
 
 
 class Aiokafka:
@@ -46,9 +47,9 @@ class Aiokafka:
 
         return asyncio.run(produce())
 
-    def consume(self, topic, count, group=None):
+    def consume(self, topic, count, group=None, committed=False):
         async def consume():
-            async with self.consumer(topic, group_id=group) as consumer:
+            async with self.consumer(topic, committed=committed, group_id=group) as consumer:
                 got = []
                 async with asyncio.timeout(30):
                     while len(got) < count:
@@ -78,8 +79,17 @@ class Aiokafka:
 
         return asyncio.run(offset())
 
-    def follow(self, topic, wait_ms):
-        return Follower(self, topic, wait_ms)
+    def follow(self, topic, wait_ms, committed=False):
+        return Follower(self, topic, wait_ms, committed)
+
+    def reader(self, topic, group):
+        return Reader(self, topic, group)
+
+    def transactional(self, name, timeout_ms):
+        return Transactional(name, timeout_ms)
+
+    def is_fenced(self, error):
+        return isinstance(error, (ProducerFenced, InvalidProducerEpoch))
 
     def is_too_large(self, error):
         return isinstance(error, MessageSizeTooLargeError)
@@ -109,9 +119,10 @@ class Aiokafka:
 
         asyncio.run(run())
 
-    def consumer(self, *topics, **settings):
+    def consumer(self, *topics, committed=False, **settings):
         return aiokafka.AIOKafkaConsumer(
             *topics,
+            isolation_level="read_committed" if committed else "read_uncommitted",
             bootstrap_servers=BOOTSTRAP,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
@@ -120,11 +131,11 @@ class Aiokafka:
 
 
 class Follower:
-    def __init__(self, c, topic, wait_ms):
+    def __init__(self, c, topic, wait_ms, committed):
         self.loop = asyncio.new_event_loop()
 
         async def start():
-            self.consumer = c.consumer(fetch_max_wait_ms=wait_ms)
+            self.consumer = c.consumer(committed=committed, fetch_max_wait_ms=wait_ms)
             await self.consumer.start()
             place = aiokafka.TopicPartition(topic, 0)
             self.consumer.assign([place])
@@ -147,6 +158,71 @@ class Follower:
         self.loop.close()
 
 
+# The loop that readers and transactional producers share.
+LOOP = asyncio.new_event_loop()
+
+
+class Reader:
+    def __init__(self, c, topic, group):
+        async def start():
+            self.consumer = c.consumer(topic, committed=True, group_id=group)
+            await self.consumer.start()
+
+        LOOP.run_until_complete(start())
+
+    def read(self, count):
+        async def read():
+            async with asyncio.timeout(30):
+                return [as_got(await self.consumer.getone()) for _ in range(count)]
+
+        return LOOP.run_until_complete(read())
+
+    def close(self):
+        LOOP.run_until_complete(self.consumer.stop())
+
+
+class Transactional:
+    def __init__(self, name, timeout_ms):
+        async def start():
+            self.producer = aiokafka.AIOKafkaProducer(
+                bootstrap_servers=BOOTSTRAP,
+                transactional_id=name,
+                transaction_timeout_ms=timeout_ms,
+            )
+            await self.producer.start()
+
+        LOOP.run_until_complete(start())
+
+    def begin(self):
+        LOOP.run_until_complete(self.producer.begin_transaction())
+
+    def commit(self):
+        LOOP.run_until_complete(self.producer.commit_transaction())
+
+    def abort(self):
+        LOOP.run_until_complete(self.producer.abort_transaction())
+
+    def send(self, topic, records):
+        async def send():
+            sent = [
+                await self.producer.send(topic, r.value, partition=r.partition) for r in records
+            ]
+            await asyncio.gather(*sent)
+
+        LOOP.run_until_complete(send())
+
+    def send_offsets(self, reader):
+        async def send_offsets():
+            consumer = reader.consumer
+            places = {place: await consumer.position(place) for place in consumer.assignment()}
+            await self.producer.send_offsets_to_transaction(places, consumer._group_id)
+
+        LOOP.run_until_complete(send_offsets())
+
+    def close(self):
+        LOOP.run_until_complete(self.producer.stop())
+
+
 async def administer(ask):
     admin = AIOKafkaAdminClient(bootstrap_servers=BOOTSTRAP)
     await admin.start()
@@ -160,4 +236,4 @@ def as_got(m):
     return Got(m.partition, m.offset, m.timestamp, m.key, m.value, tuple(m.headers))
 
 
-tell(Aiokafka())
+tell(Aiokafka(), TRANSACTIONS)

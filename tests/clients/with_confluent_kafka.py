@@ -8,6 +8,9 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stories import BOOTSTRAP, Got, tell
+from transactions import TRANSACTIONS
+
+FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
 class Confluent:
@@ -57,8 +60,8 @@ class Confluent:
             raise KafkaException(errors[0])
         return offsets
 
-    def consume(self, topic, count, group=None):
-        consumer = self.consumer(group or topic)
+    def consume(self, topic, count, group=None, committed=False):
+        consumer = self.consumer(group or topic, committed)
         consumer.subscribe([topic])
         got, deadline = [], time.monotonic() + 30
         while len(got) < count and time.monotonic() < deadline:
@@ -81,8 +84,17 @@ class Confluent:
         assert found.error is None, found.error
         return None if found.offset == confluent_kafka.OFFSET_END else found.offset
 
-    def follow(self, topic, wait_ms):
-        return Follower(self, topic, wait_ms)
+    def follow(self, topic, wait_ms, committed=False):
+        return Follower(self, topic, wait_ms, committed)
+
+    def reader(self, topic, group):
+        return Reader(self.consumer(group, True), topic)
+
+    def transactional(self, name, timeout_ms):
+        return Transactional(name, timeout_ms)
+
+    def is_fenced(self, error):
+        return error.args[0].code() in FENCED
 
     def is_too_large(self, error):
         return error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
@@ -104,10 +116,11 @@ class Confluent:
             if messages:
                 consumer.commit(asynchronous=False)
 
-    def consumer(self, group, **settings):
+    def consumer(self, group, committed=False, **settings):
         return confluent_kafka.Consumer(
             {
                 "bootstrap.servers": BOOTSTRAP,
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
                 "group.id": group,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
@@ -117,10 +130,11 @@ class Confluent:
 
 
 class Follower:
-    def __init__(self, c, topic, wait_ms):
+    def __init__(self, c, topic, wait_ms, committed):
         self.fetches_ms = []
         self.consumer = c.consumer(
             topic,
+            committed,
             **{
                 "fetch.wait.max.ms": wait_ms,
                 "statistics.interval.ms": 500,
@@ -145,6 +159,52 @@ class Follower:
         self.consumer.close()
 
 
+class Reader:
+    def __init__(self, consumer, topic):
+        self.consumer = consumer
+        consumer.subscribe([topic])
+
+    def read(self, count):
+        got, deadline = [], time.monotonic() + 30
+        while len(got) < count and time.monotonic() < deadline:
+            got += [as_got(m) for m in self.consumer.consume(count - len(got), 1)]
+        return got
+
+    def close(self):
+        self.consumer.close()
+
+
+class Transactional:
+    def __init__(self, name, timeout_ms):
+        settings = {"transactional.id": name, "transaction.timeout.ms": timeout_ms}
+        self.producer = confluent_kafka.Producer({"bootstrap.servers": BOOTSTRAP, **settings})
+        self.producer.init_transactions(30)
+        self.begin = self.producer.begin_transaction
+        self.abort = self.producer.abort_transaction
+        self.commit = self.producer.commit_transaction
+
+    def send(self, topic, records):
+        errors = []
+
+        def delivered(error, _):
+            if error:
+                errors.append(error)
+
+        for r in records:
+            self.producer.produce(topic, r.value, partition=r.partition, on_delivery=delivered)
+        assert self.producer.flush(30) == 0
+        if errors:
+            raise KafkaException(errors[0])
+
+    def send_offsets(self, reader):
+        consumer = reader.consumer
+        places = [p for p in consumer.position(consumer.assignment()) if p.offset >= 0]
+        self.producer.send_offsets_to_transaction(places, consumer.consumer_group_metadata())
+
+    def close(self):
+        del self.producer, self.begin, self.abort, self.commit
+
+
 def as_got(m):
     if m.error():
         raise KafkaException(m.error())
@@ -153,4 +213,4 @@ def as_got(m):
 
 
 if __name__ == "__main__":
-    tell(Confluent())
+    tell(Confluent(), TRANSACTIONS)

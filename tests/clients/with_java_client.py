@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from stories import SCRATCH, STORIES, Got, Record, fresh, play
+from transactions import TRANSACTIONS, both
 
 CLASS_PATH = os.environ["KAFKA_CLASSPATH"]
 LOG = SCRATCH / "java-client.log"
@@ -63,19 +64,11 @@ class Java:
             "enable.idempotence": idempotent,
             "max.request.size": max_bytes,
         }
-        records = [
-            {
-                **r._asdict(),
-                "key": as_text(r.key),
-                "value": as_text(r.value),
-                "headers": [[name, as_text(value)] for name, value in r.headers],
-            }
-            for r in records
-        ]
-        return self.ask("produce", topic=topic, records=records, settings=settings)
+        return self.ask("produce", topic=topic, records=as_json(records), settings=settings)
 
-    def consume(self, topic, count, group=None):
-        return [as_got(r) for r in self.ask("consume", topic=topic, count=count, group=group)]
+    def consume(self, topic, count, group=None, committed=False):
+        asked = {"topic": topic, "count": count, "group": group, "committed": committed}
+        return [as_got(r) for r in self.ask("consume", **asked)]
 
     def ends(self, topic, partition):
         return tuple(self.ask("ends", topic=topic, partition=partition))
@@ -83,8 +76,9 @@ class Java:
     def offset_for_time(self, topic, partition, ms):
         return self.ask("time", topic=topic, partition=partition, ms=ms)
 
-    def follow(self, topic, wait_ms):
-        self.ask_reader("follow", topic=topic, partition=0, wait_ms=wait_ms)
+    def follow(self, topic, wait_ms, committed=False):
+        asked = {"topic": topic, "partition": 0, "wait_ms": wait_ms, "committed": committed}
+        self.ask_reader("follow", **asked)
         return self
 
     def next(self, seconds):
@@ -99,6 +93,68 @@ class Java:
 
     def is_too_large(self, error):
         return "RecordTooLargeException" in str(error) and "server" in str(error)
+
+    def reader(self, topic, group):
+        return Reader(self.ask, topic, group)
+
+    def transactional(self, name, timeout_ms):
+        return Transactional(self.ask, name, timeout_ms)
+
+    def is_fenced(self, error):
+        return any(name in str(error) for name in ("ProducerFenced", "InvalidProducerEpoch"))
+
+
+class Reader:
+    def __init__(self, ask, topic, group):
+        self.ask = ask
+        ask("reader", topic=topic, group=group)
+
+    def read(self, count):
+        return [as_got(r) for r in self.ask("read", count=count)]
+
+    def close(self):
+        self.ask("close_reader")
+
+
+class Transactional:
+    def __init__(self, ask, name, timeout_ms):
+        self.ask = ask
+        self.number = ask("transactional", name=name, timeout_ms=timeout_ms)
+
+    def step(self, step):
+        self.ask("transact", producer=self.number, step=step)
+
+    def begin(self):
+        self.step("begin")
+
+    def commit(self):
+        self.step("commit")
+
+    def abort(self):
+        self.step("abort")
+
+    def close(self):
+        self.step("close")
+
+    def send(self, topic, records):
+        self.ask("send", producer=self.number, topic=topic, records=as_json(records))
+
+    def send_offsets(self, _):
+        # The only reader that the JVM has.
+        self.step("offsets")
+
+
+def counts_epochs(c):
+    """each transaction has an epoch of its own (transaction.version 2)"""
+    topic = fresh(c, "epochs", 2)
+    producer = c.transactional(topic, 30_000)
+    assert c.ask("epoch", name=topic) == 0
+    for epoch in (1, 2, 3):
+        producer.begin()
+        producer.send(topic, both("record", 1))
+        producer.abort() if epoch == 2 else producer.commit()
+        assert c.ask("epoch", name=topic) == epoch
+    producer.close()
 
 
 def fetches_in_sessions(c):
@@ -116,6 +172,18 @@ def fetches_in_sessions(c):
     assert log.count("sent an incremental fetch response with") > 5, log
 
 
+def as_json(records):
+    return [
+        {
+            **r._asdict(),
+            "key": as_text(r.key),
+            "value": as_text(r.value),
+            "headers": [[name, as_text(value)] for name, value in r.headers],
+        }
+        for r in records
+    ]
+
+
 def as_text(value):
     return None if value is None else base64.b64encode(value).decode()
 
@@ -130,4 +198,4 @@ def as_got(r):
     return Got(**r, key=key, value=value, headers=headers)
 
 
-play(Java(), [*STORIES, fetches_in_sessions])
+play(Java(), [*STORIES, fetches_in_sessions, *TRANSACTIONS, counts_epochs])

@@ -1,10 +1,15 @@
 """kafka-python, the client of most tutorials."""
 
+import time
+
 import kafka
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import MessageSizeTooLargeError
+from kafka.errors import InvalidProducerEpochError, MessageSizeTooLargeError, ProducerFencedError
 
 from stories import BOOTSTRAP, Got, tell
+from transactions import TRANSACTIONS
+
+ISOLATION = {False: "read_uncommitted", True: "read_committed"}
 
 
 class KafkaPython:
@@ -47,7 +52,7 @@ class KafkaPython:
         finally:
             producer.close()
 
-    def consume(self, topic, count, group=None):
+    def consume(self, topic, count, group=None, committed=False):
         consumer = kafka.KafkaConsumer(
             topic,
             bootstrap_servers=BOOTSTRAP,
@@ -55,6 +60,7 @@ class KafkaPython:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             consumer_timeout_ms=30_000,
+            isolation_level=ISOLATION[committed],
         )
         got = []
         for message in consumer:
@@ -80,8 +86,17 @@ class KafkaPython:
         consumer.close()
         return found and found.offset
 
-    def follow(self, topic, wait_ms):
-        return Follower(topic, wait_ms)
+    def follow(self, topic, wait_ms, committed=False):
+        return Follower(topic, wait_ms, committed)
+
+    def reader(self, topic, group):
+        return Reader(topic, group)
+
+    def transactional(self, name, timeout_ms):
+        return Transactional(name, timeout_ms)
+
+    def is_fenced(self, error):
+        return isinstance(error, (ProducerFencedError, InvalidProducerEpochError))
 
     def is_too_large(self, error):
         return isinstance(error, MessageSizeTooLargeError)
@@ -114,8 +129,12 @@ class KafkaPython:
 
 
 class Follower:
-    def __init__(self, topic, wait_ms):
-        self.consumer = kafka.KafkaConsumer(bootstrap_servers=BOOTSTRAP, fetch_max_wait_ms=wait_ms)
+    def __init__(self, topic, wait_ms, committed):
+        self.consumer = kafka.KafkaConsumer(
+            bootstrap_servers=BOOTSTRAP,
+            fetch_max_wait_ms=wait_ms,
+            isolation_level=ISOLATION[committed],
+        )
         self.consumer.assign([kafka.TopicPartition(topic, 0)])
         self.consumer.seek_to_end()
 
@@ -131,8 +150,59 @@ class Follower:
         self.consumer.close()
 
 
+class Reader:
+    def __init__(self, topic, group):
+        self.consumer = kafka.KafkaConsumer(
+            topic,
+            bootstrap_servers=BOOTSTRAP,
+            group_id=group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+        )
+
+    def read(self, count):
+        got, deadline = [], time.monotonic() + 30
+        while len(got) < count and time.monotonic() < deadline:
+            batches = self.consumer.poll(timeout_ms=1000, max_records=count - len(got))
+            got += [as_got(m) for batch in batches.values() for m in batch]
+        return got
+
+    def close(self):
+        self.consumer.close()
+
+
+class Transactional:
+    def __init__(self, name, timeout_ms):
+        self.producer = kafka.KafkaProducer(
+            bootstrap_servers=BOOTSTRAP,
+            transactional_id=name,
+            transaction_timeout_ms=timeout_ms,
+        )
+        self.producer.init_transactions()
+        self.begin = self.producer.begin_transaction
+        self.abort = self.producer.abort_transaction
+        self.commit = self.producer.commit_transaction
+
+    def send(self, topic, records):
+        sent = [self.producer.send(topic, r.value, partition=r.partition) for r in records]
+        for future in sent:
+            future.get(timeout=30)
+
+    def send_offsets(self, reader):
+        consumer = reader.consumer
+        places = {
+            place: kafka.OffsetAndMetadata(consumer.position(place), "", -1)
+            for place in consumer.assignment()
+        }
+        self.producer.send_offsets_to_transaction(places, consumer.group_metadata())
+
+    def close(self):
+        self.producer.close(timeout=0)
+
+
 def as_got(m):
     return Got(m.partition, m.offset, m.timestamp, m.key, m.value, tuple(m.headers))
 
 
-tell(KafkaPython())
+tell(KafkaPython(), TRANSACTIONS)
