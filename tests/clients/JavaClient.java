@@ -91,6 +91,8 @@ public class JavaClient {
                     ask.get("step").asText());
             case "send" -> send(PRODUCERS.get(ask.get("producer").asInt()), topic,
                     ask.get("records"));
+            case "row" -> row(PRODUCERS.get(ask.get("producer").asInt()), topic,
+                    ask.get("count").asInt());
             case "epoch" -> epoch(ask.get("name").asText());
             default -> throw new IllegalArgumentException(ask.toString());
         };
@@ -161,6 +163,19 @@ public class JavaClient {
             case "abort" -> producer.abortTransaction();
             case "close" -> producer.close(Duration.ZERO);
             default -> throw new IllegalArgumentException(step);
+        }
+        return true;
+    }
+
+    /** So many transactions over two partitions, with no time between them. */
+    private static boolean row(KafkaProducer<byte[], byte[]> producer, String topic, int count) {
+        for (int i = 0; i < count; i++) {
+            producer.beginTransaction();
+            for (int partition = 0; partition < 2; partition++) {
+                byte[] value = Integer.toString(i).getBytes(StandardCharsets.UTF_8);
+                producer.send(new ProducerRecord<>(topic, partition, null, value));
+            }
+            producer.commitTransaction();
         }
         return true;
     }

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from stories import SCRATCH, STORIES, Got, Record, fresh, play
-from transactions import TRANSACTIONS, both
+from transactions import LAST, TRANSACTIONS, both, last, values
 
 CLASS_PATH = os.environ["KAFKA_CLASSPATH"]
 LOG = SCRATCH / "java-client.log"
@@ -157,6 +157,17 @@ def counts_epochs(c):
     producer.close()
 
 
+def leaves_no_time_between(c):
+    """500 transactions with no time between them"""
+    topic = fresh(c, "no-time", 2)
+    producer = c.transactional(topic, 30_000)
+    c.ask("row", producer=producer.number, topic=topic, count=500)
+    producer.close()
+    c.produce(topic, last(2))
+    lane = [b"%d" % i for i in range(500)] + [LAST]
+    assert values(c, topic, 1002, committed=True) == [lane, lane]
+
+
 def fetches_in_sessions(c):
     """fetch sessions"""
     topic = fresh(c, "session", 3)
@@ -198,4 +209,4 @@ def as_got(r):
     return Got(**r, key=key, value=value, headers=headers)
 
 
-play(Java(), [*STORIES, fetches_in_sessions, *TRANSACTIONS, counts_epochs])
+play(Java(), [*STORIES, fetches_in_sessions, *TRANSACTIONS, counts_epochs, leaves_no_time_between])

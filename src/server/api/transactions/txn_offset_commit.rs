@@ -161,9 +161,17 @@ async fn join(
 ) -> Result<InTransaction, ErrorCode> {
     let (producer_id, producer_epoch) = (request.producer_id.0, request.producer_epoch);
     let groups = &cx.shard.coordinators.groups;
-    let guard = groups.ask_about(group, producer_id, producer_epoch);
-    let guard = guard.map_err(errors::group)?;
-    if guard.is_some() {
+    let ask_about = || {
+        let guard = groups.ask_about(group, producer_id, producer_epoch);
+        guard.map_err(errors::group)
+    };
+    let mut guard = ask_about()?;
+    // The coordinator may have let the question wait for the end of the transaction before: its
+    // marker has made the guard worthless then, and there is to be asked again under a new one.
+    for is_last in [false, true] {
+        let Some(asked) = guard else {
+            break;
+        };
         let joining = Joining {
             transactional_id: request.transactional_id.as_str().into(),
             producer_id,
@@ -185,6 +193,10 @@ async fn join(
             // Its clients try again, and do not look for another coordinator.
             ErrorCode::NETWORK_EXCEPTION => return Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
             code => return Err(code),
+        }
+        match ask_about()? {
+            Some(fresh) if fresh != asked && !is_last => guard = Some(fresh),
+            _ => break,
         }
     }
     Ok(InTransaction {

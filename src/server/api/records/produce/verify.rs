@@ -23,6 +23,8 @@ const ADDS_FROM: i16 = 12;
 struct Asked {
     /// Its place in the request.
     at: usize,
+    name: (Arc<str>, PartitionIndex),
+    sequence: i32,
     guard: Guard,
 }
 
@@ -31,7 +33,7 @@ impl Pending {
     /// yet, and fails those that it refuses.
     pub(super) async fn verify(&mut self, shard: &Rc<Shard>, id: &str, body: &[u8]) {
         let mut producer = None;
-        let (mut asked, mut partitions) = (Vec::new(), Vec::new());
+        let mut asked = Vec::new();
         let Ok(mut items) = Items::new(body, self.version) else {
             debug_assert!(false, "the body was walked before");
             return;
@@ -58,42 +60,62 @@ impl Pending {
             let now = shard.runtime().wall_ms();
             if let Some(guard) = partition.ask_about(producer_id, epoch, sequence, now) {
                 let name = partition.name();
-                partitions.push((name.topic.clone(), name.index));
-                asked.push(Asked { at: place, guard });
+                asked.push(Asked {
+                    at: place,
+                    name: (name.topic.clone(), name.index),
+                    sequence,
+                    guard,
+                });
             }
         }
         if let Some(producer) = producer.filter(|_| !asked.is_empty()) {
-            self.ask(shard, id, producer, asked, partitions).await;
+            let again = self.ask(shard, id, producer, asked).await;
+            if !again.is_empty() {
+                self.ask(shard, id, producer, again).await;
+            }
         }
     }
 
+    /// Returns what is to be asked again under a new guard, as Kafka's ReplicaManager does, too: a
+    /// coordinator that still ends the transaction before this one lets the question wait, and the
+    /// marker of that one, which has come meanwhile, has made the guard worthless.
     async fn ask(
         &mut self,
         shard: &Rc<Shard>,
         id: &str,
         (producer_id, producer_epoch): (ProducerId, i16),
         asked: Vec<Asked>,
-        partitions: Vec<(Arc<str>, PartitionIndex)>,
-    ) {
+    ) -> Vec<Asked> {
         let joining = Joining {
             transactional_id: id.into(),
             producer_id,
             producer_epoch,
             verify_only: self.version < ADDS_FROM,
-            partitions,
+            partitions: asked.iter().map(|one| one.name.clone()).collect(),
         };
         let client = match self.version < ABORTABLE_FROM {
             true => Understands::Old,
             false => Understands::Abortable,
         };
         let codes = joining::ask(shard, joining, client).await;
-        for (Asked { at, guard }, code) in asked.into_iter().zip(codes) {
-            let out = &mut self.partitions[at];
-            match code {
-                ErrorCode::NONE => out.guard = Some(guard),
-                code => out.result = Outcome::Failed(refused(code)),
+        let now = shard.runtime().wall_ms();
+        let mut again = Vec::new();
+        for (one, code) in asked.into_iter().zip(codes) {
+            let out = &mut self.partitions[one.at];
+            if code.is_error() {
+                out.result = Outcome::Failed(refused(code));
+                continue;
+            }
+            out.guard = Some(one.guard);
+            let Outcome::Due(partition) = &out.result else {
+                continue;
+            };
+            let guard = partition.ask_about(producer_id, producer_epoch, one.sequence, now);
+            if let Some(guard) = guard.filter(|guard| *guard != one.guard) {
+                again.push(Asked { guard, ..one });
             }
         }
+        again
     }
 
     /// The batches are of more than one producer.
