@@ -78,11 +78,14 @@ impl AbortedTransactions {
         &bytes[..count * ENTRY_BYTES]
     }
 
-    /// Those with records among the ones from `from` to before `upto`.
+    /// Those with records among the ones from `from` to before `upto`. Behind one after which
+    /// everything before `upto` was stable there is none.
     pub fn among(&self, from: Offset, upto: Offset) -> impl Iterator<Item = &AbortedTransaction> {
-        self.from(from)
-            .iter()
-            .filter(move |one| one.first_offset < upto)
+        let all = self.from(from);
+        let last = all.iter().position(|one| one.stable >= upto);
+        let until = last.map_or(all.len(), |last| last + 1);
+        let near = all[..until].iter();
+        near.filter(move |one| one.first_offset < upto)
     }
 
     /// Whether any has its end at or behind `from`.
@@ -137,11 +140,15 @@ mod tests {
     use super::*;
 
     fn entry(producer_id: i64, first: i64, last: i64) -> Vec<u8> {
+        stable_at(producer_id, first, last, last + 1)
+    }
+
+    fn stable_at(producer_id: i64, first: i64, last: i64, stable: i64) -> Vec<u8> {
         let one = AbortedTransaction {
             producer_id,
             first_offset: first,
             last_offset: last,
-            stable: last + 1,
+            stable,
         };
         let mut bytes = Vec::new();
         one.write(&mut bytes);
@@ -155,7 +162,8 @@ mod tests {
     #[test]
     fn a_reader_is_told_of_those_that_it_meets() {
         let mut all = AbortedTransactions::default();
-        assert!(all.load(&[entry(1, 0, 10), entry(2, 5, 20)].concat(), 0, 30));
+        let first = stable_at(1, 0, 10, 5);
+        assert!(all.load(&[first, entry(2, 5, 20)].concat(), 0, 30));
         assert!(all.load(&entry(3, 25, 40), 30, 50));
         assert_eq!(ids(&all, 0, 5), [1]);
         assert_eq!(ids(&all, 0, 6), [1, 2]);
