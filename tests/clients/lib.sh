@@ -17,7 +17,9 @@ check() {
   (
     set -eE
     trap 'echo "failed in $BASH_SOURCE, line $LINENO: $BASH_COMMAND"' ERR
-    trap 'set +e; jobs=$(jobs -p); [ -z "$jobs" ] || kill $jobs 2>/dev/null; wait' EXIT
+    # A stopped one gets its signals once it goes on.
+    trap 'set +e; jobs=$(jobs -p)
+      [ -z "$jobs" ] || { kill $jobs; kill -CONT $jobs; } 2>/dev/null; wait' EXIT
     "$@"
   ) >"$SCRATCH/check.log" 2>&1
   status=$?
