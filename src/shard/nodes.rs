@@ -30,11 +30,11 @@ pub struct Nodes {
     siblings: BTreeMap<NodeId, ToShard>,
     net: Net,
     /// By node and API.
-    links: RefCell<BTreeMap<(NodeId, i16), Rc<[Link; LINKS]>>>,
+    links: RefCell<BTreeMap<(NodeId, i16), Links>>,
 }
 
-/// A connection, which is made when it is wanted first.
-type Link = Mutex<Option<Peer>>;
+/// Connections for one API, each made when it is wanted first.
+type Links = Rc<[Mutex<Option<Peer>>; LINKS]>;
 
 /// Why a node has not answered.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +70,7 @@ impl Nodes {
         version: i16,
         request: &R,
     ) -> Result<R::Response, CallError> {
-        let mut all = self.links.borrow_mut();
-        let links = all.entry((node, R::KEY)).or_default().clone();
-        drop(all);
+        let links = self.links_to(node, R::KEY);
         let free = links.iter().find_map(Mutex::try_lock);
         let mut link = match free {
             Some(link) => link,
@@ -90,6 +88,11 @@ impl Nodes {
         let answer = peer.call(version, request, ANSWER_WITHIN).await;
         *link = Some(peer);
         answer.map_err(CallError::Peer)
+    }
+
+    fn links_to(&self, node: NodeId, api_key: i16) -> Links {
+        let mut all = self.links.borrow_mut();
+        all.entry((node, api_key)).or_default().clone()
     }
 
     async fn connect(&self, shard: &Shard, node: NodeId) -> Result<Peer, CallError> {

@@ -300,8 +300,9 @@ impl Plan {
         }
         let told = |one: &Move| {
             let of = one.open.iter();
-            let words = of.map(|open| transactions::in_words(open, &self.states));
-            let words: Vec<String> = words.collect();
+            let words: Vec<String> = of
+                .map(|open| transactions::in_words(open, &self.states))
+                .collect();
             format!("{}-{} ({})", one.topic, one.index, words.join("; "))
         };
         let all = |which: &dyn Fn(&Move) -> bool| -> Vec<String> {
@@ -312,10 +313,8 @@ impl Plan {
             self.ended = all(&|one| !one.open.is_empty());
             return;
         }
-        let hangs = |one: &Move, open: &Open| {
-            !transactions::will_end(open, &one.topic, one.index, &self.states)
-        };
-        let hanging = all(&|one| one.open.iter().any(|open| hangs(one, open)));
+        let hanging =
+            all(&|one| transactions::any_hangs(&one.open, (&one.topic, one.index), &self.states));
         if !hanging.is_empty() {
             refused.add_some(
                 "partitions have transactions that hang: their coordinator does not know of them. \

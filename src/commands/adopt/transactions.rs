@@ -1,10 +1,11 @@
 //! Drives: the transactions that were open when Kafka stopped, and how they end.
 //!
 //! Readers of committed records see nothing of an open transaction, and nothing behind it. What
-//! Kafka's coordinator had noted of it (`__transaction_state`) is taken over, too, and so the broker
-//! ends it: as was decided, or when its client comes back, or by its time-out. One that hangs, since
-//! no coordinator knows of it, is ended on the way if that is asked for, and so are all others then:
-//! committed where the commit had been decided and only the markers were missing, and else aborted.
+//! Kafka's coordinator had noted of it (`__transaction_state`) is taken over, too, and so the
+//! broker ends it: as was decided, or when its client comes back, or by its time-out. One that
+//! hangs, since no coordinator knows of it, is ended on the way if that is asked for, and so are
+//! all others then: committed where the commit had been decided and only the markers were missing,
+//! and else aborted.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -155,9 +156,15 @@ pub fn commits(open: &Open, states: &States) -> bool {
     noted(open, states).is_some_and(|it| it.state == TransactionState::PrepareCommit)
 }
 
+/// Whether one of the open transactions of a partition would never end.
+pub fn any_hangs(open: &[Open], (topic, index): (&str, PartitionIndex), states: &States) -> bool {
+    let mut open = open.iter();
+    open.any(|one| !will_end(one, topic, index, states))
+}
+
 /// Whether a coordinator that takes Kafka's notes over will end an open transaction in this
 /// partition: by the decision that was noted, or once its time is up.
-pub fn will_end(open: &Open, topic: &str, index: PartitionIndex, states: &States) -> bool {
+fn will_end(open: &Open, topic: &str, index: PartitionIndex, states: &States) -> bool {
     use TransactionState::{Ongoing, PrepareAbort, PrepareCommit};
     noted(open, states).is_some_and(|it| {
         let mut topics = it.partitions.iter();
