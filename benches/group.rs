@@ -155,6 +155,7 @@ fn commit(group: &str, topic: Rc<str>, partitions: usize) -> Commit {
         metadata: "".into(),
     };
     Commit {
+        names_ids: false,
         group: group.into(),
         generation: -1,
         member_id: "".into(),

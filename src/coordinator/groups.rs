@@ -1,18 +1,20 @@
 //! Drives: the groups of one shard: the machines of [`super::group`] on the partitions of
 //! `__consumer_offsets` that are led here.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::base::metrics::Snapshot;
-use crate::base::{Instant, PartitionIndex, ProducerId, TopicId, limits};
+use crate::base::{Instant, PartitionIndex, ProducerId, limits};
 use crate::io::budget::{Budget, Use};
 use crate::partition::append::AppendError;
 use crate::partition::producers::{Guard, ProducerError};
 use crate::partition::{Marker, Partition};
 
+use super::group::consumer::request::{ConsumerBeat, ConsumerHeartbeat, ConsumerRefused};
 use super::group::{
-    Commit, CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused, JoinReply,
-    Now, Outcome, PartitionResults, Reply, Request, Sync, SyncReply,
+    Change, Commit, CommittedOffsets, GroupConfig, GroupError, GroupMachine, Join, JoinRefused,
+    JoinReply, Now, Outcome, PartitionResults, Reply, Request, Sync, SyncReply, Topics,
 };
 use super::probe::{Probe, StateCounts};
 use super::runtime::{Factory, InTransaction, NotInTransaction, Partitions};
@@ -28,6 +30,8 @@ struct Groups {
     config: GroupConfig,
     budget: Rc<Budget>,
     probe: Rc<Probe>,
+    /// The cluster's topics, for machines that are made from now on.
+    topics: RefCell<Topics>,
 }
 
 // === impl GroupCoordinator: partitions come and go ===
@@ -40,6 +44,7 @@ impl GroupCoordinator {
             config,
             budget: budget.clone(),
             probe: Rc::default(),
+            topics: RefCell::default(),
         };
         GroupCoordinator {
             partitions: Partitions::new(groups, partition_count),
@@ -71,9 +76,11 @@ impl GroupCoordinator {
         self.lead(Vec::new());
     }
 
-    /// Removes the offsets of topics that are gone.
-    pub fn topics_deleted(&self, deleted: &[(Rc<str>, TopicId)]) {
-        self.partitions.follow(&deleted.into());
+    /// Follows a change of the cluster.
+    pub fn follow(&self, change: &Change) {
+        let topics = &self.partitions.factory().topics;
+        *topics.borrow_mut() = change.topics.clone();
+        self.partitions.follow(change);
     }
 }
 
@@ -115,6 +122,18 @@ impl GroupCoordinator {
             Reply::Delete(reply) => reply,
             Reply::Join(_) | Reply::Sync(_) => Err(GroupError::Unexpected),
         }
+    }
+
+    /// ConsumerGroupHeartbeat.
+    pub async fn consumer_heartbeat(
+        &self,
+        beat: &ConsumerHeartbeat,
+    ) -> Result<ConsumerBeat, ConsumerRefused> {
+        beat.check(&self.config().consumer.assignors)?;
+        self.ask(&beat.group, |machine, now, out| {
+            machine.consumer_heartbeat(beat, now, out)
+        })
+        .await?
     }
 
     /// Whether a group that is served here has this member now.
@@ -234,6 +253,7 @@ impl Factory for Groups {
     fn make(&self, batch_bytes_max: usize) -> GroupMachine {
         let config = self.config.clone().with_batch_bytes_max(batch_bytes_max);
         GroupMachine::new(config)
+            .in_cluster(self.topics.borrow().clone())
             .counting_into(self.probe.clone())
             .within(Box::new(self.memory()))
     }

@@ -1,6 +1,7 @@
 //! Drives: state machines on internal topics: consumer groups and their committed offsets, and
 //! transactions.
-//! May use: `base`, `wire`, `io` and `partition` (`io` and `partition` only where it drives).
+//! May use: `base`, `wire`, `metadata::image`, `io` and `partition` (the last two only where it
+//! drives).
 //! Never: knows a client connection, or that there is more than one core.
 
 pub mod group;

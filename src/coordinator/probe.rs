@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use crate::base::lines::Lines;
 use crate::base::metrics::{Counter, SampleValue, Snapshot};
 
-/// How many groups are in each state, by the state's name.
-pub type StateCounts = BTreeMap<&'static str, usize>;
+/// How many groups of each kind are in each state, by their names.
+pub type StateCounts = BTreeMap<(&'static str, &'static str), usize>;
 
 /// What the groups of a shard count.
 #[derive(Default, Debug)]
 pub struct Probe {
     /// Generations that became stable.
     pub rebalances: Counter,
+    /// How often the epoch of a consumer group rose since its members or topics changed.
+    pub consumer_rebalances: Counter,
     /// Members removed because nothing was heard of them.
     pub failed_members: Counter,
     /// Offsets committed.
@@ -28,11 +30,14 @@ pub struct Probe {
 impl Probe {
     /// Adds all counts, and how many groups there are, to a snapshot.
     pub fn export(&self, groups: &StateCounts, to: &mut Snapshot) {
-        for (state, count) in groups {
+        for ((kind, state), count) in groups {
             to.push(
                 "corelane_groups",
-                "Groups whose coordinator this shard is, by state.",
-                vec![("state", (*state).to_owned())],
+                "Groups whose coordinator this shard is, by protocol and state.",
+                vec![
+                    ("protocol", (*kind).to_owned()),
+                    ("state", (*state).to_owned()),
+                ],
                 SampleValue::Gauge(*count as f64),
             );
         }
@@ -40,6 +45,11 @@ impl Probe {
             "corelane_group_rebalances_total",
             "Generations of groups that became stable.",
             self.rebalances.get(),
+        );
+        to.counter(
+            "corelane_consumer_group_rebalances_total",
+            "Times that a group of the consumer protocol began to assign anew.",
+            self.consumer_rebalances.get(),
         );
         to.counter(
             "corelane_group_failed_members_total",

@@ -1,16 +1,16 @@
 //! Drives: the coordinators of a shard: the state machines whose partitions it leads.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::partitions::Partitions;
-use crate::base::TopicId;
 use crate::base::config::BrokerConfig;
 use crate::base::metrics::Snapshot;
-use crate::coordinator::group::GroupConfig;
+use crate::coordinator::group::{Change, GroupConfig, Topics};
 use crate::coordinator::transaction::TransactionConfig;
 use crate::coordinator::{GroupCoordinator, Transactions};
 use crate::io::budget::Budget;
-use crate::metadata::image::{Image, TopicChange};
+use crate::metadata::image::{Image, Topic, TopicChange};
 
 /// The topic that keeps groups and their offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -56,20 +56,29 @@ impl Coordinators {
         }
     }
 
-    /// Follows a change of the cluster to `image`: as [`Coordinators::lead`], and forgets the
-    /// offsets of topics that are gone.
-    pub(super) fn apply(&self, partitions: &Partitions, image: &Image, changes: &[TopicChange]) {
+    /// Follows a change of the cluster to `image`: the topics that are not as they were are in
+    /// `changes`. What is led here now is served, the groups' topics are looked at anew, and the
+    /// offsets of topics that are gone are forgotten.
+    pub(super) fn apply(
+        &self,
+        partitions: &Partitions,
+        image: &Arc<Image>,
+        changes: &[TopicChange],
+    ) {
         let version = image.features.get(TRANSACTION_VERSION);
         self.transactions.set_version(version.copied().unwrap_or(0));
-        self.lead(partitions);
+        // First, so that groups that are loaded from now on know the topics.
+        let name = |topic: &Arc<Topic>| -> Rc<str> { (&*topic.name).into() };
         let gone = changes.iter().filter(|change| change.after.is_none());
-        let gone: Vec<(Rc<str>, TopicId)> = gone
-            .filter_map(|change| change.before.as_ref())
-            .map(|topic| ((&*topic.name).into(), topic.id))
-            .collect();
-        if !gone.is_empty() {
-            self.groups.topics_deleted(&gone);
-        }
+        let gone = gone.filter_map(|change| change.before.as_ref());
+        let any = |change: &TopicChange| change.after.as_ref().or(change.before.as_ref()).map(name);
+        self.groups.follow(&Change {
+            topics: Topics::of(Arc::clone(image)),
+            names: changes.iter().filter_map(any).collect(),
+            gone: gone.map(|topic| (name(topic), topic.id)).collect(),
+            has_new: changes.iter().any(|change| change.before.is_none()),
+        });
+        self.lead(partitions);
     }
 
     /// Adds all counts to a snapshot, in steps.

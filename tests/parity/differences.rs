@@ -59,7 +59,7 @@ fn remove_features(api: &str, field: &str, value: &mut Value, mark: Value) {
 /// The APIs that Corelane has: those whose versions are compared.
 const APIS: &[i16] = &[
     0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 29, 30, 31,
-    32, 33, 35, 37, 42, 44, 47, 60, 65, 66, 74, 75,
+    32, 33, 35, 37, 42, 44, 47, 60, 65, 66, 68, 69, 74, 75,
 ];
 
 fn remove_apis(_api: &str, field: &str, value: &mut Value, _mark: Value) {

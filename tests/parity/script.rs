@@ -125,6 +125,16 @@ impl Story {
         self.numbers = Numbers::default();
     }
 
+    /// Writes a text that differs with each play, as a generated id does, in another way.
+    pub fn alias(&mut self, raw: &str, alias: &str) {
+        self.numbers.replace = Some((raw.to_owned(), alias.to_owned()));
+    }
+
+    /// The version that is played, where the same steps are played at several.
+    pub fn version_now(&self) -> Option<i16> {
+        self.version
+    }
+
     /// A name that only this story has, at this version.
     pub fn name(&self, short: &str) -> String {
         match self.version {

@@ -19,10 +19,10 @@ const MADE: &str = "made by a program, not by hand";
 
 /// Files that are larger, with their lines and the reason.
 const FILES: &[(&str, usize, &str)] = &[
-    ("src/base/config/broker/no_effect.rs", 822, MADE),
+    ("src/base/config/broker/no_effect.rs", 784, MADE),
     ("src/host/table.rs", 491, TABLE),
     ("wire/src/shape/answers.rs", 470, MADE),
-    ("wire/src/shape/table.rs", 784, MADE),
+    ("wire/src/shape/table.rs", 814, MADE),
 ];
 
 /// Functions that are longer, with their lines.

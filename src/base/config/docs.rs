@@ -55,7 +55,12 @@ pub fn markdown() -> String {
         }
         without_effect(&mut text, &sorted(section.no_effect));
     }
-    text.push_str("\n## Groups\n");
+    text.push_str("\n## Groups\n\n| setting | type | default | values | broker setting | |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    let acts = |row: &&Setting| !matches!(row.effect, Effect::Ignored(_) | Effect::Refused(_));
+    for row in sorted(GROUP_SETTINGS).into_iter().filter(acts) {
+        topic_line(&mut text, row);
+    }
     without_effect(&mut text, &sorted(GROUP_SETTINGS));
     text
 }

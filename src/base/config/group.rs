@@ -8,10 +8,10 @@ dynamic_settings! {
     /// describes them.
     pub static GROUP_SETTINGS;
 
-    "consumer.session.timeout.ms" Int = "45000", AtLeast(1), Ignored(NoConsumerProtocol),
+    "consumer.session.timeout.ms" Int = "45000", AtLeast(1), Applied,
         ["group.consumer.session.timeout.ms"];
         "How long a KIP-848 member may be silent.";
-    "consumer.assignment.interval.ms" Int = "1000", AtLeast(0), Ignored(NoConsumerProtocol),
+    "consumer.assignment.interval.ms" Int = "1000", AtLeast(0), Applied,
         ["group.consumer.assignment.interval.ms"];
         "The time between two assignments of a KIP-848 group.";
     "share.auto.offset.reset" String = "latest", ShareStart, Ignored(NoShareGroups), [];
@@ -36,7 +36,7 @@ dynamic_settings! {
     "share.delivery.count.limit" Int = "5", AtLeast(2), Ignored(NoShareGroups),
         ["group.share.delivery.count.limit"];
         "How often a record is delivered before it is given up.";
-    "consumer.heartbeat.interval.ms" Int = "5000", AtLeast(1), Ignored(NoConsumerProtocol),
+    "consumer.heartbeat.interval.ms" Int = "5000", AtLeast(1), Applied,
         ["group.consumer.heartbeat.interval.ms"];
         "How often a KIP-848 member reports.";
     "share.record.lock.duration.ms" Int = "30000", AtLeast(1000), Ignored(NoShareGroups),

@@ -35,8 +35,8 @@ pub use layers::{Layers, Texts};
 pub use listener::Endpoint;
 pub use load::{ConfigError, ConfigFile, Flags, HostFacts, load};
 pub use parts::{
-    ClusterConfig, CompactionConfig, FetchConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
-    ReplicaConfig, ShardConfig, TransactionsConfig,
+    ClusterConfig, CompactionConfig, ConsumerGroupsConfig, FetchConfig, GroupsConfig,
+    NetworkConfig, OffsetsConfig, ReplicaConfig, ShardConfig, TransactionsConfig,
 };
 pub use rule::Rule;
 pub use setting::{Effect, Importance, Mode, Setting, Why};

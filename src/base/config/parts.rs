@@ -30,10 +30,10 @@ pub struct FetchConfig {
     pub sessions_max: usize,
 }
 
-/// Classic consumer groups.
+/// Groups of consumers, by the protocol that they speak.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GroupsConfig {
-    /// The shortest session timeout that a member may ask for, in milliseconds.
+    /// The shortest session timeout that a classic member may ask for, in milliseconds.
     pub session_timeout_min_ms: i32,
     /// The longest session timeout that a member may ask for, in milliseconds.
     pub session_timeout_max_ms: i32,
@@ -41,6 +41,27 @@ pub struct GroupsConfig {
     pub members_max: usize,
     /// How long a new group waits for further members, in milliseconds.
     pub initial_rebalance_delay_ms: i32,
+    /// Those of the consumer protocol (KIP-848).
+    pub consumer: ConsumerGroupsConfig,
+}
+
+/// Groups of the consumer protocol (KIP-848).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsumerGroupsConfig {
+    /// How long a member may be silent, in milliseconds.
+    pub session_timeout_ms: i32,
+    /// How often a member reports, in milliseconds.
+    pub heartbeat_interval_ms: i32,
+    /// The least time between two assignments, in milliseconds.
+    pub assignment_interval_ms: i32,
+    /// Members of one group.
+    pub members_max: usize,
+    /// The assignors that there are, the default one first.
+    pub assignors: Vec<String>,
+    /// Whether a group may become one of this protocol while it is in use.
+    pub may_upgrade: bool,
+    /// Whether a group may go back to the classic protocol while it is in use.
+    pub may_downgrade: bool,
 }
 
 /// Committed offsets and `__consumer_offsets`.

@@ -3,7 +3,8 @@
 use super::broker::{DYNAMIC_ONLY, broker_setting};
 use super::layers::Layers;
 use super::parts::{
-    CompactionConfig, GroupsConfig, NetworkConfig, OffsetsConfig, TransactionsConfig,
+    CompactionConfig, ConsumerGroupsConfig, GroupsConfig, NetworkConfig, OffsetsConfig,
+    TransactionsConfig,
 };
 use super::value::Value;
 
@@ -93,6 +94,23 @@ impl Reader<'_> {
             session_timeout_max_ms: self.int("group.max.session.timeout.ms"),
             members_max: self.size("group.max.size"),
             initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms"),
+            consumer: self.consumer_groups(),
+        }
+    }
+
+    fn consumer_groups(&self) -> ConsumerGroupsConfig {
+        let policy = self.text("group.consumer.migration.policy");
+        let policy = policy.unwrap_or_default().to_lowercase();
+        let assignors = self.text("group.consumer.assignors").unwrap_or_default();
+        let assignors = assignors.split(',').map(|name| name.trim().to_owned());
+        ConsumerGroupsConfig {
+            session_timeout_ms: self.int("group.consumer.session.timeout.ms"),
+            heartbeat_interval_ms: self.int("group.consumer.heartbeat.interval.ms"),
+            assignment_interval_ms: self.int("group.consumer.assignment.interval.ms"),
+            members_max: self.size("group.consumer.max.size"),
+            assignors: assignors.filter(|name| !name.is_empty()).collect(),
+            may_upgrade: matches!(&*policy, "bidirectional" | "upgrade"),
+            may_downgrade: matches!(&*policy, "bidirectional" | "downgrade"),
         }
     }
 

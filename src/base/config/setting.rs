@@ -86,8 +86,6 @@ pub enum Why {
     NoQuotas,
     /// It is of a part of transactions that is not in this build.
     NoTransactions,
-    /// The consumer protocol of KIP-848 is not in this build.
-    NoConsumerProtocol,
     /// Share groups (KIP-932) are not in this build.
     NoShareGroups,
     /// Streams groups (KIP-1071) are not in this build.
@@ -112,7 +110,6 @@ impl Why {
             Why::NoAuthorizer => "this build has no authorizer yet",
             Why::NoQuotas => "this build has no quotas yet",
             Why::NoTransactions => "it is of a part of transactions that this build has not yet",
-            Why::NoConsumerProtocol => "this build has no KIP-848 consumer groups yet",
             Why::NoShareGroups => "this build has no share groups yet",
             Why::NoStreamsGroups => "this build has no streams groups yet",
             Why::NoTiering => "this build has no tiered storage",

@@ -1,8 +1,11 @@
 //! Pure: the limits that groups live under.
 
-use crate::base::config::BrokerConfig;
+use std::rc::Rc;
+
+use crate::base::config::{BrokerConfig, ConsumerGroupsConfig};
 
 use super::request::{GroupError, Join};
+use super::topics::Topics;
 
 /// The limits that groups live under; the names are those of Kafka's broker settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +26,86 @@ pub struct GroupConfig {
     pub retention_check_ms: i64,
     /// Largest record, key and value, that the log of `__consumer_offsets` takes, in bytes.
     pub record_bytes_max: usize,
+    /// Those of the consumer protocol.
+    pub consumer: ConsumerConfig,
+}
+
+/// The limits that groups of the consumer protocol live under.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsumerConfig {
+    /// `group.consumer.session.timeout.ms`.
+    pub session_timeout_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub heartbeat_interval_ms: i32,
+    /// `group.consumer.assignment.interval.ms`.
+    pub assignment_interval_ms: i32,
+    /// `group.consumer.max.size`.
+    pub members_max: usize,
+    /// `group.consumer.assignors`.
+    pub assignors: Rc<[Rc<str>]>,
+    /// Whether `group.consumer.migration.policy` lets a classic group become one of this protocol.
+    pub may_upgrade: bool,
+    /// Whether it lets one of this protocol become a classic group.
+    pub may_downgrade: bool,
+    /// After how many milliseconds regular expressions are resolved anew; no setting but an
+    /// internal one in Kafka.
+    pub regex_refresh_ms: i32,
+}
+
+impl Default for ConsumerConfig {
+    /// Kafka 4.3's defaults.
+    fn default() -> ConsumerConfig {
+        ConsumerConfig {
+            session_timeout_ms: 45_000,
+            heartbeat_interval_ms: 5_000,
+            assignment_interval_ms: 1_000,
+            members_max: i32::MAX as usize,
+            assignors: ["uniform".into(), "range".into()].into(),
+            may_upgrade: true,
+            may_downgrade: true,
+            regex_refresh_ms: 600_000,
+        }
+    }
+}
+
+impl ConsumerConfig {
+    fn of(groups: &ConsumerGroupsConfig) -> ConsumerConfig {
+        let assignors = groups.assignors.iter().map(|name| (&**name).into());
+        ConsumerConfig {
+            session_timeout_ms: groups.session_timeout_ms,
+            heartbeat_interval_ms: groups.heartbeat_interval_ms,
+            assignment_interval_ms: groups.assignment_interval_ms,
+            members_max: groups.members_max,
+            assignors: assignors.collect(),
+            may_upgrade: groups.may_upgrade,
+            may_downgrade: groups.may_downgrade,
+            ..ConsumerConfig::default()
+        }
+    }
+
+    /// The limits of one group, which may have settings of its own.
+    #[must_use]
+    pub fn of_group(&self, group: &str, topics: &Topics) -> ConsumerConfig {
+        let mut config = self.clone();
+        let set = |name: &str, value: &mut i32| {
+            let own = topics.settings_of(group).get(name);
+            if let Some(own) = own.and_then(|text| text.trim().parse().ok()) {
+                *value = own;
+            }
+        };
+        set(
+            "consumer.session.timeout.ms",
+            &mut config.session_timeout_ms,
+        );
+        let interval = &mut config.heartbeat_interval_ms;
+        set("consumer.heartbeat.interval.ms", interval);
+        let interval = &mut config.assignment_interval_ms;
+        if let Some(of_all) = topics.assignment_interval_ms() {
+            *interval = of_all;
+        }
+        set("consumer.assignment.interval.ms", interval);
+        config
+    }
 }
 
 impl Default for GroupConfig {
@@ -37,6 +120,7 @@ impl Default for GroupConfig {
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             retention_check_ms: 600_000,
             record_bytes_max: 1_048_588 - BATCH_OVERHEAD_BYTES,
+            consumer: ConsumerConfig::default(),
         }
     }
 }
@@ -55,6 +139,7 @@ impl GroupConfig {
             offset_metadata_max: broker.offsets.metadata_bytes_max,
             offsets_retention_ms: broker.offsets.retention_ms,
             retention_check_ms: broker.offsets.retention_check_ms,
+            consumer: ConsumerConfig::of(&broker.groups.consumer),
             ..GroupConfig::default()
         }
     }

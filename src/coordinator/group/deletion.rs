@@ -21,6 +21,8 @@ pub(super) struct Deletion {
     token: Token,
     /// Offsets that were removed so far.
     removed: usize,
+    /// The records that remove the group itself.
+    last: Vec<Record>,
 }
 
 /// Topics that are gone, whose offsets are being removed.
@@ -37,14 +39,19 @@ impl GroupMachine {
         let checked = match self.groups.get(id) {
             None => Err(GroupError::GroupNotFound),
             Some(group) if !group.is_empty() => Err(GroupError::NonEmpty),
-            Some(_) => Ok(()),
+            Some(group) => Ok(group.removal()),
         };
-        if let Err(error) = checked {
-            return out.deleted(token, Err(error));
-        }
+        let last = match checked {
+            Ok(last) => last,
+            Err(error) => return out.deleted(token, Err(error)),
+        };
         self.drop_group(id);
         self.offsets.hide(id);
-        let deletion = Deletion { token, removed: 0 };
+        let deletion = Deletion {
+            token,
+            removed: 0,
+            last,
+        };
         self.deletions.insert(id.clone(), deletion);
         self.remove_some(out);
     }
@@ -98,8 +105,15 @@ impl GroupMachine {
             return self.remove(keys, out);
         }
         self.offsets.forget_deleted(id);
-        self.write(out, Record::Group(id.clone(), None));
-        if let Some(Deletion { token, removed }) = self.deletions.remove(id) {
+        if let Some(Deletion {
+            token,
+            removed,
+            last,
+        }) = self.deletions.remove(id)
+        {
+            for record in last {
+                self.write(out, record);
+            }
             tracing::info!(group = &**id, offsets = removed, "group deleted");
             out.deleted(token, Ok(()));
         }
@@ -216,7 +230,7 @@ mod tests {
         assert!(made <= MOST && steps.replies.is_empty(), "{made} records");
         // It is gone for every client, and its name cannot be used yet.
         assert_eq!(steps.offsets("g"), 0);
-        assert_eq!(steps.machine.list(&[]).len(), 1);
+        assert_eq!(steps.machine.list(&[], &[]).len(), 1);
         assert_eq!(steps.machine.describe("g"), None);
         let refused = steps.commit("g", ("t", 1), 0..1);
         assert_eq!(refused, Err(GroupError::Loading));

@@ -9,6 +9,9 @@ use super::{GroupError, GroupMachine, Heartbeat, Join, Leave, Now, Outcome, Sync
 impl GroupMachine {
     /// JoinGroup. The answer comes through an outcome, of this step or a later one.
     pub fn join(&mut self, token: Token, join: &Join, now: Now, out: &mut Outcome) {
+        if self.join_consumers(token, join, now, out) {
+            return;
+        }
         if !self.groups.contains_key(&join.group) {
             if !join.member_id.is_empty() {
                 let error = GroupError::UnknownMember;
@@ -31,9 +34,7 @@ impl GroupMachine {
     }
 
     pub(super) fn create_group(&mut self, id: &Rc<str>, now: Now) {
-        let group = Group::new(id.clone(), Some(now.wall_ms));
-        self.group_bytes += group.bytes;
-        self.groups.insert(id.clone(), group);
+        self.put_classic(Group::new(id.clone(), Some(now.wall_ms)));
         self.count_memory();
     }
 
@@ -43,6 +44,9 @@ impl GroupMachine {
 
     /// SyncGroup. The answer comes through an outcome, of this step or a later one.
     pub fn sync(&mut self, token: Token, sync: Sync, now: Now, out: &mut Outcome) {
+        if self.sync_consumers(token, &sync, now, out) {
+            return;
+        }
         let id = sync.group.clone();
         let known = self.step(&id, now, out, |group, step| group.sync(step, token, sync));
         if known.is_none() {
@@ -53,11 +57,14 @@ impl GroupMachine {
     /// Whether a group has this member.
     pub fn is_member(&self, group: &str, member_id: &str) -> bool {
         let group = self.groups.get(group);
-        group.is_some_and(|group| group.members.contains_key(member_id))
+        group.is_some_and(|group| group.has_member(member_id))
     }
 
     /// Heartbeat.
     pub fn heartbeat(&mut self, beat: &Heartbeat, now: Now) -> Result<(), GroupError> {
+        if let Some(reply) = self.beat_consumers(beat, now) {
+            return reply;
+        }
         let mut out = Outcome::default();
         self.step(&beat.group, now, &mut out, |group, step| {
             group.heartbeat(step, beat)
@@ -72,6 +79,9 @@ impl GroupMachine {
         now: Now,
         out: &mut Outcome,
     ) -> Vec<Result<(), GroupError>> {
+        if let Some(results) = self.leave_consumers(leave, now, out) {
+            return results;
+        }
         self.step(&leave.group, now, out, |group, step| {
             group.leave(step, &leave.members)
         })
@@ -94,6 +104,13 @@ impl GroupMachine {
                     self.step(&id, now, out, |group, step| {
                         group.expire_session(step, &member_id);
                     });
+                    self.expire_consumer(&id, &member_id, now, out);
+                }
+                Some(Timer::Revocation(id, member_id)) => {
+                    self.expire_revocation(&id, &member_id, now, out);
+                }
+                Some(Timer::Rejoin(id, member_id) | Timer::Resync(id, member_id)) => {
+                    self.expire_classic(&id, &member_id, now, out);
                 }
                 Some(Timer::Retention) => self.expire_offsets(now, out),
             }

@@ -38,6 +38,29 @@ pub(super) const SUBSCRIBED_BYTES: usize = size_of::<u64>();
 /// An offset, a topic or a group that offsets are kept for, without their texts.
 const OFFSET_BYTES: usize = 176;
 
+/// What a member is to have, without its partitions.
+pub(super) const TARGET_BYTES: usize = 160;
+/// A name in a list, without its text.
+const LISTED_BYTES: usize = 48;
+/// A topic of which a member has partitions, and each of these.
+const TOPIC_OF_MEMBER_BYTES: usize = 120;
+const PARTITION_OF_MEMBER_BYTES: usize = 24;
+
+/// What a name in a list takes.
+pub(super) fn of_name_in_list(name: &str) -> usize {
+    LISTED_BYTES + name.len()
+}
+
+/// What so many partitions of a topic take that a member has, or is to have.
+pub(super) fn of_partitions(count: usize) -> usize {
+    TOPIC_OF_MEMBER_BYTES + count * PARTITION_OF_MEMBER_BYTES
+}
+
+/// What a protocol takes that a member speaks.
+pub(super) fn of_protocol(name: &str, metadata: &[u8]) -> usize {
+    PROTOCOL_BYTES + name.len() + metadata.len()
+}
+
 /// What the offsets of one partition take.
 pub(super) fn of_offset(value: &OffsetValue) -> usize {
     OFFSET_BYTES + value.metadata.len()
@@ -60,7 +83,7 @@ pub(super) fn of_pending(id: &str) -> usize {
 
 /// What the protocols of a member take.
 pub(super) fn of_protocols(protocols: &[Protocol]) -> usize {
-    let one = |one: &Protocol| PROTOCOL_BYTES + one.name.len() + one.metadata.len();
+    let one = |one: &Protocol| of_protocol(&one.name, &one.metadata);
     protocols.iter().map(one).sum()
 }
 

@@ -9,9 +9,14 @@ mod administration;
 mod bounds;
 mod classic;
 mod config;
+pub mod consumer;
+mod consumer_membership;
 mod deletion;
+mod error;
+mod kind;
 mod membership;
 mod memory;
+mod migration;
 mod offsets;
 mod request;
 mod step;
@@ -19,6 +24,7 @@ mod step;
 pub mod samples;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -26,23 +32,26 @@ use std::rc::Rc;
 use crate::base::timers::Deadlines;
 use crate::base::{Instant, ProducerId, TopicId};
 use crate::coordinator::probe::Probe;
-use crate::coordinator::record::{Record, RecordError};
+use crate::coordinator::record::{GroupValue, Record, RecordError};
 
 use classic::Group;
+use consumer::Regexes;
 use deletion::{Deletion, GoneTopics};
+use kind::AnyGroup;
 use offsets::{ExpiryPlace, Offsets};
 use step::{Step, Timer};
 
 pub use super::runtime::{InTransaction, Machine, Now, Origin, Token};
-pub use config::{BATCH_OVERHEAD_BYTES, GroupConfig};
+pub use config::{BATCH_OVERHEAD_BYTES, ConsumerConfig, GroupConfig};
 pub use memory::{Memory, Unbounded};
 pub use offsets::{CommittedOfGroup, CommittedOffsets, FetchedTopics, Place, before_all};
 pub use request::*;
+pub use topics::Topics;
 
 /// The groups of one partition of `__consumer_offsets`, and their offsets.
 pub struct GroupMachine {
     config: GroupConfig,
-    groups: BTreeMap<Rc<str>, Group>,
+    groups: BTreeMap<Rc<str>, AnyGroup>,
     offsets: Offsets,
     timers: Deadlines<Timer>,
     /// Where the look for expired offsets goes on, while that is under way.
@@ -51,10 +60,27 @@ pub struct GroupMachine {
     deletions: BTreeMap<Rc<str>, Deletion>,
     /// Topics that are gone, in the order in which their offsets are removed.
     gone_topics: VecDeque<GoneTopics>,
+    /// The cluster's topics, as of the last change that was followed.
+    topics: Topics,
+    /// Regular expressions of groups that are being resolved.
+    regexes: Regexes,
     probe: Rc<Probe>,
     memory: Box<dyn Memory>,
     /// What all groups take.
     group_bytes: usize,
+}
+
+/// A change of the cluster that groups have to follow.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The cluster's topics from now on.
+    pub topics: Topics,
+    /// Names of those that are not as they were.
+    pub names: Rc<[Rc<str>]>,
+    /// Those that are gone, by name and id.
+    pub gone: Rc<[(Rc<str>, TopicId)]>,
+    /// Whether there are new ones.
+    pub has_new: bool,
 }
 
 // === impl GroupMachine ===
@@ -70,6 +96,8 @@ impl GroupMachine {
             expiry: ExpiryPlace::default(),
             deletions: BTreeMap::new(),
             gone_topics: VecDeque::new(),
+            topics: Topics::default(),
+            regexes: Regexes::default(),
             probe: Rc::default(),
             memory: Box::new(Unbounded),
             group_bytes: 0,
@@ -80,6 +108,14 @@ impl GroupMachine {
     #[must_use]
     pub fn within(mut self, memory: Box<dyn Memory>) -> GroupMachine {
         self.memory = memory;
+        self
+    }
+
+    /// The same machine, in a cluster with these topics.
+    #[must_use]
+    pub fn in_cluster(mut self, topics: Topics) -> GroupMachine {
+        self.regexes.new_topics_version = topics.version();
+        self.topics = topics;
         self
     }
 
@@ -97,18 +133,41 @@ impl GroupMachine {
         self.memory.count(self.group_bytes + self.offsets.bytes);
     }
 
-    fn ensure_group(&mut self, id: &Rc<str>) -> &mut Group {
-        let bytes = &mut self.group_bytes;
-        self.groups.entry(id.clone()).or_insert_with(|| {
-            let group = Group::new(id.clone(), None);
-            *bytes += group.bytes;
-            group
-        })
+    /// Makes sure that there is a group of this name, of whatever kind.
+    fn ensure_group(&mut self, id: &Rc<str>) {
+        if !self.groups.contains_key(id) {
+            self.put_classic(Group::new(id.clone(), None));
+        }
+    }
+
+    fn put_classic(&mut self, group: Group) {
+        self.group_bytes += group.bytes;
+        self.groups
+            .insert(group.id.clone(), AnyGroup::Classic(Box::new(group)));
+    }
+
+    /// Takes over the record of a classic group.
+    fn replay_classic(&mut self, id: &Rc<str>, value: &GroupValue) {
+        if self
+            .groups
+            .get(id)
+            .is_none_or(|group| group.classic().is_none())
+        {
+            // It was of the consumer protocol before: what is left of that is gone for good.
+            self.drop_group(id);
+            self.put_classic(Group::new(id.clone(), None));
+        }
+        let group = self.groups.get_mut(id).and_then(AnyGroup::classic_mut);
+        if let Some(group) = group {
+            let before = group.bytes;
+            group.replay(value);
+            self.group_bytes = self.group_bytes + group.bytes - before;
+        }
     }
 
     fn forget_group(&mut self, id: &Rc<str>) {
         if self.drop_group(id) && self.offsets.any_of(id) {
-            // Kafka turned it into a group of a kind not known here, which kept its offsets.
+            // It changes its kind, and keeps its offsets.
             self.ensure_group(id);
         }
     }
@@ -118,7 +177,7 @@ impl GroupMachine {
         let Some(group) = self.groups.remove(id) else {
             return false;
         };
-        self.group_bytes -= group.bytes;
+        self.group_bytes -= group.bytes();
         for timer in group.all_timers() {
             self.timers.cancel(&timer);
         }
@@ -132,7 +191,7 @@ impl GroupMachine {
         }
     }
 
-    /// Lets `act` work on a group, if there is one of that name.
+    /// Lets `act` work on a classic group, if there is one of that name.
     fn step<T>(
         &mut self,
         id: &str,
@@ -140,7 +199,7 @@ impl GroupMachine {
         out: &mut Outcome,
         act: impl FnOnce(&mut Group, &mut Step<'_>) -> T,
     ) -> Option<T> {
-        let group = self.groups.get_mut(id)?;
+        let group = self.groups.get_mut(id)?.classic_mut()?;
         let mut step = Step {
             config: &self.config,
             timers: &mut self.timers,
@@ -166,8 +225,7 @@ impl Machine for GroupMachine {
     type Record = Record;
     type Request = Request;
     type Reply = Reply;
-    /// Topics that are gone, by name and id.
-    type Change = Rc<[(Rc<str>, TopicId)]>;
+    type Change = Change;
 
     fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Record, RecordError> {
         Record::decode(key, value)
@@ -181,15 +239,10 @@ impl Machine for GroupMachine {
                     self.ensure_group(&key.group);
                 }
             }
-            Record::Group(id, Some(value)) => {
-                let group = self.ensure_group(id);
-                let before = group.bytes;
-                group.replay(value);
-                let after = group.bytes;
-                self.group_bytes = self.group_bytes + after - before;
-            }
+            Record::Group(id, Some(value)) => self.replay_classic(id, value),
             Record::Group(id, None) => self.forget_group(id),
-            Record::Consumer(_) | Record::Other(_) => {}
+            Record::Consumer(record) => self.replay_consumer(record),
+            Record::Other(_) => {}
         }
         self.count_memory();
     }
@@ -205,6 +258,7 @@ impl Machine for GroupMachine {
         self.timers.set(Timer::Retention, retention);
         for id in self.groups.keys().cloned().collect::<Vec<_>>() {
             self.step(&id, now, out, |group, step| group.loaded(step));
+            self.consumer_loaded(&id, now);
         }
     }
 
@@ -216,8 +270,22 @@ impl Machine for GroupMachine {
         }
     }
 
-    fn follow(&mut self, gone: &Self::Change, _: Now, out: &mut Outcome) {
-        self.topics_deleted(gone, out);
+    fn follow(&mut self, change: &Self::Change, _: Now, out: &mut Outcome) {
+        self.topics = change.topics.clone();
+        if change.has_new {
+            self.regexes.new_topics_version = self.topics.version();
+        }
+        if !change.names.is_empty() {
+            let groups = self.groups.values_mut().filter_map(AnyGroup::consumer_mut);
+            for group in groups {
+                if change.names.iter().any(|name| group.is_subscribed_to(name)) {
+                    group.request_refresh();
+                }
+            }
+        }
+        if !change.gone.is_empty() {
+            self.topics_deleted(&change.gone, out);
+        }
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
@@ -229,13 +297,17 @@ impl Machine for GroupMachine {
     }
 
     fn has_work(&self) -> bool {
-        self.has_removals() || self.expiry.is_under_way()
+        self.has_removals() || self.regexes.has_work() || self.expiry.is_under_way()
     }
 
     fn work(&mut self, now: Now, out: &mut Outcome) {
-        match self.has_removals() {
-            true => self.remove_some(out),
-            false => self.expire_offsets(now, out),
+        // Members wait for what their expressions stand for.
+        if self.regexes.has_work() {
+            self.resolve_some(now, out);
+        } else if self.has_removals() {
+            self.remove_some(out);
+        } else {
+            self.expire_offsets(now, out);
         }
     }
 

@@ -4,58 +4,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+pub use super::error::GroupError;
 use crate::base::ids::Uuid;
 use crate::base::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use crate::coordinator::runtime::{self, InTransaction, Token, Unavailable};
-
-/// Why a group refuses. Each stands for the Kafka error of the same meaning.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GroupError {
-    /// The group's partition is not led here.
-    NotCoordinator,
-    /// The group's partition is being loaded, or a group of this name is being deleted: to be
-    /// tried again.
-    Loading,
-    /// An empty group id.
-    InvalidGroupId,
-    /// A session timeout outside the broker's bounds.
-    InvalidSessionTimeout,
-    /// The member is not (or no longer) one of the group's.
-    UnknownMember,
-    /// The generation is not the group's.
-    IllegalGeneration,
-    /// The member shares no protocol with the group, or has another protocol type.
-    InconsistentProtocol,
-    /// The group is rebalancing: join again.
-    RebalanceInProgress,
-    /// The member must come again with the id it is given here (KIP-394).
-    MemberIdRequired,
-    /// Another client has taken this `group.instance.id` over (KIP-345).
-    FencedInstanceId,
-    /// The group has `group.max.size` members.
-    GroupFull,
-    /// There is no such group.
-    GroupNotFound,
-    /// The group still has members.
-    NonEmpty,
-    /// The group still consumes the topic.
-    SubscribedToTopic,
-    /// A commit's metadata is longer than `offset.metadata.max.bytes`.
-    MetadataTooLarge,
-    /// The offset is part of an open transaction.
-    UnstableOffset,
-    /// The group's record would not fit the log.
-    RecordTooLarge,
-    /// Groups have all the memory of the shard that they may take: a client that comes again
-    /// later may find some.
-    NoMemory,
-    /// A transactional commit of an old epoch of its producer.
-    InvalidProducerEpoch,
-    /// A transactional commit that is not part of an open transaction.
-    InvalidTxnState,
-    /// A request that no correct client sends.
-    Unexpected,
-}
 
 /// What a step of the machine wants done.
 pub type Outcome = runtime::Outcome<Reply>;
@@ -245,6 +197,8 @@ pub struct Commit {
     pub retention_ms: Option<i64>,
     /// Whether an unknown group with a generation gets GROUP_ID_NOT_FOUND (v9).
     pub knows_group_not_found: bool,
+    /// Whether its topics are named by their ids (v10).
+    pub names_ids: bool,
     /// The transaction that the commit is part of (TxnOffsetCommit).
     pub transaction: Option<InTransaction>,
     /// What is committed.
@@ -339,7 +293,7 @@ pub struct DescribedMember {
     pub assignment: Bytes,
 }
 
-/// A group as ListGroups shows it. Its type is always `classic`.
+/// A group as ListGroups shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listed {
     /// The group.
@@ -348,6 +302,8 @@ pub struct Listed {
     pub protocol_type: Rc<str>,
     /// The state's name.
     pub state: &'static str,
+    /// The kind's name: `classic` or `consumer`.
+    pub kind: &'static str,
 }
 
 // === impl GroupError ===

@@ -1,10 +1,51 @@
 //! Pure: requests to groups, as tests make them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::{Commit, CommitPartition, CommitTopic, Join, Protocol};
-use crate::base::PartitionIndex;
+use super::{Commit, CommitPartition, CommitTopic, Join, Protocol, Topics};
 use crate::base::ids::Uuid;
+use crate::base::{NodeId, PartitionIndex, TopicId};
+use crate::metadata::image::{Delta, Image};
+use crate::metadata::record::{self, MetadataRecord};
+
+/// A cluster with topics of these names, ids and counts of partitions, at this version.
+pub fn topics_at(version: i64, topics: &[(&str, u128, i32)]) -> Topics {
+    let mut delta = Delta::new(&Image::empty("c"));
+    for (name, id, partitions) in topics {
+        let topic_id = TopicId(Uuid::from_u128(*id));
+        let topic = record::Topic {
+            name: (*name).to_owned(),
+            topic_id,
+        };
+        delta.replay(&MetadataRecord::Topic(topic)).unwrap();
+        for partition_id in 0..*partitions {
+            let partition = record::Partition {
+                partition_id,
+                topic_id,
+                replicas: vec![NodeId(1)],
+                isr: vec![NodeId(1)],
+                removing_replicas: Vec::new(),
+                adding_replicas: Vec::new(),
+                leader: NodeId(1),
+                leader_recovery_state: 0,
+                leader_epoch: 0,
+                partition_epoch: 0,
+                directories: Vec::new(),
+                eligible_leader_replicas: None,
+                last_known_elr: None,
+            };
+            delta.replay(&MetadataRecord::Partition(partition)).unwrap();
+        }
+    }
+    Topics::of(Arc::new(delta.apply(version + 1)))
+}
+
+/// The same at some version.
+pub fn topics(topics: &[(&str, u128, i32)]) -> Topics {
+    topics_at(7, topics)
+}
 
 /// A consumer joins; it has one protocol and no instance id.
 pub fn join(group: &str, member_id: &str) -> Join {
@@ -37,6 +78,7 @@ pub fn commit(group: &str, topics: Vec<CommitTopic>) -> Commit {
         instance_id: None,
         retention_ms: None,
         knows_group_not_found: true,
+        names_ids: true,
         transaction: None,
         topics,
     }

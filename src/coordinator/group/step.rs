@@ -44,6 +44,12 @@ pub(super) enum Timer {
     Sync(Rc<str>),
     /// A group's member is removed unless heard of.
     Session(Rc<str>, Rc<str>),
+    /// A member of a consumer group is removed unless it has given up what it must by then.
+    Revocation(Rc<str>, Rc<str>),
+    /// A classic member of a consumer group is removed unless it has joined again by then.
+    Rejoin(Rc<str>, Rc<str>),
+    /// The same, unless it has asked for its assignment.
+    Resync(Rc<str>, Rc<str>),
     /// Expired offsets are looked for.
     Retention,
 }

@@ -4,6 +4,7 @@
 //! `UPDATE_SCRIPTS=1` writes down what comes of each command now; read the difference.
 
 mod args;
+mod consumers;
 mod said;
 mod story;
 
@@ -102,7 +103,7 @@ fn a_log_that_kafka_wrote_is_taken_over() {
     let told = "
     dynamic type=consumer Empty
     fixed type=consumer Stable
-    modern type= Empty
+    modern type=consumer Empty consumer
     retained type= Empty
     simple type= Empty
     dynamic

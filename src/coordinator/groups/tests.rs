@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::TopicId;
 use crate::base::hash::partition_of_id;
 use crate::base::ids::Uuid;
 use crate::coordinator::group::*;
@@ -149,9 +150,14 @@ fn offsets_survive_the_process_and_each_partition_has_its_own() {
             committed(&groups, &group_in(0)).await,
             Err(GroupError::NotCoordinator)
         );
-        let listed = groups.ask_all(|machine| machine.list(&[]).len()).await;
+        let listed = groups.ask_all(|machine| machine.list(&[], &[]).len()).await;
         assert_eq!(listed, Ok(vec![1]));
-        groups.topics_deleted(&[("t".into(), TopicId::ZERO)]);
+        groups.follow(&Change {
+            topics: Topics::default(),
+            names: ["t".into()].into(),
+            gone: [("t".into(), TopicId::ZERO)].into(),
+            has_new: false,
+        });
         assert_eq!(committed(&groups, &group_in(1)).await, Ok(None));
     });
 }

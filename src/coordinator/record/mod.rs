@@ -173,10 +173,13 @@ mod tests {
     use super::*;
     use crate::wire::batch::{Records, batches};
 
-    /// Two partitions of `__consumer_offsets` as Apache Kafka 4.3.1 wrote them.
-    const KAFKA: [&[u8]; 2] = [
+    /// Partitions of `__consumer_offsets` as Apache Kafka 4.3.1 wrote them.
+    const KAFKA: [&[u8]; 5] = [
         include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-0.log"),
         include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-1.log"),
+        include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-static-members.log"),
+        include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-regular-expression.log"),
+        include_bytes!("../../../tests/golden/offsets/kafka-4.3.1-consumer-offsets.log"),
     ];
 
     #[test]
@@ -206,10 +209,10 @@ mod tests {
         assert_eq!(
             kinds,
             [
-                ("commit", 10),
-                ("commit removed", 1),
-                ("consumer group", 6),
-                ("consumer group removed", 3),
+                ("commit", 12),
+                ("commit removed", 3),
+                ("consumer group", 50),
+                ("consumer group removed", 25),
                 ("group", 7),
                 ("group removed", 1),
             ]

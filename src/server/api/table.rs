@@ -111,6 +111,14 @@ pub const TABLE: &[Row] = &[
         (Describe, Topic),
     ]),
     row::<transactions::list_transactions::ListTransactions>(&[(Describe, TransactionalId)]),
+    row::<groups::consumer_group_heartbeat::ConsumerGroupHeartbeat>(&[
+        (Read, Group),
+        (Describe, Topic),
+    ]),
+    row::<groups::consumer_group_describe::ConsumerGroupDescribe>(&[
+        (Describe, Group),
+        (Describe, Topic),
+    ]),
     row::<cluster::list_config_resources::ListConfigResources>(&[(DescribeConfigs, Cluster)]),
     row::<topics::describe_topic_partitions::DescribeTopicPartitions>(&[(Describe, Topic)]),
     relayed_row::<80>("AddRaftVoter", (0, 1), &[(Alter, Cluster)]),
@@ -245,6 +253,8 @@ DescribeProducers: Read Topic
 UnregisterBroker: Alter Cluster
 DescribeTransactions: Describe TransactionalId, Describe Topic
 ListTransactions: Describe TransactionalId
+ConsumerGroupHeartbeat: Read Group, Describe Topic
+ConsumerGroupDescribe: Describe Group, Describe Topic
 ListConfigResources: DescribeConfigs Cluster
 DescribeTopicPartitions: Describe Topic
 AddRaftVoter: Alter Cluster

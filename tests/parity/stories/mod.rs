@@ -4,6 +4,7 @@ mod acls;
 mod alter_configs;
 mod cluster;
 mod configs;
+mod consumers;
 mod endings;
 mod fetch;
 mod frames;
@@ -12,6 +13,7 @@ mod log;
 mod loggers;
 mod members;
 mod metadata;
+mod migration;
 mod offsets;
 mod produce;
 mod producers;
@@ -87,6 +89,23 @@ pub const ALL: &[(&str, Telling)] = &[
     ("frames", frames::frames),
     ("endings", endings::endings),
     ("unsupported_versions", frames::unsupported_versions),
+    // Last: the settings of their groups are there for all to see.
+    (
+        "consumer_group_heartbeat",
+        consumers::consumer_group_heartbeat,
+    ),
+    (
+        "consumer_group_refusals",
+        consumers::consumer_group_refusals,
+    ),
+    ("consumer_group_static", consumers::consumer_group_static),
+    ("consumer_group_offsets", consumers::consumer_group_offsets),
+    ("consumer_group_regex", consumers::consumer_group_regex),
+    ("consumer_group_migration", migration::group_migration),
+    (
+        "consumer_group_no_migration",
+        migration::group_migration_refused,
+    ),
 ];
 
 /// Has the broker make its internal topics, so that no story meets it while it does.

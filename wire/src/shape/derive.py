@@ -28,6 +28,7 @@ APIS = """
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
     TxnOffsetCommit ElectLeaders ListPartitionReassignments DescribeQuorum
+    ConsumerGroupHeartbeat ConsumerGroupDescribe
 """.split()
 
 # The APIs that this broker asks of other Kafka processes.

@@ -736,6 +736,34 @@ const DESCRIBE_QUORUM: &[Field] = &[Field::new(
     0,
 )];
 
+const CONSUMER_GROUP_HEARTBEAT_TOPIC_PARTITIONS: &[Field] = &[
+    Field::new("TopicId", Kind::Fixed(16), 0),
+    Field::new("Partitions", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const CONSUMER_GROUP_HEARTBEAT: &[Field] = &[
+    Field::new("GroupId", Kind::Text, 0),
+    Field::new("MemberId", Kind::Text, 0),
+    Field::new("MemberEpoch", Kind::Fixed(4), 0),
+    Field::new("InstanceId", Kind::Text, 0).nullable(0),
+    Field::new("RackId", Kind::Text, 0).nullable(0),
+    Field::new("RebalanceTimeoutMs", Kind::Fixed(4), 0),
+    Field::new("SubscribedTopicNames", Kind::Array(&Kind::Text), 0).nullable(0),
+    Field::new("SubscribedTopicRegex", Kind::Text, 1).nullable(1),
+    Field::new("ServerAssignor", Kind::Text, 0).nullable(0),
+    Field::new(
+        "TopicPartitions",
+        Kind::Array(&Kind::Struct(CONSUMER_GROUP_HEARTBEAT_TOPIC_PARTITIONS)),
+        0,
+    )
+    .nullable(0),
+];
+
+const CONSUMER_GROUP_DESCRIBE: &[Field] = &[
+    Field::new("GroupIds", Kind::Array(&Kind::Text), 0),
+    Field::new("IncludeAuthorizedOperations", Kind::Fixed(1), 0),
+];
+
 /// The request bodies that can be checked, by API key.
 pub(super) const BODIES: &[Body] = &[
     Body::new(0, 3, 13, 9, PRODUCE),
@@ -779,6 +807,8 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(61, 0, 0, 0, DESCRIBE_PRODUCERS),
     Body::new(65, 0, 0, 0, DESCRIBE_TRANSACTIONS),
     Body::new(66, 0, 2, 0, LIST_TRANSACTIONS),
+    Body::new(68, 0, 1, 0, CONSUMER_GROUP_HEARTBEAT),
+    Body::new(69, 0, 1, 0, CONSUMER_GROUP_DESCRIBE),
     Body::new(74, 0, 1, 0, LIST_CONFIG_RESOURCES),
     Body::new(75, 0, 0, 0, DESCRIBE_TOPIC_PARTITIONS),
 ];

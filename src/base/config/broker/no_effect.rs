@@ -143,44 +143,6 @@ broker_settings! {
     "offsets.topic.compression.codec" Int =
         Some("0"), Any, High, ReadOnly, Ignored(OtherDesign);
         "The codec of batches in `__consumer_offsets`. Here they are not compressed.";
-    "group.consumer.assignors" List =
-        Some("uniform,range"), Items { of: &[], may_be_empty: false }, Medium, ReadOnly,
-        Ignored(NoConsumerProtocol);
-        "Assignors of KIP-848 groups, the default one first.";
-    "group.consumer.migration.policy" String =
-        Some("bidirectional"), OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE",
-        "BIDIRECTIONAL"]), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "Whether groups change between the classic protocol and KIP-848 while in use.";
-    "group.consumer.max.size" Int =
-        Some("2147483647"), AtLeast(1), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "Members that a KIP-848 group takes.";
-    "group.consumer.session.timeout.ms" Int =
-        Some("45000"), AtLeast(1), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "How long a KIP-848 member may be silent.";
-    "group.consumer.min.session.timeout.ms" Int =
-        Some("45000"), AtLeast(1), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "The least that a group may set its session timeout to.";
-    "group.consumer.max.session.timeout.ms" Int =
-        Some("60000"), AtLeast(1), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "The most that a group may set its session timeout to.";
-    "group.consumer.heartbeat.interval.ms" Int =
-        Some("5000"), AtLeast(1), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "How often a KIP-848 member reports.";
-    "group.consumer.min.heartbeat.interval.ms" Int =
-        Some("5000"), AtLeast(1), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "The least that a group may set its heartbeat interval to.";
-    "group.consumer.max.heartbeat.interval.ms" Int =
-        Some("15000"), AtLeast(1), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "The most that a group may set its heartbeat interval to.";
-    "group.consumer.assignment.interval.ms" Int =
-        Some("1000"), AtLeast(0), Medium, ClusterWide, Ignored(NoConsumerProtocol);
-        "The time between two assignments of a KIP-848 group.";
-    "group.consumer.min.assignment.interval.ms" Int =
-        Some("0"), AtLeast(0), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "The least that a group may set its assignment interval to.";
-    "group.consumer.max.assignment.interval.ms" Int =
-        Some("15000"), AtLeast(0), Medium, ReadOnly, Ignored(NoConsumerProtocol);
-        "The most that a group may set its assignment interval to.";
 }
 
 broker_settings! {

@@ -7,6 +7,7 @@
 mod join;
 mod liveness;
 mod member;
+mod migration;
 mod rebalance;
 mod subscription;
 mod sync;

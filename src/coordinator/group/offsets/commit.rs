@@ -33,18 +33,20 @@ impl GroupMachine {
             // A client that assigns partitions to itself makes its group by its first commit.
             self.create_group(&commit.group, now);
         }
-        self.step(&commit.group, now, out, |group, step| {
-            group.check_commit(step, commit)
-        })
-        .unwrap_or(Ok(()))?;
+        self.check_commit(commit, now, out)?;
         let mut written = Vec::new();
         let mut results = Vec::with_capacity(commit.topics.len());
         for topic in &commit.topics {
             let mut of_topic = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let record = commit_record(&self.config, now, commit, topic, partition);
-                if let Err(GroupError::RecordTooLarge) = record {
-                    return Err(GroupError::RecordTooLarge);
+                let record = self
+                    .check_commit_of(commit, topic.id, partition.partition)
+                    .and_then(|()| commit_record(&self.config, now, commit, topic, partition));
+                if let Err(refused @ (GroupError::RecordTooLarge | GroupError::IllegalGeneration)) =
+                    record
+                    && (is_transactional || refused == GroupError::RecordTooLarge)
+                {
+                    return Err(refused);
                 }
                 of_topic.push((
                     partition.partition,

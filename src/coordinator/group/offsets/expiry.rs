@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 
 use crate::base::PartitionIndex;
-use crate::coordinator::group::classic::Group;
+use crate::coordinator::group::kind::AnyGroup;
 use crate::coordinator::group::step::Timer;
 use crate::coordinator::group::{GroupConfig, GroupMachine, Now, Outcome};
 use crate::coordinator::record::{OffsetKey, Record};
@@ -76,17 +76,22 @@ impl GroupMachine {
             .offsets
             .some_expired(group, from, allowance, &self.config, now);
         let (expired, stopped) = some;
-        let is_empty = group.is_empty();
+        let removal = group.is_empty().then(|| group.removal());
         self.probe.expired_offsets.add(expired.len() as u64);
         for key in expired {
             self.write(out, Record::Offset(key, None));
         }
-        if stopped.is_none() && is_empty && !self.offsets.any_of(id) {
+        if let Some(removal) = removal
+            && stopped.is_none()
+            && !self.offsets.any_of(id)
+        {
             tracing::info!(
                 group = &**id,
                 "group removed: it has neither members nor offsets"
             );
-            self.write(out, Record::Group(id.clone(), None));
+            for record in removal {
+                self.write(out, record);
+            }
         }
         stopped
     }
@@ -116,14 +121,14 @@ impl Offsets {
     /// allowance is used up before the end.
     fn some_expired(
         &self,
-        group: &Group,
+        group: &AnyGroup,
         place: Place,
         allowance: &mut Allowance,
         config: &GroupConfig,
         now: Now,
     ) -> (Vec<OffsetKey>, Option<Place>) {
         let mut expired = Vec::new();
-        let topics = self.by_group.get(&group.id);
+        let topics = self.by_group.get(group.id());
         let topics = topics.map(|topics| topics.range(place.0.clone()..));
         for (topic, partitions) in topics.into_iter().flatten() {
             let consumed = group.is_subscribed_to(topic);
@@ -138,10 +143,10 @@ impl Offsets {
                 allowance.look();
                 if !consumed
                     && kept.is_expired(group, config, now.wall_ms)
-                    && !self.has_pending(&group.id, topic, partition)
+                    && !self.has_pending(group.id(), topic, partition)
                 {
                     allowance.remove(1);
-                    expired.push(key(&group.id, topic, partition));
+                    expired.push(key(group.id(), topic, partition));
                 }
             }
         }

@@ -15,8 +15,8 @@ use crate::base::{Offset, PartitionIndex, ProducerId, TopicId, WallMs};
 use crate::coordinator::record::{OffsetKey, OffsetValue};
 use crate::coordinator::runtime::Origin;
 
-use super::classic::Group;
 use super::config::GroupConfig;
+use super::kind::AnyGroup;
 use super::memory;
 use super::request::Committed;
 
@@ -69,7 +69,7 @@ impl Kept {
         kept == TopicId::ZERO || topic == TopicId::ZERO || kept == topic
     }
 
-    fn is_expired(&self, group: &Group, config: &GroupConfig, now: WallMs) -> bool {
+    fn is_expired(&self, group: &AnyGroup, config: &GroupConfig, now: WallMs) -> bool {
         let Some(start) = group.retention_start(self.value.commit_timestamp) else {
             return false;
         };

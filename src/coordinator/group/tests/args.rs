@@ -75,11 +75,29 @@ pub fn subscription(topics: &str) -> Bytes {
         .split(',')
         .filter(|topic| !topic.is_empty())
         .collect();
-    let mut bytes = vec![0, 1];
+    let mut bytes = vec![0, 0];
     bytes.extend_from_slice(&(topics.len() as i32).to_be_bytes());
     for topic in topics {
         bytes.extend_from_slice(&(topic.len() as i16).to_be_bytes());
         bytes.extend_from_slice(topic.as_bytes());
+    }
+    bytes.extend_from_slice(&(-1i32).to_be_bytes());
+    bytes.into()
+}
+
+/// `t/0,1+u/2` as the assignment of a consumer.
+pub fn assignment(text: &str) -> Bytes {
+    let topics: Vec<_> = text.split('+').filter(|text| !text.is_empty()).collect();
+    let mut bytes = vec![0, 0];
+    bytes.extend_from_slice(&(topics.len() as i32).to_be_bytes());
+    for place in topics {
+        let (name, partitions) = topic(place);
+        bytes.extend_from_slice(&(name.len() as i16).to_be_bytes());
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(&(partitions.len() as i32).to_be_bytes());
+        for index in partitions {
+            bytes.extend_from_slice(&index.parse::<i32>().unwrap().to_be_bytes());
+        }
     }
     bytes.extend_from_slice(&(-1i32).to_be_bytes());
     bytes.into()

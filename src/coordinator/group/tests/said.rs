@@ -67,7 +67,7 @@ impl Story {
             }
             Record::Group(id, Some(value)) => self.say_group(id, value),
             Record::Group(id, None) => self.say(format!("write {id} removed")),
-            Record::Consumer(record) => self.say(format!("write {record:?}")),
+            Record::Consumer(record) => self.say_consumer(record),
             Record::Other(kind) => self.say(format!("write other {kind}")),
         }
     }

@@ -1,6 +1,6 @@
 //! Pure: the commands of a story.
 
-use super::args::{Args, member_id, protocols, topic};
+use super::args::{Args, assignment, member_id, protocols, topic};
 use super::*;
 use crate::coordinator::group::samples;
 
@@ -16,6 +16,9 @@ pub struct Story {
     pub log: Vec<Encoded>,
     pub asked: u64,
     pub out: String,
+    /// Names of the cluster's topics.
+    pub topics: Vec<Rc<str>>,
+    pub in_cluster: Topics,
 }
 
 // === impl Story ===
@@ -33,6 +36,8 @@ impl Story {
             log: Vec::new(),
             asked: 0,
             out: String::new(),
+            topics: Vec::new(),
+            in_cluster: Topics::default(),
         };
         story.step(|machine, now, out| machine.loaded(now, out));
         story
@@ -90,12 +95,27 @@ impl Story {
             }
             "list" => {
                 let states: Vec<_> = args.words.iter().map(ToString::to_string).collect();
-                for listed in self.machine.list(&states) {
+                for listed in self.machine.list(&states, &[]) {
                     let kind = listed.protocol_type;
-                    self.say(format!("{} type={kind} {}", listed.group, listed.state));
+                    let (group, state) = (listed.group, listed.state);
+                    let consumers = match listed.kind {
+                        "classic" => "",
+                        kind => kind,
+                    };
+                    self.say(format!("{group} type={kind} {state} {consumers}").trim_end());
                 }
             }
             "describe" => self.describe(&group),
+            "topics" => self.set_topics(&args),
+            "consumer" => self.consumer_beat(group, &args),
+            "consumers" => self.describe_consumers(&group),
+            "check-fetch" => {
+                let member = args.text("m");
+                let epoch = args.number("epoch", -1);
+                let machine = &self.machine;
+                let checked = machine.check_fetch(&group, member.as_deref(), epoch);
+                self.say_result(&checked);
+            }
             "advance" => self.advance(args.word(0).parse().unwrap()),
             "reload" => self.reload(),
             "pending" => self.pending(&group, &args),
@@ -115,6 +135,9 @@ impl Story {
         config.record_bytes_max = args.number("record_max", config.record_bytes_max);
         config.offset_metadata_max = args.number("metadata_max", config.offset_metadata_max);
         config.offsets_retention_ms = args.number("retention", config.offsets_retention_ms);
+        let consumer = &mut config.consumer;
+        consumer.members_max = args.number("consumers_max", consumer.members_max);
+        consumer.assignment_interval_ms = args.number("interval", 1_000);
         self.machine.config = config.clone();
     }
 
@@ -155,7 +178,11 @@ impl Story {
             assignments: given
                 .map(|(_, text)| {
                     let (member, given) = text.split_once(':').unwrap();
-                    (member_id(member), Bytes::copy_from_slice(given.as_bytes()))
+                    let given = match given.strip_prefix('@') {
+                        Some(partitions) => assignment(partitions),
+                        None => Bytes::copy_from_slice(given.as_bytes()),
+                    };
+                    (member_id(member), given)
                 })
                 .collect(),
         };
@@ -201,7 +228,8 @@ impl Story {
             member_id: args.member(),
             instance_id: args.text("i"),
             retention_ms: args.get("retention").map(|text| text.parse().unwrap()),
-            knows_group_not_found: args.number("v", 9) >= 9,
+            knows_group_not_found: args.number("v", 10) >= 9,
+            names_ids: args.number("v", 10) >= 10,
             transaction: None,
             topics: topics.collect(),
         };
@@ -279,7 +307,7 @@ impl Story {
     }
 
     pub fn reload(&mut self) {
-        self.machine = GroupMachine::new(self.config.clone());
+        self.machine = GroupMachine::new(self.config.clone()).in_cluster(self.in_cluster.clone());
         for (position, encoded) in self.log.iter().enumerate() {
             let record = Record::decode(Some(&encoded.key), encoded.value.as_deref()).unwrap();
             let origin = Origin {

@@ -6,12 +6,14 @@ use crate::metadata::record::{Config, FeatureLevel, FeatureRange, MetadataRecord
 
 /// A feature that this broker knows: its name, the levels it can work at, and the one that a
 /// new cluster gets (KIP-584).
-pub const FEATURES: [(&str, i16, i16, i16); 3] = [
+pub const FEATURES: [(&str, i16, i16, i16); 4] = [
     // Records and rules as of Kafka 4.3-IV0.
     ("metadata.version", 7, 30, 30),
     // KIP-966: with one replica to a partition, that one is always in sync, which keeps all of
     // its promises.
     ("eligible.leader.replicas.version", 0, 1, 1),
+    // KIP-848: groups of the consumer protocol.
+    ("group.version", 0, 1, 1),
     // KIP-890: each transaction has an epoch of its own.
     ("transaction.version", 0, 2, 2),
 ];
@@ -28,7 +30,7 @@ pub(super) fn feature_ranges() -> Vec<FeatureRange> {
 
 /// Features that came with a later build than the first, and that every cluster of a broker alone
 /// has from then on.
-const LATER: [&str; 1] = ["transaction.version"];
+const LATER: [&str; 2] = ["group.version", "transaction.version"];
 
 /// Levels of features for a cluster that an earlier build has formatted.
 pub fn catch_up(image: &Image) -> Vec<MetadataRecord> {

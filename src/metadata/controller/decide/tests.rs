@@ -108,6 +108,7 @@ fn a_new_cluster_has_its_features_and_its_nodes() {
         features,
         [
             ("eligible.leader.replicas.version", 1),
+            ("group.version", 1),
             ("metadata.version", 30),
             ("transaction.version", 2)
         ]
@@ -118,7 +119,7 @@ fn a_new_cluster_has_its_features_and_its_nodes() {
         .alive()
         .map(|broker| (broker.id.0, broker.epoch))
         .collect();
-    assert_eq!(epochs, [(1, 4), (2, 5)]);
+    assert_eq!(epochs, [(1, 5), (2, 6)]);
     // Who starts as before needs no records, who moves needs one each.
     assert_eq!(world.start(2, 9092), 0);
     assert_eq!(world.start(2, 9192), 2);

@@ -1,7 +1,7 @@
 //! Drives: DescribeGroups, versions 0 to 6 (KIP-430 authorized operations in 3, KIP-345 static
 //! members in 4, KIP-1043 an error for unknown groups in 6).
 
-use super::{kept, sent, sent_option};
+use super::{ALL_OPERATIONS, kept, sent, sent_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::{Described, DescribedMember, GroupError};
 use crate::server::api::{Api, Context, errors};
@@ -11,10 +11,6 @@ use crate::wire::codec::messages::describe_groups_response::{
     DescribedGroup, DescribedGroupMember,
 };
 use crate::wire::codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
-
-/// What may be done with a group, as bits by `AclOperation` code: READ 3, DELETE 6, DESCRIBE 8,
-/// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11. Without access rules every client may do all of it.
-const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 /// What a group without members takes in an answer while that is made, in bytes.
 const GROUP_BYTES: usize = 256;
@@ -39,13 +35,15 @@ impl Api for DescribeGroups {
         for id in request.groups.drain(..) {
             cx.pace().await;
             let name = kept(&id);
-            let found = cx
-                .shard
-                .coordinators
-                .groups
-                .ask(&name, |machine, _, _| machine.describe(&name));
+            let found = cx.shard.coordinators.groups.ask(&name, |machine, _, _| {
+                match machine.describe(&name) {
+                    Some(found) => Found::Classic(found),
+                    None if machine.has_group(&name) => Found::OtherKind,
+                    None => Found::Nothing,
+                }
+            });
             let found = found.await;
-            if let Ok(Some(found)) = &found
+            if let Ok(Found::Classic(found)) = &found
                 && !cx.claim(memory_bytes(found)).await
             {
                 break;
@@ -61,6 +59,14 @@ impl Api for DescribeGroups {
     }
 }
 
+/// What there is of a name.
+enum Found {
+    Nothing,
+    /// A group that this API does not show.
+    OtherKind,
+    Classic(Described),
+}
+
 /// What a group takes in an answer, encoded; what clients gave of its members is shared until then.
 fn memory_bytes(group: &Described) -> usize {
     let texts = |member: &DescribedMember| {
@@ -73,29 +79,26 @@ fn memory_bytes(group: &Described) -> usize {
     group.members.iter().map(member).sum()
 }
 
-fn answer(
-    id: GroupId,
-    found: Result<Option<Described>, GroupError>,
-    version: i16,
-) -> DescribedGroup {
+fn answer(id: GroupId, found: Result<Found, GroupError>, version: i16) -> DescribedGroup {
     let group = DescribedGroup::default();
-    match found {
-        Err(error) => group
-            .with_group_id(id)
-            .with_error_code(errors::group(error).0),
-        Ok(Some(found)) => described(group.with_group_id(id), &found),
-        Ok(None) => {
-            let group = group.with_group_state(StrBytes::from_static_str("Dead"));
-            if version < 6 {
-                return group.with_group_id(id);
-            }
-            let message = format!("Group {} not found.", id.as_str());
-            group
-                .with_group_id(id)
-                .with_error_code(ErrorCode::GROUP_ID_NOT_FOUND.0)
-                .with_error_message(Some(StrBytes::from_string(message)))
+    let message = match found {
+        Err(error) => {
+            let group = group.with_group_id(id);
+            return group.with_error_code(errors::group(error).0);
         }
+        Ok(Found::Classic(found)) => return described(group.with_group_id(id), &found),
+        Ok(Found::Nothing) => format!("Group {} not found.", id.as_str()),
+        Ok(Found::OtherKind) => format!("Group {} is not a classic group.", id.as_str()),
+    };
+    let group = group
+        .with_group_state(StrBytes::from_static_str("Dead"))
+        .with_group_id(id);
+    if version < 6 {
+        return group;
     }
+    group
+        .with_error_code(ErrorCode::GROUP_ID_NOT_FOUND.0)
+        .with_error_message(Some(StrBytes::from_string(message)))
 }
 
 fn described(group: DescribedGroup, found: &Described) -> DescribedGroup {
@@ -136,7 +139,13 @@ mod tests {
             }],
         };
         for version in DescribeGroups::VERSIONS.0..=DescribeGroups::VERSIONS.1 {
-            for reply in [Ok(Some(found.clone())), Ok(None), Err(GroupError::Loading)] {
+            let all = [
+                Ok(Found::Classic(found.clone())),
+                Ok(Found::OtherKind),
+                Ok(Found::Nothing),
+                Err(GroupError::Loading),
+            ];
+            for reply in all {
                 let id = GroupId(StrBytes::from_static_str("g"));
                 let groups = vec![answer(id, reply, version)];
                 let answer = DescribeGroupsResponse::default().with_groups(groups);

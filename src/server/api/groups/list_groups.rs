@@ -12,13 +12,10 @@ use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::list_groups_response::ListedGroup;
 use crate::wire::codec::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
 
-/// The only type of groups there is here yet, as Kafka names it.
-const CLASSIC: &str = "classic";
-
-/// The longest name of a state is shorter, in bytes.
-const STATE_BYTES_MAX: usize = 32;
-/// There are fewer states.
-const STATES_MAX: usize = 64;
+/// The longest name of a state or type is shorter, in bytes.
+const NAME_BYTES_MAX: usize = 32;
+/// There are fewer of either.
+const NAMES_MAX: usize = 64;
 
 /// The API.
 pub struct ListGroups;
@@ -31,16 +28,13 @@ impl Api for ListGroups {
     const NAME: &'static str = "ListGroups";
 
     async fn handle(cx: &Context, request: ListGroupsRequest) -> ListGroupsResponse {
-        let types = &request.types_filter;
-        if !types.is_empty() && !types.iter().any(|name| name.eq_ignore_ascii_case(CLASSIC)) {
-            return ListGroupsResponse::default();
-        }
-        let states = states(&request.states_filter).await;
+        let kinds = names(&request.types_filter).await;
+        let states = names(&request.states_filter).await;
         let listed = cx
             .shard
             .coordinators
             .groups
-            .ask_all(|machine| machine.list(&states));
+            .ask_all(|machine| machine.list(&states, &kinds));
         match listed.await {
             Err(error) => ListGroupsResponse::default().with_error_code(errors::group(error).0),
             Ok(listed) => {
@@ -55,18 +49,18 @@ impl Api for ListGroups {
     }
 }
 
-/// The names of states that are asked for, each once: a client may send very many, and each
-/// group's state is compared with each.
-async fn states(filter: &[StrBytes]) -> Vec<String> {
+/// The names of states or types that are asked for, each once: a client may send very many, and
+/// those of each group are compared with each.
+async fn names(filter: &[StrBytes]) -> Vec<String> {
     let mut names = BTreeSet::new();
     for name in filter {
         let name = name.trim();
-        if name.len() <= STATE_BYTES_MAX && names.len() < STATES_MAX {
+        if name.len() <= NAME_BYTES_MAX && names.len() < NAMES_MAX {
             names.insert(name.to_ascii_lowercase());
         }
         turn::pace().await;
     }
-    // No group has a state without a name; an empty list would ask for all.
+    // No group has one without a name; an empty list would ask for all.
     if names.is_empty() && !filter.is_empty() {
         names.insert(String::new());
     }
@@ -83,5 +77,5 @@ fn group(listed: &Listed) -> ListedGroup {
         .with_group_id(GroupId(sent(&listed.group)))
         .with_protocol_type(sent(&listed.protocol_type))
         .with_group_state(StrBytes::from_static_str(listed.state))
-        .with_group_type(StrBytes::from_static_str(CLASSIC))
+        .with_group_type(StrBytes::from_static_str(listed.kind))
 }

@@ -1,5 +1,7 @@
 //! Drives: APIs of consumer groups: finding their coordinator, membership, administration.
 
+pub mod consumer_group_describe;
+pub mod consumer_group_heartbeat;
 pub mod delete_groups;
 pub mod describe_groups;
 pub mod find_coordinator;
@@ -16,6 +18,10 @@ use crate::wire::codec::StrBytes;
 
 /// Members or partitions that a group is asked about in one turn.
 pub(super) const AT_ONCE: usize = 1_000;
+
+/// What may be done with a group, as bits by `AclOperation` code: READ 3, DELETE 6, DESCRIBE 8,
+/// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11. Without access rules every client may do all of it.
+const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 /// A text of the wire as groups keep it.
 pub(super) fn kept(text: &StrBytes) -> Rc<str> {

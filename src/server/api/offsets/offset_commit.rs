@@ -137,6 +137,7 @@ fn commit(cx: &Context, request: &OffsetCommitRequest, topics: Vec<CommitTopic>)
         instance_id: kept_option(&request.group_instance_id),
         retention_ms: Some(request.retention_time_ms).filter(|&ms| ms != -1),
         knows_group_not_found: cx.version >= 9,
+        names_ids: cx.version >= 10,
         transaction: None,
         topics,
     }

@@ -144,6 +144,10 @@ async fn fetch(
     stable: bool,
 ) -> Result<FetchedTopics, GroupError> {
     let id = kept(&group.group_id);
+    let (member, epoch) = (group.member_id.as_deref(), group.member_epoch);
+    let groups = &cx.shard.coordinators.groups;
+    let checked = groups.ask(&id, |machine, _, _| machine.check_fetch(&id, member, epoch));
+    checked.await??;
     let Some(topics) = &group.topics else {
         return fetch_all(cx, &id, stable).await;
     };

@@ -132,6 +132,7 @@ async fn commit(
         instance_id: kept_option(&request.group_instance_id),
         retention_ms: None,
         knows_group_not_found: false,
+        names_ids: true,
         transaction: Some(transaction),
         topics,
     };

@@ -1,0 +1,289 @@
+//! Pure: one group of the consumer protocol (KIP-848): members, epochs, who is to have which
+//! partition and who has it.
+//!
+//! All that counts is durable: a request is answered by records, and [`ConsumerGroup::replay`] is
+//! the only thing that takes them over. What a request brings is decided on a group that stays as
+//! it is meanwhile ([`Plan`]), as in Kafka's `GroupMetadataManager`.
+
+pub mod assign;
+mod heartbeat;
+mod leave;
+mod member;
+mod classic_members;
+mod migration;
+mod offsets;
+mod protocol;
+mod reconcile;
+mod regex;
+mod replay;
+pub mod request;
+mod subscription;
+mod target;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::base::{PartitionIndex, TopicId, WallMs};
+use crate::coordinator::group::config::ConsumerConfig;
+use crate::coordinator::group::memory::{self, Memory};
+use crate::coordinator::group::step::Timer;
+use crate::coordinator::group::topics::Topics;
+use crate::coordinator::record::ConsumerChange;
+use crate::coordinator::runtime::Now;
+
+use assign::Partitions;
+use member::{Member, MemberState};
+use replay::Resolved;
+use request::{DescribedConsumer, DescribedConsumerGroup, NamedPartitions};
+use subscription::Subscriptions;
+
+pub(super) use classic_members::Timers;
+pub(super) use leave::Leaving;
+use member::AWAY;
+pub(super) use migration::{NoUpgrade, OldMember, upgraded};
+pub(super) use regex::{Found, Refresh, Regexes};
+
+/// How long a group goes without a look at the topics that it consumes, in milliseconds
+/// (`METADATA_REFRESH_INTERVAL_MS` of Kafka). Changes of topics make it look at once.
+const REFRESH_MS: i64 = i32::MAX as i64;
+
+/// What a request may look at beside the group.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    /// The settings of the group.
+    pub config: &'a ConsumerConfig,
+    pub topics: &'a Topics,
+    pub regexes: &'a Regexes,
+    pub memory: &'a dyn Memory,
+    pub now: Now,
+}
+
+/// A consumer group.
+#[derive(Debug)]
+pub(super) struct ConsumerGroup {
+    pub id: Rc<str>,
+    /// Rises with every reason to assign anew.
+    epoch: i32,
+    /// Of the topics that it consumes, when the epoch rose last.
+    metadata_hash: i64,
+    /// The epoch that the target assignment is for, -1 where it is gone, and when it was made.
+    target_epoch: i32,
+    target_timestamp: WallMs,
+    members: BTreeMap<Rc<str>, Member>,
+    /// What each member is to have.
+    targets: BTreeMap<Rc<str>, Partitions>,
+    /// Member ids by instance id.
+    static_members: BTreeMap<Rc<str>, Rc<str>>,
+    subscriptions: Subscriptions,
+    /// The topics that regular expressions stand for.
+    resolved: BTreeMap<Rc<str>, Resolved>,
+    /// Which partitions some member has, and the member's epoch.
+    owners: BTreeMap<TopicId, BTreeMap<PartitionIndex, i32>>,
+    /// Whether its log has the topics as Kafka 4.0 listed them.
+    lists_topics: bool,
+    /// When the topics are looked at anew, and the group's epoch when that was set: an older group
+    /// than that is looked at at once. Not durable.
+    refresh: Option<(WallMs, i32)>,
+    /// Memory that it takes.
+    pub bytes: usize,
+}
+
+/// What a request brings.
+#[derive(Debug)]
+pub(super) struct Plan<R> {
+    /// The records, in their order.
+    pub changes: Vec<ConsumerChange>,
+    pub reply: R,
+    /// Deadlines that are set, so many milliseconds from now, or with `None` cancelled.
+    pub timers: Vec<(Timer, Option<i64>)>,
+    /// When the topics are looked at anew, see [`ConsumerGroup::refresh`].
+    pub refresh: Option<(WallMs, i32)>,
+    /// Regular expressions that are to be resolved.
+    pub regexes: Option<Refresh>,
+    /// Whether the group's epoch rises.
+    pub rebalances: bool,
+}
+
+// === impl Plan ===
+
+impl<R> Plan<R> {
+    /// The same with another reply.
+    pub fn replying<T>(self, reply: T) -> Plan<T> {
+        Plan {
+            changes: self.changes,
+            reply,
+            timers: self.timers,
+            refresh: self.refresh,
+            regexes: self.regexes,
+            rebalances: self.rebalances,
+        }
+    }
+}
+
+// === impl ConsumerGroup ===
+
+impl ConsumerGroup {
+    /// A group without members.
+    pub fn new(id: Rc<str>) -> ConsumerGroup {
+        ConsumerGroup {
+            bytes: memory::GROUP_BYTES + id.len(),
+            id,
+            epoch: 1,
+            metadata_hash: 0,
+            target_epoch: 1,
+            target_timestamp: 0,
+            members: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            static_members: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
+            resolved: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            lists_topics: false,
+            refresh: None,
+        }
+    }
+
+    /// Kafka's name of its state.
+    pub fn state(&self) -> &'static str {
+        if self.members.is_empty() {
+            return "Empty";
+        }
+        if self.epoch > self.target_epoch {
+            return "Assigning";
+        }
+        let is_there = |member: &Member| member.is_reconciled_to(self.target_epoch);
+        match self.members.values().all(is_there) {
+            true => "Stable",
+            false => "Reconciling",
+        }
+    }
+
+    /// Whether it has no members.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether it has this member.
+    pub fn has_member(&self, id: &str) -> bool {
+        self.members.contains_key(id)
+    }
+
+    /// The epoch of the member that has a partition, if one has it.
+    fn owner_epoch(&self, topic: TopicId, index: PartitionIndex) -> Option<i32> {
+        self.owners.get(&topic)?.get(&index).copied()
+    }
+
+    fn static_member(&self, instance: &str) -> Option<&Member> {
+        self.members.get(self.static_members.get(instance)?)
+    }
+
+    /// What a member is to have, or a static one of whose place it takes.
+    fn target_of(&self, id: &str, instance: Option<&Rc<str>>) -> Partitions {
+        let of = match instance {
+            None => self.targets.get(id),
+            Some(instance) => {
+                let before = self.static_members.get(instance);
+                before.and_then(|id| self.targets.get(id))
+            }
+        };
+        of.cloned().unwrap_or_default()
+    }
+
+    /// Whether it consumes `topic`.
+    pub fn is_subscribed_to(&self, topic: &str) -> bool {
+        self.subscriptions.has(topic)
+    }
+
+    /// Looks at the topics anew at the next chance: some of them have changed.
+    pub fn request_refresh(&mut self) {
+        self.refresh = None;
+    }
+
+    /// When the topics are looked at anew.
+    pub fn set_refresh(&mut self, refresh: (WallMs, i32)) {
+        self.refresh = Some(refresh);
+    }
+
+    fn is_refresh_due(&self, now: WallMs) -> bool {
+        self.refresh
+            .is_none_or(|(at, epoch)| now >= at || self.epoch < epoch)
+    }
+
+    /// All deadlines that it may have.
+    pub fn all_timers(&self) -> Vec<Timer> {
+        let timers = self.members.keys().flat_map(|id| self.timers_of(id));
+        timers.collect()
+    }
+
+    fn timers_of(&self, id: &Rc<str>) -> [Timer; 4] {
+        [
+            Timer::Session(self.id.clone(), id.clone()),
+            Timer::Revocation(self.id.clone(), id.clone()),
+            Timer::Rejoin(self.id.clone(), id.clone()),
+            Timer::Resync(self.id.clone(), id.clone()),
+        ]
+    }
+
+    /// The deadlines that its members have once its log is replayed.
+    pub fn loaded(&self, session_timeout_ms: i32) -> Vec<(Timer, Option<i64>)> {
+        let mut timers = Vec::new();
+        for member in self.members.values() {
+            let [session, revocation, ..] = self.timers_of(&member.id);
+            timers.push((session, Some(i64::from(session_timeout_ms))));
+            if member.state == MemberState::Unrevoked {
+                let length = i64::from(member.about.rebalance_timeout_ms);
+                timers.push((revocation, Some(length)));
+            }
+        }
+        timers
+    }
+
+    /// The group as ConsumerGroupDescribe shows it.
+    /// The first of `assignors` is the default.
+    pub fn describe(&self, topics: &Topics, assignors: &[Rc<str>]) -> DescribedConsumerGroup {
+        let members = self.members.values().map(|member| {
+            let about = &member.about;
+            let target = self.targets.get(&member.id).cloned().unwrap_or_default();
+            DescribedConsumer {
+                member_id: member.id.clone(),
+                instance_id: about.instance_id.clone(),
+                rack: about.rack.clone(),
+                epoch: member.epoch,
+                client_id: about.client_id.clone(),
+                client_host: about.client_host.clone(),
+                topics: about.topics.clone(),
+                regex: about.regex.clone(),
+                assigned: named(&member.held_partitions(), topics),
+                target: named(&target, topics),
+                is_classic: member.is_classic(),
+            }
+        });
+        let preferred = self.subscriptions.preferred_assignor();
+        DescribedConsumerGroup {
+            state: self.state(),
+            epoch: self.epoch,
+            target_epoch: self.target_epoch,
+            assignor: preferred.or(assignors.first().cloned()).unwrap_or_default(),
+            members: members.collect(),
+        }
+    }
+
+    /// The memory that it takes, counted anew.
+    #[cfg(test)]
+    pub fn measure(&self) -> usize {
+        let members = self.members.values().map(Member::bytes);
+        let targets = self.targets.values().map(replay::bytes_of_target);
+        let resolved = self.resolved.iter();
+        let resolved = resolved.map(|(regex, of)| of.bytes(regex));
+        memory::GROUP_BYTES + self.id.len() + members.chain(targets).chain(resolved).sum::<usize>()
+    }
+}
+
+/// Partitions of topics that exist, with their names.
+fn named(partitions: &Partitions, topics: &Topics) -> NamedPartitions {
+    let of = partitions.iter().filter_map(|(topic, of)| {
+        let name: Rc<str> = (&**topics.name_of(*topic)?).into();
+        Some((*topic, name, of.iter().copied().collect()))
+    });
+    of.collect()
+}
