@@ -67,7 +67,7 @@ fn outlive_killed_leaders() {
     let mut cluster = Cluster::start(&HERE, dir.path(), 3, &kinds(3), &[]);
     let running = load(&cluster);
     running.wait_acks(20);
-    kill_leaders(&mut cluster, &running, kills(3));
+    kill_leaders(&mut cluster, &running, kills(20));
     finish("leaders killed", running, cluster);
 }
 

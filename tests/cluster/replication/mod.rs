@@ -12,6 +12,7 @@ mod plan;
 mod replicas;
 mod throttle;
 mod transactions;
+mod unclean;
 mod verified;
 
 use std::collections::BTreeSet;
@@ -28,11 +29,12 @@ use crate::options::kinds;
 pub type Story = (&'static str, fn());
 
 /// The stories of a run of all tests: what holds, and what panics when it does not.
-pub const ALL: [&[Story]; 8] = [
+pub const ALL: [&[Story]; 9] = [
     replicas::ALL,
     failover::ALL,
     groups::ALL,
     transactions::ALL,
+    unclean::ALL,
     deletion::ALL,
     mixed::ALL,
     controllers::ALL,
