@@ -164,10 +164,15 @@ fn codecs() -> Vec<(i16, Codec)> {
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
-        InitProducerIdRequest OffsetForLeaderEpochRequest DescribeAclsRequest
+        InitProducerIdRequest OffsetForLeaderEpochRequest AddPartitionsToTxnRequest
+        AddOffsetsToTxnRequest EndTxnRequest WriteTxnMarkersRequest TxnOffsetCommitRequest
+        DescribeAclsRequest
         CreateAclsRequest DeleteAclsRequest DescribeConfigsRequest
         AlterConfigsRequest DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
-        IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
+        ElectLeadersRequest IncrementalAlterConfigsRequest ListPartitionReassignmentsRequest
+        OffsetDeleteRequest DescribeQuorumRequest DescribeClusterRequest DescribeProducersRequest
+        DescribeTransactionsRequest ListTransactionsRequest
+        ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
         ListConfigResourcesRequest DescribeTopicPartitionsRequest
     }
 }
@@ -184,7 +189,8 @@ fn codecs_of_answers() -> Vec<(i16, Codec)> {
     }
     codecs! {
         FetchRequest ListOffsetsRequest ApiVersionsRequest CreateTopicsRequest
-        OffsetForLeaderEpochRequest AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest BrokerRegistrationRequest
+        OffsetForLeaderEpochRequest AddPartitionsToTxnRequest WriteTxnMarkersRequest
+        AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest BrokerRegistrationRequest
         BrokerHeartbeatRequest AllocateProducerIdsRequest AssignReplicasToDirsRequest
     }
 }
@@ -208,8 +214,8 @@ impl Subject {
 /// Calls `test` with every body of the tables that the codec crate knows too, in every version.
 fn everywhere(mut test: impl FnMut(Subject, i16, Codec)) {
     let tables = [
-        (table::BODIES, false, codecs(), 183),
-        (answers::ANSWERS, true, codecs_of_answers(), 54),
+        (table::BODIES, false, codecs(), 223),
+        (answers::ANSWERS, true, codecs_of_answers(), 61),
     ];
     for (bodies, is_answer, codecs, expected) in tables {
         let keys: Vec<_> = bodies.iter().map(|body| body.key).collect();
@@ -397,6 +403,10 @@ fn no_struct_of_the_codec_is_larger_than_the_table_thinks() {
         21 Topics.Partitions = delete_records_request::DeleteRecordsPartition;
         23 Topics = offset_for_leader_epoch_request::OffsetForLeaderTopic;
         23 Topics.Partitions = offset_for_leader_epoch_request::OffsetForLeaderPartition;
+        24 Transactions = add_partitions_to_txn_request::AddPartitionsToTxnTransaction;
+        24 Transactions.Topics = add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+        28 Topics = txn_offset_commit_request::TxnOffsetCommitRequestTopic;
+        28 Topics.Partitions = txn_offset_commit_request::TxnOffsetCommitRequestPartition;
         32 Resources = describe_configs_request::DescribeConfigsResource;
         33 Resources = alter_configs_request::AlterConfigsResource;
         33 Resources.Configs = alter_configs_request::AlterableConfig;
@@ -407,6 +417,7 @@ fn no_struct_of_the_codec_is_larger_than_the_table_thinks() {
         44 Resources.Configs = incremental_alter_configs_request::AlterableConfig;
         47 Topics = offset_delete_request::OffsetDeleteRequestTopic;
         47 Topics.Partitions = offset_delete_request::OffsetDeleteRequestPartition;
+        68 TopicPartitions = consumer_group_heartbeat_request::TopicPartitions;
         75 Topics = describe_topic_partitions_request::TopicRequest;
     }
     fits! {
