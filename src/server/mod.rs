@@ -78,7 +78,11 @@ pub fn serve(
     };
     let start_control = |it| control::start(it, admin);
     let mut signals = StopSignals::listen().map_err(StartError::Executor)?;
-    let stop = async { tracing::info!(signal = signals.next().await, "stopping before it served") };
+    let stop = async {
+        // Not in the line itself: one that is not logged waits for nothing.
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping before it served");
+    };
     let brought_up = signal::block_on(bring_up(parts, stop, start_control, start_node))?;
     let Some(running) = brought_up else {
         return Ok(());

@@ -389,3 +389,12 @@ fn retention_says_what_it_removed() {
     }
     broker.stop();
 }
+
+#[test]
+fn how_much_is_logged_does_not_decide_whether_it_serves() {
+    for level in ["error", "warn", "debug"] {
+        let dir = HERE.data_dir();
+        let broker = HERE.start(dir.path()).arg("--log-level", level).ready();
+        broker.stop();
+    }
+}

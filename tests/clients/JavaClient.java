@@ -292,20 +292,28 @@ public class JavaClient {
     private static void member(String group, String topic, String instance) {
         Properties settings = settings();
         settings.put("group.id", group);
-        settings.put("session.timeout.ms", 6000);
-        settings.put("heartbeat.interval.ms", 500);
+        if ("consumer".equals(System.getenv("GROUP_PROTOCOL"))) {
+            settings.put("group.protocol", "consumer");
+        } else {
+            settings.put("session.timeout.ms", 6000);
+            settings.put("heartbeat.interval.ms", 500);
+        }
         if (!instance.isEmpty()) {
             settings.put("group.instance.id", instance);
         }
         var consumer = consumer(settings);
+        // What is assigned may change by parts: what is told is always all of it.
         consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
             @Override
-            public void onPartitionsRevoked(Collection<TopicPartition> revoked) {}
+            public void onPartitionsRevoked(Collection<TopicPartition> revoked) {
+                var left = new ArrayList<>(consumer.assignment());
+                left.removeAll(revoked);
+                assigned(left);
+            }
 
             @Override
-            public void onPartitionsAssigned(Collection<TopicPartition> assigned) {
-                say("assigned " + assigned.stream().map(p -> "" + p.partition())
-                        .collect(Collectors.joining(" ")));
+            public void onPartitionsAssigned(Collection<TopicPartition> added) {
+                assigned(consumer.assignment());
             }
         });
         while (true) {
@@ -317,6 +325,11 @@ public class JavaClient {
                 consumer.commitSync();
             }
         }
+    }
+
+    private static void assigned(Collection<TopicPartition> partitions) {
+        say("assigned " + partitions.stream().map(p -> "" + p.partition())
+                .collect(Collectors.joining(" ")));
     }
 
     private static void say(String line) {

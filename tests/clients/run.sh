@@ -54,7 +54,10 @@ export BOOTSTRAP=127.0.0.1:$port
 # As in the file that Kafka ships: a new group's first member need not wait 3 s for others. And
 # a transaction that takes too long is found soon.
 settings=(group.initial.rebalance.delay.ms=0
-  transaction.abort.timed.out.transaction.cleanup.interval.ms=500)
+  transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+  # Members of the consumer protocol are missed as soon as those of the classic one.
+  group.consumer.min.session.timeout.ms=6000 group.consumer.session.timeout.ms=6000
+  group.consumer.min.heartbeat.interval.ms=500 group.consumer.heartbeat.interval.ms=500)
 
 broker=
 start_broker() {

@@ -194,9 +194,9 @@ def keeps_static_members(c):
             member.kill()
 
 
-def survives_a_killed_member(c):
+def survives_a_killed_member(c, protocol="classic"):
     """3 members over 8 partitions, one killed: every record is read"""
-    topic = fresh(c, "killed", 8)
+    topic = fresh(c, f"killed-{protocol}", 8)
     members = []
     sent, stop = [], threading.Event()
 
@@ -209,7 +209,7 @@ def survives_a_killed_member(c):
     producing = threading.Thread(target=keep_producing)
     try:
         for _ in range(3):
-            join(members, c, topic, 8)
+            join(members, c, topic, 8, protocol=protocol)
         producing.start()
         until(lambda: all(m.records() for m in members), "every member reads")
         members[1].kill()
@@ -232,6 +232,51 @@ def survives_a_killed_member(c):
             member.kill()
 
 
+def survives_a_killed_consumer(c):
+    """the same by the consumer protocol (KIP-848)"""
+    survives_a_killed_member(c, "consumer")
+
+
+def changes_its_protocol(c):
+    """a group goes from the classic to the consumer protocol and back, member by member"""
+    topic = fresh(c, "rolling", 6)
+    members, gone = [], []
+    sent, stop = [], threading.Event()
+
+    def keep_producing():
+        while not stop.is_set():
+            batch = [Record(b"%d" % (len(sent) + i), partition=i % 6) for i in range(12)]
+            c.produce(topic, batch)
+            sent.extend(record.value.decode() for record in batch)
+            time.sleep(0.05)
+
+    producing = threading.Thread(target=keep_producing)
+    try:
+        for _ in range(2):
+            join(members, c, topic, 6)
+        producing.start()
+        for protocol in ["consumer", "classic"]:
+            for _ in range(2):
+                join(members, c, topic, 6, protocol=protocol)
+                old = members.pop(0)
+                old.kill()
+                gone.append(old)
+                until(lambda: shares_are_even(members, 6), "those that are left share all")
+        stop.set()
+        producing.join()
+        until(
+            lambda: {r.value for m in members + gone for r in m.records()} == set(sent),
+            "every record is read",
+        )
+    finally:
+        stop.set()
+        for member in members:
+            member.kill()
+
+
+# Of clients that have the consumer protocol.
+OF_CONSUMERS = [survives_a_killed_consumer, changes_its_protocol]
+
 STORIES = [
     sees_every_node,
     reads_back_every_kind_of_record,
@@ -252,12 +297,13 @@ class Member:
 
     started = 0
 
-    def __init__(self, c, group, topic, instance=""):
+    def __init__(self, c, group, topic, instance="", protocol="classic"):
         Member.started += 1
         self.out = SCRATCH / f"{group}.member-{Member.started}"
         with open(self.out, "wb") as out, open(f"{self.out}.err", "wb") as err:
             command = [*c.member_command, group, topic, instance]
-            self.process = subprocess.Popen(command, stdout=out, stderr=err)
+            environment = {**os.environ, "GROUP_PROTOCOL": protocol}
+            self.process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -281,11 +327,11 @@ class Member:
 Said = namedtuple("Said", "partition offset value")
 
 
-def join(members, c, topic, partitions, instance=""):
+def join(members, c, topic, partitions, instance="", protocol="classic"):
     """Adds a member to the topic's group, and waits until the group is settled."""
     # One at a time: kafka-python 3.0.12 loses its leader for good when a second member comes
     # before the first has the topic's metadata.
-    members.append(Member(c, topic, topic, instance))
+    members.append(Member(c, topic, topic, instance, protocol))
     until(lambda: shares_are_even(members, partitions), "the members share the partitions")
 
 

@@ -1,13 +1,14 @@
 """confluent-kafka, which is librdkafka."""
 
 import json
+import os
 import time
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stories import BOOTSTRAP, Got, tell
+from stories import BOOTSTRAP, OF_CONSUMERS, Got, tell
 from transactions import TRANSACTIONS
 
 FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
@@ -100,7 +101,10 @@ class Confluent:
         return error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
 
     def member(self, group, topic, instance, say):
+        by_consumers = os.environ.get("GROUP_PROTOCOL") == "consumer"
         settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+        if by_consumers:
+            settings = {"group.protocol": "consumer"}
         if instance:
             settings["group.instance.id"] = instance
         consumer = self.consumer(group, **settings)
@@ -108,8 +112,17 @@ class Confluent:
         def assigned(_, partitions):
             say("assigned", *(p.partition for p in partitions))
 
-        consumer.subscribe([topic], on_assign=assigned)
+        if by_consumers:
+            # It changes by parts: what is told is always all of it.
+            consumer.subscribe([topic])
+        else:
+            consumer.subscribe([topic], on_assign=assigned)
+        told = None
         while True:
+            now = sorted(p.partition for p in consumer.assignment())
+            if by_consumers and now != told:
+                told = now
+                say("assigned", *now)
             messages = [as_got(m) for m in consumer.consume(100, 0.1)]
             for m in messages:
                 say("record", m.partition, m.offset, m.value.decode())
@@ -213,4 +226,4 @@ def as_got(m):
 
 
 if __name__ == "__main__":
-    tell(Confluent(), TRANSACTIONS)
+    tell(Confluent(), [*TRANSACTIONS, *OF_CONSUMERS])

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from stories import SCRATCH, STORIES, Got, Record, fresh, play
+from stories import OF_CONSUMERS, SCRATCH, STORIES, Got, Record, fresh, play
 from transactions import LAST, TRANSACTIONS, both, last, values
 
 CLASS_PATH = os.environ["KAFKA_CLASSPATH"]
@@ -209,4 +209,14 @@ def as_got(r):
     return Got(**r, key=key, value=value, headers=headers)
 
 
-play(Java(), [*STORIES, fetches_in_sessions, *TRANSACTIONS, counts_epochs, leaves_no_time_between])
+play(
+    Java(),
+    [
+        *STORIES,
+        *OF_CONSUMERS,
+        fetches_in_sessions,
+        *TRANSACTIONS,
+        counts_epochs,
+        leaves_no_time_between,
+    ],
+)

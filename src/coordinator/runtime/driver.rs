@@ -20,6 +20,7 @@ use crate::wire::batch::NO_SEQUENCE;
 use super::loading::load;
 use super::machine::{Factory, InTransaction, Machine, Now, Outcome, Unavailable};
 use super::queue::Unwritten;
+use super::refused::NotInTransaction;
 use super::serving::Serving;
 
 /// Time between two looks at whether a full device has space again, or enough replicas are in sync.
@@ -35,15 +36,6 @@ pub(super) struct Driver<F: Factory> {
     /// A deadline has moved closer, there is work that may be done now, or the driver has resigned.
     sooner: Event,
     resigned: Cell<bool>,
-}
-
-/// Why nothing was done in a transaction.
-#[derive(Debug)]
-pub enum NotInTransaction {
-    /// The machine cannot be asked.
-    Unavailable(Unavailable),
-    /// The log would refuse what belongs to the transaction.
-    Refused(AppendError),
 }
 
 enum State<M: Machine> {
@@ -114,8 +106,9 @@ impl<F: Factory> Driver<F> {
         transaction: &InTransaction,
         act: impl FnOnce(&mut F::Machine, Now, &mut Outcome<Reply<F>>) -> T,
     ) -> Result<T, NotInTransaction> {
-        // The machine may be ahead of the log, but not in what concerns a transaction that is not
-        // open in it: what would end it waits as well.
+        if self.is_ahead() {
+            return Err(NotInTransaction::Unavailable(Unavailable::Loading));
+        }
         let (id, epoch) = (transaction.producer_id, transaction.producer_epoch);
         let checked = self
             .partition
@@ -127,9 +120,8 @@ impl<F: Factory> Driver<F> {
     /// The partition, for a question to the coordinator of a transaction: see
     /// [`Partition::ask_about`].
     pub fn ask_about(&self, producer_id: ProducerId, producer_epoch: i16) -> Option<Guard> {
-        let now = self.now().wall_ms;
-        self.partition
-            .ask_about(producer_id, producer_epoch, NO_SEQUENCE, now)
+        let (partition, now) = (&self.partition, self.now().wall_ms);
+        partition.ask_about(producer_id, producer_epoch, NO_SEQUENCE, now)
     }
 
     /// Takes a request in and waits for its reply, which may come with a later step.
@@ -144,6 +136,9 @@ impl<F: Factory> Driver<F> {
 
     /// Ends a transaction that has records here, and waits until the marker is durable.
     pub async fn end_transaction(&self, marker: &Marker) -> Result<(), AppendError> {
+        if self.is_ahead() {
+            return Err(AppendError::Busy);
+        }
         self.partition.check_marker(marker)?;
         let now = self.now();
         let turn = self.serve(|serving| serving.end_transaction(marker, now));
@@ -152,6 +147,12 @@ impl<F: Factory> Driver<F> {
             Some(turn) => turn.await.map_err(|_| AppendError::Closed),
             None => Ok(()),
         }
+    }
+
+    /// Whether the log has not taken all that the machine has decided: what is open in it may be
+    /// decided already, so that nothing may be said of transactions.
+    fn is_ahead(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Serving(it) if it.unwritten().is_some())
     }
 
     /// Lets the machine follow a change of the cluster, now or once it is loaded.
@@ -232,9 +233,8 @@ impl<F: Factory> Driver<F> {
     fn append(&self, batch: &Unwritten) -> Result<Offset, AppendError> {
         self.partition.check_in_sync(Acks::All)?;
         let (origin, now) = (append::Origin::Coordinator, self.now().wall_ms);
-        let appended =
-            self.partition
-                .append_in_transaction(&batch.bytes, origin, batch.guard, now)?;
+        let (bytes, partition) = (&batch.bytes, &self.partition);
+        let appended = partition.append_in_transaction(bytes, origin, batch.guard, now)?;
         Ok(appended.upto)
     }
 }

@@ -11,11 +11,12 @@ mod loading;
 pub mod machine;
 mod partitions;
 mod queue;
+mod refused;
 mod serving;
 #[cfg(test)]
 pub(super) mod tests;
 mod unloadable;
 
-pub use driver::NotInTransaction;
 pub use machine::{Factory, InTransaction, Machine, Now, Origin, Outcome, Token, Unavailable};
 pub use partitions::Partitions;
+pub use refused::NotInTransaction;

@@ -12,8 +12,9 @@ use crate::partition::append::AppendError;
 use crate::partition::producers::Guard;
 use crate::partition::{Marker, Partition};
 
-use super::driver::{Driver, NotInTransaction};
+use super::driver::Driver;
 use super::machine::{Factory, InTransaction, Machine, Now, Outcome, Unavailable};
+use super::refused::NotInTransaction;
 
 /// The machines that live on the partitions of one internal topic, as far as these are led here.
 pub struct Partitions<F: Factory> {

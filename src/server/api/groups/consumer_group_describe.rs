@@ -1,6 +1,6 @@
 //! Drives: ConsumerGroupDescribe, versions 0 and 1 (KIP-848; what protocol a member speaks in 1).
 
-use super::{ALL_OPERATIONS, kept, sent, sent_option};
+use super::{ALL_OPERATIONS, has_consumer_protocol, kept, sent, sent_option};
 use crate::base::ErrorCode;
 use crate::coordinator::group::GroupError;
 use crate::coordinator::group::consumer::request::{
@@ -42,9 +42,16 @@ impl Api for ConsumerGroupDescribe {
         if !cx.claim(GROUP_BYTES * request.group_ids.len()).await {
             return ConsumerGroupDescribeResponse::default();
         }
+        let is_on = has_consumer_protocol(cx);
         let mut groups = Vec::with_capacity(request.group_ids.len());
         for id in request.group_ids.drain(..) {
             cx.pace().await;
+            if !is_on {
+                let code = ErrorCode::UNSUPPORTED_VERSION;
+                let group = DescribedGroup::default().with_group_id(id);
+                groups.push(group.with_error_code(code.0));
+                continue;
+            }
             let found = describe(cx, &kept(&id)).await;
             if let Ok(found) = &found
                 && !cx.claim(memory_bytes(found)).await

@@ -3,8 +3,8 @@
 
 use uuid::Builder;
 
-use super::{host_text, kept, kept_option, sent};
-use crate::base::{PartitionIndex, TopicId};
+use super::{has_consumer_protocol, host_text, kept, kept_option, sent};
+use crate::base::{ErrorCode, PartitionIndex, TopicId};
 use crate::coordinator::group::consumer::request::{
     ConsumerBeat, ConsumerHeartbeat, ConsumerRefused,
 };
@@ -34,6 +34,10 @@ impl Api for ConsumerGroupHeartbeat {
         cx: &Context,
         request: ConsumerGroupHeartbeatRequest,
     ) -> ConsumerGroupHeartbeatResponse {
+        if !has_consumer_protocol(cx) {
+            let code = ErrorCode::UNSUPPORTED_VERSION;
+            return ConsumerGroupHeartbeatResponse::default().with_error_code(code.0);
+        }
         let heartbeat = heartbeat(cx, &request);
         cx.drop_later(request);
         let groups = &cx.shard.coordinators.groups;

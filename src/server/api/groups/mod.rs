@@ -14,6 +14,7 @@ pub mod sync_group;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use crate::server::api::Context;
 use crate::wire::codec::StrBytes;
 
 /// Members or partitions that a group is asked about in one turn.
@@ -22,6 +23,13 @@ pub(super) const AT_ONCE: usize = 1_000;
 /// What may be done with a group, as bits by `AclOperation` code: READ 3, DELETE 6, DESCRIBE 8,
 /// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11. Without access rules every client may do all of it.
 const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+
+/// Whether the cluster has the consumer protocol (`group.version`).
+fn has_consumer_protocol(cx: &Context) -> bool {
+    let image = cx.image();
+    let level = image.features.get("group.version");
+    level.is_some_and(|level| *level >= 1)
+}
 
 /// A text of the wire as groups keep it.
 pub(super) fn kept(text: &StrBytes) -> Rc<str> {
