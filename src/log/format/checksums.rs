@@ -85,12 +85,6 @@ impl Checksums {
         is_new
     }
 
-    /// Notes the content of a file that was just written.
-    pub fn put(&mut self, name: &str, content: &[u8]) {
-        let sum = crc32c::crc32c(content);
-        self.0.insert(name.to_owned(), vec![sum]);
-    }
-
     /// Whether the file called `name` is known to have this content, and no other.
     pub fn is(&self, name: &str, content: &[u8]) -> bool {
         let known = self.0.get(name);

@@ -9,6 +9,7 @@ use std::io;
 
 use super::open::Opener;
 use crate::base::Offset;
+use crate::io::durable::Durable;
 use crate::log::compaction::transactions::Survey;
 use crate::log::format::aborted::CHECKSUMS_FILE;
 use crate::log::format::{AbortedTransaction, AbortedTransactions, Checksums, Scanner, Stop, walk};
@@ -22,15 +23,14 @@ impl Inner {
     pub async fn forget_index(&self, name: &str) -> io::Result<()> {
         let was_known = self.index_sums.borrow_mut().forget(name);
         match was_known {
-            true => self.write_index_sums().await,
+            true => self.replace_index_sums().await,
             false => Ok(()),
         }
     }
 
-    async fn write_index_sums(&self) -> io::Result<()> {
-        let sums = self.index_sums.borrow().to_text();
-        let path = self.dir.join(CHECKSUMS_FILE);
-        self.logs.disk().replace(&path, sums.into_bytes()).await
+    async fn replace_index_sums(&self) -> io::Result<()> {
+        self.write_index_sums(Durable::Now).await?;
+        self.logs.disk().sync_dir(&self.dir).await
     }
 }
 
@@ -86,7 +86,7 @@ impl Opener<'_> {
             noted |= self.inner.index_sums.borrow_mut().note(&name, content);
         }
         if noted {
-            self.inner.write_index_sums().await?;
+            self.inner.replace_index_sums().await?;
         }
         Ok(())
     }

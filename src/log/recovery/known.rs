@@ -40,7 +40,11 @@ impl Opener<'_> {
         // lies before everything that is to be checked counts.
         let limit = match self.opening.clean || planted!(StaleSnapshot) {
             true => Offset::MAX,
-            false => self.first_to_check().await?,
+            false => {
+                let first = self.first_to_check().await?;
+                self.checked_from = Some(first);
+                first
+            }
         };
         let snapshots = self.listing.snapshots.clone();
         for offset in snapshots.into_iter().rev().filter(|it| *it <= limit) {

@@ -26,6 +26,8 @@ pub struct Opener<'a> {
     pub(super) known_epochs: Option<Epochs>,
     /// Whether every segment is checked, whatever is known.
     pub(super) trusts_nothing: bool,
+    /// The first segment that is to be checked, where the producers' snapshot made it known.
+    pub(super) checked_from: Option<Offset>,
     /// Batches from this offset on are shown to `replay`.
     pub(super) replay_from: Offset,
     /// The base offset of the first segment that was checked whole.
@@ -68,6 +70,7 @@ pub async fn open(
         replay,
         known_epochs: None,
         trusts_nothing: false,
+        checked_from: None,
         replay_from: Offset::MAX,
         scanned_from: None,
         scanned_aborts: Vec::new(),
@@ -233,6 +236,9 @@ impl Opener<'_> {
         }
         if self.opening.clean || follower != recovery_point {
             return Ok(self.opening.clean || follower < recovery_point);
+        }
+        if let Some(first) = self.checked_from {
+            return Ok(base < first);
         }
         let len = self.listing.segments[&base];
         let segment = Segment::new(&self.inner.dir, base, self.now);

@@ -140,13 +140,23 @@ impl Inner {
         if content.is_empty() || self.index_sums.borrow().is(&name, &content) {
             return Ok(());
         }
-        let disk = self.logs.disk();
         let path = self.dir.join(&name);
+        let disk = self.logs.disk();
         disk.swap_as(&path, content.clone(), durable).await?;
         // Until this is written the segment does not count as sealed, and is scanned by a start.
-        self.index_sums.borrow_mut().put(&name, &content);
+        {
+            let mut sums = self.index_sums.borrow_mut();
+            sums.forget(&name);
+            sums.note(&name, &content);
+        }
+        self.write_index_sums(durable).await
+    }
+
+    /// Writes the checksums of the indexes of aborted transactions.
+    pub async fn write_index_sums(&self, durable: Durable) -> io::Result<()> {
         let sums = self.index_sums.borrow().to_text();
         let path = self.dir.join(aborted::CHECKSUMS_FILE);
+        let disk = self.logs.disk();
         disk.swap_as(&path, sums.into_bytes(), durable).await
     }
 

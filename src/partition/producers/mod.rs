@@ -45,7 +45,7 @@ pub enum ProducerError {
     /// remembered any more.
     #[error("producer {producer_id} sent sequence {found} where {expected} was to come")]
     OutOfOrderSequence {
-        /// Who wrote it.
+        /// The producer that wrote it.
         producer_id: ProducerId,
         /// The sequence number that was to come.
         expected: i32,
@@ -55,7 +55,7 @@ pub enum ProducerError {
     /// A newer instance of the producer has written already.
     #[error("producer {producer_id} sent epoch {found} after epoch {current}")]
     InvalidProducerEpoch {
-        /// Who wrote it.
+        /// The producer that wrote it.
         producer_id: ProducerId,
         /// The newest epoch seen.
         current: i16,
@@ -65,7 +65,7 @@ pub enum ProducerError {
     /// Transactional outside a transaction, or not transactional inside one.
     #[error("producer {producer_id} and its transaction disagree")]
     InvalidTxnState {
-        /// Who wrote it.
+        /// The producer that wrote it.
         producer_id: ProducerId,
     },
     /// A newer coordinator has ended a transaction of the producer already.
@@ -181,7 +181,7 @@ impl Producers {
     ) -> Result<(), ProducerError> {
         let known = self.known(producer_id);
         known.check_epoch(producer_id, epoch)?;
-        if has_epochs && known.transaction_start().is_some() && known.epoch() == epoch {
+        if has_epochs && known.is_open_in(epoch) {
             return Err(ProducerError::InvalidProducerEpoch {
                 producer_id,
                 current: epoch,
@@ -207,10 +207,7 @@ impl Producers {
         sequence: i32,
         now: WallMs,
     ) -> Option<Guard> {
-        let known = self.by_id.get(&producer_id);
-        let is_open =
-            known.is_some_and(|it| it.transaction_start().is_some() && it.epoch() == epoch);
-        match is_open {
+        match self.known(producer_id).is_open_in(epoch) {
             true => None,
             false => Some(self.verifications.begin(producer_id, epoch, sequence, now)),
         }
@@ -249,7 +246,7 @@ impl Producers {
             .entry(producer_id)
             .append(batch.producer_epoch(), appended, transactional);
         if begun {
-            self.transactions.begin(producer_id, base_offset);
+            self.transactions.begin(base_offset);
         }
         None
     }

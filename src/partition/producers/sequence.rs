@@ -108,6 +108,11 @@ impl Producer {
         (self.transaction_start != NO_OFFSET).then_some(self.transaction_start)
     }
 
+    /// Whether a transaction is open that it began in this epoch.
+    pub(super) fn is_open_in(&self, epoch: i16) -> bool {
+        self.transaction_start().is_some() && epoch == self.epoch
+    }
+
     /// The last batch written in the current epoch.
     pub fn last(&self) -> Option<&Appended> {
         (self.kept > 0).then(|| &self.batches[usize::from(self.newest)])
@@ -167,8 +172,7 @@ impl Producer {
         may_begin: bool,
     ) -> Result<(), ProducerError> {
         self.check_epoch(producer_id, epoch)?;
-        let is_open = self.transaction_start().is_some() && epoch == self.epoch;
-        match transactional && !is_open && !may_begin {
+        match transactional && !self.is_open_in(epoch) && !may_begin {
             true => Err(ProducerError::InvalidTxnState { producer_id }),
             false => Ok(()),
         }

@@ -86,7 +86,7 @@ impl Producers {
                 continue;
             }
             if let Some(first_offset) = producer.transaction_start() {
-                self.transactions.begin(id, first_offset);
+                self.transactions.begin(first_offset);
             }
             *self.entry(id) = producer;
         }

@@ -1,14 +1,14 @@
 //! Pure: the transactions of one partition that are not decided, or whose decision is not committed
 //! yet: up to where the log is stable (KIP-98).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Offset, ProducerId};
 
 /// A transaction that a marker has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended {
-    /// Whose it was.
+    /// The producer that wrote it.
     pub producer_id: ProducerId,
     /// The offset of its first record.
     pub first_offset: Offset,
@@ -25,8 +25,8 @@ pub struct Ended {
 /// committed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transactions {
-    /// Open ones, by the offset of their first record.
-    open: BTreeMap<Offset, ProducerId>,
+    /// Open ones: the offsets of their first records.
+    open: BTreeSet<Offset>,
     /// Ended ones whose marker is not known to be committed: the offset of the marker by that of
     /// the first record.
     ended: BTreeMap<Offset, Offset>,
@@ -34,8 +34,8 @@ pub(super) struct Transactions {
 
 impl Transactions {
     /// A producer begins one with the record at `first_offset`.
-    pub fn begin(&mut self, producer_id: ProducerId, first_offset: Offset) {
-        self.open.insert(first_offset, producer_id);
+    pub fn begin(&mut self, first_offset: Offset) {
+        self.open.insert(first_offset);
     }
 
     /// A marker at `marker_offset` ends the one that begins at `first_offset`; returns the first
@@ -43,8 +43,7 @@ impl Transactions {
     pub fn end(&mut self, first_offset: Offset, marker_offset: Offset) -> Offset {
         self.open.remove(&first_offset);
         self.ended.insert(first_offset, marker_offset);
-        let next = self.open.first_key_value();
-        next.map_or(marker_offset + 1, |(first, _)| *first)
+        self.first_open().unwrap_or(marker_offset + 1)
     }
 
     /// The first offset that belongs to a transaction which is not decided, everything before
@@ -55,14 +54,13 @@ impl Transactions {
             return None;
         }
         self.ended.retain(|_, marker| *marker >= committed);
-        let open = self.open.first_key_value().map(|(first, _)| *first);
         let ended = self.ended.first_key_value().map(|(first, _)| *first);
-        open.into_iter().chain(ended).min()
+        self.first_open().into_iter().chain(ended).min()
     }
 
     /// The first offset of the oldest open one.
     pub fn first_open(&self) -> Option<Offset> {
-        self.open.first_key_value().map(|(first, _)| *first)
+        self.open.first().copied()
     }
 
     /// Forgets all.
@@ -79,8 +77,8 @@ mod tests {
     fn a_log_is_stable_up_to_the_first_transaction_that_is_not_decided_for_good() {
         let mut all = Transactions::default();
         assert_eq!(all.first_unstable(0), None);
-        all.begin(7, 10);
-        all.begin(8, 12);
+        all.begin(10);
+        all.begin(12);
         assert_eq!(all.first_unstable(20), Some(10));
         // Decided, but the marker may still be lost.
         assert_eq!(all.end(10, 20), 12);
