@@ -229,9 +229,7 @@ impl GroupCoordinator {
 
     /// How many lines about groups and their members the log did not get, once that is to be said.
     pub fn lines_left_out(&self, now: Instant) -> Option<u64> {
-        let probe = self.probe();
-        let left_out = [&probe.group_lines, &probe.member_lines].map(|lines| lines.left_out(now));
-        left_out.into_iter().flatten().reduce(|a, b| a + b)
+        self.probe().lines_left_out(now)
     }
 
     fn probe(&self) -> &Probe {

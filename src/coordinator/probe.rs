@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::limits;
 use crate::base::lines::Lines;
 use crate::base::metrics::{Counter, SampleValue, Snapshot};
+use crate::base::time::Instant;
 
 /// How many groups of each kind are in each state, by their names.
 pub type StateCounts = BTreeMap<(&'static str, &'static str), usize>;
@@ -22,12 +24,29 @@ pub struct Probe {
     /// Offsets removed because they had expired.
     pub expired_offsets: Counter,
     /// What the log is told of groups.
-    pub group_lines: Lines,
+    pub(super) group_lines: Lines,
     /// What it is told of their members: a large group has many, and one generation at a time.
-    pub member_lines: Lines,
+    pub(super) member_lines: Lines,
 }
 
 impl Probe {
+    /// Whether the log takes one more line about groups now: clients decide how many there are.
+    pub fn may_log(&self, now: Instant) -> bool {
+        self.group_lines.may_write(now, limits::GROUP_LINES_MAX)
+    }
+
+    /// How many lines the log did not get, once that is to be said.
+    pub fn lines_left_out(&self, now: Instant) -> Option<u64> {
+        let lines = [&self.group_lines, &self.member_lines];
+        let left_out = lines.map(|lines| lines.left_out(now));
+        left_out.into_iter().flatten().reduce(|a, b| a + b)
+    }
+
+    /// The same as [`Probe::may_log`] for a line about a member.
+    pub fn may_log_member(&self, now: Instant) -> bool {
+        self.member_lines.may_write(now, limits::GROUP_LINES_MAX)
+    }
+
     /// Adds all counts, and how many groups there are, to a snapshot.
     pub fn export(&self, groups: &StateCounts, to: &mut Snapshot) {
         for ((kind, state), count) in groups {

@@ -32,8 +32,8 @@ impl GroupMachine {
         }
     }
 
-    /// DescribeGroups, for one group. Kafka says of a group of another kind what it says of one
-    /// that is not there, in other words.
+    /// DescribeGroups, for one group; `None` for a consumer group too. Kafka answers both with the
+    /// same error, and another text.
     pub fn describe(&self, group: &str) -> Option<Described> {
         Some(self.groups.get(group)?.classic()?.describe())
     }

@@ -47,9 +47,6 @@ pub struct ConsumerConfig {
     pub may_upgrade: bool,
     /// Whether it lets one of this protocol become a classic group.
     pub may_downgrade: bool,
-    /// After how many milliseconds regular expressions are resolved anew; no setting but an
-    /// internal one in Kafka.
-    pub regex_refresh_ms: i32,
 }
 
 impl Default for ConsumerConfig {
@@ -63,7 +60,6 @@ impl Default for ConsumerConfig {
             assignors: ["uniform".into(), "range".into()].into(),
             may_upgrade: true,
             may_downgrade: true,
-            regex_refresh_ms: 600_000,
         }
     }
 }
@@ -79,7 +75,6 @@ impl ConsumerConfig {
             assignors: assignors.collect(),
             may_upgrade: groups.may_upgrade,
             may_downgrade: groups.may_downgrade,
-            ..ConsumerConfig::default()
         }
     }
 

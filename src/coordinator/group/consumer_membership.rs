@@ -1,19 +1,16 @@
-//! Pure: members of consumer groups join, beat and leave; what their deadlines bring.
+//! Pure: ConsumerGroupHeartbeat, deadlines of members, and replay of consumer groups.
 
 use std::rc::Rc;
 
-use crate::coordinator::record::{ConsumerChange, ConsumerRecord, Encoded, Record};
+use crate::coordinator::record::{ConsumerChange, ConsumerRecord, Record};
 use crate::coordinator::runtime::{Machine, Origin};
 
 use super::config::ConsumerConfig;
 use super::consumer::request::{ConsumerBeat, ConsumerHeartbeat, ConsumerRefused};
-use super::consumer::{ConsumerGroup, Found, Leaving, Plan, Surroundings};
+use super::consumer::{AWAY, ConsumerGroup, Found, LEFT, Leaving, Plan, Surroundings};
 use super::kind::AnyGroup;
 use super::{Commit, GroupError, GroupMachine, Now, Outcome};
-use crate::base::{PartitionIndex, TopicId, limits};
-
-/// Records that are written together, each with its bytes.
-type Written = Vec<(Record, Encoded)>;
+use crate::base::{PartitionIndex, TopicId};
 
 impl GroupMachine {
     /// ConsumerGroupHeartbeat.
@@ -27,7 +24,7 @@ impl GroupMachine {
             return Err(GroupError::Loading.into());
         }
         let config = self.config.consumer.of_group(&beat.group, &self.topics);
-        let leaves = matches!(beat.member_epoch, -1 | -2);
+        let leaves = matches!(beat.member_epoch, LEFT | AWAY);
         let joins = beat.member_epoch == 0;
         let known = self.groups.get(&beat.group);
         let (plan, before) = match known {
@@ -42,22 +39,25 @@ impl GroupMachine {
                 (self.first_heartbeat(&config, beat, now)?, vec![tombstone])
             }
             Some(AnyGroup::Classic(_)) if joins => {
+                let joined = self.join_and_upgrade(&config, beat, now, out)?;
                 self.tell(beat, now);
-                return self.join_and_upgrade(&config, beat, now, out);
+                return Ok(joined);
             }
             Some(AnyGroup::Classic(_)) => return Err(ConsumerRefused::other_kind(&beat.group)),
             Some(AnyGroup::Consumer(group)) => {
                 let cx = self.surroundings(&config, now);
                 if leaves {
                     let leaving = group.leave(beat)?;
+                    let left = self.leave_consumer(beat, leaving, now, out)?;
                     self.tell(beat, now);
-                    return self.leave_consumer(beat, leaving, now, out);
+                    return Ok(left);
                 }
                 (group.heartbeat(cx, beat)?, Vec::new())
             }
         };
+        let reply = self.carry_out(&beat.group, before, plan, now, out)?;
         self.tell(beat, now);
-        Ok(self.carry_out(&beat.group, before, plan, now, out)?)
+        Ok(reply)
     }
 
     fn leave_consumer(
@@ -106,22 +106,21 @@ impl GroupMachine {
         }
     }
 
-    /// A line of the log about a member that joins or leaves.
+    /// Writes a line to the log about a member that has joined or left.
     fn tell(&self, beat: &ConsumerHeartbeat, now: Now) {
-        let lines = &self.probe.member_lines;
-        if beat.member_epoch > 0 || !lines.may_write(now.instant, limits::GROUP_LINES_MAX) {
+        if beat.member_epoch > 0 || !self.probe.may_log_member(now.instant) {
             return;
         }
         let (group, member) = (&*beat.group, &*beat.member_id);
         let instance = beat.instance_id.as_deref();
         match beat.member_epoch {
             0 => tracing::info!(group, member, instance, "member joins the consumer group"),
-            -1 => tracing::info!(group, member, instance, "member leaves the consumer group"),
+            LEFT => tracing::info!(group, member, instance, "member leaves the consumer group"),
             _ => tracing::info!(group, member, instance, "static member leaves for a while"),
         }
     }
 
-    /// Writes what a plan brings, behind the records `before`, and sets its deadlines.
+    /// Writes the records `before`, then those of the plan, and sets its deadlines.
     pub(super) fn carry_out<R>(
         &mut self,
         id: &Rc<str>,
@@ -130,15 +129,8 @@ impl GroupMachine {
         now: Now,
         out: &mut Outcome,
     ) -> Result<R, GroupError> {
-        let changes = plan.changes.into_iter().map(|change| {
-            let group = id.clone();
-            Record::Consumer(ConsumerRecord { group, change })
-        });
-        let written = self.encoded(before.into_iter().chain(changes))?;
-        for (record, encoded) in written {
-            self.replay(&record, Origin::NEW);
-            out.records.push(encoded);
-        }
+        let changes = Record::of_consumers(id, plan.changes);
+        self.write_together(before.into_iter().chain(changes), out)?;
         self.set_timers(plan.timers, now);
         let group = self.groups.get_mut(id).and_then(AnyGroup::consumer_mut);
         if let (Some(group), Some(refresh)) = (group, plan.refresh) {
@@ -153,11 +145,12 @@ impl GroupMachine {
         Ok(plan.reply)
     }
 
-    /// All of these records with their bytes, or none, where one of them does not fit the log.
-    pub(super) fn encoded(
-        &self,
+    /// Writes all of these records, or none, where one of them does not fit the log.
+    pub(super) fn write_together(
+        &mut self,
         records: impl Iterator<Item = Record>,
-    ) -> Result<Written, GroupError> {
+        out: &mut Outcome,
+    ) -> Result<(), GroupError> {
         let encoded = |record: Record| {
             let encoded = record.encode().ok_or(GroupError::Unexpected)?;
             match encoded.size_bytes() > self.config.record_bytes_max {
@@ -165,15 +158,19 @@ impl GroupMachine {
                 false => Ok((record, encoded)),
             }
         };
-        records.map(encoded).collect()
+        let all: Result<Vec<_>, GroupError> = records.map(encoded).collect();
+        for (record, encoded) in all? {
+            self.replay(&record, Origin::NEW);
+            out.records.push(encoded);
+        }
+        Ok(())
     }
 
     /// Takes over a record of a consumer group.
     pub(super) fn replay_consumer(&mut self, record: &ConsumerRecord) {
         let ConsumerRecord { group: id, change } = record;
         if matches!(change, ConsumerChange::Epoch(None)) {
-            let known = self.groups.get(id);
-            if known.is_some_and(|group| group.consumer().is_some()) {
+            if self.consumer(id).is_some() {
                 self.forget_group(id);
             }
             return;
@@ -191,8 +188,8 @@ impl GroupMachine {
         }
     }
 
-    /// Makes sure that there is a consumer group of this name. A classic one without members gives
-    /// way: its log was compacted behind its end.
+    /// Makes sure that there is a consumer group of this name. An empty classic one is replaced:
+    /// compaction has removed the tombstone that ended it.
     fn ensure_consumer(&mut self, id: &Rc<str>) {
         match self.groups.get(id) {
             Some(AnyGroup::Consumer(_)) => return,
@@ -206,14 +203,14 @@ impl GroupMachine {
         self.groups.insert(id.clone(), group);
     }
 
-    /// Removes members of a consumer group that nothing was heard of.
+    /// Removes a member of a consumer group that has missed a deadline.
     fn fence(&mut self, id: &Rc<str>, member: &Rc<str>, why: &str, now: Now, out: &mut Outcome) {
-        let group = self.groups.get(id).and_then(AnyGroup::consumer);
+        let group = self.consumer(id);
         if !group.is_some_and(|group| group.has_member(member)) {
             return;
         }
-        let lines = &self.probe.member_lines;
-        if lines.may_write(now.instant, limits::GROUP_LINES_MAX) {
+        let may_log = self.probe.may_log_member(now.instant);
+        if may_log {
             let (group, member) = (&**id, &**member);
             tracing::info!(
                 group,
@@ -223,11 +220,19 @@ impl GroupMachine {
             );
         }
         self.probe.failed_members.add(1);
-        // It fails only where a group that becomes a classic one is too large for the log: it is
-        // tried again with the next member that goes.
+        // It fails only where a group that becomes a classic one is too large for the log: the
+        // member stays, and the next removal tries again.
         let member = std::slice::from_ref(member);
-        if let Err(error) = self.remove_consumers(id, member, (), now, out) {
-            tracing::warn!(group = &**id, ?error, "the member stays");
+        let removed = self.remove_consumers(id, member, (), now, out);
+        if let Err(error) = removed
+            && may_log
+        {
+            let group = &**id;
+            tracing::warn!(
+                group,
+                ?error,
+                "member not removed: the group cannot be written"
+            );
         }
     }
 
@@ -262,25 +267,24 @@ impl GroupMachine {
         now: Now,
         out: &mut Outcome,
     ) {
-        let group = self.groups.get(id).and_then(AnyGroup::consumer);
+        let group = self.consumer(id);
         if group.is_some_and(|group| group.must_be_fenced(member)) {
             let why = "it has not given up its partitions in time";
             self.fence(id, member, why, now, out);
         }
     }
 
-    /// Members have a session from now on.
+    /// Starts the sessions of a group's members.
     pub(super) fn consumer_loaded(&mut self, id: &Rc<str>, now: Now) {
+        let Some(group) = self.consumer(id) else {
+            return;
+        };
         let config = self.config.consumer.of_group(id, &self.topics);
-        let group = self.groups.get(id).and_then(AnyGroup::consumer);
-        let timers = group.map(|group| group.loaded(config.session_timeout_ms));
-        for (timer, length_ms) in timers.into_iter().flatten() {
-            let length = length_ms.unwrap_or_default();
-            self.timers.set(timer, now.instant.after_ms(length));
-        }
+        let timers = group.loaded(config.session_timeout_ms);
+        self.set_timers(timers, now);
     }
 
-    /// Goes on resolving regular expressions, one step.
+    /// Runs one step of resolving regular expressions.
     pub(super) fn resolve_some(&mut self, now: Now, out: &mut Outcome) {
         let Some(found) = self.regexes.work() else {
             return;
@@ -291,16 +295,19 @@ impl GroupMachine {
     fn take_resolved(&mut self, found: Found, now: Now, out: &mut Outcome) {
         let id = found.group.clone();
         let config = self.config.consumer.of_group(&id, &self.topics);
-        let Some(group) = self.groups.get(&id).and_then(AnyGroup::consumer) else {
+        let Some(group) = self.consumer(&id) else {
             return;
         };
         let plan = group.resolved(self.surroundings(&config, now), found);
-        if let Err(error) = self.carry_out(&id, Vec::new(), plan, now, out) {
+        let kept = self.carry_out(&id, Vec::new(), plan, now, out);
+        if let Err(error) = kept
+            && self.probe.may_log(now.instant)
+        {
             let group = &*id;
             tracing::warn!(
                 group,
                 ?error,
-                "what a regular expression stands for is not kept"
+                "a resolved regular expression was not written"
             );
         }
     }
@@ -316,7 +323,7 @@ impl GroupMachine {
         now: Now,
         out: &mut Outcome,
     ) -> Result<(), GroupError> {
-        if let Some(group) = self.groups.get(&commit.group).and_then(AnyGroup::consumer) {
+        if let Some(group) = self.consumer(&commit.group) {
             return group.check_commit(commit);
         }
         let check = |group: &mut super::classic::Group, step: &mut super::step::Step<'_>| {
@@ -325,30 +332,30 @@ impl GroupMachine {
         self.step(&commit.group, now, out, check).unwrap_or(Ok(()))
     }
 
-    /// Whether it may commit for this partition.
+    /// Whether the sender may commit for this partition.
     pub(super) fn check_commit_of(
         &self,
         commit: &Commit,
         topic: TopicId,
         index: PartitionIndex,
     ) -> Result<(), GroupError> {
-        let group = self.groups.get(&commit.group).and_then(AnyGroup::consumer);
+        let group = self.consumer(&commit.group);
         group.map_or(Ok(()), |group| group.check_commit_of(commit, topic, index))
     }
 
-    /// Whether a member may fetch the offsets of its group; anyone may who says that it is none.
+    /// Whether a member may fetch the offsets of its group. A request that names no member may.
     pub fn check_fetch(
         &self,
         group: &str,
         member: Option<&str>,
         epoch: i32,
     ) -> Result<(), GroupError> {
-        let group = self.groups.get(group).and_then(AnyGroup::consumer);
+        let group = self.consumer(group);
         group.map_or(Ok(()), |group| group.check_fetch(member, epoch))
     }
 }
 
-/// Whether it is no removal: those of a group that is not there are passed over.
+/// Whether the record has a value. A tombstone for an unknown group changes nothing.
 fn brings_something(change: &ConsumerChange) -> bool {
     match change {
         ConsumerChange::Epoch(value) => value.is_some(),

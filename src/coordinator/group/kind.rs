@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::base::WallMs;
-use crate::coordinator::record::{ConsumerRecord, Record};
+use crate::coordinator::record::Record;
 
 use super::classic::Group;
 use super::consumer::ConsumerGroup;
@@ -116,13 +116,7 @@ impl AnyGroup {
     pub fn removal(&self) -> Vec<Record> {
         match self {
             AnyGroup::Classic(group) => vec![Record::Group(group.id.clone(), None)],
-            AnyGroup::Consumer(group) => {
-                let record = |change| {
-                    let group = group.id.clone();
-                    Record::Consumer(ConsumerRecord { group, change })
-                };
-                group.removal().into_iter().map(record).collect()
-            }
+            AnyGroup::Consumer(group) => Record::of_consumers(&group.id, group.removal()).collect(),
         }
     }
 

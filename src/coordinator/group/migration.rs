@@ -4,8 +4,7 @@
 
 use std::rc::Rc;
 
-use crate::coordinator::record::{ConsumerChange, ConsumerRecord, Record};
-use crate::coordinator::runtime::{Machine, Origin};
+use crate::coordinator::record::Record;
 
 use super::classic::{Group, Member};
 use super::config::ConsumerConfig;
@@ -13,9 +12,7 @@ use super::consumer::request::{ConsumerBeat, ConsumerHeartbeat, ConsumerRefused}
 use super::consumer::{ConsumerGroup, NoUpgrade, OldMember, Timers, upgraded};
 use super::kind::AnyGroup;
 use super::step::Timer;
-use super::{
-    GroupError, GroupMachine, Heartbeat, Join, Leave, Now, Outcome, Protocol, Sync, Token,
-};
+use super::{GroupError, GroupMachine, Heartbeat, Join, Leave, Now, Outcome, Sync, Token};
 
 /// A classic group that becomes one of the consumer protocol: the records and deadlines that this
 /// takes.
@@ -44,15 +41,16 @@ impl GroupMachine {
         let mut timers = upgrade.sessions;
         timers.append(&mut plan.timers);
         plan.timers = timers;
-        // The deadlines of the classic group go with it when its records are written.
+        // Replay of the records drops the classic group with its deadlines.
         self.step(&beat.group, now, out, |group, step| {
             group.give_up(step, GroupError::RebalanceInProgress);
         });
-        tracing::info!(
-            group = &*beat.group,
-            "group is of the consumer protocol now"
-        );
-        Ok(self.carry_out(&beat.group, upgrade.records, plan, now, out)?)
+        let reply = self.carry_out(&beat.group, upgrade.records, plan, now, out)?;
+        if self.probe.may_log(now.instant) {
+            let group = &*beat.group;
+            tracing::info!(group, "group uses the consumer protocol now");
+        }
+        Ok(reply)
     }
 
     fn upgrade(&self, config: &ConsumerConfig, group: &Group) -> Result<Upgrade, ConsumerRefused> {
@@ -61,13 +59,13 @@ impl GroupMachine {
         if !config.may_upgrade {
             return refuse("online upgrade is disabled");
         }
-        if group.protocol_type.as_deref() != Some("consumer") {
+        if !group.is_consumers() {
             return refuse("the group does not use the consumer embedded protocol");
         }
         if group.members.len() > config.members_max {
             return refuse("the group size exceeds the consumer group maximum size");
         }
-        // Before its first generation it has chosen no protocol; Kafka stumbles over that.
+        // Before its first generation a group has no protocol; Kafka fails with this error too.
         let members = group.old_members().ok_or(GroupError::Unexpected)?;
         match upgraded(id, group.generation, &members, &self.topics) {
             Err(NoUpgrade::Malformed) => refuse("the embedded consumer protocol is malformed"),
@@ -77,7 +75,7 @@ impl GroupMachine {
             ),
             Ok((new, changes)) => {
                 let mut records = vec![Record::Group(id.clone(), None)];
-                records.extend(changes.into_iter().map(|change| of_consumers(id, change)));
+                records.extend(Record::of_consumers(id, changes));
                 let session = |member: &OldMember| {
                     let timer = Timer::Session(id.clone(), member.id.clone());
                     (timer, Some(i64::from(member.session_timeout_ms)))
@@ -90,11 +88,6 @@ impl GroupMachine {
             }
         }
     }
-}
-
-fn of_consumers(group: &Rc<str>, change: ConsumerChange) -> Record {
-    let group = group.clone();
-    Record::Consumer(ConsumerRecord { group, change })
 }
 
 // === impl GroupMachine: back to the classic protocol ===
@@ -110,13 +103,11 @@ impl GroupMachine {
         now: Now,
         out: &mut Outcome,
     ) -> Result<R, GroupError> {
-        let config = self.config.consumer.of_group(id, &self.topics);
-        let Some(group) = self.groups.get(id).and_then(AnyGroup::consumer) else {
-            return Err(GroupError::GroupNotFound);
-        };
+        let group = self.consumer(id).ok_or(GroupError::GroupNotFound)?;
         if leaving.is_empty() {
             return Ok(reply);
         }
+        let config = self.config.consumer.of_group(id, &self.topics);
         let left = group.left_as_classic(leaving);
         let left =
             left.filter(|left| config.may_downgrade && left.len() <= self.config.members_max);
@@ -125,14 +116,12 @@ impl GroupMachine {
             return self.carry_out(id, Vec::new(), plan, now, out);
         };
         let classic = self.downgraded(group, left, now);
-        let removals = group.removal().into_iter();
-        let mut records: Vec<_> = removals.map(|change| of_consumers(id, change)).collect();
-        records.push(Record::Group(id.clone(), Some(classic.current_value())));
-        for (record, encoded) in self.encoded(records.into_iter())? {
-            self.replay(&record, Origin::NEW);
-            out.records.push(encoded);
+        let removals = Record::of_consumers(id, group.removal());
+        let formed = Record::Group(id.clone(), Some(classic.current_value()));
+        self.write_together(removals.chain([formed]), out)?;
+        if self.probe.may_log(now.instant) {
+            tracing::info!(group = &**id, "group uses the classic protocol again");
         }
-        tracing::info!(group = &**id, "group is of the classic protocol again");
         self.step(id, now, out, |group, step| {
             group.adopt(&classic);
             group.begin_as_downgraded(step);
@@ -142,26 +131,20 @@ impl GroupMachine {
 
     /// The classic group of these members.
     fn downgraded(&self, group: &ConsumerGroup, left: Vec<OldMember>, now: Now) -> Group {
-        let member = |old: &OldMember| {
-            let protocols = old.protocols.iter().map(|(name, metadata)| Protocol {
-                name: name.clone(),
-                metadata: metadata.clone(),
-            });
-            Member {
-                id: old.id.clone(),
-                instance_id: old.instance_id.clone(),
-                client_id: old.client_id.clone(),
-                client_host: old.client_host.clone(),
-                rebalance_timeout_ms: old.rebalance_timeout_ms,
-                session_timeout_ms: old.session_timeout_ms,
-                protocols: protocols.collect(),
-                assignment: bytes::Bytes::new(),
-                joining: None,
-                syncing: None,
-                is_new: false,
-            }
+        let member = |old: OldMember| Member {
+            id: old.id,
+            instance_id: old.instance_id,
+            client_id: old.client_id,
+            client_host: old.client_host,
+            rebalance_timeout_ms: old.rebalance_timeout_ms,
+            session_timeout_ms: old.session_timeout_ms,
+            protocols: old.protocols,
+            assignment: old.assignment,
+            joining: None,
+            syncing: None,
+            is_new: false,
         };
-        let members = left.iter().map(member).collect();
+        let members = left.into_iter().map(member).collect();
         let id = group.id.clone();
         Group::formed(id, group.epoch(), members, now.wall_ms, |id, metadata| {
             group.target_as_classic(id, metadata, &self.topics)
@@ -172,12 +155,8 @@ impl GroupMachine {
 // === impl GroupMachine: classic members of consumer groups ===
 
 impl GroupMachine {
-    fn consumer(&self, id: &str) -> Option<&ConsumerGroup> {
-        self.groups.get(id).and_then(AnyGroup::consumer)
-    }
-
-    /// JoinGroup at a consumer group. `false` where it is none, or none any more: one without
-    /// members gives way to a classic one.
+    /// JoinGroup at a consumer group. `false` where the join is one to a classic group: this is no
+    /// consumer group, or an empty one, which has just been removed.
     pub(super) fn join_consumers(
         &mut self,
         token: Token,
@@ -186,22 +165,20 @@ impl GroupMachine {
         out: &mut Outcome,
     ) -> bool {
         let id = &join.group;
-        let config = self.config.consumer.of_group(id, &self.topics);
         let Some(group) = self.consumer(id) else {
             return false;
         };
         if group.is_empty() {
-            if join.member_id.is_empty() {
-                let removals = group.removal().into_iter();
-                let records: Vec<_> = removals.map(|change| of_consumers(id, change)).collect();
-                for record in records {
-                    self.write(out, record);
-                }
-            } else {
+            if !join.member_id.is_empty() {
                 out.refuse_join(token, &join.member_id, GroupError::UnknownMember);
+                return true;
             }
-            return !join.member_id.is_empty();
+            for record in Record::of_consumers(id, group.removal()) {
+                self.write(out, record);
+            }
+            return false;
         }
+        let config = self.config.consumer.of_group(id, &self.topics);
         let plan = group.classic_join(self.surroundings(&config, now), join);
         let joined = match plan {
             Err(refused) => Err(refused),
@@ -225,11 +202,10 @@ impl GroupMachine {
         now: Now,
         out: &mut Outcome,
     ) -> bool {
-        let config = self.config.consumer.of_group(&sync.group, &self.topics);
         let Some(group) = self.consumer(&sync.group) else {
             return false;
         };
-        let (reply, timers) = group.classic_sync(self.surroundings(&config, now), sync);
+        let (reply, timers) = group.classic_sync(&self.topics, sync);
         self.set_timers(timers, now);
         out.sync(token, reply);
         true
@@ -266,7 +242,7 @@ impl GroupMachine {
         Some(found.into_iter().map(result).collect())
     }
 
-    /// Sets deadlines. That by which a member must have joined again is not put off.
+    /// Sets and cancels deadlines. A `Rejoin` that is running is not extended.
     pub(super) fn set_timers(&mut self, timers: Timers, now: Now) {
         for (timer, length_ms) in timers {
             let is_armed = self.timers.get(&timer).is_some();

@@ -35,7 +35,7 @@ use crate::coordinator::probe::Probe;
 use crate::coordinator::record::{GroupValue, Record, RecordError};
 
 use classic::Group;
-use consumer::Regexes;
+use consumer::{ConsumerGroup, Regexes};
 use deletion::{Deletion, GoneTopics};
 use kind::AnyGroup;
 use offsets::{ExpiryPlace, Offsets};
@@ -153,7 +153,7 @@ impl GroupMachine {
             .get(id)
             .is_none_or(|group| group.classic().is_none())
         {
-            // It was of the consumer protocol before: what is left of that is gone for good.
+            // The group used the consumer protocol before: drops what is left of it.
             self.drop_group(id);
             self.put_classic(Group::new(id.clone(), None));
         }
@@ -167,7 +167,7 @@ impl GroupMachine {
 
     fn forget_group(&mut self, id: &Rc<str>) {
         if self.drop_group(id) && self.offsets.any_of(id) {
-            // It changes its kind, and keeps its offsets.
+            // Part of a change of protocol: an empty group keeps the offsets.
             self.ensure_group(id);
         }
     }
@@ -182,6 +182,10 @@ impl GroupMachine {
             self.timers.cancel(&timer);
         }
         true
+    }
+
+    fn consumer(&self, id: &str) -> Option<&ConsumerGroup> {
+        self.groups.get(id).and_then(AnyGroup::consumer)
     }
 
     fn write(&mut self, out: &mut Outcome, record: Record) {
@@ -301,7 +305,7 @@ impl Machine for GroupMachine {
     }
 
     fn work(&mut self, now: Now, out: &mut Outcome) {
-        // Members wait for what their expressions stand for.
+        // Expressions first: members wait for the topics that match.
         if self.regexes.has_work() {
             self.resolve_some(now, out);
         } else if self.has_removals() {

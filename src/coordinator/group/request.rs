@@ -34,14 +34,9 @@ pub enum Reply {
     Delete(Result<(), GroupError>),
 }
 
-/// A protocol (assignor) that a member speaks, and its metadata for it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Protocol {
-    /// The assignor's name.
-    pub name: Rc<str>,
-    /// What the leader gets to see, opaque but for consumers' topics.
-    pub metadata: Bytes,
-}
+/// A protocol (assignor) that a member speaks, and its metadata for it: what the leader gets to
+/// see, opaque but for consumers' topics.
+pub use crate::coordinator::record::ClassicProtocol as Protocol;
 
 /// A request to become, or stay, a member.
 #[derive(Clone, Debug)]

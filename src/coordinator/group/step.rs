@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use crate::base::limits;
 use crate::base::timers::Deadlines;
 use crate::coordinator::probe::Probe;
 use crate::coordinator::runtime::Now;
@@ -22,16 +21,14 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Whether the log takes one more line about groups now: clients decide how many there are.
+    /// Whether the log takes one more line about groups now.
     pub fn may_log(&self) -> bool {
-        let lines = &self.probe.group_lines;
-        lines.may_write(self.now.instant, limits::GROUP_LINES_MAX)
+        self.probe.may_log(self.now.instant)
     }
 
     /// The same for a line about a member.
     pub fn may_log_member(&self) -> bool {
-        let lines = &self.probe.member_lines;
-        lines.may_write(self.now.instant, limits::GROUP_LINES_MAX)
+        self.probe.may_log_member(self.now.instant)
     }
 }
 

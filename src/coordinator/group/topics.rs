@@ -51,7 +51,8 @@ impl Topics {
         self.image.configs.of(ResourceKind::Group, group)
     }
 
-    /// The least time between two assignments that is set for all brokers while they run.
+    /// The dynamic value of `group.consumer.assignment.interval.ms` for all brokers, in
+    /// milliseconds.
     pub(super) fn assignment_interval_ms(&self) -> Option<i32> {
         let settings = self.image.configs.all_brokers();
         let text = settings.get("group.consumer.assignment.interval.ms")?;
@@ -59,7 +60,7 @@ impl Topics {
     }
 
     /// A hash of these topics and of where their partitions are (KIP-1101), as Kafka computes it
-    /// (`Utils.computeGroupHash`). Names in order; those that are unknown count for nothing.
+    /// (`Utils.computeGroupHash`). Takes names in order and skips unknown ones.
     pub(super) fn hash_of<'a>(&self, names: impl Iterator<Item = &'a str>) -> i64 {
         let topics = names.filter_map(|name| self.image.topics.named(name));
         let mut bytes = Vec::new();

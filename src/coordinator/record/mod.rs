@@ -100,6 +100,18 @@ fn malformed<E>(kind: i16, part: Part) -> impl FnOnce(E) -> RecordError {
 // === impl Record ===
 
 impl Record {
+    /// The records that make these changes to a consumer group.
+    pub fn of_consumers(
+        group: &Rc<str>,
+        changes: Vec<ConsumerChange>,
+    ) -> impl Iterator<Item = Record> {
+        let group = group.clone();
+        changes.into_iter().map(move |change| {
+            let group = group.clone();
+            Record::Consumer(ConsumerRecord { group, change })
+        })
+    }
+
     /// Decodes a record of the log.
     pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Record, RecordError> {
         let mut key = Cursor::new(key.ok_or(RecordError::NoKey)?);

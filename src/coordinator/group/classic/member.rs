@@ -11,7 +11,7 @@ use crate::coordinator::group::request::{Join, Protocol};
 use crate::coordinator::record::MemberValue;
 use crate::coordinator::runtime::Token;
 use crate::wire::cursor::{Cursor, Short};
-use crate::wire::primitive::{Flaw, Form};
+use crate::wire::primitive::Form;
 
 /// A member. What is not in its record (parked requests, other protocols) is lost when the
 /// group is loaded anew; clients find their way from there.
@@ -159,35 +159,20 @@ impl Member {
         !self.is_new && (self.joining.is_some() || self.syncing.is_some())
     }
 
-    /// The topics that a consumer's metadata subscribes to; `Err` when it is none.
-    pub fn topics(&self, protocol: &str) -> Result<Vec<&str>, NotConsumers> {
-        let metadata = self.metadata(protocol).ok_or(NotConsumers)?;
+    /// The topics that a consumer's metadata subscribes to; `Err` when it does not begin like
+    /// a subscription.
+    pub fn topics(&self, protocol: &str) -> Result<Vec<&str>, Short> {
+        let metadata = self.metadata(protocol).ok_or(Short)?;
         consumer_topics(metadata)
-    }
-}
-
-/// Metadata that does not begin like a consumer's subscription.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::coordinator::group) struct NotConsumers;
-
-impl From<Flaw> for NotConsumers {
-    fn from(_: Flaw) -> NotConsumers {
-        NotConsumers
-    }
-}
-
-impl From<Short> for NotConsumers {
-    fn from(_: Short) -> NotConsumers {
-        NotConsumers
     }
 }
 
 /// The topics of a `ConsumerProtocolSubscription`. Every version of it begins with version
 /// int16, topics [string], user data nullable bytes.
-fn consumer_topics(metadata: &[u8]) -> Result<Vec<&str>, NotConsumers> {
+fn consumer_topics(metadata: &[u8]) -> Result<Vec<&str>, Short> {
     let mut cursor = Cursor::new(metadata);
     if cursor.i16()? < 0 {
-        return Err(NotConsumers);
+        return Err(Short);
     }
     let count = Form::PLAIN.count(&mut cursor)?;
     let mut topics = Vec::with_capacity(count);
@@ -212,11 +197,8 @@ mod tests {
         bytes.extend_from_slice(&[9, 9, 9]);
         assert_eq!(consumer_topics(&bytes), Ok(vec!["a", "bc"]));
         for length in 0..17 {
-            assert_eq!(consumer_topics(&bytes[..length]), Err(NotConsumers));
+            assert_eq!(consumer_topics(&bytes[..length]), Err(Short));
         }
-        assert_eq!(
-            consumer_topics(&[0, 0, 0x7f, 0xff, 0xff, 0xff]),
-            Err(NotConsumers)
-        );
+        assert_eq!(consumer_topics(&[0, 0, 0x7f, 0xff, 0xff, 0xff]), Err(Short));
     }
 }

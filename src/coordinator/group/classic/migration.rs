@@ -1,5 +1,5 @@
-//! Pure: what a classic group is when it becomes one of the consumer protocol, and how it begins
-//! when it was one.
+//! Pure: a classic group becomes one of the consumer protocol, and the other way round: the
+//! classic side.
 
 use std::rc::Rc;
 
@@ -13,11 +13,10 @@ use crate::coordinator::record::GroupValue;
 use super::{Group, Member, State, Step};
 
 impl Group {
-    /// Its members as they are about to change; `None` before it has chosen a protocol.
+    /// Copies of its members, for the change; `None` before it has chosen a protocol.
     pub fn old_members(&self) -> Option<Vec<OldMember>> {
         let protocol = self.protocol.as_ref()?;
         let members = self.members.values().map(|member| {
-            let protocols = member.protocols.iter();
             Some(OldMember {
                 id: member.id.clone(),
                 instance_id: member.instance_id.clone(),
@@ -25,9 +24,7 @@ impl Group {
                 client_host: member.client_host.clone(),
                 rebalance_timeout_ms: member.rebalance_timeout_ms,
                 session_timeout_ms: member.session_timeout_ms,
-                protocols: protocols
-                    .map(|one| (one.name.clone(), one.metadata.clone()))
-                    .collect(),
+                protocols: member.protocols.clone(),
                 metadata: member.metadata(protocol)?.clone(),
                 assignment: member.assignment.clone(),
             })
@@ -52,8 +49,8 @@ impl Group {
         }
     }
 
-    /// A stable group of these members, with the protocol that most of them prefer; `assignment`
-    /// tells what a member is to have whose metadata for it is given.
+    /// A stable group of these members, with the protocol that most of them prefer;
+    /// `assignment(id, metadata)` is the encoded assignment of a member.
     pub fn formed(
         id: Rc<str>,
         generation: i32,
@@ -84,7 +81,8 @@ impl Group {
         self.value(|member| member.assignment.clone())
     }
 
-    /// Takes the members' protocols over, of which its record has one each.
+    /// Takes all protocols of the members over: the record that was replayed has only the chosen
+    /// one of each.
     pub fn adopt(&mut self, formed: &Group) {
         for member in self.members.values_mut() {
             let Some(known) = formed.members.get(&member.id) else {
@@ -97,7 +95,7 @@ impl Group {
         self.bytes = self.measure();
     }
 
-    /// Its members have a session from now on, and join again: others have gone.
+    /// Starts the sessions of all members, and a rebalance: the group has lost members.
     pub fn begin_as_downgraded(&mut self, step: &mut Step<'_>) {
         for member in self.members.values() {
             self.renew_session(step, member);

@@ -59,7 +59,7 @@ impl Group {
         Some(topics.into_boxed_slice())
     }
 
-    fn is_consumers(&self) -> bool {
+    pub fn is_consumers(&self) -> bool {
         self.protocol_type.as_deref() == Some(CONSUMER)
     }
 

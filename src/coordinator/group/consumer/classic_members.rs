@@ -9,20 +9,17 @@ use bytes::Bytes;
 use crate::base::limits;
 use crate::coordinator::group::memory;
 use crate::coordinator::group::request::{GroupError, Heartbeat, Join, Joined, Sync, Synced};
-use crate::coordinator::group::step::Timer;
-use crate::coordinator::record::{ClassicMetadata, ClassicProtocol, ConsumerChange};
+use crate::coordinator::group::topics::Topics;
+use crate::coordinator::record::{ClassicMetadata, ConsumerChange};
 
 use super::heartbeat::Coming;
 use super::member::{Member, MemberState};
 use super::protocol::{self, Subscription};
 use super::request::ConsumerRefused;
-use super::{ConsumerGroup, Plan, Surroundings};
+use super::{ConsumerGroup, Plan, Surroundings, Timers};
 
 /// The class of protocols of consumers.
 const CONSUMER: &str = "consumer";
-
-/// Deadlines that are set, as in a [`Plan`].
-pub(in crate::coordinator::group) type Timers = Vec<(Timer, Option<i64>)>;
 
 impl ConsumerGroup {
     /// JoinGroup of a classic member. `Err` has the member id to answer with.
@@ -31,7 +28,7 @@ impl ConsumerGroup {
         cx: Surroundings<'_>,
         join: &Join,
     ) -> Result<Plan<Joined>, (GroupError, Rc<str>)> {
-        // As Kafka does it here: only who is to come with the id that it gets is told one.
+        // As in Kafka, only MEMBER_ID_REQUIRED carries a member id.
         let refuse = |error: GroupError| (error, Rc::from(""));
         if !cx.config.may_upgrade && !cx.config.may_downgrade {
             return Err(refuse(GroupError::InconsistentProtocol));
@@ -107,7 +104,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// The classic member that this request is of.
+    /// The classic member that has sent a request, its generation checked.
     fn classic_member(
         &self,
         id: &Rc<str>,
@@ -131,10 +128,11 @@ impl ConsumerGroup {
         }
     }
 
-    /// SyncGroup of a classic member, with the deadlines that it sets, also where it is refused.
+    /// SyncGroup of a classic member: the answer, and the deadlines to set even where it is
+    /// refused.
     pub fn classic_sync(
         &self,
-        cx: Surroundings<'_>,
+        topics: &Topics,
         sync: &Sync,
     ) -> (Result<Synced, GroupError>, Timers) {
         let instance = sync.instance_id.as_ref();
@@ -161,7 +159,7 @@ impl ConsumerGroup {
             .unwrap_or_default();
         let session_ms = classic.map_or(0, |classic| classic.session_timeout_ms);
         let partitions = member.assigned_partitions();
-        let assignment: Bytes = protocol::assignment(&partitions, &metadata, cx.topics);
+        let assignment: Bytes = protocol::assignment(&partitions, &metadata, topics);
         let synced = Synced {
             protocol_type: sync.protocol_type.clone(),
             protocol: sync.protocol.clone(),
@@ -204,7 +202,7 @@ impl ConsumerGroup {
         })
     }
 
-    /// The member that leaves by LeaveGroup.
+    /// The id of a member that leaves by LeaveGroup.
     pub fn leaving(&self, id: &Rc<str>, instance: Option<&Rc<str>>) -> Result<Rc<str>, GroupError> {
         let member = match instance {
             None => self.members.get(id),
@@ -237,13 +235,9 @@ fn described(member: &Member, join: &Join, subscription: &Subscription) -> Membe
     about.regex = Some("".into());
     about.client_id = memory::prefix(&join.client_id, limits::CLIENT_ID_BYTES_MAX);
     about.client_host = join.client_host.clone();
-    let protocols = join.protocols.iter().map(|protocol| ClassicProtocol {
-        name: protocol.name.clone(),
-        metadata: protocol.metadata.clone(),
-    });
     about.classic = Some(ClassicMetadata {
         session_timeout_ms: join.session_timeout_ms,
-        protocols: protocols.collect(),
+        protocols: join.protocols.clone(),
     });
     updated
 }

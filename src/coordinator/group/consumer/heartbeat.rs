@@ -1,12 +1,12 @@
 //! Pure: ConsumerGroupHeartbeat: members join, beat, and learn what they are to have
 //! (`GroupMetadataManager.consumerGroupHeartbeat` of Kafka).
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::base::limits;
 use crate::coordinator::group::memory;
 use crate::coordinator::group::request::GroupError;
-use crate::coordinator::group::step::Timer;
 use crate::coordinator::record::{ConsumerChange, GroupEpoch};
 
 use super::assign::Partitions;
@@ -16,22 +16,22 @@ use super::regex::RegexChange;
 use super::request::{ConsumerBeat, ConsumerHeartbeat, ConsumerRefused, OwnedByClient};
 use super::subscription::{Consumed, Subscriptions};
 use super::target::{self, Changed};
-use super::{ConsumerGroup, Plan, REFRESH_MS, Surroundings};
+use super::{ConsumerGroup, Plan, REFRESH_MS, Surroundings, Timers};
 
-/// What a request of a member has brought so far.
+/// What the request of a member changes, collected while it is handled.
 struct Draft {
     changes: Vec<ConsumerChange>,
     epoch: i32,
     refresh: Option<(i64, i32)>,
 }
 
-/// A member that comes, with a heartbeat or a join.
+/// A member that has sent a heartbeat or a join.
 pub(super) struct Coming<'a> {
-    /// As it was.
+    /// As it was before.
     pub member: Member,
     /// As its request describes it.
     pub updated: Member,
-    /// The records that bring it here.
+    /// The records to write first: those by which it takes the place of another static member.
     pub changes: Vec<ConsumerChange>,
     /// What its client says it has.
     pub owned: Option<&'a OwnedByClient>,
@@ -49,7 +49,6 @@ impl ConsumerGroup {
             return Err(ConsumerRefused::full(most));
         }
         let (member, changes) = self.sender(beat)?;
-        let had = member.assigned.clone();
         let plan = self.advance(
             cx,
             Coming {
@@ -60,7 +59,9 @@ impl ConsumerGroup {
             },
         )?;
         let member = &plan.reply;
-        let tells = beat.member_epoch == 0 || beat.is_full() || had != member.assigned;
+        let before = self.members.get(&member.id);
+        let is_as_before = before.is_some_and(|before| before.assigned == member.assigned);
+        let tells = beat.member_epoch == 0 || beat.is_full() || !is_as_before;
         let reply = ConsumerBeat {
             member_id: member.id.clone(),
             member_epoch: member.epoch,
@@ -70,8 +71,8 @@ impl ConsumerGroup {
         Ok(plan.replying(reply))
     }
 
-    /// Takes a member in as its request describes it: the group's epoch rises and partitions are
-    /// assigned anew where that is due, and the member comes as far as it can.
+    /// Applies the request of a member: the group's epoch rises and partitions are assigned anew
+    /// where that is due, and the member takes a step towards its target.
     pub(super) fn advance(
         &self,
         cx: Surroundings<'_>,
@@ -97,7 +98,7 @@ impl ConsumerGroup {
             refresh: None,
         };
         let subscriptions = self.subscriptions_with(&member, &updated);
-        // What a classic member had as an expression is no matter of it any more.
+        // A member that speaks the classic protocol now has no expression any more.
         let is_known = regex.change == RegexChange::Resolved || updated.is_classic();
         let rises = names_changed || regex_changed && is_known;
         if rises || self.is_refresh_due(cx.now.wall_ms) {
@@ -198,7 +199,7 @@ impl ConsumerGroup {
         records
     }
 
-    /// Refuses what a shard's memory has no room for; a member that is there may always shrink.
+    /// Refuses growth that the shard's memory has no room for; a member may always shrink.
     fn check_memory(
         &self,
         cx: Surroundings<'_>,
@@ -217,12 +218,15 @@ impl ConsumerGroup {
     }
 
     /// What the members want once `updated` is in the place of `member`.
-    fn subscriptions_with(&self, member: &Member, updated: &Member) -> Subscriptions {
-        let mut subscriptions = self.subscriptions.clone();
+    fn subscriptions_with(&self, member: &Member, updated: &Member) -> Cow<'_, Subscriptions> {
         let is_known = |it: &&Member| self.members.contains_key(&it.id);
         let instance = updated.about.instance_id.as_ref();
         let place = instance.and_then(|instance| self.static_member(instance));
         let old = Some(member).filter(is_known).or(place);
+        if old.is_some_and(|old| old.about == updated.about) {
+            return Cow::Borrowed(&self.subscriptions);
+        }
+        let mut subscriptions = self.subscriptions.clone();
         subscriptions.change(old, Some(updated));
         if let Some(regex) = old.and_then(Member::regex)
             && subscriptions.members_with(regex) == 0
@@ -230,7 +234,7 @@ impl ConsumerGroup {
         {
             subscriptions.forget_resolved(&resolved.topics);
         }
-        subscriptions
+        Cow::Owned(subscriptions)
     }
 
     /// Looks at the topics that the group consumes, and raises its epoch where that is due.
@@ -288,12 +292,7 @@ impl ConsumerGroup {
             && (made == 0 || interval == 0 || cx.now.wall_ms >= made + interval)
     }
 
-    fn deadlines(
-        &self,
-        cx: Surroundings<'_>,
-        before: &Member,
-        member: &Member,
-    ) -> Vec<(Timer, Option<i64>)> {
+    fn deadlines(&self, cx: Surroundings<'_>, before: &Member, member: &Member) -> Timers {
         let [session, revocation, rejoin, resync] = self.timers_of(&member.id);
         if let Some(classic) = &member.about.classic {
             let session_ms = i64::from(classic.session_timeout_ms);
@@ -316,8 +315,8 @@ impl ConsumerGroup {
     }
 }
 
-/// Whether a member may come with its epoch. An answer with the newer one may have been lost, but
-/// then it has nothing that it should not.
+/// Whether the epoch of a heartbeat is accepted. The previous one is, because the answer with the
+/// newer one may have been lost, as long as the client has only partitions that are assigned to it.
 fn check_epoch(member: &Member, beat: &ConsumerHeartbeat) -> Result<(), ConsumerRefused> {
     let (received, known) = (beat.member_epoch, member.epoch);
     let owns_no_more = || {

@@ -1,4 +1,4 @@
-//! Pure: members that leave, and members that are removed since nothing was heard of them.
+//! Pure: members that leave or time out.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -83,8 +83,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Whether a member has failed to give up its partitions in time: it is where it was when the
-    /// deadline was set, or is to give up others by now.
+    /// Whether a member still has partitions to give up when its deadline is over.
     pub fn must_be_fenced(&self, id: &str) -> bool {
         let member = self.members.get(id);
         let waits =

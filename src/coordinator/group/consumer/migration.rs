@@ -10,11 +10,12 @@ use crate::coordinator::group::topics::Topics;
 use crate::coordinator::record::{
     ClassicMetadata, ClassicProtocol, ConsumerChange, GroupEpoch, MemberMetadata, TargetEpoch,
 };
+use crate::wire::cursor::Short;
 
 use super::ConsumerGroup;
 use super::assign::Partitions;
 use super::member::{Member, MemberState};
-use super::protocol::{self, Given, Malformed, Subscription};
+use super::protocol::{self, Given, Subscription};
 use super::target::listed;
 
 /// A member of a classic group that is about to change.
@@ -26,8 +27,7 @@ pub(in crate::coordinator::group) struct OldMember {
     pub client_host: Rc<str>,
     pub rebalance_timeout_ms: i32,
     pub session_timeout_ms: i32,
-    /// Names of protocols, with the member's metadata for each.
-    pub protocols: Vec<(Rc<str>, Bytes)>,
+    pub protocols: Vec<ClassicProtocol>,
     /// Its metadata for the protocol that the group has chosen.
     pub metadata: Bytes,
     pub assignment: Bytes,
@@ -42,8 +42,8 @@ pub(in crate::coordinator::group) enum NoUpgrade {
     CustomAssignor,
 }
 
-impl From<Malformed> for NoUpgrade {
-    fn from(_: Malformed) -> NoUpgrade {
+impl From<Short> for NoUpgrade {
+    fn from(_: Short) -> NoUpgrade {
         NoUpgrade::Malformed
     }
 }
@@ -104,13 +104,6 @@ fn upgraded_member(old: &OldMember, generation: i32, topics: &Topics) -> Result<
         let of = of.iter().map(|index| (*index, generation));
         Some((topics.id_of(name)?, of.collect()))
     });
-    let protocols = old
-        .protocols
-        .iter()
-        .map(|(name, metadata)| ClassicProtocol {
-            name: name.clone(),
-            metadata: metadata.clone(),
-        });
     Ok(Member {
         id: old.id.clone(),
         epoch: generation,
@@ -127,7 +120,7 @@ fn upgraded_member(old: &OldMember, generation: i32, topics: &Topics) -> Result<
             assignor: None,
             classic: Some(ClassicMetadata {
                 session_timeout_ms: old.session_timeout_ms,
-                protocols: protocols.collect(),
+                protocols: old.protocols.clone(),
             }),
         },
         assigned: assigned.collect(),
@@ -141,18 +134,21 @@ impl ConsumerGroup {
         self.epoch
     }
 
-    /// The members that are left without `leaving`, where all of them speak the classic protocol
-    /// and there are some; `metadata` and `assignment` are still to be chosen.
+    /// The members that are left without `leaving` (sorted), where all of them speak the classic
+    /// protocol and there are some; `metadata` and `assignment` are still to be chosen.
     pub fn left_as_classic(&self, leaving: &[Rc<str>]) -> Option<Vec<OldMember>> {
+        if self.subscriptions.classic == 0 {
+            return None;
+        }
         let left = self.members.values();
-        let left: Vec<_> = left.filter(|it| !leaving.contains(&it.id)).collect();
+        let left = left.filter(|it| leaving.binary_search(&it.id).is_err());
+        let left: Vec<_> = left.collect();
         if left.is_empty() || !left.iter().all(|member| member.is_classic()) {
             return None;
         }
         let old = left.into_iter().filter_map(|member| {
             let about = &member.about;
             let classic = about.classic.as_ref()?;
-            let protocols = classic.protocols.iter();
             Some(OldMember {
                 id: member.id.clone(),
                 instance_id: about.instance_id.clone(),
@@ -160,9 +156,7 @@ impl ConsumerGroup {
                 client_host: about.client_host.clone(),
                 rebalance_timeout_ms: about.rebalance_timeout_ms,
                 session_timeout_ms: classic.session_timeout_ms,
-                protocols: protocols
-                    .map(|protocol| (protocol.name.clone(), protocol.metadata.clone()))
-                    .collect(),
+                protocols: classic.protocols.clone(),
                 metadata: Bytes::new(),
                 assignment: Bytes::new(),
             })
@@ -170,7 +164,7 @@ impl ConsumerGroup {
         Some(old.collect())
     }
 
-    /// What a member is to have, as its client reads it whose metadata is this.
+    /// The target of a member, encoded in the version of its subscription `metadata`.
     pub fn target_as_classic(&self, id: &str, metadata: &[u8], topics: &Topics) -> Bytes {
         let nothing = Partitions::new();
         let target = self.targets.get(id).unwrap_or(&nothing);

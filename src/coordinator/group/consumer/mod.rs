@@ -1,9 +1,8 @@
-//! Pure: one group of the consumer protocol (KIP-848): members, epochs, who is to have which
-//! partition and who has it.
+//! Pure: one group of the consumer protocol (KIP-848): members, epochs, the target assignment and
+//! the current one.
 //!
-//! All that counts is durable: a request is answered by records, and [`ConsumerGroup::replay`] is
-//! the only thing that takes them over. What a request brings is decided on a group that stays as
-//! it is meanwhile ([`Plan`]), as in Kafka's `GroupMetadataManager`.
+//! All lasting state comes from records, and only [`ConsumerGroup::replay`] changes it. A request
+//! is decided on the group as it is, and yields a [`Plan`], as in Kafka's `GroupMetadataManager`.
 
 pub mod assign;
 mod heartbeat;
@@ -37,9 +36,8 @@ use replay::Resolved;
 use request::{DescribedConsumer, DescribedConsumerGroup, NamedPartitions};
 use subscription::Subscriptions;
 
-pub(super) use classic_members::Timers;
 pub(super) use leave::Leaving;
-use member::AWAY;
+pub(super) use member::{AWAY, LEFT};
 pub(super) use migration::{NoUpgrade, OldMember, upgraded};
 pub(super) use regex::{Found, Refresh, Regexes};
 
@@ -57,6 +55,9 @@ pub(super) struct Surroundings<'a> {
     pub memory: &'a dyn Memory,
     pub now: Now,
 }
+
+/// Deadlines that are set, so many milliseconds from now, or with `None` cancelled.
+pub(super) type Timers = Vec<(Timer, Option<i64>)>;
 
 /// A consumer group.
 #[derive(Debug)]
@@ -81,26 +82,26 @@ pub(super) struct ConsumerGroup {
     owners: BTreeMap<TopicId, BTreeMap<PartitionIndex, i32>>,
     /// Whether its log has the topics as Kafka 4.0 listed them.
     lists_topics: bool,
-    /// When the topics are looked at anew, and the group's epoch when that was set: an older group
-    /// than that is looked at at once. Not durable.
+    /// When the topics are looked at next, and the group's epoch when that was set; where the
+    /// group's epoch is lower the look is due now. In memory only.
     refresh: Option<(WallMs, i32)>,
     /// Memory that it takes.
     pub bytes: usize,
 }
 
-/// What a request brings.
+/// The result of a request.
 #[derive(Debug)]
 pub(super) struct Plan<R> {
     /// The records, in their order.
     pub changes: Vec<ConsumerChange>,
     pub reply: R,
-    /// Deadlines that are set, so many milliseconds from now, or with `None` cancelled.
-    pub timers: Vec<(Timer, Option<i64>)>,
-    /// When the topics are looked at anew, see [`ConsumerGroup::refresh`].
+    /// Deadlines to set or to cancel.
+    pub timers: Timers,
+    /// When the topics are looked at next, see [`ConsumerGroup::refresh`].
     pub refresh: Option<(WallMs, i32)>,
     /// Regular expressions that are to be resolved.
     pub regexes: Option<Refresh>,
-    /// Whether the group's epoch rises.
+    /// Whether it counts as a rebalance in the metrics; that members leave does not.
     pub rebalances: bool,
 }
 
@@ -177,7 +178,7 @@ impl ConsumerGroup {
         self.members.get(self.static_members.get(instance)?)
     }
 
-    /// What a member is to have, or a static one of whose place it takes.
+    /// The target of a member; for a static one, that of the member that has its instance id.
     fn target_of(&self, id: &str, instance: Option<&Rc<str>>) -> Partitions {
         let of = match instance {
             None => self.targets.get(id),
@@ -194,12 +195,12 @@ impl ConsumerGroup {
         self.subscriptions.has(topic)
     }
 
-    /// Looks at the topics anew at the next chance: some of them have changed.
+    /// Makes the next heartbeat look at the topics: some of them have changed.
     pub fn request_refresh(&mut self) {
         self.refresh = None;
     }
 
-    /// When the topics are looked at anew.
+    /// Sets when the topics are looked at next.
     pub fn set_refresh(&mut self, refresh: (WallMs, i32)) {
         self.refresh = Some(refresh);
     }
@@ -225,7 +226,7 @@ impl ConsumerGroup {
     }
 
     /// The deadlines that its members have once its log is replayed.
-    pub fn loaded(&self, session_timeout_ms: i32) -> Vec<(Timer, Option<i64>)> {
+    pub fn loaded(&self, session_timeout_ms: i32) -> Timers {
         let mut timers = Vec::new();
         for member in self.members.values() {
             let [session, revocation, ..] = self.timers_of(&member.id);
@@ -238,12 +239,12 @@ impl ConsumerGroup {
         timers
     }
 
-    /// The group as ConsumerGroupDescribe shows it.
-    /// The first of `assignors` is the default.
+    /// The group as ConsumerGroupDescribe shows it; the first of `assignors` is the default.
     pub fn describe(&self, topics: &Topics, assignors: &[Rc<str>]) -> DescribedConsumerGroup {
+        let nothing = Partitions::new();
         let members = self.members.values().map(|member| {
             let about = &member.about;
-            let target = self.targets.get(&member.id).cloned().unwrap_or_default();
+            let target = self.targets.get(&member.id).unwrap_or(&nothing);
             DescribedConsumer {
                 member_id: member.id.clone(),
                 instance_id: about.instance_id.clone(),
@@ -254,7 +255,7 @@ impl ConsumerGroup {
                 topics: about.topics.clone(),
                 regex: about.regex.clone(),
                 assigned: named(&member.held_partitions(), topics),
-                target: named(&target, topics),
+                target: named(target, topics),
                 is_classic: member.is_classic(),
             }
         });
@@ -282,8 +283,8 @@ impl ConsumerGroup {
 /// Partitions of topics that exist, with their names.
 fn named(partitions: &Partitions, topics: &Topics) -> NamedPartitions {
     let of = partitions.iter().filter_map(|(topic, of)| {
-        let name: Rc<str> = (&**topics.name_of(*topic)?).into();
-        Some((*topic, name, of.iter().copied().collect()))
+        let name = topics.name_of(*topic)?;
+        Some((*topic, name.clone(), of.iter().copied().collect()))
     });
     of.collect()
 }

@@ -1,5 +1,5 @@
-//! Pure: who may commit and fetch the offsets of a consumer group (`ConsumerGroup` of Kafka, with
-//! the epochs of KIP-1251).
+//! Pure: which requests may commit and fetch the offsets of a consumer group (`ConsumerGroup` of
+//! Kafka, with the epochs of KIP-1251).
 
 use crate::base::{PartitionIndex, TopicId};
 use crate::coordinator::group::request::{Commit, GroupError};
@@ -31,11 +31,11 @@ impl ConsumerGroup {
         let member = self.members.get(&commit.member_id);
         let member = member.ok_or(GroupError::UnknownMember)?;
         if !is_transactional && !member.is_classic() && !commit.knows_group_not_found {
-            // Versions before 9 have no word for an epoch.
+            // Versions before 9 have no error code for a stale epoch.
             return Err(GroupError::UnsupportedVersion);
         }
         match commit.generation > member.epoch {
-            // A transactional commit has no word for an epoch either.
+            // TxnOffsetCommit has none either.
             true if is_transactional => Err(GroupError::IllegalGeneration),
             true => Err(stale(member)),
             false => Ok(()),
@@ -65,7 +65,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Whether a member may fetch offsets; anyone may who says that it is none.
+    /// Whether a member may fetch offsets. A request that names no member may.
     pub fn check_fetch(&self, member: Option<&str>, epoch: i32) -> Result<(), GroupError> {
         if member.is_none() && epoch < 0 {
             return Ok(());

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::base::PartitionIndex;
 use crate::coordinator::group::topics::Topics;
 use crate::wire::cursor::{Cursor, Short, Sink};
-use crate::wire::primitive::{Flaw, Form};
+use crate::wire::primitive::Form;
 
 use super::assign::Partitions;
 use super::request::OwnedByClient;
@@ -40,40 +40,24 @@ pub(super) struct Given {
     pub has_user_data: bool,
 }
 
-/// Bytes that are neither.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Malformed;
-
-impl From<Flaw> for Malformed {
-    fn from(_: Flaw) -> Malformed {
-        Malformed
-    }
-}
-
-impl From<Short> for Malformed {
-    fn from(_: Short) -> Malformed {
-        Malformed
-    }
-}
-
 /// The version that begins either of them, as far as it is known.
-fn version(cursor: &mut Cursor<'_>) -> Result<i16, Malformed> {
+fn version(cursor: &mut Cursor<'_>) -> Result<i16, Short> {
     match cursor.i16()? {
         version @ 0.. => Ok(version.min(VERSION_MAX)),
-        _ => Err(Malformed),
+        _ => Err(Short),
     }
 }
 
 /// A topic and partitions of it.
 type OfTopic = (Rc<str>, Vec<PartitionIndex>);
 
-fn partitions(cursor: &mut Cursor<'_>) -> Result<Vec<OfTopic>, Malformed> {
+fn partitions(cursor: &mut Cursor<'_>) -> Result<Vec<OfTopic>, Short> {
     let mut all = Vec::new();
     for _ in 0..Form::PLAIN.count(cursor)? {
         let topic = Form::PLAIN.string(cursor)?.into();
         let count = Form::PLAIN.nullable_count(cursor, size_of::<PartitionIndex>())?;
         let mut of_topic = Vec::new();
-        for _ in 0..count.ok_or(Malformed)? {
+        for _ in 0..count.ok_or(Short)? {
             of_topic.push(cursor.i32()?);
         }
         all.push((topic, of_topic));
@@ -83,12 +67,12 @@ fn partitions(cursor: &mut Cursor<'_>) -> Result<Vec<OfTopic>, Malformed> {
 
 impl Subscription {
     /// Reads a member's metadata.
-    pub fn read(metadata: &[u8]) -> Result<Subscription, Malformed> {
+    pub fn read(metadata: &[u8]) -> Result<Subscription, Short> {
         let mut cursor = Cursor::new(metadata);
         let version = version(&mut cursor)?;
         let count = Form::PLAIN.count(&mut cursor)?;
         let topics = (0..count).map(|_| Ok(Form::PLAIN.string(&mut cursor)?.into()));
-        let topics = topics.collect::<Result<_, Malformed>>()?;
+        let topics = topics.collect::<Result<_, Short>>()?;
         Form::PLAIN.nullable_bytes(&mut cursor)?;
         let owned = match version {
             0 => Vec::new(),
@@ -118,8 +102,8 @@ impl Subscription {
 }
 
 impl Given {
-    /// Reads what a member was given; nothing stands for nothing.
-    pub fn read(assignment: &[u8]) -> Result<Given, Malformed> {
+    /// Reads what a member was given; empty bytes mean no partitions.
+    pub fn read(assignment: &[u8]) -> Result<Given, Short> {
         if assignment.is_empty() {
             return Ok(Given {
                 partitions: Vec::new(),
@@ -137,7 +121,7 @@ impl Given {
     }
 }
 
-/// An assignment as a member reads it whose metadata is this.
+/// Encodes an assignment in the version of the member's subscription `metadata`.
 pub(super) fn assignment(partitions: &Partitions, metadata: &[u8], topics: &Topics) -> Bytes {
     let version = version(&mut Cursor::new(metadata)).unwrap_or_default();
     let named = partitions.iter();
@@ -175,7 +159,7 @@ mod tests {
         );
         assert!(!given.has_user_data);
         for length in 1..bytes.len() {
-            assert_eq!(Given::read(&bytes[..length]).err(), Some(Malformed));
+            assert_eq!(Given::read(&bytes[..length]).err(), Some(Short));
         }
     }
 

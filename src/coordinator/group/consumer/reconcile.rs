@@ -1,5 +1,5 @@
 //! Pure: one step of a member towards what it is to have (`CurrentAssignmentBuilder` of Kafka):
-//! it gives up what others are to have, and gets what nobody has any more.
+//! it gives up what others are to have, and takes partitions that are free.
 
 use crate::base::{PartitionIndex, TopicId};
 
@@ -11,7 +11,7 @@ use super::subscription::Consumed;
 
 /// What the step of a member depends on.
 pub(super) struct Reconcile<'a> {
-    /// Who has which partition now.
+    /// The group, which knows the owner of each partition.
     pub group: &'a ConsumerGroup,
     /// What the member is to have, and since which epoch.
     pub target: &'a Partitions,

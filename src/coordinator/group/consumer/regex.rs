@@ -25,9 +25,12 @@ use super::replay::Resolved;
 use super::request::ConsumerRefused;
 use super::{ConsumerGroup, Plan, REFRESH_MS, Surroundings};
 
-/// How long a group's expressions stay as they were resolved, in milliseconds
+/// The least time between two resolutions of a group's expressions, in milliseconds
 /// (`REGEX_BATCH_REFRESH_MIN_INTERVAL_MS` of Kafka).
 const REFRESH_MIN_MS: i64 = 10_000;
+/// After how long a group's expressions are resolved anew, in milliseconds (an internal setting
+/// of Kafka, `group.consumer.regex.refresh.interval.ms`).
+const REFRESH_MAX_MS: i64 = 600_000;
 /// Names that are matched in one step.
 const NAMES_AT_ONCE: usize = 500;
 /// The largest automaton that an expression may become, in bytes.
@@ -38,9 +41,9 @@ const AUTOMATON_BYTES_MAX: usize = 1 << 20;
 pub(super) enum RegexChange {
     /// Not at all.
     None,
-    /// It has another, of which it is not known yet.
+    /// It has another, which is not resolved yet.
     Updated,
-    /// It has another, or none any more, and what that means is known.
+    /// It has another, which is resolved, or none any more.
     Resolved,
 }
 
@@ -66,12 +69,14 @@ pub(in crate::coordinator::group) struct Regexes {
     under_way: std::collections::VecDeque<Resolving>,
 }
 
-/// Expressions of a group on their way.
+/// A group whose expressions are being resolved.
 #[derive(Debug)]
 struct Resolving {
     refresh: Refresh,
-    topics: Vec<Arc<Topic>>,
-    version: i64,
+    /// The cluster when it began.
+    topics: Topics,
+    /// All of its topics, listed when the first name is matched.
+    all: Option<Vec<Arc<Topic>>>,
     started_ms: WallMs,
     /// The expression that is worked on, if it can be used, and the next name that it sees.
     current: Option<(Rc<str>, Option<meta::Regex>, usize)>,
@@ -141,11 +146,10 @@ impl ConsumerGroup {
         let mut regexes: BTreeSet<_> = wants.regexes().filter(left).cloned().collect();
         regexes.extend(new.cloned());
         let version = some.map_or(0, |of| of.version);
-        let refresh_ms = i64::from(cx.config.regex_refresh_ms);
         let is_due = is_due
             || regexes.len() != self.resolved.len()
             || version < cx.regexes.new_topics_version
-            || refreshed.is_none_or(|at| now > at + refresh_ms);
+            || refreshed.is_none_or(|at| now > at + REFRESH_MAX_MS);
         (is_due && !regexes.is_empty()).then(|| Refresh {
             group: self.id.clone(),
             regexes: regexes.into_iter().collect(),
@@ -200,8 +204,8 @@ impl Regexes {
     pub fn begin(&mut self, refresh: Refresh, topics: &Topics, now: Now) {
         self.under_way.push_back(Resolving {
             refresh,
-            topics: topics.all(),
-            version: topics.version(),
+            topics: topics.clone(),
+            all: None,
             started_ms: now.wall_ms,
             current: None,
             found: BTreeMap::new(),
@@ -225,7 +229,7 @@ impl Regexes {
         }
         let done = self.under_way.pop_front()?;
         let resolved = done.found.into_iter().map(|(regex, topics)| {
-            let (version, timestamp) = (done.version, done.started_ms);
+            let (version, timestamp) = (done.topics.version(), done.started_ms);
             let resolved = Resolved {
                 topics,
                 version,
@@ -247,12 +251,13 @@ impl Resolving {
             Some(current) => current,
             None => match self.refresh.regexes.pop() {
                 None => return true,
-                // What was taken over from a log may be none; it stands for nothing.
+                // One from the log may be invalid here: it matches nothing.
                 Some(text) => (text.clone(), compile(&text).ok(), 0),
             },
         };
         let found = self.found.entry(text.clone()).or_default();
-        let names = self.topics.iter().skip(next).take(NAMES_AT_ONCE);
+        let all = self.all.get_or_insert_with(|| self.topics.all());
+        let names = all.iter().skip(next).take(NAMES_AT_ONCE);
         for name in names.map(|topic| &*topic.name) {
             let input = Input::new(name).anchored(Anchored::Yes);
             if compiled.as_ref().is_some_and(|it| it.is_match(input)) {
@@ -260,14 +265,14 @@ impl Resolving {
             }
         }
         let next = next + NAMES_AT_ONCE;
-        if next < self.topics.len() {
+        if next < all.len() {
             self.current = Some((text, compiled, next));
         }
         self.current.is_none() && self.refresh.regexes.is_empty()
     }
 }
 
-/// An expression that matches whole names, or Kafka's word for why it is none.
+/// Compiles an expression to match whole names; `Err` is Kafka's text.
 fn compile(text: &str) -> Result<meta::Regex, String> {
     let parsed = regex_syntax::parse(text).map_err(|error| described(&error).to_owned())?;
     let whole = Hir::concat(vec![parsed, Hir::look(Look::End)]);

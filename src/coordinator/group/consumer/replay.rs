@@ -43,7 +43,7 @@ pub(super) fn bytes_of_target(target: &Partitions) -> usize {
 }
 
 impl ConsumerGroup {
-    /// Takes a record over. One that removes the group itself is its owner's matter.
+    /// Takes a record over. The machine handles the removal of the group itself.
     pub fn replay(&mut self, change: &ConsumerChange) {
         match change {
             ConsumerChange::Epoch(value) => {
@@ -158,7 +158,7 @@ impl ConsumerGroup {
     }
 }
 
-/// Takes away what a member has, unless another has it since.
+/// Frees a member's partitions, except those that have another owner epoch by now.
 fn disown(owners: &mut Owned, member: &Member) {
     for (topic, of) in member.assigned.iter().chain(&member.revoked) {
         let Some(known) = owners.get_mut(topic) else {

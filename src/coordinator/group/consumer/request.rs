@@ -1,12 +1,14 @@
 //! Pure: what a consumer group can be asked, and what it answers, free of wire versions.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::base::ids::Uuid;
 use crate::base::{PartitionIndex, TopicId};
 use crate::coordinator::group::request::GroupError;
 
 use super::assign::Partitions;
+use super::member::{AWAY, LEFT};
 
 /// Partitions that a client says it has.
 pub type OwnedByClient = Vec<(TopicId, Vec<PartitionIndex>)>;
@@ -109,7 +111,7 @@ pub struct DescribedConsumer {
 }
 
 /// Partitions of topics that exist, with the topics' names.
-pub type NamedPartitions = Vec<(TopicId, Rc<str>, Vec<PartitionIndex>)>;
+pub type NamedPartitions = Vec<(TopicId, Arc<str>, Vec<PartitionIndex>)>;
 
 // === impl ConsumerRefused ===
 
@@ -230,7 +232,7 @@ impl ConsumerHeartbeat {
             false => Ok(()),
         };
         let is_blank = |text: &str| text.trim().is_empty();
-        let must_have_id = self.must_have_id || self.member_epoch > 0 || self.member_epoch == -1;
+        let must_have_id = self.must_have_id || self.member_epoch > 0 || self.member_epoch == LEFT;
         refuse(
             must_have_id && is_blank(&self.member_id),
             "MemberId can't be empty.",
@@ -258,8 +260,8 @@ impl ConsumerHeartbeat {
                      (re-)joining.",
                 )?;
             }
-            -2 => refuse(self.instance_id.is_none(), "InstanceId can't be null.")?,
-            epoch => refuse(epoch < -2, "MemberEpoch is invalid.")?,
+            AWAY => refuse(self.instance_id.is_none(), "InstanceId can't be null.")?,
+            epoch => refuse(epoch < AWAY, "MemberEpoch is invalid.")?,
         }
         match &self.assignor {
             Some(name) if !assignors.contains(name) => {

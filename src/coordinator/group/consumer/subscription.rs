@@ -53,10 +53,9 @@ fn remove(counts: &mut Counts, name: &Rc<str>) {
 // === impl Subscriptions ===
 
 impl Subscriptions {
-    /// A member is as it is now, `new`, instead of `old`.
+    /// Counts a member as `new` instead of as `old`.
     pub fn change(&mut self, old: Option<&Member>, new: Option<&Member>) {
-        let about = |member: Option<&Member>| member.map(|it| it.about.clone());
-        if about(old) == about(new) {
+        if old.map(|it| &it.about) == new.map(|it| &it.about) {
             return;
         }
         if let Some(member) = old {
@@ -84,12 +83,12 @@ impl Subscriptions {
         }
     }
 
-    /// An expression stands for these topics.
+    /// Adds the topics of a resolved expression.
     pub fn add_resolved(&mut self, topics: &BTreeSet<Rc<str>>) {
         topics.iter().for_each(|name| add(&mut self.by_regex, name));
     }
 
-    /// It does not any more.
+    /// Takes the topics of a resolved expression away.
     pub fn forget_resolved(&mut self, topics: &BTreeSet<Rc<str>>) {
         let by_regex = &mut self.by_regex;
         topics.iter().for_each(|name| remove(by_regex, name));

@@ -76,20 +76,18 @@ impl GroupMachine {
             .offsets
             .some_expired(group, from, allowance, &self.config, now);
         let (expired, stopped) = some;
-        let removal = group.is_empty().then(|| group.removal());
+        let is_empty = group.is_empty();
         self.probe.expired_offsets.add(expired.len() as u64);
         for key in expired {
             self.write(out, Record::Offset(key, None));
         }
-        if let Some(removal) = removal
-            && stopped.is_none()
-            && !self.offsets.any_of(id)
-        {
+        if is_empty && stopped.is_none() && !self.offsets.any_of(id) {
             tracing::info!(
                 group = &**id,
                 "group removed: it has neither members nor offsets"
             );
-            for record in removal {
+            let removal = self.groups.get(id).map(AnyGroup::removal);
+            for record in removal.into_iter().flatten() {
                 self.write(out, record);
             }
         }

@@ -46,7 +46,7 @@ pub struct ClassicMetadata {
     pub protocols: Vec<ClassicProtocol>,
 }
 
-/// A protocol of a classic member.
+/// A protocol (assignor) that a classic member speaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClassicProtocol {
     /// Its name.

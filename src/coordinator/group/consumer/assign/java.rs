@@ -4,7 +4,6 @@
 use std::cmp::Ordering;
 
 use crate::base::{PartitionIndex, TopicId};
-use crate::wire::hash;
 
 /// A hash table with so many buckets, a power of two.
 #[derive(Clone, Copy)]
@@ -31,11 +30,6 @@ impl Table {
         let hash = hash as u32;
         (hash ^ (hash >> 16)) & (self.0 - 1)
     }
-}
-
-/// `String.hashCode`.
-pub(super) fn hash_of_text(text: &str) -> i32 {
-    hash::java_string(text)
 }
 
 /// `Uuid.hashCode`.

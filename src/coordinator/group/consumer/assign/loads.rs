@@ -1,4 +1,4 @@
-//! Pure: who of some members has the fewest and who the most partitions
+//! Pure: finds the members with the fewest and the most partitions
 //! (`UniformHeterogeneousAssignmentBuilder.MemberAssignmentBalancer` of Kafka).
 
 /// Members that take partitions from each other, named by their numbers.
@@ -14,7 +14,7 @@ pub(super) struct Loads {
     most_start: usize,
     most_end: usize,
     most_count: isize,
-    /// One more than the place of the next.
+    /// One more than the index of the member that [`Loads::next_most`] named last.
     next_most: usize,
 }
 

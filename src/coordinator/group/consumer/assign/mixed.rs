@@ -26,7 +26,7 @@ struct Builder {
 /// A topic that some member consumes.
 struct Consumed {
     members: Vec<usize>,
-    /// Who has each of its partitions.
+    /// The member that has each of its partitions.
     owners: Vec<Option<usize>>,
 }
 
@@ -101,7 +101,7 @@ impl Builder {
 
     fn balance(&mut self) {
         let topics = self.sorted(|topic| topic.members.len() >= 2);
-        // The topic of which a partition was moved last: once it comes again, nothing is left.
+        // Index of the topic that changed last: a whole round without a change ends the loop.
         let mut last = None;
         for _ in 0..ROUNDS_MAX {
             for (at, topic) in topics.iter().enumerate() {

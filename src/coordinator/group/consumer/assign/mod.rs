@@ -1,4 +1,4 @@
-//! Pure: the assignors of Kafka's coordinator (KIP-848): who of a group is to have which partition.
+//! Pure: the assignors of Kafka's coordinator (KIP-848): which member is to have which partition.
 //! Each has Kafka's result for the same group, so that a group that moves between Kafka and this
 //! broker keeps what it has.
 
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::base::{PartitionIndex, TopicId};
+use crate::base::{PartitionIndex, TopicId, hash};
 
 /// Partitions by topic.
 pub type Partitions = BTreeMap<TopicId, BTreeSet<PartitionIndex>>;
@@ -89,11 +89,10 @@ impl Assignor {
 // === impl Spec ===
 
 impl<'a> Spec<'a> {
-    /// A group of these members, of which one may leave as soon as another is there: `most` is how
-    /// many there ever were at a time.
+    /// A group of these members. `most` is the largest size that Kafka's table of members has
+    /// reached: it decides their order.
     pub fn new(mut candidates: Vec<Candidate<'a>>, most: usize, is_homogeneous: bool) -> Spec<'a> {
-        let table = java::Table::grown_to(most);
-        candidates.sort_by_cached_key(|it| table.bucket(java::hash_of_text(it.id)));
+        candidates.sort_by_cached_key(|it| hash::java_bucket(it.id, most));
         let mut spec = Spec {
             candidates,
             is_homogeneous,
@@ -102,8 +101,7 @@ impl<'a> Spec<'a> {
         spec
     }
 
-    /// Sees to it that no two members have the same partition. That can only be where part of an
-    /// assignment was lost with the process.
+    /// Removes double owners, which exist only where a crash lost part of an assignment.
     fn forget_doubles(&mut self) {
         let mut seen = Partitions::new();
         for candidate in &mut self.candidates {
