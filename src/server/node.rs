@@ -132,7 +132,7 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
     runtime.spawn(turn::measured(Work::job("questions"), answering));
     let options = ShardOptions {
         index,
-        nodes: Nodes::new(siblings(&config, shards), net.clone()),
+        nodes: Nodes::new(siblings(&config, shards), net),
         disk,
         config,
         dirs,
@@ -154,7 +154,7 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
     let _ = opened.set(connections.clone());
     let accepting = accept(connections.clone(), listener);
     let accepting = runtime.spawn(turn::measured(Work::job("accept"), accepting));
-    let jobs = housekeeping::start(&connections, net);
+    let jobs = housekeeping::start(&connections);
     let _ = started.send(Ok(()));
     while let Some(message) = orders.next().await {
         match message {

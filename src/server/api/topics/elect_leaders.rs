@@ -74,7 +74,7 @@ impl Api for ElectLeaders {
                     if !cx.claim(failed.len() * RESULT_BYTES).await {
                         return ElectLeadersResponse::default();
                     }
-                    let name = TopicName(StrBytes::from_string(topic.name.to_string()));
+                    let name = super::name(&topic.name);
                     add(&mut results, name, failed);
                 }
             }
