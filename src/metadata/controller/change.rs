@@ -6,11 +6,11 @@ use crate::base::ProducerId;
 
 use super::decide::{
     self, AlterConfigsError, CreatePartitionsError, CreateTopicResult, Deciding, Decision,
-    DeleteTopicResult,
+    DeleteTopicResult, ReassignError,
 };
 use super::request::{
-    AllocateProducerIds, AlterConfigs, CreatePartitions, CreateTopics, DeleteTopics,
-    FailDirectories, RenewLeaders,
+    AllocateProducerIds, AlterConfigs, CreatePartitions, CreateTopics, DeleteTopics, EndMove,
+    FailDirectories, Reassign, RenewLeaders,
 };
 
 /// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
@@ -61,6 +61,24 @@ impl Change for AlterConfigs {
 
     fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
         decide::alter_configs(with, self)
+    }
+}
+
+impl Change for Reassign {
+    /// A result per partition, in the order of the request.
+    type Reply = Vec<Result<(), ReassignError>>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::reassign(with, self)
+    }
+}
+
+impl Change for EndMove {
+    /// Whether the partition was to go there.
+    type Reply = bool;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::end_move(with, self)
     }
 }
 

@@ -8,6 +8,7 @@ mod folder;
 pub mod formatted;
 mod identity;
 mod local;
+mod moves;
 mod quorum;
 mod request;
 mod standing;
@@ -17,12 +18,13 @@ pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult, Random};
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::{EPOCH, LocalController};
+pub use moves::{Move, MoveError, end_those_done};
 pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
     AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionError, AlterPartitionFailure,
     AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange, CreatePartitions,
-    CreateTopics, DeleteTopics, FailDirectories, IsrChange, MorePartitions, NewTopic, RenewLeaders,
-    ResourceChange, TopicRef,
+    CreateTopics, DeleteTopics, EndMove, FailDirectories, IsrChange, MorePartitions, NewTopic,
+    Reassign, Reassignment, RenewLeaders, ResourceChange, TopicRef,
 };
 
 pub use standing::Standing;

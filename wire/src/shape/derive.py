@@ -27,7 +27,8 @@ APIS = """
     CreateAcls DeleteAcls DescribeConfigs AlterConfigs
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
-    TxnOffsetCommit ElectLeaders ListPartitionReassignments DescribeQuorum
+    TxnOffsetCommit ElectLeaders AlterPartitionReassignments ListPartitionReassignments
+    DescribeQuorum
     ConsumerGroupHeartbeat ConsumerGroupDescribe
 """.split()
 

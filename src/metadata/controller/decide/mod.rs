@@ -11,6 +11,7 @@ mod delete_topics;
 mod directories;
 mod format;
 mod names;
+mod moves;
 mod nodes;
 mod subscription;
 
@@ -26,6 +27,7 @@ pub use create_topics::{CreateTopicError, CreateTopicResult, CreatedTopic, creat
 pub use delete_topics::{DeleteTopicError, DeleteTopicResult, delete_topics};
 pub use directories::{fail_directories, follow_directories, is_reserved};
 pub use format::{FEATURES, catch_up, format};
+pub use moves::{ReassignError, end_move, is_to_move, reassign};
 pub use names::{NameError, check_topic_name};
 pub use nodes::{NodeStart, allocate_producer_ids, register_nodes, renew_leaders};
 pub use random::Random;
