@@ -112,7 +112,30 @@ pub fn kafka_program(class: &str) -> Command {
 
 /// As [`kafka_program`], with these options of its JVM, which win.
 pub fn kafka_process(class: &str, options: &[&str]) -> Command {
+    process_with(
+        class_path().as_ref().expect("Kafka's class path"),
+        class,
+        options,
+    )
+}
+
+/// Compiles a file of Java that uses Kafka's classes into `classes`; what was said if it cannot be.
+pub fn compile(source: &Path, classes: &Path) -> Result<(), String> {
+    let path = class_path().as_ref()?;
+    let mut javac = Command::new("javac");
+    javac.args(["-cp", path, "-d"]).args([classes, source]);
+    let output = javac.output().map_err(|error| format!("javac: {error}"))?;
+    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+    output.status.success().then_some(()).ok_or_else(said)
+}
+
+/// As [`kafka_process`], of a class that [`compile`] has put into `classes`.
+pub fn compiled_process(classes: &Path, class: &str, options: &[&str]) -> Command {
     let path = class_path().as_ref().expect("Kafka's class path");
+    process_with(&format!("{}:{path}", classes.display()), class, options)
+}
+
+fn process_with(path: &str, class: &str, options: &[&str]) -> Command {
     let mut java = Command::new("java");
     let log = kafka_folder().join("log4j2.properties");
     java.args(JVM)

@@ -10,7 +10,8 @@ use corelane_testing::Client;
 use corelane_testing::batches::batch;
 use corelane_testing::requests::{fetch, produce};
 
-use crate::{IN, PARTITIONS, SHARDS};
+use crate::copies::IN;
+use crate::{PARTITIONS, SHARDS};
 
 /// Records in a batch.
 const COUNT: usize = 10;
