@@ -35,7 +35,7 @@ import org.apache.logging.log4j.core.config.Configurator;
 
 /**
  * The Java client, driven by lines of JSON: one request a line in, one answer a line out. See
- * `with_java.py`, which asks. Or: `member GROUP TOPIC INSTANCE`, a member of a group for ever.
+ * `with_java_client.py`, which asks. Or: `member GROUP TOPIC INSTANCE`, a member of a group for ever.
  */
 public class JavaClient {
     private static final String BOOTSTRAP = System.getenv("BOOTSTRAP");
