@@ -140,6 +140,12 @@ pub const AUTO_CREATE_TOPICS_MAX: usize = 1_000;
 /// no more (`ReplicationControlManager` of Kafka).
 pub const AUTO_CREATE_PARTITIONS_MAX: usize = 10_000;
 
+/// Entities (users, clients, addresses) that may have quotas: every shard has them in its image.
+pub const CLIENT_QUOTAS_MAX: usize = 10_000;
+/// The longest name of such an entity, in bytes: most distinguished names of certificates fit, and
+/// what one request may set fits into the metadata log at once.
+pub const QUOTA_NAME_BYTES_MAX: usize = 512;
+
 pub use corelane_wire::unpack::UNPACKED_BYTES_MAX;
 /// The same for a topic with small batches, in bytes: one that grows to more, and to more than
 /// [`UNPACKED_GROWTH_MAX`] times `max.message.bytes`, is taken for a bomb.

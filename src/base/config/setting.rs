@@ -82,7 +82,7 @@ pub enum Why {
     NoSecurity,
     /// Authorisation is not in this build.
     NoAuthorizer,
-    /// Quotas are not in this build.
+    /// Quotas are stored and not enforced in this build.
     NoQuotas,
     /// It is of a part of transactions that is not in this build.
     NoTransactions,
@@ -108,7 +108,7 @@ impl Why {
             Why::OneReplica => "partitions have one replica where the broker runs alone",
             Why::NoSecurity => "this build has no TLS, SASL or delegation tokens yet",
             Why::NoAuthorizer => "this build has no authorizer yet",
-            Why::NoQuotas => "this build has no quotas yet",
+            Why::NoQuotas => "this build enforces no quotas yet",
             Why::NoTransactions => "it is of a part of transactions that this build has not yet",
             Why::NoShareGroups => "this build has no share groups yet",
             Why::NoStreamsGroups => "this build has no streams groups yet",

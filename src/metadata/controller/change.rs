@@ -5,12 +5,12 @@ use std::ops::Range;
 use crate::base::ProducerId;
 
 use super::decide::{
-    self, AlterConfigsError, CreatePartitionsError, CreateTopicResult, Deciding, Decision,
-    DeleteTopicResult,
+    self, AlterConfigsError, AlteredQuotas, CreatePartitionsError, CreateTopicResult, Deciding,
+    Decision, DeleteTopicResult,
 };
 use super::request::{
-    AllocateProducerIds, AlterConfigs, CreatePartitions, CreateTopics, DeleteTopics,
-    FailDirectories, RenewLeaders,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, CreatePartitions, CreateTopics,
+    DeleteTopics, FailDirectories, RenewLeaders,
 };
 
 /// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
@@ -61,6 +61,15 @@ impl Change for AlterConfigs {
 
     fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
         decide::alter_configs(with, self)
+    }
+}
+
+impl Change for AlterClientQuotas {
+    /// A result for each entity.
+    type Reply = AlteredQuotas;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::alter_client_quotas(with, self)
     }
 }
 

@@ -19,10 +19,10 @@ pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::{EPOCH, LocalController};
 pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionError, AlterPartitionFailure,
-    AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange, CreatePartitions,
-    CreateTopics, DeleteTopics, FailDirectories, IsrChange, MorePartitions, NewTopic, RenewLeaders,
-    ResourceChange, TopicRef,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionError,
+    AlterPartitionFailure, AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange,
+    CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, IsrChange, MorePartitions,
+    NewTopic, QuotaChange, RenewLeaders, ResourceChange, TopicRef,
 };
 
 pub use standing::Standing;

@@ -6,8 +6,8 @@ use crate::coordinator::group::GroupError;
 use crate::coordinator::transaction::TransactionError;
 use crate::log;
 use crate::metadata::controller::decide::{
-    AlterConfigsError, AssignmentError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
-    NameError, PlacementError,
+    AlterConfigsError, AlterQuotasError, AssignmentError, CreatePartitionsError, CreateTopicError,
+    DeleteTopicError, NameError, PlacementError,
 };
 use crate::partition::append::AppendError;
 use crate::partition::offsets::DeleteError;
@@ -238,6 +238,18 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
     };
     (code, Some(error.to_string()))
 }
+
+/// Quotas that were not changed: the code, and the text.
+pub fn alter_quotas(error: &AlterQuotasError) -> (ErrorCode, String) {
+    let code = match error {
+        AlterQuotasError::Request(_) => ErrorCode::INVALID_REQUEST,
+        AlterQuotasError::LongName | AlterQuotasError::TooMany | AlterQuotasError::TooLarge => {
+            ErrorCode::POLICY_VIOLATION
+        }
+    };
+    (code, error.to_string())
+}
+
 /// A request that a transaction refuses, of a client that knows PRODUCER_FENCED (KIP-588).
 pub fn transaction(error: TransactionError) -> ErrorCode {
     match error {

@@ -9,7 +9,7 @@ use super::authorizer::Operation::{
 };
 use super::authorizer::Resource::{Cluster, Group, Topic, TransactionalId};
 use super::row::{Row, encoding_row, relayed_row, row};
-use super::{cluster, groups, offsets, records, security, topics, transactions};
+use super::{clients, cluster, groups, offsets, records, security, topics, transactions};
 use crate::server::state::served::ServedApi;
 
 /// Every API this broker serves, by key; with what Kafka's authorizer is asked about it.
@@ -101,6 +101,8 @@ pub const TABLE: &[Row] = &[
     relayed_row::<45>("AlterPartitionReassignments", (0, 1), &[(Alter, Cluster)]),
     row::<topics::list_partition_reassignments::ListPartitionReassignments>(&[(Describe, Cluster)]),
     row::<offsets::offset_delete::OffsetDelete>(&[(Delete, Group), (Read, Topic)]),
+    row::<clients::describe_client_quotas::DescribeClientQuotas>(&[(DescribeConfigs, Cluster)]),
+    row::<clients::alter_client_quotas::AlterClientQuotas>(&[(AlterConfigs, Cluster)]),
     row::<cluster::describe_quorum::DescribeQuorum>(&[(Describe, Cluster)]),
     relayed_row::<57>("UpdateFeatures", (0, 2), &[(Alter, Cluster)]),
     row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
@@ -246,6 +248,8 @@ IncrementalAlterConfigs: AlterConfigs Cluster, AlterConfigs Topic, AlterConfigs 
 AlterPartitionReassignments: Alter Cluster
 ListPartitionReassignments: Describe Cluster
 OffsetDelete: Delete Group, Read Topic
+DescribeClientQuotas: DescribeConfigs Cluster
+AlterClientQuotas: AlterConfigs Cluster
 DescribeQuorum: Describe Cluster
 UpdateFeatures: Alter Cluster
 DescribeCluster: Describe Cluster

@@ -79,6 +79,7 @@ impl Changing<'_> {
             ControlMessage::DeleteTopics(call) => self.answer(call).await,
             ControlMessage::CreatePartitions(call) => self.answer(call).await,
             ControlMessage::AlterConfigs(call) => self.answer(call).await,
+            ControlMessage::AlterClientQuotas(call) => self.answer(call).await,
             ControlMessage::AllocateProducerIds(call) => self.answer(call).await,
             ControlMessage::FailDirectories(call) => self.answer(call).await,
             ControlMessage::AlterPartition(call) => {

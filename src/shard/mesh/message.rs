@@ -11,9 +11,9 @@ use crate::base::{ErrorCode, Offset, PartitionIndex, ProducerId};
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
 use crate::metadata::controller::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReply, AssignDirectories,
-    CannotWrite, Change, CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, Forward,
-    ForwardError,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionReply,
+    AssignDirectories, CannotWrite, Change, CreatePartitions, CreateTopics, DeleteTopics,
+    FailDirectories, Forward, ForwardError,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
@@ -75,6 +75,8 @@ pub enum ControlMessage {
     CreatePartitions(ChangeCall<CreatePartitions>),
     /// Change dynamic settings.
     AlterConfigs(ChangeCall<AlterConfigs>),
+    /// Change what users, clients and addresses may use.
+    AlterClientQuotas(ChangeCall<AlterClientQuotas>),
     /// Give a node a block of producer ids.
     AllocateProducerIds(ChangeCall<AllocateProducerIds>),
     /// Take the partitions in failed log directories offline.

@@ -15,11 +15,14 @@ use crate::base::ids::Uuid;
 use crate::base::{ErrorCode, NodeId, Offset, ProducerId};
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
-use crate::metadata::controller::decide::{AlterConfigsError, CreatePartitionsError};
+use crate::metadata::controller::decide::{
+    AlterConfigsError, AlteredQuotas, CreatePartitionsError,
+};
 use crate::metadata::controller::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionFailure, AlterPartitionReply,
-    AssignDirectories, CannotWrite, Change, CreatePartitions, CreateTopicResult, CreateTopics,
-    DeleteTopicResult, DeleteTopics, FailDirectories, Forward, ForwardError, TopicRef,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionFailure,
+    AlterPartitionReply, AssignDirectories, CannotWrite, Change, CreatePartitions,
+    CreateTopicResult, CreateTopics, DeleteTopicResult, DeleteTopics, FailDirectories, Forward,
+    ForwardError, TopicRef,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
@@ -109,6 +112,14 @@ impl ToControl {
         configs: AlterConfigs,
     ) -> Result<Vec<Result<(), AlterConfigsError>>, Undecided> {
         self.ask(configs, ControlMessage::AlterConfigs).await
+    }
+
+    /// Changes what users, clients and addresses may use: how it went for each of them.
+    pub async fn alter_client_quotas(
+        &self,
+        quotas: AlterClientQuotas,
+    ) -> Result<AlteredQuotas, Undecided> {
+        self.ask(quotas, ControlMessage::AlterClientQuotas).await
     }
 
     /// A block of producer ids for `node`, or none where all have been handed out.

@@ -17,6 +17,7 @@ mod migration;
 mod offsets;
 mod produce;
 mod producers;
+mod quotas;
 mod rebalance;
 mod scene;
 mod topics;
@@ -51,6 +52,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ),
     ("acls", acls::acls),
     ("loggers", loggers::loggers),
+    ("client_quotas", quotas::client_quotas),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
     ("produce_bad_batches", produce::bad_batches),

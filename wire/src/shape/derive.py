@@ -28,7 +28,8 @@ APIS = """
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
     TxnOffsetCommit ElectLeaders ListPartitionReassignments DescribeQuorum
-    ConsumerGroupHeartbeat ConsumerGroupDescribe
+    ConsumerGroupHeartbeat ConsumerGroupDescribe DescribeClientQuotas AlterClientQuotas
+    UpdateFeatures GetTelemetrySubscriptions PushTelemetry
 """.split()
 
 # The APIs that this broker asks of other Kafka processes.

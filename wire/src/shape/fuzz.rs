@@ -170,9 +170,11 @@ fn codecs() -> Vec<(i16, Codec)> {
         CreateAclsRequest DeleteAclsRequest DescribeConfigsRequest
         AlterConfigsRequest DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
         ElectLeadersRequest IncrementalAlterConfigsRequest ListPartitionReassignmentsRequest
-        OffsetDeleteRequest DescribeQuorumRequest DescribeClusterRequest DescribeProducersRequest
+        OffsetDeleteRequest DescribeClientQuotasRequest AlterClientQuotasRequest
+        DescribeQuorumRequest UpdateFeaturesRequest DescribeClusterRequest DescribeProducersRequest
         DescribeTransactionsRequest ListTransactionsRequest
         ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
+        GetTelemetrySubscriptionsRequest PushTelemetryRequest
         ListConfigResourcesRequest DescribeTopicPartitionsRequest
     }
 }
@@ -214,7 +216,7 @@ impl Subject {
 /// Calls `test` with every body of the tables that the codec crate knows too, in every version.
 fn everywhere(mut test: impl FnMut(Subject, i16, Codec)) {
     let tables = [
-        (table::BODIES, false, codecs(), 223),
+        (table::BODIES, false, codecs(), 232),
         (answers::ANSWERS, true, codecs_of_answers(), 61),
     ];
     for (bodies, is_answer, codecs, expected) in tables {

@@ -12,6 +12,7 @@ mod directories;
 mod format;
 mod names;
 mod nodes;
+mod quotas;
 mod subscription;
 
 use crate::base::config::BrokerConfig;
@@ -28,6 +29,7 @@ pub use directories::{fail_directories, follow_directories, is_reserved};
 pub use format::{FEATURES, catch_up, format};
 pub use names::{NameError, check_topic_name};
 pub use nodes::{NodeStart, allocate_producer_ids, register_nodes, renew_leaders};
+pub use quotas::{AlterQuotasError, AlteredQuotas, CLIENT_ID, IP, USER, alter_client_quotas};
 pub use random::Random;
 
 /// The topic name that belongs to the metadata log.
