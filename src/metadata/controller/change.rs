@@ -6,11 +6,11 @@ use crate::base::ProducerId;
 
 use super::decide::{
     self, AlterConfigsError, AlteredQuotas, CreatePartitionsError, CreateTopicResult, Deciding,
-    Decision, DeleteTopicResult,
+    Decision, DeleteTopicResult, UpdateFeaturesError,
 };
 use super::request::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, CreatePartitions, CreateTopics,
-    DeleteTopics, FailDirectories, RenewLeaders,
+    DeleteTopics, FailDirectories, RenewLeaders, UpdateFeatures,
 };
 
 /// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
@@ -70,6 +70,15 @@ impl Change for AlterClientQuotas {
 
     fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
         decide::alter_client_quotas(with, self)
+    }
+}
+
+impl Change for UpdateFeatures {
+    /// How all of it went.
+    type Reply = Result<(), UpdateFeaturesError>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::update_features(with, self)
     }
 }
 

@@ -21,8 +21,8 @@ pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionError,
     AlterPartitionFailure, AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange,
-    CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, IsrChange, MorePartitions,
-    NewTopic, QuotaChange, RenewLeaders, ResourceChange, TopicRef,
+    CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, FeatureChange, IsrChange,
+    MorePartitions, NewTopic, QuotaChange, RenewLeaders, ResourceChange, TopicRef, UpdateFeatures,
 };
 
 pub use standing::Standing;

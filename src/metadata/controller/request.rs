@@ -112,6 +112,26 @@ pub struct QuotaChange {
     pub ops: Vec<(String, Option<f64>)>,
 }
 
+/// Levels of features to be changed: all of them, or none.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateFeatures {
+    /// Whether it shall only be said what would happen.
+    pub validate_only: bool,
+    /// The changes.
+    pub changes: Vec<FeatureChange>,
+}
+
+/// The level of a feature to be changed.
+#[derive(Clone, Debug)]
+pub struct FeatureChange {
+    /// Its name.
+    pub name: String,
+    /// The level; 0 switches it off.
+    pub level: i16,
+    /// 1 up, 2 down if nothing is lost by it, 3 down in any case (KIP-584).
+    pub upgrade_type: i8,
+}
+
 /// A block of producer ids is to be given to this node.
 #[derive(Clone, Copy, Debug)]
 pub struct AllocateProducerIds(pub NodeId);

@@ -35,7 +35,7 @@ pub struct Image {
     pub configs: Configs,
     /// What users, clients and addresses may use; not enforced yet.
     pub quotas: ClientQuotas,
-    /// Levels of the features that are on, by name.
+    /// Levels of the features, by name; 0 for one that was switched off.
     pub features: Arc<BTreeMap<String, i16>>,
     /// First producer id that was not given out.
     pub next_producer_id: ProducerId,
@@ -135,10 +135,7 @@ impl Delta {
             MetadataRecord::Config(record) => next.configs.replay(record)?,
             MetadataRecord::FeatureLevel(record) => {
                 let features = Arc::make_mut(&mut next.features);
-                match record.feature_level {
-                    0 => features.remove(&record.name),
-                    level => features.insert(record.name.clone(), level),
-                };
+                features.insert(record.name.clone(), record.feature_level);
             }
             MetadataRecord::ClientQuota(record) => next.quotas.replay(record),
             MetadataRecord::ProducerIds(record) => next.give_out_producer_ids(record)?,

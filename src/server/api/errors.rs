@@ -7,7 +7,7 @@ use crate::coordinator::transaction::TransactionError;
 use crate::log;
 use crate::metadata::controller::decide::{
     AlterConfigsError, AlterQuotasError, AssignmentError, CreatePartitionsError, CreateTopicError,
-    DeleteTopicError, NameError, PlacementError,
+    DeleteTopicError, NameError, PlacementError, UpdateFeaturesError,
 };
 use crate::partition::append::AppendError;
 use crate::partition::offsets::DeleteError;
@@ -237,6 +237,11 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
         AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
     };
     (code, Some(error.to_string()))
+}
+
+/// Features that were not changed: the code, and the text.
+pub fn update_features(error: &UpdateFeaturesError) -> (ErrorCode, String) {
+    (ErrorCode::INVALID_UPDATE_VERSION, error.to_string())
 }
 
 /// Quotas that were not changed: the code, and the text.

@@ -104,7 +104,7 @@ pub const TABLE: &[Row] = &[
     row::<clients::describe_client_quotas::DescribeClientQuotas>(&[(DescribeConfigs, Cluster)]),
     row::<clients::alter_client_quotas::AlterClientQuotas>(&[(AlterConfigs, Cluster)]),
     row::<cluster::describe_quorum::DescribeQuorum>(&[(Describe, Cluster)]),
-    relayed_row::<57>("UpdateFeatures", (0, 2), &[(Alter, Cluster)]),
+    row::<cluster::update_features::UpdateFeatures>(&[(Alter, Cluster)]),
     row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
     row::<transactions::describe_producers::DescribeProducers>(&[(Read, Topic)]),
     relayed_row::<64>("UnregisterBroker", (0, 0), &[(Alter, Cluster)]),

@@ -80,6 +80,7 @@ impl Changing<'_> {
             ControlMessage::CreatePartitions(call) => self.answer(call).await,
             ControlMessage::AlterConfigs(call) => self.answer(call).await,
             ControlMessage::AlterClientQuotas(call) => self.answer(call).await,
+            ControlMessage::UpdateFeatures(call) => self.answer(call).await,
             ControlMessage::AllocateProducerIds(call) => self.answer(call).await,
             ControlMessage::FailDirectories(call) => self.answer(call).await,
             ControlMessage::AlterPartition(call) => {

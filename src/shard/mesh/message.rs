@@ -13,7 +13,7 @@ use crate::io::channel::Call;
 use crate::metadata::controller::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionReply,
     AssignDirectories, CannotWrite, Change, CreatePartitions, CreateTopics, DeleteTopics,
-    FailDirectories, Forward, ForwardError,
+    FailDirectories, Forward, ForwardError, UpdateFeatures,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
@@ -77,6 +77,8 @@ pub enum ControlMessage {
     AlterConfigs(ChangeCall<AlterConfigs>),
     /// Change what users, clients and addresses may use.
     AlterClientQuotas(ChangeCall<AlterClientQuotas>),
+    /// Change the levels of features.
+    UpdateFeatures(ChangeCall<UpdateFeatures>),
     /// Give a node a block of producer ids.
     AllocateProducerIds(ChangeCall<AllocateProducerIds>),
     /// Take the partitions in failed log directories offline.

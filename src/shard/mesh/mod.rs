@@ -16,13 +16,13 @@ use crate::base::{ErrorCode, NodeId, Offset, ProducerId};
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
 use crate::metadata::controller::decide::{
-    AlterConfigsError, AlteredQuotas, CreatePartitionsError,
+    AlterConfigsError, AlteredQuotas, CreatePartitionsError, UpdateFeaturesError,
 };
 use crate::metadata::controller::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionFailure,
     AlterPartitionReply, AssignDirectories, CannotWrite, Change, CreatePartitions,
     CreateTopicResult, CreateTopics, DeleteTopicResult, DeleteTopics, FailDirectories, Forward,
-    ForwardError, TopicRef,
+    ForwardError, TopicRef, UpdateFeatures,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
@@ -120,6 +120,14 @@ impl ToControl {
         quotas: AlterClientQuotas,
     ) -> Result<AlteredQuotas, Undecided> {
         self.ask(quotas, ControlMessage::AlterClientQuotas).await
+    }
+
+    /// Changes the levels of features, or none of them.
+    pub async fn update_features(
+        &self,
+        features: UpdateFeatures,
+    ) -> Result<Result<(), UpdateFeaturesError>, Undecided> {
+        self.ask(features, ControlMessage::UpdateFeatures).await
     }
 
     /// A block of producer ids for `node`, or none where all have been handed out.

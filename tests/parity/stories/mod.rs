@@ -6,6 +6,7 @@ mod cluster;
 mod configs;
 mod consumers;
 mod endings;
+mod features;
 mod fetch;
 mod frames;
 mod groups;
@@ -53,6 +54,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("acls", acls::acls),
     ("loggers", loggers::loggers),
     ("client_quotas", quotas::client_quotas),
+    ("update_features", features::update_features),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
     ("produce_bad_batches", produce::bad_batches),

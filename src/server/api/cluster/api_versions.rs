@@ -99,7 +99,8 @@ fn with_features(answer: ApiVersionsResponse, image: &Image, version: i16) -> Ap
             .with_min_version(*min)
             .with_max_version(*max)
     });
-    let finalized = image.features.iter().map(|(name, level)| {
+    let on = image.features.iter().filter(|(_, level)| **level > 0);
+    let finalized = on.map(|(name, level)| {
         FinalizedFeatureKey::default()
             .with_name(StrBytes::from_string(name.clone()))
             .with_min_version_level(*level)
