@@ -15,6 +15,7 @@ mod loggers;
 mod members;
 mod metadata;
 mod migration;
+mod nodes;
 mod offsets;
 mod produce;
 mod producers;
@@ -45,6 +46,12 @@ pub const ALL: &[(&str, Telling)] = &[
     ("create_topics", topics::create_topics),
     ("delete_topics", topics::delete_topics),
     ("create_partitions", topics::create_partitions),
+    ("elect_leaders", nodes::elect_leaders),
+    (
+        "list_partition_reassignments",
+        nodes::list_partition_reassignments,
+    ),
+    ("describe_quorum", nodes::describe_quorum),
     ("describe_configs", configs::describe_configs),
     ("alter_configs", alter_configs::alter_configs),
     (
@@ -67,6 +74,9 @@ pub const ALL: &[(&str, Telling)] = &[
     ("add_partitions_to_txn", transactions::add_partitions_to_txn),
     ("add_offsets_to_txn", transactions::add_offsets_to_txn),
     ("end_txn", transactions::end_txn),
+    ("txn_offset_commit", transactions::txn_offset_commit),
+    ("write_txn_markers", transactions::write_txn_markers),
+    ("describe_producers", transactions::describe_producers),
     ("describe_transactions", transactions::describe_transactions),
     ("list_transactions", transactions::list_transactions),
     ("fetch", fetch::fetch),

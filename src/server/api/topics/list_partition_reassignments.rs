@@ -22,6 +22,6 @@ impl Api for ListPartitionReassignments {
         _: &Context,
         _: ListPartitionReassignmentsRequest,
     ) -> ListPartitionReassignmentsResponse {
-        ListPartitionReassignmentsResponse::default()
+        ListPartitionReassignmentsResponse::default().with_error_message(None)
     }
 }
