@@ -92,8 +92,6 @@ pub enum Why {
     NoStreamsGroups,
     /// Tiered storage is not in this build.
     NoTiering,
-    /// Client telemetry (KIP-714) is not in this build.
-    NoTelemetry,
     /// What it tunes is made in another way here.
     OtherDesign,
 }
@@ -113,7 +111,6 @@ impl Why {
             Why::NoShareGroups => "this build has no share groups yet",
             Why::NoStreamsGroups => "this build has no streams groups yet",
             Why::NoTiering => "this build has no tiered storage",
-            Why::NoTelemetry => "this build has no client telemetry",
             Why::OtherDesign => "what it tunes is made in another way here",
         }
     }

@@ -14,6 +14,7 @@ use crate::partition::offsets::DeleteError;
 use crate::partition::producers::ProducerError;
 use crate::partition::read::ReadError;
 use crate::partition::validate::Invalid;
+use crate::server::state::telemetry::TelemetryError;
 use crate::shard::markers::MarkerError;
 use crate::shard::partitions::LookupError;
 use crate::shard::producer_ids::NoProducerId;
@@ -234,7 +235,7 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
         AlterConfigsError::Name(error) => topic_name(error),
         AlterConfigsError::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         AlterConfigsError::UnknownOperation => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
-        AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
+        AlterConfigsError::TooMany | AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
     };
     (code, Some(error.to_string()))
 }
@@ -242,6 +243,18 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
 /// Features that were not changed: the code, and the text.
 pub fn update_features(error: &UpdateFeaturesError) -> (ErrorCode, String) {
     (ErrorCode::INVALID_UPDATE_VERSION, error.to_string())
+}
+
+/// A client that is not asked for metrics now, or may not push what it does.
+pub fn telemetry(error: TelemetryError) -> ErrorCode {
+    match error {
+        TelemetryError::TooEarly => ErrorCode::THROTTLING_QUOTA_EXCEEDED,
+        TelemetryError::Terminated => ErrorCode::INVALID_REQUEST,
+        TelemetryError::UnknownSubscription => ErrorCode::UNKNOWN_SUBSCRIPTION_ID,
+        TelemetryError::UnknownCodec => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        TelemetryError::TooLarge => ErrorCode::TELEMETRY_TOO_LARGE,
+        TelemetryError::Unreadable => ErrorCode::INVALID_RECORD,
+    }
 }
 
 /// Quotas that were not changed: the code, and the text.

@@ -121,6 +121,8 @@ pub const TABLE: &[Row] = &[
         (Describe, Group),
         (Describe, Topic),
     ]),
+    row::<clients::get_telemetry_subscriptions::GetTelemetrySubscriptions>(&[]),
+    row::<clients::push_telemetry::PushTelemetry>(&[]),
     row::<cluster::list_config_resources::ListConfigResources>(&[(DescribeConfigs, Cluster)]),
     row::<topics::describe_topic_partitions::DescribeTopicPartitions>(&[(Describe, Topic)]),
     relayed_row::<80>("AddRaftVoter", (0, 1), &[(Alter, Cluster)]),
@@ -259,6 +261,8 @@ DescribeTransactions: Describe TransactionalId, Describe Topic
 ListTransactions: Describe TransactionalId
 ConsumerGroupHeartbeat: Read Group, Describe Topic
 ConsumerGroupDescribe: Describe Group, Describe Topic
+GetTelemetrySubscriptions:
+PushTelemetry:
 ListConfigResources: DescribeConfigs Cluster
 DescribeTopicPartitions: Describe Topic
 AddRaftVoter: Alter Cluster

@@ -18,7 +18,7 @@ use crate::metadata::controller::{
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
 use crate::shard::markers::{Marker, Targets, Written};
-use crate::shard::numbers::Named;
+use crate::shard::numbers::{ClientNumbers, Named};
 
 /// A request to change the cluster, with the way back for the answer to just that request.
 pub type ChangeCall<C> = Call<C, Result<<C as Change>::Reply, CannotWrite>>;
@@ -39,6 +39,8 @@ pub enum ShardQuestion {
     Alive(Call<(), ()>),
     /// What are its numbers?
     Metrics(Call<(), Snapshot>),
+    /// What are the newest numbers of its clients?
+    Clients(Call<(), Vec<ClientNumbers>>),
     /// Which offsets have its groups committed? At most so many.
     Committed(Call<usize, CommittedOffsets>),
     /// Where do the records of these partitions end, of those that it leads?

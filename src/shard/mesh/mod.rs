@@ -29,7 +29,7 @@ use crate::metadata::source::quorum::ApiRanges;
 #[allow(unused_imports)] // A link of the documentation.
 use crate::shard::markers;
 use crate::shard::markers::{Marker, Targets, Written};
-use crate::shard::numbers::Named;
+use crate::shard::numbers::{ClientNumbers, Named};
 
 /// The way from any core to the control executor.
 #[derive(Clone)]
@@ -237,6 +237,13 @@ impl ToShard {
     pub async fn metrics(&self) -> Result<crate::base::metrics::Snapshot, Disconnected> {
         let (call, answer) = Call::new(());
         self.questions.send(ShardQuestion::Metrics(call))?;
+        answer.wait().await
+    }
+
+    /// The newest numbers that its clients have pushed.
+    pub async fn clients(&self) -> Result<Vec<ClientNumbers>, Disconnected> {
+        let (call, answer) = Call::new(());
+        self.questions.send(ShardQuestion::Clients(call))?;
         answer.wait().await
     }
 

@@ -22,6 +22,7 @@ mod producers;
 mod quotas;
 mod rebalance;
 mod scene;
+mod telemetry;
 mod topics;
 mod transactions;
 
@@ -62,6 +63,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("loggers", loggers::loggers),
     ("client_quotas", quotas::client_quotas),
     ("update_features", features::update_features),
+    ("client_metrics", telemetry::client_metrics),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
     ("produce_bad_batches", produce::bad_batches),

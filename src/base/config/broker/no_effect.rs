@@ -544,9 +544,6 @@ broker_settings! {
     "kafka.metrics.polling.interval.secs" Int =
         Some("10"), AtLeast(1), Low, ReadOnly, Ignored(Jvm);
         "How often those are read.";
-    "telemetry.max.bytes" Int =
-        Some("1048576"), AtLeast(1), Low, ReadOnly, Ignored(NoTelemetry);
-        "The most bytes of metrics that a client may push at a time.";
 }
 
 broker_settings! {

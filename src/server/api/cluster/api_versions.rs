@@ -40,6 +40,9 @@ impl Api for ApiVersions {
                 .with_error_code(ErrorCode::INVALID_REQUEST.0)
                 .with_api_keys(Vec::new());
         }
+        if cx.version >= 3 {
+            cx.session.set_software(name, version);
+        }
         let server = &cx.server;
         let is_served = |api: &&ServedApi| server.is_in_cluster || !api.is_in_cluster_only;
         let understood = match server.is_in_cluster {
