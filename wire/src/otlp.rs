@@ -153,7 +153,7 @@ fn point(
     each(message, |field| {
         match (kind, field) {
             // As a double; of a summary and of histograms field 5 is the sum.
-            (5 | 7, Field::Fixed64(4, bits)) | (9 | 10 | 11, Field::Fixed64(5, bits)) => {
+            (5 | 7, Field::Fixed64(4, bits)) | (9..=11, Field::Fixed64(5, bits)) => {
                 value = Some(f64::from_bits(bits));
             }
             (5 | 7, Field::Fixed64(6, bits)) => value = Some(bits as i64 as f64),
