@@ -1,6 +1,6 @@
-//! Drives: the part of a shard's memory that one kind of things may take. What lies within it is
-//! theirs even where others have taken the rest: a group must not fail because of a burst of
-//! requests.
+//! Drives: the part of a shard's memory that the machines of one kind may take. Memory within the
+//! share is granted even when the rest of the budget is taken: a group must not fail because of a
+//! burst of requests.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use super::group::Memory;
 pub(super) struct ShareOf {
     budget: Rc<Budget>,
     used_for: Use,
-    /// The kind may take one in so many parts of the budget.
+    /// The share is the budget divided by this.
     share: usize,
     held: Reserved,
 }

@@ -19,8 +19,8 @@ use super::transaction::{
 
 /// Transactional ids that are looked at in one go for a list.
 const LISTED_AT_ONCE: usize = 500;
-/// The level of `transaction.version` that those speak who send AddPartitionsToTxn from version 4
-/// on, and EndTxn from version 5 on.
+/// The level of `transaction.version` of a client that sends AddPartitionsToTxn from version 4 on,
+/// or EndTxn from version 5 on.
 pub const WITH_EPOCHS: i16 = 2;
 
 /// The transactional ids whose partitions of `__transaction_state` this shard leads.
@@ -100,51 +100,56 @@ impl Transactions {
     /// one that nothing uses; its error is handed through.
     pub async fn init<E>(
         &self,
-        mut init: Init,
+        init: Init,
         fresh_id: impl AsyncFn() -> Result<ProducerId, E>,
     ) -> Result<Result<Producer, TransactionError>, E> {
-        loop {
-            let request = Request::Init(init.clone());
-            match self.producer(&init.id, request).await {
-                Err(TransactionError::NeedsProducerId) => init.fresh_id = Some(fresh_id().await?),
-                reply => return Ok(reply),
-            }
-        }
+        let id = init.id.clone();
+        self.producer(&id, Request::Init(init), fresh_id).await
     }
 
     /// EndTxn. The producer that comes back is the one to go on with; `fresh_id` is as for
     /// [`Self::init`].
     pub async fn end<E>(
         &self,
-        mut end: End,
+        end: End,
+        fresh_id: impl AsyncFn() -> Result<ProducerId, E>,
+    ) -> Result<Result<Producer, TransactionError>, E> {
+        let id = end.id.clone();
+        self.producer(&id, Request::End(end), fresh_id).await
+    }
+
+    async fn producer<E>(
+        &self,
+        id: &str,
+        mut request: Request,
         fresh_id: impl AsyncFn() -> Result<ProducerId, E>,
     ) -> Result<Result<Producer, TransactionError>, E> {
         loop {
-            let request = Request::End(end.clone());
-            match self.producer(&end.id, request).await {
-                Err(TransactionError::NeedsProducerId) => end.fresh_id = Some(fresh_id().await?),
-                reply => return Ok(reply),
+            match self.reply(id, request.clone()).await {
+                Ok(Reply::Producer(Err(TransactionError::NeedsProducerId))) => {
+                    request.bring(fresh_id().await?);
+                }
+                Ok(Reply::Producer(reply)) => return Ok(reply),
+                Ok(Reply::Added(_) | Reply::Markers(_)) => {
+                    return Ok(Err(TransactionError::Unexpected));
+                }
+                Err(error) => return Ok(Err(error)),
             }
         }
     }
 
-    async fn producer(&self, id: &str, request: Request) -> Result<Producer, TransactionError> {
-        if id.is_empty() {
-            return Err(TransactionError::InvalidRequest);
-        }
-        match self.partitions.handle(id, request).await? {
-            Reply::Producer(reply) => reply,
-            Reply::Added(_) | Reply::Markers(_) => Err(TransactionError::Unexpected),
+    /// An empty id is refused before it is known whose it would be, as by Kafka.
+    async fn reply(&self, id: &str, request: Request) -> Result<Reply, TransactionError> {
+        match id.is_empty() {
+            true => Err(TransactionError::InvalidRequest),
+            false => Ok(self.partitions.handle(id, request).await?),
         }
     }
 
     /// AddPartitionsToTxn of one transaction, and AddOffsetsToTxn.
     pub async fn add(&self, add: Add) -> Result<(), TransactionError> {
-        if add.id.is_empty() {
-            return Err(TransactionError::InvalidRequest);
-        }
         let id = add.id.clone();
-        match self.partitions.handle(&id, Request::Add(add)).await? {
+        match self.reply(&id, Request::Add(add)).await? {
             Reply::Added(reply) => reply,
             Reply::Producer(_) | Reply::Markers(_) => Err(TransactionError::Unexpected),
         }

@@ -48,7 +48,7 @@ use std::rc::Rc;
 pub use append::{AppendError, Appended, Logs, LogsOptions};
 pub use compaction::{CleanError, Cleaned, Cleaning, Dirt, LastRecord, LastRecords};
 pub use config::LogConfig;
-pub use folder::{CLEAN_SHUTDOWN, Folder, Retired, checkpoint};
+pub use folder::{CLEAN_SHUTDOWN, Folder, HandedOver, Retired, checkpoint};
 pub use format::{AbortedTransaction, Stop, aborted};
 pub use inner::{FailedOperation, LogFailure};
 pub use maintenance::{DeleteError, Scrub, Scrubbed};
@@ -265,6 +265,12 @@ impl Log {
     /// Closes the files of sealed segments that were not read since the last call.
     pub fn close_unused(&self) {
         self.0.close_unused();
+    }
+
+    /// Waits until all that was appended lies in the segments, flushed; `false` where it cannot be:
+    /// the log has failed, or the device has no room. It goes on taking appends.
+    pub async fn settle(&self) -> bool {
+        self.0.drain().await
     }
 
     /// Waits until an append may succeed again after [`AppendError::Busy`].

@@ -35,6 +35,8 @@ pub enum Mutant {
     CutStillFlushed,
     /// What the journal holds of a log that is cut back is put in place again.
     CutInJournalForgotten,
+    /// What the journal holds of a log that goes to another folder is put in place again.
+    HandedOverInJournal,
     /// The epochs of what was cut off are kept.
     CutKeepsEpochs,
     /// What compaction has left is put in place before it is durable.

@@ -129,6 +129,10 @@ impl Partition {
         if self.state.borrow().role() != Role::Leader {
             return Err(AppendError::Closed);
         }
+        // Whether it will be led here after all is known soon.
+        if self.is_leaving() {
+            return Err(AppendError::Busy);
+        }
         if origin == Origin::Client && self.is_internal() {
             return Err(AppendError::InternalTopic);
         }

@@ -15,6 +15,7 @@ macro_rules! planted {
 
 pub mod append;
 pub mod compact;
+mod leaving;
 #[cfg(test)]
 pub mod mutant;
 pub mod offsets;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId};
 use crate::log::{Log, LogFailure};
+use leaving::Leaving;
 pub use open::PartitionOptions;
 use open::{log_config, rules};
 use producers::Producers;
@@ -89,6 +91,8 @@ pub struct Partition {
     producers: RefCell<Producers>,
     waiters: RefCell<Waiters>,
     traffic: Traffic,
+    /// Whether it goes to another shard.
+    leaving: Leaving,
     /// Whether the operator was told that the disk is full.
     told_of_full_disk: Cell<bool>,
     internal: bool,

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
 
+use super::leaving::Leaving;
 use super::producers::Producers;
 use super::replicas::{Replicas, Term};
 use super::shared::Shared;
@@ -99,6 +100,7 @@ impl Partition {
             producers: RefCell::new(producers),
             waiters: RefCell::default(),
             traffic: Traffic::default(),
+            leaving: Leaving::default(),
             told_of_full_disk: Cell::new(false),
         });
         partition.listen_to_log();

@@ -267,6 +267,7 @@ impl Partition {
     /// Fails where the partition is out of service, also for readers.
     pub fn check_serving(&self) -> Result<(), ReadError> {
         match self.state.borrow().role() {
+            _ if self.is_leaving() => return Err(ReadError::Closed),
             Role::Leader | Role::Follower => {}
             Role::Closed => return Err(ReadError::Closed),
             Role::Deleted => return Err(ReadError::Deleted),

@@ -38,6 +38,7 @@ impl Partition {
 
     /// Waits until an append may succeed again after [`super::append::AppendError::Busy`].
     pub async fn wait_for_space(&self) {
+        self.wait_while_leaving().await;
         self.log.wait_for_room().await;
     }
 

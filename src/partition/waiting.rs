@@ -53,7 +53,9 @@ impl Partition {
         tenure: Tenure,
     ) -> Option<Result<(), AppendError>> {
         let state = self.state.borrow();
-        if state.tenure() != tenure || state.role() == Role::Follower {
+        // What was appended before it goes to another shard is acked before it goes.
+        let follows = state.role() == Role::Follower && !self.is_leaving();
+        if state.tenure() != tenure || follows {
             // Another leader decides what becomes of it.
             return Some(match planted!(EndedTenureAcks) {
                 true => Ok(()),

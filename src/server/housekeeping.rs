@@ -7,7 +7,6 @@ use super::connection::Connections;
 use super::state::ServerState;
 use crate::io::budget::Use;
 use crate::io::cores::{Task, TaskClass};
-use crate::io::net::Net;
 use crate::io::runtime::Runtime;
 use crate::io::trim::{self, Trimmer};
 use crate::io::turn::{self, Work};
@@ -29,8 +28,8 @@ const LOOK_AT_CONNECTIONS: u64 = 5;
 /// The running jobs.
 pub struct Jobs(Vec<Task<()>>);
 
-/// Starts all jobs of a shard; over `net` it reaches other nodes.
-pub fn start(connections: &Rc<Connections>, net: Net) -> Jobs {
+/// Starts all jobs of a shard.
+pub fn start(connections: &Rc<Connections>) -> Jobs {
     let server = connections.server();
     let runtime = server.shard.runtime();
     let class = runtime.background("housekeeping", SHARES);
@@ -65,7 +64,7 @@ pub fn start(connections: &Rc<Connections>, net: Net) -> Jobs {
     jobs.push(runtime.spawn(ending));
     if shard.config().cluster.is_some() {
         // Producers wait for these, as for requests.
-        let following = replication::follow(shard.clone(), net);
+        let following = replication::follow(shard.clone());
         let following = turn::measured(Work::job("replication"), following);
         let in_sync = replication::keep_in_sync(shard.clone());
         let in_sync = turn::measured(Work::job("replicas in sync"), in_sync);

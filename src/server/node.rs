@@ -20,7 +20,7 @@ use crate::base::life::Life;
 use crate::base::metrics::Snapshot;
 use crate::base::seldom::Seldom;
 use crate::base::{NodeId, limits};
-use crate::io::channel::{Receiver, Sender};
+use crate::io::channel::{Call, Receiver, Sender};
 use crate::io::cores::{self, Core, CoreOptions};
 use crate::io::disk::Disk;
 use crate::io::listener::{Bound, Listener};
@@ -31,7 +31,7 @@ use crate::metadata::controller::NodeDir;
 use crate::metadata::image::Image;
 use crate::shard::mesh::{Inbox, ShardMessage, ShardQuestion, ToControl, ToShard};
 use crate::shard::nodes::Nodes;
-use crate::shard::{self, Shard, ShardOptions, lifecycle, markers, numbers};
+use crate::shard::{self, Shard, ShardOptions, handover, lifecycle, markers, numbers};
 
 /// Memory registered for disk writes, in bytes; what does not fit is written all the same.
 const IO_MEMORY_BYTES: usize = 4 << 20;
@@ -132,7 +132,7 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
     runtime.spawn(turn::measured(Work::job("questions"), answering));
     let options = ShardOptions {
         index,
-        nodes: Nodes::new(siblings(&config, shards), net.clone()),
+        nodes: Nodes::new(siblings(&config, shards), net),
         disk,
         config,
         dirs,
@@ -154,28 +154,45 @@ async fn serve_shard(start: NodeStart, disk: Disk, net: Net, listener: Listener)
     let _ = opened.set(connections.clone());
     let accepting = accept(connections.clone(), listener);
     let accepting = runtime.spawn(turn::measured(Work::job("accept"), accepting));
-    let jobs = housekeeping::start(&connections, net);
+    let jobs = housekeeping::start(&connections);
     let _ = started.send(Ok(()));
     while let Some(message) = orders.next().await {
-        match message {
-            ShardMessage::Publish(call) => {
-                turn::spent_on(Work::job("image"));
-                let (image, answer) = call.split();
-                lifecycle::apply(&shard, image, runtime.wall_ms()).await;
-                answer(());
-            }
-            ShardMessage::Stop(call) => {
-                turn::spent_on(Work::job("stop"));
-                accepting.cancel().await;
-                drain(&connections).await;
-                jobs.stop().await;
-                let (broker_epoch, answer) = call.split();
-                shard.close(broker_epoch).await;
-                answer(());
-                return;
-            }
+        if let Some(stop) = obey(&shard, message).await {
+            turn::spent_on(Work::job("stop"));
+            accepting.cancel().await;
+            drain(&connections).await;
+            jobs.stop().await;
+            let (broker_epoch, answer) = stop.split();
+            shard.close(broker_epoch).await;
+            answer(());
+            return;
         }
     }
+}
+
+/// Does what a shard is told. Returns the call that asks it to end, if it is that.
+async fn obey(shard: &Shard, message: ShardMessage) -> Option<Call<i64, ()>> {
+    match message {
+        ShardMessage::Publish(call) => {
+            turn::spent_on(Work::job("image"));
+            let (image, answer) = call.split();
+            lifecycle::apply(shard, image, shard.runtime().wall_ms()).await;
+            answer(());
+        }
+        ShardMessage::Leave(call) => {
+            turn::spent_on(Work::job("handover"));
+            let (leave, answer) = call.split();
+            answer(handover::leave(shard, &leave).await);
+        }
+        ShardMessage::Arrive(call) => {
+            turn::spent_on(Work::job("handover"));
+            let (arrive, answer) = call.split();
+            handover::arrive(shard, &arrive).await;
+            answer(());
+        }
+        ShardMessage::Stop(call) => return Some(call),
+    }
+    None
 }
 
 /// Answers what the shard is asked, beside everything else that it does; nothing before its logs

@@ -42,17 +42,18 @@ impl Coordinators {
 
     /// Serves what is kept in the partitions that are led here now.
     pub(super) fn lead(&self, partitions: &Partitions) {
-        if let Some(topic) = partitions.topic(OFFSETS_TOPIC) {
-            self.groups
-                .set_partition_count(topic.partitions.len() as i32);
+        let led = |name: &str| {
+            let topic = partitions.topic(name)?;
             let led = topic.local().filter(|partition| partition.is_leader());
-            self.groups.lead(led.cloned().collect());
+            Some((topic.partitions.len() as i32, led.cloned().collect()))
+        };
+        if let Some((count, led)) = led(OFFSETS_TOPIC) {
+            self.groups.set_partition_count(count);
+            self.groups.lead(led);
         }
-        if let Some(topic) = partitions.topic(TRANSACTIONS_TOPIC) {
-            let count = topic.partitions.len() as i32;
+        if let Some((count, led)) = led(TRANSACTIONS_TOPIC) {
             self.transactions.set_partition_count(count);
-            let led = topic.local().filter(|partition| partition.is_leader());
-            self.transactions.lead(led.cloned().collect());
+            self.transactions.lead(led);
         }
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::markers::{self, Marker, MarkerError, Targets, Written};
+use super::markers::{self, Marker, MarkerError, Written};
 use super::{Shard, producer_ids};
-use crate::base::{PartitionIndex, ProducerId};
+use crate::base::PartitionIndex;
 use crate::coordinator::transaction::{Markers, TopicPartition, TransactionError};
 
 /// The first pause before markers are written again to partitions that could not be reached.
@@ -48,6 +48,20 @@ async fn next_of<F: Future>(running: &mut FuturesUnordered<F>) -> F::Output {
     }
 }
 
+/// Waits for `future` while others, which have no output, go on beside it.
+async fn beside<T>(
+    running: &mut FuturesUnordered<impl Future<Output = ()>>,
+    future: impl Future<Output = T>,
+) -> T {
+    let mut future = pin!(future);
+    loop {
+        match select(&mut future, pin!(next_of(running))).await {
+            Either::Left((output, _)) => return output,
+            Either::Right(((), _)) => {}
+        }
+    }
+}
+
 /// Looks after one partition for as long as it is led here.
 async fn attend(shard: &Rc<Shard>, index: PartitionIndex) -> PartitionIndex {
     let transactions = &shard.coordinators.transactions;
@@ -55,22 +69,17 @@ async fn attend(shard: &Rc<Shard>, index: PartitionIndex) -> PartitionIndex {
     let mut spare_id = None;
     let mut pause = PAUSE_MIN;
     loop {
-        let wanted = {
-            let mut next = pin!(transactions.next_markers(index, spare_id.take()));
-            loop {
-                match select(&mut next, pin!(next_of(&mut writing))).await {
-                    Either::Left((wanted, _)) => break wanted,
-                    Either::Right(((), _)) => {}
-                }
-            }
-        };
+        let next = transactions.next_markers(index, spare_id.take());
+        let wanted = beside(&mut writing, next).await;
         match wanted {
             Ok(wanted) => {
                 pause = PAUSE_MIN;
                 let each = wanted.transactions.into_iter();
                 writing.extend(each.map(|one| write(shard, one)));
                 if wanted.needs_producer_id {
-                    spare_id = fresh_id(shard).await;
+                    // Without one it is asked for again later.
+                    let fresh_id = beside(&mut writing, producer_ids::next(shard)).await;
+                    spare_id = fresh_id.ok();
                 }
             }
             Err(TransactionError::NotCoordinator) if !transactions.led().contains(&index) => {
@@ -86,11 +95,6 @@ async fn attend(shard: &Rc<Shard>, index: PartitionIndex) -> PartitionIndex {
     }
 }
 
-async fn fresh_id(shard: &Rc<Shard>) -> Option<ProducerId> {
-    // Without one it is asked for again later.
-    producer_ids::next(shard).await.ok()
-}
-
 /// Writes the markers of one transaction, until none is missing or its coordinator is elsewhere.
 async fn write(shard: &Rc<Shard>, markers: Markers) {
     let transactions = &shard.coordinators.transactions;
@@ -104,7 +108,7 @@ async fn write(shard: &Rc<Shard>, markers: Markers) {
             coordinator_epoch,
             has_epochs: markers.has_epochs,
         };
-        let sorted = sorted(markers::write(shard, marker, targets(&left)).await);
+        let sorted = sorted(markers::write(shard, marker, &left).await);
         if !transactions.marked(&markers, &sorted.done).await {
             return;
         }
@@ -123,7 +127,7 @@ async fn write(shard: &Rc<Shard>, markers: Markers) {
 struct Sorted {
     /// Partitions that have their marker or are gone.
     done: Vec<TopicPartition>,
-    /// Those that are to be tried again.
+    /// Partitions that are to be tried again.
     missing: Vec<TopicPartition>,
     /// Whether one of these has refused it.
     is_refused: bool,
@@ -144,18 +148,6 @@ fn sorted(written: Vec<Written>) -> Sorted {
         }
     }
     sorted
-}
-
-/// The same partitions, topic by topic.
-fn targets(partitions: &[TopicPartition]) -> Targets {
-    let mut targets = Targets::new();
-    for (topic, index) in partitions {
-        match targets.last_mut() {
-            Some((last, indexes)) if last == topic => indexes.push(*index),
-            _ => targets.push((topic.clone(), vec![*index])),
-        }
-    }
-    targets
 }
 
 #[cfg(test)]
@@ -179,6 +171,5 @@ mod tests {
         assert!(!some.is_refused);
         let refused = results(&[Err(MarkerError::OldEpoch)]);
         assert!(refused.is_refused && refused.missing.len() == 1);
-        assert_eq!(targets(&some.missing), [("t".into(), vec![2, 3])]);
     }
 }

@@ -8,6 +8,7 @@ pub mod coordinators;
 pub mod dir_check;
 pub mod ending;
 pub mod faults;
+pub mod handover;
 pub mod lifecycle;
 pub mod log_dirs;
 pub mod markers;

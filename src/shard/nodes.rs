@@ -83,7 +83,14 @@ impl Nodes {
         // One that was given up half way is closed.
         let mut peer = match link.take().filter(Peer::is_open) {
             Some(peer) => peer,
-            None => self.connect(shard, node).await?,
+            None => {
+                let options = PeerOptions {
+                    client_id: format!("broker-{}", shard.node),
+                    answer_bytes_max: ANSWER_BYTES_MAX,
+                    connect_within: CONNECT_WITHIN,
+                };
+                self.connect(shard, node, options).await?
+            }
         };
         let answer = peer.call(version, request, ANSWER_WITHIN).await;
         *link = Some(peer);
@@ -95,7 +102,13 @@ impl Nodes {
         all.entry((node, api_key)).or_default().clone()
     }
 
-    async fn connect(&self, shard: &Shard, node: NodeId) -> Result<Peer, CallError> {
+    /// A new connection to a node on another machine, by the listener for other brokers.
+    pub async fn connect(
+        &self,
+        shard: &Shard,
+        node: NodeId,
+        options: PeerOptions,
+    ) -> Result<Peer, CallError> {
         let (image, config) = (shard.image(), shard.config());
         let listener = match &config.cluster {
             Some(cluster) => cluster.inter_broker_listener.as_str(),
@@ -104,11 +117,6 @@ impl Nodes {
         let broker = image.brokers.get(node);
         let to = broker.and_then(|broker| broker.endpoint(listener));
         let to = to.ok_or(CallError::Unknown)?;
-        let options = PeerOptions {
-            client_id: format!("broker-{}", shard.node),
-            answer_bytes_max: ANSWER_BYTES_MAX,
-            connect_within: CONNECT_WITHIN,
-        };
         let peer = Peer::connect(&self.net, shard.runtime(), (&*to.host, to.port), options).await;
         peer.map_err(CallError::Peer)
     }

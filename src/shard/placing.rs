@@ -82,9 +82,14 @@ impl Placing<'_> {
         let directory = own.and_then(|at| state.directories.get(at).copied());
         let directory = directory.unwrap_or_default();
         let known = self.known.as_ref().and_then(|it| it.partitions.get(at));
+        let term = term_of(shard, image, state);
         if own.is_none() {
-            if let Some(Place::Here(partition)) = known {
-                removal::remove_replica(shard, partition).await;
+            match known {
+                Some(Place::Here(partition)) if partition.is_leaving() => {
+                    removal::has_left(shard, partition, &term);
+                }
+                Some(Place::Here(partition)) => removal::remove_replica(shard, partition).await,
+                _ => {}
             }
             let (leader, leader_epoch) = (state.leader, state.leader_epoch);
             return Place::There {
@@ -92,7 +97,6 @@ impl Placing<'_> {
                 leader_epoch,
             };
         }
-        let term = term_of(shard, image, state);
         if let Some(Place::Here(partition)) = known {
             partition.take_term(&term);
             return Place::Here(partition.clone());
@@ -219,6 +223,20 @@ pub(super) async fn reopen(shard: &Shard, partition: &Partition, cut: Cut) -> Pl
     let config = topic_config(shard, &image, &topic);
     let now = shard.runtime().wall_ms();
     let term = term_of(shard, &image, state);
+    open(shard, dir, (name, opening), term, config, now).await
+}
+
+/// Opens the log of a partition again that was closed, and lies as it was.
+pub(super) async fn open_again(shard: &Shard, dir: &LogDir, partition: &Partition) -> Place {
+    let (name, image) = (partition.name().clone(), shard.image());
+    let state = image.topics.with_id(name.topic_id);
+    let Some(state) = state.and_then(|topic| topic.partition(name.index)) else {
+        return broken(dir.id);
+    };
+    let opening = dir.folder.opening(&name.topic, name.index);
+    let config = topic_config(shard, &image, &name.topic);
+    let term = term_of(shard, &image, state);
+    let now = shard.runtime().wall_ms();
     open(shard, dir, (name, opening), term, config, now).await
 }
 

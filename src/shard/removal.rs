@@ -9,6 +9,7 @@ use super::partitions::{Place, Topic};
 use crate::base::{PartitionIndex, TopicId};
 use crate::log::Retired;
 use crate::partition::Partition;
+use crate::partition::replicas::Term;
 
 /// Takes deleted topics out of service. When this returns other topics may have their names.
 pub async fn remove(shard: &Shard, topics: Vec<TopicId>) {
@@ -45,6 +46,15 @@ pub(super) async fn remove_replica(shard: &Shard, partition: &Partition) {
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }
     }
+}
+
+/// Takes a partition out of service that another node has now.
+pub(super) fn has_left(shard: &Shard, partition: &Partition, term: &Term) {
+    partition.has_left(term);
+    let name = partition.name();
+    let (topic, index) = (&name.topic, name.index);
+    tracing::info!(node = %shard.node, %topic, partition = index, to = %term.leader,
+        "handed the partition over to another shard");
 }
 
 /// A topic's logs in a folder, those included that could not be opened.

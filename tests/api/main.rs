@@ -15,6 +15,7 @@ mod kill;
 mod loggers;
 mod metrics;
 mod memory;
+mod moves;
 mod pressure;
 mod shards;
 mod slow;

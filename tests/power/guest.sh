@@ -82,7 +82,9 @@ echo "the broker ended with $?"
 poweroff -f
 INIT
 chmod +x "$root/init"
-printf 'log.retention.check.interval.ms=150\nlog.cleaner.backoff.ms=100\n' \
+# The journals have to leave room on a small disk, and their circles shall close many times.
+printf '%s\n' log.retention.check.interval.ms=150 log.cleaner.backoff.ms=100 \
+  corelane.journal.bytes=1048576 \
   >"$root/server.properties"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$dir/initrd"
 rm -rf "$root"

@@ -19,16 +19,13 @@ use crate::coordinator::record::transaction::{
 use crate::io::tree;
 use crate::log::aborted::AbortedTransaction;
 use crate::partition::producers::Producers;
-use crate::wire::batch::{
-    BatchBuilder, Codec, ControlKind, EndMarker, NewRecord, Records, batches,
-};
+use crate::shard::coordinators::TRANSACTIONS_TOPIC;
+use crate::wire::batch::{Codec, Records, batches, marker_batch, stamp};
 
-/// The topic in which Kafka's coordinator notes what it decides.
-const STATE_TOPIC: &str = "__transaction_state";
 /// A transaction that was open in one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Open {
-    /// Whose it is.
+    /// The producer that wrote it.
     pub producer_id: ProducerId,
     /// The producer's epoch.
     pub epoch: i16,
@@ -92,7 +89,7 @@ pub fn open_in(log: &KafkaLog, now: WallMs) -> Result<Vec<Open>, String> {
 pub fn states(kafka: &Kafka) -> Result<States, String> {
     let mut states = States::new();
     for ((topic, index), log) in &kafka.logs {
-        if topic != STATE_TOPIC {
+        if topic != TRANSACTIONS_TOPIC {
             continue;
         }
         let partition = kafka.image.topics.partition(topic, *index);
@@ -198,25 +195,20 @@ pub fn ending(
     let mut ending = Ending::default();
     for (at, one) in open.iter().enumerate() {
         let state = states.get(&one.producer_id);
-        let (kind, epoch) = match commits(one, states) {
-            true => (ControlKind::Commit, state.map_or(one.epoch, |it| it.epoch)),
+        let committed = commits(one, states);
+        let epoch = match committed {
+            true => state.map_or(one.epoch, |it| it.epoch),
             // As after a time-out: what the client still sends in its epoch is refused.
-            false => (ControlKind::Abort, one.epoch.saturating_add(1)),
+            false => one.epoch.saturating_add(1),
         };
         let coordinator_epoch = state.map_or(0, |it| it.coordinator_epoch);
         let offset = end + at as Offset;
-        let mut value = Vec::new();
-        EndMarker { coordinator_epoch }.write(&mut value);
-        let mut batch = BatchBuilder::new()
-            .base_offset(offset)
-            .leader_epoch(term)
-            .producer(one.producer_id, epoch, -1)
-            .transactional()
-            .control();
-        batch.push(NewRecord::new(now, Some(&kind.key()), Some(&value)));
-        ending.batches.extend(batch.build());
+        let producer = (one.producer_id, epoch);
+        let mut batch = marker_batch(producer, committed, coordinator_epoch, now);
+        stamp(&mut batch, offset, term);
+        ending.batches.extend(batch);
         ending.count += 1;
-        if kind == ControlKind::Abort {
+        if !committed {
             let still_open = open.get(at + 1).map(|next| next.first_offset);
             let aborted = AbortedTransaction {
                 producer_id: one.producer_id,
@@ -235,6 +227,7 @@ mod tests {
     use super::*;
     use crate::coordinator::record::transaction::encode;
     use crate::log::aborted::AbortedTransactions;
+    use crate::wire::batch::{BatchBuilder, ControlKind, NewRecord};
 
     fn open(producer_id: ProducerId, first_offset: Offset) -> Open {
         Open {

@@ -17,7 +17,7 @@ use crate::wire::primitive::Form;
 use super::fields::{FieldError, Reader};
 use super::{Encoded, Part, RecordError, malformed, value_version};
 
-/// The only version of keys; keys of others are left to those who know them.
+/// The only version of keys; records whose key has another are skipped.
 const KIND: i16 = 0;
 
 /// A decoded record of `__transaction_state`.

@@ -155,8 +155,7 @@ impl<F: Factory> Partitions<F> {
         index: PartitionIndex,
         marker: &Marker,
     ) -> Result<(), AppendError> {
-        let driver = self.led.borrow().get(&index).cloned();
-        let driver = driver.ok_or(AppendError::Closed)?;
+        let driver = self.driver_at(index).map_err(|_| AppendError::Closed)?;
         driver.end_transaction(marker).await
     }
 

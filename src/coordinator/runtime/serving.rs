@@ -79,12 +79,17 @@ impl<M: Machine> Serving<M> {
         act: impl FnOnce(&mut M, &mut Outcome<M::Reply>) -> T,
     ) -> (T, Option<Turn>) {
         let value = self.step(now, act);
-        if self.queue.is_quiet() {
-            return (value, None);
-        }
+        let turn = match self.queue.is_quiet() {
+            true => None,
+            false => self.turn(),
+        };
+        (value, turn)
+    }
+
+    fn turn(&mut self) -> Option<Turn> {
         let (sender, receiver) = oneshot::channel();
         let waits = self.queue.park(Due::Turn(sender)).is_none();
-        (value, waits.then_some(receiver))
+        waits.then_some(receiver)
     }
 
     /// Ends a transaction: the machine takes the marker over, behind what it has decided before.
@@ -99,9 +104,7 @@ impl<M: Machine> Serving<M> {
         let producer = (producer_id, marker.producer_epoch);
         let batch = marker_batch(producer, committed, coordinator_epoch, now.wall_ms);
         self.queue.push_batch(batch, None);
-        let (sender, receiver) = oneshot::channel();
-        let waits = self.queue.park(Due::Turn(sender)).is_none();
-        waits.then_some(receiver)
+        self.turn()
     }
 
     /// Lets the machine follow a change of the cluster.

@@ -72,7 +72,7 @@ impl TransactionMachine {
         Ok(if bumps { after } else { Producer::NONE })
     }
 
-    /// Aborts an open transaction with an epoch that its producer has not: the producer is fenced.
+    /// Aborts an open transaction with a higher epoch than its producer has, which is fenced so.
     pub(super) fn fence(
         &mut self,
         id: &Rc<str>,

@@ -6,7 +6,8 @@ use crate::coordinator::record::transaction::TransactionState;
 use super::state::{Durable, Partitions, Transaction, is_exhausted};
 use super::{Init, Now, Outcome, Producer, TransactionError, TransactionMachine, memory};
 
-/// What a producer gets: its new state, and the epoch before, as far as the producer knows of it.
+/// The new state of a transactional id, and the epoch that its producer had before, -1 if that is
+/// unknown.
 struct Initialised {
     next: Durable,
     last_epoch: i16,
@@ -89,7 +90,7 @@ fn initialised(
     let before = found.durable.producer;
     let expected = init.expected.map(|expected| expected.epoch);
     if is_exhausted(before.epoch) && expected.is_none_or(|epoch| epoch == before.epoch) {
-        let id = init.fresh_id.ok_or(TransactionError::NeedsProducerId)?;
+        let id = needed(init.fresh_id, true)?;
         let last_epoch = expected.map_or(-1, |_| before.epoch);
         return Ok(empty(
             init,

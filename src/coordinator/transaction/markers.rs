@@ -15,8 +15,8 @@ use super::{
 const AT_ONCE: usize = 64;
 
 impl TransactionMachine {
-    /// The one that has markers written asks for more; `spare_id` is a producer id that nothing
-    /// uses, if it was asked for.
+    /// The task that has markers written asks for the next transactions; `spare_id` is a producer
+    /// id that nothing uses, if it was asked for.
     pub(super) fn ask_for_markers(
         &mut self,
         token: Token,
@@ -94,7 +94,7 @@ impl TransactionMachine {
     }
 
     /// These partitions have their marker, or are gone; `producer` is the one that was handed out.
-    /// Says whether the transaction goes on waiting for others.
+    /// True if other partitions of the transaction still lack their marker.
     pub fn marked(
         &mut self,
         id: &Rc<str>,

@@ -50,10 +50,9 @@ pub struct TransactionMachine {
     /// The level of `transaction.version` in the cluster.
     version: i16,
     transactions: BTreeMap<Rc<str>, Transaction>,
-    /// Those whose markers are to be written, as far as they were not handed out, in the order in
-    /// which they were decided.
+    /// Ids of decided transactions whose markers were not handed out yet, oldest first.
     decided: VecDeque<Rc<str>>,
-    /// Who waits for them.
+    /// The request of the marker writer that waits for the next of them.
     marker_asker: Option<Token>,
     /// A producer id that nothing uses, for a transaction that times out with its last epoch.
     spare_id: Option<ProducerId>,

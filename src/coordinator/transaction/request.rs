@@ -205,6 +205,16 @@ impl Request {
         }
     }
 
+    /// Brings a producer id that nothing uses, where the answer before was that one is needed.
+    pub(in crate::coordinator) fn bring(&mut self, fresh_id: ProducerId) {
+        match self {
+            Request::Init(init) => init.fresh_id = Some(fresh_id),
+            Request::End(end) => end.fresh_id = Some(fresh_id),
+            Request::NextMarkers(spare_id) => *spare_id = Some(fresh_id),
+            Request::Add(_) => {}
+        }
+    }
+
     /// The reply that refuses it.
     pub(super) fn refusal(&self, error: TransactionError) -> Reply {
         match self {

@@ -9,14 +9,14 @@ use crate::base::limits;
 use super::state::Transaction;
 use super::{Now, Outcome, Timer, TransactionError, TransactionMachine};
 
-/// How far the looks at all transactional ids have come.
+/// How far the scans over all transactional ids have come.
 #[derive(Default, Debug)]
 pub(super) struct Scans {
     timeouts: Option<Place>,
     expiration: Option<Place>,
 }
 
-/// Where a look goes on.
+/// Where a scan goes on.
 #[derive(Clone, Debug)]
 enum Place {
     Begin,
@@ -40,7 +40,7 @@ impl Scans {
 }
 
 impl TransactionMachine {
-    /// Sets the deadlines of both looks.
+    /// Sets the deadlines of both scans.
     pub(super) fn begin_scans(&mut self, now: Now) {
         self.set_timeouts(now);
         self.set_expiration(now);
@@ -56,7 +56,7 @@ impl TransactionMachine {
         self.timers.set(Timer::Expiration, next);
     }
 
-    /// A step of the looks that are under way.
+    /// A step of the scans that are under way.
     pub(super) fn scan_some(&mut self, now: Now, out: &mut Outcome) {
         if let Some(place) = self.scans.timeouts.take() {
             let is_due = |it: &Transaction| it.durable.is_timed_out(now.wall_ms);

@@ -15,9 +15,8 @@ use super::request::{Producer, TopicPartition};
 pub(super) struct Transaction {
     /// What its record says.
     pub durable: Durable,
-    /// The epoch before the last rise that its producer knows of, -1 for none. It is in no record:
-    /// a producer that repeats its request over a change of the coordinator is fenced (as in
-    /// Kafka).
+    /// The epoch that the producer had before its last bump, -1 if unknown. In memory only: a
+    /// producer that repeats its request after the coordinator has moved is fenced, as in Kafka.
     pub last_epoch: i16,
     /// While its markers are being written: the partitions that have none yet.
     pub unmarked: Partitions,

@@ -52,7 +52,7 @@ impl TransactionMachine {
         self.waiting.requests.insert((id, token), (request, until));
     }
 
-    /// A transaction has ended: those that wait for it are tried again.
+    /// A transaction has ended: the requests that wait for it are tried again.
     pub(super) fn wake(&mut self, id: &Rc<str>, now: Now, out: &mut Outcome) {
         let from = (id.clone(), Token(0));
         let upto = (id.clone(), Token(u64::MAX));

@@ -318,9 +318,14 @@ impl SimDisk {
     pub(in crate::io) async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.counted("rename");
         self.perform(Operation::Look).await;
-        if !self.0.state.borrow().now.names.contains_key(from) {
+        let state = self.0.state.borrow();
+        if !state.now.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        if state.now.names.keys().any(|name| parent(name) == to) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        drop(state);
         let change = NameChange::Move(from.to_owned(), to.to_owned());
         self.change_name(parent(to), change);
         Ok(())

@@ -112,7 +112,7 @@ impl Inner {
         config: &LogConfig,
     ) -> Result<(), AppendError> {
         if !self.may_queue(bytes) {
-            // Who waits for a log that is stuck would wait for nothing.
+            // Waiting does not help while the log is stuck: there is no room.
             return Err(match self.room.is_stuck() {
                 true => AppendError::NoRoom,
                 false => AppendError::Busy,

@@ -4,8 +4,10 @@
 pub mod checkpoint;
 mod checkpoints;
 mod cut;
+mod hand_over;
 mod retire;
 
+pub use hand_over::HandedOver;
 pub use retire::Retired;
 
 use std::cell::RefCell;
@@ -48,6 +50,8 @@ pub struct Folder {
     unopened: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Logs that were cut back or begun anew in this run, and whether they are open since.
     recut: RefCell<BTreeMap<(String, PartitionIndex), bool>>,
+    /// Logs that came from other folders, closed cleanly, and are not open yet.
+    taken_over: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Folders of logs that were there at the start and that no partition has claimed.
     found: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Logs of deleted topics whose folders could not be removed.
@@ -88,6 +92,7 @@ impl Folder {
             checkpoints,
             unopened: RefCell::default(),
             recut: RefCell::default(),
+            taken_over: RefCell::default(),
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
             trash: RefCell::new(trash),
@@ -135,8 +140,9 @@ impl Folder {
     pub fn opening(&self, topic: &str, partition: PartitionIndex) -> Opening {
         let key = (topic.to_owned(), partition);
         let of = |checkpoint: &Checkpoint| checkpoint.get(&key).unwrap_or(0);
+        let was_clean = self.clean && !self.recut.borrow().contains_key(&key);
         Opening {
-            clean: self.clean && !self.recut.borrow().contains_key(&key),
+            clean: was_clean || self.taken_over.borrow().contains(&key),
             recovery_point: of(&self.checkpoints.recovery_points),
             flushed_offset: of(&self.checkpoints.flushed_offsets),
             start_offset: of(&self.checkpoints.start_offsets),
@@ -156,6 +162,7 @@ impl Folder {
     pub fn opened(&self, topic: &str, partition: PartitionIndex) {
         let key = (topic.to_owned(), partition);
         self.unopened.borrow_mut().remove(&key);
+        self.taken_over.borrow_mut().remove(&key);
         if let Some(is_open) = self.recut.borrow_mut().get_mut(&key) {
             *is_open = true;
         }
@@ -295,12 +302,15 @@ impl Folder {
         for (topic, partition, log) in logs {
             let key = (topic.to_owned(), partition);
             let failure = log.failure();
-            if failure.is_some_and(|it| it.operation == FailedOperation::Damage) {
-                kept.insert(key);
-                continue;
-            }
-            if log.end_offset() == 0 {
-                continue;
+            match failure.map(|it| it.operation) {
+                Some(FailedOperation::Damage) => {
+                    kept.insert(key);
+                    continue;
+                }
+                // It lies in another folder, or in the trash.
+                Some(FailedOperation::Removal) => continue,
+                _ if log.end_offset() == 0 => continue,
+                _ => {}
             }
             recovery.insert(key.clone(), log.recovery_point());
             start.insert(key.clone(), log.start_offset());

@@ -99,6 +99,7 @@ impl Folder {
             let key = ((*topic).to_owned(), *index);
             self.unopened.borrow_mut().remove(&key);
             self.recut.borrow_mut().remove(&key);
+            self.taken_over.borrow_mut().remove(&key);
             all.iter().for_each(|checkpoint| checkpoint.remove(&key));
         }
         self.checkpoints.save(&all).await

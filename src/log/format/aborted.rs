@@ -18,7 +18,7 @@ const VERSION: i16 = 0;
 /// A transaction that was aborted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AbortedTransaction {
-    /// Whose it was.
+    /// The producer that wrote it.
     pub producer_id: ProducerId,
     /// The offset of its first record.
     pub first_offset: Offset,

@@ -13,6 +13,7 @@ mod damage;
 mod faults;
 mod finding;
 mod follow;
+mod handed_over;
 mod hot;
 mod lifecycle;
 mod lookups;

@@ -294,6 +294,7 @@ impl Topic {
     pub fn go_on(&self, story: Option<Rc<Story>>, found: &Found, before: Offset, moment: usize) {
         let mut next = Story::default();
         if let Some(story) = story {
+            next.base = story.base;
             let mut batches = story.batches.take();
             batches.retain(|batch| batch.base < found.end);
             next.batches.replace(batches);

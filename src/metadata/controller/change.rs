@@ -6,11 +6,11 @@ use crate::base::ProducerId;
 
 use super::decide::{
     self, AlterConfigsError, AlteredQuotas, CreatePartitionsError, CreateTopicResult, Deciding,
-    Decision, DeleteTopicResult, UpdateFeaturesError,
+    Decision, DeleteTopicResult, ReassignError, UpdateFeaturesError,
 };
 use super::request::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, CreatePartitions, CreateTopics,
-    DeleteTopics, FailDirectories, RenewLeaders, UpdateFeatures,
+    DeleteTopics, EndMove, FailDirectories, Reassign, RenewLeaders, UpdateFeatures,
 };
 
 /// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
@@ -79,6 +79,24 @@ impl Change for UpdateFeatures {
 
     fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
         decide::update_features(with, self)
+    }
+}
+
+impl Change for Reassign {
+    /// A result per partition, in the order of the request.
+    type Reply = Vec<Result<(), ReassignError>>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::reassign(with, self)
+    }
+}
+
+impl Change for EndMove {
+    /// Whether the partition was to go there.
+    type Reply = bool;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::end_move(with, self)
     }
 }
 

@@ -8,6 +8,7 @@ mod folder;
 pub mod formatted;
 mod identity;
 mod local;
+mod moves;
 mod quorum;
 mod request;
 mod standing;
@@ -17,12 +18,14 @@ pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult, Random};
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::{EPOCH, LocalController};
+pub use moves::{Move, MoveError, end_those_done};
 pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionError,
     AlterPartitionFailure, AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange,
-    CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, FeatureChange, IsrChange,
-    MorePartitions, NewTopic, QuotaChange, RenewLeaders, ResourceChange, TopicRef, UpdateFeatures,
+    CreatePartitions, CreateTopics, DeleteTopics, EndMove, FailDirectories, FeatureChange,
+    IsrChange, MorePartitions, NewTopic, QuotaChange, Reassign, Reassignment, RenewLeaders,
+    ResourceChange, TopicRef, UpdateFeatures,
 };
 
 pub use standing::Standing;

@@ -132,6 +132,39 @@ pub struct FeatureChange {
     pub upgrade_type: i8,
 }
 
+/// Partitions that shall be on other nodes, or stay where they are (KIP-455).
+#[derive(Clone, Debug)]
+pub struct Reassign {
+    /// Whether the count of replicas may change.
+    pub any_factor: bool,
+    /// The partitions; their results come in this order.
+    pub partitions: Vec<Reassignment>,
+}
+
+/// A partition that shall be on other nodes.
+#[derive(Clone, Debug)]
+pub struct Reassignment {
+    /// The topic's name.
+    pub topic: String,
+    /// Its partition.
+    pub index: PartitionIndex,
+    /// The nodes; `None` to give up a move that is not done yet.
+    pub replicas: Option<Vec<NodeId>>,
+}
+
+/// The log of a partition lies with the node that it was to go to: that one leads from now on.
+#[derive(Clone, Copy, Debug)]
+pub struct EndMove {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// The partition.
+    pub index: PartitionIndex,
+    /// The node.
+    pub to: NodeId,
+    /// The node's log directory.
+    pub directory: Uuid,
+}
+
 /// A block of producer ids is to be given to this node.
 #[derive(Clone, Copy, Debug)]
 pub struct AllocateProducerIds(pub NodeId);

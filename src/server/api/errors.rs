@@ -7,7 +7,7 @@ use crate::coordinator::transaction::TransactionError;
 use crate::log;
 use crate::metadata::controller::decide::{
     AlterConfigsError, AlterQuotasError, AssignmentError, CreatePartitionsError, CreateTopicError,
-    DeleteTopicError, NameError, PlacementError, UpdateFeaturesError,
+    DeleteTopicError, NameError, PlacementError, ReassignError, UpdateFeaturesError,
 };
 use crate::partition::append::AppendError;
 use crate::partition::offsets::DeleteError;
@@ -223,6 +223,20 @@ pub fn create_partitions(error: &CreatePartitionsError) -> (ErrorCode, Option<St
         CreatePartitionsError::Assignment(error) => assignment(error),
         CreatePartitionsError::Placement(error) => placement(error),
         CreatePartitionsError::TooLarge => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
+    };
+    (code, Some(error.to_string()))
+}
+
+/// A partition that does not go where it shall.
+pub fn reassign(error: &ReassignError) -> (ErrorCode, Option<String>) {
+    let code = match error {
+        ReassignError::UnknownTopic(_) | ReassignError::UnknownPartition(..) => {
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        }
+        ReassignError::NotMoving => ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
+        ReassignError::Assignment(error) => assignment(error),
+        ReassignError::OtherFactor(..) => ErrorCode::INVALID_REPLICATION_FACTOR,
+        ReassignError::TooLarge => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
     };
     (code, Some(error.to_string()))
 }

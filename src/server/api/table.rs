@@ -98,7 +98,7 @@ pub const TABLE: &[Row] = &[
         (AlterConfigs, Topic),
         (AlterConfigs, Group),
     ]),
-    relayed_row::<45>("AlterPartitionReassignments", (0, 1), &[(Alter, Cluster)]),
+    row::<topics::alter_partition_reassignments::AlterPartitionReassignments>(&[(Alter, Cluster)]),
     row::<topics::list_partition_reassignments::ListPartitionReassignments>(&[(Describe, Cluster)]),
     row::<offsets::offset_delete::OffsetDelete>(&[(Delete, Group), (Read, Topic)]),
     row::<clients::describe_client_quotas::DescribeClientQuotas>(&[(DescribeConfigs, Cluster)]),

@@ -1,6 +1,7 @@
 //! Drives: the control executor: the controller, the admin pages, what must not touch a data core.
 
 mod local;
+mod moves;
 mod quorum;
 
 use std::cell::OnceCell;
@@ -21,7 +22,7 @@ use crate::io::disk::Disk;
 use crate::io::listener::{Bound, Listener};
 use crate::io::net::Net;
 use crate::metadata::controller::{
-    Controller, LoadError, LocalController, NodeDir, QuorumController,
+    Controller, LoadError, LocalController, NodeDir, QuorumController, end_those_done,
 };
 use crate::metadata::image::Image;
 use crate::shard::mesh::{ControlMessage, ToShard};
@@ -130,6 +131,7 @@ async fn load(start: &ControlStart, disk: &Disk, net: &Net) -> Result<Controller
         None => {
             let now = disk.runtime().wall_ms();
             let local = LocalController::load(disk, config, dirs, ports, now).await?;
+            end_those_done(&local, disk, now).await?;
             Ok(Controller::Local(Rc::new(local)))
         }
         Some(cluster) => {

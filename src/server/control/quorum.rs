@@ -57,6 +57,7 @@ impl Serving {
             ControlMessage::CreateTopics(call) => call.answer(Err(CannotWrite)),
             ControlMessage::DeleteTopics(call) => call.answer(Err(CannotWrite)),
             ControlMessage::CreatePartitions(call) => call.answer(Err(CannotWrite)),
+            ControlMessage::Reassign(call) => call.answer(Err(CannotWrite)),
             ControlMessage::AlterConfigs(call) => call.answer(Err(CannotWrite)),
             ControlMessage::AlterClientQuotas(call) => call.answer(Err(CannotWrite)),
             ControlMessage::UpdateFeatures(call) => call.answer(Err(CannotWrite)),

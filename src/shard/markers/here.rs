@@ -21,7 +21,8 @@ const WITHIN_MS: i64 = 20_000;
 const AT_ONCE: usize = 64;
 
 /// Appends a marker to these partitions, and waits until it is acked by their replicas in sync.
-/// Those that cannot be written now do not hold the others up.
+/// One that waits for other replicas does not hold the others up; one that waits for space does,
+/// within the time that all have.
 pub async fn write_here(shard: &Shard, marker: Marker, targets: Targets) -> Vec<Written> {
     let until = shard.runtime().now().after_ms(WITHIN_MS);
     let (offsets, records): (Vec<_>, Vec<_>) = targets
@@ -59,7 +60,8 @@ async fn write_records(
     written
 }
 
-/// The groups there must hear of it, behind what they have decided before.
+/// Markers for the groups' topic go through the queue of its coordinator, behind the records that
+/// it has made before.
 async fn write_offsets(
     shard: &Shard,
     marker: Marker,

@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 
 use super::Shard;
 use crate::base::{NodeId, PartitionIndex};
+use crate::coordinator::transaction::TopicPartition;
 pub use crate::partition::Marker;
 pub use here::write_here;
 pub use there::HAS_EPOCHS_TAG;
@@ -62,25 +63,24 @@ impl MarkerError {
 
 /// Writes a marker into these partitions, wherever they are led. Returns when each has it, acked by
 /// its replicas in sync, or will not have it by this attempt.
-pub async fn write(shard: &Rc<Shard>, marker: Marker, targets: Targets) -> Vec<Written> {
+pub async fn write(
+    shard: &Rc<Shard>,
+    marker: Marker,
+    partitions: &[TopicPartition],
+) -> Vec<Written> {
     let mut by_leader: BTreeMap<NodeId, Targets> = BTreeMap::new();
     let mut written = Vec::new();
     let image = shard.image();
-    for (topic, partitions) in targets {
-        for index in partitions {
-            match image.topics.partition(&topic, index) {
-                None => {
-                    let unknown = Err(MarkerError::UnknownPartition);
-                    written.push((topic.clone(), index, unknown));
-                }
-                Some(partition) => {
-                    let of_leader = by_leader.entry(partition.leader).or_default();
-                    match of_leader.last_mut() {
-                        Some((last, indexes)) if *last == topic => indexes.push(index),
-                        _ => of_leader.push((topic.clone(), vec![index])),
-                    }
-                }
-            }
+    for (topic, index) in partitions {
+        let Some(partition) = image.topics.partition(topic, *index) else {
+            let unknown = Err(MarkerError::UnknownPartition);
+            written.push((topic.clone(), *index, unknown));
+            continue;
+        };
+        let of_leader = by_leader.entry(partition.leader).or_default();
+        match of_leader.last_mut() {
+            Some((last, indexes)) if last == topic => indexes.push(*index),
+            _ => of_leader.push((topic.clone(), vec![*index])),
         }
     }
     let writing = by_leader

@@ -1,6 +1,6 @@
 //! Drives: markers to a broker on another machine, by WriteTxnMarkers version 1.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
@@ -59,20 +59,22 @@ fn request(marker: Marker, targets: &Targets) -> WriteTxnMarkersRequest {
 
 /// What the answer says of each partition; one that it does not name is to be tried again.
 fn written(answer: &WriteTxnMarkersResponse, targets: Targets) -> Vec<Written> {
-    let named = |topic: &Arc<str>, index: i32| {
-        let topics = answer.markers.iter().flat_map(|marker| &marker.topics);
-        let of_topic = topics.filter(|it| it.name.0.as_str() == &**topic);
-        let mut partitions = of_topic.flat_map(|it| &it.partitions);
-        let found = partitions.find(|it| it.partition_index == index);
-        found.map(|it| ErrorCode(it.error_code))
-    };
+    let mut named = HashMap::new();
+    for topic in answer.markers.iter().flat_map(|marker| &marker.topics) {
+        for partition in &topic.partitions {
+            let code = ErrorCode(partition.error_code);
+            named.insert((topic.name.as_str(), partition.partition_index), code);
+        }
+    }
     let mut all = Vec::new();
     for (topic, partitions) in targets {
         for index in partitions {
-            let result = match named(&topic, index) {
-                Some(ErrorCode::NONE) => Ok(()),
-                Some(ErrorCode::INVALID_PRODUCER_EPOCH) => Err(MarkerError::OldEpoch),
-                Some(ErrorCode::TRANSACTION_COORDINATOR_FENCED) => Err(MarkerError::OldCoordinator),
+            let result = match named.get(&(&*topic, index)) {
+                Some(&ErrorCode::NONE) => Ok(()),
+                Some(&ErrorCode::INVALID_PRODUCER_EPOCH) => Err(MarkerError::OldEpoch),
+                Some(&ErrorCode::TRANSACTION_COORDINATOR_FENCED) => {
+                    Err(MarkerError::OldCoordinator)
+                }
                 // What this node knows of topics decides whether the partition is gone.
                 _ => Err(MarkerError::NoLeader),
             };

@@ -10,13 +10,15 @@ use crate::base::metrics::Snapshot;
 use crate::base::{ErrorCode, Offset, PartitionIndex, ProducerId};
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
+use crate::log::HandedOver;
 use crate::metadata::controller::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionReply,
     AssignDirectories, CannotWrite, Change, CreatePartitions, CreateTopics, DeleteTopics,
-    FailDirectories, Forward, ForwardError, UpdateFeatures,
+    FailDirectories, Forward, ForwardError, Reassign, UpdateFeatures,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
+use crate::shard::handover::{Arrive, Leave, LeaveError};
 use crate::shard::markers::{Marker, Targets, Written};
 use crate::shard::numbers::{ClientNumbers, Named};
 
@@ -27,6 +29,10 @@ pub type ChangeCall<C> = Call<C, Result<<C as Change>::Reply, CannotWrite>>;
 pub enum ShardMessage {
     /// The cluster has changed; answered when the shard serves by the new image.
     Publish(Call<Arc<Image>, ()>),
+    /// A partition goes to another shard: close its log, and put it into that one's folder.
+    Leave(Call<Leave, Result<HandedOver, LeaveError>>),
+    /// A partition comes from another shard, with the next image.
+    Arrive(Call<Arrive, ()>),
     /// Stop serving, flush, close, and note the epoch in which the node was registered in a
     /// cluster, -1 for none.
     Stop(Call<i64, ()>),
@@ -75,6 +81,8 @@ pub enum ControlMessage {
     DeleteTopics(ChangeCall<DeleteTopics>),
     /// Add partitions to topics.
     CreatePartitions(ChangeCall<CreatePartitions>),
+    /// Have partitions go to other nodes.
+    Reassign(ChangeCall<Reassign>),
     /// Change dynamic settings.
     AlterConfigs(ChangeCall<AlterConfigs>),
     /// Change what users, clients and addresses may use.

@@ -15,17 +15,19 @@ use crate::base::ids::Uuid;
 use crate::base::{ErrorCode, NodeId, Offset, ProducerId};
 use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
+use crate::log::HandedOver;
 use crate::metadata::controller::decide::{
-    AlterConfigsError, AlteredQuotas, CreatePartitionsError, UpdateFeaturesError,
+    AlterConfigsError, AlteredQuotas, CreatePartitionsError, ReassignError, UpdateFeaturesError,
 };
 use crate::metadata::controller::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionFailure,
     AlterPartitionReply, AssignDirectories, CannotWrite, Change, CreatePartitions,
     CreateTopicResult, CreateTopics, DeleteTopicResult, DeleteTopics, FailDirectories, Forward,
-    ForwardError, TopicRef, UpdateFeatures,
+    ForwardError, Reassign, TopicRef, UpdateFeatures,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
+use crate::shard::handover::{Arrive, Leave, LeaveError};
 #[allow(unused_imports)] // A link of the documentation.
 use crate::shard::markers;
 use crate::shard::markers::{Marker, Targets, Written};
@@ -104,6 +106,15 @@ impl ToControl {
         topics: CreatePartitions,
     ) -> Result<Vec<(String, Result<(), CreatePartitionsError>)>, Undecided> {
         self.ask(topics, ControlMessage::CreatePartitions).await
+    }
+
+    /// Has partitions go to other nodes: how it went for each, in their order. It is noted where
+    /// they shall go, and they go later.
+    pub async fn reassign(
+        &self,
+        partitions: Reassign,
+    ) -> Result<Vec<Result<(), ReassignError>>, Undecided> {
+        self.ask(partitions, ControlMessage::Reassign).await
     }
 
     /// Changes settings: how it went for each resource, in their order.
@@ -223,6 +234,23 @@ impl ToShard {
     pub async fn publish(&self, image: Arc<Image>) -> Result<(), Disconnected> {
         let (call, answer) = Call::new(image);
         self.orders.send(ShardMessage::Publish(call))?;
+        answer.wait().await
+    }
+
+    /// Has a partition leave for another shard, and returns what that one must know.
+    pub async fn leave(
+        &self,
+        leave: Leave,
+    ) -> Result<Result<HandedOver, LeaveError>, Disconnected> {
+        let (call, answer) = Call::new(leave);
+        self.orders.send(ShardMessage::Leave(call))?;
+        answer.wait().await
+    }
+
+    /// Tells a shard of a partition that comes from another one, before the image does.
+    pub async fn arrive(&self, arrive: Arrive) -> Result<(), Disconnected> {
+        let (call, answer) = Call::new(arrive);
+        self.orders.send(ShardMessage::Arrive(call))?;
         answer.wait().await
     }
 

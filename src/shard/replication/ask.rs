@@ -23,7 +23,7 @@ pub const LIST_OFFSETS_VERSION: i16 = 7;
 pub const LATEST: i64 = -1;
 pub const EARLIEST: i64 = -2;
 
-/// Who asks.
+/// The follower that sends a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker {
     /// This node.

@@ -17,11 +17,11 @@ use crate::base::seldom::Seldom;
 use crate::base::{ErrorCode, Instant, NodeId, TopicId};
 use crate::io::budget::Use;
 use crate::io::event::Event;
-use crate::io::net::Net;
 use crate::io::peer::{Peer, PeerError, PeerOptions};
 use crate::io::turn;
 use crate::partition::Partition;
 use crate::shard::Shard;
+use crate::shard::nodes::CallError;
 use crate::wire::codec::messages::{FetchRequest, FetchResponse};
 
 /// The largest answer that is taken beyond what was asked for: a single batch comes whole.
@@ -36,7 +36,6 @@ const CUT_SHORT_AGAIN: Duration = Duration::from_millis(100);
 /// Follows one leader.
 pub struct Fetcher {
     pub(super) shard: Rc<Shard>,
-    net: Net,
     pub(super) leader: NodeId,
     pub(super) following: RefCell<Following>,
     session: RefCell<Session>,
@@ -61,10 +60,9 @@ pub(super) enum FetchError {
 // === impl Fetcher ===
 
 impl Fetcher {
-    pub fn new(shard: Rc<Shard>, net: Net, leader: NodeId) -> Rc<Fetcher> {
+    pub fn new(shard: Rc<Shard>, leader: NodeId) -> Rc<Fetcher> {
         Rc::new(Fetcher {
             shard,
-            net,
             leader,
             following: RefCell::default(),
             session: RefCell::default(),
@@ -219,11 +217,6 @@ impl Fetcher {
     }
 
     async fn connect(&self, config: &ReplicaConfig) -> Result<Peer, FetchError> {
-        let (image, settings) = (self.shard.image(), self.shard.config());
-        let cluster = settings.cluster.as_ref().expect("a broker of a cluster");
-        let broker = image.brokers.get(self.leader);
-        let to = broker.and_then(|broker| broker.endpoint(&cluster.inter_broker_listener));
-        let to = to.ok_or(FetchError::Unknown)?;
         let answer_bytes_max = config.response_bytes_max.max(LARGEST_BATCH_BYTES) + (1 << 20);
         let options = PeerOptions {
             // As Kafka's replica fetcher calls itself.
@@ -231,9 +224,12 @@ impl Fetcher {
             answer_bytes_max: i32::try_from(answer_bytes_max).unwrap_or(i32::MAX),
             connect_within: Duration::from_millis(config.socket_timeout_ms),
         };
-        let address = (&*to.host, to.port);
-        let peer = Peer::connect(&self.net, self.shard.runtime(), address, options).await;
-        peer.map_err(FetchError::Peer)
+        let nodes = &self.shard.nodes;
+        let peer = nodes.connect(&self.shard, self.leader, options).await;
+        peer.map_err(|error| match error {
+            CallError::Unknown => FetchError::Unknown,
+            CallError::Peer(error) => FetchError::Peer(error),
+        })
     }
 
     /// How long the leader may wait for records: no longer than until a partition that is paused

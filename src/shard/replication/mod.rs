@@ -27,7 +27,6 @@ use crate::base::ids::Uuid;
 use crate::base::metrics::{Counter, Snapshot};
 use crate::base::{Instant, NodeId, PartitionIndex, TopicId};
 use crate::io::event::Event;
-use crate::io::net::Net;
 pub use assign::tell_of_folders;
 use fetcher::Fetcher;
 use following::Followed;
@@ -148,7 +147,7 @@ impl Replication {
 }
 
 /// Follows the leaders on other nodes, each on a connection of its own, for ever.
-pub async fn follow(shard: Rc<Shard>, net: Net) {
+pub async fn follow(shard: Rc<Shard>) {
     let mut fetchers: BTreeMap<NodeId, Rc<Fetcher>> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
     loop {
@@ -158,7 +157,7 @@ pub async fn follow(shard: Rc<Shard>, net: Net) {
             fetcher.follow(partitions);
         }
         for (leader, partitions) in by_leader {
-            let fetcher = Fetcher::new(shard.clone(), net.clone(), leader);
+            let fetcher = Fetcher::new(shard.clone(), leader);
             fetcher.follow(partitions);
             fetchers.insert(leader, fetcher.clone());
             running.push(fetcher.run());

@@ -20,11 +20,10 @@ pub struct Throttle {
     pub(super) bytes: Counter,
 }
 
-/// Debt, in bytes and not in time: an operator who raises a rate that was too low is not to wait as
-/// the old one would have it.
+/// Debt, in bytes and not in time: when an operator raises a rate, the wait shrinks at once.
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
-    /// Bytes that are not paid for; below 0 for what is saved up.
+    /// Bytes that are not paid for; below 0: bytes that may be sent at once.
     debt: f64,
     /// When that was so.
     at: Instant,

@@ -27,9 +27,9 @@ APIS = """
     CreateAcls DeleteAcls DescribeConfigs AlterConfigs
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
-    TxnOffsetCommit ElectLeaders ListPartitionReassignments DescribeQuorum
-    ConsumerGroupHeartbeat ConsumerGroupDescribe DescribeClientQuotas AlterClientQuotas
-    UpdateFeatures GetTelemetrySubscriptions PushTelemetry
+    TxnOffsetCommit ElectLeaders AlterPartitionReassignments ListPartitionReassignments
+    DescribeQuorum ConsumerGroupHeartbeat ConsumerGroupDescribe DescribeClientQuotas
+    AlterClientQuotas UpdateFeatures GetTelemetrySubscriptions PushTelemetry
 """.split()
 
 # The APIs that this broker asks of other Kafka processes.

@@ -703,6 +703,32 @@ const ELECT_LEADERS: &[Field] = &[
     Field::new("TimeoutMs", Kind::Fixed(4), 0),
 ];
 
+const ALTER_PARTITION_REASSIGNMENTS_TOPICS_PARTITIONS: &[Field] = &[
+    Field::new("PartitionIndex", Kind::Fixed(4), 0),
+    Field::new("Replicas", Kind::Array(&Kind::Fixed(4)), 0).nullable(0),
+];
+
+const ALTER_PARTITION_REASSIGNMENTS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new(
+        "Partitions",
+        Kind::Array(&Kind::Struct(
+            ALTER_PARTITION_REASSIGNMENTS_TOPICS_PARTITIONS,
+        )),
+        0,
+    ),
+];
+
+const ALTER_PARTITION_REASSIGNMENTS: &[Field] = &[
+    Field::new("TimeoutMs", Kind::Fixed(4), 0),
+    Field::new("AllowReplicationFactorChange", Kind::Fixed(1), 1),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(ALTER_PARTITION_REASSIGNMENTS_TOPICS)),
+        0,
+    ),
+];
+
 const LIST_PARTITION_REASSIGNMENTS_TOPICS: &[Field] = &[
     Field::new("Name", Kind::Text, 0),
     Field::new("PartitionIndexes", Kind::Array(&Kind::Fixed(4)), 0),
@@ -875,6 +901,7 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(42, 0, 2, 2, DELETE_GROUPS),
     Body::new(43, 0, 2, 2, ELECT_LEADERS),
     Body::new(44, 0, 1, 1, INCREMENTAL_ALTER_CONFIGS),
+    Body::new(45, 0, 1, 0, ALTER_PARTITION_REASSIGNMENTS),
     Body::new(46, 0, 0, 0, LIST_PARTITION_REASSIGNMENTS),
     Body::new(47, 0, 0, 32767, OFFSET_DELETE),
     Body::new(48, 0, 1, 1, DESCRIBE_CLIENT_QUOTAS),

@@ -125,13 +125,8 @@ impl Story {
             if !needs {
                 return;
             }
-            let fresh_id = Some(self.next_id);
+            request.bring(self.next_id);
             self.next_id += 1;
-            match &mut request {
-                Request::Init(init) => init.fresh_id = fresh_id,
-                Request::End(end) => end.fresh_id = fresh_id,
-                Request::Add(_) | Request::NextMarkers(_) => unreachable!(),
-            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Pure: stories of decisions. The words expected here are those of Kafka 4.3.1.
 
 mod configs;
+mod moves;
 mod features;
 mod quotas;
 mod topics;

@@ -11,7 +11,6 @@ use crate::metadata::image::Topic;
 use crate::server::api::groups::{AT_ONCE, kept, kept_option, sent};
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::codes;
-use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::offset_commit_request::OffsetCommitRequestPartition;
 use crate::wire::codec::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -113,7 +112,7 @@ fn existing(
     if !missing.is_empty() {
         let missing = missing.iter().map(|partition| partition.partition_index);
         let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-        let name = TopicName(StrBytes::from_string(known.name.to_string()));
+        let name = TopicName(sent(&known.name));
         answer.refuse(&name, known.id, missing, code);
     }
     let partition = |partition: &OffsetCommitRequestPartition| CommitPartition {

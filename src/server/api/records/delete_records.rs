@@ -108,8 +108,8 @@ impl Deleted {
     }
 }
 
-/// Waits until all replicas that are alive have deleted what they shall, but for those that never
-/// will.
+/// Waits until all replicas that are alive have deleted the records, or the time is up. A partition
+/// that is no longer led here is not waited for.
 async fn wait_for_followers<N>(cx: &Context, topics: &[(N, Answers)], limit: Duration) {
     let runtime = cx.shard.runtime();
     let until = runtime.now().after(limit);

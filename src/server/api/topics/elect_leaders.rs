@@ -76,8 +76,7 @@ impl Api for ElectLeaders {
                     if !cx.claim(TOPIC_BYTES + failed.len() * RESULT_BYTES).await {
                         return ElectLeadersResponse::default();
                     }
-                    let name = TopicName(StrBytes::from_string(topic.name.to_string()));
-                    results.add(name, failed);
+                    results.add(super::name(&topic.name), failed);
                 }
             }
         }

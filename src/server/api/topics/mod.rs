@@ -1,5 +1,6 @@
 //! Drives: what clients ask about topics, and how they make and end them.
 
+pub mod alter_partition_reassignments;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_topics;

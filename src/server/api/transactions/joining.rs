@@ -2,18 +2,18 @@
 //! before it appends the first batch of it (KIP-890): the coordinator of this shard at once, that
 //! of another shard over the mesh, one on another machine by AddPartitionsToTxn.
 
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{ErrorCode, NodeId, PartitionIndex};
-use crate::coordinator::transaction::Producer;
+use crate::base::{ErrorCode, NodeId};
+use crate::coordinator::transaction::{Producer, TopicPartition};
 use crate::server::api::errors;
+use crate::server::api::groups::sent;
 use crate::shard::Shard;
 use crate::shard::coordinators::TRANSACTIONS_TOPIC;
 use crate::shard::mesh::Joining;
 use crate::shard::nodes::CallError;
-use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::add_partitions_to_txn_request::{
     AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
 };
@@ -86,9 +86,8 @@ pub async fn ask_here(shard: &Shard, joining: Joining) -> Vec<ErrorCode> {
     };
     let count = joining.partitions.len();
     let image = shard.image();
-    let is_known = |(topic, index): &(Arc<str>, PartitionIndex)| {
-        image.topics.partition(topic, *index).is_some()
-    };
+    let is_known =
+        |(topic, index): &TopicPartition| image.topics.partition(topic, *index).is_some();
     if !joining.partitions.iter().all(is_known) {
         // Another shard may know of a topic before this one: a transaction that has it and ends
         // here now would take its partitions for gone, and leave them without a marker.
@@ -128,13 +127,13 @@ fn request(joining: &Joining) -> AddPartitionsToTxnRequest {
         match topics.last_mut() {
             Some(last) if last.name.as_str() == &**topic => last.partitions.push(*index),
             _ => {
-                let name = TopicName(StrBytes::from_string(topic.to_string()));
+                let name = TopicName(sent(topic));
                 let topic = AddPartitionsToTxnTopic::default().with_name(name);
                 topics.push(topic.with_partitions(vec![*index]));
             }
         }
     }
-    let id = StrBytes::from_string(joining.transactional_id.to_string());
+    let id = sent(&joining.transactional_id);
     let transaction = AddPartitionsToTxnTransaction::default()
         .with_transactional_id(TransactionalId(id))
         .with_producer_id(ProducerId(joining.producer_id))
@@ -147,23 +146,22 @@ fn request(joining: &Joining) -> AddPartitionsToTxnRequest {
 /// What the answer says of each partition; one that it does not name is to be tried again.
 fn codes(joining: &Joining, answer: &AddPartitionsToTxnResponse) -> Vec<ErrorCode> {
     let whole = ErrorCode(answer.error_code);
-    let code = |topic: &str, index: i32| {
-        if whole.is_error() {
-            return whole;
+    if whole.is_error() {
+        return vec![whole; joining.partitions.len()];
+    }
+    let transactions = answer.results_by_transaction.iter();
+    let mut named = HashMap::new();
+    for topic in transactions.flat_map(|it| &it.topic_results) {
+        for partition in &topic.results_by_partition {
+            let code = ErrorCode(partition.partition_error_code);
+            named.insert((topic.name.as_str(), partition.partition_index), code);
         }
-        let transactions = answer.results_by_transaction.iter();
-        let topics = transactions.flat_map(|it| &it.topic_results);
-        let of_topic = topics.filter(|it| it.name.as_str() == topic);
-        let mut partitions = of_topic.flat_map(|it| &it.results_by_partition);
-        let found = partitions.find(|it| it.partition_index == index);
-        found.map_or(ErrorCode::NETWORK_EXCEPTION, |it| {
-            ErrorCode(it.partition_error_code)
-        })
+    }
+    let code = |(topic, index): &TopicPartition| {
+        let found = named.get(&(&**topic, *index)).copied();
+        found.unwrap_or(ErrorCode::NETWORK_EXCEPTION)
     };
-    let partitions = joining.partitions.iter();
-    partitions
-        .map(|(topic, index)| code(topic, *index))
-        .collect()
+    joining.partitions.iter().map(code).collect()
 }
 
 #[cfg(test)]
@@ -171,10 +169,10 @@ mod tests {
     use bytes::BytesMut;
 
     use super::*;
-    use crate::wire::codec::encode;
     use crate::wire::codec::messages::add_partitions_to_txn_response::{
         AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopicResult,
     };
+    use crate::wire::codec::{StrBytes, encode};
 
     #[test]
     fn each_partition_gets_its_code_and_what_is_left_out_is_tried_again() {

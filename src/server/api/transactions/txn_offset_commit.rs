@@ -168,7 +168,7 @@ async fn join(
     };
     let mut guard = ask_about()?;
     // The coordinator may have let the question wait for the end of the transaction before: its
-    // marker has made the guard worthless then, and there is to be asked again under a new one.
+    // marker has made the guard worthless then, so the question is asked once more with a new one.
     for is_last in [false, true] {
         let Some(asked) = guard else {
             break;
@@ -191,7 +191,7 @@ async fn join(
             .unwrap_or(ErrorCode::NETWORK_EXCEPTION)
         {
             ErrorCode::NONE => {}
-            // Its clients try again, and do not look for another coordinator.
+            // On this code clients try again at the same coordinator.
             ErrorCode::NETWORK_EXCEPTION => return Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
             code => return Err(code),
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::base::ErrorCode;
+use crate::server::api::groups::sent;
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::Codes;
 use crate::shard::markers::{self, HAS_EPOCHS_TAG, Marker, Targets, Written};
-use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::write_txn_markers_request::WritableTxnMarker;
 use crate::wire::codec::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
@@ -78,7 +78,7 @@ fn by_topic(written: Vec<Written>) -> Vec<WritableTxnMarkerTopicResult> {
                 of_topic.partitions.push(partition);
             }
             _ => {
-                let name = TopicName(StrBytes::from_string(topic.to_string()));
+                let name = TopicName(sent(&topic));
                 let of_topic = WritableTxnMarkerTopicResult::default().with_name(name);
                 topics.push((topic, of_topic.with_partitions(vec![partition])));
             }

@@ -134,6 +134,12 @@ impl Failed {
 
     pub(super) fn append(error: &AppendError, partition: &Partition) -> Failed {
         let mut failed = Failed::code(errors::append(error));
+        if matches!(error, AppendError::Closed) && partition.is_follower() {
+            failed.0.leader = Some(CurrentLeader {
+                leader_id: partition.leader().0,
+                leader_epoch: partition.leader_epoch(),
+            });
+        }
         let got_to_the_log = match error {
             AppendError::Invalid(invalid) => !invalid.hides_log_start(),
             AppendError::Producer(_) => true,

@@ -38,6 +38,7 @@ impl Pending {
             debug_assert!(false, "the body was walked before");
             return;
         };
+        let now = shard.runtime().wall_ms();
         let mut at = 0;
         while let Ok(Some(item)) = items.next() {
             let Item::Partition { records, .. } = item else {
@@ -57,7 +58,6 @@ impl Pending {
             else {
                 continue;
             };
-            let now = shard.runtime().wall_ms();
             if let Some(guard) = partition.ask_about(producer_id, epoch, sequence, now) {
                 let name = partition.name();
                 asked.push(Asked {
@@ -129,8 +129,8 @@ impl Pending {
     }
 }
 
-/// What a client is told that the coordinator has refused: errors that pass are such that make any
-/// client send the batch again.
+/// What a client is told that the coordinator has refused: a temporary error becomes
+/// NOT_ENOUGH_REPLICAS, on which every client sends the batch again.
 fn refused(code: ErrorCode) -> Failed {
     let (code, message) = match code {
         ErrorCode::INVALID_TXN_STATE => (

@@ -1,0 +1,51 @@
+//! Drives: which partitions are to go to other shards, and when each is tried next. They go one
+//! at a time: each makes its producers wait.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::{Instant, PartitionIndex, TopicId};
+use crate::io::runtime::Runtime;
+
+/// How long a partition waits that could not go.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Partitions that are to go to other shards.
+#[derive(Debug, Default)]
+pub struct Moves {
+    /// When each is tried next, by the executor's clock.
+    planned: BTreeMap<(TopicId, PartitionIndex), Instant>,
+}
+
+impl Moves {
+    /// These are to go, and no others. Those that are new are tried at once.
+    pub fn plan(&mut self, partitions: Vec<(TopicId, PartitionIndex)>) {
+        let before = std::mem::take(&mut self.planned);
+        let time = |one| before.get(&one).copied().unwrap_or_default();
+        self.planned = partitions.into_iter().map(|one| (one, time(one))).collect();
+    }
+
+    /// Waits until a partition may go, and takes it off the plan; for ever where there is none.
+    pub async fn due(&mut self, runtime: &Runtime) -> (TopicId, PartitionIndex) {
+        let next = self.planned.iter().min_by_key(|(_, time)| **time);
+        let Some((one, time)) = next.map(|(one, time)| (*one, *time)) else {
+            return std::future::pending().await;
+        };
+        runtime.sleep(time.since(runtime.now())).await;
+        self.planned.remove(&one);
+        one
+    }
+
+    /// Has a partition that could not go, for this reason, tried again later.
+    pub fn put_off(
+        &mut self,
+        runtime: &Runtime,
+        (topic_id, index): (TopicId, PartitionIndex),
+        reason: &str,
+    ) {
+        tracing::warn!(%topic_id, partition = index, reason,
+            "cannot hand the partition over to another shard now: it is tried again");
+        let time = runtime.now().after(AGAIN);
+        self.planned.insert((topic_id, index), time);
+    }
+}
