@@ -169,7 +169,8 @@ fn codecs() -> Vec<(i16, Codec)> {
         DescribeAclsRequest
         CreateAclsRequest DeleteAclsRequest DescribeConfigsRequest
         AlterConfigsRequest DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
-        ElectLeadersRequest IncrementalAlterConfigsRequest ListPartitionReassignmentsRequest
+        ElectLeadersRequest IncrementalAlterConfigsRequest AlterPartitionReassignmentsRequest
+        ListPartitionReassignmentsRequest
         OffsetDeleteRequest DescribeClientQuotasRequest AlterClientQuotasRequest
         DescribeQuorumRequest UpdateFeaturesRequest DescribeClusterRequest DescribeProducersRequest
         DescribeTransactionsRequest ListTransactionsRequest
@@ -216,7 +217,7 @@ impl Subject {
 /// Calls `test` with every body of the tables that the codec crate knows too, in every version.
 fn everywhere(mut test: impl FnMut(Subject, i16, Codec)) {
     let tables = [
-        (table::BODIES, false, codecs(), 232),
+        (table::BODIES, false, codecs(), 234),
         (answers::ANSWERS, true, codecs_of_answers(), 61),
     ];
     for (bodies, is_answer, codecs, expected) in tables {
