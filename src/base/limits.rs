@@ -140,6 +140,28 @@ pub const AUTO_CREATE_TOPICS_MAX: usize = 1_000;
 /// no more (`ReplicationControlManager` of Kafka).
 pub const AUTO_CREATE_PARTITIONS_MAX: usize = 10_000;
 
+/// Entities (users, clients, addresses) that may have quotas: every shard has them in its image.
+pub const CLIENT_QUOTAS_MAX: usize = 10_000;
+/// The longest name of such an entity, in bytes: most distinguished names of certificates fit, and
+/// what one request may set fits into the metadata log at once.
+pub const QUOTA_NAME_BYTES_MAX: usize = 512;
+
+/// Subscriptions to metrics of clients (KIP-714): each new client is compared with all of them.
+/// One request may bring some more.
+pub const SUBSCRIPTIONS_MAX: usize = 100;
+/// Client instances that a shard remembers for their metrics, some 3 KB each at the most; those
+/// that were silent longest make room. Kafka has 16,384 to a broker.
+pub const TELEMETRY_INSTANCES_MAX: usize = 2_048;
+/// Numbers that are kept of one push of a client instance, the newest push only.
+pub const TELEMETRY_SAMPLES_MAX: usize = 200;
+/// The longest name of such a number, with its attributes, in bytes.
+pub const TELEMETRY_NAME_BYTES_MAX: usize = 256;
+/// What the numbers of all instances of a shard may take, in bytes; instances that were silent
+/// longest lose theirs.
+pub const TELEMETRY_KEPT_BYTES_MAX: usize = 4 << 20;
+/// What one push may be once it is uncompressed, in bytes.
+pub const TELEMETRY_UNPACKED_BYTES_MAX: usize = 4 << 20;
+
 pub use corelane_wire::unpack::UNPACKED_BYTES_MAX;
 /// The same for a topic with small batches, in bytes: one that grows to more, and to more than
 /// [`UNPACKED_GROWTH_MAX`] times `max.message.bytes`, is taken for a bomb.

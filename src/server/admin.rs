@@ -6,6 +6,7 @@
 //! - `GET /ready`: 200 while all is served, else 503 and what is not
 //! - `GET /config`: every setting of the first shard, in the form of a `server.properties`, with
 //!   where each value comes from; above them what an ack means
+//! - `GET /clients`: the newest metrics that clients have pushed (KIP-714), by client instance
 //!
 //! Nothing here can change anything, and there is no authentication: keep the port private.
 
@@ -48,6 +49,7 @@ use crate::io::stream::Stream;
 use crate::metadata::controller::Controller;
 use crate::metadata::image::{Image, ResourceKind};
 use crate::shard::mesh::ToShard;
+use crate::shard::numbers::ClientNumbers;
 
 /// What the pages tell about.
 pub struct Admin {
@@ -163,9 +165,15 @@ impl Admin {
                 let acks = guarantee::comments(&self.devices, &config, &image);
                 page(StatusCode::OK, acks + &settings(&config.describe_broker(0)))
             }
+            "/clients" => {
+                let clients = self.clients().await;
+                // Some megabytes where there are many: not for the controller's core.
+                let text = self.runtime.blocking(move || pushed(&clients));
+                page(StatusCode::OK, text.await)
+            }
             _ => page(
                 StatusCode::NOT_FOUND,
-                "there are /metrics /health /ready /config\n".into(),
+                "there are /metrics /health /ready /config /clients\n".into(),
             ),
         }
     }
@@ -206,6 +214,18 @@ impl Admin {
         );
         std::iter::once(own)
             .chain(answers.into_iter().flatten())
+            .collect()
+    }
+
+    /// What the clients of all shards that answer have pushed.
+    async fn clients(&self) -> Vec<ClientNumbers> {
+        let shards = self.shards.iter();
+        let asked = shards.map(|shard| in_time(&self.runtime, shard.clients()));
+        join_all(asked)
+            .await
+            .into_iter()
+            .flatten()
+            .flatten()
             .collect()
     }
 
@@ -292,6 +312,35 @@ fn settings(all: &[Described]) -> String {
         };
     }
     text
+}
+
+/// What clients have pushed, a block for each instance. With a control character in it a text
+/// could stand for lines of its own.
+fn pushed(clients: &[ClientNumbers]) -> String {
+    let mut text = String::new();
+    for client in clients {
+        let [instance, id, software, version, address, port] = &*client.facts;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "# {} client.id={} {} {} {address}:{port} pushed_at_ms={} left_out={}",
+            printable(instance),
+            printable(id),
+            printable(software),
+            printable(version),
+            client.pushed_at,
+            client.samples.left_out
+        );
+        for sample in &client.samples.list {
+            let _ = writeln!(text, "{} {}", printable(&sample.name), sample.value);
+        }
+    }
+    text
+}
+
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(shown).collect()
 }
 
 fn escaped(value: &str) -> String {

@@ -217,6 +217,12 @@ async fn answer(
                 call.answer(connections.server().snapshot(count).await);
             }),
             (ShardQuestion::Metrics(call), None) => call.answer(Snapshot::default()),
+            (ShardQuestion::Clients(call), Some(connections)) => {
+                let server = connections.server();
+                let newest = server.telemetry.borrow_mut().newest(server.wall_ms());
+                call.answer(newest);
+            }
+            (ShardQuestion::Clients(call), None) => call.answer(Vec::new()),
             (ShardQuestion::Committed(call), Some(connections)) => {
                 let (most, answer) = call.split();
                 let shard = connections.server().shard.clone();

@@ -2,9 +2,12 @@
 //! it is.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use crate::base::limits::CLIENT_ID_BYTES_MAX;
 
 /// What is known of the client of one connection.
 #[derive(Clone, Debug)]
@@ -16,6 +19,8 @@ pub struct Session {
     pub listener: Arc<str>,
     /// Who it is.
     pub principal: Principal,
+    /// Name and version of its software, once it has said them (KIP-511).
+    software: RefCell<Option<(String, String)>>,
 }
 
 /// Who a client is, as Kafka writes it (`KafkaPrincipal`): `User:alice`.
@@ -43,7 +48,20 @@ impl Session {
             address,
             listener,
             principal: Principal::ANONYMOUS,
+            software: RefCell::default(),
         }
+    }
+
+    /// Name and version of the client's software, as far as it has said them.
+    pub fn software(&self) -> (String, String) {
+        let unknown = || ("unknown".to_owned(), "unknown".to_owned());
+        self.software.borrow().clone().unwrap_or_else(unknown)
+    }
+
+    /// The client has said what its software is; of very long texts the beginning is kept.
+    pub fn set_software(&self, name: &str, version: &str) {
+        let kept = |text: &str| text.chars().take(CLIENT_ID_BYTES_MAX).collect();
+        *self.software.borrow_mut() = Some((kept(name), kept(version)));
     }
 }
 

@@ -6,13 +6,26 @@ use std::sync::Arc;
 use super::Shard;
 use super::partitions::Place;
 use super::topic_numbers::TopicNow;
+use crate::base::config::Facts;
 use crate::base::metrics::{SampleValue, Snapshot};
-use crate::base::{Offset, PartitionIndex, limits};
+use crate::base::{Offset, PartitionIndex, WallMs, limits};
 use crate::partition::Partition;
 use crate::partition::traffic::Volume;
+use crate::wire::otlp::Samples;
 
 /// A partition of some topic, by name.
 pub type Named = (Arc<str>, PartitionIndex);
+
+/// The newest numbers of a client instance (KIP-714).
+#[derive(Clone, Debug)]
+pub struct ClientNumbers {
+    /// What is known of the client.
+    pub facts: Arc<Facts>,
+    /// When it pushed them, in ms since 1970.
+    pub pushed_at: WallMs,
+    /// The numbers.
+    pub samples: Arc<Samples>,
+}
 
 /// How the replicas on this node are.
 #[derive(Default)]

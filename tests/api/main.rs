@@ -5,6 +5,7 @@ mod ages;
 mod auto_create;
 mod bad_input;
 mod check;
+mod clients;
 mod deleted;
 mod descriptors;
 mod delete_topics;

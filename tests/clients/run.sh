@@ -10,8 +10,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 against=corelane
-all=(tutorial java_tools transaction_tools java_client kcat kafka_python confluent_kafka aiokafka franz_go
-  real_text compaction stopped_broker)
+all=(tutorial java_tools admin_tools transaction_tools java_client kcat kafka_python confluent_kafka
+  aiokafka franz_go real_text compaction stopped_broker)
 [ "${1:-}" != --against ] || { against=$2; shift 2; }
 # Taking over Kafka's folders is nothing that Kafka does.
 [ "$against" != corelane ] || all+=(adopt)

@@ -15,7 +15,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Class path and tools are kept apart per content of the files that they are made from.
-stamp=$(cat "$here"/{pom.xml,tools.txt,log4j2.properties,kafka.sh} | sha256sum | cut -c1-12)
+stamp=$(cat "$here"/{pom.xml,tools.txt,log4j2.properties,kafka.sh,TelemetryReceiver.java} | sha256sum | cut -c1-12)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/corelane/kafka-$stamp
 
 jvm=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xlog:disable -Djava.awt.headless=true
@@ -44,6 +44,8 @@ prepare() {
   cp "$here/log4j2.properties" "$cache/"
   local name class path
   path=$(cat "$cache/classpath")
+  javac -nowarn -cp "$path" -d "$cache/classes" "$here/TelemetryReceiver.java" \
+    2>"$cache/javac.log" || { cat "$cache/javac.log" >&2; die "javac failed"; }
   while read -r name class; do
     case $name in '' | \#*) continue ;; esac
     printf '#!/bin/sh\nexec java -Xmx%s %s -cp %s %s "$@"\n' '"${KAFKA_HEAP:-256m}"' \
@@ -78,6 +80,8 @@ properties() {
 	controller.quorum.bootstrap.servers=127.0.0.1:$((port + 1))
 	log.dirs=$dir/data
 	num.partitions=1
+	# Without it Kafka has no APIs about the metrics of clients.
+	metric.reporters=TelemetryReceiver
 	auto.create.topics.enable=true
 	# One node cannot hold three copies.
 	offsets.topic.replication.factor=1
@@ -109,7 +113,7 @@ start() {
   [ -z "${KAFKA_BROKER_JVM:-}" ] ||
     read -ra options <<<"$KAFKA_BROKER_JVM -Dlog4j2.configurationFile=$cache/log4j2.properties"
   setsid nohup java "${options[@]}" -Dkafka.log.level=INFO \
-    -cp "$(cat "$cache/classpath")" kafka.Kafka "$dir/server.properties" \
+    -cp "$(cat "$cache/classpath"):$cache/classes" kafka.Kafka "$dir/server.properties" \
     >"$dir/server.log" 2>&1 </dev/null 9>&- &
   local pid=$! waited
   echo "$pid" >"$dir/pid"

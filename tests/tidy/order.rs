@@ -53,6 +53,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "transactions",
             "records",
             "security",
+            "clients",
             "cluster",
             "topics",
             "table",

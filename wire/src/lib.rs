@@ -21,6 +21,7 @@ pub mod hash;
 pub mod header;
 pub mod ids;
 pub mod newer;
+pub mod otlp;
 #[cfg(feature = "pages")]
 pub mod pages;
 pub mod primitive;

@@ -74,6 +74,8 @@ pub struct BrokerConfig {
     /// `leader.replication.throttled.rate`, in bytes a second: what all throttled replicas together
     /// get from a node while they catch up; `None` for no bound.
     pub leader_throttle_rate: Option<u64>,
+    /// `telemetry.max.bytes`: the most that a client may push of its metrics at a time.
+    pub telemetry_max_bytes: usize,
     /// What to tell the operator at start, a line each.
     pub notes: Vec<String>,
     pub(super) layers: Layers,
@@ -173,6 +175,7 @@ impl BrokerConfig {
                 spin_us: read.long("corelane.spin.us").max(0) as u64,
                 busy_poll_us: read.long("corelane.busy.poll.us").max(0) as u64,
             },
+            telemetry_max_bytes: read.size("telemetry.max.bytes"),
             follower_throttle_rate: read.dynamic_rate("follower.replication.throttled.rate"),
             leader_throttle_rate: read.dynamic_rate("leader.replication.throttled.rate"),
             data_dir: fixed.data_dir,

@@ -26,7 +26,7 @@ mod value;
 
 pub use broker::{broker_setting, broker_settings};
 pub use broker_config::BrokerConfig;
-pub use client_metrics::{CLIENT_METRICS_SETTINGS, client_metrics_setting};
+pub use client_metrics::{CLIENT_METRICS_SETTINGS, Facts, client_metrics_setting, client_pattern};
 pub use describe::{Described, Source, Synonym};
 pub use docs::markdown;
 pub use dynamic::{check_broker, check_group};

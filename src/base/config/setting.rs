@@ -74,7 +74,7 @@ pub enum Why {
     Threads,
     /// There is no JVM to load classes into or to read beans from.
     Jvm,
-    /// Metadata is embedded: no KRaft quorum to take part in.
+    /// It is of members of a KRaft controller quorum, of which this process is never one.
     Standalone,
     /// Each partition has one replica where the broker is alone.
     OneReplica,
@@ -82,18 +82,16 @@ pub enum Why {
     NoSecurity,
     /// Authorisation is not in this build.
     NoAuthorizer,
-    /// Quotas are not in this build.
+    /// Quotas are stored and not enforced in this build.
     NoQuotas,
-    /// It is of a part of transactions that is not in this build.
-    NoTransactions,
+    /// Two-phase commit (KIP-939) is not in this build.
+    NoTwoPhaseCommit,
     /// Share groups (KIP-932) are not in this build.
     NoShareGroups,
     /// Streams groups (KIP-1071) are not in this build.
     NoStreamsGroups,
     /// Tiered storage is not in this build.
     NoTiering,
-    /// Client telemetry (KIP-714) is not in this build.
-    NoTelemetry,
     /// What it tunes is made in another way here.
     OtherDesign,
 }
@@ -104,16 +102,15 @@ impl Why {
         match self {
             Why::Threads => "a shard is one pinned executor, there are no thread pools to size",
             Why::Jvm => "there is no JVM here to load classes or to publish beans",
-            Why::Standalone => "metadata is embedded, there is no controller quorum to reach",
+            Why::Standalone => "it is of a controller quorum, of which this process is no member",
             Why::OneReplica => "partitions have one replica where the broker runs alone",
             Why::NoSecurity => "this build has no TLS, SASL or delegation tokens yet",
             Why::NoAuthorizer => "this build has no authorizer yet",
-            Why::NoQuotas => "this build has no quotas yet",
-            Why::NoTransactions => "it is of a part of transactions that this build has not yet",
+            Why::NoQuotas => "this build enforces no quotas yet",
+            Why::NoTwoPhaseCommit => "this build has no two-phase commit yet",
             Why::NoShareGroups => "this build has no share groups yet",
             Why::NoStreamsGroups => "this build has no streams groups yet",
             Why::NoTiering => "this build has no tiered storage",
-            Why::NoTelemetry => "this build has no client telemetry",
             Why::OtherDesign => "what it tunes is made in another way here",
         }
     }

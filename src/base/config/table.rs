@@ -37,6 +37,7 @@ macro_rules! dynamic_settings {
     )*) => {
         $(#[$meta])*
         $vis static $table: &[$crate::base::config::Setting] = {
+            #[allow(unused_imports)] // A table need not have settings without effect.
             use $crate::base::config::{Effect::*, Rule::*, Why::*};
             use $crate::base::config::{Importance, Kind, Mode, Setting};
             &[$(Setting {

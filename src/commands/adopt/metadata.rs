@@ -117,6 +117,11 @@ fn feed_batch(
             MetadataRecord::BeginTransaction(_) => security.begin(),
             MetadataRecord::EndTransaction(_) => security.end(true),
             MetadataRecord::AbortTransaction(_) => security.end(false),
+            // They would be kept, but not enforced: left behind only by the operator's word.
+            MetadataRecord::ClientQuota(quota) => {
+                security.note(quota.into());
+                continue;
+            }
             _ => {}
         }
         let replayed = loader.record(offset, record);

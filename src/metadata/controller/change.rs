@@ -5,12 +5,12 @@ use std::ops::Range;
 use crate::base::ProducerId;
 
 use super::decide::{
-    self, AlterConfigsError, CreatePartitionsError, CreateTopicResult, Deciding, Decision,
-    DeleteTopicResult, ReassignError,
+    self, AlterConfigsError, AlteredQuotas, CreatePartitionsError, CreateTopicResult, Deciding,
+    Decision, DeleteTopicResult, ReassignError, UpdateFeaturesError,
 };
 use super::request::{
-    AllocateProducerIds, AlterConfigs, CreatePartitions, CreateTopics, DeleteTopics, EndMove,
-    FailDirectories, Reassign, RenewLeaders,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, CreatePartitions, CreateTopics,
+    DeleteTopics, EndMove, FailDirectories, Reassign, RenewLeaders, UpdateFeatures,
 };
 
 /// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
@@ -61,6 +61,24 @@ impl Change for AlterConfigs {
 
     fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
         decide::alter_configs(with, self)
+    }
+}
+
+impl Change for AlterClientQuotas {
+    /// A result for each entity.
+    type Reply = AlteredQuotas;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::alter_client_quotas(with, self)
+    }
+}
+
+impl Change for UpdateFeatures {
+    /// How all of it went.
+    type Reply = Result<(), UpdateFeaturesError>;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::update_features(with, self)
     }
 }
 

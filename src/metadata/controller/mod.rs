@@ -21,10 +21,11 @@ pub use local::{EPOCH, LocalController};
 pub use moves::{Move, MoveError, end_those_done};
 pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionError, AlterPartitionFailure,
-    AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange, CreatePartitions,
-    CreateTopics, DeleteTopics, EndMove, FailDirectories, IsrChange, MorePartitions, NewTopic,
-    Reassign, Reassignment, RenewLeaders, ResourceChange, TopicRef,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionError,
+    AlterPartitionFailure, AlterPartitionReply, AlteredPartition, AssignDirectories, ConfigChange,
+    CreatePartitions, CreateTopics, DeleteTopics, EndMove, FailDirectories, FeatureChange,
+    IsrChange, MorePartitions, NewTopic, QuotaChange, Reassign, Reassignment, RenewLeaders,
+    ResourceChange, TopicRef, UpdateFeatures,
 };
 
 pub use standing::Standing;

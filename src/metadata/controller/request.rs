@@ -2,6 +2,7 @@
 
 use crate::base::ids::Uuid;
 use crate::base::{ErrorCode, LeaderEpoch, NodeId, PartitionIndex, TopicId};
+use crate::metadata::image::QuotaEntity;
 
 /// Topics to be created.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +92,44 @@ pub enum ConfigChange {
     Replace(Vec<(String, Option<String>)>),
     /// Some of them: name, operation (0 set, 1 delete, 2 append, 3 subtract; KIP-339), value.
     Each(Vec<(String, i8, Option<String>)>),
+}
+
+/// Limits of users, clients and addresses to be changed.
+#[derive(Clone, Debug, Default)]
+pub struct AlterClientQuotas {
+    /// Whether it shall only be said what would happen.
+    pub validate_only: bool,
+    /// The changes, an entity each.
+    pub changes: Vec<QuotaChange>,
+}
+
+/// Limits of one entity to be changed.
+#[derive(Clone, Debug)]
+pub struct QuotaChange {
+    /// Whose.
+    pub entity: QuotaEntity,
+    /// Each limit's name, and its new value; `None` removes it.
+    pub ops: Vec<(String, Option<f64>)>,
+}
+
+/// Levels of features to be changed: all of them, or none.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateFeatures {
+    /// Whether it shall only be said what would happen.
+    pub validate_only: bool,
+    /// The changes.
+    pub changes: Vec<FeatureChange>,
+}
+
+/// The level of a feature to be changed.
+#[derive(Clone, Debug)]
+pub struct FeatureChange {
+    /// Its name.
+    pub name: String,
+    /// The level; 0 switches it off.
+    pub level: i16,
+    /// 1 up, 2 down if nothing is lost by it, 3 down in any case (KIP-584).
+    pub upgrade_type: i8,
 }
 
 /// Partitions that shall be on other nodes, or stay where they are (KIP-455).

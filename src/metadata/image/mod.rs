@@ -3,6 +3,7 @@
 
 mod brokers;
 mod configs;
+mod quotas;
 mod shared;
 mod topics;
 
@@ -14,6 +15,7 @@ use crate::metadata::record::{MetadataRecord, ProducerIds};
 
 pub use brokers::{Broker, Brokers};
 pub use configs::{Configs, Overrides, ResourceKind};
+pub use quotas::{ClientQuotas, QuotaEntity, QuotaValues};
 pub use shared::SharedMap;
 pub use topics::{Partition, Topic, TopicChange, Topics, is_internal};
 
@@ -31,7 +33,9 @@ pub struct Image {
     pub brokers: Brokers,
     /// Dynamic settings.
     pub configs: Configs,
-    /// Levels of the features that are on, by name.
+    /// What users, clients and addresses may use; not enforced yet.
+    pub quotas: ClientQuotas,
+    /// Levels of the features, by name; 0 for one that was switched off.
     pub features: Arc<BTreeMap<String, i16>>,
     /// First producer id that was not given out.
     pub next_producer_id: ProducerId,
@@ -131,11 +135,9 @@ impl Delta {
             MetadataRecord::Config(record) => next.configs.replay(record)?,
             MetadataRecord::FeatureLevel(record) => {
                 let features = Arc::make_mut(&mut next.features);
-                match record.feature_level {
-                    0 => features.remove(&record.name),
-                    level => features.insert(record.name.clone(), level),
-                };
+                features.insert(record.name.clone(), record.feature_level);
             }
+            MetadataRecord::ClientQuota(record) => next.quotas.replay(record),
             MetadataRecord::ProducerIds(record) => next.give_out_producer_ids(record)?,
             // Controllers are of interest to controllers only; a no-op moves the end.
             MetadataRecord::RegisterController(_)

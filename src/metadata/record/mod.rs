@@ -5,6 +5,7 @@
 mod batch;
 mod broker;
 mod field;
+mod quota;
 mod security;
 mod setting;
 mod topic;
@@ -16,9 +17,10 @@ pub use broker::{
     BrokerRegistrationChange, Endpoint, FeatureRange, FenceBroker, RegisterBroker,
     RegisterController, UnfenceBroker, UnregisterBroker,
 };
+pub use quota::{ClientQuota, QuotaEntity};
 pub use security::{
-    AccessControlEntry, ClientQuota, DelegationToken, QuotaEntity, RemoveAccessControlEntry,
-    RemoveDelegationToken, RemoveUserScramCredential, UserScramCredential,
+    AccessControlEntry, DelegationToken, RemoveAccessControlEntry, RemoveDelegationToken,
+    RemoveUserScramCredential, UserScramCredential,
 };
 pub use setting::{
     AbortTransaction, BeginTransaction, Config, EndTransaction, FeatureLevel, NoOp, ProducerIds,
@@ -151,6 +153,7 @@ records! {
         8 UnfenceBroker 0..=0;
         9 RemoveTopic 0..=0;
         12 FeatureLevel 0..=0;
+        14 ClientQuota 0..=0;
         15 ProducerIds 0..=0;
         17 BrokerRegistrationChange 0..=3 writes version;
         20 NoOp 0..=0;
@@ -357,7 +360,7 @@ mod tests {
         let refused = |bytes: &[u8]| MetadataRecord::decode(bytes).unwrap_err();
         assert_eq!(refused(&[0, 20, 0, 0]), RecordRefused::Frame(0));
         assert_eq!(refused(&[1, 99, 0, 0]), RecordRefused::Unknown { key: 99 });
-        assert_eq!(refused(&[1, 14, 0, 0]), RecordRefused::Unknown { key: 14 });
+        assert_eq!(refused(&[1, 18, 0, 0]), RecordRefused::Unknown { key: 18 });
         let version = RecordRefused::Version {
             key: 20,
             version: 1,

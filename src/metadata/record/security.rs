@@ -1,8 +1,8 @@
-//! Pure: records about who may do what, and how much. This broker acts on none of them yet.
+//! Pure: records about who may do what. This broker acts on none of them yet.
 
 use crate::base::ids::Uuid;
 
-use super::field::{fields, items};
+use super::field::fields;
 
 fields! {
     /// Key 10: a delegation token, by which a client acts for another one.
@@ -39,30 +39,6 @@ fields! {
         server_key: Vec<i8>,
         /// How often the password was hashed.
         iterations: i32,
-    }
-}
-
-items! {
-    /// One part of whom a quota is for.
-    QuotaEntity {
-        /// `user`, `client-id` or `ip`.
-        entity_type: String,
-        /// `None` for all that have no quota of their own.
-        entity_name: Option<String>,
-    }
-}
-
-fields! {
-    /// Key 14: a quota of a user, a client or an address is set or removed.
-    ClientQuota {
-        /// Whom it is for.
-        entity: Vec<QuotaEntity>,
-        /// What is limited.
-        key: String,
-        /// The bits of the limit, a 64-bit float.
-        value: i64,
-        /// Whether it is removed.
-        remove: bool,
     }
 }
 

@@ -6,14 +6,15 @@ use crate::coordinator::group::GroupError;
 use crate::coordinator::transaction::TransactionError;
 use crate::log;
 use crate::metadata::controller::decide::{
-    AlterConfigsError, AssignmentError, CreatePartitionsError, CreateTopicError, DeleteTopicError,
-    NameError, PlacementError, ReassignError,
+    AlterConfigsError, AlterQuotasError, AssignmentError, CreatePartitionsError, CreateTopicError,
+    DeleteTopicError, NameError, PlacementError, ReassignError, UpdateFeaturesError,
 };
 use crate::partition::append::AppendError;
 use crate::partition::offsets::DeleteError;
 use crate::partition::producers::ProducerError;
 use crate::partition::read::ReadError;
 use crate::partition::validate::Invalid;
+use crate::server::state::telemetry::TelemetryError;
 use crate::shard::markers::MarkerError;
 use crate::shard::partitions::LookupError;
 use crate::shard::producer_ids::NoProducerId;
@@ -248,10 +249,39 @@ pub fn alter_configs(error: &AlterConfigsError) -> (ErrorCode, Option<String>) {
         AlterConfigsError::Name(error) => topic_name(error),
         AlterConfigsError::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         AlterConfigsError::UnknownOperation => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
-        AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
+        AlterConfigsError::TooMany | AlterConfigsError::TooLarge => ErrorCode::POLICY_VIOLATION,
     };
     (code, Some(error.to_string()))
 }
+
+/// Features that were not changed: the code, and the text.
+pub fn update_features(error: &UpdateFeaturesError) -> (ErrorCode, String) {
+    (ErrorCode::INVALID_UPDATE_VERSION, error.to_string())
+}
+
+/// A client that is not asked for metrics now, or may not push what it does.
+pub fn telemetry(error: TelemetryError) -> ErrorCode {
+    match error {
+        TelemetryError::TooEarly => ErrorCode::THROTTLING_QUOTA_EXCEEDED,
+        TelemetryError::Terminated => ErrorCode::INVALID_REQUEST,
+        TelemetryError::UnknownSubscription => ErrorCode::UNKNOWN_SUBSCRIPTION_ID,
+        TelemetryError::UnknownCodec => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        TelemetryError::TooLarge => ErrorCode::TELEMETRY_TOO_LARGE,
+        TelemetryError::Unreadable => ErrorCode::INVALID_RECORD,
+    }
+}
+
+/// Quotas that were not changed: the code, and the text.
+pub fn alter_quotas(error: &AlterQuotasError) -> (ErrorCode, String) {
+    let code = match error {
+        AlterQuotasError::Request(_) => ErrorCode::INVALID_REQUEST,
+        AlterQuotasError::LongName | AlterQuotasError::TooMany | AlterQuotasError::TooLarge => {
+            ErrorCode::POLICY_VIOLATION
+        }
+    };
+    (code, error.to_string())
+}
+
 /// A request that a transaction refuses, of a client that knows PRODUCER_FENCED (KIP-588).
 pub fn transaction(error: TransactionError) -> ErrorCode {
     match error {

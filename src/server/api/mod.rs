@@ -11,6 +11,7 @@ pub mod authorizer;
 mod call;
 pub mod called;
 pub mod client;
+pub mod clients;
 pub mod cluster;
 pub mod context;
 pub mod errors;

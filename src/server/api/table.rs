@@ -9,7 +9,7 @@ use super::authorizer::Operation::{
 };
 use super::authorizer::Resource::{Cluster, Group, Topic, TransactionalId};
 use super::row::{Row, encoding_row, relayed_row, row};
-use super::{cluster, groups, offsets, records, security, topics, transactions};
+use super::{clients, cluster, groups, offsets, records, security, topics, transactions};
 use crate::server::state::served::ServedApi;
 
 /// Every API this broker serves, by key; with what Kafka's authorizer is asked about it.
@@ -101,8 +101,10 @@ pub const TABLE: &[Row] = &[
     row::<topics::alter_partition_reassignments::AlterPartitionReassignments>(&[(Alter, Cluster)]),
     row::<topics::list_partition_reassignments::ListPartitionReassignments>(&[(Describe, Cluster)]),
     row::<offsets::offset_delete::OffsetDelete>(&[(Delete, Group), (Read, Topic)]),
+    row::<clients::describe_client_quotas::DescribeClientQuotas>(&[(DescribeConfigs, Cluster)]),
+    row::<clients::alter_client_quotas::AlterClientQuotas>(&[(AlterConfigs, Cluster)]),
     row::<cluster::describe_quorum::DescribeQuorum>(&[(Describe, Cluster)]),
-    relayed_row::<57>("UpdateFeatures", (0, 2), &[(Alter, Cluster)]),
+    row::<cluster::update_features::UpdateFeatures>(&[(Alter, Cluster)]),
     row::<cluster::describe_cluster::DescribeCluster>(&[(Describe, Cluster)]),
     row::<transactions::describe_producers::DescribeProducers>(&[(Read, Topic)]),
     relayed_row::<64>("UnregisterBroker", (0, 0), &[(Alter, Cluster)]),
@@ -119,6 +121,8 @@ pub const TABLE: &[Row] = &[
         (Describe, Group),
         (Describe, Topic),
     ]),
+    row::<clients::get_telemetry_subscriptions::GetTelemetrySubscriptions>(&[]),
+    row::<clients::push_telemetry::PushTelemetry>(&[]),
     row::<cluster::list_config_resources::ListConfigResources>(&[(DescribeConfigs, Cluster)]),
     row::<topics::describe_topic_partitions::DescribeTopicPartitions>(&[(Describe, Topic)]),
     relayed_row::<80>("AddRaftVoter", (0, 1), &[(Alter, Cluster)]),
@@ -246,6 +250,8 @@ IncrementalAlterConfigs: AlterConfigs Cluster, AlterConfigs Topic, AlterConfigs 
 AlterPartitionReassignments: Alter Cluster
 ListPartitionReassignments: Describe Cluster
 OffsetDelete: Delete Group, Read Topic
+DescribeClientQuotas: DescribeConfigs Cluster
+AlterClientQuotas: AlterConfigs Cluster
 DescribeQuorum: Describe Cluster
 UpdateFeatures: Alter Cluster
 DescribeCluster: Describe Cluster
@@ -255,6 +261,8 @@ DescribeTransactions: Describe TransactionalId, Describe Topic
 ListTransactions: Describe TransactionalId
 ConsumerGroupHeartbeat: Read Group, Describe Topic
 ConsumerGroupDescribe: Describe Group, Describe Topic
+GetTelemetrySubscriptions:
+PushTelemetry:
 ListConfigResources: DescribeConfigs Cluster
 DescribeTopicPartitions: Describe Topic
 AddRaftVoter: Alter Cluster

@@ -112,6 +112,8 @@ impl Changing<'_> {
                 self.moves.plan(self.controller.moves());
             }
             ControlMessage::AlterConfigs(call) => self.answer(call).await,
+            ControlMessage::AlterClientQuotas(call) => self.answer(call).await,
+            ControlMessage::UpdateFeatures(call) => self.answer(call).await,
             ControlMessage::AllocateProducerIds(call) => self.answer(call).await,
             ControlMessage::FailDirectories(call) => self.answer(call).await,
             ControlMessage::AlterPartition(call) => {

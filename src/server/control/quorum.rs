@@ -59,6 +59,8 @@ impl Serving {
             ControlMessage::CreatePartitions(call) => call.answer(Err(CannotWrite)),
             ControlMessage::Reassign(call) => call.answer(Err(CannotWrite)),
             ControlMessage::AlterConfigs(call) => call.answer(Err(CannotWrite)),
+            ControlMessage::AlterClientQuotas(call) => call.answer(Err(CannotWrite)),
+            ControlMessage::UpdateFeatures(call) => call.answer(Err(CannotWrite)),
             ControlMessage::AllocateProducerIds(call) => self.begin(async move {
                 let (asked, answer) = call.split();
                 let block = controller.allocate_producer_ids(asked.0).await;

@@ -7,6 +7,7 @@ pub mod fetch_sessions;
 pub mod probe;
 pub mod served;
 pub mod shared_answers;
+pub mod telemetry;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,6 +26,7 @@ use fetch_sessions::{FetchSessions, Memory};
 use probe::{Closing, Probe};
 use served::ServedApi;
 use shared_answers::SharedAnswers;
+use telemetry::Telemetry;
 
 /// What all connections of one shard share.
 pub struct ServerState {
@@ -40,6 +42,8 @@ pub struct ServerState {
     pub probe: Probe,
     /// The levels of the log.
     pub loggers: Arc<Loggers>,
+    /// What clients are asked for of their metrics, and what they have pushed.
+    pub telemetry: RefCell<Telemetry>,
     /// Answers that are the same for all clients.
     pub shared_answers: SharedAnswers,
     closing_lines: Lines,
@@ -66,6 +70,7 @@ impl ServerState {
             probe: Probe::new(apis),
             apis,
             loggers,
+            telemetry: RefCell::default(),
             shared_answers: SharedAnswers::default(),
             closing_lines: Lines::default(),
             shard,
@@ -130,6 +135,12 @@ impl ServerState {
             "Incremental fetch sessions. \
              Kafka: kafka.server:type=FetchSessionCache,name=NumIncrementalFetchSessions",
             self.sessions.borrow().count() as f64,
+        );
+        snapshot.gauge(
+            "corelane_client_instances",
+            "Client instances that are remembered for their metrics (KIP-714). \
+             Kafka: kafka.server:type=ClientMetrics ClientMetricsInstanceCount",
+            self.telemetry.borrow().count() as f64,
         );
         snapshot.with_label("node", &self.shard.node.to_string())
     }

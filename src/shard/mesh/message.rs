@@ -12,15 +12,15 @@ use crate::coordinator::CommittedOffsets;
 use crate::io::channel::Call;
 use crate::log::HandedOver;
 use crate::metadata::controller::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReply, AssignDirectories,
-    CannotWrite, Change, CreatePartitions, CreateTopics, DeleteTopics, FailDirectories, Forward,
-    ForwardError, Reassign,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionReply,
+    AssignDirectories, CannotWrite, Change, CreatePartitions, CreateTopics, DeleteTopics,
+    FailDirectories, Forward, ForwardError, Reassign, UpdateFeatures,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
 use crate::shard::handover::{Arrive, Leave, LeaveError};
 use crate::shard::markers::{Marker, Targets, Written};
-use crate::shard::numbers::Named;
+use crate::shard::numbers::{ClientNumbers, Named};
 
 /// A request to change the cluster, with the way back for the answer to just that request.
 pub type ChangeCall<C> = Call<C, Result<<C as Change>::Reply, CannotWrite>>;
@@ -45,6 +45,8 @@ pub enum ShardQuestion {
     Alive(Call<(), ()>),
     /// What are its numbers?
     Metrics(Call<(), Snapshot>),
+    /// What are the newest numbers of its clients?
+    Clients(Call<(), Vec<ClientNumbers>>),
     /// Which offsets have its groups committed? At most so many.
     Committed(Call<usize, CommittedOffsets>),
     /// Where do the records of these partitions end, of those that it leads?
@@ -83,6 +85,10 @@ pub enum ControlMessage {
     Reassign(ChangeCall<Reassign>),
     /// Change dynamic settings.
     AlterConfigs(ChangeCall<AlterConfigs>),
+    /// Change what users, clients and addresses may use.
+    AlterClientQuotas(ChangeCall<AlterClientQuotas>),
+    /// Change the levels of features.
+    UpdateFeatures(ChangeCall<UpdateFeatures>),
     /// Give a node a block of producer ids.
     AllocateProducerIds(ChangeCall<AllocateProducerIds>),
     /// Take the partitions in failed log directories offline.

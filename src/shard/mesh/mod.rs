@@ -17,12 +17,13 @@ use crate::coordinator::CommittedOffsets;
 use crate::io::channel::{Call, Disconnected, Receiver, Sender, channel};
 use crate::log::HandedOver;
 use crate::metadata::controller::decide::{
-    AlterConfigsError, CreatePartitionsError, ReassignError,
+    AlterConfigsError, AlteredQuotas, CreatePartitionsError, ReassignError, UpdateFeaturesError,
 };
 use crate::metadata::controller::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionFailure, AlterPartitionReply,
-    AssignDirectories, CannotWrite, Change, CreatePartitions, CreateTopicResult, CreateTopics,
-    DeleteTopicResult, DeleteTopics, FailDirectories, Forward, ForwardError, Reassign, TopicRef,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionFailure,
+    AlterPartitionReply, AssignDirectories, CannotWrite, Change, CreatePartitions,
+    CreateTopicResult, CreateTopics, DeleteTopicResult, DeleteTopics, FailDirectories, Forward,
+    ForwardError, Reassign, TopicRef, UpdateFeatures,
 };
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
@@ -30,7 +31,7 @@ use crate::shard::handover::{Arrive, Leave, LeaveError};
 #[allow(unused_imports)] // A link of the documentation.
 use crate::shard::markers;
 use crate::shard::markers::{Marker, Targets, Written};
-use crate::shard::numbers::Named;
+use crate::shard::numbers::{ClientNumbers, Named};
 
 /// The way from any core to the control executor.
 #[derive(Clone)]
@@ -122,6 +123,22 @@ impl ToControl {
         configs: AlterConfigs,
     ) -> Result<Vec<Result<(), AlterConfigsError>>, Undecided> {
         self.ask(configs, ControlMessage::AlterConfigs).await
+    }
+
+    /// Changes what users, clients and addresses may use: how it went for each of them.
+    pub async fn alter_client_quotas(
+        &self,
+        quotas: AlterClientQuotas,
+    ) -> Result<AlteredQuotas, Undecided> {
+        self.ask(quotas, ControlMessage::AlterClientQuotas).await
+    }
+
+    /// Changes the levels of features, or none of them.
+    pub async fn update_features(
+        &self,
+        features: UpdateFeatures,
+    ) -> Result<Result<(), UpdateFeaturesError>, Undecided> {
+        self.ask(features, ControlMessage::UpdateFeatures).await
     }
 
     /// A block of producer ids for `node`, or none where all have been handed out.
@@ -248,6 +265,13 @@ impl ToShard {
     pub async fn metrics(&self) -> Result<crate::base::metrics::Snapshot, Disconnected> {
         let (call, answer) = Call::new(());
         self.questions.send(ShardQuestion::Metrics(call))?;
+        answer.wait().await
+    }
+
+    /// The newest numbers that its clients have pushed.
+    pub async fn clients(&self) -> Result<Vec<ClientNumbers>, Disconnected> {
+        let (call, answer) = Call::new(());
+        self.questions.send(ShardQuestion::Clients(call))?;
         answer.wait().await
     }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod configs;
 mod consumers;
 mod endings;
+mod features;
 mod fetch;
 mod frames;
 mod groups;
@@ -14,11 +15,14 @@ mod loggers;
 mod members;
 mod metadata;
 mod migration;
+mod nodes;
 mod offsets;
 mod produce;
 mod producers;
+mod quotas;
 mod rebalance;
 mod scene;
+mod telemetry;
 mod topics;
 mod transactions;
 
@@ -43,6 +47,12 @@ pub const ALL: &[(&str, Telling)] = &[
     ("create_topics", topics::create_topics),
     ("delete_topics", topics::delete_topics),
     ("create_partitions", topics::create_partitions),
+    ("elect_leaders", nodes::elect_leaders),
+    (
+        "list_partition_reassignments",
+        nodes::list_partition_reassignments,
+    ),
+    ("describe_quorum", nodes::describe_quorum),
     ("describe_configs", configs::describe_configs),
     ("alter_configs", alter_configs::alter_configs),
     (
@@ -51,6 +61,9 @@ pub const ALL: &[(&str, Telling)] = &[
     ),
     ("acls", acls::acls),
     ("loggers", loggers::loggers),
+    ("client_quotas", quotas::client_quotas),
+    ("update_features", features::update_features),
+    ("client_metrics", telemetry::client_metrics),
     ("list_config_resources", configs::list_config_resources),
     ("produce", produce::produce),
     ("produce_bad_batches", produce::bad_batches),
@@ -63,6 +76,9 @@ pub const ALL: &[(&str, Telling)] = &[
     ("add_partitions_to_txn", transactions::add_partitions_to_txn),
     ("add_offsets_to_txn", transactions::add_offsets_to_txn),
     ("end_txn", transactions::end_txn),
+    ("txn_offset_commit", transactions::txn_offset_commit),
+    ("write_txn_markers", transactions::write_txn_markers),
+    ("describe_producers", transactions::describe_producers),
     ("describe_transactions", transactions::describe_transactions),
     ("list_transactions", transactions::list_transactions),
     ("fetch", fetch::fetch),

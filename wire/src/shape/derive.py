@@ -28,8 +28,8 @@ APIS = """
     DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
     TxnOffsetCommit ElectLeaders AlterPartitionReassignments ListPartitionReassignments
-    DescribeQuorum
-    ConsumerGroupHeartbeat ConsumerGroupDescribe
+    DescribeQuorum ConsumerGroupHeartbeat ConsumerGroupDescribe DescribeClientQuotas
+    AlterClientQuotas UpdateFeatures GetTelemetrySubscriptions PushTelemetry
 """.split()
 
 # The APIs that this broker asks of other Kafka processes.

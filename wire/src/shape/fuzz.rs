@@ -169,10 +169,13 @@ fn codecs() -> Vec<(i16, Codec)> {
         DescribeAclsRequest
         CreateAclsRequest DeleteAclsRequest DescribeConfigsRequest
         AlterConfigsRequest DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
-        ElectLeadersRequest IncrementalAlterConfigsRequest ListPartitionReassignmentsRequest
-        OffsetDeleteRequest DescribeQuorumRequest DescribeClusterRequest DescribeProducersRequest
+        ElectLeadersRequest IncrementalAlterConfigsRequest AlterPartitionReassignmentsRequest
+        ListPartitionReassignmentsRequest
+        OffsetDeleteRequest DescribeClientQuotasRequest AlterClientQuotasRequest
+        DescribeQuorumRequest UpdateFeaturesRequest DescribeClusterRequest DescribeProducersRequest
         DescribeTransactionsRequest ListTransactionsRequest
         ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
+        GetTelemetrySubscriptionsRequest PushTelemetryRequest
         ListConfigResourcesRequest DescribeTopicPartitionsRequest
     }
 }
@@ -214,7 +217,7 @@ impl Subject {
 /// Calls `test` with every body of the tables that the codec crate knows too, in every version.
 fn everywhere(mut test: impl FnMut(Subject, i16, Codec)) {
     let tables = [
-        (table::BODIES, false, codecs(), 223),
+        (table::BODIES, false, codecs(), 234),
         (answers::ANSWERS, true, codecs_of_answers(), 61),
     ];
     for (bodies, is_answer, codecs, expected) in tables {

@@ -790,6 +790,81 @@ const CONSUMER_GROUP_DESCRIBE: &[Field] = &[
     Field::new("IncludeAuthorizedOperations", Kind::Fixed(1), 0),
 ];
 
+const DESCRIBE_CLIENT_QUOTAS_COMPONENTS: &[Field] = &[
+    Field::new("EntityType", Kind::Text, 0),
+    Field::new("MatchType", Kind::Fixed(1), 0),
+    Field::new("Match", Kind::Text, 0).nullable(0),
+];
+
+const DESCRIBE_CLIENT_QUOTAS: &[Field] = &[
+    Field::new(
+        "Components",
+        Kind::Array(&Kind::Struct(DESCRIBE_CLIENT_QUOTAS_COMPONENTS)),
+        0,
+    ),
+    Field::new("Strict", Kind::Fixed(1), 0),
+];
+
+const ALTER_CLIENT_QUOTAS_ENTRIES_ENTITY: &[Field] = &[
+    Field::new("EntityType", Kind::Text, 0),
+    Field::new("EntityName", Kind::Text, 0).nullable(0),
+];
+
+const ALTER_CLIENT_QUOTAS_ENTRIES_OPS: &[Field] = &[
+    Field::new("Key", Kind::Text, 0),
+    Field::new("Value", Kind::Fixed(8), 0),
+    Field::new("Remove", Kind::Fixed(1), 0),
+];
+
+const ALTER_CLIENT_QUOTAS_ENTRIES: &[Field] = &[
+    Field::new(
+        "Entity",
+        Kind::Array(&Kind::Struct(ALTER_CLIENT_QUOTAS_ENTRIES_ENTITY)),
+        0,
+    ),
+    Field::new(
+        "Ops",
+        Kind::Array(&Kind::Struct(ALTER_CLIENT_QUOTAS_ENTRIES_OPS)),
+        0,
+    ),
+];
+
+const ALTER_CLIENT_QUOTAS: &[Field] = &[
+    Field::new(
+        "Entries",
+        Kind::Array(&Kind::Struct(ALTER_CLIENT_QUOTAS_ENTRIES)),
+        0,
+    ),
+    Field::new("ValidateOnly", Kind::Fixed(1), 0),
+];
+
+const UPDATE_FEATURES_FEATURE_UPDATES: &[Field] = &[
+    Field::new("Feature", Kind::Text, 0),
+    Field::new("MaxVersionLevel", Kind::Fixed(2), 0),
+    Field::new("AllowDowngrade", Kind::Fixed(1), 0).upto(0),
+    Field::new("UpgradeType", Kind::Fixed(1), 1),
+];
+
+const UPDATE_FEATURES: &[Field] = &[
+    Field::new("timeoutMs", Kind::Fixed(4), 0),
+    Field::new(
+        "FeatureUpdates",
+        Kind::Array(&Kind::Struct(UPDATE_FEATURES_FEATURE_UPDATES)),
+        0,
+    ),
+    Field::new("ValidateOnly", Kind::Fixed(1), 1),
+];
+
+const GET_TELEMETRY_SUBSCRIPTIONS: &[Field] = &[Field::new("ClientInstanceId", Kind::Fixed(16), 0)];
+
+const PUSH_TELEMETRY: &[Field] = &[
+    Field::new("ClientInstanceId", Kind::Fixed(16), 0),
+    Field::new("SubscriptionId", Kind::Fixed(4), 0),
+    Field::new("Terminating", Kind::Fixed(1), 0),
+    Field::new("CompressionType", Kind::Fixed(1), 0),
+    Field::new("Metrics", Kind::Blob, 0),
+];
+
 /// The request bodies that can be checked, by API key.
 pub(super) const BODIES: &[Body] = &[
     Body::new(0, 3, 13, 9, PRODUCE),
@@ -829,13 +904,18 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(45, 0, 1, 0, ALTER_PARTITION_REASSIGNMENTS),
     Body::new(46, 0, 0, 0, LIST_PARTITION_REASSIGNMENTS),
     Body::new(47, 0, 0, 32767, OFFSET_DELETE),
+    Body::new(48, 0, 1, 1, DESCRIBE_CLIENT_QUOTAS),
+    Body::new(49, 0, 1, 1, ALTER_CLIENT_QUOTAS),
     Body::new(55, 0, 2, 0, DESCRIBE_QUORUM),
+    Body::new(57, 0, 2, 0, UPDATE_FEATURES),
     Body::new(60, 0, 2, 0, DESCRIBE_CLUSTER),
     Body::new(61, 0, 0, 0, DESCRIBE_PRODUCERS),
     Body::new(65, 0, 0, 0, DESCRIBE_TRANSACTIONS),
     Body::new(66, 0, 2, 0, LIST_TRANSACTIONS),
     Body::new(68, 0, 1, 0, CONSUMER_GROUP_HEARTBEAT),
     Body::new(69, 0, 1, 0, CONSUMER_GROUP_DESCRIBE),
+    Body::new(71, 0, 0, 0, GET_TELEMETRY_SUBSCRIPTIONS),
+    Body::new(72, 0, 0, 0, PUSH_TELEMETRY),
     Body::new(74, 0, 1, 0, LIST_CONFIG_RESOURCES),
     Body::new(75, 0, 0, 0, DESCRIBE_TOPIC_PARTITIONS),
 ];

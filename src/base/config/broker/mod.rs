@@ -10,6 +10,7 @@ mod node;
 mod own;
 mod quorum;
 mod replication;
+mod telemetry;
 mod transactions;
 
 pub use dropped::advice;
@@ -61,7 +62,11 @@ pub static SECTIONS: &[Section] = &[
     ),
     Section::new("Security", &[], no_effect::SECURITY),
     Section::new("SASL", &[], no_effect::SASL),
-    Section::new("Quotas and metrics", &[], no_effect::QUOTAS),
+    Section::new(
+        "Quotas and metrics",
+        telemetry::TELEMETRY,
+        no_effect::QUOTAS,
+    ),
     Section::new(
         "Share groups and streams groups",
         &[],

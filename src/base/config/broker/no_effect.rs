@@ -18,6 +18,9 @@ broker_settings! {
     "controlled.shutdown.enable" Boolean =
         Some("true"), Any, Medium, ReadOnly, Ignored(OtherDesign);
         "Whether leaders move away before a broker stops.";
+    "controller.socket.timeout.ms" Int =
+        Some("30000"), Any, Medium, ReadOnly, Ignored(OtherDesign);
+        "How long a broker waits for its controller's answer.";
     "background.threads" Int =
         Some("10"), AtLeast(1), High, ClusterWide, Ignored(Threads);
         "Threads for chores.";
@@ -42,23 +45,14 @@ broker_settings! {
     "config.providers" List =
         Some(""), Items { of: &[], may_be_empty: true }, Low, ClusterWide, Refused(Jvm);
         "Java classes that fetch the values of settings from elsewhere.";
-    "controller.socket.timeout.ms" Int =
-        Some("30000"), Any, Medium, ReadOnly, Ignored(Standalone);
-        "How long a broker waits for its controller's answer.";
 }
 
 broker_settings! {
     pub static NETWORK;
 
     "early.start.listeners" List =
-        None, Items { of: &[], may_be_empty: true }, High, ReadOnly, Ignored(Standalone);
+        None, Items { of: &[], may_be_empty: true }, High, ReadOnly, Ignored(NoAuthorizer);
         "Listeners that open before the authorizer is ready.";
-    "socket.connection.setup.timeout.ms" Long =
-        Some("10000"), Any, Medium, ReadOnly, Ignored(Standalone);
-        "How long this broker tries to reach another node, at first.";
-    "socket.connection.setup.timeout.max.ms" Long =
-        Some("30000"), Any, Medium, ReadOnly, Ignored(Standalone);
-        "How long this broker tries to reach another node, at most.";
     "security.inter.broker.protocol" String =
         Some("PLAINTEXT"), OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium,
         ReadOnly, Refused(NoSecurity);
@@ -84,6 +78,12 @@ broker_settings! {
     "delete.records.purgatory.purge.interval.requests" Int =
         Some("1"), Any, Medium, ReadOnly, Ignored(OtherDesign);
         "How often Kafka sweeps its list of waiting record deletions.";
+    "socket.connection.setup.timeout.ms" Long =
+        Some("10000"), Any, Medium, ReadOnly, Ignored(OtherDesign);
+        "How long this broker tries to reach another node, at first.";
+    "socket.connection.setup.timeout.max.ms" Long =
+        Some("30000"), Any, Medium, ReadOnly, Ignored(OtherDesign);
+        "How long this broker tries to reach another node, at most.";
     "max.connection.creation.rate" Int =
         Some("2147483647"), AtLeast(0), Medium, ClusterWide, Ignored(NoQuotas);
         "New connections per second that a broker takes.";
@@ -152,17 +152,17 @@ broker_settings! {
         Some("5242880"), AtLeast(1), High, ReadOnly, Ignored(OtherDesign);
         "How much is read at a time when transactions are loaded.";
     "transaction.partition.verification.enable" Boolean =
-        Some("true"), Any, Low, ClusterWide, Ignored(NoTransactions);
+        Some("true"), Any, Low, ClusterWide, Ignored(OtherDesign);
         "Whether a leader asks the coordinator if a partition is part of a transaction.";
-    "transaction.two.phase.commit.enable" Boolean =
-        Some("false"), Any, Low, ReadOnly, Ignored(NoTransactions);
-        "Whether producers may take part in two-phase commit (KIP-939).";
     "add.partitions.to.txn.retry.backoff.ms" Int =
-        Some("20"), AtLeast(1), High, ReadOnly, Ignored(NoTransactions);
+        Some("20"), AtLeast(1), High, ReadOnly, Ignored(OtherDesign);
         "The first pause before adding a partition to a transaction is tried again.";
     "add.partitions.to.txn.retry.backoff.max.ms" Int =
-        Some("100"), AtLeast(0), High, ReadOnly, Ignored(NoTransactions);
+        Some("100"), AtLeast(0), High, ReadOnly, Ignored(OtherDesign);
         "The longest pause before adding a partition to a transaction is tried again.";
+    "transaction.two.phase.commit.enable" Boolean =
+        Some("false"), Any, Low, ReadOnly, Ignored(NoTwoPhaseCommit);
+        "Whether producers may take part in two-phase commit (KIP-939).";
 }
 
 broker_settings! {
@@ -180,21 +180,6 @@ broker_settings! {
     "controller.quorum.election.backoff.max.ms" Int =
         Some("1000"), AtLeast(0), High, ReadOnly, Ignored(Standalone);
         "The longest pause between elections.";
-    "controller.quorum.fetch.max.bytes" Int =
-        Some("1048576"), AtLeast(1), Low, ReadOnly, Ignored(Standalone);
-        "The most bytes in one fetch of metadata.";
-    "controller.quorum.fetch.snapshot.max.bytes" Int =
-        Some("1048576"), AtLeast(1), Low, ReadOnly, Ignored(Standalone);
-        "The most bytes in one fetch of a snapshot.";
-    "controller.quorum.fetch.timeout.ms" Int =
-        Some("2000"), AtLeast(0), High, ReadOnly, Ignored(Standalone);
-        "How long without a fetch before a controller is given up.";
-    "controller.quorum.request.timeout.ms" Int =
-        Some("2000"), AtLeast(0), Medium, ReadOnly, Ignored(Standalone);
-        "How long a request to the quorum may take.";
-    "controller.quorum.retry.backoff.ms" Int =
-        Some("20"), AtLeast(0), Low, ReadOnly, Ignored(Standalone);
-        "The pause before a failed request to the quorum is tried again.";
     "broker.session.timeout.ms" Int =
         Some("9000"), Any, Medium, ReadOnly, Ignored(Standalone);
         "How long a broker may be silent before it is fenced.";
@@ -219,6 +204,21 @@ broker_settings! {
     "metadata.max.retention.ms" Long =
         Some("604800000"), Any, High, ReadOnly, Ignored(OtherDesign);
         "How long the metadata log is kept.";
+    "controller.quorum.fetch.max.bytes" Int =
+        Some("1048576"), AtLeast(1), Low, ReadOnly, Ignored(OtherDesign);
+        "The most bytes in one fetch of metadata.";
+    "controller.quorum.fetch.snapshot.max.bytes" Int =
+        Some("1048576"), AtLeast(1), Low, ReadOnly, Ignored(OtherDesign);
+        "The most bytes in one fetch of a snapshot.";
+    "controller.quorum.fetch.timeout.ms" Int =
+        Some("2000"), AtLeast(0), High, ReadOnly, Ignored(OtherDesign);
+        "How long without a fetch before a controller is given up.";
+    "controller.quorum.request.timeout.ms" Int =
+        Some("2000"), AtLeast(0), Medium, ReadOnly, Ignored(OtherDesign);
+        "How long a request to the quorum may take.";
+    "controller.quorum.retry.backoff.ms" Int =
+        Some("20"), AtLeast(0), Low, ReadOnly, Ignored(OtherDesign);
+        "The pause before a failed request to the quorum is tried again.";
 }
 
 broker_settings! {
@@ -544,9 +544,6 @@ broker_settings! {
     "kafka.metrics.polling.interval.secs" Int =
         Some("10"), AtLeast(1), Low, ReadOnly, Ignored(Jvm);
         "How often those are read.";
-    "telemetry.max.bytes" Int =
-        Some("1048576"), AtLeast(1), Low, ReadOnly, Ignored(NoTelemetry);
-        "The most bytes of metrics that a client may push at a time.";
 }
 
 broker_settings! {

@@ -10,8 +10,8 @@ broker_settings! {
         "How many shards (Kafka nodes, one executor each) this process runs. Fixed when the "
         "data folder is formatted. Unset: half the physical cores, from 1 to 8.";
     "corelane.admin.port" Int = None, Between(0, 65535), Medium, ReadOnly, Applied;
-        "The port of /metrics, /health, /ready and /config, on the host of the first listener. "
-        "Unset: none of them is served.";
+        "The port of /metrics, /health, /ready, /config and /clients, on the host of the first "
+        "listener. Unset: none of them is served.";
     "corelane.log.level" String = Some("info"), LogFilter, Medium, ReadOnly, Applied;
         "What the broker logs: `error`, `warn`, `info`, `debug`, `trace` or `off`, also per "
         "module, as in `info,corelane::log=debug`. Changed while it runs, until the next start, by "

@@ -63,7 +63,7 @@ fn the_file_that_comes_with_kafka_loads() {
              there are no thread pools to size",
             "accepted without effect: controller.quorum.bootstrap.servers, \
              inter.broker.listener.name, controller.listener.names: \
-             metadata is embedded, there is no controller quorum to reach",
+             it is of a controller quorum, of which this process is no member",
             "process.roles=broker,controller: Corelane is no controller of a quorum; it runs \
              alone, with its metadata embedded (process.roles=broker joins a cluster)",
         ]

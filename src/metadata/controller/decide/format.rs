@@ -32,16 +32,18 @@ pub(super) fn feature_ranges() -> Vec<FeatureRange> {
 /// has from then on.
 const LATER: [&str; 2] = ["group.version", "transaction.version"];
 
-/// Levels of features for a cluster that an earlier build has formatted.
+/// Levels of features for a cluster that an earlier build has formatted. One that was switched off
+/// stays off.
 pub fn catch_up(image: &Image) -> Vec<MetadataRecord> {
     let missing = FEATURES.into_iter().filter(|(name, ..)| {
         let is_later = LATER.contains(name);
         is_later && !image.features.contains_key(*name)
     });
-    missing.map(level).collect()
+    missing.map(first_level).collect()
 }
 
-fn level((name, _, _, level): (&str, i16, i16, i16)) -> MetadataRecord {
+/// The record that a feature is at this level from now on.
+pub(super) fn level(name: &str, level: i16) -> MetadataRecord {
     FeatureLevel {
         name: name.to_owned(),
         feature_level: level,
@@ -49,10 +51,14 @@ fn level((name, _, _, level): (&str, i16, i16, i16)) -> MetadataRecord {
     .into()
 }
 
+fn first_level((name, _, _, first): (&str, i16, i16, i16)) -> MetadataRecord {
+    level(name, first)
+}
+
 /// What a new cluster begins with: its features and, as Kafka does where eligible leader
 /// replicas are kept, the least count of replicas in sync as a setting of all brokers.
 pub fn format(config: &BrokerConfig) -> Vec<MetadataRecord> {
-    let mut records: Vec<MetadataRecord> = FEATURES.map(level).into();
+    let mut records: Vec<MetadataRecord> = FEATURES.map(first_level).into();
     let min_isr = "min.insync.replicas";
     records.push(
         Config {

@@ -9,10 +9,12 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod directories;
+mod features;
 mod format;
 mod names;
 mod moves;
 mod nodes;
+mod quotas;
 mod subscription;
 
 use crate::base::config::BrokerConfig;
@@ -26,10 +28,12 @@ pub use create_partitions::{CreatePartitionsError, create_partitions};
 pub use create_topics::{CreateTopicError, CreateTopicResult, CreatedTopic, create_topics};
 pub use delete_topics::{DeleteTopicError, DeleteTopicResult, delete_topics};
 pub use directories::{fail_directories, follow_directories, is_reserved};
+pub use features::{UpdateFeaturesError, update_features};
 pub use format::{FEATURES, catch_up, format};
 pub use moves::{ReassignError, end_move, is_to_move, reassign};
 pub use names::{NameError, check_topic_name};
 pub use nodes::{NodeStart, allocate_producer_ids, register_nodes, renew_leaders};
+pub use quotas::{AlterQuotasError, AlteredQuotas, CLIENT_ID, IP, USER, alter_client_quotas};
 pub use random::Random;
 
 /// The topic name that belongs to the metadata log.

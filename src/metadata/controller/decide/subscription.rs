@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::config::{InvalidValue, client_metrics_setting};
+use crate::base::config::{InvalidValue, client_metrics_setting, client_pattern};
 
 /// What is wrong with a client metrics subscription: with the request, or with a value in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +12,7 @@ pub(super) enum Subscription {
 }
 
 /// Checks the settings of a client metrics subscription (`ClientMetricsConfigs.validate` of
-/// Kafka, which also compiles the patterns: those here are only split).
+/// Kafka).
 pub(super) fn check_subscription(
     name: &str,
     settings: &BTreeMap<String, String>,
@@ -46,24 +46,10 @@ pub(super) fn check_subscription(
         } else {
             &[]
         };
-        if let Some(pattern) = patterns.iter().find(|pattern| !is_match(pattern)) {
+        if let Some(pattern) = patterns.iter().find(|it| client_pattern(it).is_none()) {
             let text = format!("Illegal client matching pattern: {pattern}");
             return Err(Subscription::Value(text));
         }
     }
     Ok(())
-}
-
-fn is_match(pattern: &str) -> bool {
-    const PROPERTIES: [&str; 6] = [
-        "client_instance_id",
-        "client_id",
-        "client_software_name",
-        "client_software_version",
-        "client_source_address",
-        "client_source_port",
-    ];
-    // Equals signs at the very end do not count for Java's split.
-    let parts: Vec<&str> = pattern.trim_end_matches('=').split('=').collect();
-    matches!(parts.as_slice(), [property, _] if PROPERTIES.contains(&property.trim()))
 }

@@ -2,6 +2,8 @@
 
 mod configs;
 mod moves;
+mod features;
+mod quotas;
 mod topics;
 
 use std::sync::Arc;
@@ -143,12 +145,9 @@ fn a_new_cluster_has_its_features_and_its_nodes() {
 fn a_cluster_of_an_earlier_build_gets_what_it_lacks_once() {
     let mut world = World::new(1, "");
     assert_eq!(catch_up(&world.image), []);
-    let off = crate::metadata::record::FeatureLevel {
-        name: "transaction.version".to_owned(),
-        feature_level: 0,
-    };
-    world.take(vec![off.into()]);
-    assert!(!world.image.features.contains_key("transaction.version"));
+    let mut earlier = Image::clone(&world.image);
+    Arc::make_mut(&mut earlier.features).remove("transaction.version");
+    world.image = earlier.into();
     world.take(catch_up(&world.image));
     assert_eq!(world.image.features["transaction.version"], 2);
     assert_eq!(catch_up(&world.image), []);

@@ -40,6 +40,9 @@ impl Api for ApiVersions {
                 .with_error_code(ErrorCode::INVALID_REQUEST.0)
                 .with_api_keys(Vec::new());
         }
+        if cx.version >= 3 {
+            cx.session.set_software(name, version);
+        }
         let server = &cx.server;
         let is_served = |api: &&ServedApi| server.is_in_cluster || !api.is_in_cluster_only;
         let understood = match server.is_in_cluster {
@@ -99,7 +102,8 @@ fn with_features(answer: ApiVersionsResponse, image: &Image, version: i16) -> Ap
             .with_min_version(*min)
             .with_max_version(*max)
     });
-    let finalized = image.features.iter().map(|(name, level)| {
+    let on = image.features.iter().filter(|(_, level)| **level > 0);
+    let finalized = on.map(|(name, level)| {
         FinalizedFeatureKey::default()
             .with_name(StrBytes::from_string(name.clone()))
             .with_min_version_level(*level)

@@ -8,3 +8,4 @@ pub mod describe_log_dirs;
 pub mod describe_quorum;
 pub mod incremental_alter_configs;
 pub mod list_config_resources;
+pub mod update_features;

@@ -1,6 +1,8 @@
 //! Drives: ElectLeaders, versions 0 to 2 (KIP-183, KIP-460). In a cluster the controllers elect.
 //! Alone each partition has one replica: it leads, or its folder has failed and nothing else can.
 
+use std::collections::HashMap;
+
 use crate::base::{ErrorCode, NodeId};
 use crate::metadata::image::{Image, Topic};
 use crate::server::api::{Api, Context};
@@ -18,8 +20,8 @@ pub struct ElectLeaders;
 const PREFERRED: i8 = 0;
 const UNCLEAN: i8 = 1;
 
-/// First version with a type, and with an error of the whole.
-const TYPED_FROM: i16 = 1;
+/// What a topic takes in an answer, with its name, in bytes.
+const TOPIC_BYTES: usize = 512;
 /// What a partition's result takes of the shard's memory, in bytes.
 const RESULT_BYTES: usize = 128;
 
@@ -43,43 +45,44 @@ impl Api for ElectLeaders {
             0 => PREFERRED,
             _ => request.election_type,
         };
-        if !matches!(kind, PREFERRED | UNCLEAN) {
-            let code = ErrorCode::UNKNOWN_SERVER_ERROR;
-            return ElectLeadersResponse::default().with_error_code(if cx.version >= TYPED_FROM {
-                code.0
-            } else {
-                0
-            });
-        }
+        let is_known = matches!(kind, PREFERRED | UNCLEAN);
+        let code = match is_known {
+            true => ErrorCode::NONE,
+            false => ErrorCode::INVALID_REQUEST,
+        };
         let image = cx.image();
-        let mut results: Vec<ReplicaElectionResult> = Vec::new();
+        let mut results = Results::default();
         match &request.topic_partitions {
             Some(topics) => {
                 for topic in topics {
                     let mut found = Vec::with_capacity(topic.partitions.len());
                     for &index in &topic.partitions {
                         cx.pace().await;
-                        found.push(result(index, elect(&image, &topic.topic, index, kind)));
+                        let elected = match is_known {
+                            true => elect(&image, &topic.topic, index, kind),
+                            false => (code, format!("there is no election of type {kind}")),
+                        };
+                        found.push(result(index, elected));
                     }
-                    add(&mut results, topic.topic.clone(), found);
+                    results.add(topic.topic.clone(), found);
                 }
             }
+            None if !is_known => {}
+            // Each topic is named, whether there is anything to say of its partitions or not.
             None => {
                 for topic in image.topics.iter() {
                     cx.pace().await;
                     let failed = not_elected(topic, kind);
-                    if failed.is_empty() {
-                        continue;
-                    }
-                    if !cx.claim(failed.len() * RESULT_BYTES).await {
+                    if !cx.claim(TOPIC_BYTES + failed.len() * RESULT_BYTES).await {
                         return ElectLeadersResponse::default();
                     }
-                    let name = super::name(&topic.name);
-                    add(&mut results, name, failed);
+                    results.add(super::name(&topic.name), failed);
                 }
             }
         }
-        ElectLeadersResponse::default().with_replica_election_results(results)
+        ElectLeadersResponse::default()
+            .with_error_code(code.0)
+            .with_replica_election_results(results.list)
     }
 }
 
@@ -134,17 +137,21 @@ fn result(index: i32, (code, text): Elected) -> PartitionResult {
         .with_error_message(Some(StrBytes::from_string(text)))
 }
 
-/// Adds results to those of their topic.
-fn add(
-    results: &mut Vec<ReplicaElectionResult>,
-    topic: TopicName,
-    partitions: Vec<PartitionResult>,
-) {
-    match results.iter_mut().find(|known| known.topic == topic) {
-        Some(known) => known.partition_result.extend(partitions),
-        None => {
+/// Results by topic, in the order in which the topics first came.
+#[derive(Default)]
+struct Results {
+    list: Vec<ReplicaElectionResult>,
+    places: HashMap<TopicName, usize>,
+}
+
+impl Results {
+    /// Adds results to those of their topic.
+    fn add(&mut self, topic: TopicName, partitions: Vec<PartitionResult>) {
+        let place = *self.places.entry(topic.clone()).or_insert(self.list.len());
+        if place == self.list.len() {
             let of_topic = ReplicaElectionResult::default().with_topic(topic);
-            results.push(of_topic.with_partition_result(partitions));
+            self.list.push(of_topic);
         }
+        self.list[place].partition_result.extend(partitions);
     }
 }

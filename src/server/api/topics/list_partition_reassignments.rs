@@ -30,7 +30,7 @@ impl Api for ListPartitionReassignments {
         cx: &Context,
         request: ListPartitionReassignmentsRequest,
     ) -> ListPartitionReassignmentsResponse {
-        let answer = ListPartitionReassignmentsResponse::default();
+        let answer = ListPartitionReassignmentsResponse::default().with_error_message(None);
         let image = cx.image();
         let mut found = Vec::new();
         match &request.topics {

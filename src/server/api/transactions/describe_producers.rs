@@ -5,6 +5,7 @@ use crate::base::ErrorCode;
 use crate::partition::producers::Producer;
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::codes;
+use crate::wire::codec::StrBytes;
 use crate::wire::codec::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
 };
@@ -49,6 +50,13 @@ async fn describe(cx: &Context, topic: &str, index: i32) -> Option<PartitionResp
     let refused = |code: ErrorCode| Some(answer.clone().with_error_code(code.0));
     let partition = match cx.shard.partitions.lookup(topic, index) {
         Ok(partition) => partition,
+        // Kafka has words only for a topic that is not there at all.
+        Err(error) if cx.image().topics.named(topic).is_none() => {
+            let text = "This server does not host this topic-partition.";
+            let text = Some(StrBytes::from_static_str(text));
+            let code = errors::lookup(error);
+            return Some(answer.with_error_code(code.0).with_error_message(text));
+        }
         Err(error) => return refused(errors::lookup(error)),
     };
     let count = partition.producers().count();

@@ -39,7 +39,9 @@ impl Api for WriteTxnMarkers {
         let mut results = Vec::with_capacity(request.markers.len());
         for markers in request.markers.chunks(AT_ONCE) {
             let writing = markers.iter().map(|marker| write(cx, marker));
-            results.extend(join_all(writing).await);
+            // As in Kafka, a marker that goes nowhere has no result.
+            let written = join_all(writing).await.into_iter();
+            results.extend(written.filter(|result| !result.topics.is_empty()));
         }
         cx.drop_later(request);
         WriteTxnMarkersResponse::default().with_markers(results)

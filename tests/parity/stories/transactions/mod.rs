@@ -1,11 +1,14 @@
 //! Stories about the coordinator of transactions: InitProducerId with a transactional id,
-//! AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, DescribeTransactions, ListTransactions.
+//! AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, DescribeTransactions, ListTransactions; and about
+//! what it has others do: TxnOffsetCommit, WriteTxnMarkers, DescribeProducers.
 //!
 //! Kafka answers CONCURRENT_TRANSACTIONS at once while markers are being written, where Corelane
 //! waits a while: steps that may meet that are played when it is over ([`settle`], [`in_the_end`]).
 
 mod adding;
 mod ending;
+mod markers;
+mod offsets;
 mod showing;
 
 use kafka_protocol::messages::add_partitions_to_txn_request::{
@@ -18,6 +21,8 @@ use kafka_protocol::messages::{
 
 pub use adding::{add_offsets_to_txn, add_partitions_to_txn};
 pub use ending::end_txn;
+pub use markers::{describe_producers, write_txn_markers};
+pub use offsets::txn_offset_commit;
 pub use showing::{describe_transactions, list_transactions};
 
 use crate::script::{Story, make, s, t};

@@ -15,6 +15,7 @@ use crate::base::config::{
     self, Effect, InvalidValue, Kind, Mode, Setting, broker_setting, check_group, check_topic,
     client_metrics_setting, group_setting, topic_setting,
 };
+use crate::base::limits::SUBSCRIPTIONS_MAX;
 use crate::metadata::controller::request::{AlterConfigs, ConfigChange, ResourceChange};
 use crate::metadata::image::{Image, ResourceKind};
 use crate::metadata::record::{Config, MetadataRecord};
@@ -43,6 +44,9 @@ pub enum AlterConfigsError {
     /// An operation that does not exist; Kafka has no words for it.
     #[error("there is no such operation")]
     UnknownOperation,
+    /// There are as many subscriptions to clients' metrics as there may be.
+    #[error("there are {SUBSCRIPTIONS_MAX} subscriptions to metrics of clients already")]
+    TooMany,
     /// The request would take more records than one may.
     #[error("Unable to perform excessively large batch operation.")]
     TooLarge,
@@ -338,6 +342,11 @@ fn check(
                 .map_err(|error| AlterConfigsError::Config(error.0))?;
         }
         ResourceKind::ClientMetrics => {
+            let kept = with.image.configs.names(kind);
+            let is_new = kept.iter().all(|known| &***known != name);
+            if is_new && kept.len() >= SUBSCRIPTIONS_MAX {
+                return Err(AlterConfigsError::TooMany);
+            }
             check_subscription(name, &settings).map_err(|error| match error {
                 Subscription::Request(text) => AlterConfigsError::Request(text),
                 Subscription::Value(text) => AlterConfigsError::Config(text),

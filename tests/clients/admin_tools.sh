@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Apache Kafka's own command-line tools for quotas, features and metrics of clients.
+. "$(dirname "$0")/lib.sh"
+client admin-tools "$KAFKA_VERSION"
+server=(--bootstrap-server "$BOOTSTRAP")
+out=$SCRATCH/out
+
+fails() { ! "$@" >"$out" 2>&1; }
+
+quotas() {
+  local entity=("${server[@]}" --entity-type clients --entity-name "client-$RUN")
+  kafka-configs.sh "${entity[@]}" --alter \
+    --add-config 'producer_byte_rate=1024,request_percentage=12.5'
+  kafka-configs.sh "${entity[@]}" --describe >"$out"
+  expect 'producer_byte_rate=1024.0' "$out"
+  expect 'request_percentage=12.5' "$out"
+  kafka-configs.sh "${server[@]}" --entity-type ips --entity-default --alter \
+    --add-config connection_creation_rate=7
+  kafka-configs.sh "${server[@]}" --entity-type ips --describe >"$out"
+  expect 'connection_creation_rate=7.0' "$out"
+  fails kafka-configs.sh "${entity[@]}" --alter --add-config producer_byte_rate=0
+  expect 'must be greater than 0' "$out"
+  kafka-configs.sh "${entity[@]}" --alter \
+    --delete-config producer_byte_rate,request_percentage
+  kafka-configs.sh "${server[@]}" --entity-type ips --entity-default --alter \
+    --delete-config connection_creation_rate
+  kafka-configs.sh "${entity[@]}" --describe >"$out"
+  ! grep -q producer_byte_rate "$out"
+}
+
+features() {
+  kafka-features.sh "${server[@]}" describe >"$out"
+  expect 'Feature: transaction.version' "$out"
+  kafka-features.sh "${server[@]}" downgrade --feature transaction.version=1 --dry-run >"$out"
+  expect 'transaction.version can be downgraded to 1' "$out"
+  kafka-features.sh "${server[@]}" downgrade --feature transaction.version=1 >"$out"
+  expect 'transaction.version was downgraded to 1' "$out"
+  kafka-features.sh "${server[@]}" upgrade --feature transaction.version=2 >"$out"
+  expect 'transaction.version was upgraded to 2' "$out"
+  fails kafka-features.sh "${server[@]}" upgrade --feature group.version=9
+  expect 'Could not upgrade group.version to 9' "$out"
+}
+
+client_metrics() {
+  local name=metrics-$RUN
+  kafka-client-metrics.sh "${server[@]}" --alter --name "$name" --interval 1000 \
+    --metrics org.apache.kafka.consumer. --match 'client_software_name=apache-kafka-java'
+  kafka-client-metrics.sh "${server[@]}" --list >"$out"
+  expect "$name" "$out"
+  kafka-client-metrics.sh "${server[@]}" --describe --name "$name" >"$out"
+  expect 'interval.ms=1000' "$out"
+  fails kafka-client-metrics.sh "${server[@]}" --alter --name "$name" --interval 1
+  expect 'interval must be between 100 and 3600000' "$out"
+  kafka-client-metrics.sh "${server[@]}" --delete --name "$name"
+  kafka-client-metrics.sh "${server[@]}" --list >"$out"
+  ! grep -q "$name" "$out"
+}
+
+check 'kafka-configs: quotas of clients and addresses' quotas
+check 'kafka-features: describe, downgrade, upgrade' features
+check 'kafka-client-metrics: alter, list, describe, delete' client_metrics
