@@ -161,6 +161,9 @@ impl GroupMachine {
         let all: Result<Vec<_>, GroupError> = records.map(encoded).collect();
         for (record, encoded) in all? {
             self.replay(&record, Origin::NEW);
+            if planted!(TombstoneForgotten) && is_target_removal(&record) {
+                continue;
+            }
             out.records.push(encoded);
         }
         Ok(())
@@ -366,4 +369,11 @@ fn brings_something(change: &ConsumerChange) -> bool {
         ConsumerChange::Current(_, value) => value.is_some(),
         ConsumerChange::Regex(_, value) => value.is_some(),
     }
+}
+
+fn is_target_removal(record: &Record) -> bool {
+    let Record::Consumer(record) = record else {
+        return false;
+    };
+    matches!(record.change, ConsumerChange::Target(_, None))
 }
