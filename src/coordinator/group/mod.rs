@@ -23,6 +23,8 @@ mod bounds;
 mod classic;
 mod config;
 pub mod consumer;
+#[cfg(test)]
+mod consumer_bounds;
 mod consumer_membership;
 mod deletion;
 mod error;

@@ -31,6 +31,11 @@ impl ConsumerGroup {
         Some((member.epoch, member.previous_epoch))
     }
 
+    /// How many expressions are resolved.
+    pub fn resolved_count(&self) -> usize {
+        self.resolved.len()
+    }
+
     /// Whether a member speaks the classic protocol.
     pub fn is_classic_member(&self, id: &str) -> bool {
         self.members.get(id).is_some_and(|it| it.is_classic())
