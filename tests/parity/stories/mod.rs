@@ -65,6 +65,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("end_txn", transactions::end_txn),
     ("describe_transactions", transactions::describe_transactions),
     ("list_transactions", transactions::list_transactions),
+    ("txn_offset_commit", transactions::txn_offset_commit),
     ("fetch", fetch::fetch),
     ("fetch_limits", fetch::limits),
     ("fetch_waits", fetch::waits),

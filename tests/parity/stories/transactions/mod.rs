@@ -6,6 +6,7 @@
 
 mod adding;
 mod ending;
+mod offsets;
 mod showing;
 
 use kafka_protocol::messages::add_partitions_to_txn_request::{
@@ -18,6 +19,7 @@ use kafka_protocol::messages::{
 
 pub use adding::{add_offsets_to_txn, add_partitions_to_txn};
 pub use ending::end_txn;
+pub use offsets::txn_offset_commit;
 pub use showing::{describe_transactions, list_transactions};
 
 use crate::script::{Story, make, s, t};
