@@ -4,16 +4,20 @@
 //! `cargo bench --bench group`; under `cargo test` it runs small and checks only that it works.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use bytes::Bytes;
 use corelane::base::ids::Uuid;
-use corelane::base::{Instant, TopicId};
+use corelane::base::{Instant, NodeId, TopicId};
+use corelane::coordinator::group::consumer::request::ConsumerHeartbeat;
 use corelane::coordinator::group::{
     Commit, CommitPartition, CommitTopic, GroupConfig, GroupMachine, Heartbeat, Join, Machine, Now,
-    Origin, Outcome, Protocol, Reply, Sync, Token,
+    Origin, Outcome, Protocol, Reply, Sync, Token, Topics,
 };
 use corelane::coordinator::record::Record;
+use corelane::metadata::image::{Delta, Image};
+use corelane::metadata::record::{self, MetadataRecord};
 use corelane_testing::bench::size;
 
 fn now() -> Now {
@@ -144,6 +148,116 @@ fn main() {
     }
     report("record loaded", records.len(), begun);
     removal(size(3_000, 500_000));
+    for bytes in size(vec![100], vec![1_000, 8_000]) {
+        expression(bytes);
+    }
+    for is_homogeneous in [true, false] {
+        assignment(size(10, 1_000), size(100, 10_000), is_homogeneous);
+    }
+}
+
+/// How long a heartbeat takes that brings an expression of so many bytes.
+fn expression(bytes: usize) {
+    let mut groups = machine();
+    let kinds = [
+        "x".repeat(bytes),
+        "topic-name|".repeat(bytes / 11),
+        "(?i:[a-z]+)".repeat(bytes / 11),
+    ];
+    for (number, regex) in kinds.into_iter().enumerate() {
+        let mut beat = beat(number);
+        beat.topics = None;
+        beat.regex = Some(regex.into());
+        let begun = Clock::now();
+        let answer = groups.consumer_heartbeat(&beat, now(), &mut Outcome::default());
+        let (us, is_taken) = (begun.elapsed().as_secs_f64() * 1e6, answer.is_ok());
+        let name = format!("expression of {bytes} bytes, kind {number}");
+        println!("{name:<34} {us:>10.0} us, taken: {is_taken}");
+    }
+}
+
+/// A member joins; it consumes nothing.
+fn beat(number: usize) -> ConsumerHeartbeat {
+    ConsumerHeartbeat {
+        group: "group".into(),
+        member_id: format!("member-{number}").into(),
+        member_epoch: 0,
+        instance_id: None,
+        rack: None,
+        rebalance_timeout_ms: Some(300_000),
+        topics: Some(Vec::new()),
+        regex: None,
+        assignor: None,
+        owned: Some(Vec::new()),
+        client_id: "client".into(),
+        client_host: "/127.0.0.1".into(),
+        must_have_id: true,
+        unique: Uuid::from_u128(number as u128),
+    }
+}
+
+/// So many members of the consumer protocol join a group that consumes ten topics with so many
+/// partitions together: how long the last join is, in which all are assigned anew.
+fn assignment(members: usize, partitions: usize, is_homogeneous: bool) {
+    let mut groups = machine().in_cluster(topics(partitions / 10));
+    let mut now = now();
+    let mut took = Vec::new();
+    for number in 0..members {
+        // As long as the interval between two assignments.
+        now.wall_ms += 1_000;
+        let topics = (0..10).filter(|topic| is_homogeneous || *topic != number % 10);
+        let mut beat = beat(number);
+        beat.topics = Some(
+            topics
+                .map(|topic| format!("topic-{topic}").into())
+                .collect(),
+        );
+        let mut out = Outcome::default();
+        let begun = Clock::now();
+        groups.consumer_heartbeat(&beat, now, &mut out).unwrap();
+        took.push(begun.elapsed());
+    }
+    took.drain(..members - members.div_ceil(10));
+    took.sort();
+    let name = match is_homogeneous {
+        true => "join that assigns anew",
+        false => "the same, subscriptions differ",
+    };
+    let us = |at: usize| took[at].as_secs_f64() * 1e6;
+    let (median, longest) = (us(took.len() / 2), us(took.len() - 1));
+    println!("{name:<34} {median:>10.0} us, at most {longest:.0} us");
+}
+
+/// Ten topics with so many partitions each.
+fn topics(partitions: usize) -> Topics {
+    let mut delta = Delta::new(&Image::empty("cluster"));
+    for number in 0..10 {
+        let topic_id = TopicId(Uuid::from_u128(number + 1));
+        let topic = record::Topic {
+            name: format!("topic-{number}"),
+            topic_id,
+        };
+        delta.replay(&MetadataRecord::Topic(topic)).unwrap();
+        for partition in 0..partitions {
+            let partition = record::Partition {
+                partition_id: partition as i32,
+                topic_id,
+                replicas: vec![NodeId(1)],
+                isr: vec![NodeId(1)],
+                removing_replicas: Vec::new(),
+                adding_replicas: Vec::new(),
+                leader: NodeId(1),
+                leader_recovery_state: 0,
+                leader_epoch: 0,
+                partition_epoch: 0,
+                directories: Vec::new(),
+                eligible_leader_replicas: None,
+                last_known_elr: None,
+            };
+            delta.replay(&MetadataRecord::Partition(partition)).unwrap();
+        }
+    }
+    Topics::of(Arc::new(delta.apply(1)))
 }
 
 /// A client that is no member commits an offset for each of so many partitions.

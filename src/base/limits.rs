@@ -30,6 +30,9 @@ pub const ANSWER_COST_FACTOR: usize = 3;
 /// The part of `corelane.shard.memory.bytes` that one answer to DescribeConfigs may take: a 64 MiB
 /// answer by default, which has the settings of some 30,000 topics.
 pub const CONFIGS_ANSWER_SHARE: usize = 8;
+/// Bytes of a regular expression that stands for topics. It is compiled while its core waits, which
+/// takes up to 2 ms for one of this length, and 19 ms for one four times as long.
+pub const REGEX_BYTES_MAX: usize = 8 * 1024;
 /// Protocols that a member of a group may speak. Clients speak two or three; a group compares
 /// those of all its members in one go.
 pub const GROUP_PROTOCOLS_MAX: usize = 1_000;

@@ -15,6 +15,7 @@ pub mod copied;
 pub mod device;
 pub mod exposition;
 pub mod followed;
+pub mod histories;
 pub mod members;
 pub mod mounts;
 pub mod net;

@@ -161,6 +161,9 @@ impl GroupMachine {
         let all: Result<Vec<_>, GroupError> = records.map(encoded).collect();
         for (record, encoded) in all? {
             self.replay(&record, Origin::NEW);
+            if planted!(TombstoneForgotten) && is_target_removal(&record) {
+                continue;
+            }
             out.records.push(encoded);
         }
         Ok(())
@@ -286,7 +289,7 @@ impl GroupMachine {
 
     /// Runs one step of resolving regular expressions.
     pub(super) fn resolve_some(&mut self, now: Now, out: &mut Outcome) {
-        let Some(found) = self.regexes.work() else {
+        let Some(found) = self.regexes.work(&*self.memory) else {
             return;
         };
         self.take_resolved(found, now, out);
@@ -294,6 +297,13 @@ impl GroupMachine {
 
     fn take_resolved(&mut self, found: Found, now: Now, out: &mut Outcome) {
         let id = found.group.clone();
+        if found.is_cut && self.probe.may_log(now.instant) {
+            let group = &*id;
+            tracing::warn!(
+                group,
+                "no memory for the topics of its regular expressions: some wait"
+            );
+        }
         let config = self.config.consumer.of_group(&id, &self.topics);
         let Some(group) = self.consumer(&id) else {
             return;
@@ -366,4 +376,11 @@ fn brings_something(change: &ConsumerChange) -> bool {
         ConsumerChange::Current(_, value) => value.is_some(),
         ConsumerChange::Regex(_, value) => value.is_some(),
     }
+}
+
+fn is_target_removal(record: &Record) -> bool {
+    let Record::Consumer(record) = record else {
+        return false;
+    };
+    matches!(record.change, ConsumerChange::Target(_, None))
 }

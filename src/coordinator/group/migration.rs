@@ -118,6 +118,7 @@ impl GroupMachine {
         let classic = self.downgraded(group, left, now);
         let removals = Record::of_consumers(id, group.removal());
         let formed = Record::Group(id.clone(), Some(classic.current_value()));
+        let removals = removals.filter(|_| !planted!(OldKindStays));
         self.write_together(removals.chain([formed]), out)?;
         if self.probe.may_log(now.instant) {
             tracing::info!(group = &**id, "group uses the classic protocol again");

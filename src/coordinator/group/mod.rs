@@ -4,12 +4,27 @@
 //! answers with an [`Outcome`]: records to append, and parked requests to answer once these are
 //! durable. What runs it is [`crate::coordinator::runtime`].
 
+/// Whether a test has planted this bug; a plain `false` in all other builds.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(test)]
+        let planted = crate::coordinator::group::mutant::is_planted(
+            crate::coordinator::group::mutant::Mutant::$bug,
+        );
+        #[cfg(not(test))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod administration;
 #[cfg(test)]
 mod bounds;
 mod classic;
 mod config;
 pub mod consumer;
+#[cfg(test)]
+mod consumer_bounds;
 mod consumer_membership;
 mod deletion;
 mod error;
@@ -17,6 +32,8 @@ mod kind;
 mod membership;
 mod memory;
 mod migration;
+#[cfg(test)]
+pub mod mutant;
 mod offsets;
 mod request;
 mod step;
@@ -279,7 +296,7 @@ impl Machine for GroupMachine {
         if change.has_new {
             self.regexes.new_topics_version = self.topics.version();
         }
-        if !change.names.is_empty() {
+        if !change.names.is_empty() && !planted!(ChangeUnseen) {
             let groups = self.groups.values_mut().filter_map(AnyGroup::consumer_mut);
             for group in groups {
                 if change.names.iter().any(|name| group.is_subscribed_to(name)) {

@@ -7,11 +7,20 @@ use bytes::Bytes;
 use super::{Commit, CommitPartition, CommitTopic, Join, Protocol, Topics};
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, PartitionIndex, TopicId};
-use crate::metadata::image::{Delta, Image};
+use crate::metadata::image::{Delta, Image, ResourceKind};
 use crate::metadata::record::{self, MetadataRecord};
 
 /// A cluster with topics of these names, ids and counts of partitions, at this version.
 pub fn topics_at(version: i64, topics: &[(&str, u128, i32)]) -> Topics {
+    cluster_at(version, topics, &[])
+}
+
+/// The same, with settings of groups: group, name and value.
+pub fn cluster_at(
+    version: i64,
+    topics: &[(&str, u128, i32)],
+    settings: &[(&str, &str, &str)],
+) -> Topics {
     let mut delta = Delta::new(&Image::empty("c"));
     for (name, id, partitions) in topics {
         let topic_id = TopicId(Uuid::from_u128(*id));
@@ -38,6 +47,15 @@ pub fn topics_at(version: i64, topics: &[(&str, u128, i32)]) -> Topics {
             };
             delta.replay(&MetadataRecord::Partition(partition)).unwrap();
         }
+    }
+    for (group, name, value) in settings {
+        let setting = record::Config {
+            resource_type: ResourceKind::Group.id(),
+            resource_name: (*group).to_owned(),
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
+        };
+        delta.replay(&MetadataRecord::Config(setting)).unwrap();
     }
     Topics::of(Arc::new(delta.apply(version + 1)))
 }

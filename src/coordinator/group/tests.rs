@@ -7,6 +7,7 @@ mod args;
 mod consumers;
 mod said;
 mod story;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

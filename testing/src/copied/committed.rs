@@ -31,26 +31,51 @@ pub fn differs(copy: &Values, source: &Values) -> Option<String> {
     })
 }
 
+/// Committed records from an offset on, as far as they are stable.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// Offsets and values, in order.
+    pub records: Vec<(i64, Vec<u8>)>,
+    /// The offset behind what was read.
+    pub next: i64,
+    /// Whether nothing is behind that.
+    pub is_all: bool,
+}
+
 /// The values of all committed records up to the last stable offset, in order.
 pub fn committed(client: &mut Client, topic: &str, partition: i32) -> Result<Values, String> {
-    let mut values = Vec::new();
-    let mut next = 0;
+    let found = committed_after(client, topic, partition, 0)?;
+    let values = found.records.into_iter().map(|(_, value)| value);
+    Ok(values.collect())
+}
+
+/// All committed records from `offset` up to the last stable offset, in order.
+pub fn committed_after(
+    client: &mut Client,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Committed, String> {
+    let mut committed = Committed {
+        next: offset,
+        ..Committed::default()
+    };
     loop {
-        let request = fetch(topic, partition, next).with_isolation_level(1);
-        let answer = client.try_call(VERSION, &request);
+        let from = committed.next;
+        let request = fetch(topic, partition, from).with_isolation_level(1);
+        let answer = client.try_call(VERSION, &request.with_max_wait_ms(5));
         let answer = answer.map_err(|error| error.to_string())?;
         let found = &answer.responses[0].partitions[0];
         if found.error_code != 0 {
             return Err(format!("{topic}-{partition}: error {}", found.error_code));
         }
-        let from = next;
         let aborted = found.aborted_transactions.as_deref().unwrap_or_default();
         let mut aborts = Aborts::new(aborted);
         for batch in batches(found.records.as_deref().unwrap_or_default()) {
             let batch = batch.map_err(|error| error.to_string())?;
             batch.verify_crc().map_err(|error| error.to_string())?;
-            next = batch.next_offset();
-            if next > found.last_stable_offset {
+            committed.next = batch.next_offset();
+            if committed.next > found.last_stable_offset {
                 return Err(format!(
                     "{topic}-{partition}: a batch behind what is stable"
                 ));
@@ -60,13 +85,16 @@ pub fn committed(client: &mut Client, topic: &str, partition: i32) -> Result<Val
             }
             for record in Records::of(&batch) {
                 let record = record.map_err(|error| error.to_string())?;
-                if record.offset(&batch) >= from {
-                    values.push(record.value.unwrap_or_default().to_vec());
+                let at = record.offset(&batch);
+                if at >= from {
+                    let value = record.value.unwrap_or_default().to_vec();
+                    committed.records.push((at, value));
                 }
             }
         }
-        if next == from {
-            return Ok(values);
+        if committed.next == from {
+            committed.is_all = from == found.high_watermark;
+            return Ok(committed);
         }
     }
 }

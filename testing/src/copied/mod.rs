@@ -4,5 +4,5 @@
 mod committed;
 mod copier;
 
-pub use committed::{Values, committed, differs};
+pub use committed::{Committed, Values, committed, committed_after, differs};
 pub use copier::{Copier, Copies};

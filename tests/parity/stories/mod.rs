@@ -81,6 +81,10 @@ pub const ALL: &[(&str, Telling)] = &[
     ("describe_producers", transactions::describe_producers),
     ("describe_transactions", transactions::describe_transactions),
     ("list_transactions", transactions::list_transactions),
+    (
+        "txn_offset_commit_members",
+        transactions::txn_offset_commit_members,
+    ),
     ("fetch", fetch::fetch),
     ("fetch_limits", fetch::limits),
     ("fetch_waits", fetch::waits),

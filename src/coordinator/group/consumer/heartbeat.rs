@@ -329,7 +329,8 @@ fn check_epoch(member: &Member, beat: &ConsumerHeartbeat) -> Result<(), Consumer
             })
         })
     };
-    let is_lost = received < known && received == member.previous_epoch && owns_no_more();
+    let is_previous = received == member.previous_epoch || planted!(OldEpochTaken);
+    let is_lost = received < known && is_previous && owns_no_more();
     match received == 0 || received == known || is_lost {
         true => Ok(()),
         false => Err(ConsumerRefused::fenced_epoch(received, known)),

@@ -6,6 +6,8 @@
 
 pub mod assign;
 mod heartbeat;
+#[cfg(test)]
+mod invariants;
 mod leave;
 mod member;
 mod classic_members;

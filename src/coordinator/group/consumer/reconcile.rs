@@ -49,7 +49,9 @@ impl Reconcile<'_> {
 
     /// Whether the client has, or may have, one of these partitions.
     fn still_has(&self, revoked: &Owned) -> bool {
-        let Some(owned) = self.owned else { return true };
+        let Some(owned) = self.owned else {
+            return !planted!(GivenUpUnasked);
+        };
         let has = |(topic, partitions): &(TopicId, Vec<PartitionIndex>)| {
             let of = revoked.get(topic);
             of.is_some_and(|of| partitions.iter().any(|index| of.contains_key(index)))
@@ -132,7 +134,8 @@ impl Reconcile<'_> {
                     continue;
                 }
                 let is_own = given_up.is_some_and(|of| of.contains_key(index));
-                if is_own || self.group.owner_epoch(*topic, *index).is_none() {
+                let is_free = self.group.owner_epoch(*topic, *index).is_none();
+                if is_own || is_free || planted!(OwnerIgnored) {
                     let of = keeps.entry(*topic).or_default();
                     of.insert(*index, self.target_epoch);
                 } else {

@@ -14,7 +14,8 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
 use regex_syntax::{ast, hir};
 
-use crate::base::WallMs;
+use crate::base::{WallMs, limits};
+use crate::coordinator::group::memory::{self, Memory};
 use crate::coordinator::group::topics::Topics;
 use crate::coordinator::record::{ConsumerChange, GroupEpoch};
 use crate::coordinator::runtime::Now;
@@ -81,11 +82,17 @@ struct Resolving {
     /// The expression that is worked on, if it can be used, and the next name that it sees.
     current: Option<(Rc<str>, Option<meta::Regex>, usize)>,
     found: BTreeMap<Rc<str>, BTreeSet<Rc<str>>>,
+    /// What that takes.
+    bytes: usize,
+    /// Whether there was no memory for all of it.
+    is_cut: bool,
 }
 
 /// Expressions that are resolved.
 pub(in crate::coordinator::group) struct Found {
     pub group: Rc<str>,
+    /// Whether some are left out: there was no memory for what they stand for.
+    pub is_cut: bool,
     resolved: BTreeMap<Rc<str>, Resolved>,
 }
 
@@ -209,6 +216,8 @@ impl Regexes {
             started_ms: now.wall_ms,
             current: None,
             found: BTreeMap::new(),
+            bytes: 0,
+            is_cut: false,
         });
     }
 
@@ -222,9 +231,10 @@ impl Regexes {
         groups.any(|it| it == group)
     }
 
-    /// Does a step; all expressions of a group, once they are resolved.
-    pub fn work(&mut self) -> Option<Found> {
-        if !self.under_way.front_mut()?.step() {
+    /// Does a step; all expressions of a group, once they are resolved, or as many as there is
+    /// memory for.
+    pub fn work(&mut self, memory: &dyn Memory) -> Option<Found> {
+        if !self.under_way.front_mut()?.step(memory) {
             return None;
         }
         let done = self.under_way.pop_front()?;
@@ -239,6 +249,7 @@ impl Regexes {
         });
         Some(Found {
             group: done.refresh.group,
+            is_cut: done.is_cut,
             resolved: resolved.collect(),
         })
     }
@@ -246,7 +257,7 @@ impl Regexes {
 
 impl Resolving {
     /// Matches some names; whether that was all.
-    fn step(&mut self) -> bool {
+    fn step(&mut self, memory: &dyn Memory) -> bool {
         let (text, compiled, next) = match self.current.take() {
             Some(current) => current,
             None => match self.refresh.regexes.pop() {
@@ -261,8 +272,15 @@ impl Resolving {
         for name in names.map(|topic| &*topic.name) {
             let input = Input::new(name).anchored(Anchored::Yes);
             if compiled.as_ref().is_some_and(|it| it.is_match(input)) {
+                self.bytes += memory::of_name_in_list(name);
                 found.insert(name.into());
             }
+        }
+        if !memory.can_take(self.bytes) {
+            // It is tried again when its group's expressions are due next.
+            self.found.remove(&text);
+            self.is_cut = true;
+            return true;
         }
         let next = next + NAMES_AT_ONCE;
         if next < all.len() {
@@ -274,6 +292,9 @@ impl Resolving {
 
 /// Compiles an expression to match whole names; `Err` is Kafka's text.
 fn compile(text: &str) -> Result<meta::Regex, String> {
+    if text.len() > limits::REGEX_BYTES_MAX {
+        return Err(format!("longer than {} bytes", limits::REGEX_BYTES_MAX));
+    }
     let parsed = regex_syntax::parse(text).map_err(|error| described(&error).to_owned())?;
     let whole = Hir::concat(vec![parsed, Hir::look(Look::End)]);
     let config = meta::Config::new().nfa_size_limit(Some(AUTOMATON_BYTES_MAX));

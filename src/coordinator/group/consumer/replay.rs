@@ -1,6 +1,6 @@
 //! Pure: what the records of a consumer group do to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::base::WallMs;
@@ -100,6 +100,8 @@ impl ConsumerGroup {
         if let Some(old) = old {
             self.bytes -= old.bytes();
             disown(&mut self.owners, old);
+            // It may come again with another instance id.
+            release(&mut self.static_members, old);
         }
         for (topic, of) in new.assigned.iter().chain(&new.revoked) {
             let owners = self.owners.entry(*topic).or_default();
@@ -120,9 +122,7 @@ impl ConsumerGroup {
         self.bytes -= member.bytes();
         self.subscriptions.change(Some(&member), None);
         disown(&mut self.owners, &member);
-        if let Some(instance) = &member.about.instance_id {
-            self.static_members.remove(instance);
-        }
+        release(&mut self.static_members, &member);
     }
 
     fn set_target(&mut self, id: &Rc<str>, value: Option<&[TopicPartitions]>) {
@@ -155,6 +155,15 @@ impl ConsumerGroup {
             self.subscriptions.add_resolved(&resolved.topics);
             self.resolved.insert(regex.clone(), resolved);
         }
+    }
+}
+
+/// Frees a member's instance id, unless another member has it by now.
+fn release(static_members: &mut BTreeMap<Rc<str>, Rc<str>>, member: &Member) {
+    if let Some(instance) = &member.about.instance_id
+        && static_members.get(instance) == Some(&member.id)
+    {
+        static_members.remove(instance);
     }
 }
 
