@@ -187,10 +187,13 @@ impl Inner {
                 options.entered_bytes_max,
                 self.stored_offset.get() >= passed,
             ),
-            // No flush is saved, only small writes.
+            // No flush is saved, only small writes. What lies in segments before this one has to be
+            // flushed all the same: should a power cut take their files, a start would put this
+            // entry into a log that begins with it.
             _ => (
                 options.entered_bytes_max / 8,
-                self.acked_offset.get() >= passed,
+                self.acked_offset.get() >= passed
+                    && self.stored_offset.get() >= passed.min(segment.base_offset),
             ),
         };
         if to - from > max || !is_behind_all || !journal.takes() {

@@ -9,7 +9,7 @@ use crate::base::Offset;
 use crate::io::disk::Disk;
 use crate::io::sim::{Fault, SimDisk, World};
 use crate::log::segment::{NEXT_SUFFIX, file_name};
-use crate::log::{AppendError, Log, LogConfig, Logs, Opening};
+use crate::log::{AppendError, Folder, Log, LogConfig, Logs, Opening};
 
 const DIR: &str = "/data/t-0";
 
@@ -314,4 +314,52 @@ fn the_file_that_older_versions_made_for_the_next_segment_is_taken_up_with_its_r
             assert!(!listed.iter().any(|it| it.name.ends_with(NEXT_SUFFIX)));
         });
     }
+}
+
+/// What went past the journal and was not flushed is gone after a power cut, with its segment. What
+/// the journal holds of the next segment must not become the beginning of the log then.
+#[test]
+fn a_log_does_not_begin_with_what_the_journal_has_of_a_later_segment() {
+    for seed in 0..60 {
+        let world = World::new(seed);
+        let disk = Disk::simulated(world.disk().clone());
+        let lived = async move {
+            let (folder, logs) = with_journal(&disk).await;
+            let log = relaxed(&folder, &logs).await;
+            for bytes in [20_000, 500] {
+                let batch = batch(1, bytes, 7, 1_000);
+                let offset = log
+                    .append(&batch, 0, None, 1_000)
+                    .expect("taken")
+                    .base_offset;
+                acked(&log, offset + 1).await;
+            }
+            vanish(log).await;
+        };
+        world.run(lived);
+        let world = world.crash(seed);
+        let disk = Disk::simulated(world.disk().clone());
+        let start = world.run(async move {
+            let (folder, logs) = with_journal(&disk).await;
+            relaxed(&folder, &logs).await.start_offset()
+        });
+        assert_eq!(start, 0, "seed {seed}");
+    }
+}
+
+async fn with_journal(disk: &Disk) -> (Folder, Logs) {
+    let folder = Folder::open(disk, Path::new("/data")).await.expect("opens");
+    let logs = folder.begin_journal(&logs(disk), 256 << 10);
+    logs.journal().expect("one").prepared().await;
+    (folder, logs)
+}
+
+/// A log whose acks wait for no flush, in segments of some 20 KB.
+async fn relaxed(folder: &Folder, logs: &Logs) -> Log {
+    let config = LogConfig {
+        flush_messages: 1_000,
+        ..config(20_200)
+    };
+    let opening = folder.opening("t", 0);
+    open(logs, &folder.path("t", 0), config, opening).await.0
 }
