@@ -61,7 +61,8 @@ fn remove_features(api: &str, field: &str, value: &mut Value, mark: Value) {
 /// a second version, for brokers of its own.)
 const APIS: &[i16] = &[
     0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 28, 29, 30,
-    31, 32, 33, 35, 37, 42, 43, 44, 46, 47, 48, 49, 55, 57, 60, 61, 65, 66, 68, 69, 71, 72, 74, 75,
+    31, 32, 33, 35, 37, 42, 43, 44, 45, 46, 47, 48, 49, 55, 57, 60, 61, 65, 66, 68, 69, 71, 72, 74,
+    75,
 ];
 
 fn remove_apis(_api: &str, field: &str, value: &mut Value, _mark: Value) {

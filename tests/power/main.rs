@@ -40,8 +40,8 @@ use guest::{Guest, Parts};
 
 /// Where the broker of this build is.
 const HERE: Here = corelane_testing::here!();
-/// Size of the disk.
-const DISK_BYTES: usize = 320 << 20; // No smaller XFS is made.
+/// Size of the disk: room for the logs ahead of their writes, and for what a load of a minute appends.
+const DISK_BYTES: usize = 1 << 30;
 
 struct Wanted {
     states: u64,

@@ -233,7 +233,7 @@ pub fn reassign(error: &ReassignError) -> (ErrorCode, Option<String>) {
         ReassignError::UnknownTopic(_) | ReassignError::UnknownPartition(..) => {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         }
-        ReassignError::NotMoving => ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
+        ReassignError::NotMoving => return (ErrorCode::NO_REASSIGNMENT_IN_PROGRESS, None),
         ReassignError::Assignment(error) => assignment(error),
         ReassignError::OtherFactor(..) => ErrorCode::INVALID_REPLICATION_FACTOR,
         ReassignError::TooLarge => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),

@@ -49,6 +49,10 @@ pub const ALL: &[(&str, Telling)] = &[
     ("create_partitions", topics::create_partitions),
     ("elect_leaders", nodes::elect_leaders),
     (
+        "alter_partition_reassignments",
+        nodes::alter_partition_reassignments,
+    ),
+    (
         "list_partition_reassignments",
         nodes::list_partition_reassignments,
     ),
@@ -81,10 +85,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("describe_producers", transactions::describe_producers),
     ("describe_transactions", transactions::describe_transactions),
     ("list_transactions", transactions::list_transactions),
-    (
-        "txn_offset_commit_members",
-        transactions::txn_offset_commit_members,
-    ),
+    ("commits_in_groups", transactions::commits_in_groups),
     ("fetch", fetch::fetch),
     ("fetch_limits", fetch::limits),
     ("fetch_waits", fetch::waits),

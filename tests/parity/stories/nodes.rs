@@ -1,11 +1,15 @@
-//! Stories about leaders and where they lie: ElectLeaders, ListPartitionReassignments,
-//! DescribeQuorum. There is one broker, so that nothing ever moves.
+//! Stories about leaders and where they lie: ElectLeaders, AlterPartitionReassignments,
+//! ListPartitionReassignments, DescribeQuorum. There is one broker, so that nothing ever moves.
 
+use kafka_protocol::messages::alter_partition_reassignments_request::{
+    ReassignablePartition, ReassignableTopic,
+};
 use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData as QuorumTopic};
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
 use kafka_protocol::messages::{
-    DescribeQuorumRequest, ElectLeadersRequest, ListPartitionReassignmentsRequest,
+    AlterPartitionReassignmentsRequest, BrokerId, DescribeQuorumRequest, ElectLeadersRequest,
+    ListPartitionReassignmentsRequest,
 };
 
 use super::scene::topic;
@@ -138,4 +142,46 @@ fn forget(field: &str, value: &mut Value) {
     if own.contains(&field) && value.flat(&mut crate::normalise::Numbers::default()) != "-1" {
         *value = Value::atom("<own>");
     }
+}
+
+pub fn alter_partition_reassignments(story: &mut Story) {
+    /// Partitions with the nodes that they shall be on.
+    type To<'a> = &'a [(i32, Option<&'a [i32]>)];
+    story.versions(0..=1, |story, v| {
+        let one = topic(story, "one", 2, &[]).name.to_string();
+        let of = |name: &str, places: To<'_>, any_factor: bool| {
+            let partition = |(index, nodes): &(i32, Option<&[i32]>)| {
+                make!(ReassignablePartition {
+                    partition_index: *index,
+                    replicas: nodes.map(|ids| ids.iter().copied().map(BrokerId).collect()),
+                })
+            };
+            let topic = make!(ReassignableTopic {
+                name: t(name),
+                partitions: places.iter().map(partition).collect(),
+            });
+            make!(AlterPartitionReassignmentsRequest {
+                timeout_ms: 10_000,
+                allow_replication_factor_change: any_factor,
+                topics: vec![topic],
+            })
+        };
+        let places: &[(&str, &str, To<'_>)] = &[
+            ("where it is", &one, &[(0, Some(&[1]))]),
+            ("nothing to give up", &one, &[(0, None)]),
+            ("an unknown topic", "no-such-topic", &[(0, Some(&[1]))]),
+            ("an unknown partition", &one, &[(7, Some(&[1])), (-1, None)]),
+            ("no nodes", &one, &[(0, Some(&[]))]),
+            ("an unknown node", &one, &[(0, Some(&[9])), (1, Some(&[1]))]),
+            ("a node twice", &one, &[(0, Some(&[1, 1]))]),
+            ("a partition twice", &one, &[(0, Some(&[1])), (0, None)]),
+            ("no partitions", &one, &[]),
+        ];
+        for (what, name, places) in places {
+            story.ask(what, v, of(name, places, v == 0));
+        }
+        let mut none = of(&one, &[], v == 0);
+        none.topics.clear();
+        story.ask("no topics", v, none);
+    });
 }

@@ -57,7 +57,12 @@ impl Api for AlterPartitionReassignments {
             partitions: wanted,
         };
         let answer = AlterPartitionReassignmentsResponse::default();
-        let answer = answer.with_allow_replication_factor_change(any_factor);
+        if request.topics.is_empty() {
+            return answer;
+        }
+        let answer = answer
+            .with_allow_replication_factor_change(any_factor)
+            .with_error_message(None);
         let Ok(results) = cx.shard.control.reassign(asked).await else {
             let code = errors::undecided(cx.server.is_in_cluster);
             return answer.with_error_code(code.0);

@@ -14,7 +14,7 @@ use crate::stories::scene::topic;
 /// Who commits: member id, epoch, instance id.
 type By<'a> = (&'a str, i32, Option<&'a str>);
 
-pub fn txn_offset_commit_members(story: &mut Story) {
+pub fn commits_in_groups(story: &mut Story) {
     story.versions(0..=4, |story, v| {
         let one = topic(story, "one", 2, &[]);
         let (name, group) = (story.name("id"), story.name("group"));

@@ -23,7 +23,7 @@ use kafka_protocol::messages::{
 pub use adding::{add_offsets_to_txn, add_partitions_to_txn};
 pub use ending::end_txn;
 pub use markers::{describe_producers, write_txn_markers};
-pub use members::txn_offset_commit_members;
+pub use members::commits_in_groups;
 pub use offsets::txn_offset_commit;
 pub use showing::{describe_transactions, list_transactions};
 
