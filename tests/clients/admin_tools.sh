@@ -56,6 +56,31 @@ client_metrics() {
   ! grep -q "$name" "$out"
 }
 
+moves() {
+  local topic=moves-$RUN last plan=$SCRATCH/plan.json
+  kafka-topics.sh "${server[@]}" --create --topic "$topic" --partitions 2
+  # Of a broker alone these are shards of one process, which hand over their files.
+  last=$(kafka-broker-api-versions.sh "${server[@]}" | grep -oE '\(id: [0-9]+' | tr -dc '0-9\n' |
+    sort -n | tail -1)
+  seq 1 1000 | kafka-console-producer.sh "${server[@]}" --topic "$topic"
+  printf '{"version":1,"partitions":[{"topic":"%s","partition":0,"replicas":[%s]},
+    {"topic":"%s","partition":1,"replicas":[%s]}]}' "$topic" "$last" "$topic" "$last" >"$plan"
+  kafka-reassign-partitions.sh "${server[@]}" --reassignment-json-file "$plan" --execute
+  for _ in $(seq 30); do
+    kafka-reassign-partitions.sh "${server[@]}" --reassignment-json-file "$plan" --verify >"$out"
+    ! grep -q 'still in progress' "$out" || continue
+    break
+  done
+  expect "$topic-0 is completed" "$out"
+  expect "$topic-1 is completed" "$out"
+  kafka-topics.sh "${server[@]}" --describe --topic "$topic" >"$out"
+  [ "$(grep -c "Leader: $last" "$out")" = 2 ]
+  kafka-console-consumer.sh "${server[@]}" --topic "$topic" --from-beginning --max-messages 1000 \
+    >"$out" 2>/dev/null
+  [ "$(sort -n "$out" | uniq | wc -l)" = 1000 ]
+}
+
+check 'kafka-reassign-partitions: a topic moves to the last node' moves
 check 'kafka-configs: quotas of clients and addresses' quotas
 check 'kafka-features: describe, downgrade, upgrade' features
 check 'kafka-client-metrics: alter, list, describe, delete' client_metrics
