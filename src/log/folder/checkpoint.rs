@@ -22,6 +22,9 @@ pub fn to_text(offsets: &Offsets) -> String {
 
 /// Reads such a text; `None` when it is none, or not whole.
 pub fn from_text(text: &str) -> Option<Offsets> {
+    if !text.ends_with('\n') {
+        return None;
+    }
     let mut lines = text.lines();
     if lines.next()?.trim() != "0" {
         return None;

@@ -75,8 +75,12 @@ impl Epochs {
         text
     }
 
-    /// Reads that text; `None` when it is none.
+    /// Reads that text; `None` when it is none, or not whole: the last number may be a beginning of
+    /// what was to be written.
     pub fn from_text(text: &str) -> Option<Epochs> {
+        if !text.ends_with('\n') {
+            return None;
+        }
         let mut lines = text.lines();
         if lines.next()?.trim() != "0" {
             return None;
@@ -97,6 +101,15 @@ impl Epochs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_of_the_text_is_not_taken_for_it() {
+        let text = some().to_text();
+        assert!(Epochs::from_text(&text).is_some());
+        for len in 0..text.len() {
+            assert!(Epochs::from_text(&text[..len]).is_none(), "{len}");
+        }
+    }
 
     fn some() -> Epochs {
         let mut epochs = Epochs::default();
