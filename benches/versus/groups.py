@@ -9,18 +9,14 @@ both brokers, in interleaved blocks; the broker that is not measured is idle. Co
 stable storage, Kafka, as it comes, what is in the page cache. Wants what versus.py wants, and a release
 build: `cargo build --release --bins && cargo build --release -p corelane-testing --example group_load`.
 """
-import argparse
 import json
-import os
-import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import versus
-from common import KAFKA_SETTINGS, SIDES, TARGET, cpu_seconds, floors_of, host
-from figures import both, floor_line, into_page
+from blocks import head_of, program
+from common import KAFKA_SETTINGS, SIDES, TARGET, cpu_seconds
+from figures import both
 
 PROTOCOLS = ("classic", "consumer")
 # What the client is asked for, of how many members, and what that is. Commits have no protocol: the
@@ -109,46 +105,16 @@ def line_of(row):
     return " | ".join((row["name"], *cells))
 
 
-def text_of(rows, floors, options):
+def text_of(folder, floors, options):
     """The section of the page."""
-    machine = host()
+    rows = measure(folder, options)
     lines = [
-        f"Corelane {machine['commit']} beside Apache Kafka {machine['kafka']}, {machine['date']}, "
-        f"{machine['cpu']}, kernel {machine['kernel']}: brokers on CPU {options.broker_cpus}, the",
-        f"client on CPU {options.load_cpus}; {options.blocks} blocks of {options.seconds} s a side. "
-        "Each figure is Corelane / Kafka = **ratio** (lowest–highest of single blocks).",
-        f"The floors of the run: {floor_line([floors])}.", "",
+        *head_of(floors, options, "the client"),
         "| protocol | load | " + " | ".join(COLUMNS.values()) + " |",
         "|---" * (len(COLUMNS) + 2) + "|",
     ]
     return "\n".join(lines + [f"| {row['protocol']} | {line_of(row)} |" for row in rows])
 
 
-def main():
-    """The program."""
-    last = (os.cpu_count() or 2) - 1
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--blocks", type=int, default=3, help="of each side [3]")
-    parser.add_argument("--seconds", type=int, default=5, help="measured in a block [5]")
-    parser.add_argument("--warm-up", type=int, default=3, help="seconds before that [3]")
-    parser.add_argument("--broker-cpus", default=str(last), help="for taskset [the last CPU]")
-    parser.add_argument("--load-cpus", default="0", help="for the client [the first CPU]")
-    options = parser.parse_args()
-    if options.quick:
-        options.blocks, options.seconds, options.warm_up = 1, 2, 1
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-", dir=TARGET))
-    try:
-        floors = floors_of(folder)
-        text = text_of(measure(folder, options), floors, options)
-        print(text)
-        if not options.quick:
-            into_page("versus groups", text)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    main()
+    program(__doc__, "versus groups", text_of)

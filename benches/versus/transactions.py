@@ -9,18 +9,15 @@ measured is idle. Corelane always acks what is on stable storage. Kafka is measu
 which acks what is in the page cache, and with `log.flush.interval.messages=1`, which flushes each
 append, also those of its internal topics. Wants what versus.py wants, and a release build.
 """
-import argparse
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import versus
-from common import HERE, KAFKA_SETTINGS, KAFKA_SH, SIDES, TARGET, floors_of, host, run
-from figures import both, floor_line, into_page
+from blocks import head_of, program
+from common import HERE, KAFKA_SETTINGS, KAFKA_SH, SIDES, run
+from figures import both
 
 # What is done, clients, records of each transaction.
 ROWS = [
@@ -107,15 +104,11 @@ def measure(mode, folder, options):
     return rows
 
 
-def text_of(found, floors, options):
+def text_of(folder, floors, options):
     """The section of the page."""
-    machine = host()
+    found = {mode: measure(mode, folder, options) for mode in MODES}
     lines = [
-        f"Corelane {machine['commit']} beside Apache Kafka {machine['kafka']}, {machine['date']}, "
-        f"{machine['cpu']}, kernel {machine['kernel']}: brokers on CPU {options.broker_cpus}, the Java",
-        f"client on CPU {options.load_cpus}; {options.blocks} blocks of {options.seconds} s a side. "
-        "Each figure is Corelane / Kafka = **ratio** (lowest–highest of single blocks).",
-        f"The floors of the run: {floor_line([floors])}.", "",
+        *head_of(floors, options, "the Java client"),
         "| Kafka | load | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 2) + "|",
     ]
     for mode, rows in found.items():
@@ -125,32 +118,5 @@ def text_of(found, floors, options):
     return "\n".join(lines)
 
 
-def main():
-    """The program."""
-    last = (os.cpu_count() or 2) - 1
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--blocks", type=int, default=3, help="of each side [3]")
-    parser.add_argument("--seconds", type=int, default=5, help="measured in a block [5]")
-    parser.add_argument("--warm-up", type=int, default=3, help="seconds before that [3]")
-    parser.add_argument("--broker-cpus", default=str(last), help="for taskset [the last CPU]")
-    parser.add_argument("--load-cpus", default="0", help="for the client [the first CPU]")
-    options = parser.parse_args()
-    if options.quick:
-        options.blocks, options.seconds, options.warm_up = 1, 2, 1
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="versus-", dir=TARGET))
-    try:
-        floors = floors_of(folder)
-        found = {mode: measure(mode, folder, options) for mode in MODES}
-        text = text_of(found, floors, options)
-        print(text)
-        if not options.quick:
-            into_page("versus transactions", text)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    main()
+    program(__doc__, "versus transactions", text_of)

@@ -10,6 +10,8 @@ pub mod limits;
 pub mod lines;
 pub mod loggers;
 pub mod metrics;
+#[cfg(test)]
+pub(crate) mod planting;
 pub mod seldom;
 pub mod timers;
 

@@ -5,22 +5,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::samples::Bounded;
 use super::*;
 use crate::base::ids::Uuid;
 use crate::base::{Instant, TopicId, limits};
-
-/// Memory of so many bytes, and what is counted of it.
-struct Bytes0(usize, Rc<Cell<usize>>);
-
-impl Memory for Bytes0 {
-    fn can_take(&self, bytes: usize) -> bool {
-        self.1.get() + bytes <= self.0
-    }
-
-    fn count(&mut self, bytes: usize) {
-        self.1.set(bytes);
-    }
-}
 
 struct Test {
     machine: GroupMachine,
@@ -36,7 +24,7 @@ impl Test {
             initial_rebalance_delay_ms: 0,
             ..GroupConfig::default()
         };
-        let memory = Box::new(Bytes0(bytes_max, counted.clone()));
+        let memory = Box::new(Bounded(bytes_max, counted.clone()));
         let mut test = Test {
             machine: GroupMachine::new(config).within(memory),
             counted,

@@ -5,22 +5,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::consumer::request::{ConsumerBeat, ConsumerHeartbeat, ConsumerRefused};
+use super::samples::Bounded;
 use super::*;
 use crate::base::ids::Uuid;
 use crate::base::{Instant, limits};
-
-/// Memory of so many bytes, and what is counted of it.
-struct Bounded(usize, Rc<Cell<usize>>);
-
-impl Memory for Bounded {
-    fn can_take(&self, bytes: usize) -> bool {
-        self.1.get() + bytes <= self.0
-    }
-
-    fn count(&mut self, bytes: usize) {
-        self.1.set(bytes);
-    }
-}
 
 struct Test {
     machine: GroupMachine,

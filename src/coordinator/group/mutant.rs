@@ -1,7 +1,7 @@
 //! Pure: bugs of consumer groups that a test plants, to see that the tests find them; in test
 //! builds only.
 
-use std::cell::Cell;
+use crate::base::planting::planting;
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +20,4 @@ pub enum Mutant {
     ChangeUnseen,
 }
 
-thread_local! {
-    static PLANTED: Cell<Option<Mutant>> = const { Cell::new(None) };
-}
-
-/// Plants a bug on this thread, or takes it out.
-pub fn plant(mutant: Option<Mutant>) {
-    PLANTED.set(mutant);
-}
-
-/// Whether this bug is planted.
-pub fn is_planted(mutant: Mutant) -> bool {
-    PLANTED.get() == Some(mutant)
-}
+planting!();

@@ -1,10 +1,12 @@
 //! Pure: requests to groups, as tests make them.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Commit, CommitPartition, CommitTopic, Join, Protocol, Topics};
+use super::{Commit, CommitPartition, CommitTopic, Join, Memory, Protocol, Topics};
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, PartitionIndex, TopicId};
 use crate::metadata::image::{Delta, Image, ResourceKind};
@@ -109,5 +111,18 @@ pub fn partition(partition: PartitionIndex, offset: i64) -> CommitPartition {
         offset,
         leader_epoch: -1,
         metadata: "".into(),
+    }
+}
+
+/// Memory of so many bytes, and what is counted of it.
+pub struct Bounded(pub usize, pub Rc<Cell<usize>>);
+
+impl Memory for Bounded {
+    fn can_take(&self, bytes: usize) -> bool {
+        self.1.get() + bytes <= self.0
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.1.set(bytes);
     }
 }

@@ -3,10 +3,9 @@
 use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
-use kafka_protocol::messages::{
-    AddOffsetsToTxnRequest, GroupId, OffsetFetchRequest, ProducerId, TxnOffsetCommitRequest,
-};
+use kafka_protocol::messages::{GroupId, OffsetFetchRequest, ProducerId, TxnOffsetCommitRequest};
 
+use super::offsets::joins;
 use super::*;
 use crate::stories::consumers::{beat, but};
 use crate::stories::scene::topic;
@@ -19,13 +18,7 @@ pub fn commits_in_groups(story: &mut Story) {
         let one = topic(story, "one", 2, &[]);
         let (name, group) = (story.name("id"), story.name("group"));
         let by = begun(story, &name);
-        let add = make!(AddOffsetsToTxnRequest {
-            transactional_id: id(&name),
-            producer_id: ProducerId(by.0),
-            producer_epoch: by.1,
-            group_id: GroupId(s(&group)),
-        });
-        story.get(3, &add);
+        joins(story, &name, by, &group);
         let request = |group: &str, (member, epoch, instance): By, index: i32| {
             let partition = make!(TxnOffsetCommitRequestPartition {
                 partition_index: index,

@@ -61,19 +61,24 @@ fn fetched(story: &mut Story, what: &str, group: &str, topic: &str, stable: bool
     story.aside(what, 8, request);
 }
 
+/// Has a transaction hold offsets of this group, too.
+pub fn joins(story: &mut Story, name: &str, (known, epoch): Producer, group: &str) {
+    let request = make!(AddOffsetsToTxnRequest {
+        transactional_id: id(name),
+        producer_id: ProducerId(known),
+        producer_epoch: epoch,
+        group_id: GroupId(s(group)),
+    });
+    story.get(3, &request);
+}
+
 pub fn txn_offset_commit(story: &mut Story) {
     story.versions(0..=5, |story, v| {
         let one = topic(story, "one", 2, &[]).name.to_string();
         let (name, group) = (story.name("id"), story.name("group"));
         let offsets: &[(&str, Offsets)] = &[(&one, &[(0, 5, Some("note")), (1, 6, None)])];
         let by = begun(story, &name);
-        let joins = make!(AddOffsetsToTxnRequest {
-            transactional_id: id(&name),
-            producer_id: ProducerId(by.0),
-            producer_epoch: by.1,
-            group_id: GroupId(s(&group)),
-        });
-        story.get(3, &joins);
+        joins(story, &name, by, &group);
         let mut ask = |what: &str, request: TxnOffsetCommitRequest| {
             story.ask(what, v, request);
         };
@@ -116,13 +121,7 @@ fn members(story: &mut Story, v: i16, one: &str) {
     let (name, group) = (story.name("member-id"), story.name("members"));
     let member = member(story, &group, "");
     let by = begun(story, &name);
-    let joins = make!(AddOffsetsToTxnRequest {
-        transactional_id: id(&name),
-        producer_id: ProducerId(by.0),
-        producer_epoch: by.1,
-        group_id: GroupId(s(&group)),
-    });
-    story.get(3, &joins);
+    joins(story, &name, by, &group);
     let of = |generation: i32, id: &str, instance: Option<&str>| {
         let mut request = commit(&name, &group, by, &[(one, &[(0, 9, None)])]);
         request.generation_id = since(v, 3, generation);
