@@ -3,13 +3,19 @@
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::Partition;
 use super::replicas::Term;
 use crate::io::event::Bell;
 use crate::log::{Folder, HandedOver};
 
-/// Whether a partition goes to another shard, and who waits for what becomes of that.
+/// The longest time for what was appended to be stored: the producers wait, and so does the
+/// controller.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+
+/// Whether a partition goes to another shard. Requests that have to wait for the end of that are
+/// woken by `decided`.
 #[derive(Default)]
 pub(super) struct Leaving {
     leaves: Cell<bool>,
@@ -35,9 +41,14 @@ impl Partition {
             return Ok(given);
         }
         self.leaving.leaves.set(true);
-        if !self.log.settle().await {
+        let runtime = self.log.disk().runtime().clone();
+        let settled = runtime.within(SETTLE_MAX, self.log.settle()).await;
+        if settled != Some(true) {
             self.stays();
-            let why = "the log has failed, or its disk is full";
+            let why = match settled {
+                None => "its disk is slow: what was appended is not stored yet",
+                _ => "its log has failed, or its disk is full",
+            };
             return Err((io::Error::other(why), false));
         }
         let handed_over = async {

@@ -30,6 +30,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::client_metrics;
 use super::guarantee;
 use super::guests::{Guest, Guests};
 use super::health::Health;
@@ -168,7 +169,9 @@ impl Admin {
             "/clients" => {
                 let clients = self.clients().await;
                 // Some megabytes where there are many: not for the controller's core.
-                let text = self.runtime.blocking(move || pushed(&clients));
+                let text = self
+                    .runtime
+                    .blocking(move || client_metrics::page(&clients));
                 page(StatusCode::OK, text.await)
             }
             _ => page(
@@ -221,12 +224,8 @@ impl Admin {
     async fn clients(&self) -> Vec<ClientNumbers> {
         let shards = self.shards.iter();
         let asked = shards.map(|shard| in_time(&self.runtime, shard.clients()));
-        join_all(asked)
-            .await
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect()
+        let answers = join_all(asked).await;
+        answers.into_iter().flatten().flatten().collect()
     }
 
     /// What every executor says of itself.
@@ -312,35 +311,6 @@ fn settings(all: &[Described]) -> String {
         };
     }
     text
-}
-
-/// What clients have pushed, a block for each instance. With a control character in it a text
-/// could stand for lines of its own.
-fn pushed(clients: &[ClientNumbers]) -> String {
-    let mut text = String::new();
-    for client in clients {
-        let [instance, id, software, version, address, port] = &*client.facts;
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "# {} client.id={} {} {} {address}:{port} pushed_at_ms={} left_out={}",
-            printable(instance),
-            printable(id),
-            printable(software),
-            printable(version),
-            client.pushed_at,
-            client.samples.left_out
-        );
-        for sample in &client.samples.list {
-            let _ = writeln!(text, "{} {}", printable(&sample.name), sample.value);
-        }
-    }
-    text
-}
-
-fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().map(shown).collect()
 }
 
 fn escaped(value: &str) -> String {

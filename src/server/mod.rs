@@ -12,6 +12,7 @@
 mod admin;
 pub mod api;
 mod bring_up;
+mod client_metrics;
 pub mod connection;
 mod control;
 pub mod formatted;

@@ -204,6 +204,19 @@ fn a_move_is_given_up_and_what_cannot_be_is_refused() {
         3,
         "no such partition"
     );
+    let partitions = (0..10_001).map(|index| {
+        let partition = ReassignablePartition::default().with_partition_index(index);
+        partition.with_replicas(Some(vec![BrokerId(1)]))
+    });
+    let topic = ReassignableTopic::default().with_name(topic_name("moves"));
+    let topic = topic.with_partitions(partitions.collect());
+    let request = AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]);
+    let answer = client.call(0, &request);
+    assert_eq!(
+        (answer.error_code, answer.responses.len()),
+        (44, 0),
+        "too many"
+    );
     // A log without records has no folder: it goes all the same.
     to_other(&mut client, "moves");
     to_other(&mut client, "moves");

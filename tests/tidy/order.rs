@@ -22,6 +22,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "lag",
             "guests",
             "scrape",
+            "client_metrics",
             "admin",
             "control",
             "state",

@@ -18,7 +18,7 @@ pub use decide::{CreateTopicResult, CreatedTopic, DeleteTopicResult, Random};
 pub use folder::{LoadError, NodeDir, metadata_dir, shard_dir};
 pub use identity::{FILE as IDENTITY_FILE, Identity, IdentityError};
 pub use local::{EPOCH, LocalController};
-pub use moves::{Move, MoveError, end_those_done};
+pub use moves::{Move, MoveError, finish_moves, moves_in};
 pub use quorum::{Forward, ForwardError, Node, QuorumController};
 pub use request::{
     AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition, AlterPartitionError,

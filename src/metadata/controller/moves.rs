@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::ids::Uuid;
 use crate::base::{NodeId, PartitionIndex, TopicId, WallMs};
 use crate::io::disk::Disk;
-use crate::metadata::image::Image;
+use crate::metadata::image::{Image, Topic};
 
 use super::change::CannotWrite;
 use super::decide::{is_reserved, is_to_move};
@@ -50,19 +50,6 @@ pub enum MoveError {
 // === impl LocalController ===
 
 impl LocalController {
-    /// The partitions that are to go to other nodes. Looks at all there are.
-    pub fn moves(&self) -> Vec<(TopicId, PartitionIndex)> {
-        let image = self.image();
-        let mut moves = Vec::new();
-        for topic in image.topics.iter() {
-            let partitions = topic.partitions.iter().zip(0..);
-            let moving = partitions.filter(|(partition, _)| is_to_move(partition).is_some());
-            moves.extend(moving.map(|(_, index)| (topic.id, index)));
-        }
-        moves.sort_unstable();
-        moves
-    }
-
     /// How a partition gets to the node that it is to go to; `None` where it is to go nowhere.
     pub fn next_move(
         &self,
@@ -117,15 +104,30 @@ impl LocalController {
     }
 }
 
-/// At a start: a partition whose log has gone already is led by the node that it went to. Of one
-/// that did not go its move is tried again later.
-pub async fn end_those_done(
+/// The partitions of these topics that are to go to other nodes.
+pub fn moves_in<'a>(topics: impl Iterator<Item = &'a Topic>) -> Vec<(TopicId, PartitionIndex)> {
+    let moves = topics.flat_map(|topic| {
+        let partitions = topic.partitions.iter().zip(0..);
+        let moving = partitions.filter(|(partition, _)| is_to_move(partition).is_some());
+        moving.map(|(_, index)| (topic.id, index))
+    });
+    moves.collect()
+}
+
+/// To be called at a start. Has the other node lead each partition whose log had gone there before
+/// the broker stopped. Returns the partitions that are still to go.
+pub async fn finish_moves(
     controller: &LocalController,
     disk: &Disk,
     now: WallMs,
-) -> Result<(), CannotWrite> {
-    for (topic_id, index) in controller.moves() {
+) -> Result<Vec<(TopicId, PartitionIndex)>, CannotWrite> {
+    let image = controller.image();
+    let mut planned_moves = moves_in(image.topics.iter().map(|topic| &**topic));
+    planned_moves.sort_unstable();
+    let mut left = Vec::new();
+    for (topic_id, index) in planned_moves {
         let Some(Ok(planned)) = controller.next_move(topic_id, index) else {
+            left.push((topic_id, index));
             continue;
         };
         let name = format!("{}-{index}", planned.topic);
@@ -136,9 +138,11 @@ pub async fn end_those_done(
             tracing::info!(%topic, partition = index, node = %to,
                 "the partition was on its way when the broker stopped: its log is with this node");
             controller.handle(&planned.end(), now).await?;
+        } else {
+            left.push((topic_id, index));
         }
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn is_there(disk: &Disk, path: &Path) -> bool {

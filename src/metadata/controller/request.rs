@@ -1,5 +1,7 @@
 //! Pure: what the controller can be asked. Plain values: they cross cores.
 
+use std::sync::Arc;
+
 use crate::base::ids::Uuid;
 use crate::base::{ErrorCode, LeaderEpoch, NodeId, PartitionIndex, TopicId};
 use crate::metadata::image::QuotaEntity;
@@ -137,7 +139,8 @@ pub struct FeatureChange {
 pub struct Reassign {
     /// Whether the count of replicas may change.
     pub any_factor: bool,
-    /// The partitions; their results come in this order.
+    /// The partitions, at most as many as a decision may have records; their results come in this
+    /// order.
     pub partitions: Vec<Reassignment>,
 }
 
@@ -145,7 +148,7 @@ pub struct Reassign {
 #[derive(Clone, Debug)]
 pub struct Reassignment {
     /// The topic's name.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// Its partition.
     pub index: PartitionIndex,
     /// The nodes; `None` to give up a move that is not done yet.

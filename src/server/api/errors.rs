@@ -236,7 +236,6 @@ pub fn reassign(error: &ReassignError) -> (ErrorCode, Option<String>) {
         ReassignError::NotMoving => return (ErrorCode::NO_REASSIGNMENT_IN_PROGRESS, None),
         ReassignError::Assignment(error) => assignment(error),
         ReassignError::OtherFactor(..) => ErrorCode::INVALID_REPLICATION_FACTOR,
-        ReassignError::TooLarge => return (ErrorCode::UNKNOWN_SERVER_ERROR, None),
     };
     (code, Some(error.to_string()))
 }

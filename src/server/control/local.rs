@@ -13,7 +13,7 @@ use crate::base::{NodeId, PartitionIndex, TopicId};
 use crate::io::channel::{Call, Receiver};
 use crate::io::runtime::Runtime;
 use crate::metadata::controller::{
-    AlterPartitionFailure, Change, ForwardError, LocalController, Move,
+    AlterPartitionFailure, Change, ForwardError, LocalController, Move, moves_in,
 };
 use crate::metadata::image::Image;
 use crate::shard::handover::{Arrive, Leave};
@@ -30,17 +30,19 @@ async fn seek_space(runtime: Runtime, controller: Rc<LocalController>) {
     }
 }
 
-/// Does what it is asked, until it is told to stop.
+/// Does what it is asked, until it is told to stop. The partitions that are `planned` go to other
+/// shards first.
 pub async fn serve(
     runtime: &Runtime,
     controller: Rc<LocalController>,
     shards: &[ToShard],
+    planned: Vec<(TopicId, PartitionIndex)>,
     mut inbox: Receiver<ControlMessage>,
 ) {
     runtime.spawn(seek_space(runtime.clone(), controller.clone()));
     let mut published = controller.image();
     let mut moves = Moves::default();
-    moves.plan(controller.moves());
+    moves.plan(planned);
     loop {
         let next = {
             let next = pin!(inbox.next());
@@ -107,10 +109,7 @@ impl Changing<'_> {
             ControlMessage::CreateTopics(call) => self.answer(call).await,
             ControlMessage::DeleteTopics(call) => self.answer(call).await,
             ControlMessage::CreatePartitions(call) => self.answer(call).await,
-            ControlMessage::Reassign(call) => {
-                self.answer(call).await;
-                self.moves.plan(self.controller.moves());
-            }
+            ControlMessage::Reassign(call) => self.answer(call).await,
             ControlMessage::AlterConfigs(call) => self.answer(call).await,
             ControlMessage::AlterClientQuotas(call) => self.answer(call).await,
             ControlMessage::UpdateFeatures(call) => self.answer(call).await,
@@ -127,7 +126,7 @@ impl Changing<'_> {
             // no other to leave their partitions to.
             ControlMessage::Open(call) => call.answer(Ok(())),
             ControlMessage::Leave(call) => {
-                self.moves.plan(Vec::new());
+                self.moves.stop();
                 call.answer(vec![-1; self.shards.len()]);
             }
             ControlMessage::Stop(call) => return Some(call),
@@ -145,11 +144,15 @@ impl Changing<'_> {
         answer(reply);
     }
 
-    /// Has all shards serve by the controller's image, if that is another one than they know.
+    /// Has all shards serve by the controller's image, if that is another one than they know. The
+    /// partitions that are to go to other shards by it are planned.
     async fn publish(&mut self) {
         let image = self.controller.image();
         if !Arc::ptr_eq(self.published, &image) {
             join_all(self.shards.iter().map(|shard| shard.publish(image.clone()))).await;
+            let changes = image.topics.changes_since(&self.published.topics);
+            let changed = changes.iter().filter_map(|change| change.after.as_deref());
+            self.moves.plan(moves_in(changed));
             *self.published = image;
         }
     }

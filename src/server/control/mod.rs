@@ -15,6 +15,7 @@ use super::scrape::Scrape;
 use super::start::StartError;
 use crate::base::config::BrokerConfig;
 use crate::base::life::Life;
+use crate::base::{PartitionIndex, TopicId};
 use crate::host::device::DeviceFacts;
 use crate::io::channel::{Receiver, Sender};
 use crate::io::cores::{self, Core, CoreOptions};
@@ -22,7 +23,7 @@ use crate::io::disk::Disk;
 use crate::io::listener::{Bound, Listener};
 use crate::io::net::Net;
 use crate::metadata::controller::{
-    Controller, LoadError, LocalController, NodeDir, QuorumController, end_those_done,
+    Controller, LoadError, LocalController, NodeDir, QuorumController, finish_moves,
 };
 use crate::metadata::image::Image;
 use crate::shard::mesh::{ControlMessage, ToShard};
@@ -87,8 +88,8 @@ pub async fn run(start: ControlStart, disk: Disk, net: Net, admin: Option<Listen
         };
         admin::start(admin, listener)
     });
-    let controller = match load(&start, &disk, &net).await {
-        Ok(controller) => controller,
+    let (controller, planned) = match load(&start, &disk, &net).await {
+        Ok(loaded) => loaded,
         Err(error) => {
             // The main thread waits for this and for nothing else.
             let _ = start.started.send(Err(StartError::Metadata(error)));
@@ -104,7 +105,7 @@ pub async fn run(start: ControlStart, disk: Disk, net: Net, admin: Option<Listen
     let _ = loaded.set(controller.clone());
     match controller {
         Controller::Local(controller) => {
-            local::serve(&runtime, controller, &start.shards, start.inbox).await;
+            local::serve(&runtime, controller, &start.shards, planned, start.inbox).await;
         }
         Controller::Quorum(controller) => {
             let serving = quorum::Serving {
@@ -119,8 +120,12 @@ pub async fn run(start: ControlStart, disk: Disk, net: Net, admin: Option<Listen
     }
 }
 
-/// Finds out what the cluster is.
-async fn load(start: &ControlStart, disk: &Disk, net: &Net) -> Result<Controller, LoadError> {
+/// Finds out what the cluster is, and which partitions are to go from shard to shard.
+async fn load(
+    start: &ControlStart,
+    disk: &Disk,
+    net: &Net,
+) -> Result<(Controller, Vec<(TopicId, PartitionIndex)>), LoadError> {
     let ControlStart {
         config,
         dirs,
@@ -131,12 +136,12 @@ async fn load(start: &ControlStart, disk: &Disk, net: &Net) -> Result<Controller
         None => {
             let now = disk.runtime().wall_ms();
             let local = LocalController::load(disk, config, dirs, ports, now).await?;
-            end_those_done(&local, disk, now).await?;
-            Ok(Controller::Local(Rc::new(local)))
+            let planned = finish_moves(&local, disk, now).await?;
+            Ok((Controller::Local(Rc::new(local)), planned))
         }
         Some(cluster) => {
             let load = QuorumController::load(net, disk, config, cluster, dirs, ports);
-            Ok(Controller::Quorum(load.await?))
+            Ok((Controller::Quorum(load.await?), Vec::new()))
         }
     }
 }

@@ -18,11 +18,16 @@ pub struct Moves {
 }
 
 impl Moves {
-    /// These are to go, and no others. Those that are new are tried at once.
-    pub fn plan(&mut self, partitions: Vec<(TopicId, PartitionIndex)>) {
-        let before = std::mem::take(&mut self.planned);
-        let time = |one| before.get(&one).copied().unwrap_or_default();
-        self.planned = partitions.into_iter().map(|one| (one, time(one))).collect();
+    /// Has these tried at once. One that is to go nowhere any more does no harm: that is looked at
+    /// when its turn comes.
+    pub fn plan(&mut self, partitions: impl IntoIterator<Item = (TopicId, PartitionIndex)>) {
+        let due = |one| (one, Instant::default());
+        self.planned.extend(partitions.into_iter().map(due));
+    }
+
+    /// Has no partition go any more: the broker stops.
+    pub fn stop(&mut self) {
+        self.planned.clear();
     }
 
     /// Waits until a partition may go, and takes it off the plan; for ever where there is none.

@@ -9,7 +9,7 @@ use crate::metadata::image::{Image, Partition};
 use crate::metadata::record::PartitionChange;
 
 use super::assign::{AssignmentError, check_manual};
-use super::{Deciding, Decision, RECORDS_MAX};
+use super::{Deciding, Decision};
 
 /// Why a partition does not go where it shall. The text is Kafka's, where Kafka has one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -29,9 +29,6 @@ pub enum ReassignError {
     /// It shall be on more nodes than now, or fewer, and the client wants neither.
     #[error("The replication factor is changed from {0} to {1}")]
     OtherFactor(usize, usize),
-    /// More partitions than one request may move.
-    #[error("too many partitions in one request")]
-    TooLarge,
 }
 
 /// Decides on a whole request. What the partition is to become stands in `adding` and `removing`;
@@ -44,10 +41,7 @@ pub fn reassign(
     let mut changes: BTreeMap<(TopicId, PartitionIndex), Option<PartitionChange>> = BTreeMap::new();
     let mut answer = Vec::with_capacity(request.partitions.len());
     for wanted in &request.partitions {
-        let change = match changes.len() < RECORDS_MAX {
-            true => plan(with.image, wanted, request.any_factor),
-            false => Err(ReassignError::TooLarge),
-        };
+        let change = plan(with.image, wanted, request.any_factor);
         answer.push(change.map(|(key, change)| drop(changes.insert(key, change))));
     }
     Decision {
@@ -61,9 +55,9 @@ type Planned = ((TopicId, PartitionIndex), Option<PartitionChange>);
 
 fn plan(image: &Image, wanted: &Reassignment, any_factor: bool) -> Result<Planned, ReassignError> {
     let topic = image.topics.named(&wanted.topic);
-    let topic = topic.ok_or_else(|| ReassignError::UnknownTopic(wanted.topic.clone()))?;
+    let topic = topic.ok_or_else(|| ReassignError::UnknownTopic(wanted.topic.to_string()))?;
     let index = wanted.index;
-    let unknown = || ReassignError::UnknownPartition(wanted.topic.clone(), index);
+    let unknown = || ReassignError::UnknownPartition(wanted.topic.to_string(), index);
     let partition = topic.partition(index).ok_or_else(unknown)?;
     let key = (topic.id, index);
     let stays = PartitionChange {

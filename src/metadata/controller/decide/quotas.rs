@@ -176,9 +176,9 @@ const OF_USERS: &[(&str, Values)] = &[
 /// Limits that addresses can have.
 const OF_ADDRESSES: &[(&str, Values)] = &[("connection_creation_rate", Values::Int)];
 
-/// The limits that an entity of these kinds can have. Kafka looks a host's name up; here only
-/// addresses are known: whoever asks for a quota must not make the controller wait for a name
-/// server.
+/// The limits that an entity of these kinds can have. Kafka accepts the name of a host and looks it
+/// up. Here only addresses are accepted: a client's request must not make the controller wait for a
+/// name server.
 fn limits(entity: &QuotaEntity) -> Result<&'static [(&'static str, Values)], AlterQuotasError> {
     match entity.name(IP) {
         None => Ok(OF_USERS),

@@ -3,7 +3,10 @@
 //! files: this notes where it shall go, and [`super::list_partition_reassignments`] shows it until
 //! it has gone there.
 
+use std::sync::Arc;
+
 use crate::base::{ErrorCode, NodeId};
+use crate::metadata::controller::decide::RECORDS_MAX;
 use crate::metadata::controller::{Reassign, Reassignment};
 use crate::server::api::{Api, Context, errors};
 use crate::server::state::codes::Codes;
@@ -18,6 +21,9 @@ use crate::wire::codec::messages::{
 /// The API.
 pub struct AlterPartitionReassignments;
 
+/// What a partition of the request takes until it is answered, with the text of its error, in
+/// bytes.
+const PARTITION_BYTES: usize = 1024;
 /// First version in which a client may forbid another count of replicas.
 const FACTOR_FROM: i16 = 1;
 
@@ -40,13 +46,33 @@ impl Api for AlterPartitionReassignments {
         request: AlterPartitionReassignmentsRequest,
     ) -> AlterPartitionReassignmentsResponse {
         let any_factor = cx.version < FACTOR_FROM || request.allow_replication_factor_change;
-        let mut wanted = Vec::new();
+        let answer = AlterPartitionReassignmentsResponse::default();
+        if request.topics.is_empty() {
+            return answer;
+        }
+        let answer = answer
+            .with_allow_replication_factor_change(any_factor)
+            .with_error_message(None);
+        let partitions = request.topics.iter().map(|topic| topic.partitions.len());
+        let count: usize = partitions.sum();
+        // Kafka answers so where more than that many partitions would change.
+        if count > RECORDS_MAX {
+            let text = "Unable to perform excessively large batch operation.";
+            return answer
+                .with_error_code(ErrorCode::POLICY_VIOLATION.0)
+                .with_error_message(Some(StrBytes::from_static_str(text)));
+        }
+        if !cx.claim(count * PARTITION_BYTES).await {
+            return answer;
+        }
+        let mut wanted = Vec::with_capacity(count);
         for topic in &request.topics {
+            let name: Arc<str> = topic.name.as_str().into();
             for partition in &topic.partitions {
                 cx.pace().await;
                 let nodes = partition.replicas.as_ref();
                 wanted.push(Reassignment {
-                    topic: topic.name.to_string(),
+                    topic: name.clone(),
                     index: partition.partition_index,
                     replicas: nodes.map(|ids| ids.iter().map(|id| NodeId(id.0)).collect()),
                 });
@@ -56,13 +82,6 @@ impl Api for AlterPartitionReassignments {
             any_factor,
             partitions: wanted,
         };
-        let answer = AlterPartitionReassignmentsResponse::default();
-        if request.topics.is_empty() {
-            return answer;
-        }
-        let answer = answer
-            .with_allow_replication_factor_change(any_factor)
-            .with_error_message(None);
         let Ok(results) = cx.shard.control.reassign(asked).await else {
             let code = errors::undecided(cx.server.is_in_cluster);
             return answer.with_error_code(code.0);

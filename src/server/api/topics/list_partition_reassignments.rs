@@ -1,8 +1,11 @@
 //! Drives: ListPartitionReassignments, version 0 (KIP-455). In a cluster the controllers answer.
 //! Alone these are the partitions that are to go from one shard to another and have not gone yet.
 
-use crate::base::{ErrorCode, NodeId};
-use crate::metadata::image::{Image, Partition, Topic};
+use std::sync::Arc;
+
+use crate::base::{NodeId, PartitionIndex};
+use crate::io::turn;
+use crate::metadata::image::{Partition, Topic};
 use crate::server::api::{Api, Context};
 use crate::server::state::codes::codes;
 use crate::wire::codec::messages::list_partition_reassignments_response::{
@@ -32,48 +35,50 @@ impl Api for ListPartitionReassignments {
     ) -> ListPartitionReassignmentsResponse {
         let answer = ListPartitionReassignmentsResponse::default().with_error_message(None);
         let image = cx.image();
-        let mut found = Vec::new();
+        let mut found: Vec<(&Arc<Topic>, Vec<PartitionIndex>)> = Vec::new();
         match &request.topics {
             Some(topics) => {
                 for topic in topics {
-                    let wanted = |index: i32| topic.partition_indexes.contains(&index);
-                    if let Some(known) = image.topics.named(&topic.name) {
-                        found.extend(moving(known, wanted));
+                    let Some(known) = image.topics.named(&topic.name) else {
+                        continue;
+                    };
+                    let mut moving = Vec::new();
+                    for &index in &topic.partition_indexes {
+                        cx.pace().await;
+                        moving.extend(known.partition(index).filter(is_moving).map(|_| index));
                     }
-                    cx.pace().await;
+                    moving.sort_unstable();
+                    moving.dedup();
+                    found.push((known, moving));
                 }
             }
             None => {
-                for topic in sorted(&image) {
-                    found.extend(moving(topic, |_| true));
+                for topic in image.topics.sorted() {
                     cx.pace().await;
+                    let partitions = topic.partitions.iter().zip(0..);
+                    let moving = partitions.filter(|(partition, _)| is_moving(partition));
+                    found.push((topic, moving.map(|(_, index)| index).collect()));
                 }
             }
         }
-        let count: usize = found.iter().map(|topic| topic.partitions.len()).sum();
+        found.retain(|(_, moving)| !moving.is_empty());
+        let count: usize = found.iter().map(|(_, moving)| moving.len()).sum();
         if !cx.claim(count * PARTITION_BYTES).await {
-            let code = ErrorCode::REQUEST_TIMED_OUT;
-            return answer.with_error_code(code.0);
+            return answer;
         }
-        answer.with_topics(found)
+        let topics = found.into_iter().map(|(topic, moving)| {
+            let partitions = moving.into_iter();
+            let partitions = partitions.filter_map(|at| Some(of(topic.partition(at)?, at)));
+            OngoingTopicReassignment::default()
+                .with_name(super::name(&topic.name))
+                .with_partitions(partitions.collect())
+        });
+        answer.with_topics(turn::collect(topics).await)
     }
 }
 
-fn sorted(image: &Image) -> impl Iterator<Item = &Topic> {
-    image.topics.sorted().into_iter().map(|topic| &**topic)
-}
-
-/// The partitions of a topic that are to go elsewhere, of those that are wanted.
-fn moving(topic: &Topic, is_wanted: impl Fn(i32) -> bool) -> Option<OngoingTopicReassignment> {
-    let partitions = topic.partitions.iter().zip(0..);
-    let partitions =
-        partitions.filter(|(partition, index)| !partition.adding.is_empty() && is_wanted(*index));
-    let partitions: Vec<_> = partitions.map(|(it, index)| of(it, index)).collect();
-    (!partitions.is_empty()).then(|| {
-        OngoingTopicReassignment::default()
-            .with_name(super::name(&topic.name))
-            .with_partitions(partitions)
-    })
+fn is_moving(partition: &&Arc<Partition>) -> bool {
+    !partition.adding.is_empty()
 }
 
 fn of(partition: &Partition, index: i32) -> OngoingPartitionReassignment {

@@ -9,7 +9,7 @@ use crate::metadata::controller::request::*;
 impl World {
     fn reassign(&mut self, any_factor: bool, to: &[(&str, i32, Option<&[i32]>)]) -> Vec<String> {
         let one = |(topic, index, nodes): &(&str, i32, Option<&[i32]>)| Reassignment {
-            topic: (*topic).to_owned(),
+            topic: (*topic).into(),
             index: *index,
             replicas: nodes.map(|ids| ids.iter().copied().map(NodeId).collect()),
         };
