@@ -335,6 +335,13 @@ impl Inner {
         self.state.borrow().segments.last().cloned()
     }
 
+    /// Whether `segment` is the active one.
+    pub fn is_active(&self, segment: &Segment) -> bool {
+        let state = self.state.borrow();
+        let active = state.segments.last();
+        active.is_some_and(|it| it.base_offset == segment.base_offset)
+    }
+
     /// Bytes of the batches in all segments.
     pub fn size_bytes(&self) -> u64 {
         let state = self.state.borrow();

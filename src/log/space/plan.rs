@@ -31,7 +31,11 @@ impl Inner {
             .skip_while(|it| it.size.get() == 0)
             .take_while(|it| it.written.get() < it.size.get());
         if let Some(short) = unwritten.filter(|it| lacks_room(it)).last() {
-            return Some(self.make_room(short));
+            return Some(match Rc::ptr_eq(short, active) {
+                true => self.make_room(short),
+                // Nothing more is appended to it.
+                false => Job::MakeRoom(Rc::clone(short), extent(short.size.get())),
+            });
         }
         if self.stopped.get() {
             return None;

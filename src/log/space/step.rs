@@ -2,14 +2,25 @@
 
 use std::cell::Cell;
 
-use crate::base::WallMs;
+use crate::base::{Offset, WallMs};
 use crate::io::buffer::block_up;
 use crate::log::format::extent;
 
-/// A step used up within this time makes the next one twice as long.
+/// A step of which at least half was used within this time makes the next one twice as long.
 const FAST_STEP_MS: i64 = 5_000;
 /// A step that lasted longer than this makes the next one half as long.
 const SLOW_STEP_MS: i64 = 60_000;
+
+/// Where a log was, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// By the wall clock.
+    pub now: WallMs,
+    /// The base offset of the segment.
+    pub segment: Offset,
+    /// Bytes in that.
+    pub size: u64,
+}
 
 /// Steps that follow the rate of appends.
 pub struct Step {
@@ -17,8 +28,8 @@ pub struct Step {
     bounds: (u64, u64),
     /// The one of now, in bytes.
     bytes: Cell<u64>,
-    /// When one was last asked for; `None` before the first since the start.
-    asked_ms: Cell<Option<WallMs>>,
+    /// What one was last asked for with; `None` before the first since the start.
+    asked: Cell<Option<Asked>>,
     /// Whether what was asked for last is not there yet.
     is_pending: Cell<bool>,
     /// Whether there was no room for what was asked for last, and only what is needed is asked for
@@ -32,7 +43,7 @@ impl Step {
         Step {
             bounds,
             bytes: Cell::new(bounds.0),
-            asked_ms: Cell::new(None),
+            asked: Cell::new(None),
             is_pending: Cell::new(false),
             asks_less: Cell::new(false),
         }
@@ -47,7 +58,7 @@ impl Step {
 
     /// Whether anything was appended since the start.
     pub fn was_asked_for(&self) -> bool {
-        self.asked_ms.get().is_some()
+        self.asked.get().is_some()
     }
 
     /// Up to where a file is to have room whose records end at `size`.
@@ -59,17 +70,29 @@ impl Step {
         }
     }
 
-    /// Notes that more is asked for, once until it is there.
-    pub fn ask(&self, now: WallMs) {
+    /// Notes that more is asked for, once until it is there. Segments that are sealed after a
+    /// small part of a step make it shorter: each of them would have that much room.
+    pub fn ask(&self, asked: Asked) {
         if self.is_pending.replace(true) {
             return;
         }
         let bytes = self.bytes.get();
-        self.set(match self.asked_ms.replace(Some(now)) {
-            None => bytes,
-            Some(last) if now - last < FAST_STEP_MS => bytes * 2,
-            Some(last) if now - last > SLOW_STEP_MS => bytes / 2,
-            Some(_) => bytes,
+        let Some(last) = self.asked.replace(Some(asked)) else {
+            return self.set(bytes);
+        };
+        let lasted_ms = asked.now - last.now;
+        let used = match asked.segment == last.segment {
+            true => asked.size.saturating_sub(last.size),
+            false => asked.size,
+        };
+        self.set(if lasted_ms > SLOW_STEP_MS {
+            bytes / 2
+        } else if asked.segment != last.segment && used < bytes / 4 {
+            bytes / 2
+        } else if lasted_ms < FAST_STEP_MS && used >= bytes / 2 {
+            bytes * 2
+        } else {
+            bytes
         });
     }
 
@@ -99,17 +122,23 @@ mod tests {
     const KIB: u64 = 1 << 10;
     const LIMIT: u64 = 1 << 30;
 
+    fn at(now: WallMs, segment: Offset, size: u64) -> Asked {
+        Asked { now, segment, size }
+    }
+
     #[test]
     fn a_log_that_is_filled_fast_asks_for_more_at_a_time_and_a_slow_one_for_less() {
         let step = Step::new((64 * KIB, 256 * KIB));
         assert!(!step.was_asked_for());
         let mut targets = Vec::new();
+        let mut size = 0;
         for now in [0, 1_000, 2_000, 3_000, 10_000, 80_000, 150_000, 220_000] {
             for _ in 0..3 {
-                step.ask(now);
+                step.ask(at(now, 0, size));
             }
             step.was_had();
             targets.push(step.target(0, LIMIT) / KIB);
+            size += targets[targets.len() - 1] * KIB / 2;
         }
         assert_eq!(targets, [64, 128, 256, 256, 256, 128, 64, 64]);
         let left = |left: u64| step.is_low(1 << 20, (1 << 20) + left, LIMIT);
@@ -117,9 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_used_does_not_make_steps_longer_and_short_segments_make_them_shorter() {
+        let step = Step::new((64 * KIB, 256 * KIB));
+        let mut targets = Vec::new();
+        let filled = [(0, 32), (0, 96), (0, 224), (0, 225)];
+        let sealed_soon = [(1, 60), (2, 1), (3, 1), (4, 1), (5, 1)];
+        for (now, (segment, kib)) in (0..).zip(filled.into_iter().chain(sealed_soon)) {
+            step.ask(at(now, segment, kib * KIB));
+            step.was_had();
+            targets.push(step.target(0, LIMIT) / KIB);
+        }
+        assert_eq!(targets, [64, 128, 256, 256, 128, 64, 64, 64, 64]);
+    }
+
+    #[test]
     fn no_more_is_asked_for_than_the_segment_may_have_but_what_is_needed_always_is() {
         let step = Step::new((64 * KIB, 256 * KIB));
-        step.ask(0);
+        step.ask(at(0, 0, 0));
         assert_eq!(step.target(100, 8 * KIB), 8 * KIB);
         assert_eq!(
             step.target(8 * KIB, 8 * KIB),
@@ -132,7 +175,7 @@ mod tests {
     #[test]
     fn where_there_is_no_room_what_is_needed_is_asked_for_once_more() {
         let step = Step::new((64 * KIB, 256 * KIB));
-        step.ask(0);
+        step.ask(at(0, 0, 0));
         assert!(step.ask_for_less() && !step.ask_for_less());
         assert_eq!(step.target(100, LIMIT), 4 * KIB);
         step.was_had();

@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::plan::Job;
-use super::step::Step;
+use super::step::{Asked, Step};
 use crate::base::{Offset, WallMs};
 use crate::io::cause::{Cause, is_lack_of_room};
 use crate::io::durable::Durable;
@@ -116,8 +116,7 @@ impl Inner {
     pub async fn prepared_file(self: &Rc<Self>, segment: &Segment, to: u64) -> Option<File> {
         if segment.prepared.get() < to {
             self.logs.probe().unprepared_waits_count.add(1);
-            self.upkeep.step.ask(segment.modified_ms.get());
-            self.start_upkeep();
+            self.ask_for_room(segment, segment.modified_ms.get());
         }
         while segment.prepared.get() < to {
             if self.has_failed() {
@@ -138,9 +137,20 @@ impl Inner {
     /// Has room made where little is left in `segment`, which was appended to.
     pub fn upkeep_if_low(self: &Rc<Self>, segment: &Segment, now: WallMs) {
         if self.is_low(segment) {
-            self.upkeep.step.ask(now);
-            self.start_upkeep();
+            self.ask_for_room(segment, now);
         }
+    }
+
+    fn ask_for_room(self: &Rc<Self>, segment: &Segment, now: WallMs) {
+        // What a sealed one needs says nothing of the rate of appends.
+        if self.is_active(segment) {
+            self.upkeep.step.ask(Asked {
+                now,
+                segment: segment.base_offset,
+                size: segment.size.get(),
+            });
+        }
+        self.start_upkeep();
     }
 
     /// Cuts a sealed segment to its length: what it has ahead is room, too. Whether that was done.

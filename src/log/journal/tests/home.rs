@@ -2,6 +2,7 @@
 //! the way may have dropped.
 
 use super::*;
+use crate::io::buffer::BLOCK_BYTES;
 use crate::io::sim::Fault;
 use crate::log::FailedOperation;
 use crate::log::journal::Replayed;
@@ -46,6 +47,32 @@ fn a_segment_that_was_sealed_in_the_journal_gets_its_final_form_once_it_is_home(
         let settled: Vec<bool> = sealed.map(|it| it.settled.get()).collect();
         assert!(settled.len() > 2, "the log has rolled");
         assert!(!settled.contains(&false), "{settled:?}");
+    });
+}
+
+#[test]
+fn a_segment_that_was_sealed_in_the_journal_gets_no_more_room_than_it_needs() {
+    in_worlds(|sim| async move {
+        let start = Start::with(&sim, CAPACITY).await;
+        let rolls = LogConfig {
+            segment_ms: 1,
+            segment_jitter_ms: 0,
+            ..config(1 << 20)
+        };
+        let (log, _) = start.open("a", ID, rolls).await;
+        let room = || start.shared.probe().prepared_bytes.get();
+        append_all(&log, 0..1).await;
+        start.sleep(5).await;
+        let before = room();
+        for time in (10..500).step_by(10) {
+            log.append(&batch(1, 100, 0, time), 0, None, 0)
+                .expect("appended");
+            all_acked(&log).await;
+        }
+        start.sleep(5).await;
+        assert_eq!(log.0.state.borrow().segments.len(), 50);
+        let blocks = (room() - before) / BLOCK_BYTES as u64;
+        assert!(blocks < 49 + 2 * 16, "each has a block: {blocks} in all");
     });
 }
 
