@@ -85,9 +85,8 @@ impl Step {
             true => asked.size.saturating_sub(last.size),
             false => asked.size,
         };
-        self.set(if lasted_ms > SLOW_STEP_MS {
-            bytes / 2
-        } else if asked.segment != last.segment && used < bytes / 4 {
+        let was_sealed_soon = asked.segment != last.segment && used < bytes / 4;
+        self.set(if lasted_ms > SLOW_STEP_MS || was_sealed_soon {
             bytes / 2
         } else if lasted_ms < FAST_STEP_MS && used >= bytes / 2 {
             bytes * 2

@@ -106,6 +106,11 @@ mod timers {
             self.wheel.remove(handle)
         }
 
+        /// Corelane: has another waker woken; `false` where the timer is not there
+        pub(super) fn renew_by_handle(&mut self, handle: TimerId, waker: &Waker) -> bool {
+            self.wheel.renew(handle, waker)
+        }
+
         /// Check if a timer exists by handle
         pub(super) fn exists_by_handle(&self, handle: TimerId) -> bool {
             self.wheel.exists(handle)
@@ -806,6 +811,16 @@ impl Reactor {
     pub(crate) fn remove_timer(&self, id: crate::timer::timer_id::TimerId) -> bool {
         let mut timers = self.timers.borrow_mut();
         timers.remove_by_handle(id)
+    }
+
+    /// Corelane: has another waker woken; `false` where the timer has expired or was removed.
+    pub(crate) fn renew_timer(
+        &self,
+        id: crate::timer::timer_id::TimerId,
+        waker: &Waker,
+    ) -> bool {
+        let mut timers = self.timers.borrow_mut();
+        timers.renew_by_handle(id, waker)
     }
 
     /// Checks if a timer exists by TimerId.

@@ -1,84 +1,92 @@
 // Copyright 2024 Glommio Project Authors. Licensed under Apache-2.0.
 
-//! Reactor integration layer for StagedWheel.
-//!
-//! This module provides an adapter that integrates StagedWheel with the Reactor,
-//! using TimerId for O(1) cancellation without HashMap overhead.
+//! Corelane: the timers of a reactor, the next one to expire first. As published they were in a
+//! wheel, and the next one was found by looking at all of them, in each turn of the executor.
 
-use super::staged_wheel::StagedWheel;
 use super::timer_id::TimerId;
-use ahash::AHashMap;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// Adapter for StagedWheel that integrates with the Reactor.
-///
-/// This adapter wraps StagedWheel and provides TimerId-based operations
-/// for O(1) cancellation. The ID is simply the wheel's internal ID,
-/// providing direct access without HashMap overhead.
-///
-/// # Performance
-///
-/// - Insert: O(1) - returns ID directly from wheel
-/// - Remove: O(1) - direct access via ID
-/// - No hashing overhead, no cache misses from HashMap traversal
-///
-/// # Cache Optimization
-///
-/// Field ordering optimized for cache locality:
-/// - Hot field (wheel) is accessed on every timer operation
-/// - Warm field (id_to_expiry) is accessed on insert/remove and duration checks
+/// Timers as a binary heap: to insert and to remove takes time that grows with the logarithm of
+/// their number, and no memory where there were as many before. The next one is its first.
 pub(crate) struct ReactorTimers {
-    /// The underlying staged wheel (HOT: accessed every timer operation)
-    wheel: StagedWheel,
+    /// When each expires, and its slot. Each expires no later than the two below it.
+    heap: Vec<(Instant, u32)>,
 
-    /// Maps IDs to their expiry times (WARM: accessed on insert/remove/duration)
-    /// TODO: This is the remaining HashMap that could be eliminated by
-    /// exposing expiry times from the wheel itself
-    id_to_expiry: AHashMap<u64, Instant>,
+    /// By the index of a timer's ID.
+    slots: Vec<Slot>,
+
+    /// Slots without a timer.
+    free: Vec<u32>,
+
+    /// Wakers of those that have just expired. Kept for its memory: this runs in each turn.
+    expired: Vec<Waker>,
+}
+
+/// A timer, or room for one.
+struct Slot {
+    /// How many timers have been here: an ID of an earlier one says nothing of this one.
+    generation: u32,
+
+    /// Where in the heap it is.
+    place: usize,
+
+    /// Whom it wakes; `None` where the slot is free.
+    waker: Option<Waker>,
 }
 
 impl ReactorTimers {
     pub(crate) fn new() -> Self {
         Self {
-            wheel: StagedWheel::new(),
-            id_to_expiry: AHashMap::new(),
+            heap: Vec::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            expired: Vec::new(),
         }
     }
 
-    /// Insert a timer and return an ID for O(1) cancellation
-    ///
-    /// The returned ID provides direct access to the timer's location
-    /// in the wheel, avoiding HashMap lookups on removal.
+    /// Insert a timer and return an ID for cancellation
     pub(crate) fn insert(&mut self, expires_at: Instant, waker: Waker) -> TimerId {
-        // Insert into the wheel and get its internal ID
-        let internal_id = self.wheel.insert(expires_at, waker);
-
-        // Track expiry time (needed for next_timer_duration calculation)
-        self.id_to_expiry.insert(internal_id, expires_at);
-
-        // Return ID (wrapping the wheel's internal ID)
-        // Generation is 0 for now (we don't track reuse yet)
-        TimerId::new(internal_id as u32, 0)
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                place: 0,
+                waker: None,
+            });
+            self.slots.len() as u32 - 1
+        });
+        self.slots[index as usize].waker = Some(waker);
+        self.heap.push((expires_at, index));
+        self.rise(self.heap.len() - 1);
+        TimerId::new(index, self.slots[index as usize].generation)
     }
 
-    /// Remove a timer by ID (O(1) operation, no hashing)
+    /// Has another waker woken; `false` where the timer has expired or was removed
+    pub(crate) fn renew(&mut self, id: TimerId, waker: &Waker) -> bool {
+        if !self.exists(id) {
+            return false;
+        }
+        if let Some(known) = &mut self.slots[id.index() as usize].waker {
+            known.clone_from(waker);
+        }
+        true
+    }
+
+    /// Remove a timer by ID
     ///
     /// Returns true if the timer was found and removed
     pub(crate) fn remove(&mut self, id: TimerId) -> bool {
-        let internal_id = id.index() as u64;
-
-        // Remove from expiry tracking
-        self.id_to_expiry.remove(&internal_id);
-
-        // Remove from wheel
-        self.wheel.remove(internal_id)
+        let exists = self.exists(id);
+        if exists {
+            self.take(self.slots[id.index() as usize].place);
+        }
+        exists
     }
 
     /// Check if a timer exists by ID
     pub(crate) fn exists(&self, id: TimerId) -> bool {
-        let internal_id = id.index() as u64;
-        self.id_to_expiry.contains_key(&internal_id)
+        let slot = self.slots.get(id.index() as usize);
+        slot.is_some_and(|slot| slot.generation == id.generation() && slot.waker.is_some())
     }
 
     /// Process expired timers
@@ -91,45 +99,83 @@ impl ReactorTimers {
     /// re-entrancy panics. If a waker tries to insert/remove timers during
     /// wake(), it won't conflict with our mutable borrow.
     pub(crate) fn process_timers(&mut self) -> (Option<Duration>, usize) {
-        let now = Instant::now();
-
-        // Advance the wheel to current time
-        self.wheel.advance_to(now);
-
-        // CRITICAL: Collect wakers BEFORE waking to avoid re-entrancy
-        // If we wake while iterating, and the waker tries to insert/remove
-        // a timer, we'll panic on borrow_mut() in the Reactor
-        let expired: Vec<(u64, Waker)> = self.wheel.drain_expired().collect();
-
-        // Clean up expiry time mappings
-        for (internal_id, _) in &expired {
-            self.id_to_expiry.remove(internal_id);
+        if self.heap.is_empty() {
+            return (None, 0);
         }
-
-        // Now wake all timers (safe: no longer holding any mutable state)
-        let woke = expired.len();
-        for (_, waker) in expired {
+        let now = Instant::now();
+        while self.heap.first().is_some_and(|(at, _)| *at <= now) {
+            let waker = self.take(0);
+            self.expired.extend(waker);
+        }
+        let woke = self.expired.len();
+        for waker in self.expired.drain(..) {
             waker.wake();
         }
-
-        // Find the next timer expiry
-        let next_expiry = self.id_to_expiry.values().copied().min();
-
-        let next_duration = next_expiry.map(|expires_at| expires_at.saturating_duration_since(now));
-
+        let next = self.heap.first();
+        let next_duration = next.map(|(at, _)| at.saturating_duration_since(now));
         (next_duration, woke)
     }
 
     /// Get the number of active timers
     #[allow(dead_code)]
     pub(crate) fn len(&self) -> usize {
-        self.id_to_expiry.len()
+        self.heap.len()
     }
 
     /// Check if there are no active timers
     #[allow(dead_code)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.id_to_expiry.is_empty()
+        self.heap.is_empty()
+    }
+
+    /// Takes the timer at `place` out of the heap
+    fn take(&mut self, place: usize) -> Option<Waker> {
+        let (_, index) = self.heap.swap_remove(place);
+        if place < self.heap.len() {
+            // What was the last one stands here now: only one of the two moves it.
+            self.sink(place);
+            self.rise(place);
+        }
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(index);
+        slot.waker.take()
+    }
+
+    /// Moves what is at `place` up to where those above expire no later
+    fn rise(&mut self, mut place: usize) {
+        while place > 0 && self.heap[place] < self.heap[(place - 1) / 2] {
+            self.heap.swap(place, (place - 1) / 2);
+            self.note(place);
+            place = (place - 1) / 2;
+        }
+        self.note(place);
+    }
+
+    /// Moves what is at `place` down to where those below expire no earlier
+    fn sink(&mut self, mut place: usize) {
+        loop {
+            let (left, right) = (2 * place + 1, 2 * place + 2);
+            let mut first = place;
+            for below in [left, right] {
+                if below < self.heap.len() && self.heap[below] < self.heap[first] {
+                    first = below;
+                }
+            }
+            if first == place {
+                break;
+            }
+            self.heap.swap(place, first);
+            self.note(place);
+            place = first;
+        }
+        self.note(place);
+    }
+
+    /// Notes where the timer at `place` is
+    fn note(&mut self, place: usize) {
+        let (_, index) = self.heap[place];
+        self.slots[index as usize].place = place;
     }
 }
 
@@ -223,5 +269,36 @@ mod tests {
         assert!(timers.exists(id1));
         assert!(!timers.exists(id2));
         assert!(timers.exists(id3));
+    }
+
+    // Corelane: inserted and removed in any order, against a list.
+    #[test]
+    fn test_those_that_are_left_expire_in_their_order() {
+        let begin = Instant::now();
+        let mut timers = ReactorTimers::new();
+        let mut left = Vec::new();
+        let mut seed: u64 = 7;
+        for _ in 0..3_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let number = (seed >> 33) as usize;
+            if number % 3 > 0 || left.is_empty() {
+                let at = begin + Duration::from_secs(number as u64 % 1_000 + 1_000);
+                left.push((at, timers.insert(at, dummy_waker())));
+            } else {
+                let (at, id) = left.swap_remove(number % left.len());
+                assert!(timers.remove(id) && !timers.exists(id) && !timers.remove(id));
+                assert!(at > begin);
+            }
+            assert_eq!(timers.len(), left.len());
+            let first = left.iter().map(|(at, _)| *at).min();
+            assert_eq!(timers.heap.first().map(|(at, _)| *at), first);
+        }
+        assert!(left.iter().all(|(_, id)| timers.exists(*id)));
+        left.sort_by_key(|(at, _)| *at);
+        for (at, _) in left {
+            assert_eq!(timers.heap[0].0, at);
+            timers.take(0);
+        }
+        assert!(timers.is_empty() && timers.slots.len() > 500);
     }
 }

@@ -166,12 +166,13 @@ impl Future for Timer {
             }
             Poll::Ready(inner.when)
         } else {
-            // Register the timer and get handle (O(1), no HashMap!)
-            let id = inner
-                .reactor
-                .upgrade()
-                .unwrap()
-                .insert_timer(inner.when, cx.waker().clone());
+            let reactor = inner.reactor.upgrade().unwrap();
+            // Corelane: one that is polled again has its timer already. As published it got a
+            // further one, which stayed until it expired, with the waker of the task.
+            if inner.id.is_some_and(|id| reactor.renew_timer(id, cx.waker())) {
+                return Poll::Pending;
+            }
+            let id = reactor.insert_timer(inner.when, cx.waker().clone());
             inner.id = Some(id);
             inner.is_charged = true;
             Poll::Pending

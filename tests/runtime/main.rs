@@ -4,6 +4,8 @@
 //!
 //! Schedules are drawn from `CORELANE_SEED` (a number; a fixed one by default), which is printed.
 
+mod timers;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{Read, Write};
@@ -159,66 +161,6 @@ fn executors_start_and_stop_in_a_row() {
         });
         assert_eq!(answer, number);
     }
-}
-
-#[test]
-fn timers_fire_in_order_and_never_early() {
-    run(Duration::ZERO, || async {
-        let mut random = Rng::with_seed(seed(11));
-        let fired = Rc::new(Cell::new(0));
-        let tasks: Vec<_> = (0..200)
-            .map(|_| {
-                let length = Duration::from_micros(random.u64(1..150_000));
-                let fired = fired.clone();
-                cores::spawn(async move {
-                    let begun = Instant::now();
-                    cores::sleep(length).await;
-                    fired.set(fired.get() + 1);
-                    (length, begun.elapsed(), fired.get())
-                })
-            })
-            .collect();
-        let mut lengths = Vec::new();
-        for task in tasks {
-            lengths.push(task.join().await);
-        }
-        lengths.sort();
-        for (length, took, _) in &lengths {
-            assert!(took >= length, "{took:?} for {length:?}");
-        }
-        // Timers a few milliseconds apart keep their order; closer ones share a tick of the wheel.
-        for pair in lengths.windows(2) {
-            let ((short, _, first), (long, _, second)) = (pair[0], pair[1]);
-            if long - short > Duration::from_millis(5) {
-                assert!(first < second, "{short:?} fired after {long:?}");
-            }
-        }
-    });
-}
-
-#[test]
-fn a_task_that_yields_in_time_keeps_no_timer_waiting() {
-    let late = run(Duration::ZERO, || async {
-        let is_over = Rc::new(Cell::new(false));
-        let busy = {
-            let is_over = is_over.clone();
-            cores::spawn(async move {
-                // Always ready: only preemption lets the executor look at its timers.
-                while !is_over.get() {
-                    cores::yield_now().await;
-                }
-            })
-        };
-        let begun = Instant::now();
-        for _ in 0..50 {
-            cores::sleep(Duration::from_millis(1)).await;
-        }
-        let late = begun.elapsed();
-        is_over.set(true);
-        busy.join().await;
-        late
-    });
-    assert!(late < Duration::from_secs(5), "{late:?} for 50 ms");
 }
 
 #[test]
