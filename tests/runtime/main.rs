@@ -333,3 +333,21 @@ fn network_cards_are_polled_for_the_time_that_is_set_and_sockets_work_as_before(
         assert_eq!(set_before(length), Duration::ZERO);
     });
 }
+
+#[test]
+fn the_time_at_work_only_grows_however_often_it_is_asked_for() {
+    let main = || async {
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(10) {}
+            cores::sleep(Duration::from_millis(1)).await;
+            seen.extend([cores::busy(), cores::busy()]);
+        }
+        seen
+    };
+    let seen = cores::start(options("busy", Duration::ZERO), main);
+    let seen = seen.unwrap().join().unwrap();
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert!(seen[9] >= Duration::from_millis(50), "{seen:?}");
+}
