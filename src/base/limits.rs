@@ -180,6 +180,9 @@ pub const METRICS_PARTITIONS_AT_ONCE: usize = 128;
 pub const METRICS_COMMITTED_MAX: usize = 10_000;
 /// Of those, how many have series of their own, the largest lags first; all others are one sum.
 pub const METRICS_LAGS_MAX: usize = 500;
+/// Partitions of a shard that the balancer hears of, the busiest ones: it moves one at a time, and
+/// one that is less work than so many others hardly counts.
+pub const BALANCED_PARTITIONS_MAX: usize = 32;
 /// How long a scrape waits for what the kernel says of the process and its file systems, in
 /// milliseconds; then it has what was said the time before.
 pub const METRICS_HOST_WAIT_MS: u64 = 500;

@@ -6,7 +6,7 @@
 //! ```text
 //! loggers, session ← state ← api ← connection ← housekeeping ← node ┐
 //! start ← formatted ────────────────────────────────────────────────┼← bring_up ← mod.rs
-//! guarantee, health, lag, guests ← scrape ← admin ← control ────────┘
+//! guarantee, health, lag, guests, move_numbers ← scrape ← admin ← control ┘
 //! ```
 
 mod admin;
@@ -22,6 +22,7 @@ mod health;
 mod housekeeping;
 mod lag;
 pub mod loggers;
+mod move_numbers;
 mod node;
 mod scrape;
 pub mod session;

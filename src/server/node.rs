@@ -217,6 +217,9 @@ async fn answer(
                 call.answer(connections.server().snapshot(count).await);
             }),
             (ShardQuestion::Metrics(call), None) => call.answer(Snapshot::default()),
+            (ShardQuestion::Load(call), Some(connections)) => gather(&runtime, async move {
+                call.answer(shard::load::current(&connections.server().shard).await);
+            }),
             (ShardQuestion::Clients(call), Some(connections)) => {
                 let server = connections.server();
                 let newest = server.telemetry.borrow_mut().newest(server.wall_ms());
@@ -253,7 +256,8 @@ async fn answer(
             }
             // A call that is dropped tells its caller that there is no answer.
             (
-                ShardQuestion::Committed(_)
+                ShardQuestion::Load(_)
+                | ShardQuestion::Committed(_)
                 | ShardQuestion::Ends(_)
                 | ShardQuestion::Join(_)
                 | ShardQuestion::WriteMarkers(_),

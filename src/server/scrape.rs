@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::lag;
+use super::move_numbers::MoveNumbers;
 use crate::base::config::BrokerConfig;
 use crate::base::limits;
 use crate::base::metrics::{SampleValue, Snapshot};
@@ -25,6 +26,7 @@ use crate::shard::mesh::ToShard;
 /// What is kept from one scrape for the next.
 #[derive(Default)]
 pub struct Scrape {
+    moves: Rc<MoveNumbers>,
     cluster: RefCell<Option<(Arc<Image>, Cluster)>>,
     host: Rc<HostNumbers>,
 }
@@ -64,6 +66,14 @@ pub async fn in_time<T, E>(
 // === impl Scrape ===
 
 impl Scrape {
+    /// Tells of these moves, too.
+    pub fn new(moves: Rc<MoveNumbers>) -> Scrape {
+        Scrape {
+            moves,
+            ..Scrape::default()
+        }
+    }
+
     /// Adds what is no shard's to a snapshot.
     pub async fn export(
         &self,
@@ -76,6 +86,9 @@ impl Scrape {
         self.cluster(runtime, image).await.export(image, to);
         if let Some(measured) = self.host.ask(runtime, config).await {
             measured.export(to);
+        }
+        if config.cluster.is_none() {
+            self.moves.export(to);
         }
         lag(runtime, shards, to).await;
     }

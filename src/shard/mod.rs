@@ -10,6 +10,7 @@ pub mod ending;
 pub mod faults;
 pub mod handover;
 pub mod lifecycle;
+pub mod load;
 pub mod log_dirs;
 pub mod markers;
 pub mod mesh;

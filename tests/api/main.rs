@@ -4,6 +4,7 @@ mod admin;
 mod ages;
 mod auto_create;
 mod bad_input;
+mod balance;
 mod check;
 mod clients;
 mod deleted;

@@ -21,6 +21,7 @@ const ORDER: &[(&str, &[&str])] = &[
             "health",
             "lag",
             "guests",
+            "move_numbers",
             "scrape",
             "client_metrics",
             "admin",

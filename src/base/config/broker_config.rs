@@ -174,6 +174,8 @@ impl BrokerConfig {
                 scrub_bytes_per_second: read.size("corelane.log.scrub.bytes.per.second"),
                 spin_us: read.long("corelane.spin.us").max(0) as u64,
                 busy_poll_us: read.long("corelane.busy.poll.us").max(0) as u64,
+                balance: read.flag("corelane.shard.balance.enable"),
+                balance_period_ms: read.long("corelane.shard.balance.period.ms").max(1) as u64,
             },
             telemetry_max_bytes: read.size("telemetry.max.bytes"),
             follower_throttle_rate: read.dynamic_rate("follower.replication.throttled.rate"),

@@ -134,6 +134,10 @@ pub struct ShardConfig {
     pub spin_us: u64,
     /// How long the kernel polls the network card before an idle shard sleeps, in microseconds.
     pub busy_poll_us: u64,
+    /// Whether partitions go by themselves from a busy shard to one that is less so.
+    pub balance: bool,
+    /// How often it is looked whether one should, in milliseconds.
+    pub balance_period_ms: u64,
 }
 
 /// What a broker of a cluster needs to find the others (`process.roles=broker`).

@@ -10,6 +10,7 @@ use crate::log::Log;
 
 /// What the checkpoints of one folder say of a log that goes to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub struct HandedOver {
     recovery_point: Offset,
     flushed_offset: Offset,

@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join, join_all, select};
 
+use super::balance::{self, Balance, Sight, Wanted};
 use super::moves::Moves;
+use crate::base::config::BrokerConfig;
+use crate::base::life::Life;
 use crate::base::{NodeId, PartitionIndex, TopicId};
 use crate::io::channel::{Call, Receiver};
 use crate::io::runtime::Runtime;
 use crate::metadata::controller::{
-    AlterPartitionFailure, Change, ForwardError, LocalController, Move, moves_in,
+    AlterPartitionFailure, Change, ForwardError, LocalController, Move, Reassign, Reassignment,
+    moves_in,
 };
 use crate::metadata::image::Image;
+use crate::server::move_numbers::MoveNumbers;
 use crate::shard::handover::{Arrive, Leave};
 use crate::shard::mesh::{ChangeCall, ControlMessage, ToShard};
 
@@ -30,36 +35,50 @@ async fn seek_space(runtime: Runtime, controller: Rc<LocalController>) {
     }
 }
 
+/// What the control executor works with.
+pub struct Serving {
+    /// The executor.
+    pub runtime: Runtime,
+    /// The settings that the broker was started with.
+    pub config: Arc<BrokerConfig>,
+    /// The controller.
+    pub controller: Rc<LocalController>,
+    /// The ways to the shards, in order.
+    pub shards: Vec<ToShard>,
+    /// How far the process is.
+    pub life: Arc<Life>,
+    /// What is known of moves.
+    pub moves: Rc<MoveNumbers>,
+}
+
 /// Does what it is asked, until it is told to stop. The partitions that are `planned` go to other
 /// shards first.
 pub async fn serve(
-    runtime: &Runtime,
-    controller: Rc<LocalController>,
-    shards: &[ToShard],
+    serving: Serving,
     planned: Vec<(TopicId, PartitionIndex)>,
     mut inbox: Receiver<ControlMessage>,
 ) {
+    let Serving {
+        runtime,
+        controller,
+        moves: numbers,
+        ..
+    } = &serving;
     runtime.spawn(seek_space(runtime.clone(), controller.clone()));
+    let balance = serving.balance();
     let mut published = controller.image();
-    let mut moves = Moves::default();
+    let mut moves = Moves::new(numbers.clone());
     moves.plan(planned);
     loop {
-        let next = {
-            let next = pin!(inbox.next());
-            let finished = pin!(controller.stuck_finished());
-            let due = pin!(moves.due(runtime));
-            match select(next, select(finished, due)).await {
-                Either::Left((message, _)) => Next::Message(message),
-                Either::Right((Either::Left(_), _)) => Next::Finished,
-                Either::Right((Either::Right((partition, _)), _)) => Next::Move(partition),
-            }
-        };
+        let next = next(&mut inbox, &serving, &mut moves, &balance).await;
         let mut cluster = Changing {
             runtime,
-            controller: &controller,
-            shards,
+            controller,
+            shards: &serving.shards,
             published: &mut published,
             moves: &mut moves,
+            numbers,
+            balance: &balance,
         };
         let message = match next {
             Next::Message(Some(message)) => message,
@@ -70,6 +89,10 @@ pub async fn serve(
             }
             Next::Move((topic_id, index)) => {
                 cluster.hand_over(topic_id, index).await;
+                continue;
+            }
+            Next::Wanted(wanted) => {
+                cluster.begin_move(&wanted).await;
                 continue;
             }
         };
@@ -91,6 +114,45 @@ enum Next {
     Finished,
     /// Have this partition go to another node.
     Move((TopicId, PartitionIndex)),
+    /// Note that this partition is to go to another node.
+    Wanted(Wanted),
+}
+
+/// Waits for what is to be done next.
+async fn next(
+    inbox: &mut Receiver<ControlMessage>,
+    serving: &Serving,
+    moves: &mut Moves,
+    balance: &Balance,
+) -> Next {
+    let next = pin!(inbox.next());
+    let finished = pin!(serving.controller.stuck_finished());
+    let due = pin!(moves.due(&serving.runtime));
+    let wanted = pin!(balance.wanted());
+    match select(select(next, finished), select(due, wanted)).await {
+        Either::Left((Either::Left((message, _)), _)) => Next::Message(message),
+        Either::Left((Either::Right(_), _)) => Next::Finished,
+        Either::Right((Either::Left((partition, _)), _)) => Next::Move(partition),
+        Either::Right((Either::Right((wanted, _)), _)) => Next::Wanted(wanted),
+    }
+}
+
+// === impl Serving ===
+
+impl Serving {
+    /// Starts the balancer.
+    fn balance(&self) -> Rc<Balance> {
+        let balance = Balance::new(self.moves.clone());
+        let sight = Sight {
+            runtime: self.runtime.clone(),
+            config: self.config.clone(),
+            controller: self.controller.clone(),
+            shards: self.shards.clone(),
+            life: self.life.clone(),
+        };
+        self.runtime.spawn(balance::run(sight, balance.clone()));
+        balance
+    }
 }
 
 /// The cluster while a request changes it.
@@ -100,6 +162,8 @@ struct Changing<'a> {
     shards: &'a [ToShard],
     published: &'a mut Arc<Image>,
     moves: &'a mut Moves,
+    numbers: &'a MoveNumbers,
+    balance: &'a Balance,
 }
 
 impl Changing<'_> {
@@ -160,18 +224,24 @@ impl Changing<'_> {
     /// Has a partition go where it is to go, if that can be done now.
     async fn hand_over(&mut self, topic_id: TopicId, index: PartitionIndex) {
         let Some(planned) = self.controller.next_move(topic_id, index) else {
+            self.numbers.is_given_up();
             return;
         };
         let gone = match planned {
             Ok(planned) => self.try_to_hand_over(planned).await,
             Err(error) => Err(error.to_string()),
         };
-        if let Err(reason) = gone {
-            self.moves.put_off(self.runtime, (topic_id, index), &reason);
+        match gone {
+            Ok(held_up) => {
+                self.numbers.is_done(held_up);
+                self.balance.has_moved((topic_id, index));
+            }
+            Err(reason) => self.moves.put_off(self.runtime, (topic_id, index), &reason),
         }
     }
 
-    async fn try_to_hand_over(&mut self, planned: Move) -> Result<(), String> {
+    /// Returns for how long the partition's requests waited.
+    async fn try_to_hand_over(&mut self, planned: Move) -> Result<Duration, String> {
         let shard = |node: NodeId| {
             let image = self.controller.image();
             let at = image.brokers.iter().position(|one| one.id == node);
@@ -185,6 +255,7 @@ impl Changing<'_> {
             index: planned.index,
             to_dir: planned.to_dir.clone(),
         };
+        let begun = self.runtime.now();
         let given = from.leave(leave).await.map_err(|_| "the broker stops")?;
         let given = given.map_err(|error| error.to_string())?;
         // From here on its log is where it shall be: a start finds it there.
@@ -206,6 +277,41 @@ impl Changing<'_> {
         // Clients are sent there by the other shards' images: it must lead by then.
         let _ = to.publish(self.controller.image()).await;
         self.publish().await;
-        Ok(())
+        Ok(self.runtime.now().since(begun))
+    }
+
+    /// Notes that the balancer wants a partition to go, as if an operator had asked for it.
+    async fn begin_move(&mut self, wanted: &Wanted) {
+        let (topic_id, index) = wanted.key;
+        let image = self.controller.image();
+        let topic = image.topics.with_id(topic_id);
+        let partition = topic.and_then(|topic| topic.partition(index));
+        // An operator may have been faster.
+        let is_here = partition.is_some_and(|it| it.leader == wanted.from && it.adding.is_empty());
+        let Some(topic) = topic.filter(|_| is_here) else {
+            return;
+        };
+        let percent = |share: f64| format!("{:.0}%", 100.0 * share);
+        let (from, to, cost) = (wanted.from_busy, wanted.to_busy, wanted.cost);
+        tracing::info!(topic = %topic.name, partition = index, from = %wanted.from, to = %wanted.to,
+            from_busy = percent(from), to_busy = percent(to),
+            from_expected = percent(from - cost), to_expected = percent(to + cost),
+            "a partition goes to another shard, since its own has been the busier one");
+        let request = Reassign {
+            any_factor: false,
+            partitions: vec![Reassignment {
+                topic: topic.name.clone(),
+                index,
+                replicas: Some(vec![wanted.to]),
+            }],
+        };
+        let noted = self.controller.handle(&request, self.runtime.wall_ms());
+        match noted.await.as_deref() {
+            Ok([Ok(())]) => self.numbers.is_balanced(),
+            // The metadata log has said why it cannot be written.
+            Ok([]) | Err(_) => {}
+            Ok([result, ..]) => tracing::warn!(?result, "the partition stays where it is"),
+        }
+        self.publish().await;
     }
 }

@@ -1,5 +1,6 @@
 //! Drives: the control executor: the controller, the admin pages, what must not touch a data core.
 
+mod balance;
 mod local;
 mod moves;
 mod quorum;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admin::{self, Admin};
+use super::move_numbers::MoveNumbers;
 use super::scrape::Scrape;
 use super::start::StartError;
 use crate::base::config::BrokerConfig;
@@ -76,6 +78,7 @@ pub fn start(start: ControlStart, admin: Option<Bound>) -> Result<Core<()>, Star
 pub async fn run(start: ControlStart, disk: Disk, net: Net, admin: Option<Listener>) {
     let runtime = disk.runtime().clone();
     let loaded = Rc::new(OnceCell::new());
+    let moves = Rc::<MoveNumbers>::default();
     let _admin = admin.map(|listener| {
         let admin = Admin {
             runtime: runtime.clone(),
@@ -84,7 +87,7 @@ pub async fn run(start: ControlStart, disk: Disk, net: Net, admin: Option<Listen
             devices: start.devices.clone(),
             shards: start.shards.clone(),
             life: start.life.clone(),
-            scrape: Scrape::default(),
+            scrape: Scrape::new(moves.clone()),
         };
         admin::start(admin, listener)
     });
@@ -105,9 +108,23 @@ pub async fn run(start: ControlStart, disk: Disk, net: Net, admin: Option<Listen
     let _ = loaded.set(controller.clone());
     match controller {
         Controller::Local(controller) => {
-            local::serve(&runtime, controller, &start.shards, planned, start.inbox).await;
+            let serving = local::Serving {
+                runtime,
+                config: start.config,
+                controller,
+                shards: start.shards,
+                life: start.life,
+                moves,
+            };
+            local::serve(serving, planned, start.inbox).await;
         }
         Controller::Quorum(controller) => {
+            if start.config.shard.balance {
+                tracing::warn!(
+                    "corelane.shard.balance.enable has no effect: the controllers of the cluster \
+                     decide where partitions are"
+                );
+            }
             let serving = quorum::Serving {
                 runtime,
                 controller,

@@ -2,35 +2,48 @@
 //! at a time: each makes its producers wait.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::{Instant, PartitionIndex, TopicId};
 use crate::io::runtime::Runtime;
+use crate::server::move_numbers::MoveNumbers;
 
 /// How long a partition waits that could not go.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Partitions that are to go to other shards.
-#[derive(Debug, Default)]
 pub struct Moves {
     /// When each is tried next, by the executor's clock.
     planned: BTreeMap<(TopicId, PartitionIndex), Instant>,
+    numbers: Rc<MoveNumbers>,
 }
 
 impl Moves {
+    /// No partition is to go anywhere.
+    pub fn new(numbers: Rc<MoveNumbers>) -> Moves {
+        Moves {
+            planned: BTreeMap::new(),
+            numbers,
+        }
+    }
+
     /// Has these tried at once. One that is to go nowhere any more does no harm: that is looked at
     /// when its turn comes.
     pub fn plan(&mut self, partitions: impl IntoIterator<Item = (TopicId, PartitionIndex)>) {
         let due = |one| (one, Instant::default());
         self.planned.extend(partitions.into_iter().map(due));
+        self.numbers.are_planned(self.planned.len());
     }
 
     /// Has no partition go any more: the broker stops.
     pub fn stop(&mut self) {
         self.planned.clear();
+        self.numbers.are_planned(0);
     }
 
-    /// Waits until a partition may go, and takes it off the plan; for ever where there is none.
+    /// Waits until a partition may go, and takes it off the plan; for ever where there is none. It
+    /// counts as one that is being handed over, until the numbers are told how that went.
     pub async fn due(&mut self, runtime: &Runtime) -> (TopicId, PartitionIndex) {
         let next = self.planned.iter().min_by_key(|(_, time)| **time);
         let Some((one, time)) = next.map(|(one, time)| (*one, *time)) else {
@@ -38,6 +51,8 @@ impl Moves {
         };
         runtime.sleep(time.since(runtime.now())).await;
         self.planned.remove(&one);
+        self.numbers.are_planned(self.planned.len());
+        self.numbers.begins();
         one
     }
 
@@ -52,5 +67,7 @@ impl Moves {
             "cannot hand the partition over to another shard now: it is tried again");
         let time = runtime.now().after(AGAIN);
         self.planned.insert((topic_id, index), time);
+        self.numbers.are_planned(self.planned.len());
+        self.numbers.is_put_off();
     }
 }

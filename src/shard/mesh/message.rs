@@ -19,6 +19,7 @@ use crate::metadata::controller::{
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
 use crate::shard::handover::{Arrive, Leave, LeaveError};
+use crate::shard::load::Load;
 use crate::shard::markers::{Marker, Targets, Written};
 use crate::shard::numbers::{ClientNumbers, Named};
 
@@ -45,6 +46,8 @@ pub enum ShardQuestion {
     Alive(Call<(), ()>),
     /// What are its numbers?
     Metrics(Call<(), Snapshot>),
+    /// How busy is it, and what with?
+    Load(Call<(), Load>),
     /// What are the newest numbers of its clients?
     Clients(Call<(), Vec<ClientNumbers>>),
     /// Which offsets have its groups committed? At most so many.

@@ -28,6 +28,7 @@ use crate::metadata::controller::{
 use crate::metadata::image::Image;
 use crate::metadata::source::quorum::ApiRanges;
 use crate::shard::handover::{Arrive, Leave, LeaveError};
+use crate::shard::load::Load;
 #[allow(unused_imports)] // A link of the documentation.
 use crate::shard::markers;
 use crate::shard::markers::{Marker, Targets, Written};
@@ -265,6 +266,13 @@ impl ToShard {
     pub async fn metrics(&self) -> Result<crate::base::metrics::Snapshot, Disconnected> {
         let (call, answer) = Call::new(());
         self.questions.send(ShardQuestion::Metrics(call))?;
+        answer.wait().await
+    }
+
+    /// How busy it is, and what with, since it was last asked.
+    pub async fn load(&self) -> Result<Load, Disconnected> {
+        let (call, answer) = Call::new(());
+        self.questions.send(ShardQuestion::Load(call))?;
         answer.wait().await
     }
 

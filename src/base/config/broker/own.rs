@@ -34,6 +34,15 @@ broker_settings! {
         "What one shard has for sure in memory for the newest records, but no more than a quarter "
         "of `corelane.shard.memory.bytes`. It keeps an eighth of it, and more only as far behind as "
         "readers are: then up to half of the shard's memory while nothing else wants that.";
+    "corelane.shard.balance.enable" Boolean = Some("false"), Any, Medium, ClusterWide, Applied;
+        "Whether partitions go by themselves, one at a time, from a shard whose core is busier by "
+        "more than a fifth to the least busy one. The producers of a partition that goes wait some "
+        "milliseconds. Where it is set for one node only, the first shard's counts. Without "
+        "effect in a cluster, where the controllers decide where partitions are.";
+    "corelane.shard.balance.period.ms" Long = Some("10000"), Between(100, 3600000), Low, ReadOnly,
+        Applied;
+        "How often that is looked at. A partition goes after three looks in a row that say so, and "
+        "stays for 60 where it has come to.";
     "corelane.journal.bytes" Long = Some("67108864"), Between(0, 4294967296), Medium, ReadOnly,
         Applied;
         "The size of the journal of one shard in each of its log folders: what is appended to many "
