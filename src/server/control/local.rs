@@ -188,7 +188,10 @@ impl Changing<'_> {
             ControlMessage::Understood(call) => call.answer(Arc::default()),
             // The nodes of a broker that runs alone serve as soon as their logs are open, and have
             // no other to leave their partitions to.
-            ControlMessage::Open(call) => call.answer(Ok(())),
+            ControlMessage::Open(call) => {
+                self.moves.begin();
+                call.answer(Ok(()));
+            }
             ControlMessage::Leave(call) => {
                 self.moves.stop();
                 call.answer(vec![-1; self.shards.len()]);

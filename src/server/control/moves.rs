@@ -17,6 +17,9 @@ pub struct Moves {
     /// When each is tried next, by the executor's clock.
     planned: BTreeMap<(TopicId, PartitionIndex), Instant>,
     numbers: Rc<MoveNumbers>,
+    /// Whether all shards have opened their logs. One that has not would take the folder of a
+    /// partition that comes to it for a stray, and set it aside.
+    may_go: bool,
 }
 
 impl Moves {
@@ -25,7 +28,13 @@ impl Moves {
         Moves {
             planned: BTreeMap::new(),
             numbers,
+            may_go: false,
         }
+    }
+
+    /// All shards have opened their logs: partitions may go from here on.
+    pub fn begin(&mut self) {
+        self.may_go = true;
     }
 
     /// Has these tried at once. One that is to go nowhere any more does no harm: that is looked at
@@ -42,10 +51,12 @@ impl Moves {
         self.numbers.are_planned(0);
     }
 
-    /// Waits until a partition may go, and takes it off the plan; for ever where there is none. It
+    /// Waits until a partition may go, and takes it off the plan; for ever where there is none, or
+    /// the shards are not open. It
     /// counts as one that is being handed over, until the numbers are told how that went.
     pub async fn due(&mut self, runtime: &Runtime) -> (TopicId, PartitionIndex) {
-        let next = self.planned.iter().min_by_key(|(_, time)| **time);
+        let next = self.planned.iter().filter(|_| self.may_go);
+        let next = next.min_by_key(|(_, time)| **time);
         let Some((one, time)) = next.map(|(one, time)| (*one, *time)) else {
             return std::future::pending().await;
         };

@@ -260,7 +260,11 @@ fn tell<F: Future<Output = ()> + 'static>(
 ) {
     let world = World::new(1);
     let (runtime, disk) = (world.runtime(), Disk::simulated(world.disk().clone()));
-    world.run(async move { story(Cluster::start(runtime, disk, settings).await).await });
+    world.run(async move {
+        let cluster = Cluster::start(runtime, disk, settings).await;
+        cluster.control.open().await.unwrap().unwrap();
+        story(cluster).await;
+    });
 }
 
 const ON: &str = "corelane.shard.balance.enable=true\n";
@@ -303,6 +307,22 @@ fn nothing_goes_unless_it_is_switched_on() {
         cluster.periods(LONG).await;
         assert_eq!(cluster.moved(), 1);
         assert!(cluster.is("off"));
+    });
+}
+
+#[test]
+fn nothing_goes_before_all_shards_are_open() {
+    let world = World::new(1);
+    let (runtime, disk) = (world.runtime(), Disk::simulated(world.disk().clone()));
+    world.run(async move {
+        let cluster = Cluster::start(runtime, disk, "").await;
+        cluster.reassign(1, 2).await;
+        cluster.periods(LONG).await;
+        assert_eq!(cluster.places(), [1; 4]);
+        assert_eq!(cluster.numbers()["moves_pending"], 1.0);
+        cluster.control.open().await.unwrap().unwrap();
+        cluster.periods(1).await;
+        assert_eq!(cluster.places(), [1, 2, 1, 1]);
     });
 }
 
