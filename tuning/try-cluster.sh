@@ -151,6 +151,8 @@ listeners=PLAINTEXT://127.0.0.1:$own
 log.dirs=$folder/broker-$node
 corelane.shards=1
 offsets.topic.replication.factor=$((brokers < 3 ? brokers : 3))
+transaction.state.log.replication.factor=$((brokers < 3 ? brokers : 3))
+transaction.state.log.min.isr=$((brokers < 3 ? 1 : 2))
 END
   "$program" format --ignore-formatted --cluster-id "$id" --config "$file" >>"$folder/format.log" 2>&1 ||
     { tail -n 5 "$folder/format.log" >&2; die "could not format broker $node"; }

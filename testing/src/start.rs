@@ -72,7 +72,8 @@ impl Start {
             "process.roles=broker\nnode.id={node}\n\
              controller.quorum.bootstrap.servers={controllers}\n\
              listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={dir}\ncorelane.shards={shards}\n\
-             broker.heartbeat.interval.ms=500\noffsets.topic.replication.factor=1\n"
+             broker.heartbeat.interval.ms=500\noffsets.topic.replication.factor=1\n\
+             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
         );
         if let Some(admin) = self.admin() {
             text += &format!("corelane.admin.port={admin}\n");

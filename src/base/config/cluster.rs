@@ -6,15 +6,23 @@ use super::parts::{ClusterConfig, ReplicaConfig};
 use super::rule::host_and_port;
 use super::value::Value;
 
+/// Kafka's defaults, as long as nothing else is said; alone there is one replica only.
+const DEFAULTS: [(&str, &str); 3] = [
+    ("offsets.topic.replication.factor", "3"),
+    ("transaction.state.log.replication.factor", "3"),
+    ("transaction.state.log.min.isr", "2"),
+];
+
 impl Loading {
     /// What joining a cluster needs; `listener` is the one of clients.
     pub(super) fn resolve_cluster(&mut self, listener: &Endpoint, shards: usize) -> ClusterConfig {
         self.check_nodes(shards);
         self.check_times();
-        // Kafka's default, as long as nothing else is said; alone there is one replica only.
-        self.texts
-            .entry("offsets.topic.replication.factor".into())
-            .or_insert_with(|| "3".into());
+        for (name, value) in DEFAULTS {
+            self.texts
+                .entry(name.into())
+                .or_insert_with(|| value.into());
+        }
         let controller_listener = self.controller_listener();
         ClusterConfig {
             controllers: self.controllers(&controller_listener),

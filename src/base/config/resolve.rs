@@ -75,6 +75,7 @@ impl Loading {
         for name in [
             "default.replication.factor",
             "offsets.topic.replication.factor",
+            "transaction.state.log.replication.factor",
         ] {
             if let Some(number) = self.number(name).filter(|&number| number > 1) {
                 let text = format!("{name} cannot be {number}: {}", Why::OneReplica.text());

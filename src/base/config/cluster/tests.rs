@@ -76,6 +76,8 @@ fn the_broker_file_that_comes_with_kafka_loads() {
     assert_eq!((config.node_id(0), config.node_id(1)), (2, 3));
     assert_eq!(config.log_dirs, [PathBuf::from("/tmp/kraft-broker-logs")]);
     assert_eq!(config.offsets.topic_replication_factor, 1);
+    assert_eq!(config.transactions.topic_replication_factor, 1);
+    assert_eq!(config.transactions.topic_min_in_sync, 1);
     let notes = config.notes.join("\n");
     assert!(
         !notes.contains("quorum"),
@@ -103,6 +105,8 @@ fn a_broker_alone_is_in_no_cluster_and_is_told_so_where_it_may_expect_one() {
 fn what_is_not_said_is_as_in_kafka() {
     let config = file(LEAST).expect("good");
     assert_eq!(config.offsets.topic_replication_factor, 3);
+    assert_eq!(config.transactions.topic_replication_factor, 3);
+    assert_eq!(config.transactions.topic_min_in_sync, 2);
     assert_eq!(config.default_replication_factor, 1);
     let voters = "process.roles=broker\nnode.id=2\nlisteners=internal://h:9092\n\
                   controller.listener.names=raft,other\ninter.broker.listener.name=Internal\n\
@@ -215,5 +219,16 @@ fn what_is_missing_or_contradicts_is_one_sentence_with_the_setting() {
             [format!("broker.properties:{expected}")],
             "{text}"
         );
+    }
+}
+
+#[test]
+fn alone_topics_of_coordinators_have_one_replica() {
+    let one = file("transaction.state.log.replication.factor=1").expect("good");
+    assert_eq!(one.transactions.topic_replication_factor, 1);
+    for name in ["offsets.topic", "transaction.state.log"] {
+        let refused = file(&format!("{name}.replication.factor=3")).expect_err("three");
+        let words = "replication.factor cannot be 3: partitions have one replica";
+        assert!(refused.to_string().contains(words), "{refused}");
     }
 }
