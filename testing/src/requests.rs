@@ -1,6 +1,6 @@
 //! Drives: the requests that most tests send: create a topic, produce, fetch, read to the end.
 
-use std::io::Result;
+use std::io::{Error, Result};
 
 use bytes::Bytes;
 use corelane::wire::batch::{Records, batches};
@@ -21,6 +21,16 @@ pub const PRODUCE: i16 = 12;
 pub const FETCH: i16 = 12;
 /// Version of CreateTopics that [`try_create_topic`] uses.
 const CREATE_TOPICS: i16 = 7;
+
+/// An error where an answer has an error code; `what` is the API.
+pub fn good(what: &str, code: i16) -> Result<()> {
+    match code {
+        0 => Ok(()),
+        code => Err(Error::other(format!(
+            "{what} was answered with error {code}"
+        ))),
+    }
+}
 
 /// A string as messages want it.
 pub fn text(text: impl Into<String>) -> StrBytes {

@@ -1,6 +1,6 @@
 //! Drives: how a broker is started: its command line, its ports, its limits.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -101,6 +101,12 @@ impl Start {
     pub fn shards(mut self, shards: usize) -> Start {
         self.shards = shards;
         self
+    }
+
+    /// Where its nodes listen, one for each shard.
+    pub fn nodes(&self) -> Vec<SocketAddr> {
+        let ports = (0..self.shards as u16).map(|shard| self.port + shard);
+        ports.map(|port| ([127, 0, 0, 1], port).into()).collect()
     }
 
     /// With one more argument and its value.

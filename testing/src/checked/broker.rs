@@ -22,7 +22,7 @@ use kafka_protocol::messages::{
 
 use super::entries::Found;
 use super::record;
-use crate::requests::{self, FETCH, text, topic_name};
+use crate::requests::{self, FETCH, good, text, topic_name};
 use crate::{Client, PATIENCE};
 
 /// COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE and, while the shard that will be it
@@ -43,18 +43,6 @@ pub struct Fetched {
     pub error: i16,
     /// The offset to go on at.
     pub next: i64,
-}
-
-fn refused(what: &str, code: i16) -> Error {
-    Error::other(format!("{what} was answered with error {code}"))
-}
-
-fn good(what: &str, code: i16) -> Result<()> {
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(refused(what, code))
-    }
 }
 
 /// Asks again while the group's coordinator is being made or loaded.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{Error, Result};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use corelane::wire::batch::{BatchBuilder, NewRecord};
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
@@ -20,7 +22,11 @@ use kafka_protocol::messages::{
 use super::history::{Place, Value};
 use crate::Client;
 use crate::batches::TIME_MS;
-use crate::requests::{produce, text, topic_name};
+use crate::members::connect;
+use crate::requests::{good, produce, text, topic_name};
+
+/// How long an answer may take: with it a request that waits for replicas.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A kind of coordinator, by Kafka's number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +37,10 @@ pub enum Coordinator {
 
 /// A client with its connections, made when they are needed.
 pub struct Session {
-    port: u16,
+    /// Where each node is, from node 1 on.
+    nodes: Vec<SocketAddr>,
+    /// The node that is asked first who does what.
+    turn: usize,
     clients: BTreeMap<i32, Client>,
     leaders: BTreeMap<Place, i32>,
     coordinators: BTreeMap<(Coordinator, String), i32>,
@@ -54,35 +63,43 @@ pub struct Member {
     pub epoch: i32,
 }
 
-fn good(what: &str, code: i16) -> Result<()> {
-    match code {
-        0 => Ok(()),
-        code => Err(Error::other(format!("{what} was answered with {code}"))),
-    }
-}
-
 fn transactional(name: &str) -> TransactionalId {
     TransactionalId(text(name))
 }
 
 impl Session {
-    pub fn new(port: u16) -> Session {
+    pub fn new(nodes: &[SocketAddr]) -> Session {
         Session {
-            port,
+            nodes: nodes.to_vec(),
+            turn: 0,
             clients: BTreeMap::new(),
             leaders: BTreeMap::new(),
             coordinators: BTreeMap::new(),
         }
     }
 
-    /// Forgets all connections, and who does what.
+    /// Forgets all connections, and who does what; another node is asked first the next time.
     pub fn forget(&mut self) {
-        *self = Session::new(self.port);
+        self.turn = (self.turn + 1) % self.nodes.len();
+        self.clients.clear();
+        self.leaders.clear();
+        self.coordinators.clear();
+    }
+
+    /// The first node from [`Self::turn`] on that can be reached.
+    fn any(&mut self) -> Result<&mut Client> {
+        let (turn, count) = (self.turn, self.nodes.len());
+        let mut nodes = (0..count).map(|at| ((turn + at) % count) as i32 + 1);
+        let found = nodes.clone().find(|node| self.clients.contains_key(node));
+        let found = found.or_else(|| nodes.find(|node| self.node(*node).is_ok()));
+        self.node(found.ok_or_else(|| Error::other("no node can be reached"))?)
     }
 
     fn node(&mut self, node: i32) -> Result<&mut Client> {
         if let std::collections::btree_map::Entry::Vacant(place) = self.clients.entry(node) {
-            place.insert(Client::try_connect(self.port + (node - 1) as u16)?);
+            let address = self.nodes.get(node as usize - 1);
+            let address = address.ok_or_else(|| Error::other("no such node"))?;
+            place.insert(connect(*address, PATIENCE)?);
         }
         self.clients
             .get_mut(&node)
@@ -93,13 +110,13 @@ impl Session {
     pub fn leader(&mut self, place: Place) -> Result<&mut Client> {
         if !self.leaders.contains_key(&place) {
             let request = MetadataRequest::default().with_topics(None);
-            let answer = self.node(1)?.try_call(9, &request)?;
+            let answer = self.any()?.try_call(9, &request)?;
             let of = |it: &kafka_protocol::messages::metadata_response::MetadataResponseTopic| {
                 it.name.as_ref().is_some_and(|name| &*name.0 == place.0)
             };
             let topic = answer.topics.iter().find(|topic| of(topic));
             let partitions = topic.iter().flat_map(|topic| &topic.partitions);
-            for partition in partitions {
+            for partition in partitions.filter(|it| it.leader_id.0 > 0) {
                 let leader = partition.leader_id.0;
                 self.leaders
                     .insert((place.0, partition.partition_index), leader);
@@ -117,7 +134,7 @@ impl Session {
                 let request = FindCoordinatorRequest::default()
                     .with_key(text(key))
                     .with_key_type(kind as i8);
-                let answer = self.node(1)?.try_call(3, &request)?;
+                let answer = self.any()?.try_call(3, &request)?;
                 good("FindCoordinator", answer.error_code)?;
                 self.coordinators.insert(wanted, answer.node_id.0);
                 answer.node_id.0

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Error, Result};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -13,16 +14,18 @@ use fastrand::Rng;
 
 use super::clients::{Member, Producer, Session};
 use super::history::{Consumed, Ending, History, Place, Transaction, Value};
-use crate::Client;
 use crate::checked::Clock;
 use crate::copied::{Committed, committed_after};
 use crate::requests::try_create_topic;
+use crate::{CLIENT_ID, Client};
 
 /// Where feeders append, and where movers do.
 pub(super) const IN: &str = "in";
 pub(super) const OUT: &str = "out";
+/// Where clients append.
+pub const TOPICS: [&str; 2] = [IN, OUT];
 /// Partitions of each.
-const PARTITIONS: i32 = 3;
+pub const PARTITIONS: i32 = 3;
 const FEEDERS: usize = 2;
 const MOVERS: usize = 3;
 pub(super) const GROUP: &str = "movers";
@@ -34,7 +37,8 @@ const END_WITHIN: Duration = Duration::from_secs(60);
 /// The clients of a broker, and what they were told.
 #[derive(Clone)]
 pub struct Load {
-    port: u16,
+    /// Where each node is, from node 1 on.
+    nodes: Vec<SocketAddr>,
     clock: Arc<Clock>,
     pub(super) history: Arc<Mutex<History>>,
     stop: Arc<AtomicBool>,
@@ -53,9 +57,10 @@ pub(super) struct Worker {
 }
 
 impl Load {
-    pub fn new(port: u16, seed: u64) -> Load {
+    /// The clients of these nodes: all shards of a broker, or all brokers of a cluster.
+    pub fn new(nodes: Vec<SocketAddr>, seed: u64) -> Load {
         Load {
-            port,
+            nodes,
             clock: Arc::default(),
             history: Arc::default(),
             stop: Arc::default(),
@@ -64,10 +69,10 @@ impl Load {
         }
     }
 
-    /// Makes the topics.
+    /// Makes the topics, on a broker alone.
     pub fn create(&self) -> Result<()> {
-        let mut client = Client::try_connect(self.port)?;
-        for topic in [IN, OUT] {
+        let mut client = Client::to(self.nodes[0], CLIENT_ID)?;
+        for topic in TOPICS {
             match try_create_topic(&mut client, topic, PARTITIONS, &[])? {
                 0 => {}
                 code => return Err(Error::other(format!("CreateTopics: {code}"))),
@@ -85,7 +90,7 @@ impl Load {
                 let feeds = number < FEEDERS;
                 let kind = if feeds { "feeder" } else { "mover" };
                 let mut worker = Worker {
-                    session: Session::new(load.port),
+                    session: Session::new(&load.nodes),
                     random: Rng::with_seed(load.seed ^ (number as u64 + 1)),
                     name: format!("{kind}-{number}"),
                     producer: None,
@@ -114,11 +119,14 @@ impl Load {
                 .map_err(|_| Error::other("a client has failed"))?;
         }
         let deadline = Instant::now() + END_WITHIN;
-        let mut session = Session::new(self.port);
+        let mut session = Session::new(&self.nodes);
         let mut patiently = |ask: &mut dyn FnMut(&mut Session) -> Result<()>| loop {
             match ask(&mut session) {
                 Err(error) if Instant::now() > deadline => return Err(error),
-                Err(_) => thread::sleep(PAUSE),
+                Err(_) => {
+                    session.forget();
+                    thread::sleep(PAUSE);
+                }
                 Ok(()) => return Ok(()),
             }
         };

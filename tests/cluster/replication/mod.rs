@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use corelane_testing::followed::Load;
-use corelane_testing::members::{Cluster, Kind};
+use corelane_testing::members::{Cluster, Kind, TWO};
 
 use crate::HERE;
 use crate::options::kinds;
@@ -62,9 +62,6 @@ const PACE: Duration = Duration::from_millis(15);
 
 /// The same where a consumer says of each record that it has read it.
 const PACE_OF_GROUPS: Duration = Duration::from_millis(100);
-
-/// Two of three replicas must have a record before it is acked.
-const TWO: &[(&str, &str)] = &[("min.insync.replicas", "2")];
 
 /// A controller and so many members of the kinds that the command line says.
 fn cluster(dir: &Path, count: usize) -> Cluster {
