@@ -19,7 +19,7 @@ import org.apache.kafka.streams.state.Stores;
  * Counts the words of topic `text` exactly once, until it is killed: each count that a word takes
  * is a record of topic `counts`, `word number`, under the word.
  *
- * Arguments: a broker, a folder for what Kafka Streams notes.
+ * Arguments: brokers to ask first, a folder for what Kafka Streams notes.
  */
 public final class WordCount {
     private static final int SESSION_MS = 3000;
@@ -66,7 +66,7 @@ public final class WordCount {
         settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);
         settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
-        settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
+        settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, -1);
         // Each count is told, not the last one of some time.
         settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);

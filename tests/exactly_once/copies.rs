@@ -6,87 +6,83 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corelane_testing::copied::{Copier, Copies, committed, differs};
-use corelane_testing::requests::create_topic;
-use corelane_testing::{Broker, Start};
+use corelane_testing::copied::{Copier, Copies, differs};
 use fastrand::Rng;
 
-use crate::{END_WITHIN, HERE, PARTITIONS, broker_in, feed};
+use crate::site::{Nodes, Site};
+use crate::{END_WITHIN, PARTITIONS, feed};
 
 /// The topic that is copied, and the copy.
 pub const IN: &str = "in";
 const OUT: &str = "out";
 
-/// Kills the broker or a copier, again and again.
-pub fn run(kills: u64, random: &mut Rng) -> Result<String, String> {
-    let dir = HERE.data_dir();
-    let start = broker_in(dir.path())?;
-    let mut broker = start.ready();
+/// Strikes the site or kills a copier, again and again.
+pub fn run(mut site: Site, kills: u64, random: &mut Rng) -> Result<String, String> {
     for topic in [IN, OUT] {
-        assert_eq!(create_topic(&mut broker.client(), topic, PARTITIONS), 0);
+        site.create(topic);
     }
+    let nodes = site.nodes();
     let stop = Arc::new(AtomicBool::new(false));
     let feeding = thread::spawn({
-        let (stop, port) = (stop.clone(), start.port);
-        move || feed::feed(port, &stop)
+        let (stop, nodes) = (stop.clone(), nodes.clone());
+        move || feed::feed(&nodes, &stop)
     });
     let copies = Copies {
-        brokers: format!("127.0.0.1:{}", start.port),
+        brokers: nodes.servers(),
         from: IN.to_owned(),
         to: OUT.to_owned(),
     };
     let copiers = (0..PARTITIONS).map(|index| Copier::new(&copies, index));
     let mut copiers: Vec<Copier> = copiers.collect();
-    let mut counts = [0; 2];
-    for _ in 0..kills {
-        let until = Instant::now() + Duration::from_millis(random.u64(1_000..4_000));
-        while Instant::now() < until {
-            copiers.iter_mut().for_each(Copier::keep_running);
-            thread::sleep(Duration::from_millis(50));
+    let mut killed = 0;
+    for number in 0.. {
+        if number >= kills && site.is_enough() {
+            break;
         }
+        wait(
+            &mut copiers,
+            Duration::from_millis(random.u64(1_000..4_000)),
+        );
         match random.bool() {
             true => {
-                counts[0] += 1;
-                broker = restart(broker, &start)?;
+                site.strike(&mut |time| wait(&mut copiers, time));
+                // What is committed by then.
+                for partition in 0..PARTITIONS {
+                    compare(&nodes, partition)?;
+                }
             }
             false => {
-                counts[1] += 1;
+                killed += 1;
                 copiers[random.usize(..PARTITIONS as usize)].kill();
             }
         }
     }
+    site.settle(&[IN, OUT]);
     stop.store(true, Ordering::Relaxed);
     let fed = feeding.join().map_err(|_| "the producer has failed")?;
-    let ended = finish(&mut copiers, start.port)?;
-    let [brokers, killed_copiers] = counts;
+    let ended = finish(&mut copiers, &nodes)?;
     let runs: usize = copiers.iter().map(|copier| copier.runs).sum();
-    broker.stop();
+    let struck = site.stop();
     Ok(format!(
-        "{brokers} kills of the broker, {killed_copiers} of copiers; {fed} records acked, {ended} \
-         copied exactly once, in {runs} runs of copiers"
+        "{struck}, {killed} kills of copiers; {fed} records acked, {ended} copied exactly once, in \
+         {runs} runs of copiers"
     ))
 }
 
-/// Kills the broker, starts it, and compares what is committed by then.
-fn restart(broker: Broker, start: &Start) -> Result<Broker, String> {
-    broker.kill();
-    let broker = start.ready();
-    for partition in 0..PARTITIONS {
-        compare(start.port, partition)?;
+/// Keeps the copiers running for so long.
+fn wait(copiers: &mut [Copier], time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        copiers.iter_mut().for_each(Copier::keep_running);
+        thread::sleep(Duration::from_millis(50));
     }
-    Ok(broker)
 }
 
 /// What came out must be what went in, as far as it has come; how many records that are, and
 /// how many have come in.
-fn compare(port: u16, partition: i32) -> Result<(usize, usize), String> {
-    let read = |topic: &str| {
-        let leader = feed::leader(port, topic, partition);
-        let mut client = leader.ok_or_else(|| format!("nothing serves {topic}-{partition}"))?;
-        committed(&mut client, topic, partition)
-    };
-    let copied = read(OUT)?;
-    let source = read(IN)?;
+fn compare(nodes: &Nodes, partition: i32) -> Result<(usize, usize), String> {
+    let copied = nodes.committed(OUT, partition)?;
+    let source = nodes.committed(IN, partition)?;
     match differs(&copied, &source) {
         Some(how) => Err(format!("partition {partition}: {how}")),
         None => Ok((copied.len(), source.len())),
@@ -94,15 +90,14 @@ fn compare(port: u16, partition: i32) -> Result<(usize, usize), String> {
 }
 
 /// Lets the copiers come to the end; how many records were copied.
-fn finish(copiers: &mut [Copier], port: u16) -> Result<usize, String> {
+fn finish(copiers: &mut [Copier], nodes: &Nodes) -> Result<usize, String> {
     let deadline = Instant::now() + END_WITHIN;
     loop {
-        copiers.iter_mut().for_each(Copier::keep_running);
-        thread::sleep(Duration::from_millis(500));
+        wait(copiers, Duration::from_millis(500));
         let mut all = 0;
         let mut left = 0;
         for partition in 0..PARTITIONS {
-            let (copied, source) = compare(port, partition)?;
+            let (copied, source) = compare(nodes, partition)?;
             all += copied;
             left += source - copied;
         }

@@ -8,20 +8,20 @@ use std::time::Duration;
 use corelane::wire::codec::messages::ProduceRequest;
 use corelane_testing::Client;
 use corelane_testing::batches::batch;
-use corelane_testing::requests::{fetch, produce};
+use corelane_testing::requests::produce;
 
+use crate::PARTITIONS;
 use crate::copies::IN;
-use crate::{PARTITIONS, SHARDS};
+use crate::site::Nodes;
 
 /// Records in a batch.
 const COUNT: usize = 10;
 const VERSION: i16 = 9;
-const FETCH: i16 = 12;
 /// Time between two rounds of batches.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sends records until `stop` is set; how many were acked.
-pub fn feed(port: u16, stop: &AtomicBool) -> usize {
+pub fn feed(nodes: &Nodes, stop: &AtomicBool) -> usize {
     let (mut acked, mut next) = (0, 0_u64);
     let mut clients: Vec<Option<Client>> = (0..PARTITIONS).map(|_| None).collect();
     while !stop.load(Ordering::Relaxed) {
@@ -33,7 +33,7 @@ pub fn feed(port: u16, stop: &AtomicBool) -> usize {
             let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
             let request = produce(IN, partition, -1, batch(&values));
             let client = &mut clients[partition as usize];
-            if send(port, partition, client, &request).is_some() {
+            if send(nodes, partition, client, &request).is_some() {
                 acked += COUNT;
             }
         }
@@ -43,14 +43,14 @@ pub fn feed(port: u16, stop: &AtomicBool) -> usize {
 }
 
 fn send(
-    port: u16,
+    nodes: &Nodes,
     partition: i32,
     client: &mut Option<Client>,
     request: &ProduceRequest,
 ) -> Option<()> {
     let connected = match client.take() {
         Some(client) => Some(client),
-        None => leader(port, IN, partition),
+        None => nodes.leader(IN, partition),
     };
     let mut open = connected?;
     match open.try_call(VERSION, request) {
@@ -60,14 +60,4 @@ fn send(
         }
         _ => None,
     }
-}
-
-/// A client of the shard that leads a partition, if one answers for it.
-pub fn leader(port: u16, topic: &str, partition: i32) -> Option<Client> {
-    (0..SHARDS as u16).find_map(|shard| {
-        let mut client = Client::try_connect(port + shard).ok()?;
-        let answer = client.try_call(FETCH, &fetch(topic, partition, 0)).ok()?;
-        let code = answer.responses[0].partitions[0].error_code;
-        (code == 0).then_some(client)
-    })
 }

@@ -16,7 +16,7 @@ use corelane_testing::{Client, PATIENCE};
 use kafka_protocol::messages::{InitProducerIdRequest, ProducerId};
 
 use crate::PARTITIONS;
-use crate::feed::leader;
+use crate::site::Nodes;
 
 /// Lines in a batch.
 const COUNT: usize = 10;
@@ -63,9 +63,9 @@ pub fn lines() -> io::Result<Vec<String>> {
 
 /// Writes lines to `topic` until `stop` is set, from the first again behind the last; what was
 /// written, all of it acked.
-pub fn write(port: u16, topic: &str, stop: &AtomicBool) -> Result<Vec<String>, String> {
+pub fn write(nodes: &Nodes, topic: &str, stop: &AtomicBool) -> Result<Vec<String>, String> {
     let prose = lines().map_err(|error| error.to_string())?;
-    let mut writer = Writer::new(port, topic)?;
+    let mut writer = Writer::new(nodes, topic)?;
     let mut written = Vec::new();
     let mut coming = prose.iter().cycle();
     while !stop.load(Ordering::Relaxed) {
@@ -79,7 +79,7 @@ pub fn write(port: u16, topic: &str, stop: &AtomicBool) -> Result<Vec<String>, S
 
 /// An idempotent producer with one batch under way.
 struct Writer<'a> {
-    port: u16,
+    nodes: &'a Nodes,
     topic: &'a str,
     producer: i64,
     /// The partition of the next batch.
@@ -90,19 +90,19 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn new(port: u16, topic: &str) -> Result<Writer<'_>, String> {
+    fn new<'a>(nodes: &'a Nodes, topic: &'a str) -> Result<Writer<'a>, String> {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);
-        let mut client = Client::try_connect(port).map_err(|error| error.to_string())?;
+        let mut client = nodes.any().ok_or("no broker answers")?;
         let answer = client.try_call(INIT_PRODUCER_ID, &request);
         let answer = answer.map_err(|error| error.to_string())?;
         if answer.error_code != 0 {
             return Err(format!("InitProducerId: error {}", answer.error_code));
         }
         Ok(Writer {
-            port,
+            nodes,
             topic,
             producer: answer.producer_id.0,
             turn: 0,
@@ -125,7 +125,7 @@ impl Writer<'_> {
         let mut last = "no leader".to_owned();
         while Instant::now() < deadline {
             let client = self.clients[place].take();
-            let Some(mut client) = client.or_else(|| leader(self.port, self.topic, place as i32))
+            let Some(mut client) = client.or_else(|| self.nodes.leader(self.topic, place as i32))
             else {
                 thread::sleep(PAUSE);
                 continue;
@@ -141,6 +141,7 @@ impl Writer<'_> {
                 },
                 Err(error) => last = error.to_string(),
             }
+            thread::sleep(PAUSE);
         }
         Err(format!("a batch of text was not taken: {last}"))
     }

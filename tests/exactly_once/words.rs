@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corelane_testing::copied::committed;
 use corelane_testing::quorum::{compile, compiled_process};
-use corelane_testing::requests::create_topic;
 use fastrand::Rng;
 
-use crate::feed::leader;
 use crate::prose::{self, Counts};
-use crate::{END_WITHIN, HERE, PARTITIONS, broker_in};
+use crate::site::{Nodes, Site};
+use crate::{END_WITHIN, PARTITIONS};
 
 /// The topic of lines, and that of the counts.
 const TEXT: &str = "text";
@@ -24,38 +22,36 @@ const INSTANCES: usize = 2;
 /// The options of their JVMs.
 const JVM: &[&str] = &["-Xmx160m"];
 
-/// Kills the broker or an instance, again and again.
-pub fn run(kills: u64, random: &mut Rng) -> Result<String, String> {
-    let dir = HERE.data_dir();
+/// Strikes the site or kills an instance, again and again.
+pub fn run(mut site: Site, kills: u64, random: &mut Rng) -> Result<String, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exactly_once/WordCount.java");
-    compile(&source, dir.path())?;
-    let start = broker_in(dir.path())?;
-    let mut broker = start.ready();
+    let dir = site.dir.path().to_owned();
+    compile(&source, &dir)?;
     for topic in [TEXT, COUNTS] {
-        assert_eq!(create_topic(&mut broker.client(), topic, PARTITIONS), 0);
+        site.create(topic);
     }
-    let port = start.port;
+    let nodes = site.nodes();
     let stop = Arc::new(AtomicBool::new(false));
     let writing = thread::spawn({
-        let stop = stop.clone();
-        move || prose::write(port, TEXT, &stop)
+        let (stop, nodes) = (stop.clone(), nodes.clone());
+        move || prose::write(&nodes, TEXT, &stop)
     });
-    let instances = (0..INSTANCES).map(|index| Instance::new(dir.path(), port, index));
+    let instances = (0..INSTANCES).map(|index| Instance::new(&dir, &nodes, index));
     let mut instances: Vec<Instance> = instances.collect();
     wait(&mut instances, Duration::from_secs(5));
-    let mut killed = [0; 2];
+    let mut killed = 0;
     let mut seen = 0;
-    for _ in 0..kills {
+    for number in 0.. {
+        if number >= kills && site.is_enough() {
+            break;
+        }
         wait(
             &mut instances,
             Duration::from_millis(random.u64(1_000..4_000)),
         );
-        let of_broker = random.bool();
-        killed[usize::from(!of_broker)] += 1;
-        if of_broker {
-            broker.kill();
-            broker = start.ready();
-            let found = total(&counted(port)?);
+        if random.bool() {
+            site.strike(&mut |time| wait(&mut instances, time));
+            let found = total(&counted(&nodes)?);
             if found < seen {
                 return Err(format!(
                     "{seen} counts were committed, {found} after a kill"
@@ -63,19 +59,20 @@ pub fn run(kills: u64, random: &mut Rng) -> Result<String, String> {
             }
             seen = found;
         } else {
+            killed += 1;
             instances[random.usize(..INSTANCES)].kill();
         }
     }
+    site.settle(&[TEXT, COUNTS]);
     stop.store(true, Ordering::Relaxed);
     let written = writing.join().map_err(|_| "the producer has failed")??;
     let plain = prose::count(&written);
-    finish(&mut instances, port, &plain)?;
-    broker.stop();
-    let [brokers, streams] = killed;
+    finish(&mut instances, &nodes, &plain)?;
+    let struck = site.stop();
     let runs: usize = instances.iter().map(|instance| instance.runs).sum();
     Ok(format!(
-        "{brokers} kills of the broker, {streams} of Kafka Streams; {} lines, {} words, {} of \
-         them different: each count as the plain one, in {runs} runs",
+        "{struck}, {killed} kills of Kafka Streams; {} lines, {} words, {} of them different: each \
+         count as the plain one, in {runs} runs",
         written.len(),
         total(&plain),
         plain.len(),
@@ -93,11 +90,11 @@ fn wait(instances: &mut [Instance], time: Duration) {
 
 /// Waits until all words are counted; the counts must be those of `plain` then, and stay so when
 /// nothing is under way any more.
-fn finish(instances: &mut [Instance], port: u16, plain: &Counts) -> Result<(), String> {
+fn finish(instances: &mut [Instance], nodes: &Nodes, plain: &Counts) -> Result<(), String> {
     let deadline = Instant::now() + END_WITHIN;
-    while total(&counted(port)?) < total(plain) {
+    while total(&counted(nodes)?) < total(plain) {
         if Instant::now() > deadline {
-            let counted = total(&counted(port)?);
+            let counted = total(&counted(nodes)?);
             return Err(format!(
                 "{counted} of {} words were counted in time",
                 total(plain)
@@ -107,7 +104,7 @@ fn finish(instances: &mut [Instance], port: u16, plain: &Counts) -> Result<(), S
     }
     wait(instances, Duration::from_secs(1));
     instances.iter_mut().for_each(Instance::kill);
-    let counted = counted(port)?;
+    let counted = counted(nodes)?;
     let differs = |(word, count): (&String, &u64)| {
         let other = plain.get(word).copied().unwrap_or_default();
         (other != *count).then(|| format!("{word:?} was counted {count} times, is there {other}"))
@@ -124,12 +121,10 @@ fn total(counts: &Counts) -> u64 {
 }
 
 /// The newest committed count of each word; an error where one was left out or told twice.
-fn counted(port: u16) -> Result<Counts, String> {
+fn counted(nodes: &Nodes) -> Result<Counts, String> {
     let mut counts = Counts::new();
     for partition in 0..PARTITIONS {
-        let client = leader(port, COUNTS, partition);
-        let mut client = client.ok_or_else(|| format!("nothing serves {COUNTS}-{partition}"))?;
-        for value in committed(&mut client, COUNTS, partition)? {
+        for value in nodes.committed(COUNTS, partition)? {
             let value = String::from_utf8_lossy(&value).into_owned();
             let number = value.split_once(' ').and_then(|(word, number)| {
                 let number: u64 = number.parse().ok()?;
@@ -150,7 +145,7 @@ struct Instance {
     classes: PathBuf,
     /// For what Kafka Streams notes; it is of this instance alone.
     state: PathBuf,
-    port: u16,
+    servers: String,
     child: Option<Child>,
     /// How often it was started.
     runs: usize,
@@ -158,11 +153,11 @@ struct Instance {
 
 impl Instance {
     /// One that does not run yet.
-    fn new(dir: &Path, port: u16, index: usize) -> Instance {
+    fn new(dir: &Path, nodes: &Nodes, index: usize) -> Instance {
         Instance {
             classes: dir.to_owned(),
             state: dir.join(format!("streams-{index}")),
-            port,
+            servers: nodes.servers(),
             child: None,
             runs: 0,
         }
@@ -175,8 +170,7 @@ impl Instance {
             return;
         }
         let mut java = compiled_process(&self.classes, "WordCount", JVM);
-        java.arg(format!("127.0.0.1:{}", self.port))
-            .arg(&self.state);
+        java.arg(&self.servers).arg(&self.state);
         java.stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(java.spawn().expect("a JVM starts"));
         self.runs += 1;
