@@ -128,11 +128,11 @@ impl Site {
         }
     }
 
-    /// Stops it; what befell it.
-    pub fn stop(self) -> String {
+    /// Stops it, when nothing is appended to these topics any more; what befell it.
+    pub fn stop(self, topics: &[&str]) -> String {
         match self.brokers {
-            Brokers::Three(mut cluster, strikes) => {
-                cluster.stop();
+            Brokers::Three(cluster, strikes) => {
+                strikes.end(cluster, topics, PARTITIONS as usize);
                 strikes.to_string()
             }
             Brokers::Alone { broker, kills, .. } => {

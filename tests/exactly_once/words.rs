@@ -68,7 +68,7 @@ pub fn run(mut site: Site, kills: u64, random: &mut Rng) -> Result<String, Strin
     let written = writing.join().map_err(|_| "the producer has failed")??;
     let plain = prose::count(&written);
     finish(&mut instances, &nodes, &plain)?;
-    let struck = site.stop();
+    let struck = site.stop(&[TEXT]);
     let runs: usize = instances.iter().map(|instance| instance.runs).sum();
     Ok(format!(
         "{struck}, {killed} kills of Kafka Streams; {} lines, {} words, {} of them different: each \

@@ -32,6 +32,6 @@ pub fn run(seconds: u64, seed: u64) -> Result<String, String> {
     let history = load.finish(threads).map_err(|error| error.to_string())?;
     // Between two leaders there are none.
     let checked = checked(&history, seconds)?;
-    cluster.stop();
+    strikes.end(cluster, &TOPICS, PARTITIONS as usize);
     Ok(format!("{strikes}; {checked}"))
 }

@@ -31,12 +31,17 @@ const LINES: [&str; 9] = [
     "auto.create.topics.enable=false",
 ];
 
+/// The setting of how many nodes a member is.
+const SHARDS: &str = "corelane.shards=";
+
 /// Controllers of Apache Kafka, and members with the ids from 1 on.
 pub struct Cluster {
     /// Its controllers.
     pub quorum: Quorum,
-    /// Its brokers; that of node `id` is the one at `id - 1`.
+    /// Its brokers; that of node `id` is the one at `id - 1`, where each is one node.
     pub members: Vec<Member>,
+    /// How many nodes each is.
+    shards: usize,
 }
 
 impl Cluster {
@@ -71,34 +76,58 @@ impl Cluster {
         // Each setting once.
         all.retain(|line| lines.iter().all(|one| name_of(one) != name_of(line)));
         all.extend(lines);
-        let members = kinds.iter().zip(hosts).zip(1..).map(|((kind, host), id)| {
+        // As many nodes as the settings say.
+        let told = lines
+            .iter()
+            .find_map(|it| it.strip_prefix(SHARDS)?.parse().ok());
+        let shards: usize = told.unwrap_or(1);
+        let ids = (1..).step_by(shards);
+        let members = kinds.iter().zip(hosts).zip(ids).map(|((kind, host), id)| {
             let host = host.clone();
-            let mut member = Member::new(here, *kind, dir, id, host, &quorum, &all);
+            // Replicas on different machines.
+            let rack = format!("broker.rack=machine-{id}");
+            let rack = [rack.as_str()];
+            let lines = [&all, &rack[usize::from(shards == 1)..]].concat();
+            let mut member = Member::new(here, *kind, dir, id, host, &quorum, &lines);
             member.start();
             member
         });
         let mut members: Vec<Member> = members.collect();
         members.iter_mut().for_each(Member::wait_ready);
-        Cluster { quorum, members }
+        Cluster {
+            quorum,
+            members,
+            shards,
+        }
     }
 
     /// Adds a member, formatted but not started: its node. `lines` are settings, which win.
     pub fn add(&mut self, here: &Here, dir: &Path, kind: Kind, lines: &[&str]) -> i32 {
-        let id = self.members.len() as i32 + 1;
+        let id = (self.members.len() * self.shards) as i32 + 1;
         let all = [&LINES[..], lines].concat();
         let member = Member::new(here, kind, dir, id, Host::local(), &self.quorum, &all);
         self.members.push(member);
         id
     }
 
-    /// The member that is node `id`.
-    pub fn node(&mut self, id: i32) -> &mut Member {
-        &mut self.members[id as usize - 1]
+    fn place(&self, id: i32) -> usize {
+        (id as usize - 1) / self.shards
     }
 
-    /// Where all members are.
+    /// The member that is node `id`.
+    pub fn node(&mut self, id: i32) -> &mut Member {
+        let at = self.place(id);
+        &mut self.members[at]
+    }
+
+    /// Where all nodes are.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.members.iter().map(Member::address).collect()
+        let nodes = |it: &Member| {
+            let first = it.address();
+            let ports = first.port()..first.port() + self.shards as u16;
+            ports.map(move |port| (first.ip(), port).into())
+        };
+        self.members.iter().flat_map(nodes).collect()
     }
 
     /// The same as the tools want it: of those that run.
@@ -172,7 +201,7 @@ impl Cluster {
             let answer = client.try_call(2, &request).ok()?;
             (answer.error_code == 0).then_some(answer.node_id.0)
         };
-        let running = |id: i32| self.members[id as usize - 1].is_running();
+        let running = |id: i32| self.members[self.place(id)].is_running();
         until_within(
             PATIENCE,
             || format!("no coordinator of {group}:\n{}", self.last_words()),

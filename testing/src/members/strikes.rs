@@ -25,6 +25,7 @@ const CONTROLLERS: [&str; 3] = [
     MIN_IN_SYNC,
 ];
 const MIN_IN_SYNC: &str = "min.insync.replicas=2";
+const TWO_NODES: &str = "corelane.shards=2";
 /// The same of the topic of transactions' states, which has a setting of its own.
 const MIN_OF_STATES: &str = "transaction.state.log.min.isr=2";
 
@@ -45,11 +46,11 @@ enum Strike {
     Pause,
 }
 
-/// Three members of ours in `dir`, of whose replicas two must have what is acked. `lines` are
+/// Three members of ours in `dir`, each of two nodes, of whose replicas two must have what is acked. `lines` are
 /// settings more.
 pub fn three(here: &Here, dir: &Path, lines: &[&str]) -> Cluster {
     let quorum = Quorum::start_with(dir, 1, &CONTROLLERS);
-    let lines = [&[MIN_IN_SYNC, MIN_OF_STATES], lines].concat();
+    let lines = [&[MIN_IN_SYNC, MIN_OF_STATES, TWO_NODES], lines].concat();
     Cluster::of(here, dir, quorum, &[Kind::Corelane; 3], &lines)
 }
 
@@ -66,14 +67,19 @@ impl Strikes {
     }
 
     /// Lets clients work for a while, then strikes: in turn the leaders of a topic of coordinators
-    /// are moved, and a machine that leads some of it dies. `wait` is told how long to wait.
+    /// are moved, once or several times on end, and a machine that leads some of it dies. `wait` is
+    /// told how long to wait.
     pub fn strike(&mut self, cluster: &mut Cluster, wait: &mut dyn FnMut(Duration)) {
-        wait(Duration::from_millis(self.random.u64(300..2_500)));
+        // Some die that have just been made leaders, and may not have loaded anything yet.
+        let pause = if self.random.u8(..4) > 0 { 2_500 } else { 100 };
+        wait(Duration::from_millis(self.random.u64(..pause)));
         let topic = COORDINATORS[self.random.usize(..COORDINATORS.len())];
         let struck = self.kills + self.stops + self.pauses;
         if self.moves <= struck {
-            cluster.move_leaders(topic);
             self.moves += 1;
+            for _ in 0..[1, 1, 3][self.random.usize(..3)] {
+                cluster.move_leaders(topic);
+            }
             return;
         }
         let partitions = cluster.view(topic).len();
@@ -128,6 +134,16 @@ impl Strikes {
     pub fn settle(&self, cluster: &Cluster, topics: &[&str]) {
         let topics = COORDINATORS.iter().chain(topics);
         topics.for_each(|topic| cluster.wait_in_sync(topic, 3));
+    }
+
+    /// Stops the members, once all is well; the replicas of topics with so many partitions must be
+    /// the same then.
+    pub fn end(&self, mut cluster: Cluster, topics: &[&str], partitions: usize) {
+        self.settle(&cluster, topics);
+        cluster.stop();
+        for topic in topics {
+            cluster.replicas_agree(topic, partitions);
+        }
     }
 
     /// Whether there were kills and moves.

@@ -256,5 +256,5 @@ fn outlives() {
     group.reads_all(&cluster, records);
     drop(group);
     cluster.stop();
-    super::replicas_agree(&cluster, TOPIC, PARTITIONS);
+    cluster.replicas_agree(TOPIC, PARTITIONS);
 }

@@ -4,7 +4,7 @@ use corelane_testing::members::{Cluster, Kind};
 
 use super::failover::kill_leaders;
 use super::groups::Group;
-use super::{PACE_OF_GROUPS, PARTITIONS, TOPIC, load_at, names, replicas_agree};
+use super::{PACE_OF_GROUPS, PARTITIONS, TOPIC, load_at, names};
 use crate::HERE;
 use crate::options::kills;
 
@@ -37,5 +37,5 @@ fn mixed(kinds: [Kind; 3]) {
     drop(group);
     cluster.wait_in_sync(TOPIC, 3);
     cluster.stop();
-    replicas_agree(&cluster, TOPIC, PARTITIONS);
+    cluster.replicas_agree(TOPIC, PARTITIONS);
 }

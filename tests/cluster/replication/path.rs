@@ -8,7 +8,7 @@ use corelane_testing::members::{Cluster, Kind, kafka_tool};
 
 use super::groups::{Group, OFFSETS};
 use super::plan::Plan;
-use super::{PACE_OF_GROUPS, PARTITIONS, TOPIC, load_at, replicas_agree};
+use super::{PACE_OF_GROUPS, PARTITIONS, TOPIC, load_at};
 use crate::HERE;
 
 /// The cases, which take long: what holds, and what panics when it does not.
@@ -81,5 +81,5 @@ fn there_and_back() {
     drop(group);
     cluster.wait_in_sync(TOPIC, 3);
     cluster.stop();
-    replicas_agree(&cluster, TOPIC, PARTITIONS);
+    cluster.replicas_agree(TOPIC, PARTITIONS);
 }

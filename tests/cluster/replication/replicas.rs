@@ -7,7 +7,7 @@ use corelane_testing::quorum::Quorum;
 use corelane_testing::requests::{PRODUCE, batch, produce, read_all};
 use corelane_testing::{until_so, until_within};
 
-use super::{PARTITIONS, TOPIC, TWO, are_different, finish, load, replicas_agree};
+use super::{PARTITIONS, TOPIC, TWO, are_different, finish, load};
 use crate::HERE;
 use crate::options::kinds;
 
@@ -94,7 +94,7 @@ fn have_what_was_written() {
     cluster.node(first).wait_ready();
     cluster.wait_in_sync("written", 3);
     cluster.stop();
-    replicas_agree(&cluster, "written", 1);
+    cluster.replicas_agree("written", 1);
 }
 
 /// Longer than the followers below stand still: they are missed for their lag, not fenced.

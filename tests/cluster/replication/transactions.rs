@@ -96,7 +96,7 @@ fn outlive() {
     println!("  {deaths} deaths: {copied} records copied exactly once in {runs} runs of copiers");
     assert!(copied > 100, "hardly a copy");
     cluster.stop();
-    super::replicas_agree(&cluster, COPY, COPIED as usize);
+    cluster.replicas_agree(COPY, COPIED as usize);
 }
 
 fn run_for(copiers: &mut [Copier], length: Duration) {
