@@ -26,9 +26,9 @@ const PREFERRED: i8 = 0;
 const LEADS: i16 = 84;
 
 impl Cluster {
-    /// Has each partition of a topic led by another replica that is in sync; waits until all
-    /// members that run say so.
-    pub fn move_leaders(&self, topic: &str) {
+    /// Has each partition of a topic led by another replica that is in sync, and with `back` by the
+    /// one of before again at once; waits until all members that run say so.
+    pub fn move_leaders(&self, topic: &str, back: bool) {
         let last = RefCell::new(None);
         let log = || {
             let last = last.borrow();
@@ -38,12 +38,15 @@ impl Cluster {
             )
         };
         let wanted = until_within(PATIENCE, log, || {
-            let wanted: Option<Vec<i32>> = self.view(topic).iter().map(other).collect();
-            let wanted = wanted.filter(|it| !it.is_empty())?;
-            let elected = self.elect(topic, &wanted);
-            let is_elected = elected.is_ok();
-            last.replace(elected.err());
-            is_elected.then_some(wanted)
+            let seen = self.view(topic);
+            let others: Option<Vec<i32>> = seen.iter().map(other).collect();
+            let others = others.filter(|it| !it.is_empty())?;
+            let before: Vec<i32> = seen.iter().map(|it| it.leader).collect();
+            let moved = self.elect(topic, &others).and_then(|()| match back {
+                true => self.elect(topic, &before).map(|()| before),
+                false => Ok(others),
+            });
+            moved.map_err(|error| last.replace(Some(error))).ok()
         });
         self.wait(topic, "led by others", |seen| {
             let leaders = seen.iter().map(|it| it.leader);

@@ -67,8 +67,8 @@ impl Strikes {
     }
 
     /// Lets clients work for a while, then strikes: in turn the leaders of a topic of coordinators
-    /// are moved, once or several times on end, and a machine that leads some of it dies. `wait` is
-    /// told how long to wait.
+    /// are moved, some of them there and back at once, and a machine that leads some of it dies.
+    /// `wait` is told how long to wait.
     pub fn strike(&mut self, cluster: &mut Cluster, wait: &mut dyn FnMut(Duration)) {
         // Some die that have just been made leaders, and may not have loaded anything yet.
         let pause = if self.random.u8(..4) > 0 { 2_500 } else { 100 };
@@ -77,10 +77,8 @@ impl Strikes {
         let struck = self.kills + self.stops + self.pauses;
         if self.moves <= struck {
             self.moves += 1;
-            for _ in 0..[1, 1, 3][self.random.usize(..3)] {
-                cluster.move_leaders(topic);
-            }
-            return;
+            let back = self.random.u8(..3) == 0;
+            return cluster.move_leaders(topic, back);
         }
         let partitions = cluster.view(topic).len();
         let partition = self.random.usize(..partitions.max(1));
