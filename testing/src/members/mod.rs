@@ -1,6 +1,7 @@
 //! Drives: clusters whose brokers keep replicas of each other's partitions: brokers of ours, of
 //! Apache Kafka, or both.
 
+mod agreement;
 mod cluster;
 mod leadership;
 mod member;

@@ -46,11 +46,12 @@ enum Strike {
     Pause,
 }
 
-/// Three members of ours in `dir`, each of two nodes, of whose replicas two must have what is acked. `lines` are
-/// settings more.
+/// Three members of ours in `dir`, each of two nodes, of whose replicas two must have what is
+/// acked. `lines` are settings more.
 pub fn three(here: &Here, dir: &Path, lines: &[&str]) -> Cluster {
     let quorum = Quorum::start_with(dir, 1, &CONTROLLERS);
-    let lines = [&[MIN_IN_SYNC, MIN_OF_STATES, TWO_NODES], lines].concat();
+    let own = [MIN_IN_SYNC, MIN_OF_STATES, TWO_NODES];
+    let lines = [&own, lines].concat();
     Cluster::of(here, dir, quorum, &[Kind::Corelane; 3], &lines)
 }
 
