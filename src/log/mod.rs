@@ -48,7 +48,10 @@ use std::rc::Rc;
 pub use append::{AppendError, Appended, Logs, LogsOptions};
 pub use compaction::{CleanError, Cleaned, Cleaning, Dirt, LastRecord, LastRecords};
 pub use config::LogConfig;
-pub use folder::{CLEAN_SHUTDOWN, Folder, HandedOver, Retired, checkpoint};
+pub use folder::{
+    CLEAN_SHUTDOWN, CopyError, Folder, FutureLog, HandedOver, NotHandedOver, Retired, checkpoint,
+    future_name,
+};
 pub use format::{AbortedTransaction, Stop, aborted};
 pub use inner::{FailedOperation, LogFailure};
 pub use maintenance::{DeleteError, Scrub, Scrubbed};

@@ -37,6 +37,8 @@ pub enum Mutant {
     CutInJournalForgotten,
     /// What the journal holds of a log that goes to another folder is put in place again.
     HandedOverInJournal,
+    /// A copy takes its place before its bytes are durable.
+    CopyNotFlushed,
     /// The epochs of what was cut off are kept.
     CutKeepsEpochs,
     /// What compaction has left is put in place before it is durable.

@@ -36,12 +36,7 @@ impl Folder {
         if !log.0.is_closed() {
             return Err(io::Error::other("the log was not closed cleanly before"));
         }
-        let given = HandedOver {
-            recovery_point: log.recovery_point(),
-            flushed_offset: log.0.settled_offset().min(log.flushed_offset()),
-            start_offset: log.start_offset(),
-            cleaned: self.cleaned(topic, partition),
-        };
+        let given = self.given(topic, partition, log);
         // A start would put back what the journal holds, in this folder.
         if !planted!(HandedOverInJournal) {
             log.0.void_in_journal(Offset::MAX).await?;
@@ -55,6 +50,16 @@ impl Folder {
             self.take_over(topic, partition, given).await?;
         }
         renamed.map(|()| given)
+    }
+
+    /// What the checkpoints are to say of a closed log.
+    pub(super) fn given(&self, topic: &str, partition: PartitionIndex, log: &Log) -> HandedOver {
+        HandedOver {
+            recovery_point: log.recovery_point(),
+            flushed_offset: log.0.settled_offset().min(log.flushed_offset()),
+            start_offset: log.start_offset(),
+            cleaned: self.cleaned(topic, partition),
+        }
     }
 
     async fn move_to(&self, topic: &str, partition: PartitionIndex, to: &Path) -> io::Result<()> {

@@ -4,9 +4,11 @@
 pub mod checkpoint;
 mod checkpoints;
 mod cut;
+mod future;
 mod hand_over;
 mod retire;
 
+pub use future::{CopyError, FutureLog, NotHandedOver, future_name};
 pub use hand_over::HandedOver;
 pub use retire::Retired;
 
@@ -56,6 +58,8 @@ pub struct Folder {
     found: RefCell<BTreeSet<(String, PartitionIndex)>>,
     /// Logs of deleted topics whose folders could not be removed.
     undeleted: RefCell<BTreeSet<(String, PartitionIndex)>>,
+    /// Of which partitions the last run was making copies here.
+    futures: BTreeSet<(String, PartitionIndex)>,
     /// Folders of removed logs whose files are still to be deleted.
     trash: RefCell<Vec<PathBuf>>,
 }
@@ -67,7 +71,10 @@ impl Folder {
         disk.create_dir(dir).await?;
         put_kept_in_place(disk, dir, &dir.join(CLEAN_SHUTDOWN)).await?;
         let mut entries = disk.list(dir).await?;
-        let trash = entries.iter().filter(|entry| retire::is_trash(entry));
+        let is_trash = |entry: &&Entry| retire::is_trash(entry) || future::is_future(entry);
+        let futures = entries.iter().filter(|entry| future::is_future(entry));
+        let futures = futures.filter_map(future::future_of).collect();
+        let trash = entries.iter().filter(is_trash);
         let trash = trash.map(|entry| dir.join(&entry.name)).collect();
         let clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
         if !clean && !entries.is_empty() {
@@ -95,6 +102,7 @@ impl Folder {
             taken_over: RefCell::default(),
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
+            futures,
             trash: RefCell::new(trash),
             disk: disk.clone(),
             dir: dir.to_owned(),
@@ -194,6 +202,18 @@ impl Folder {
     /// The logs that were there at the start and that no partition has claimed.
     pub fn unclaimed(&self) -> Vec<(String, PartitionIndex)> {
         self.found.borrow().iter().cloned().collect()
+    }
+
+    /// Whether the log of a partition was there at the start, and no partition has claimed it.
+    pub fn is_unclaimed(&self, topic: &str, partition: PartitionIndex) -> bool {
+        let key = (topic.to_owned(), partition);
+        self.found.borrow().contains(&key)
+    }
+
+    /// As [`Self::is_unclaimed`], and it says that it is of the topic with `id`.
+    pub async fn has_unclaimed(&self, topic: &str, partition: PartitionIndex, id: TopicId) -> bool {
+        self.is_unclaimed(topic, partition)
+            && self.topic_id(topic, partition).await == Some(id.to_string())
     }
 
     /// Whether the log in a partition's place says that it is of another topic than that with

@@ -21,12 +21,12 @@ const TIMES: usize = 4;
 const STEPS: usize = 4_000;
 
 /// A folder in use.
-struct Place {
-    folder: Folder,
-    logs: Logs,
+pub struct Place {
+    pub folder: Folder,
+    pub logs: Logs,
 }
 
-async fn place(disk: &Disk, root: &str) -> Place {
+pub async fn place(disk: &Disk, root: &str) -> Place {
     disk.create_dir(Path::new("/data")).await.expect("made");
     let folder = Folder::open(disk, Path::new(root)).await.expect("opens");
     let logs = folder.begin_journal(&logs(disk), 256 << 10);
@@ -37,7 +37,7 @@ async fn place(disk: &Disk, root: &str) -> Place {
 }
 
 impl Place {
-    async fn open(&self) -> Log {
+    pub async fn open(&self) -> Log {
         self.reopen(self.folder.opening("t", 0)).await
     }
 
@@ -54,16 +54,16 @@ impl Place {
         log
     }
 
-    async fn checkpoint(&self, log: &Log) {
+    pub async fn checkpoint(&self, log: &Log) {
         let written = self.folder.checkpoint([("t", 0, log)].into_iter()).await;
         written.expect("written");
     }
 }
 
 /// Batches that have to be there: their bases and the epochs that wrote them.
-type Promised = Rc<RefCell<Vec<(Offset, LeaderEpoch)>>>;
+pub type Promised = Rc<RefCell<Vec<(Offset, LeaderEpoch)>>>;
 
-async fn append(log: &Log, count: usize, epoch: LeaderEpoch, promised: &Promised) {
+pub async fn append(log: &Log, count: usize, epoch: LeaderEpoch, promised: &Promised) {
     for _ in 0..count {
         let base = log.end_offset();
         log.append_replicated(&sent(base, 3, epoch), 1_000)

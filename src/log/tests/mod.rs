@@ -6,6 +6,7 @@ mod basics;
 mod changed;
 mod checkpoints;
 mod compaction;
+mod copied;
 mod corners;
 mod crash;
 mod cut;
