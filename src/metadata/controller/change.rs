@@ -9,8 +9,8 @@ use super::decide::{
     Decision, DeleteTopicResult, ReassignError, UpdateFeaturesError,
 };
 use super::request::{
-    AllocateProducerIds, AlterClientQuotas, AlterConfigs, CreatePartitions, CreateTopics,
-    DeleteTopics, EndMove, FailDirectories, Reassign, RenewLeaders, UpdateFeatures,
+    AllocateProducerIds, AlterClientQuotas, AlterConfigs, AssignDirectories, CreatePartitions,
+    CreateTopics, DeleteTopics, EndMove, FailDirectories, Reassign, RenewLeaders, UpdateFeatures,
 };
 
 /// The metadata log cannot be written; the reason is in the broker's own log. Where its disk is
@@ -124,5 +124,14 @@ impl Change for FailDirectories {
 
     fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
         decide::fail_directories(with, self.node, &self.directories)
+    }
+}
+
+impl Change for AssignDirectories {
+    /// Whether the directory is one of the node's.
+    type Reply = bool;
+
+    fn decide(&self, with: &mut Deciding<'_>) -> Decision<Self::Reply> {
+        decide::assign_directories(with, self)
     }
 }

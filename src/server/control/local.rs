@@ -182,8 +182,13 @@ impl Changing<'_> {
             ControlMessage::AlterPartition(call) => {
                 call.answer(Err(AlterPartitionFailure::NoCluster));
             }
-            // Alone, a replica stays with its folder.
-            ControlMessage::AssignDirectories(call) => call.answer(false),
+            ControlMessage::AssignDirectories(call) => {
+                let (asked, answer) = call.split();
+                let now = self.runtime.wall_ms();
+                let taken = self.controller.handle(&asked, now).await;
+                self.publish().await;
+                answer(taken.unwrap_or(false));
+            }
             ControlMessage::Forward(call) => call.answer(Err(ForwardError::NoCluster)),
             ControlMessage::Understood(call) => call.answer(Arc::default()),
             // The nodes of a broker that runs alone serve as soon as their logs are open, and have

@@ -39,7 +39,7 @@ pub struct Replication {
     /// Partitions have come or gone, or have another leader.
     changed: Event,
     /// Replicas that lie in other directories than the metadata says, by directory.
-    moved: RefCell<BTreeMap<Uuid, Vec<(TopicId, PartitionIndex)>>>,
+    moved: RefCell<BTreeMap<(TopicId, PartitionIndex), Uuid>>,
     /// There are more of them.
     more_moved: Event,
     /// What throttled replicas here have fetched.
@@ -65,8 +65,7 @@ impl Replication {
 
     /// The replica of a partition lies in this directory: the controller is to be told.
     pub(super) fn lies_in(&self, directory: Uuid, topic: TopicId, index: PartitionIndex) {
-        let mut moved = self.moved.borrow_mut();
-        moved.entry(directory).or_default().push((topic, index));
+        self.moved.borrow_mut().insert((topic, index), directory);
         self.more_moved.call();
     }
 

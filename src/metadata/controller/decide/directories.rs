@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::base::NodeId;
 use crate::base::ids::Uuid;
+use crate::metadata::controller::request::AssignDirectories;
 use crate::metadata::image::{Image, Partition};
 use crate::metadata::record::{self, BrokerRegistrationChange, MetadataRecord, PartitionChange};
 
@@ -127,6 +128,40 @@ pub fn fail_directories(with: &Deciding<'_>, node: NodeId, failed: &[Uuid]) -> D
         }
     }
     Decision { records, answer }
+}
+
+/// Notes where replicas lie; those that are there lead, where nothing does. Whether all of that
+/// could be noted; partitions that are not there, or not with the node, do not count.
+pub fn assign_directories(with: &Deciding<'_>, asked: &AssignDirectories) -> Decision<bool> {
+    let broker = with.image.brokers.get(asked.node);
+    let is_known = broker.is_some_and(|broker| broker.log_dirs.contains(&asked.directory));
+    let assigned = asked.partitions.iter().filter_map(|(topic_id, index)| {
+        let topic = with.image.topics.with_id(*topic_id)?;
+        let partition = topic.partition(*index)?;
+        let at = partition.replicas.iter().position(|it| *it == asked.node)?;
+        let mut directories = partition.directories.clone();
+        directories.resize(partition.replicas.len(), Uuid::nil());
+        if std::mem::replace(&mut directories[at], asked.directory) == asked.directory {
+            return None;
+        }
+        let none = PartitionChange {
+            directories: Some(directories),
+            ..PartitionChange::none(*topic_id, *index)
+        };
+        Some(MetadataRecord::from(match partition.leader {
+            NodeId(-1) => PartitionChange {
+                isr: Some(vec![asked.node]),
+                leader: asked.node,
+                eligible_leader_replicas: Some(Vec::new()),
+                ..none
+            },
+            _ => none,
+        }))
+    });
+    Decision {
+        records: assigned.filter(|_| is_known).collect(),
+        answer: is_known,
+    }
 }
 
 /// Elects where the leader has lost its directory, or where there is none and a replica could.

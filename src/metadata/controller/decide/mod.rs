@@ -27,7 +27,7 @@ pub use configs::{AlterConfigsError, SET, alter_configs, check_levels};
 pub use create_partitions::{CreatePartitionsError, create_partitions};
 pub use create_topics::{CreateTopicError, CreateTopicResult, CreatedTopic, create_topics};
 pub use delete_topics::{DeleteTopicError, DeleteTopicResult, delete_topics};
-pub use directories::{fail_directories, follow_directories, is_reserved};
+pub use directories::{assign_directories, fail_directories, follow_directories, is_reserved};
 pub use features::{UpdateFeaturesError, update_features};
 pub use format::{FEATURES, catch_up, format};
 pub use moves::{ReassignError, end_move, is_to_move, reassign};

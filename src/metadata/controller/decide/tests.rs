@@ -12,8 +12,9 @@ use super::*;
 use crate::base::NodeId;
 use crate::base::config::{BrokerConfig, ConfigFile, Flags, HostFacts, load};
 use crate::base::ids::Uuid;
+use crate::metadata::controller::request::AssignDirectories;
 use crate::metadata::image::Delta;
-use crate::metadata::record::Endpoint;
+use crate::metadata::record::{BrokerRegistrationChange, Endpoint};
 
 /// A cluster to decide about.
 struct World {
@@ -215,6 +216,59 @@ fn a_failed_directory_takes_the_leaders_of_its_partitions_and_no_others() {
         0
     );
     assert_eq!(world.leaders("a"), before);
+}
+
+#[test]
+fn where_a_replica_lies_is_noted_and_it_leads_again_if_nothing_did() {
+    let mut world = World::new(1, "");
+    world.create("a", 2);
+    let topic_id = world.image.topics.named("a").unwrap().id;
+    let broker = world.image.brokers.get(NodeId(1)).unwrap();
+    let (own, other) = (broker.log_dirs[0], Uuid::from_u128(1 << 100));
+    let change = BrokerRegistrationChange {
+        broker_id: NodeId(1),
+        broker_epoch: broker.epoch,
+        fenced: 0,
+        in_controlled_shutdown: 0,
+        log_dirs: vec![own, other],
+        cordoned_log_dirs: None,
+    };
+    world.take(vec![change.into()]);
+    let asked = |directory, indexes: &[i32]| AssignDirectories {
+        node: NodeId(1),
+        directory,
+        partitions: indexes.iter().map(|index| (topic_id, *index)).collect(),
+    };
+    let lies = |world: &World| {
+        let topic = world.image.topics.named("a").unwrap();
+        let partitions = topic.partitions.iter();
+        partitions
+            .map(|it| {
+                (
+                    it.directories[0],
+                    it.leader.0,
+                    it.leader_epoch,
+                    it.partition_epoch,
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let before = lies(&world);
+    // What is not there does not count, and what lies there already needs no record.
+    let taken = world.decide(|with| assign_directories(with, &asked(other, &[0, 7])));
+    assert!(taken);
+    assert_eq!(lies(&world), [(other, 1, 0, 1), before[1]]);
+    assert!(world.decide(|with| assign_directories(with, &asked(other, &[0]))));
+    assert_eq!(lies(&world)[0].3, 1);
+    let unknown = asked(Uuid::from_u128(1 << 101), &[0]);
+    assert!(!world.decide(|with| assign_directories(with, &unknown)));
+    assert_eq!(lies(&world)[0].0, other);
+    // Its folder had failed before the controller heard that it had left it.
+    world.decide(|with| fail_directories(with, NodeId(1), &[own]));
+    assert_eq!(lies(&world)[1].1, -1);
+    assert!(world.decide(|with| assign_directories(with, &asked(other, &[1]))));
+    let (directory, leader, ..) = lies(&world)[1];
+    assert_eq!((directory, leader), (other, 1));
 }
 
 #[test]
