@@ -1,27 +1,43 @@
-//! Drives: a partition that goes to another shard of the process, with its log.
+//! Drives: a partition that goes to another shard of the process, or to another folder of its own,
+//! with its log.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Partition;
 use super::replicas::Term;
+use crate::base::{Offset, WallMs};
 use crate::io::event::Bell;
-use crate::log::{Folder, HandedOver};
+use crate::log::{CopyError, Folder, FutureLog, HandedOver, NotHandedOver};
 
 /// The longest time for what was appended to be stored: the producers wait, and so does the
 /// controller.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
 
-/// Whether a partition goes to another shard. Requests that have to wait for the end of that are
-/// woken by `decided`.
+/// Whether a partition goes to another shard, or to another folder. Requests that have to wait for
+/// the end of that are woken by `decided`.
 #[derive(Default)]
 pub(super) struct Leaving {
     leaves: Cell<bool>,
     /// Set once its log has gone.
     given: Cell<Option<HandedOver>>,
     decided: Bell,
+    /// The same replica in another folder of this shard.
+    successor: RefCell<Option<Rc<Partition>>>,
+}
+
+/// How a partition is whose log did not go to another folder.
+#[derive(Debug)]
+pub enum Stays {
+    /// In service, as it was.
+    InService(io::Error),
+    /// Closed; its log lies where it did, to be opened again.
+    Closed(io::Error),
+    /// Closed; a start has to find out which of two folders has its log.
+    Unclear(io::Error),
 }
 
 impl Partition {
@@ -40,17 +56,7 @@ impl Partition {
         if let Some(given) = self.leaving.given.get() {
             return Ok(given);
         }
-        self.leaving.leaves.set(true);
-        let runtime = self.log.disk().runtime().clone();
-        let settled = runtime.within(SETTLE_MAX, self.log.settle()).await;
-        if settled != Some(true) {
-            self.stays();
-            let why = match settled {
-                None => "its disk is slow: what was appended is not stored yet",
-                _ => "its log has failed, or its disk is full",
-            };
-            return Err((io::Error::other(why), false));
-        }
+        self.settle().await.map_err(|error| (error, false))?;
         let handed_over = async {
             self.log.close().await?;
             let (topic, index) = (&self.name.topic, self.name.index);
@@ -65,13 +71,78 @@ impl Partition {
         })
     }
 
+    /// Gives the log to the folder `to` of this shard, on another file system, which has most of it
+    /// in the copy `future`. As with [`Self::hand_over`], appends wait from here on; unless it
+    /// stays in service, [`Self::has_gone_to`] is to be called.
+    pub async fn hand_over_copied(
+        &self,
+        folder: &Folder,
+        future: &mut FutureLog,
+        to: &Folder,
+    ) -> Result<HandedOver, Stays> {
+        self.settle().await.map_err(Stays::InService)?;
+        let name = (&*self.name.topic, self.name.index);
+        let handed_over = match self.log.close().await {
+            Ok(()) => folder.hand_over_copied(name, &self.log, future, to).await,
+            Err(error) => Err(NotHandedOver::Stays(error)),
+        };
+        handed_over.map_err(|error| match error {
+            NotHandedOver::Stays(error) => Stays::Closed(error),
+            NotHandedOver::Unclear(error) => Stays::Unclear(error),
+        })
+    }
+
+    /// Has appends wait, and what was appended before stored. Fails, and lets them go on, where
+    /// that cannot be, or takes long.
+    async fn settle(&self) -> io::Result<()> {
+        self.leaving.leaves.set(true);
+        let runtime = self.log.disk().runtime().clone();
+        let settled = runtime.within(SETTLE_MAX, self.log.settle()).await;
+        if settled == Some(true) {
+            return Ok(());
+        }
+        self.stays();
+        Err(io::Error::other(match settled {
+            None => "its disk is slow: what was appended is not stored yet",
+            _ => "its log has failed, or its disk is full",
+        }))
+    }
+
+    /// Copies what `future` has not of the sealed segments; see [`FutureLog::follow`].
+    pub async fn copy_to(
+        &self,
+        future: &mut FutureLog,
+        now: WallMs,
+        goes_on: &mut impl AsyncFnMut(u64) -> bool,
+    ) -> Result<u64, CopyError> {
+        future.follow(&self.log, now, goes_on).await
+    }
+
+    /// Up to where `future` has its records.
+    pub fn copied_upto(&self, future: &FutureLog) -> Offset {
+        future.end_offset(&self.log)
+    }
+
+    /// The same replica serves from another folder now, or cannot: requests that wait go on there,
+    /// or are refused.
+    pub fn has_gone_to(&self, successor: Option<Rc<Partition>>) {
+        *self.leaving.successor.borrow_mut() = successor;
+        self.close();
+        self.stays();
+    }
+
+    /// The same replica in the folder that it has gone to.
+    pub fn successor(&self) -> Option<Rc<Partition>> {
+        self.leaving.successor.borrow().clone()
+    }
+
     /// Another shard leads in this term: requests that wait are told so.
     pub fn has_left(&self, term: &Term) {
         self.take_term(term);
         self.leaving.decided.ring();
     }
 
-    /// Whether it goes, or has gone, to another shard.
+    /// Whether it goes, or has gone, to another shard or folder.
     pub fn is_leaving(&self) -> bool {
         self.leaving.leaves.get()
     }

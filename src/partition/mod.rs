@@ -44,6 +44,7 @@ use crate::base::config::TopicConfig;
 use crate::base::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId};
 use crate::log::{Log, LogFailure};
 use leaving::Leaving;
+pub use leaving::Stays;
 pub use open::PartitionOptions;
 use open::{log_config, rules};
 use producers::Producers;

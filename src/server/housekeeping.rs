@@ -10,7 +10,7 @@ use crate::io::cores::{Task, TaskClass};
 use crate::io::runtime::Runtime;
 use crate::io::trim::{self, Trimmer};
 use crate::io::turn::{self, Work};
-use crate::shard::{self, compaction, ending, lifecycle, removal, replication};
+use crate::shard::{self, compaction, dir_moves, ending, lifecycle, removal, replication};
 
 /// Share of the core that background jobs get beside the 1000 of requests.
 const SHARES: usize = 100;
@@ -69,9 +69,11 @@ pub fn start(connections: &Rc<Connections>) -> Jobs {
         let in_sync = replication::keep_in_sync(shard.clone());
         let in_sync = turn::measured(Work::job("replicas in sync"), in_sync);
         jobs.extend([runtime.spawn(following), runtime.spawn(in_sync)]);
-        let telling = replication::tell_of_folders(shard.clone());
-        jobs.push(job(runtime, class, "folders of replicas", telling));
     }
+    let telling = replication::tell_of_folders(shard.clone());
+    jobs.push(job(runtime, class, "folders of replicas", telling));
+    let moves = dir_moves::run(shard.clone());
+    jobs.push(job(runtime, class, "moves between folders", moves));
     Jobs(jobs)
 }
 

@@ -82,10 +82,15 @@ pub async fn leave(shard: &Shard, wanted: &Leave) -> Result<HandedOver, LeaveErr
 
 /// Opens the log of a partition that could not be handed over.
 async fn open_again(shard: &Shard, dir: &LogDir, topic: &Topic, partition: &Partition) {
-    let at = partition.name().index as usize;
+    let place = placing::open_again(shard, dir, partition).await;
+    put(shard, topic, partition.name().index, place);
+}
+
+/// Notes where a replica of this shard is that was closed.
+pub(super) fn put(shard: &Shard, topic: &Topic, index: PartitionIndex, place: Place) {
+    let is_here = matches!(place, Place::Here(_));
     let mut partitions = topic.partitions.clone();
-    partitions[at] = placing::open_again(shard, dir, partition).await;
-    let is_here = matches!(partitions[at], Place::Here(_));
+    partitions[index as usize] = place;
     shard.partitions.insert(Topic {
         name: topic.name.clone(),
         id: topic.id,

@@ -5,6 +5,7 @@ use std::io;
 use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
@@ -21,6 +22,9 @@ use crate::partition::Partition;
 /// Up to so many logs with something to write sync their own files when they are closed. More of
 /// them sync the whole file system, which also writes what other programs have left to write.
 const SYNCED_EACH_MAX: usize = 64;
+
+/// The longest that an end waits for logs that are opened or closed just now.
+const TURN_MAX: Duration = Duration::from_secs(5);
 
 /// Serves by `image` from now on: opens the replicas that have come to this shard, gives each its
 /// role, removes those that have gone, and passes settings on.
@@ -126,6 +130,7 @@ pub async fn set_strays_aside(shard: &Shard, image: &Image) {
         for (topic, index) in dir.folder.unclaimed() {
             let known = image.topics.named(&topic);
             let stray = match known.filter(|known| is_replica_of(shard, known, index)) {
+                Some(known) if lies_elsewhere(shard, dir, known, index) => true,
                 Some(known) => dir.folder.is_of_another(&topic, index, known.id).await,
                 None => true,
             };
@@ -164,6 +169,19 @@ pub fn tell_of_homeless(shard: &Shard) {
     }
 }
 
+/// Whether a replica is open in another folder than `dir`: the broker died while it went from one
+/// to the other, and both have all of it.
+fn lies_elsewhere(
+    shard: &Shard,
+    dir: &LogDir,
+    topic: &image::Topic,
+    index: PartitionIndex,
+) -> bool {
+    let known = shard.partitions.topic_by_id(topic.id);
+    let place = known.and_then(|known| known.partitions.get(index as usize).cloned());
+    matches!(place, Some(Place::Here(partition)) if !dir.holds(&partition))
+}
+
 fn is_replica_of(shard: &Shard, topic: &image::Topic, index: PartitionIndex) -> bool {
     let partition = usize::try_from(index).ok();
     let partition = partition.and_then(|index| topic.partitions.get(index));
@@ -174,6 +192,9 @@ fn is_replica_of(shard: &Shard, topic: &image::Topic, index: PartitionIndex) -> 
 /// so is checked at the next start. `broker_epoch` is that of the node's registration in a
 /// cluster; -1 for none.
 pub async fn close(shard: &Shard, broker_epoch: i64) {
+    // A log may be on its way from one folder to another.
+    let turn = shard.runtime().within(TURN_MAX, shard.changes.lock());
+    let _turn = turn.await;
     shard.coordinators.stop();
     let partitions = shard.partitions.local();
     partitions.iter().for_each(|partition| partition.close());

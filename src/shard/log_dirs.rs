@@ -11,6 +11,7 @@ use crate::base::config::ShardConfig;
 use crate::base::ids::Uuid;
 use crate::base::metrics::Snapshot;
 use crate::io::budget::Budget;
+use crate::io::checks;
 use crate::io::disk::Disk;
 use crate::log::{FailedOperation, Folder, Logs, LogsOptions, Probe};
 use crate::metadata::controller::decide::is_reserved;
@@ -45,6 +46,15 @@ pub struct LogDir {
     suspect: Cell<bool>,
     /// How many logs on its device had failed when it was last checked.
     failed_logs: Cell<u64>,
+}
+
+/// Why a path names no folder of logs that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSuchDir {
+    /// It is none of this shard's.
+    Unknown,
+    /// It does not work.
+    Failed,
 }
 
 // === impl LogDirs ===
@@ -121,6 +131,22 @@ impl LogDirs {
     /// stands for the first.
     pub fn get(&self, id: Uuid) -> Option<&Rc<LogDir>> {
         self.working().find(|dir| dir.id == id || is_reserved(id))
+    }
+
+    /// The folder at this path, if it works: an absolute one, as DescribeLogDirs names it.
+    pub fn at(&self, path: &str) -> Result<&Rc<LogDir>, NoSuchDir> {
+        let is_it = |dir: &Path| checks::absolute(dir).as_os_str() == path;
+        match self.working().find(|dir| is_it(&dir.path)) {
+            Some(dir) => Ok(dir),
+            None if self.failed().any(is_it) => Err(NoSuchDir::Failed),
+            None => Err(NoSuchDir::Unknown),
+        }
+    }
+
+    /// Whether the folder of a partition and `other` lie on one device.
+    pub fn are_on_one_device(&self, partition: &Partition, other: &LogDir) -> bool {
+        let own = self.dirs.iter().find(|dir| dir.holds(partition));
+        own.is_some_and(|own| own.logs.is(&other.logs))
     }
 
     /// The folders that work.

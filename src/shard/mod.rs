@@ -6,6 +6,7 @@ pub mod auto_create;
 pub mod compaction;
 pub mod coordinators;
 pub mod dir_check;
+pub mod dir_moves;
 pub mod ending;
 pub mod faults;
 pub mod handover;
@@ -51,6 +52,7 @@ use crate::wire::field::NodeEndpoint;
 use auto_create::AutoCreate;
 use compaction::Compaction;
 use coordinators::Coordinators;
+use dir_moves::DirMoves;
 use log_dirs::LogDirs;
 use mesh::ToControl;
 use nodes::Nodes;
@@ -108,6 +110,8 @@ pub struct Shard {
     pub life: Arc<Life>,
     /// The topics that it has created because a client asks for them.
     pub auto_create: AutoCreate,
+    /// Its replicas that go from one of its folders to another.
+    pub dir_moves: DirMoves,
     /// How its replicas follow their leaders.
     pub(crate) replication: Replication,
     /// What its partitions share of replication.
@@ -158,6 +162,7 @@ impl Shard {
             faults: Faults::default(),
             life,
             auto_create: AutoCreate::default(),
+            dir_moves: DirMoves::default(),
             replication: Replication::default(),
             replicas: Rc::new(Shared::new(lag_time_max)),
             producer_ids: ProducerIds::default(),
@@ -174,6 +179,7 @@ impl Shard {
         let count = shard.partitions.local().len();
         shard.dirs.tell_of_start(shard.node, count, millis);
         lifecycle::tell_of_homeless(&shard);
+        dir_moves::go_on(&shard).await;
         Ok(shard)
     }
 
@@ -258,6 +264,7 @@ impl Shard {
             self.budget.waiting_count() as f64,
         );
         self.dirs.export(to);
+        self.dir_moves.export(to);
         self.compaction.export(to);
         self.replication.export(self, to);
         self.coordinators.export(to).await;

@@ -105,6 +105,8 @@ impl Placing<'_> {
         let Some(dir) = found.or_else(|| self.instead(shard, at, state)) else {
             return broken(directory);
         };
+        let gone_to = self.gone_to(shard, at, dir).await;
+        let dir = gone_to.unwrap_or(dir);
         let name = Name {
             topic: topic.name.clone(),
             topic_id: topic.id,
@@ -134,6 +136,33 @@ impl Placing<'_> {
         let index = at as PartitionIndex;
         shard.replication.lies_in(dir.id, self.topic.id, index);
         Some(dir)
+    }
+
+    /// The folder that the log of a replica had gone to before the broker stopped, where the
+    /// controller was not told of it: the one that it is to lie in has none.
+    async fn gone_to<'a>(
+        &self,
+        shard: &'a Shard,
+        at: usize,
+        dir: &LogDir,
+    ) -> Option<&'a Rc<LogDir>> {
+        let (topic, index) = (&*self.topic.name, at as PartitionIndex);
+        if self.known.is_some() || dir.folder.is_unclaimed(topic, index) {
+            return None;
+        }
+        for other in shard.dirs.working().filter(|other| other.id != dir.id) {
+            if other
+                .folder
+                .has_unclaimed(topic, index, self.topic.id)
+                .await
+            {
+                tracing::info!(topic, partition = index, dir = %other.path.display(),
+                    "the replica had gone to this folder before the broker stopped");
+                shard.replication.lies_in(other.id, self.topic.id, index);
+                return Some(other);
+            }
+        }
+        None
     }
 
     /// Notes where the partition `at` is; the topic, once that is known of all.

@@ -285,10 +285,10 @@ fn the_metadata_log_may_have_a_folder_of_its_own() {
 }
 
 /// A file system of its own on a loop device; unmounted when dropped.
-struct Mount(PathBuf);
+pub struct Mount(pub PathBuf);
 
 impl Mount {
-    fn new(dir: &Path) -> Option<Mount> {
+    pub fn new(dir: &Path) -> Option<Mount> {
         let image = dir.join("image");
         let at = dir.join("mount");
         std::fs::create_dir(&at).unwrap();

@@ -9,6 +9,7 @@ mod check;
 mod clients;
 mod deleted;
 mod descriptors;
+mod dir_moves;
 mod delete_topics;
 mod folders;
 mod health;

@@ -80,6 +80,39 @@ moves() {
   [ "$(sort -n "$out" | uniq | wc -l)" = 1000 ]
 }
 
+# On a broker of its own, which has two folders.
+folders() {
+  [ -n "${CORELANE:-}" ] || return 0
+  local topic=folders-$RUN port one=$SCRATCH/one two=$SCRATCH/two plan=$SCRATCH/plan.json pid
+  port=$(free_port)
+  "$CORELANE" serve --data-dir "$one,$two" --port "$port" --shards 1 --admin-port 0 \
+    >"$SCRATCH/folders.out" 2>&1 &
+  pid=$!
+  local server=(--bootstrap-server "127.0.0.1:$port")
+  until_ok 30 grep -q '^corelane ready' "$SCRATCH/folders.out"
+  kafka-topics.sh "${server[@]}" --create --topic "$topic" --partitions 1
+  seq 1 1000 | kafka-console-producer.sh "${server[@]}" --topic "$topic"
+  for folder in "$two" "$one"; do
+    printf '{"version":1,"partitions":[{"topic":"%s","partition":0,"replicas":[1],
+      "log_dirs":["%s/shard-0"]}]}' "$topic" "$folder" >"$plan"
+    kafka-reassign-partitions.sh "${server[@]}" --reassignment-json-file "$plan" --execute \
+      --replica-alter-log-dirs-throttle 100000000
+    for _ in $(seq 30); do
+      kafka-reassign-partitions.sh "${server[@]}" --reassignment-json-file "$plan" --verify >"$out"
+      ! grep -q 'still in progress' "$out" || continue
+      break
+    done
+    expect "Reassignment of replica $topic-0-1 completed successfully" "$out"
+    [ -d "$folder/shard-0/$topic-0" ]
+  done
+  kafka-console-consumer.sh "${server[@]}" --topic "$topic" --from-beginning --max-messages 1000 \
+    >"$out" 2>/dev/null
+  [ "$(sort -n "$out" | uniq | wc -l)" = 1000 ]
+  kill "$pid"
+  wait "$pid"
+}
+
+check 'kafka-reassign-partitions: a replica moves to another folder' folders
 check 'kafka-reassign-partitions: a topic moves to the last node' moves
 check 'kafka-configs: quotas of clients and addresses' quotas
 check 'kafka-features: describe, downgrade, upgrade' features

@@ -74,6 +74,9 @@ pub struct BrokerConfig {
     /// `leader.replication.throttled.rate`, in bytes a second: what all throttled replicas together
     /// get from a node while they catch up; `None` for no bound.
     pub leader_throttle_rate: Option<u64>,
+    /// `replica.alter.log.dirs.io.max.bytes.per.second`: how fast a node copies replicas from one
+    /// of its folders to another; `None` for no bound.
+    pub alter_dirs_rate: Option<u64>,
     /// `telemetry.max.bytes`: the most that a client may push of its metrics at a time.
     pub telemetry_max_bytes: usize,
     /// What to tell the operator at start, a line each.
@@ -180,6 +183,7 @@ impl BrokerConfig {
             telemetry_max_bytes: read.size("telemetry.max.bytes"),
             follower_throttle_rate: read.dynamic_rate("follower.replication.throttled.rate"),
             leader_throttle_rate: read.dynamic_rate("leader.replication.throttled.rate"),
+            alter_dirs_rate: read.dynamic_rate("replica.alter.log.dirs.io.max.bytes.per.second"),
             data_dir: fixed.data_dir,
             log_dirs: fixed.log_dirs,
             listener: fixed.listener,

@@ -15,6 +15,7 @@ use crate::partition::producers::ProducerError;
 use crate::partition::read::ReadError;
 use crate::partition::validate::Invalid;
 use crate::server::state::telemetry::TelemetryError;
+use crate::shard::dir_moves::AskError;
 use crate::shard::markers::MarkerError;
 use crate::shard::partitions::LookupError;
 use crate::shard::producer_ids::NoProducerId;
@@ -26,6 +27,17 @@ pub fn lookup(error: LookupError) -> ErrorCode {
         LookupError::UnknownTopicId => ErrorCode::UNKNOWN_TOPIC_ID,
         LookupError::NotLeader { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         LookupError::Storage => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
+
+/// A replica that does not go to another folder.
+pub fn alter_log_dir(error: &AskError) -> ErrorCode {
+    match error {
+        AskError::LongName => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        AskError::UnknownDir => ErrorCode::LOG_DIR_NOT_FOUND,
+        AskError::UnknownPartition => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        AskError::NotHere => ErrorCode::REPLICA_NOT_AVAILABLE,
+        AskError::Offline | AskError::Io => ErrorCode::KAFKA_STORAGE_ERROR,
     }
 }
 

@@ -89,6 +89,7 @@ pub const TABLE: &[Row] = &[
         (AlterConfigs, Topic),
         (AlterConfigs, Group),
     ]),
+    row::<cluster::alter_replica_log_dirs::AlterReplicaLogDirs>(&[(Alter, Cluster)]),
     row::<cluster::describe_log_dirs::DescribeLogDirs>(&[(Describe, Cluster)]),
     row::<topics::create_partitions::CreatePartitions>(&[(Alter, Topic)]),
     row::<groups::delete_groups::DeleteGroups>(&[(Delete, Group)]),
@@ -242,6 +243,7 @@ CreateAcls: Alter Cluster
 DeleteAcls: Alter Cluster
 DescribeConfigs: DescribeConfigs Cluster, DescribeConfigs Topic, DescribeConfigs Group
 AlterConfigs: AlterConfigs Cluster, AlterConfigs Topic, AlterConfigs Group
+AlterReplicaLogDirs: Alter Cluster
 DescribeLogDirs: Describe Cluster
 CreatePartitions: Alter Topic
 DeleteGroups: Delete Group

@@ -2,9 +2,12 @@
 
 use bytes::{BufMut, BytesMut};
 use corelane::wire::newer::Newer;
+use kafka_protocol::messages::alter_replica_log_dirs_request::{
+    AlterReplicaLogDir, AlterReplicaLogDirTopic,
+};
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, DescribeClusterRequest, DescribeLogDirsRequest,
+    AlterReplicaLogDirsRequest, ApiVersionsRequest, DescribeClusterRequest, DescribeLogDirsRequest,
 };
 
 use super::scene::{append, topic};
@@ -125,6 +128,102 @@ pub fn describe_log_dirs(story: &mut Story) {
         ask(
             "an illegal name",
             Some(vec![("describe_log_dirs-/", vec![0])]),
+        );
+    });
+}
+
+/// A topic, and partitions of it.
+type Asked<'a> = (&'a str, Vec<i32>);
+
+pub fn alter_replica_log_dirs(story: &mut Story) {
+    let one = topic(story, "one", 2, &[]);
+    append(story, &one, 0, batch(&["a"]).bytes());
+    let request = Newer(make!(DescribeLogDirsRequest {
+        topics: Some(vec![])
+    }));
+    let answer = story.get(4, &request);
+    let folder = answer.0.results[0].log_dir.to_string();
+    let long = "x".repeat(214);
+    let longer = "x".repeat(215);
+    story.versions(1..=2, |story, v| {
+        let mut ask = |what: &str, dirs: Vec<(&str, Vec<Asked<'_>>)>| {
+            let topic = |(name, partitions): Asked<'_>| {
+                make!(AlterReplicaLogDirTopic {
+                    name: t(name),
+                    partitions: partitions
+                })
+            };
+            let dir = |(path, topics): (&str, Vec<Asked<'_>>)| {
+                make!(AlterReplicaLogDir {
+                    path: s(path),
+                    topics: topics.into_iter().map(topic).collect()
+                })
+            };
+            let request = make!(AlterReplicaLogDirsRequest {
+                dirs: dirs.into_iter().map(dir).collect()
+            });
+            story.ask(what, v, request);
+        };
+        ask("nothing", vec![]);
+        ask("no topics", vec![(&folder, vec![])]);
+        ask("no partitions", vec![(&folder, vec![(&one.name, vec![])])]);
+        ask("where it is", vec![(&folder, vec![(&one.name, vec![0])])]);
+        ask(
+            "a partition twice",
+            vec![(&folder, vec![(&one.name, vec![1, 0, 1])])],
+        );
+        let nowhere = "/alter_replica_log_dirs/nowhere";
+        ask(
+            "an unknown folder",
+            vec![(nowhere, vec![(&one.name, vec![0])])],
+        );
+        ask("no folder", vec![("", vec![(&one.name, vec![0])])]);
+        let slash = format!("{folder}/");
+        ask(
+            "a folder with a slash",
+            vec![(&slash, vec![(&one.name, vec![0])])],
+        );
+        ask(
+            "an unknown folder first, and where it is last",
+            vec![
+                (nowhere, vec![(&one.name, vec![0])]),
+                (&folder, vec![(&one.name, vec![0])]),
+            ],
+        );
+        ask(
+            "where it is first, and an unknown folder last",
+            vec![
+                (&folder, vec![(&one.name, vec![0])]),
+                (nowhere, vec![(&one.name, vec![0])]),
+            ],
+        );
+        ask(
+            "an unknown partition",
+            vec![(&folder, vec![(&one.name, vec![7])])],
+        );
+        ask(
+            "a partition below 0",
+            vec![(&folder, vec![(&one.name, vec![-1])])],
+        );
+        let unknown = "alter_replica_log_dirs-nowhere";
+        ask(
+            "an unknown topic",
+            vec![(&folder, vec![(unknown, vec![0])])],
+        );
+        ask(
+            "unknown altogether",
+            vec![(nowhere, vec![(unknown, vec![0])])],
+        );
+        ask("an illegal name", vec![(&folder, vec![("a/b", vec![0])])]);
+        ask("no name", vec![(&folder, vec![("", vec![0])])]);
+        ask(
+            "as long a name as may be",
+            vec![(&folder, vec![(&long, vec![0])])],
+        );
+        ask("a longer one", vec![(&folder, vec![(&longer, vec![0])])]);
+        ask(
+            "a longer one in an unknown folder",
+            vec![(nowhere, vec![(&longer, vec![0])])],
         );
     });
 }

@@ -38,6 +38,7 @@ pub const ALL: &[(&str, Telling)] = &[
     ("api_versions", cluster::api_versions),
     ("describe_cluster", cluster::describe_cluster),
     ("describe_log_dirs", cluster::describe_log_dirs),
+    ("alter_replica_log_dirs", cluster::alter_replica_log_dirs),
     ("metadata", metadata::metadata),
     (
         "describe_topic_partitions",

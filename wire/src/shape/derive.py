@@ -29,7 +29,7 @@ APIS = """
     DescribeCluster ListConfigResources DescribeTopicPartitions WriteTxnMarkers DescribeProducers
     TxnOffsetCommit ElectLeaders AlterPartitionReassignments ListPartitionReassignments
     DescribeQuorum ConsumerGroupHeartbeat ConsumerGroupDescribe DescribeClientQuotas
-    AlterClientQuotas UpdateFeatures GetTelemetrySubscriptions PushTelemetry
+    AlterClientQuotas UpdateFeatures GetTelemetrySubscriptions PushTelemetry AlterReplicaLogDirs
 """.split()
 
 # The APIs that this broker asks of other Kafka processes.

@@ -176,7 +176,7 @@ fn codecs() -> Vec<(i16, Codec)> {
         DescribeTransactionsRequest ListTransactionsRequest
         ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
         GetTelemetrySubscriptionsRequest PushTelemetryRequest
-        ListConfigResourcesRequest DescribeTopicPartitionsRequest
+        ListConfigResourcesRequest DescribeTopicPartitionsRequest AlterReplicaLogDirsRequest
     }
 }
 

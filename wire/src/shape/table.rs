@@ -865,6 +865,26 @@ const PUSH_TELEMETRY: &[Field] = &[
     Field::new("Metrics", Kind::Blob, 0),
 ];
 
+const ALTER_REPLICA_LOG_DIRS_DIRS_TOPICS: &[Field] = &[
+    Field::new("Name", Kind::Text, 0),
+    Field::new("Partitions", Kind::Array(&Kind::Fixed(4)), 0),
+];
+
+const ALTER_REPLICA_LOG_DIRS_DIRS: &[Field] = &[
+    Field::new("Path", Kind::Text, 0),
+    Field::new(
+        "Topics",
+        Kind::Array(&Kind::Struct(ALTER_REPLICA_LOG_DIRS_DIRS_TOPICS)),
+        0,
+    ),
+];
+
+const ALTER_REPLICA_LOG_DIRS: &[Field] = &[Field::new(
+    "Dirs",
+    Kind::Array(&Kind::Struct(ALTER_REPLICA_LOG_DIRS_DIRS)),
+    0,
+)];
+
 /// The request bodies that can be checked, by API key.
 pub(super) const BODIES: &[Body] = &[
     Body::new(0, 3, 13, 9, PRODUCE),
@@ -896,6 +916,7 @@ pub(super) const BODIES: &[Body] = &[
     Body::new(31, 1, 3, 2, DELETE_ACLS),
     Body::new(32, 1, 4, 4, DESCRIBE_CONFIGS),
     Body::new(33, 0, 2, 2, ALTER_CONFIGS),
+    Body::new(34, 1, 2, 2, ALTER_REPLICA_LOG_DIRS),
     Body::new(35, 1, 5, 2, DESCRIBE_LOG_DIRS),
     Body::new(37, 0, 3, 2, CREATE_PARTITIONS),
     Body::new(42, 0, 2, 2, DELETE_GROUPS),

@@ -1,7 +1,7 @@
 //! Drives: DescribeLogDirs, versions 1 to 5 (KIP-113, KIP-827): a shard's folders, the partitions
-//! in each, and the space on its file system.
+//! in each, those on their way there from another one, and the space on its file system.
 //!
-//! Left out: partitions on their way from one folder to another, cordoned folders.
+//! Left out: cordoned folders.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -104,16 +104,26 @@ async fn topics(
         cx.pace().await;
         let name = partition.name();
         let is_asked = |asked: &Pairs<'_>| asked.contains(&(&*name.topic, name.index));
-        if !dir.holds(&partition) || !asked.is_none_or(is_asked) {
+        let future = cx.shard.dir_moves.future_in(dir, &partition);
+        let is_here = dir.holds(&partition) || future.is_some();
+        if !is_here || !asked.is_none_or(is_asked) {
             continue;
         }
         if !cx.claim(PARTITION_BYTES + 2 * name.topic.len()).await {
             break;
         }
+        let (size_bytes, offset_lag) = match &future {
+            Some(future) => (future.size_bytes, future.offset_lag),
+            None => {
+                let lag = partition.high_watermark() - partition.end_offset();
+                (partition.size_bytes(), lag.max(0))
+            }
+        };
         let described = DescribeLogDirsPartition::default()
             .with_partition_index(name.index)
-            .with_partition_size(partition.size_bytes() as i64)
-            .with_offset_lag((partition.high_watermark() - partition.end_offset()).max(0));
+            .with_partition_size(size_bytes as i64)
+            .with_offset_lag(offset_lag)
+            .with_is_future_key(future.is_some());
         by_topic
             .entry(name.topic.to_string())
             .or_default()

@@ -1,6 +1,7 @@
 //! Drives: what clients ask about the cluster and its settings.
 
 pub mod alter_configs;
+pub mod alter_replica_log_dirs;
 pub mod api_versions;
 pub mod describe_cluster;
 pub mod describe_configs;

@@ -200,6 +200,10 @@ impl Appender<'_> {
             let Some(out) = outs.next() else { break };
             if let Outcome::Due(partition) = &out.result {
                 let guard = out.guard;
+                // In another folder of this shard it goes on. What a guard vouches for is known to
+                // the one that has given it.
+                let successor = partition.successor().filter(|_| guard.is_none());
+                let partition = successor.as_ref().unwrap_or(partition);
                 let records = records.unwrap_or_default();
                 if bytes + records.len() > BYTES_AT_ONCE {
                     bytes = 0;

@@ -1,0 +1,71 @@
+//! Drives: the copy of a replica in a folder on another file system, until little of it is missing.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Key, Wanted};
+use crate::base::Instant;
+use crate::log::{CopyError, FutureLog};
+use crate::partition::Partition;
+use crate::shard::Shard;
+
+/// So many bytes may be missing when appends begin to wait.
+const REST_BYTES: u64 = 8 << 20;
+/// The pause before it is looked whether more can be copied.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A pause, after which it is looked whether the move is still wanted.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Copies the replica until no more than [`REST_BYTES`] are missing.
+pub(super) async fn copy(
+    shard: &Shard,
+    (key, wanted): (Key, &Rc<Wanted>),
+    partition: &Partition,
+    future: &mut FutureLog,
+) -> Result<(), CopyError> {
+    let runtime = shard.runtime();
+    let is_on = || {
+        shard.dir_moves.is_wanted(key, wanted) && !partition.is_closed() && !partition.is_leaving()
+    };
+    loop {
+        let before = future.copied_bytes();
+        let mut begun = runtime.now();
+        let mut goes_on = async |bytes: u64| {
+            wanted.copied_bytes.set(wanted.copied_bytes.get() + bytes);
+            shard.dir_moves.copied_bytes.add(bytes);
+            let mut rest = pause(shard, bytes, begun);
+            while is_on() && !rest.is_zero() {
+                let length = rest.min(PAUSE_MAX);
+                runtime.sleep(length).await;
+                rest -= length;
+            }
+            runtime.yield_now().await;
+            begun = runtime.now();
+            is_on()
+        };
+        let now = runtime.wall_ms();
+        let missing = partition.copy_to(future, now, &mut goes_on).await?;
+        wanted.copied_upto.set(partition.copied_upto(future));
+        if missing <= REST_BYTES {
+            return Ok(());
+        }
+        if !is_on() {
+            return Err(CopyError::Stopped);
+        }
+        if future.copied_bytes() == before {
+            runtime.sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// The pause after a piece of so many bytes that was begun then: by
+/// `replica.alter.log.dirs.io.max.bytes.per.second`, and no shorter than the piece has taken, so
+/// that at least half of what the devices can do is left to clients.
+fn pause(shard: &Shard, bytes: u64, begun: Instant) -> Duration {
+    let taken = shard.runtime().now().since(begun);
+    let bound = match shard.config().alter_dirs_rate {
+        Some(rate) => Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64),
+        None => Duration::ZERO,
+    };
+    taken.max(bound.saturating_sub(taken))
+}
