@@ -312,8 +312,8 @@ impl Partition {
             log::AppendError::Busy => ReplicateError::Busy,
             log::AppendError::NoRoom => ReplicateError::NoRoom,
             log::AppendError::Closed => match self.failure() {
-                Some(failure) => ReplicateError::Storage(failure),
-                None => ReplicateError::Outdated,
+                Some(failure) if !self.is_leaving() => ReplicateError::Storage(failure),
+                _ => ReplicateError::Outdated,
             },
             error => ReplicateError::Malformed(error.to_string()),
         })?;

@@ -9,6 +9,7 @@
 //! too, and kills 20 leaders where a run of all tests kills few; `--kills 50` says how many.
 
 mod admin;
+mod folders;
 mod format;
 mod member;
 mod netns;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         .chain(member::ALL)
         .chain(start::ALL)
         .chain(admin::ALL)
+        .chain(folders::ALL)
         .chain(replication::ALL.into_iter().flatten())
         .map(|(name, run)| (name, run, lacks));
     let of = |stories: &'static [Story], lacks| {
