@@ -1,5 +1,6 @@
-//! A log's append to ack beside the floors of the same run, in interleaved blocks: plain direct
-//! overwrites with and without a flush; 64 logs that share flushes; long appends in a row.
+//! A log's append to ack, by the journal of its folder, beside the floors of the same run, in
+//! interleaved blocks: plain direct overwrites with and without a flush; 64 logs that share the
+//! journal; long appends in a row, which go past it.
 //!
 //! `cargo bench --bench append`; under `cargo test` it runs small and checks only that it works.
 
@@ -11,12 +12,15 @@ use corelane::io::buffer::BLOCK_BYTES;
 use corelane::io::cores::{self, CoreOptions};
 use corelane::io::disk::Disk;
 use corelane::io::file::File;
-use corelane::log::{AppendError, Log, LogConfig, Logs, LogsOptions, Opening};
+use corelane::log::{AppendError, Folder, Log, LogConfig, Logs, LogsOptions, Opening};
 use corelane_testing::batches::filled;
 use corelane_testing::bench::{DirectFile, Samples, size};
+use corelane_testing::journaled;
 
-/// Logs that are appended to at once where flushes are shared.
+/// Logs that are appended to at once.
 const SHARING_LOGS: usize = 64;
+/// The broker's own default.
+const JOURNAL_BYTES: usize = 64 << 20;
 /// Blocks of a floor's file.
 const FLOOR_BLOCKS: u64 = 2048;
 
@@ -38,6 +42,10 @@ fn main() {
     });
     core.unwrap().join().unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+async fn shared(dir: &Path) -> (Folder, Logs) {
+    journaled::folder(dir, JOURNAL_BYTES, LogsOptions::default()).await
 }
 
 async fn open(logs: &Logs, dir: PathBuf, flush_messages: i64) -> Log {
@@ -95,10 +103,10 @@ macro_rules! timed {
 }
 
 async fn one_in_flight(dir: &Path) {
-    let disk = Disk::direct();
-    let logs = Logs::new(&disk, LogsOptions::default());
-    let durable = open(&logs, dir.join("durable-0"), 1).await;
-    let relaxed = open(&logs, dir.join("relaxed-0"), i64::MAX).await;
+    let (folder, logs) = shared(&dir.join("one")).await;
+    let disk = logs.disk().clone();
+    let durable = open(&logs, folder.path("durable", 0), 1).await;
+    let relaxed = open(&logs, folder.path("relaxed", 0), i64::MAX).await;
     let mut floor = Floor::new(&disk, &dir.join("floor")).await;
     let mut plain = DirectFile::new(&dir.join("plain"), FLOOR_BLOCKS);
     let bytes = filled(1024);
@@ -151,20 +159,19 @@ async fn one_in_flight(dir: &Path) {
 }
 
 async fn many_logs(dir: &Path) {
-    let disk = Disk::direct();
-    let logs = Logs::new(&disk, LogsOptions::default());
+    let (folder, logs) = shared(&dir.join("many")).await;
     let bytes: Rc<[u8]> = filled(1024).into();
     let mut opened = Vec::new();
     for index in 0..SHARING_LOGS {
-        let log = open(&logs, dir.join(format!("shared-{index}")), 1).await;
+        let log = open(&logs, folder.path("shared", index as i32), 1).await;
         append_and_wait(&log, &bytes, 0).await;
         opened.push(Rc::new(log));
     }
-    let mut floor = Floor::new(&disk, &dir.join("floor-shared")).await;
+    let mut floor = Floor::new(logs.disk(), &dir.join("floor-shared")).await;
     let (blocks, count) = size((2, 5), (20, 100));
     let (mut acks, mut one_by_one) = (Samples::default(), Samples::default());
     let mut took = Duration::ZERO;
-    let flushes = logs.probe().flushes_count.get();
+    let entries = logs.probe().journal_entries_count.get();
     for _ in 0..blocks {
         one_by_one.merge(timed!(count, {
             floor.write().await;
@@ -183,7 +190,7 @@ async fn many_logs(dir: &Path) {
         }
         took += begun.elapsed();
     }
-    let flushes = (logs.probe().flushes_count.get() - flushes) as f64;
+    let entries = (logs.probe().journal_entries_count.get() - entries) as f64;
     let total = (blocks * count * SHARING_LOGS) as f64;
     let rate = total / took.as_secs_f64();
     println!("{SHARING_LOGS} logs, each with one append of 1 KiB in flight");
@@ -191,9 +198,10 @@ async fn many_logs(dir: &Path) {
     println!("  {}", acks.line("log: ack at the flush"));
     let serial = 1e6 / one_by_one.us(0.5);
     println!(
-        "  {rate:.0} acks/s, {:.1} times one flush after another; {:.1} acks per flush\n",
+        "  {rate:.0} acks/s, {:.1} times one flush after another; {:.1} acks for an entry of the \
+         journal\n",
         rate / serial,
-        total / flushes
+        total / entries
     );
     for log in &opened {
         log.close().await.unwrap();
@@ -201,9 +209,9 @@ async fn many_logs(dir: &Path) {
 }
 
 async fn long_appends(dir: &Path) {
-    let disk = Disk::direct();
-    let logs = Logs::new(&disk, LogsOptions::default());
-    let log = open(&logs, dir.join("long-0"), i64::MAX).await;
+    let (folder, logs) = shared(&dir.join("long")).await;
+    let disk = logs.disk().clone();
+    let log = open(&logs, folder.path("long", 0), i64::MAX).await;
     let bytes = filled(64 << 10);
     let file = disk.create(&dir.join("floor-long")).await.unwrap();
     let (blocks, per_block) = size((2, 8), (12, 512));

@@ -1,5 +1,6 @@
-//! How flat the tail stays: durable appends at a constant rate to one log while something else
-//! goes on in its shard, beside quiet stretches of the same run and the device's own floor.
+//! How flat the tail stays: durable appends at a constant rate to one log, by the journal of its
+//! folder, while something else goes on in its shard, beside quiet stretches of the same run and
+//! the device's own floor.
 //!
 //! An append counts from when it was due, not from when it was made. `cargo bench --bench flat`;
 //! under `cargo test` it runs small and checks only that it works.
@@ -15,13 +16,13 @@ use std::time::{Duration, Instant};
 use corelane::io::channel::{self, Receiver};
 use corelane::io::cores::{self, CoreOptions, TaskClass};
 use corelane::io::cpus;
-use corelane::io::disk::Disk;
 use corelane::log::{
     AppendError, Cleaning, LastRecords, Log, LogConfig, Logs, LogsOptions, Opening, Scrubbed,
 };
 use corelane::wire::batch::{BatchBuilder, NewRecord};
 use corelane_testing::batches::filled;
 use corelane_testing::bench::{DirectFile, Samples, size};
+use corelane_testing::journaled;
 
 /// Appends in a second.
 const RATE: u32 = 2_000;
@@ -29,6 +30,8 @@ const RATE: u32 = 2_000;
 const SMALL_SEGMENT: u64 = 256 << 10;
 /// As the broker does by default.
 const SCRUB_BYTES_PER_SECOND: f64 = 8.0 * 1048576.0;
+/// The broker's own default.
+const JOURNAL_BYTES: usize = 64 << 20;
 /// Of each round of the floor.
 const FLOOR_BLOCKS: u64 = 512;
 
@@ -86,14 +89,14 @@ struct Scene {
 }
 
 async fn run(dir: PathBuf) {
-    let disk = Disk::direct();
     let options = LogsOptions {
         // A reader of old records finds none of them in memory.
         cache_bytes: 8 << 20,
         cache_bytes_max: 8 << 20,
         ..LogsOptions::default()
     };
-    let logs = Logs::new(&disk, options);
+    let dir = dir.join("logs");
+    let (_folder, logs) = journaled::folder(&dir, JOURNAL_BYTES, options).await;
     let scene = Scene {
         log: Rc::new(open(&logs, dir.join("measured-0")).await),
         logs,
@@ -104,7 +107,8 @@ async fn run(dir: PathBuf) {
         keyed_end: Cell::new(0),
         dir,
     };
-    scene.fill("old-0", size(4, 128), || filled(64 << 10)).await;
+    let old = scene.fill("old-0", size(4, 128), || filled(64 << 10)).await;
+    old.close().await.unwrap();
     let cold = scene
         .fill("cold-0", size(4, 128), || filled(64 << 10))
         .await;
@@ -132,6 +136,8 @@ async fn run(dir: PathBuf) {
     log.close().await.unwrap();
     scene.keyed_end.set(log.end_offset());
     let mut plain = DirectFile::new(&scene.dir.join("floor"), FLOOR_BLOCKS);
+    // The device takes some time for what was filled in.
+    cores::sleep(Duration::from_millis(size(0, 10_000))).await;
     let (rounds, length) = size((1, 150), (8, 4_000));
     let length = Duration::from_millis(length);
     let mut samples: [Samples; ALL.len()] = Default::default();

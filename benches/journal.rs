@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use corelane::io::cores::{self, CoreOptions};
-use corelane::io::disk::Disk;
-use corelane::log::{Folder, Log, LogConfig, Logs, LogsOptions, Opening};
+use corelane::log::{Folder, Log, LogConfig, LogsOptions, Opening};
 use corelane_testing::batches::filled;
 use corelane_testing::bench::{Samples, size};
 use corelane_testing::device;
+use corelane_testing::journaled;
 use corelane_testing::process::own_cpu_seconds;
 
 /// Bytes of the journal's circle, as by default.
@@ -54,14 +54,7 @@ struct Side {
 
 impl Side {
     async fn new(name: &'static str, dir: &Path, journal_bytes: usize, count: usize) -> Side {
-        let disk = Disk::direct();
-        let folder = Folder::open(&disk, dir).await.unwrap();
-        let shared = Logs::new(&disk, LogsOptions::default());
-        let shared = folder.begin_journal(&shared, journal_bytes);
-        // Made last: from then on appends go into the journal.
-        while journal_bytes > 0 && !dir.join("corelane-journal-in-use").exists() {
-            cores::sleep(Duration::from_millis(10)).await;
-        }
+        let (folder, shared) = journaled::folder(dir, journal_bytes, LogsOptions::default()).await;
         let mut logs = Vec::new();
         for index in 0..count {
             let config = LogConfig {

@@ -44,9 +44,12 @@ fn main() {
     if runs("shapes") {
         let count = count(10_000);
         let topics = (count as f64).sqrt() as i32;
-        shape(topics, count / topics);
+        let dir = empty_dir();
+        std::fs::create_dir_all(&dir).unwrap();
+        shape(&dir, topics, count / topics);
         // A topic and its partitions are one batch of the metadata log, as in Kafka.
-        shape(1, count.min(9_999));
+        shape(&dir, 1, count.min(9_999));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
     if runs("topics") {
         small_topics(count(15_000));
@@ -168,8 +171,10 @@ fn scrape(broker: &Broker) {
     turns.for_each(|line| println!("  {line}"));
 }
 
-fn shape(topics: i32, partitions: i32) {
-    let dir = empty_dir();
+/// In a folder of its own, which stays until the end: for some minutes after many files were
+/// deleted ext4 looks at each of their numbers before it makes another file.
+fn shape(dir: &Path, topics: i32, partitions: i32) {
+    let dir = dir.join(format!("{topics}-topics"));
     let start = HERE.start(&dir).arg("--log-level", "warn");
     let count = topics * partitions;
     println!("\n{topics} x {partitions} partitions on one shard");
@@ -190,7 +195,6 @@ fn shape(topics: i32, partitions: i32) {
     let broker = restarts(broker, &start, "one record each");
     check(&broker, topics, partitions);
     broker.stop();
-    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 fn line(what: &str, took: Duration) {

@@ -16,6 +16,7 @@ pub mod device;
 pub mod exposition;
 pub mod followed;
 pub mod histories;
+pub mod journaled;
 pub mod members;
 pub mod mounts;
 pub mod net;
