@@ -54,7 +54,8 @@ impl Inner {
             return Err(io::Error::other(why));
         }
         self.stop();
-        while self.cleaning.get() {
+        // Retention may be removing files just now: who opens the log next must not find them.
+        while self.cleaning.get() || self.reshaping.get() {
             self.progress.wait().await;
         }
         self.upkeep_idle().await;
@@ -142,6 +143,7 @@ impl Inner {
             || self.upkeep.is_busy()
             || self.reads.get() > 0
             || self.cleaning.get()
+            || self.reshaping.get()
         {
             self.progress.wait().await;
         }

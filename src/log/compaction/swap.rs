@@ -28,13 +28,13 @@ impl Inner {
         old: &[Rc<Segment>],
     ) -> Result<(), CleanError> {
         // Retention leaves the log's segments alone meanwhile, and has left them now.
-        while self.reshaping.replace(true) {
-            self.progress.wait().await;
-        }
-        let swapped = self.swap_alone(new, old).await;
-        self.reshaping.set(false);
-        self.progress.ring();
-        swapped
+        let _reshaping = loop {
+            match self.reshape() {
+                Some(reshaping) => break reshaping,
+                None => self.progress.wait().await,
+            }
+        };
+        self.swap_alone(new, old).await
     }
 
     async fn swap_alone(

@@ -46,12 +46,15 @@ impl Inner {
         self.look_at_length().await?;
         self.flush_if_late(now);
         self.vouch_if_idle();
+        // It may have been closed meanwhile, and its files be another's by now.
+        if self.has_failed() || self.stopped.get() {
+            return Ok(());
+        }
         // Compaction may be exchanging segments just now: the next round comes soon enough.
-        if !self.reshaping.replace(true) {
+        if let Some(reshaping) = self.reshape() {
             let deleted = self.delete_expired(now).await;
             self.forget_unused();
-            self.reshaping.set(false);
-            self.progress.ring();
+            drop(reshaping);
             deleted?;
         }
         // A job that could not be seen from an append may be due.

@@ -4,6 +4,7 @@
 //! its callers say when.
 
 mod maintain;
+mod reshaping;
 mod retention;
 mod scrub;
 
