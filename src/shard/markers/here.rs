@@ -101,20 +101,26 @@ async fn append(
     marker: Marker,
     until: Instant,
 ) -> Result<(Rc<Partition>, Appended), MarkerError> {
-    let partition = shard.partitions.lookup(topic, index).map_err(lookup)?;
+    let mut partition = shard.partitions.lookup(topic, index).map_err(lookup)?;
     partition.check_in_sync(Acks::All).map_err(refused)?;
     let runtime = shard.runtime();
     let appending = async {
         loop {
             match partition.append_marker(&marker, runtime.wall_ms()) {
-                Err(AppendError::Busy) => partition.wait_for_space().await,
-                appended => return appended,
+                Err(AppendError::Busy) => {
+                    partition.wait_for_space().await;
+                    // It may have gone to another folder of this shard.
+                    if let Some(successor) = partition.successor() {
+                        partition = successor;
+                    }
+                }
+                appended => return (partition, appended),
             }
         }
     };
     let appended = within(shard, until, appending).await;
-    let appended = appended.ok_or(MarkerError::Late)?.map_err(refused)?;
-    Ok((partition, appended))
+    let (partition, appended) = appended.ok_or(MarkerError::Late)?;
+    Ok((partition, appended.map_err(refused)?))
 }
 
 async fn acked(

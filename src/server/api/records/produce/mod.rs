@@ -174,6 +174,12 @@ async fn pace_at(done: usize) {
     }
 }
 
+/// The same replica in the folder of this shard that it has gone to: what waited for it goes on
+/// there. What a guard vouches for is known to the one alone that has given it.
+fn successor(partition: &Partition, guard: Option<Guard>) -> Option<Rc<Partition>> {
+    partition.successor().filter(|_| guard.is_none())
+}
+
 struct Appender<'a> {
     runtime: &'a Runtime,
     /// How many replicas must be in sync.
@@ -200,9 +206,7 @@ impl Appender<'_> {
             let Some(out) = outs.next() else { break };
             if let Outcome::Due(partition) = &out.result {
                 let guard = out.guard;
-                // In another folder of this shard it goes on. What a guard vouches for is known to
-                // the one that has given it.
-                let successor = partition.successor().filter(|_| guard.is_none());
+                let successor = successor(partition, guard);
                 let partition = successor.as_ref().unwrap_or(partition);
                 let records = records.unwrap_or_default();
                 if bytes + records.len() > BYTES_AT_ONCE {
@@ -243,7 +247,7 @@ impl Appender<'_> {
     /// Appends records that are validated beside the core before.
     async fn append_long(
         &self,
-        partition: Rc<Partition>,
+        mut partition: Rc<Partition>,
         records: &[u8],
         guard: Option<Guard>,
     ) -> Outcome {
@@ -261,7 +265,12 @@ impl Appender<'_> {
                 let appended =
                     partition.append_checked(records, &checked, self.origin(), guard, now);
                 match appended {
-                    Err(AppendError::Busy) => partition.wait_for_space().await,
+                    Err(AppendError::Busy) => {
+                        partition.wait_for_space().await;
+                        if let Some(successor) = successor(&partition, guard) {
+                            partition = successor;
+                        }
+                    }
                     // The topic's settings have changed meanwhile.
                     Err(AppendError::Long) => break,
                     appended => return Self::outcome(partition, appended),
