@@ -71,22 +71,23 @@ impl Partition {
         })
     }
 
-    /// Gives the log to the folder `to` of this shard, on another file system, which has most of it
-    /// in the copy `future`. As with [`Self::hand_over`], appends wait from here on; unless it
-    /// stays in service, [`Self::has_gone_to`] is to be called.
-    pub async fn hand_over_copied(
+    /// Gives the log to the folder `to` of this shard: one on another file system has most of it
+    /// in the copy `future`, else a change of name is enough. As with [`Self::hand_over`], appends
+    /// wait from here on; unless it stays in service, [`Self::has_gone_to`] is to be called.
+    pub async fn hand_over_within(
         &self,
         folder: &Folder,
-        future: &mut FutureLog,
+        future: Option<&mut FutureLog>,
         to: &Folder,
-    ) -> Result<HandedOver, Stays> {
+    ) -> Result<(), Stays> {
         self.settle().await.map_err(Stays::InService)?;
         let name = (&*self.name.topic, self.name.index);
-        let handed_over = match self.log.close().await {
-            Ok(()) => folder.hand_over_copied(name, &self.log, future, to).await,
-            Err(error) => Err(NotHandedOver::Stays(error)),
+        let gone = match (self.log.close().await, future) {
+            (Err(error), _) => Err(NotHandedOver::Stays(error)),
+            (Ok(()), None) => folder.hand_over_within(name, &self.log, to).await,
+            (Ok(()), Some(future)) => folder.hand_over_copied(name, &self.log, future, to).await,
         };
-        handed_over.map_err(|error| match error {
+        gone.map_err(|error| match error {
             NotHandedOver::Stays(error) => Stays::Closed(error),
             NotHandedOver::Unclear(error) => Stays::Unclear(error),
         })
@@ -116,6 +117,11 @@ impl Partition {
         goes_on: &mut impl AsyncFnMut(u64) -> bool,
     ) -> Result<u64, CopyError> {
         future.follow(&self.log, now, goes_on).await
+    }
+
+    /// How many bytes of its log `future` lacks.
+    pub fn missing_bytes(&self, future: &FutureLog) -> u64 {
+        future.missing_bytes(&self.log)
     }
 
     /// Up to where `future` has its records.

@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::numbers::give_way;
-use super::partitions::Place;
+use super::partitions::{Place, Retry};
 use crate::base::WallMs;
 use crate::base::faults::{Fault, FaultKind};
 use crate::io::cause::Cause;
@@ -25,12 +25,19 @@ pub async fn current(shard: &Shard, now: WallMs) -> Vec<Fault> {
             let what = match place {
                 Place::Here(partition) => of_partition(partition),
                 Place::There { .. } => None,
-                Place::Broken { directory, again } => Some((
+                Place::Broken { directory, retry } => Some((
                     FaultKind::PartitionOffline,
-                    match (again, shard.dirs.get(*directory)) {
-                        (true, _) => "it is opened once there are descriptors and memory",
-                        (false, Some(_)) => "its log could not be opened; the log says why",
-                        (false, None) => "its folder is not among log.dirs, or cannot be used",
+                    match (retry, shard.dirs.get(*directory)) {
+                        (Retry::Soon, _) => "it is opened once there are descriptors and memory",
+                        (Retry::NextStart, _) => {
+                            "it may lie in two folders: the next start takes one of them"
+                        }
+                        (Retry::WithTopic, Some(_)) => {
+                            "its log could not be opened; the log says why"
+                        }
+                        (Retry::WithTopic, None) => {
+                            "its folder is not among log.dirs, or cannot be used"
+                        }
                     }
                     .to_owned(),
                 )),

@@ -7,13 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Shard;
-use super::log_dirs::LogDir;
 use super::partitions::{Place, Topic};
 use super::placing;
 use crate::base::ids::Uuid;
 use crate::base::{PartitionIndex, TopicId};
 use crate::log::HandedOver;
-use crate::partition::Partition;
 
 /// A partition that a shard is to hand over.
 #[derive(Clone, Debug)]
@@ -73,21 +71,21 @@ pub async fn leave(shard: &Shard, wanted: &Leave) -> Result<HandedOver, LeaveErr
         }
         Err((error, is_closed)) => {
             if is_closed {
-                open_again(shard, dir, &topic, &partition).await;
+                let place = placing::open_again(shard, dir, &partition).await;
+                put(shard, wanted.topic_id, wanted.index, place);
             }
             Err(LeaveError::Io(error))
         }
     }
 }
 
-/// Opens the log of a partition that could not be handed over.
-async fn open_again(shard: &Shard, dir: &LogDir, topic: &Topic, partition: &Partition) {
-    let place = placing::open_again(shard, dir, partition).await;
-    put(shard, topic, partition.name().index, place);
-}
-
-/// Notes where a replica of this shard is that was closed.
-pub(super) fn put(shard: &Shard, topic: &Topic, index: PartitionIndex, place: Place) {
+/// Notes where a replica of this shard is that was closed. What is known of its topic's other
+/// partitions may have changed meanwhile: a folder fails without a turn.
+pub(super) fn put(shard: &Shard, topic: TopicId, index: PartitionIndex, place: Place) {
+    let Some(topic) = shard.partitions.topic_by_id(topic) else {
+        return;
+    };
+    let place = placing::as_now(shard, place);
     let is_here = matches!(place, Place::Here(_));
     let mut partitions = topic.partitions.clone();
     partitions[index as usize] = place;

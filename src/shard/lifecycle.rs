@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::log_dirs::LogDir;
 use super::numbers::give_way;
-use super::partitions::{Place, Topic};
+use super::partitions::{Place, Retry, Topic};
 use super::placing::{OPEN_AT_ONCE, broken, place_all, topic_config};
 use super::{Shard, removal};
 use crate::base::ids::Uuid;
@@ -82,7 +82,15 @@ pub async fn open_again(shard: &Shard, now: WallMs) {
     let _turn = shard.changes.lock().await;
     let waits = |topic: &Rc<Topic>| {
         let mut places = topic.partitions.iter();
-        places.any(|place| matches!(place, Place::Broken { again: true, .. }))
+        places.any(|place| {
+            matches!(
+                place,
+                Place::Broken {
+                    retry: Retry::Soon,
+                    ..
+                }
+            )
+        })
     };
     let image = shard.image();
     for topic in shard.partitions.all().iter().filter(|topic| waits(topic)) {

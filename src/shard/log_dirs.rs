@@ -145,18 +145,28 @@ impl LogDirs {
 
     /// Whether the folder of a partition and `other` lie on one device.
     pub fn are_on_one_device(&self, partition: &Partition, other: &LogDir) -> bool {
-        let own = self.dirs.iter().find(|dir| dir.holds(partition));
+        let own = self.of(partition);
         own.is_some_and(|own| own.logs.is(&other.logs))
+    }
+
+    /// Whether this `directory.id` is of one of the folders, be it one that has failed since.
+    pub fn has(&self, id: Uuid) -> bool {
+        self.dirs.iter().any(|dir| dir.id == id)
+    }
+
+    /// The folder that a partition's log lies in, be it one that has failed since.
+    pub fn of(&self, partition: &Partition) -> Option<&Rc<LogDir>> {
+        self.dirs.iter().find(|dir| dir.holds(partition))
     }
 
     /// The folders that work.
     pub fn working(&self) -> impl Iterator<Item = &Rc<LogDir>> {
-        self.dirs.iter().filter(|dir| !dir.failed.get())
+        self.dirs.iter().filter(|dir| dir.works())
     }
 
     /// The paths of the folders that do not.
     pub fn failed(&self) -> impl Iterator<Item = &Path> {
-        let failed = self.dirs.iter().filter(|dir| dir.failed.get());
+        let failed = self.dirs.iter().filter(|dir| !dir.works());
         let failed = failed.map(|dir| dir.path.as_path());
         failed.chain(self.lost.iter().map(PathBuf::as_path))
     }
@@ -246,6 +256,11 @@ impl LogDir {
     /// Whether a partition's log lies in it.
     pub fn holds(&self, partition: &Partition) -> bool {
         partition.dir().parent() == Some(&self.path)
+    }
+
+    /// Whether it works, as far as is known.
+    pub fn works(&self) -> bool {
+        !self.failed.get()
     }
 
     /// Has the next [`check`](super::dir_check::check) look at whether it can be written.

@@ -46,10 +46,20 @@ pub enum Place {
     Broken {
         /// The folder's `directory.id`.
         directory: Uuid,
-        /// Whether it could not be opened because the host was short of something: it is opened
-        /// once that is there.
-        again: bool,
+        /// When that is tried again.
+        retry: Retry,
     },
+}
+
+/// When a log is opened that could not be opened before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Soon: the host was short of something.
+    Soon,
+    /// With the next change of the topic.
+    WithTopic,
+    /// At the next start, which finds out in which of two folders it lies.
+    NextStart,
 }
 
 /// Why a partition cannot be used here.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 
 use super::log_dirs::LogDir;
-use super::partitions::{Place, Topic};
+use super::partitions::{Place, Retry, Topic};
 use super::{Shard, removal};
 use crate::base::config::TopicConfig;
 use crate::base::ids::Uuid;
@@ -57,7 +57,7 @@ pub(super) async fn place_all(
     stream::iter(partitions)
         .for_each_concurrent(OPEN_AT_ONCE, |(placing, at)| async move {
             let place = placing.place(shard, image, at, now).await;
-            if let Some(topic) = placing.placed(at, place) {
+            if let Some(topic) = placing.placed(shard, at, place) {
                 shard.partitions.insert(topic);
             }
         })
@@ -97,10 +97,20 @@ impl Placing<'_> {
                 leader_epoch,
             };
         }
-        if let Some(Place::Here(partition)) = known {
-            partition.take_term(&term);
-            return Place::Here(partition.clone());
+        match known {
+            Some(Place::Here(partition)) => {
+                partition.take_term(&term);
+                return Place::Here(partition.clone());
+            }
+            Some(
+                offline @ Place::Broken {
+                    retry: Retry::NextStart,
+                    ..
+                },
+            ) => return offline.clone(),
+            _ => {}
         }
+        let directory = home(known, directory, |id| shard.dirs.has(id));
         let found = shard.dirs.get(directory);
         let Some(dir) = found.or_else(|| self.instead(shard, at, state)) else {
             return broken(directory);
@@ -166,14 +176,18 @@ impl Placing<'_> {
     }
 
     /// Notes where the partition `at` is; the topic, once that is known of all.
-    fn placed(&self, at: usize, place: Place) -> Option<Topic> {
+    fn placed(&self, shard: &Shard, at: usize, place: Place) -> Option<Topic> {
         let (places, left) = &mut *self.places.borrow_mut();
         places[at] = Some(place);
         *left -= 1;
         (*left == 0).then(|| Topic {
             name: self.topic.name.clone(),
             id: self.topic.id,
-            partitions: places.drain(..).flatten().collect(),
+            partitions: places
+                .drain(..)
+                .flatten()
+                .map(|place| as_now(shard, place))
+                .collect(),
         })
     }
 }
@@ -186,11 +200,45 @@ fn term_of(shard: &Shard, image: &Image, state: &image::Partition) -> Term {
     Term::of(state, is_fenced.then_some(shard.node))
 }
 
-/// Here, and not to be opened again by itself.
+/// The folder that a replica is opened in, where the image says `directory`. One that is known
+/// here lies where it does, whether or not it could be opened: the controller may not have heard
+/// yet that it has gone there, and in the folder that it has left an empty one would be begun.
+fn home(known: Option<&Place>, directory: Uuid, is_here: impl Fn(Uuid) -> bool) -> Uuid {
+    match known {
+        Some(Place::Broken {
+            directory: known, ..
+        }) if is_here(*known) => *known,
+        _ => directory,
+    }
+}
+
+/// Where a replica is, which may lie in a folder that has failed since that was found out.
+pub(super) fn as_now(shard: &Shard, place: Place) -> Place {
+    let Place::Here(partition) = &place else {
+        return place;
+    };
+    match shard.dirs.of(partition) {
+        Some(dir) if !dir.works() => {
+            partition.abandon();
+            broken(dir.id)
+        }
+        _ => place,
+    }
+}
+
+/// Here, and to be opened with the next change of the topic.
 pub(super) fn broken(directory: Uuid) -> Place {
     Place::Broken {
         directory,
-        again: false,
+        retry: Retry::WithTopic,
+    }
+}
+
+/// Here, and not to be opened before a start has found out in which of two folders it lies.
+pub(super) fn unclear(directory: Uuid) -> Place {
+    Place::Broken {
+        directory,
+        retry: Retry::NextStart,
     }
 }
 
@@ -198,7 +246,7 @@ pub(super) fn broken(directory: Uuid) -> Place {
 fn broken_for_now(directory: Uuid) -> Place {
     Place::Broken {
         directory,
-        again: true,
+        retry: Retry::Soon,
     }
 }
 
@@ -323,5 +371,29 @@ async fn open(
             dir.suspect();
             broken(dir.id)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_that_could_not_be_opened_lies_where_it_did_whatever_the_image_says() {
+        let [old, new, lost] = [1, 2, 3].map(Uuid::from_u128);
+        let is_here = |id| id == old || id == new;
+        let of = |known: Option<Place>| home(known.as_ref(), old, is_here);
+        assert_eq!(of(None), old);
+        assert_eq!(of(Some(broken_for_now(new))), new);
+        assert_eq!(of(Some(broken(new))), new);
+        assert_eq!(of(Some(broken(old))), old);
+        // It is of no folder that there is: the image decides, as at the start.
+        assert_eq!(of(Some(broken(lost))), old);
+        assert_eq!(of(Some(broken(Uuid::default()))), old);
+        let there = Place::There {
+            leader: crate::base::NodeId(1),
+            leader_epoch: 0,
+        };
+        assert_eq!(of(Some(there)), old);
     }
 }

@@ -31,6 +31,20 @@ pub async fn remove(shard: &Shard, topics: Vec<TopicId>) {
             let (topic, partition) = (log.topic, log.index);
             tracing::error!(topic, partition, %error, "cannot delete the log");
         }
+        let all = gone.iter().flat_map(|topic| {
+            let indices = 0..topic.partitions.len() as PartitionIndex;
+            indices.map(move |index| (&*topic.name, index))
+        });
+        forget_gone(dir, all.collect()).await;
+    }
+}
+
+/// Forgets partitions that lay in this folder once, and went to another one before the controller
+/// was told. Where that fails the checkpoints are written with the next change.
+pub(super) async fn forget_gone(dir: &LogDir, partitions: Vec<(&str, PartitionIndex)>) {
+    if let Err(error) = dir.folder.forget_gone(&partitions).await {
+        tracing::error!(dir = %dir.path.display(), %error, "cannot write the checkpoints");
+        dir.suspect();
     }
 }
 
@@ -41,7 +55,11 @@ pub(super) async fn remove_replica(shard: &Shard, partition: &Partition) {
         "the replica has moved to other nodes: deleting it here");
     partition.close();
     shard.compaction.forget(partition.name().topic_id, index);
-    for dir in shard.dirs.working().filter(|dir| dir.holds(partition)) {
+    for dir in shard.dirs.working() {
+        if !dir.holds(partition) {
+            forget_gone(dir, vec![(&**topic, index)]).await;
+            continue;
+        }
         for (_, error) in dir.folder.retire(&[partition.retired()]).await {
             tracing::error!(%topic, partition = index, %error, "cannot delete the log");
         }

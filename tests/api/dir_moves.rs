@@ -1,5 +1,6 @@
 //! Replicas go from one folder of `log.dirs` to another of a running broker (AlterReplicaLogDirs).
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,12 +52,16 @@ fn ask(client: &mut Client, wanted: &[(&str, &str, i32)]) -> Vec<(i32, i16)> {
 
 /// Where partition 0 is: each folder that has it, and whether as a copy that is being made.
 fn places(client: &mut Client) -> Vec<(String, bool)> {
+    places_of(client, 0)
+}
+
+fn places_of(client: &mut Client, index: i32) -> Vec<(String, bool)> {
     let answer = client.call(4, &DescribeLogDirsRequest::default().with_topics(None));
     let mut places = Vec::new();
     for result in &answer.results {
         let topics = result.topics.iter().filter(|it| it.name.as_str() == TOPIC);
         let partitions = topics.flat_map(|topic| &topic.partitions);
-        for partition in partitions.filter(|it| it.partition_index == 0) {
+        for partition in partitions.filter(|it| it.partition_index == index) {
             assert!(partition.is_future_key || partition.offset_lag == 0);
             places.push((result.log_dir.to_string(), partition.is_future_key));
         }
@@ -326,4 +331,54 @@ fn a_device_that_has_no_room_for_a_copy_leaves_the_partition_as_it_is() {
     assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
     assert_eq!(read_all(&mut client, TOPIC, index).len(), 91);
     broker.stop();
+}
+
+#[test]
+fn a_log_that_cannot_be_copied_now_does_not_hold_the_others_up() {
+    let (one, two) = (HERE.data_dir(), HERE.data_dir());
+    let Some(mount) = Mount::new(two.path()) else {
+        return;
+    };
+    let other = mount.0.join("data");
+    let dirs = [one.path(), &other];
+    let broker = HERE.start_on(&dirs).ready();
+    let mut client = broker.client();
+    create(&mut client, 4, &[]);
+    let [to, full] = dirs.map(own);
+    let mut there = (0..4).filter(|index| places_of(&mut broker.client(), *index)[0].0 == full);
+    let (stuck, empty) = (there.next().expect("two"), there.next().expect("two"));
+    let mut append = |sequence| {
+        let request = produce(TOPIC, stuck, -1, numbered(sequence, 900_000));
+        let answer = client.call(PRODUCE, &request);
+        answer.responses[0].partition_responses[0].error_code
+    };
+    assert!((0..20).all(|sequence| append(sequence) == 0));
+    // Its only segment holds all of it, and there is no room for another one.
+    let filler = mount.0.join("filler");
+    fill(&filler);
+    let count = (20..60).find(|sequence| append(*sequence) != 0);
+    let count = count.expect("the device is full");
+    assert_eq!(ask(&mut client, &[(&to, TOPIC, stuck)]), [(stuck, 0)]);
+    assert_eq!(ask(&mut client, &[(&to, TOPIC, empty)]), [(empty, 0)]);
+    let is_there = |client: &mut Client, index| places_of(client, index) == [(to.clone(), false)];
+    until_so(|| broker.log(), || is_there(&mut client, empty));
+    let stays = [(to.clone(), true), (full, false)];
+    let found = places_of(&mut client, stuck);
+    assert!(stays.iter().all(|place| found.contains(place)), "{found:?}");
+    std::fs::remove_file(filler).unwrap();
+    until_so(|| broker.log(), || is_there(&mut client, stuck));
+    assert!(read_all(&mut client, TOPIC, stuck).len() >= count as usize);
+    broker.stop();
+    let left = std::fs::read_dir(&to).unwrap();
+    let mut names = left.map(|it| it.unwrap().file_name().into_string().unwrap());
+    assert!(names.all(|it| !it.ends_with("-future")));
+}
+
+/// Fills the file system that a file is to lie on.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for bytes in [1 << 20, 1 << 12] {
+        while file.write_all(&vec![1; bytes]).is_ok() {}
+    }
+    let _ = file.sync_all();
 }

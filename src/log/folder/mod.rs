@@ -3,13 +3,15 @@
 
 pub mod checkpoint;
 mod checkpoints;
+mod copy;
 mod cut;
 mod future;
 mod hand_over;
 mod retire;
 
-pub use future::{CopyError, FutureLog, NotHandedOver, future_name};
-pub use hand_over::HandedOver;
+pub use copy::{CopyError, FutureLog};
+pub use future::future_name;
+pub use hand_over::{HandedOver, NotHandedOver};
 pub use retire::Retired;
 
 use std::cell::RefCell;
@@ -28,6 +30,7 @@ use crate::log::opening::Opening;
 use crate::log::segment::{PARTITION_METADATA, topic_id_in};
 use checkpoint::Offsets;
 use checkpoints::{Checkpoint, Checkpoints};
+use copy::Trash;
 
 /// Made when a folder is closed cleanly, gone while it is in use (Kafka's name and content).
 /// The file whose presence says that every log in the folder was closed cleanly.
@@ -61,7 +64,7 @@ pub struct Folder {
     /// Of which partitions the last run was making copies here.
     futures: BTreeSet<(String, PartitionIndex)>,
     /// Folders of removed logs whose files are still to be deleted.
-    trash: RefCell<Vec<PathBuf>>,
+    trash: Trash,
 }
 
 impl Folder {
@@ -103,7 +106,7 @@ impl Folder {
             found: RefCell::new(entries.iter().filter_map(partition_of).collect()),
             undeleted: RefCell::default(),
             futures,
-            trash: RefCell::new(trash),
+            trash: Rc::new(RefCell::new(trash)),
             disk: disk.clone(),
             dir: dir.to_owned(),
         })

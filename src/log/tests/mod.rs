@@ -7,6 +7,7 @@ mod changed;
 mod checkpoints;
 mod compaction;
 mod copied;
+mod copied_faults;
 mod corners;
 mod crash;
 mod cut;

@@ -1,5 +1,6 @@
 //! Drives: the copy of a replica in a folder on another file system, until little of it is missing.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,12 +10,33 @@ use crate::log::{CopyError, FutureLog};
 use crate::partition::Partition;
 use crate::shard::Shard;
 
-/// So many bytes may be missing when appends begin to wait.
+/// A replica is copied until no more bytes than this are missing.
 const REST_BYTES: u64 = 8 << 20;
+/// So many bytes may be missing when appends begin to wait: some are appended until then.
+pub(super) const REST_BYTES_MAX: u64 = 2 * REST_BYTES;
 /// The pause before it is looked whether more can be copied.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// A pause, after which it is looked whether the move is still wanted.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Why a replica was not copied further.
+pub(super) enum NotCopied {
+    /// The move is not wanted any more, or the replica is taken out of service.
+    Stopped,
+    /// Its log has failed, or lacks room for a new segment, so that this one cannot be copied.
+    Stuck(io::Error),
+    /// A file could not be read or written.
+    Io(io::Error),
+}
+
+impl From<CopyError> for NotCopied {
+    fn from(error: CopyError) -> NotCopied {
+        match error {
+            CopyError::Stopped => NotCopied::Stopped,
+            CopyError::Io(error) => NotCopied::Io(error),
+        }
+    }
+}
 
 /// Copies the replica until no more than [`REST_BYTES`] are missing.
 pub(super) async fn copy(
@@ -22,7 +44,7 @@ pub(super) async fn copy(
     (key, wanted): (Key, &Rc<Wanted>),
     partition: &Partition,
     future: &mut FutureLog,
-) -> Result<(), CopyError> {
+) -> Result<(), NotCopied> {
     let runtime = shard.runtime();
     let is_on = || {
         shard.dir_moves.is_wanted(key, wanted) && !partition.is_closed() && !partition.is_leaving()
@@ -50,9 +72,12 @@ pub(super) async fn copy(
             return Ok(());
         }
         if !is_on() {
-            return Err(CopyError::Stopped);
+            return Err(NotCopied::Stopped);
         }
         if future.copied_bytes() == before {
+            if let Some(why) = partition.failure().or(partition.lack_of_space()) {
+                return Err(NotCopied::Stuck(io::Error::other(why.reason)));
+            }
             runtime.sleep(LOOK_AGAIN).await;
         }
     }

@@ -10,13 +10,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Shard;
 use super::log_dirs::{LogDir, NoSuchDir};
 use super::partitions::Place;
 use crate::base::ids::Uuid;
 use crate::base::metrics::{Counter, Snapshot};
-use crate::base::{Offset, PartitionIndex, TopicId};
+use crate::base::{Instant, Offset, PartitionIndex, TopicId};
 use crate::io::event::Event;
 use crate::log::{FutureLog, future_name};
 use crate::partition::Partition;
@@ -32,6 +33,8 @@ type Key = (TopicId, PartitionIndex);
 pub struct DirMoves {
     wanted: RefCell<BTreeMap<Key, Rc<Wanted>>>,
     more: Event,
+    /// The turn that the next one in line gets.
+    turns: Cell<u64>,
     moved_count: Counter,
     failed_count: Counter,
     copied_bytes: Counter,
@@ -44,6 +47,20 @@ struct Wanted {
     future: RefCell<Option<FutureLog>>,
     copied_bytes: Cell<u64>,
     copied_upto: Cell<Offset>,
+    /// Its place in the line; a smaller one is before it.
+    turn: Cell<u64>,
+    /// It is left alone until then.
+    rests_until: Cell<Instant>,
+    /// How often its log could not be settled.
+    tries: Cell<usize>,
+}
+
+/// What is to be done next.
+enum Next {
+    Move(Key, Rc<Wanted>),
+    /// Nothing for so long.
+    Rest(Duration),
+    Nothing,
 }
 
 /// A copy of a replica in the folder that it is to go to, as DescribeLogDirs shows it.
@@ -137,6 +154,9 @@ async fn begin(shard: &Shard, partition: &Partition, to: &Rc<LogDir>) -> io::Res
         future: RefCell::new(future),
         copied_bytes: Cell::default(),
         copied_upto: Cell::new(partition.start_offset()),
+        turn: Cell::new(moves.next_turn()),
+        rests_until: Cell::new(shard.runtime().now()),
+        tries: Cell::new(0),
     });
     // Another request may have asked for another folder meanwhile: the last one counts.
     moves.give_up(key);
@@ -217,9 +237,7 @@ impl DirMoves {
         let Some(wanted) = self.wanted.borrow_mut().remove(&key) else {
             return;
         };
-        if let Some(future) = wanted.future.take() {
-            wanted.to.folder.give_up_future(future);
-        }
+        drop(wanted.future.take());
     }
 
     /// Whether this move is still wanted.
@@ -228,8 +246,27 @@ impl DirMoves {
         all.get(&key).is_some_and(|one| Rc::ptr_eq(one, wanted))
     }
 
-    fn first(&self) -> Option<(Key, Rc<Wanted>)> {
+    fn next(&self, now: Instant) -> Next {
         let wanted = self.wanted.borrow();
-        wanted.iter().next().map(|(key, one)| (*key, one.clone()))
+        let rests = wanted.values().map(|one| one.rests_until.get());
+        let due = wanted
+            .iter()
+            .filter(|(_, one)| one.rests_until.get() <= now);
+        match due.min_by_key(|(_, one)| one.turn.get()) {
+            Some((key, one)) => Next::Move(*key, one.clone()),
+            None => rests
+                .min()
+                .map_or(Next::Nothing, |until| Next::Rest(until.since(now))),
+        }
+    }
+
+    /// Leaves a move alone until then: others go before it.
+    fn put_off(&self, wanted: &Wanted, until: Instant) {
+        wanted.rests_until.set(until);
+        wanted.turn.set(self.next_turn());
+    }
+
+    fn next_turn(&self) -> u64 {
+        self.turns.replace(self.turns.get() + 1)
     }
 }

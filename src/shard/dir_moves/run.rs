@@ -6,16 +6,16 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::copying::copy;
-use super::{Key, Wanted, begin_future};
+use super::copying::{NotCopied, REST_BYTES_MAX, copy};
+use super::{Key, Next, Wanted, begin_future};
 use crate::io::event::Event;
-use crate::log::{CopyError, FutureLog, HandedOver};
+use crate::log::FutureLog;
 use crate::partition::{Partition, Stays};
 use crate::shard::Shard;
 use crate::shard::handover::put;
 use crate::shard::log_dirs::LogDir;
-use crate::shard::partitions::{Place, Topic};
-use crate::shard::placing::{self, broken};
+use crate::shard::partitions::Place;
+use crate::shard::placing::{self, unclear};
 
 /// How often a log is asked that cannot be settled, and the pause before it is asked again.
 const TRIES: usize = 12;
@@ -40,61 +40,67 @@ enum Left {
 /// A log that is to go to another folder now.
 struct Closing {
     shard: Rc<Shard>,
+    key: Key,
+    wanted: Rc<Wanted>,
     partition: Rc<Partition>,
     from: Rc<LogDir>,
-    to: Rc<LogDir>,
     future: Option<FutureLog>,
 }
 
 /// Moves replicas to the folders that they are to go to, for ever.
 pub async fn run(shard: Rc<Shard>) {
     loop {
-        match shard.dir_moves.first() {
-            Some((key, wanted)) => go(&shard, key, &wanted).await,
-            None => shard.dir_moves.more.wait().await,
+        let moves = &shard.dir_moves;
+        match moves.next(shard.runtime().now()) {
+            Next::Move(key, wanted) => go(&shard, key, &wanted).await,
+            Next::Rest(length) => {
+                shard.runtime().within(length, moves.more.wait()).await;
+            }
+            Next::Nothing => moves.more.wait().await,
         }
     }
 }
 
-/// Does one move, or gives it up.
+/// Goes on with one move: to its end, or it is put off, or given up.
 async fn go(shard: &Rc<Shard>, key: Key, wanted: &Rc<Wanted>) {
-    let mut tries = 0;
-    while shard.dir_moves.is_wanted(key, wanted) {
-        let Some((partition, from)) = find(shard, key) else {
-            break;
-        };
-        let left = match from.id == wanted.to.id {
-            true => Left::Nothing,
-            false => step(shard, key, wanted, &partition, &from).await,
-        };
+    let moves = &shard.dir_moves;
+    let Some((partition, from)) = find(shard, key) else {
+        if let Some(topic) = shard.partitions.topic_by_id(key.0) {
+            moves.failed_count.add(1);
+            let dir = wanted.to.path.display();
+            tracing::warn!(topic = %topic.name, partition = key.1, to = %dir,
+                "the replica does not go to another folder: it has left this node, or is offline");
+        }
+        return moves.give_up(key);
+    };
+    let left = match from.id == wanted.to.id {
+        true => Left::Nothing,
+        false => step(shard, key, wanted, &partition, &from).await,
+    };
+    let after = |pause| shard.runtime().now().after(pause);
+    let error = match left {
+        Left::Nothing => None,
+        Left::Again => return moves.put_off(wanted, after(LOOK_AGAIN)),
+        Left::Later(_) if wanted.tries.get() < TRIES => {
+            wanted.tries.set(wanted.tries.get() + 1);
+            return moves.put_off(wanted, after(TRY_AGAIN));
+        }
+        Left::Copy => match begin_future(shard, &partition, &wanted.to).await {
+            // If it is not wanted any more, the copy goes with the order.
+            Ok(future) => return drop(wanted.future.replace(Some(future))),
+            Err(error) => Some(error),
+        },
+        Left::Later(error) | Left::GiveUp(error) => Some(error),
+    };
+    if let Some(error) = error {
+        moves.failed_count.add(1);
         let (topic, index) = (&partition.name().topic, partition.name().index);
         let dir = wanted.to.path.display();
-        match left {
-            Left::Nothing => break,
-            Left::Again => shard.runtime().sleep(LOOK_AGAIN).await,
-            Left::Later(_) if tries < TRIES => {
-                tries += 1;
-                shard.runtime().sleep(TRY_AGAIN).await;
-            }
-            Left::Copy => match begin_future(shard, &partition, &wanted.to).await {
-                Ok(future) => drop(wanted.future.replace(Some(future))),
-                Err(error) => {
-                    shard.dir_moves.failed_count.add(1);
-                    tracing::error!(%topic, partition = index, to = %dir, %error,
-                        "cannot move the replica to another folder: it stays where it is");
-                    break;
-                }
-            },
-            Left::Later(error) | Left::GiveUp(error) => {
-                shard.dir_moves.failed_count.add(1);
-                tracing::error!(%topic, partition = index, to = %dir, %error,
-                    "cannot move the replica to another folder: it stays where it is");
-                break;
-            }
-        }
+        tracing::error!(%topic, partition = index, to = %dir, %error,
+            "cannot move the replica to another folder: it stays where it is");
     }
-    if shard.dir_moves.is_wanted(key, wanted) {
-        shard.dir_moves.give_up(key);
+    if moves.is_wanted(key, wanted) {
+        moves.give_up(key);
     }
 }
 
@@ -119,25 +125,27 @@ async fn step(
         return Left::GiveUp(io::Error::other("the folder has failed"));
     }
     let mut future = wanted.future.take();
-    if let Some(copied) = &mut future {
-        match copy(shard, (key, wanted), partition, copied).await {
-            Ok(()) => {}
-            Err(error) => {
-                future
-                    .into_iter()
-                    .for_each(|it| wanted.to.folder.give_up_future(it));
-                return match error {
-                    CopyError::Io(error) => Left::GiveUp(error),
-                    CopyError::Stopped => again(shard, key, wanted, partition).await,
-                };
+    if future.is_none() && !shard.dirs.are_on_one_device(partition, &wanted.to) {
+        return Left::Copy;
+    }
+    if let Some(copied) = &mut future
+        && let Err(error) = copy(shard, (key, wanted), partition, copied).await
+    {
+        return match error {
+            NotCopied::Io(error) => Left::GiveUp(error),
+            NotCopied::Stuck(error) => {
+                wanted.future.replace(future);
+                Left::Later(error)
             }
-        }
+            NotCopied::Stopped => stopped(shard, key, wanted, partition, future),
+        };
     }
     let closing = Closing {
         shard: shard.clone(),
+        key,
+        wanted: wanted.clone(),
         partition: partition.clone(),
         from: from.clone(),
-        to: wanted.to.clone(),
         future,
     };
     // A task of its own: it is not to be stopped half way.
@@ -151,129 +159,120 @@ async fn step(
     drop(task);
     done.0.wait().await;
     let ended = done.1.borrow_mut().take();
-    let Some((left, future)) = ended else {
-        return Left::Again;
-    };
-    if let Some(future) = future {
-        match shard.dir_moves.is_wanted(key, wanted) {
-            true => drop(wanted.future.replace(Some(future))),
-            false => wanted.to.folder.give_up_future(future),
-        }
-    }
-    left
+    ended.unwrap_or(Left::Again)
 }
 
 /// What is left to be done where the copy was stopped: it begins anew if the log was opened anew.
-async fn again(shard: &Shard, key: Key, wanted: &Rc<Wanted>, partition: &Rc<Partition>) -> Left {
+fn stopped(
+    shard: &Shard,
+    key: Key,
+    wanted: &Rc<Wanted>,
+    partition: &Rc<Partition>,
+    future: Option<FutureLog>,
+) -> Left {
     if !shard.dir_moves.is_wanted(key, wanted) {
         return Left::Nothing;
     }
-    if find(shard, key).is_some_and(|(it, _)| Rc::ptr_eq(&it, partition)) {
-        return Left::Later(io::Error::other("it is leaving the node"));
+    match find(shard, key) {
+        Some((found, _)) if !Rc::ptr_eq(&found, partition) => {
+            wanted.copied_bytes.set(0);
+            wanted.copied_upto.set(0);
+            Left::Copy
+        }
+        // It is about to leave the node. If it stays after all, what was copied is of use.
+        _ => {
+            wanted.future.replace(future);
+            Left::Again
+        }
     }
-    wanted.copied_bytes.set(0);
-    wanted.copied_upto.set(0);
-    Left::Copy
 }
 
 // === impl Closing ===
 
 impl Closing {
-    /// Hands the log over; returns the copy where it may still be of use.
-    async fn run(mut self) -> (Left, Option<FutureLog>) {
+    /// Hands the log over; a copy that may still be of use is put back.
+    async fn run(mut self) -> Left {
         let shard = self.shard.clone();
         let _turn = shard.changes.lock().await;
-        let name = self.partition.name();
-        let (id, index) = (name.topic_id, name.index);
-        let found = find(&shard, (id, index));
-        let topic = shard.partitions.topic_by_id(id);
+        let (id, index) = self.key;
+        let name = self.partition.name().clone();
+        let to = self.wanted.to.clone();
+        let found = find(&shard, self.key);
         let is_same = found.is_some_and(|(it, _)| Rc::ptr_eq(&it, &self.partition));
-        let Some(topic) = topic.filter(|_| is_same && !self.partition.is_leaving()) else {
-            return (Left::Again, self.future);
-        };
-        let claimed = self.to.folder.claim(&name.topic, index, id).await;
-        if let Err(error) = claimed {
-            return (Left::GiveUp(error), self.future);
+        if !is_same || self.partition.is_leaving() || !self.is_little_missing() {
+            return self.put_back(Left::Again);
+        }
+        if let Err(error) = to.folder.claim(&name.topic, index, id).await {
+            return Left::GiveUp(error);
+        }
+        if !shard.dir_moves.is_wanted(self.key, &self.wanted) {
+            return Left::Nothing;
         }
         let begun = shard.runtime().now();
-        let left = match self.hand_over().await {
-            Ok(given) => {
-                self.arrived(&topic, given).await;
+        let from = &self.from.folder;
+        let gone = self
+            .partition
+            .hand_over_within(from, self.future.as_mut(), &to.folder);
+        match gone.await {
+            Ok(()) => {
+                self.arrived().await;
                 let waited_ms = shard.runtime().us_since(begun) / 1_000;
-                let (from, to) = (self.from.path.display(), self.to.path.display());
-                tracing::info!(topic = %topic.name, partition = index, %from, %to, waited_ms,
+                let (from, to) = (self.from.path.display(), to.path.display());
+                tracing::info!(topic = %name.topic, partition = index, %from, %to, waited_ms,
                     "the replica lies in another folder now");
                 shard.dir_moves.moved_count.add(1);
-                return (Left::Nothing, None);
+                Left::Nothing
             }
-            Err(Stays::InService(error)) => Left::Later(error),
+            Err(Stays::InService(error)) => self.put_back(Left::Later(error)),
             Err(Stays::Closed(error)) => {
-                self.open(&topic, &self.from).await;
+                self.open(&self.from).await;
                 match error.kind() {
                     io::ErrorKind::CrossesDevices => Left::Copy,
                     _ => Left::GiveUp(error),
                 }
             }
             Err(Stays::Unclear(error)) => {
-                tracing::error!(topic = %topic.name, partition = index, %error,
+                tracing::error!(topic = %name.topic, partition = index, %error,
                     "the replica may lie in two folders: it is offline until the next start, \
                      which takes one of them");
-                put(&shard, &topic, index, broken(self.from.id));
+                // Should its topic be deleted before, the next one of that name is not to have it.
+                to.folder.was_not_removed(&name.topic, index);
+                put(&shard, id, index, unclear(self.from.id));
                 self.partition.has_gone_to(None);
                 self.from.suspect();
-                self.to.suspect();
+                to.suspect();
                 Left::GiveUp(error)
             }
-        };
-        // A log that is opened again has other segments: its copy is of no use.
-        let keeps = matches!(left, Left::Later(_));
-        if !keeps && let Some(future) = self.future.take() {
-            self.to.folder.give_up_future(future);
         }
-        (left, self.future)
     }
 
-    async fn hand_over(&mut self) -> Result<HandedOver, Stays> {
-        let (from, to) = (&self.from.folder, &self.to.folder);
-        if let Some(future) = &mut self.future {
-            return self.partition.hand_over_copied(from, future, to).await;
-        }
-        let handed_over = self.partition.hand_over(from, &self.to.path).await;
-        handed_over.map_err(|(error, is_closed)| match is_closed {
-            true => Stays::Closed(error),
-            false => Stays::InService(error),
-        })
+    /// Whether so little is missing in the copy that appends may wait for it.
+    fn is_little_missing(&self) -> bool {
+        let missing = |future| self.partition.missing_bytes(future);
+        self.future.as_ref().map_or(0, missing) <= REST_BYTES_MAX
+    }
+
+    fn put_back(&mut self, left: Left) -> Left {
+        self.wanted.future.replace(self.future.take());
+        left
     }
 
     /// The log lies in the other folder: it is opened there.
-    async fn arrived(&self, topic: &Topic, given: HandedOver) {
-        let name = self.partition.name();
-        if self.future.is_none() {
-            let to = &self.to.folder;
-            if let Err(error) = to.take_over(&name.topic, name.index, given).await {
-                // Until they can be written a crash has the log checked from its beginning.
-                tracing::error!(topic = %name.topic, partition = name.index, %error,
-                    "cannot write the checkpoints");
-                self.to.suspect();
-            }
-        }
-        let shard = &self.shard;
-        shard.compaction.forget(name.topic_id, name.index);
-        self.open(topic, &self.to).await;
-        let directory = self.to.id;
-        shard
-            .replication
-            .lies_in(directory, name.topic_id, name.index);
+    async fn arrived(&self) {
+        let ((id, index), to) = (self.key, &self.wanted.to);
+        self.shard.compaction.forget(id, index);
+        self.open(to).await;
+        self.shard.replication.lies_in(to.id, id, index);
     }
 
     /// Opens the log in `dir`; who waits for it goes on there.
-    async fn open(&self, topic: &Topic, dir: &LogDir) {
+    async fn open(&self, dir: &LogDir) {
         let place = placing::open_again(&self.shard, dir, &self.partition).await;
         let successor = match &place {
             Place::Here(partition) => Some(partition.clone()),
             _ => None,
         };
-        put(&self.shard, topic, self.partition.name().index, place);
+        put(&self.shard, self.key.0, self.key.1, place);
         self.partition.has_gone_to(successor);
         self.shard.replication.partitions_changed();
     }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use crate::base::LeaderEpoch;
 use crate::partition::Partition;
 use crate::shard::Shard;
-use crate::shard::partitions::{Place, Topic};
+use crate::shard::handover::put;
+use crate::shard::partitions::Place;
 use crate::shard::placing::{self, Cut};
 
 /// Cuts the log of a partition that follows in this term; whether that was done. Where it could
@@ -21,24 +22,16 @@ pub async fn cut(
     let name = partition.name();
     let known = shard.partitions.topic_by_id(name.topic_id);
     let at = name.index as usize;
-    let Some(topic) = known.filter(|topic| {
+    let is_known = known.is_some_and(|topic| {
         matches!(topic.partitions.get(at), Some(Place::Here(here)) if Rc::ptr_eq(here, partition))
-    }) else {
-        return false;
-    };
-    if !partition.is_follower() || partition.leader_epoch() != leader_epoch {
+    });
+    if !is_known || !partition.is_follower() || partition.leader_epoch() != leader_epoch {
         return false;
     }
     tell(shard, partition, cut);
     let place = placing::reopen(shard, partition, cut).await;
     let is_here = matches!(place, Place::Here(_));
-    let mut partitions = topic.partitions.clone();
-    partitions[at] = place;
-    shard.partitions.insert(Topic {
-        name: topic.name.clone(),
-        id: topic.id,
-        partitions,
-    });
+    put(shard, name.topic_id, name.index, place);
     shard.replication.partitions_changed();
     is_here
 }
