@@ -251,13 +251,13 @@ fn a_segment_without_an_index_is_copied_all_the_same() {
 
 #[test]
 fn once_a_log_is_closed_retention_is_not_at_its_files_any_more() {
-    for turns in 0..60 {
+    for turns in 0..200 {
         let world = World::new(turns);
         let disk = Disk::simulated(world.disk().clone());
         world.run(async move {
             let dir = Path::new("/data/t-0");
             let config = LogConfig {
-                retention_ms: 1_000,
+                retention_bytes: 5_000,
                 ..config(2_000)
             };
             let (log, _) = open(&logs(&disk), dir, config, Opening::default()).await;
