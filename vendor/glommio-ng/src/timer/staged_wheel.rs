@@ -201,10 +201,9 @@ impl StagedWheel {
     pub fn drain_expired(&mut self) -> DrainExpired<'_> {
         match &mut self.storage {
             Storage::Inline { expired, .. } => {
-                // Corelane: no box; this runs several times in each turn of the executor.
-                DrainExpired::Inline(expired.drain(..))
+                DrainExpired::Inline(Box::new(expired.drain(..).map(|t| (t.id, t.waker))))
             }
-            Storage::Wheel(wheel) => DrainExpired::Wheel(wheel.drain_entries()),
+            Storage::Wheel(wheel) => DrainExpired::Wheel(Box::new(wheel.drain_expired())),
         }
     }
 
@@ -258,11 +257,9 @@ impl StagedWheel {
 /// Iterator over expired timers
 pub enum DrainExpired<'a> {
     /// Draining expired timers from inline storage
-    #[allow(private_interfaces)]
-    Inline(std::vec::Drain<'a, InlineTimer>),
+    Inline(Box<dyn Iterator<Item = (u64, Waker)> + 'a>),
     /// Draining expired timers from wheel storage
-    #[allow(private_interfaces)]
-    Wheel(std::vec::Drain<'a, super::timing_wheel::TimerEntry>),
+    Wheel(Box<dyn Iterator<Item = (u64, Waker)> + 'a>),
 }
 
 impl<'a> std::fmt::Debug for DrainExpired<'a> {
@@ -279,8 +276,8 @@ impl Iterator for DrainExpired<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            DrainExpired::Inline(iter) => iter.next().map(|timer| (timer.id, timer.waker)),
-            DrainExpired::Wheel(iter) => iter.next().map(|entry| (entry.id, entry.waker)),
+            DrainExpired::Inline(iter) => iter.next(),
+            DrainExpired::Wheel(iter) => iter.next(),
         }
     }
 }

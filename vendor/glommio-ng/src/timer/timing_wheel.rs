@@ -65,10 +65,10 @@ const OVERFLOW_THRESHOLD_MS: u64 = 67_108_864;
 
 /// A timer entry in the wheel
 #[derive(Debug)]
-pub(super) struct TimerEntry {
-    pub(super) id: u64,
+struct TimerEntry {
+    id: u64,
     expires_at: Instant,
-    pub(super) waker: Waker,
+    waker: Waker,
 }
 
 /// Location of a timer in the wheel (for O(1) removal)
@@ -241,12 +241,7 @@ impl TimingWheel {
     ///
     /// Returns an iterator over (timer_id, waker) pairs
     pub fn drain_expired(&mut self) -> impl Iterator<Item = (u64, Waker)> + '_ {
-        self.drain_entries().map(|entry| (entry.id, entry.waker))
-    }
-
-    /// As `drain_expired`, of a type with a name (Corelane).
-    pub(super) fn drain_entries(&mut self) -> std::vec::Drain<'_, TimerEntry> {
-        self.expired.drain(..)
+        self.expired.drain(..).map(|entry| (entry.id, entry.waker))
     }
 
     /// Get the number of timers currently in the wheel (including expired but not yet drained)
