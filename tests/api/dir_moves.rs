@@ -21,7 +21,7 @@ use kafka_protocol::messages::{
 };
 
 use crate::HERE;
-use crate::folders::Mount;
+use crate::folders::Devices;
 
 const TOPIC: &str = "goes";
 const UNKNOWN_PARTITION: i16 = 3;
@@ -84,15 +84,20 @@ fn numbered(sequence: i32, bytes: usize) -> bytes::Bytes {
     builder.build().into()
 }
 
+/// Appends such a batch to a partition; the code.
+fn append(client: &mut Client, index: i32, sequence: i32, bytes: usize) -> i16 {
+    let request = produce(TOPIC, index, -1, numbered(sequence, bytes));
+    let answer = client.call(PRODUCE, &request);
+    answer.responses[0].partition_responses[0].error_code
+}
+
 /// Appends numbered records, one at a time, until told to stop. Returns how many were acked, and
 /// the longest time between two acks. No move shows in an answer.
 fn append_all(mut client: Client, bytes: usize, stop: &AtomicBool) -> (i32, Duration) {
     let (mut sequence, mut longest) = (0, Duration::ZERO);
     while !stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
-        let request = produce(TOPIC, 0, -1, numbered(sequence, bytes));
-        let answer = client.call(PRODUCE, &request);
-        let code = answer.responses[0].partition_responses[0].error_code;
+        let code = append(&mut client, 0, sequence, bytes);
         assert_eq!(code, 0, "record {sequence}");
         longest = longest.max(begun.elapsed());
         sequence += 1;
@@ -235,13 +240,11 @@ fn who_asks_for_what_cannot_be_is_told_why() {
 
 #[test]
 fn a_partition_is_copied_to_another_device_while_it_is_appended_to() {
-    let (one, two) = (HERE.data_dir(), HERE.data_dir());
     // Only root can mount; the copy itself is tested with the log.
-    let Some(mount) = Mount::new(two.path()) else {
+    let Some(devices) = Devices::new() else {
         return;
     };
-    let other = mount.0.join("data");
-    let dirs = [one.path(), &other];
+    let dirs = devices.dirs();
     let broker = HERE.start_on(&dirs).ready();
     create(&mut broker.client(), 1, &[("segment.bytes", "1048576")]);
     let count = goes_to_and_fro(&broker, dirs, (4, 4_000));
@@ -255,19 +258,15 @@ fn a_partition_is_copied_to_another_device_while_it_is_appended_to() {
 
 #[test]
 fn a_copy_goes_on_after_a_kill_and_is_given_up_where_it_is_not_wanted() {
-    let (one, two) = (HERE.data_dir(), HERE.data_dir());
-    let Some(mount) = Mount::new(two.path()) else {
+    let Some(devices) = Devices::new() else {
         return;
     };
-    let other = mount.0.join("data");
-    let dirs = [one.path(), &other];
+    let dirs = devices.dirs();
     let broker = HERE.start_on(&dirs).ready();
     let mut client = broker.client();
     create(&mut client, 1, &[("segment.bytes", "1048576")]);
     for sequence in 0..40 {
-        let request = produce(TOPIC, 0, -1, numbered(sequence, 400_000));
-        let answer = client.call(PRODUCE, &request);
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        assert_eq!(append(&mut client, 0, sequence, 400_000), 0);
     }
     let lies = places(&mut client)[0].0.clone();
     let all = [own(dirs[0]), own(dirs[1])];
@@ -299,64 +298,50 @@ fn a_copy_goes_on_after_a_kill_and_is_given_up_where_it_is_not_wanted() {
 
 #[test]
 fn a_device_that_has_no_room_for_a_copy_leaves_the_partition_as_it_is() {
-    let (one, two) = (HERE.data_dir(), HERE.data_dir());
-    let Some(mount) = Mount::new(two.path()) else {
+    let Some(devices) = Devices::new() else {
         return;
     };
-    let other = mount.0.join("data");
-    let dirs = [one.path(), &other];
+    let dirs = devices.dirs();
     let broker = HERE.start_on(&dirs).ready();
     let mut client = broker.client();
     create(&mut client, 2, &[("segment.bytes", "10485760")]);
     // The one that lies on the machine's own device.
-    let to = own(&other);
+    let to = own(dirs[1]);
     let index = (0..2).find(|index| {
-        let log = one.path().join(format!("shard-0/{TOPIC}-{index}"));
-        let request = produce(TOPIC, *index, -1, numbered(0, 200_000));
-        let answer = client.call(PRODUCE, &request);
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        let log = dirs[0].join(format!("shard-0/{TOPIC}-{index}"));
+        assert_eq!(append(&mut client, *index, 0, 200_000), 0);
         thread::sleep(Duration::from_millis(1_500));
         log.is_dir()
     });
     let index = index.expect("one in each folder");
     for sequence in 1..90 {
-        let request = produce(TOPIC, index, -1, numbered(sequence, 900_000));
-        let answer = client.call(PRODUCE, &request);
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        assert_eq!(append(&mut client, index, sequence, 900_000), 0);
     }
     assert_eq!(ask(&mut client, &[(&to, TOPIC, index)]), [(index, 0)]);
     broker.wait_log(&["cannot move the replica to another folder", "No space left"]);
-    let request = produce(TOPIC, index, -1, numbered(90, 8));
-    let answer = client.call(PRODUCE, &request);
-    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    assert_eq!(append(&mut client, index, 90, 8), 0);
     assert_eq!(read_all(&mut client, TOPIC, index).len(), 91);
     broker.stop();
 }
 
 #[test]
 fn a_log_that_cannot_be_copied_now_does_not_hold_the_others_up() {
-    let (one, two) = (HERE.data_dir(), HERE.data_dir());
-    let Some(mount) = Mount::new(two.path()) else {
+    let Some(devices) = Devices::new() else {
         return;
     };
-    let other = mount.0.join("data");
-    let dirs = [one.path(), &other];
+    let dirs = devices.dirs();
     let broker = HERE.start_on(&dirs).ready();
     let mut client = broker.client();
     create(&mut client, 4, &[]);
     let [to, full] = dirs.map(own);
     let mut there = (0..4).filter(|index| places_of(&mut broker.client(), *index)[0].0 == full);
     let (stuck, empty) = (there.next().expect("two"), there.next().expect("two"));
-    let mut append = |sequence| {
-        let request = produce(TOPIC, stuck, -1, numbered(sequence, 900_000));
-        let answer = client.call(PRODUCE, &request);
-        answer.responses[0].partition_responses[0].error_code
-    };
-    assert!((0..20).all(|sequence| append(sequence) == 0));
+    let mut fits = |sequence| append(&mut client, stuck, sequence, 900_000) == 0;
+    assert!((0..20).all(&mut fits));
     // Its only segment holds all of it, and there is no room for another one.
-    let filler = mount.0.join("filler");
+    let filler = devices.mount().join("filler");
     fill(&filler);
-    let count = (20..60).find(|sequence| append(*sequence) != 0);
+    let count = (20..60).find(|sequence| !fits(*sequence));
     let count = count.expect("the device is full");
     assert_eq!(ask(&mut client, &[(&to, TOPIC, stuck)]), [(stuck, 0)]);
     assert_eq!(ask(&mut client, &[(&to, TOPIC, empty)]), [(empty, 0)]);

@@ -7,11 +7,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use corelane_testing::mounts::Mount;
 use corelane_testing::requests::{FETCH, PRODUCE, batch, create_topic, fetch, produce, read_all};
 use corelane_testing::{Broker, Client, PATIENCE, until_so};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::{DeleteTopicsRequest, DescribeLogDirsRequest, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
+use tempfile::TempDir;
 
 use crate::HERE;
 
@@ -284,46 +286,42 @@ fn the_metadata_log_may_have_a_folder_of_its_own() {
     assert!(!status.success() && said.contains("metadata log"), "{said}");
 }
 
-/// A file system of its own on a loop device; unmounted when dropped.
-pub struct Mount(pub PathBuf);
-
-impl Mount {
-    pub fn new(dir: &Path) -> Option<Mount> {
-        let image = dir.join("image");
-        let at = dir.join("mount");
-        std::fs::create_dir(&at).unwrap();
-        std::fs::File::create(&image)
-            .unwrap()
-            .set_len(64 << 20)
-            .unwrap();
-        let run = |name: &str, args: &[&std::ffi::OsStr]| {
-            let done = Command::new(name).args(args).output();
-            done.is_ok_and(|done| done.status.success())
-        };
-        let made = run("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), image.as_ref()])
-            && run(
-                "mount",
-                &["-o".as_ref(), "loop".as_ref(), image.as_ref(), at.as_ref()],
-            );
-        made.then_some(Mount(at))
-    }
+/// A folder on the machine's own device, and one on a device that is made for it.
+pub struct Devices {
+    own: TempDir,
+    device: Mount,
+    other: PathBuf,
 }
 
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+impl Devices {
+    /// `None` where nothing can be mounted.
+    pub fn new() -> Option<Devices> {
+        let device = Mount::sized(HERE, "ext4", 64 << 20).ok()?;
+        Some(Devices {
+            own: HERE.data_dir(),
+            other: device.path().join("data"),
+            device,
+        })
+    }
+
+    /// The folders, for `log.dirs`.
+    pub fn dirs(&self) -> [&Path; 2] {
+        [self.own.path(), &self.other]
+    }
+
+    /// Where the other device is mounted.
+    pub fn mount(&self) -> PathBuf {
+        self.device.path()
     }
 }
 
 #[test]
 fn a_device_that_goes_takes_its_partitions_only() {
-    let (one, two) = (HERE.data_dir(), HERE.data_dir());
-    // Only root can mount; who is not has run the same on one device above.
-    let Some(mount) = Mount::new(two.path()) else {
+    // Only root can mount; the tests above run the same on one device.
+    let Some(devices) = Devices::new() else {
         return;
     };
-    let other = mount.0.join("data");
-    let dirs = [one.path(), &other];
+    let dirs = devices.dirs();
     let broker = HERE.start_on(&dirs).ready();
     let held = filled(&broker, dirs);
     let all: Vec<i32> = (0..PARTITIONS).collect();
@@ -346,14 +344,14 @@ fn a_device_that_goes_takes_its_partitions_only() {
     let _ = Command::new("sync").status();
     let forced = Command::new("mount")
         .args(options)
-        .arg(&mount.0)
+        .arg(devices.mount())
         .output()
         .unwrap();
     if !forced.status.success() {
         // Files are open for writing: the same through the back door of the file system.
         let done = Command::new("umount")
             .arg("-l")
-            .arg(&mount.0)
+            .arg(devices.mount())
             .status()
             .unwrap();
         assert!(done.success());

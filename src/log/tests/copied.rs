@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::handed_over::{Place, Promised, append, place};
+use super::handed_over::{Place, Promised, append, crashes, is_whole, place, two_places};
 use super::replicated::found;
 use super::support::*;
 use crate::base::ids::Uuid;
@@ -14,11 +14,21 @@ use crate::io::sim::World;
 use crate::log::mutant::{Mutant, plant};
 use crate::log::{CopyError, FutureLog, Log};
 
-const ROOTS: [&str; 2] = ["/data/a", "/data/b"];
+pub const ROOTS: [&str; 2] = ["/data/a", "/data/b"];
 /// How often the log goes over in one life.
 const TIMES: usize = 4;
 /// Of the executor, until all of that is done.
 const STEPS: usize = 6_000;
+
+/// Runs a test on a simulated disk with two folders in use.
+pub fn with_two(test: impl AsyncFnOnce(Disk, [Place; 2]) + 'static) {
+    let world = World::new(1);
+    let disk = Disk::simulated(world.disk().clone());
+    world.run(async move {
+        let places = two_places(&disk, ROOTS).await;
+        test(disk, places).await;
+    });
+}
 
 pub async fn begin(to: &Place, unique: usize) -> FutureLog {
     let unique = Uuid::from_u128(unique as u128 + 1);
@@ -58,7 +68,7 @@ async fn go_over(from: &Place, to: &Place, log: Log, mut future: FutureLog) -> L
 
 /// A log that goes to and fro while it is appended to.
 async fn live(disk: Disk, promised: Promised) {
-    let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+    let places = two_places(&disk, ROOTS).await;
     let mut log = places[0].open().await;
     for time in 0..TIMES {
         let (from, to) = (&places[time % 2], &places[(time + 1) % 2]);
@@ -98,45 +108,18 @@ async fn check(disk: Disk, promised: Vec<(Offset, LeaderEpoch)>) -> Result<(), S
             return Err(format!("{name} is left"));
         }
     }
-    let is_whole = |batches: &Vec<(Offset, Offset, LeaderEpoch)>| {
-        let all: Vec<_> = batches.iter().map(|it| (it.0, it.2)).collect();
-        all.starts_with(&promised)
-    };
     let is_there = promised.is_empty() || !lies.is_empty();
-    match is_there && lies.iter().all(is_whole) {
+    match is_there && lies.iter().all(|it| is_whole(it, &promised)) {
         true => Ok(()),
         false => Err(format!("{promised:?}: {lies:?}")),
     }
-}
-
-/// What went wrong in the first of so many crashes that did not go well.
-fn crashes(seeds: u64) -> Option<String> {
-    (0..seeds).find_map(|seed| {
-        let world = World::new(seed);
-        let disk = || Disk::simulated(world.disk().clone());
-        let promised = Promised::default();
-        let steps = 1 + (seed as usize * 7919) % STEPS;
-        let _ = world.run_for(steps, live(disk(), promised.clone()));
-        let promised = promised.take();
-        let world = match seed % 4 {
-            0 => world.kill(seed),
-            _ => world.crash(seed),
-        };
-        let disk = Disk::simulated(world.disk().clone());
-        let checked = world.run(check(disk, promised));
-        checked.err().map(|wrong| format!("seed {seed}: {wrong}"))
-    })
 }
 
 #[test]
 fn a_log_is_copied_while_it_is_appended_to_and_goes_on_from_there() {
     on_both_disks(|disk: Disk, dir: PathBuf| async move {
         let root = |at: usize| dir.join(format!("shard-{at}"));
-        let mut places = Vec::new();
-        for at in 0..2 {
-            let path = root(at);
-            places.push(place(&disk, path.to_str().expect("a name")).await);
-        }
+        let places = two_places(&disk, [root(0), root(1)]).await;
         let mut log = places[0].open().await;
         for time in 0..4 {
             let (from, to) = (&places[time % 2], &places[(time + 1) % 2]);
@@ -170,10 +153,7 @@ fn a_log_is_copied_while_it_is_appended_to_and_goes_on_from_there() {
 
 #[test]
 fn what_is_deleted_while_it_is_copied_is_not_in_the_copy() {
-    let world = World::new(1);
-    let disk = Disk::simulated(world.disk().clone());
-    world.run(async move {
-        let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+    with_two(async |disk, places| {
         let log = places[0].open().await;
         append(&log, 20, 1, &Promised::default()).await;
         until_sealed(&log, 40).await;
@@ -193,10 +173,7 @@ fn what_is_deleted_while_it_is_copied_is_not_in_the_copy() {
 
 #[test]
 fn a_copy_that_is_not_wanted_any_more_stops_and_goes_with_the_trash() {
-    let world = World::new(1);
-    let disk = Disk::simulated(world.disk().clone());
-    world.run(async move {
-        let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+    with_two(async |disk, places| {
         let log = places[0].open().await;
         append(&log, 12, 1, &Promised::default()).await;
         until_sealed(&log, 20).await;
@@ -214,10 +191,7 @@ fn a_copy_that_is_not_wanted_any_more_stops_and_goes_with_the_trash() {
 
 #[test]
 fn where_the_name_is_taken_the_log_stays_as_it_is() {
-    let world = World::new(1);
-    let disk = Disk::simulated(world.disk().clone());
-    world.run(async move {
-        let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+    with_two(async |disk, places| {
         let log = places[0].open().await;
         append(&log, 12, 1, &Promised::default()).await;
         let taken = Path::new(ROOTS[1]).join("t-0");
@@ -242,14 +216,14 @@ fn a_crash_leaves_the_log_whole_and_of_a_copy_nothing() {
     let seeds = std::env::var("SIM_RUNS")
         .ok()
         .and_then(|it| it.parse().ok());
-    assert_eq!(crashes(seeds.unwrap_or(400)), None);
+    assert_eq!(crashes(seeds.unwrap_or(400), STEPS, live, check), None);
 }
 
 #[test]
 fn a_copy_that_is_not_durable_is_found() {
     plant(Some(Mutant::CopyNotFlushed));
     // What lies there may not be readable at all.
-    let found = std::panic::catch_unwind(|| crashes(400));
+    let found = std::panic::catch_unwind(|| crashes(400, STEPS, live, check));
     plant(None);
     assert!(!matches!(found, Ok(None)));
 }

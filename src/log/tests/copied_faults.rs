@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join;
 
-use super::copied::{begin, follow, until_sealed};
-use super::handed_over::{Place, Promised, append, place};
+use super::copied::{ROOTS, begin, follow, until_sealed, with_two};
+use super::handed_over::{Place, Promised, append, place, two_places};
 use super::support::*;
 use crate::base::Offset;
 use crate::base::ids::Uuid;
@@ -18,7 +18,6 @@ use crate::io::disk::Disk;
 use crate::io::sim::{Fault, World};
 use crate::log::{FutureLog, Log, LogConfig, NotHandedOver, Opening};
 
-const ROOTS: [&str; 2] = ["/data/a", "/data/b"];
 /// Where the log begins by DeleteRecords: within a segment.
 const START: Offset = 4;
 
@@ -69,7 +68,7 @@ fn a_log_that_cannot_go_keeps_its_start_and_the_other_folder_knows_nothing_of_it
         let sim = world.disk().clone();
         let disk = Disk::simulated(sim.clone());
         world.run(async move {
-            let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+            let places = two_places(&disk, ROOTS).await;
             let (log, mut future) = begun(&places, is_copied).await;
             sim.inject_below(Path::new(ROOTS[1]), Fault::Room);
             let gone = go(&places, &log, &mut future).await;
@@ -92,7 +91,7 @@ fn goes_without_descriptors(turns: usize, is_copied: bool) -> usize {
     let sim = world.disk().clone();
     let disk = Disk::simulated(sim.clone());
     world.run(async move {
-        let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+        let places = two_places(&disk, ROOTS).await;
         let (log, mut future) = begun(&places, is_copied).await;
         let failing = async {
             for _ in 0..turns {
@@ -167,10 +166,7 @@ fn no_crash_on_the_way_brings_back_records_that_were_deleted() {
         let (living, is_begun) = (disk(), Rc::new(Cell::new(false)));
         let told = is_begun.clone();
         let live = async move {
-            let places = [
-                place(&living, ROOTS[0]).await,
-                place(&living, ROOTS[1]).await,
-            ];
+            let places = two_places(&living, ROOTS).await;
             let (log, mut future) = begun(&places, is_copied).await;
             told.set(true);
             go(&places, &log, &mut future).await.expect("goes");
@@ -201,10 +197,7 @@ async fn left_in(disk: &Disk, root: &str) -> Vec<String> {
 
 #[test]
 fn of_a_log_without_records_and_of_a_copy_that_was_hardly_begun_nothing_is_left() {
-    let world = World::new(1);
-    let disk = Disk::simulated(world.disk().clone());
-    world.run(async move {
-        let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+    with_two(async |disk, places| {
         let log = places[0].open().await;
         let mut future = Some(begin(&places[1], 0).await);
         go(&places, &log, &mut future).await.expect("goes");
@@ -225,10 +218,7 @@ fn of_a_log_without_records_and_of_a_copy_that_was_hardly_begun_nothing_is_left(
 
 #[test]
 fn a_segment_without_an_index_is_copied_all_the_same() {
-    let world = World::new(1);
-    let disk = Disk::simulated(world.disk().clone());
-    world.run(async move {
-        let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+    with_two(async |disk, places| {
         let log = places[0].open().await;
         append(&log, 12, 1, &Promised::default()).await;
         until_sealed(&log, 20).await;

@@ -26,14 +26,19 @@ pub struct Place {
     pub logs: Logs,
 }
 
-pub async fn place(disk: &Disk, root: &str) -> Place {
+pub async fn place(disk: &Disk, root: impl AsRef<Path>) -> Place {
     disk.create_dir(Path::new("/data")).await.expect("made");
-    let folder = Folder::open(disk, Path::new(root)).await.expect("opens");
+    let folder = Folder::open(disk, root.as_ref()).await.expect("opens");
     let logs = folder.begin_journal(&logs(disk), 256 << 10);
     if let Some(journal) = logs.journal() {
         journal.prepared().await;
     }
     Place { folder, logs }
+}
+
+/// Two folders in use.
+pub async fn two_places<R: AsRef<Path>>(disk: &Disk, [one, other]: [R; 2]) -> [Place; 2] {
+    [place(disk, one).await, place(disk, other).await]
 }
 
 impl Place {
@@ -73,9 +78,47 @@ pub async fn append(log: &Log, count: usize, epoch: LeaderEpoch, promised: &Prom
     }
 }
 
+/// Whether a log that was found holds all that has to be there.
+pub fn is_whole(
+    found: &[(Offset, Offset, LeaderEpoch)],
+    promised: &[(Offset, LeaderEpoch)],
+) -> bool {
+    let all: Vec<_> = found.iter().map(|it| (it.0, it.2)).collect();
+    all.starts_with(promised)
+}
+
+/// What went wrong in the first of so many crashes that did not go well: each stops `live` within
+/// `steps` of the executor, and what is left is looked at by `check`.
+pub fn crashes<L, C>(
+    seeds: u64,
+    steps: usize,
+    live: impl Fn(Disk, Promised) -> L,
+    check: impl Fn(Disk, Vec<(Offset, LeaderEpoch)>) -> C,
+) -> Option<String>
+where
+    L: Future<Output = ()> + 'static,
+    C: Future<Output = Result<(), String>> + 'static,
+{
+    (0..seeds).find_map(|seed| {
+        let world = World::new(seed);
+        let disk = || Disk::simulated(world.disk().clone());
+        let promised = Promised::default();
+        let steps = 1 + (seed as usize * 7919) % steps;
+        let _ = world.run_for(steps, live(disk(), promised.clone()));
+        let promised = promised.take();
+        let world = match seed % 4 {
+            0 => world.kill(seed),
+            _ => world.crash(seed),
+        };
+        let disk = Disk::simulated(world.disk().clone());
+        let checked = world.run(check(disk, promised));
+        checked.err().map(|wrong| format!("seed {seed}: {wrong}"))
+    })
+}
+
 /// A log that goes to and fro, and loses its last batches each time.
 async fn live(disk: Disk, promised: Promised) {
-    let places = [place(&disk, ROOTS[0]).await, place(&disk, ROOTS[1]).await];
+    let places = two_places(&disk, ROOTS).await;
     let mut log = places[0].open().await;
     for time in 0..TIMES {
         let (from, to) = (&places[time % 2], &places[(time + 1) % 2]);
@@ -119,45 +162,18 @@ async fn check(disk: Disk, promised: Vec<(Offset, LeaderEpoch)>) -> Result<(), S
             vanish(log).await;
         }
     }
-    let is_whole = |batches: &Vec<(Offset, Offset, LeaderEpoch)>| {
-        let all: Vec<_> = batches.iter().map(|it| (it.0, it.2)).collect();
-        all.starts_with(&promised)
-    };
     match &lies[..] {
         [] if promised.is_empty() => Ok(()),
-        [(_, batches)] if is_whole(batches) => Ok(()),
+        [(_, batches)] if is_whole(batches, &promised) => Ok(()),
         _ => Err(format!("{promised:?}: {lies:?}")),
     }
-}
-
-/// What went wrong in the first of so many crashes that did not go well.
-fn crashes(seeds: u64) -> Option<String> {
-    (0..seeds).find_map(|seed| {
-        let world = World::new(seed);
-        let disk = || Disk::simulated(world.disk().clone());
-        let promised = Promised::default();
-        let steps = 1 + (seed as usize * 7919) % STEPS;
-        let _ = world.run_for(steps, live(disk(), promised.clone()));
-        let promised = promised.take();
-        let world = match seed % 4 {
-            0 => world.kill(seed),
-            _ => world.crash(seed),
-        };
-        let disk = Disk::simulated(world.disk().clone());
-        let checked = world.run(check(disk, promised));
-        checked.err().map(|wrong| format!("seed {seed}: {wrong}"))
-    })
 }
 
 #[test]
 fn a_log_goes_to_another_folder_and_back_with_all_that_it_has() {
     on_both_disks(|disk: Disk, dir: PathBuf| async move {
         let root = |at: usize| dir.join(format!("shard-{at}"));
-        let mut places = Vec::new();
-        for at in 0..2 {
-            let path = root(at);
-            places.push(place(&disk, path.to_str().expect("a name")).await);
-        }
+        let places = two_places(&disk, [root(0), root(1)]).await;
         let mut log = places[0].open().await;
         for time in 0..4 {
             append(&log, 3, 1, &Promised::default()).await;
@@ -197,14 +213,14 @@ fn a_crash_leaves_the_log_whole_in_one_of_the_two_folders() {
     let seeds = std::env::var("SIM_RUNS")
         .ok()
         .and_then(|it| it.parse().ok());
-    assert_eq!(crashes(seeds.unwrap_or(400)), None);
+    assert_eq!(crashes(seeds.unwrap_or(400), STEPS, live, check), None);
 }
 
 #[test]
 fn a_journal_that_still_holds_what_has_gone_is_found() {
     plant(Some(Mutant::HandedOverInJournal));
     // What lies there may not be readable at all.
-    let found = std::panic::catch_unwind(|| crashes(400));
+    let found = std::panic::catch_unwind(|| crashes(400, STEPS, live, check));
     plant(None);
     assert!(!matches!(found, Ok(None)));
 }
