@@ -171,8 +171,8 @@ fn scrape(broker: &Broker) {
     turns.for_each(|line| println!("  {line}"));
 }
 
-/// In a folder of its own, which stays until the end: for some minutes after many files were
-/// deleted ext4 looks at each of their numbers before it makes another file.
+/// In a folder of its own, which stays until the end: soon after many files were deleted ext4
+/// looks at each of their numbers before it makes another file.
 fn shape(dir: &Path, topics: i32, partitions: i32) {
     let dir = dir.join(format!("{topics}-topics"));
     let start = HERE.start(&dir).arg("--log-level", "warn");

@@ -54,7 +54,7 @@ impl Inner {
             return Err(io::Error::other(why));
         }
         self.stop();
-        // Retention may be removing files just now: who opens the log next must not find them.
+        // Retention may be removing files just now: the next start must not find these.
         while self.cleaning.get() || self.reshaping.get() {
             self.progress.wait().await;
         }

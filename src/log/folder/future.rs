@@ -45,7 +45,7 @@ impl Folder {
         unique: Uuid,
     ) -> io::Result<FutureLog> {
         let dir = self.dir.join(future_name(topic, partition, unique));
-        // Before the folder is made: who waits for it may be gone before it is.
+        // Made first: where the task that calls this is dropped meanwhile, it puts the folder away.
         let future = FutureLog::new(&self.disk, dir, &self.trash);
         self.disk.create_dir(&future.dir).await?;
         Ok(future)
@@ -59,7 +59,7 @@ impl Folder {
 
     /// Puts the copy `future` of a log that was closed with [`Log::close`] into its place in the
     /// folder `to`, on another file system, and the log here into the trash. What is not copied yet
-    /// is copied before. Who reads from `log` afterwards is told that there is nothing.
+    /// is copied before. Readers of `log` are told afterwards that there is nothing.
     ///
     /// After a crash a start finds the log in one of the two folders, or the same in both, closed.
     pub async fn hand_over_copied(

@@ -31,7 +31,7 @@ pub enum NotHandedOver {
 impl Folder {
     /// Gives a log that was closed with [`Log::close`] to the folder `to`, another shard's on the
     /// same file system: its own folder lies there when this returns, durably, and the checkpoints
-    /// here know nothing of it. Who reads from `log` afterwards is told that there is nothing. The
+    /// here know nothing of it. Readers of `log` are told afterwards that there is nothing. The
     /// other folder is to be told with [`Folder::take_over`].
     ///
     /// After a crash the log lies whole in one of the two, closed, but no checkpoint says so: it is
@@ -168,8 +168,8 @@ impl Folder {
     }
 
     /// Makes the names in this folder and in `to` durable. Should that fail, both say what they
-    /// can, and neither is sure of it: who leads by the metadata looks for the folder at the next
-    /// start.
+    /// can, and neither is sure of it: the shard that leads by the metadata looks for the folder at
+    /// the next start.
     async fn names_last(&self, to: &Path) -> io::Result<()> {
         self.disk.sync_dir(to).await?;
         self.disk.sync_dir(&self.dir).await

@@ -265,7 +265,7 @@ impl Closing {
         self.shard.replication.lies_in(to.id, id, index);
     }
 
-    /// Opens the log in `dir`; who waits for it goes on there.
+    /// Opens the log in `dir`; requests that wait for it go on there.
     async fn open(&self, dir: &LogDir) {
         let place = placing::open_again(&self.shard, dir, &self.partition).await;
         let successor = match &place {

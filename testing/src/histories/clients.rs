@@ -39,7 +39,7 @@ pub enum Coordinator {
 pub struct Session {
     /// Where each node is, from node 1 on.
     nodes: Vec<SocketAddr>,
-    /// The node that is asked first who does what.
+    /// The node that is asked first which node leads and coordinates what.
     turn: usize,
     clients: BTreeMap<i32, Client>,
     leaders: BTreeMap<Place, i32>,
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// Forgets all connections, and who does what; another node is asked first the next time.
+    /// Forgets all connections, leaders and coordinators; another node is asked first from now on.
     pub fn forget(&mut self) {
         self.turn = (self.turn + 1) % self.nodes.len();
         self.clients.clear();

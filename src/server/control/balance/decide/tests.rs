@@ -47,7 +47,7 @@ struct Model {
     busy: Vec<Duration>,
     at: Instant,
     balancer: Balancer,
-    /// Made anew after a change of who has what.
+    /// Made anew after a partition has changed its shard.
     image: Option<Image>,
     /// The look and the partition of each move, and where it came from.
     moves: Vec<(u64, Key, usize)>,
